@@ -1,0 +1,58 @@
+# make demo   trains on procedural shapes, exports, segments a video of them
+# make test   the tests; make test-slow those that take minutes
+# Each does all the set-up it needs in .venv. make PYTHON=python3.12 demo picks a Python.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+RUN := saved_models/demo
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(RUN)/demo.mp4
+	@echo
+	@echo "Look at $(RUN)/samples.png, $(RUN)/demo.mp4 and $(RUN)/parity.json"
+
+test: $(VENV)/.dev
+	$(PY) -m pytest -m "not slow and not device"
+
+test-slow: $(VENV)/.dev
+	$(PY) -m pytest -m slow
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+clean:
+	rm -rf $(VENV) .venv-* $(RUN)
+
+# A run that was broken off goes on where it was.
+$(RUN)/.trained: | $(VENV)/.base
+	$(PY) -m kseg.train --data shapes --epochs 16 --output $(RUN) \
+	  $(if $(wildcard $(RUN)/last.keras),--resume,--overwrite)
+	@touch $@
+
+$(RUN)/.exported: $(RUN)/.trained
+	$(PY) -m kseg.export $(RUN) --max-drop 0.02
+	@touch $@
+
+$(RUN)/demo.mp4: $(RUN)/.exported
+	$(PY) edge/camera_demo.py $(RUN)/int8.tflite --source shapes --headless \
+	  --max-frames 250 --record $@ --stats $(RUN)/stats.json
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+$(VENV)/.base: pyproject.toml | python-is-fit
+	@echo "Setting up $(VENV) (about 2 GB; minutes on a slow line)"
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.PHONY: python-is-fit
+python-is-fit:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "kseg needs Python 3.11 to 3.13: make PYTHON=python3.12 demo" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "$(PYTHON) lacks the venv module: sudo apt install python3-venv" >&2; exit 2; }

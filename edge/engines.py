@@ -1,0 +1,127 @@
+"""Engines: one .tflite file in one interpreter, behind `engine(image) -> output`.
+
+An engine has `name`, `threads`, `size` ((height, width), or None where any size will
+do) and `channels`. Called with (H, W, channels) uint8 it returns labels (h, w) of any
+integer type, or scores (h, w, classes) float32.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from edge.command import BadInput
+
+INTERPRETERS = {
+    "litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
+ENGINES = ("auto", "cpu", *INTERPRETERS)
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class TFLite:
+    """A .tflite file in LiteRT's or tflite-runtime's interpreter, on the CPU."""
+
+    def __init__(self, path: Path, name: str, interpreter: Any, threads: int):
+        self.name, self.threads, self.path = name, threads, path
+        try:
+            self._interpreter = interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise BadInput(f"{path}: {name} refuses it: {one_line(error)}") from None
+        self._input = self._interpreter.get_input_details()[0]
+        outputs = self._interpreter.get_output_details()
+        shape = self._input["shape"]
+        if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
+            raise BadInput(
+                f"{path}: takes {shape.tolist()}; a model of images takes "
+                "[1, height, width, 1 or 3]"
+            )
+        maps = [o for o in outputs if len(o["shape"]) in (3, 4)]
+        if not maps:
+            shapes = [o["shape"].tolist() for o in outputs]
+            raise BadInput(
+                f"{path}: gives {shapes}, no map; is it a segmentation model?"
+            )
+        self._output = maps[0]
+        self.size = (int(shape[1]), int(shape[2]))
+        self.channels = int(shape[3])
+
+    @property
+    def wants_floats(self) -> bool:
+        return self._input["dtype"] == np.float32
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        self._interpreter.set_tensor(self._input["index"], self._encode(image)[None])
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise BadInput(
+                f"{self.path}: {self.name} stops: {one_line(error)}"
+            ) from None
+        return self._decode(self._interpreter.get_tensor(self._output["index"])[0])
+
+    def _encode(self, image: np.ndarray) -> np.ndarray:
+        """uint8 -> the input's type: bytes as they are, int8 less 128, floats -1..1."""
+        if self._input["dtype"] == np.uint8:
+            return image
+        if self._input["dtype"] == np.int8:
+            return (image ^ 0x80).view(np.int8)
+        return ((image - 127.5) / 127.5).astype(self._input["dtype"])
+
+    def _decode(self, output: np.ndarray) -> np.ndarray:
+        scale, zero_point = self._output["quantization"]
+        if output.dtype.kind in "iu" and not scale:  # labels have no scale
+            return output[..., 0] if output.ndim == 3 else output
+        if scale:
+            output = (output.astype(np.float32) - zero_point) * np.float32(scale)
+        if output.ndim == 2:
+            output = output[..., None]
+        if output.shape[2] == 1:  # one sigmoid channel: the other class is the rest
+            return np.concatenate([1 - output, output], axis=2)
+        return output
+
+
+def one_line(error: Exception) -> str:
+    """The first line of an interpreter's complaint."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def find_interpreter(name: str) -> tuple[str, Any]:
+    """The interpreter called `name`, or for "auto" and "cpu" the first there is."""
+    wanted = INTERPRETERS if name in ("auto", "cpu") else (name,)
+    for candidate in wanted:
+        try:
+            module = importlib.import_module(INTERPRETERS[candidate])
+        except ImportError:
+            continue
+        return candidate, module.Interpreter
+    package = "ai-edge-litert" if name != "tflite-runtime" else name
+    raise BadInput(f"no interpreter for --engine {name}; pip install {package}")
+
+
+def open_engine(
+    path: Path, name: str = "auto", threads: Optional[int] = None
+) -> TFLite:
+    """Loads a .tflite file. Raises BadInput for one that is missing or damaged."""
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path}: no such model file")
+    with path.open("rb") as file:
+        if file.read(8)[4:] != b"TFL3":
+            raise BadInput(
+                f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
+            )
+    name, interpreter = find_interpreter(name)
+    return TFLite(path, name, interpreter, threads or cores())

@@ -1,0 +1,122 @@
+"""Pictures from files: the one reader that training, evaluation and the board share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import cv2
+import numpy as np
+
+from edge.command import BadInput
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+# Cameras with 10, 12 or 14 bits store them in 16: the largest value that the
+# sensor can give is then white, not 65535.
+DEPTHS = (8, 10, 12, 14, 16)
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The picture files of a folder in order of name, hidden ones left out."""
+    return sorted(path for path in folder.iterdir() if is_image(path))
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether a JPEG or PNG ends early.
+
+    Decoders of OpenCV before 5 fill the missing rows of a JPEG with grey and say
+    nothing. The grammar decides: after the last start of scan (FF DA) there must be
+    an end of image (FF D9); neither can occur within coded data (ITU T.81, B.1.1.5).
+    """
+    if data[:2] == b"\xff\xd8":
+        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return b"IEND" not in data[-4096:]
+    return False
+
+
+def read_raw(path: Path) -> np.ndarray:
+    """A picture file in its own depth: (H, W) grey or (H, W, 3) RGB.
+
+    EXIF rotation is applied, alpha dropped, palettes resolved to colours.
+    Raises BadInput for a file that is missing, cut off or no picture.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+    if is_cut_off(data):
+        raise BadInput(f"{path}: the file ends early; copy it again or remove it")
+    try:
+        image = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+        )
+    except cv2.error:
+        image = None
+    if image is None:
+        raise BadInput(f"{path}: is no picture that OpenCV can read")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image
+
+
+def white_of(image: np.ndarray) -> float:
+    """The value that means white: 2**bits - 1 of the smallest depth that holds `image`.
+
+    Floats are taken to be in [0, 1].
+
+    >>> white_of(np.array([[4000]], np.uint16))
+    4095.0
+    """
+    if image.dtype == np.uint8:
+        return 255.0
+    if image.dtype == np.uint16:
+        return float(next(2**b - 1 for b in DEPTHS if image.max() < 2**b))
+    return 1.0
+
+
+def as_bytes(image: np.ndarray, white: float) -> np.ndarray:
+    """Any depth -> uint8 in [0, 255], `white` becoming 255. uint8 stays as it is."""
+    if image.dtype == np.uint8:
+        return image
+    scaled = image.astype(np.float32) * (255.0 / white)
+    return np.clip(np.nan_to_num(scaled) + 0.5, 0, 255).astype(np.uint8)
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8 -> (H, W, channels), channels being 1 or 3."""
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.shape[2] == channels:
+        return image
+    if channels == 1:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+    return np.repeat(image, 3, axis=2)
+
+
+def read_image(
+    path: Path, channels: int = 3, white: Optional[float] = None
+) -> np.ndarray:
+    """A picture file as (H, W, channels) uint8, RGB or grey, upright.
+
+    `white` is the value of deep pictures that becomes 255; without it a 16-bit file
+    uses all its 16 bits.
+    """
+    image = read_raw(path)
+    if image.dtype == np.uint16 and not (white and white > 255):
+        white = 65535.0
+    elif image.dtype != np.uint16:
+        white = 1.0
+    return with_channels(as_bytes(image, white), channels)
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """RGB or grey uint8 to a file whose suffix names the format; whole or not there."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    if not cv2.imwrite(str(part), image):
+        raise BadInput(f"{path}: cannot be written; is the disk full?")
+    part.replace(path)

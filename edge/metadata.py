@@ -1,0 +1,95 @@
+"""What a model file says of itself: class names, colours, how to feed it.
+
+A `.keras` file is a zip; a `.tflite` becomes one too when files are attached behind
+the flatbuffer. Both carry `kseg.json`, read here with `zipfile` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from edge.command import BadInput
+
+NAME = "kseg.json"
+IGNORE_INDEX = 255  # void and padding in every mask that kseg has read
+
+
+def palette(count: int) -> tuple[tuple[int, int, int], ...]:
+    """`count` RGB colours, black first; Pascal VOC's, whose bits spread neighbours.
+
+    >>> palette(3)
+    ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    """
+    colors = []
+    for index in range(count):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= (index >> channel & 1) << (7 - bit)
+            index >>= 3
+        colors.append(tuple(channels))
+    return tuple(colors)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Everything beyond the tensors that someone needs to use a model.
+
+    `colors` are RGB; black is drawn as nothing. `resize` says how a picture is brought
+    to a fixed input: "fit" keeps its aspect and pads below and to the right, "stretch"
+    does not keep it. `max_side` bounds what a network of free size is given. `minimum`
+    is the smallest side in pixels that a picture may have. `white` is the value of
+    16-bit pictures that means white.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    head: str = "logits"
+    resize: str = "fit"
+    ignore_index: int = IGNORE_INDEX
+    minimum: int = 1
+    max_side: int = 1024
+    white: float = 255.0
+    run: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def attach(self, path: Path) -> None:
+        """Adds this and the list of names to a model file."""
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(NAME, json.dumps(asdict(self), indent=1))
+            archive.writestr("labels.txt", "\n".join(self.names) + "\n")
+
+
+def unknown_model() -> ModelInfo:
+    """What is assumed of a model that says nothing: numbered classes, stretching."""
+    return ModelInfo(
+        names=tuple(f"class {i}" for i in range(256)),
+        colors=palette(256),
+        resize="stretch",
+    )
+
+
+def read_info(path: Path) -> Optional[ModelInfo]:
+    """The `kseg.json` inside a model file; None where there is none.
+
+    Raises BadInput where it is there and cannot be understood.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if NAME not in archive.namelist():
+                return None
+            fields = json.loads(archive.read(NAME))
+        known = {k: v for k, v in fields.items() if k in ModelInfo.__dataclass_fields__}
+        known["names"] = tuple(known["names"])
+        known["colors"] = tuple(tuple(color) for color in known["colors"])
+        return ModelInfo(**known)
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{path}: its {NAME} is damaged ({error}); export again"
+        ) from None

@@ -1,0 +1,140 @@
+"""Segmenter: the one place that resizes, runs a network, turns scores into labels."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import cv2
+import numpy as np
+
+from edge.command import BadInput
+from edge.images import with_channels
+from edge.metadata import ModelInfo
+from edge.timing import Stages
+
+PADDING = 128  # mid-grey: what networks see as zero
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W[, C]) uint8 -> the same at `size`; areas are averaged when it shrinks."""
+    if image.shape[:2] == tuple(size):
+        return image
+    shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = cv2.resize(image, (size[1], size[0]), interpolation=how)
+    return resized if resized.ndim == image.ndim else resized[..., None]
+
+
+def fitting(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of the same aspect as `size` that goes into `box`.
+
+    >>> fitting((540, 960), (360, 480))
+    (270, 480)
+    """
+    scale = min(box[0] / size[0], box[1] / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def bounded(size: tuple[int, int], max_side: int) -> tuple[int, int]:
+    """`size`, shrunk where its longer side is over `max_side`.
+
+    >>> bounded((3000, 4000), 1024), bounded((360, 480), 1024)
+    ((768, 1024), (360, 480))
+    """
+    if max(size) <= max_side:
+        return tuple(size)
+    return fitting(size, (max_side, max_side))
+
+
+def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w, C) scores -> (H, W) uint8: bilinear to `size`, then the largest.
+
+    One class at a time, so that memory stays that of two pictures. The first of equals
+    wins, as in argmax.
+    """
+    labels = np.zeros(size, np.uint8)
+    best: Optional[np.ndarray] = None
+    for index in range(scores.shape[2]):
+        plane = np.ascontiguousarray(scores[..., index])
+        if plane.shape != size:
+            plane = cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
+        if best is None:
+            best = plane
+            continue
+        better = plane > best
+        labels[better] = index
+        np.maximum(best, plane, out=best)
+    return labels
+
+
+class Segmenter:
+    """A network with everything around it: `predict(image) -> labels`.
+
+    `engine` is any of edge.engines or kseg.keras_engine; `info` says how to feed it.
+    """
+
+    def __init__(self, engine: Any, info: ModelInfo, stages: Optional[Stages] = None):
+        self.engine = engine
+        self.info = info
+        self.stages = stages or Stages()
+
+    def predict(self, image: np.ndarray, order: str = "RGB") -> np.ndarray:
+        """(H, W), (H, W, 1) or (H, W, 3) uint8 -> class ids (H, W) uint8.
+
+        `order` is "RGB" for pictures, "BGR" for frames of OpenCV. Raises BadInput for a
+        picture smaller than the network's minimum.
+        """
+        size = image.shape[:2]
+        if min(size) < self.info.minimum:
+            least = self.info.minimum
+            raise BadInput(
+                f"a picture of {size[0]}x{size[1]} is smaller than the network's "
+                f"minimum of {least}x{least}; enlarge it first"
+            )
+        with self.stages.stage("preprocess"):
+            prepared, used = self.prepare(image, order)
+        with self.stages.stage("inference"):
+            output = self.engine(prepared)
+        with self.stages.stage("postprocess"):
+            return self._to_labels(output, prepared.shape[:2], used, size)
+
+    def prepare(
+        self, image: np.ndarray, order: str = "RGB"
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """An image -> what the network takes, and how much of it is picture.
+
+        (H, W[, C]) uint8 -> (h, w, channels) uint8 and (rows, columns) before padding.
+        """
+        box = self.engine.size
+        if box is None:
+            used = bounded(image.shape[:2], self.info.max_side)
+        elif self.info.resize == "stretch":
+            used = box
+        else:
+            used = fitting(image.shape[:2], box)
+        image = resize(image, used)
+        if order == "BGR" and image.ndim == 3:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        image = with_channels(image, self.engine.channels)
+        if box is not None and used != box:
+            canvas = np.full((*box, self.engine.channels), PADDING, np.uint8)
+            canvas[: used[0], : used[1]] = image
+            image = canvas
+        return image, used
+
+    def _to_labels(self, output, given, used, size) -> np.ndarray:
+        """The network's output -> labels at the image's own size.
+
+        `given` is the size of the network's input, `used` the part that was picture.
+        """
+        rows = round(output.shape[0] * used[0] / given[0])
+        columns = round(output.shape[1] * used[1] / given[1])
+        output = output[: max(1, rows), : max(1, columns)]
+        if output.ndim == 3:
+            return scores_to_labels(output, size)
+        labels = output.astype(np.uint8, copy=False)
+        if labels.shape == tuple(size):
+            return labels
+        # INTER_NEAREST_EXACT takes the pixel at the centre; INTER_NEAREST its corner.
+        labels = np.ascontiguousarray(labels)
+        return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

@@ -1,0 +1,149 @@
+"""A procedural world: labelled scenes for training, and the same world moving.
+
+Masks come from integer arithmetic on a random stream that numpy has frozen
+(`RandomState`, NEP 19), so scene i of seed s has the same mask on every machine.
+Pictures use floats and may differ in the last bit.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+CLASSES = ("background", "disc", "square", "triangle", "ring", "cross")
+COLORS = (
+    (0, 0, 0),
+    (230, 80, 60),
+    (70, 160, 230),
+    (80, 190, 90),
+    (240, 180, 50),
+    (170, 90, 200),
+)
+SIZE = (128, 128)
+UNIT = 16  # lengths are in sixteenths of a pixel
+TURN = 64  # angles are in sixty-fourths of a turn
+ONE = 1024  # sines are in 1024ths
+COSINE = np.round(ONE * np.cos(2 * np.pi * np.arange(TURN) / TURN)).astype(np.int64)
+SINE = np.roll(COSINE, TURN // 4)
+
+
+def disc(u, v, r):
+    return u * u + v * v <= r * r
+
+
+def square(u, v, r):
+    return (abs(u) <= 7 * r // 8) & (abs(v) <= 7 * r // 8)
+
+
+def triangle(u, v, r):
+    # Equilateral, corners at distance r: 1774 / 1024 is the root of three.
+    return (v <= r // 2) & (1774 * abs(u) - ONE * (v + r) <= 0)
+
+
+def ring(u, v, r):
+    square_of_distance = u * u + v * v
+    return (square_of_distance <= r * r) & (square_of_distance >= (r // 2) ** 2)
+
+
+def cross(u, v, r):
+    arm = r // 3
+    return ((abs(u) <= arm) & (abs(v) <= r)) | ((abs(v) <= arm) & (abs(u) <= r))
+
+
+INSIDE = (disc, square, triangle, ring, cross)
+
+
+def bounce(position: int, length: int) -> int:
+    """A point moving at constant speed between two walls, 0 and `length`."""
+    position %= 2 * length
+    return min(position, 2 * length - position)
+
+
+def objects(seed: int, index: int, size: tuple[int, int], time: int) -> list[tuple]:
+    """(class id, x, y, radius, angle) of each object, the nearest last."""
+    height, width = (UNIT * side for side in size)
+    smallest, largest = 3 * UNIT, min(height, width) // 4
+    draw = np.random.RandomState([seed, index]).randint
+    placed = []
+    for _ in range(draw(3, 9)):
+        label = int(draw(1, len(CLASSES)))
+        share = int(draw(0, 1024))
+        radius = smallest + (largest - smallest) * share * share // 1024**2
+        x, y = int(draw(0, width)), int(draw(0, height))
+        speed_x, speed_y, spin, angle = (int(draw(*r)) for r in MOTION)
+        placed.append(
+            (
+                label,
+                bounce(x + speed_x * width * time // 4096, width),
+                bounce(y + speed_y * height * time // 4096, height),
+                radius,
+                (angle + spin * time // 32) % TURN,
+            )
+        )
+    return placed
+
+
+MOTION = ((-24, 25), (-24, 25), (-16, 17), (0, TURN))
+
+
+def smooth_field(random: np.random.RandomState, size: tuple[int, int], cells: int):
+    """Noise with about `cells` bumps a side: (H, W) float32 around 0."""
+    grid = random.standard_normal((cells + 2, cells + 2)).astype(np.float32)
+    return cv2.resize(grid, size[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def waves(x: np.ndarray, y: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    """A striped or chequered texture in [-1, 1] over coordinates in pixels."""
+    period = random.uniform(3, 14)
+    slope = random.uniform(-1, 1)
+    stripes = np.sin((x + slope * y) * (2 * np.pi / period))
+    return (
+        stripes * np.sin(y * (2 * np.pi / period)) if random.rand() < 0.4 else stripes
+    )
+
+
+def background(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarray:
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    base = random.uniform(40, 200, 3)
+    tint = random.uniform(-45, 45, 3)
+    rough = smooth_field(random, size, int(random.randint(3, 24)))
+    pattern = 0.5 * waves(x, y, random) * random.randint(0, 2)
+    return base + tint * (rough + pattern)[..., None]
+
+
+def paint_of(label: int, random: np.random.RandomState) -> np.ndarray:
+    """An object's colour: its class leans towards one, single objects stray from it."""
+    lean = np.asarray(COLORS[label], np.float64)
+    return 0.6 * lean + 0.4 * random.uniform(0, 255, 3)
+
+
+def scene(
+    seed: int, index: int, size: tuple[int, int] = SIZE, time: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scene `index` of `seed`: image (H, W, 3) uint8 RGB and mask (H, W) uint8 of 0..5.
+
+    `time` counts frames: at 0 the scene stands as it does in the training set.
+    """
+    look = np.random.RandomState([seed, index, 1])
+    image = background(look, size)
+    mask = np.zeros(size, np.uint8)
+    rows = (2 * np.arange(size[0], dtype=np.int64)[:, None] + 1) * (UNIT // 2)
+    columns = (2 * np.arange(size[1], dtype=np.int64)[None, :] + 1) * (UNIT // 2)
+    for label, x, y, radius, angle in objects(seed, index, size, time):
+        cosine, sine = COSINE[angle], SINE[angle]
+        u = ((columns - x) * cosine + (rows - y) * sine) // ONE
+        v = ((rows - y) * cosine - (columns - x) * sine) // ONE
+        inside = INSIDE[label - 1](u, v, radius)
+        paint = paint_of(label, look)
+        texture = waves(u / UNIT, v / UNIT, look) * look.uniform(0, 30)
+        image[inside] = (paint + texture[..., None])[inside]
+        mask[inside] = label
+    return finish(image, look, np.random.RandomState([seed, index, 2, time])), mask
+
+
+def finish(image, look, grain) -> np.ndarray:
+    """Uneven light, blur and noise; (H, W, 3) float -> uint8."""
+    light = 1 + look.uniform(0, 0.25) * smooth_field(look, image.shape[:2], 2)
+    image = cv2.GaussianBlur(image * light[..., None], (0, 0), look.uniform(0.3, 1.0))
+    image += look.uniform(2, 10) * grain.standard_normal(image.shape)
+    return np.clip(image, 0, 255).astype(np.uint8)

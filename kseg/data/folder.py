@@ -1,0 +1,359 @@
+"""The one layout of folders: DIR/{train,val,test}/{images,masks}/ with equal stems.
+
+Masks hold class ids, or colours that `classes.json` lists. Everything is looked at
+once when the folder is opened, so that training does not fail an hour later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Iterable, Optional, TypeVar
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from edge.command import BadInput, say
+from edge.images import (
+    is_cut_off,
+    list_images,
+    read_image,
+    read_raw,
+    white_of,
+)
+from edge.metadata import IGNORE_INDEX, palette
+from kseg.data import Data
+from kseg.progress import bar
+
+SPLITS = ("train", "val", "test")
+VAL_SHARE = 0.2  # of a folder without splits
+INVALID = -1  # in the table from a mask file's ids to class ids
+ORIENTATION = 0x0112  # EXIF's tag
+DEPTH_SAMPLES = 16
+LOSSY = (".jpg", ".jpeg", ".webp")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the masks of a folder mean.
+
+    `table` maps the 256 ids of files to class ids, IGNORE_INDEX or INVALID.
+    `file_colors` are the RGB codes of colour masks, in order of class; void's too.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    table: np.ndarray
+    file_colors: dict[tuple[int, int, int], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FolderSplit:
+    """Pairs of files that have been found sound."""
+
+    images: list[Path]
+    masks: list[Path]
+    sizes: list[tuple[int, int]]
+    classes: Classes
+    channels: int
+    white: float
+
+    @property
+    def names(self) -> list[str]:
+        return [path.name for path in self.images]
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        image = read_image(self.images[index], self.channels, self.white)
+        mask = load_mask(self.masks[index], self.images[index])
+        return image, to_class_ids(mask, self.masks[index], self.classes)
+
+
+def open_folder(folder: Path, seed: int) -> Data:
+    """A folder of the layout as Data. Raises BadInput for the first fault found."""
+    pairs = find_pairs(folder, seed)
+    declared = read_classes(folder / "classes.json")
+    listed = [pair for split in pairs.values() for pair in split]
+    facts = in_parallel(lambda pair: look_at(*pair, declared), listed, folder.name)
+    classes = declared or count_classes([fact.ids for fact in facts])
+    channels = 1 if all(fact.grey for fact in facts) else 3
+    white = max(white_of(read_raw(image)) for image, _ in evenly(pairs["train"]))
+    if not declared:
+        say(f"{folder}: no classes.json; {len(classes.names)} classes by their ids")
+    splits, start = {}, 0
+    for name, split in pairs.items():
+        sizes = [fact.size for fact in facts[start : start + len(split)]]
+        start += len(split)
+        images, masks = (list(paths) for paths in zip(*split, strict=True))
+        splits[name] = FolderSplit(images, masks, sizes, classes, channels, white)
+    return Data(str(folder), classes.names, classes.colors, splits, channels, white)
+
+
+def evenly(items: list[T]) -> list[T]:
+    return items[:: max(1, len(items) // DEPTH_SAMPLES)]
+
+
+def in_parallel(function: Callable[[T], R], items: list[T], name: str) -> list[R]:
+    """`function` of each item, on threads, with a bar where it takes a while."""
+    with ThreadPoolExecutor() as pool:
+        done: Iterable[R] = pool.map(function, items)
+        return list(bar(done, f"checking {name}", total=len(items)))
+
+
+# --- which files belong together ---
+
+
+def find_pairs(folder: Path, seed: int) -> dict[str, list[tuple[Path, Path]]]:
+    """Split -> (image, mask) paths; a folder without `val` is split by `seed`."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no such data folder; --data shapes needs none")
+    found = {s: pair_up(folder / s) for s in SPLITS if (folder / s).is_dir()}
+    if not found and (folder / "images").is_dir():
+        found = {"train": pair_up(folder)}
+    if not found.get("train"):
+        raise BadInput(
+            f"{folder}: has no images in train/images (or images); the layout is "
+            f"{folder}/train/images/NAME.jpg with {folder}/train/masks/NAME.png"
+        )
+    if not found.get("val"):
+        found |= split_by_seed(found["train"], folder, seed)
+    return {name: found[name] for name in SPLITS if found.get(name)}
+
+
+def split_by_seed(pairs: list, folder: Path, seed: int) -> dict[str, list]:
+    if len(pairs) < 2:
+        raise BadInput(f"{folder}: one image is too few to train and to validate")
+    order = np.random.RandomState(seed).permutation(len(pairs))
+    count = max(1, round(VAL_SHARE * len(pairs)))
+    say(f"{folder}: no val split; {count} of {len(pairs)} images, by --seed {seed}")
+    val, train = sorted(order[:count]), sorted(order[count:])
+    return {"train": [pairs[i] for i in train], "val": [pairs[i] for i in val]}
+
+
+def pair_up(folder: Path) -> list[tuple[Path, Path]]:
+    """The images of a split, each with the mask of the same stem."""
+    for name in ("images", "masks"):
+        if not (folder / name).is_dir():
+            raise BadInput(
+                f"{folder}: has no folder {name!r}; make it beside the other"
+            )
+    masks = by_stem(folder / "masks")
+    pairs = []
+    for stem, image in by_stem(folder / "images").items():
+        if stem not in masks:
+            raise BadInput(
+                f"{image}: has no mask; add {folder / 'masks' / stem}.png or remove it"
+            )
+        if masks[stem].suffix.lower() in LOSSY:
+            raise BadInput(
+                f"{masks[stem]}: JPEG and WebP blur class ids; save it as PNG"
+            )
+        pairs.append((image, masks[stem]))
+    return pairs
+
+
+def by_stem(folder: Path) -> dict[str, Path]:
+    paths = list_images(folder)
+    stem, count = (
+        Counter(path.stem for path in paths).most_common(1)[0] if paths else ("", 0)
+    )
+    if count > 1:
+        raise BadInput(f"{folder}: {count} files are called {stem}; keep one of them")
+    return {path.stem: path for path in paths}
+
+
+# --- what the masks mean ---
+
+
+def read_classes(path: Path) -> Optional[Classes]:
+    """`classes.json` -> Classes; None where there is none.
+
+    `{"classes": [{"name", "color"}], "ignore_index": N}`; color and ignore_index may be
+    missing. A last class whose place is ignore_index is void and gives its colour.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = [str(entry["name"]) for entry in content["classes"]]
+        given = [entry.get("color") for entry in content["classes"]]
+        ignore_index = int(content.get("ignore_index", IGNORE_INDEX))
+        colors = [c and tuple(int(v) for v in c) for c in given]
+        if any(c and (len(c) != 3 or not 0 <= min(c) <= max(c) <= 255) for c in colors):
+            raise ValueError("a color is three numbers from 0 to 255")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(
+            f'{path}: cannot be understood ({error!r}); write {{"classes": [{{"name": '
+            '"road", "color": [128, 64, 128]}}, ...], "ignore_index": 255}'
+        ) from None
+    file_colors = {c: i for i, c in enumerate(colors) if c}
+    if ignore_index == len(names) - 1:
+        names, colors = names[:-1], colors[:-1]
+    if not 2 <= len(names) <= 255 or not 0 <= ignore_index <= 255:
+        raise BadInput(
+            f"{path}: {len(names)} classes with ignore_index {ignore_index}; 2 to 255 "
+            "classes (background is one) and an id from 0 to 255 are possible"
+        )
+    if len(set(names)) < len(names):
+        raise BadInput(f"{path}: two classes have the same name; rename one")
+    table = np.full(256, INVALID)
+    table[: len(names)] = np.arange(len(names))
+    table[ignore_index] = IGNORE_INDEX
+    defaults = palette(len(names))
+    colors = tuple(c or default for c, default in zip(colors, defaults, strict=True))
+    return Classes(tuple(names), colors, table, file_colors)
+
+
+def count_classes(ids: list[np.ndarray]) -> Classes:
+    """Classes from the ids that occur: {0, 255} is binary, else 255 is void."""
+    seen = np.flatnonzero(np.sum(ids, axis=0))
+    table = np.full(256, INVALID)
+    if set(seen) == {0, 255}:
+        table[[0, 255]] = 0, 1
+        return Classes(("background", "foreground"), palette(2), table)
+    count = max(2, int(seen[seen != IGNORE_INDEX].max(initial=0)) + 1)
+    table[:count] = np.arange(count)
+    table[255] = IGNORE_INDEX
+    names = tuple(f"class {index}" for index in range(count))
+    return Classes(names, palette(count), table)
+
+
+def to_class_ids(mask: np.ndarray, path: Path, classes: Classes) -> np.ndarray:
+    """A mask as read -> (H, W) uint8 class ids, void IGNORE_INDEX.
+
+    Raises BadInput for ids and colours that the classes do not have.
+    """
+    if mask.ndim == 3:
+        mask = colors_to_ids(mask, path, classes.file_colors)
+    result = classes.table[mask]
+    if result.min() == INVALID:
+        row, column = np.argwhere(result == INVALID)[0]
+        raise BadInput(
+            f"{path}: id {mask[row, column]} at row {row}, column {column} is outside "
+            f"the {len(classes.names)} classes; correct the mask or classes.json"
+        )
+    return result.astype(np.uint8)
+
+
+def colors_to_ids(
+    mask: np.ndarray, path: Path, colors: dict[tuple[int, int, int], int]
+) -> np.ndarray:
+    """(H, W, 3) RGB -> (H, W) ids by `colors`; three equal channels are ids already."""
+    weights = np.array([1 << 16, 1 << 8, 1])
+    codes = mask.astype(np.int64) @ weights
+    known = np.array(sorted(int(weights @ np.array(c)) for c in colors) or [-1])
+    ids = {int(weights @ np.array(c)): i for c, i in colors.items()}
+    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    wrong = known[place] != codes
+    if not wrong.any():
+        return np.array([ids[code] for code in known.tolist()])[place]
+    if (mask == mask[..., :1]).all():
+        return mask[..., 0]
+    row, column = np.argwhere(wrong)[0]
+    color = mask[row, column].tolist()
+    if not colors:
+        raise BadInput(
+            f"{path}: an RGB mask, and no classes.json with colors says what its "
+            f"colours (such as {color}) mean; write one beside the splits"
+        )
+    raise BadInput(
+        f"{path}: colour {color} at row {row}, column {column} is not in classes.json; "
+        "add it there or correct the mask"
+    )
+
+
+# --- what the files are like ---
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one pair showed: its upright size, the ids in its mask, its channels."""
+
+    size: tuple[int, int]
+    ids: np.ndarray  # (256,) bool
+    grey: bool
+
+
+def look_at(image: Path, mask: Path, classes: Optional[Classes]) -> Facts:
+    """Checks a pair: both readable, of one size, ids within the classes."""
+    (height, width), grey = look_at_image(image)
+    raw = load_mask(mask, image)
+    if raw.shape[:2] != (height, width):
+        raise BadInput(
+            f"{mask}: {raw.shape[0]}x{raw.shape[1]}, but its image is "
+            f"{height}x{width}; export the mask at the image's size"
+        )
+    if classes:
+        to_class_ids(raw, mask, classes)
+    elif raw.ndim == 3:
+        raw = colors_to_ids(raw, mask, {})
+    ids = np.bincount(raw.ravel(), minlength=256)[:256] > 0 if raw.ndim == 2 else None
+    return Facts((height, width), ids if ids is not None else np.zeros(256, bool), grey)
+
+
+def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
+    """(height, width) of an upright image, and whether it is grey; not its pixels."""
+    if is_cut_off(path.read_bytes()):
+        raise BadInput(f"{path}: the file ends early; copy it again or remove it")
+    with opened(path) as image:
+        width, height = image.size
+        if image.getexif().get(ORIENTATION, 1) >= 5:
+            height, width = width, height
+        grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
+    return (height, width), grey
+
+
+def opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise BadInput(f"{path}: is no picture that can be read ({error})") from None
+
+
+def load_mask(path: Path, image: Path) -> np.ndarray:
+    """A mask file, upright: (H, W) ids of 0..255 or (H, W, 3) RGB.
+
+    Its own EXIF rotation is applied. One that was drawn on the image as stored, without
+    a rotation of its own, is turned as the image is.
+    """
+    with opened(path) as file:
+        try:
+            upright = ImageOps.exif_transpose(file)
+            mask = np.asarray(
+                upright.convert("RGB") if has_colors(upright) else upright
+            )
+        except (OSError, SyntaxError) as error:
+            raise BadInput(f"{path}: cannot be read ({error}); save it again") from None
+        own = file.getexif().get(ORIENTATION, 1)
+    if own == 1:
+        mask = turned_like(image, mask)
+    if mask.ndim == 3 and mask.shape[2] == 2:
+        mask = mask[..., 0]
+    if mask.ndim == 2 and (mask.max(initial=0) > 255 or mask.min(initial=0) < 0):
+        raise BadInput(f"{path}: id {mask.max()}; ids from 0 to 255 are possible")
+    return mask.astype(np.uint8)
+
+
+def has_colors(image: Image.Image) -> bool:
+    return image.mode in ("RGB", "RGBA", "CMYK", "YCbCr")
+
+
+def turned_like(image: Path, mask: np.ndarray) -> np.ndarray:
+    """The mask, turned with the image's EXIF where only that makes them agree."""
+    with opened(image) as file:
+        orientation = file.getexif().get(ORIENTATION, 1)
+        stored = file.size[::-1]
+    if orientation < 5 or mask.shape[:2] != stored or stored[0] == stored[1]:
+        return mask
+    turn: dict[int, Any] = {
+        5: lambda m: m.swapaxes(0, 1),
+        6: lambda m: np.rot90(m, -1),
+        7: lambda m: np.rot90(m, 2).swapaxes(0, 1),
+        8: np.rot90,
+    }
+    return np.ascontiguousarray(turn[orientation](mask))

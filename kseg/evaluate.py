@@ -1,0 +1,114 @@
+"""Measures a model on a split at the masks' own size.
+
+python -m kseg.evaluate saved_models/RUN --data DIR --split val
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+import numpy as np
+
+from edge.command import BadInput, run, say
+from edge.metadata import unknown_model
+from edge.segmenter import Segmenter
+from kseg import backend
+from kseg.config import EvaluateConfig, parse
+from kseg.data import Data, Split, open_data
+from kseg.progress import bar
+from kseg.runs import locate, open_segmenter, run_config, write_result
+
+
+def confusion_over(segmenter: Segmenter, split: Split, num_classes: int) -> np.ndarray:
+    """Predicts every image of a split -> counts (C, C) int64, truth in rows.
+
+    A prediction outside the classes (a model with more of them) is an error of its
+    pixel: it is counted in a column of its own, which is folded into no class.
+    """
+    from kseg.metrics import confusion_matrix
+
+    total = np.zeros((num_classes, num_classes), np.int64)
+    for index in bar(range(len(split.sizes)), "evaluating"):
+        image, mask = split.read(index)
+        try:
+            labels = segmenter.predict(image)
+        except BadInput as error:
+            raise BadInput(f"{split.names[index]}: {error}") from None
+        if labels.max() >= num_classes:
+            raise BadInput(
+                f"{split.names[index]}: the model predicts class {labels.max()}, the "
+                f"data have {num_classes} classes; give data of its own classes"
+            )
+        total += confusion_matrix(mask, labels, num_classes)
+    return total
+
+
+def iou_table(metrics: dict[str, Any]) -> str:
+    """IoU per class and the summaries, for people."""
+    from tabulate import tabulate
+
+    rows = [
+        (name, "absent" if value is None else f"{value:.4f}")
+        for name, value in metrics["per_class_iou"].items()
+    ]
+    summary = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
+    rows.append(("", ""))
+    for name in summary:
+        value = metrics[name]
+        shown = "-" if value is None else f"{value:.4f}"
+        rows.append((name.replace("_", " ").replace("iou", "IoU"), shown))
+    align = ("left", "right")
+    return tabulate(rows, ("class", "IoU"), colalign=align, disable_numparse=True)
+
+
+def data_of(model: str, folder: Optional[Path], data: str, seed: Optional[int]) -> Data:
+    """The data that a command names, or those that the run was trained on."""
+    if not data and folder is None:
+        raise BadInput(f"{model}: does not say what it was trained on; give --data")
+    config = run_config(folder) if folder else None
+    name = data or config.data
+    if not data and name != "shapes" and not Path(name).is_dir():
+        raise BadInput(f"{name}: the run's data are gone; say where with --data")
+    default = config.seed if config else 0
+    return open_data(name, default if seed is None else seed)
+
+
+def check_classes(segmenter: Segmenter, data: Data, model: str) -> None:
+    """Raises BadInput where the model's classes are not the data's."""
+    known, given = segmenter.info.names, data.names
+    if known != given and known != unknown_model().names:
+        raise BadInput(
+            f"{model}: knows the classes {', '.join(known)}; {data.name} has "
+            f"{', '.join(given)}"
+        )
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(EvaluateConfig, __doc__, argv)
+    path, folder = locate(config.model)
+    data = data_of(config.model, folder, config.data, config.seed)
+    split = data.split(config.split)
+    if path.suffix == ".keras":
+        backend.start()
+    segmenter = open_segmenter(path, config.engine, config.threads)
+    check_classes(segmenter, data, config.model)
+    from kseg.metrics import summarize
+
+    matrix = confusion_over(segmenter, split, data.num_classes)
+    metrics = summarize(matrix, data.names, len(split.sizes))
+    if config.output:
+        from kseg import pictures
+
+        output = Path(config.output)
+        output.mkdir(parents=True, exist_ok=True)
+        pictures.sample_sheet(output / "samples.png", segmenter, split)
+        pictures.confusion(output / "confusion.png", matrix, data.names)
+        say(f"samples.png and confusion.png are in {output}")
+    if config.json != "-":
+        print(iou_table(metrics))
+    write_result(config.json, metrics)
+
+
+if __name__ == "__main__":
+    run("kseg.evaluate", main)

@@ -1,0 +1,181 @@
+"""Converts a trained run to TFLite and measures what that cost.
+
+    python -m kseg.export saved_models/RUN --quantize float32,int8 --max-drop 0.02
+
+The run folder gets one .tflite per scheme, each with its class names and colours
+inside, and parity.json: every file against the Keras model on the validation images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Iterator, Optional, Sequence
+
+import numpy as np
+
+from edge.command import BadInput, GateFailed, run, say
+from edge.engines import open_engine
+from edge.metadata import ModelInfo, read_info
+from edge.segmenter import Segmenter
+from kseg import backend, runs
+from kseg.config import ExportConfig, parse
+from kseg.data import Data, Split
+from kseg.evaluate import data_of
+from kseg.progress import bar
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(ExportConfig, __doc__, argv)
+    folder = Path(config.run)
+    record = runs.read_record(folder)
+    data = data_of(config.run, folder, config.data, None)
+    backend.start()
+    from kseg.keras_engine import KerasEngine
+
+    model = runs.load_model(folder / runs.BEST)
+    info = read_info(folder / runs.BEST) or data.info
+    size = config.size or tuple(record["data"]["size"])
+    if min(size) < info.minimum:
+        raise BadInput(
+            f"--size {size[0]}x{size[1]}: the network's minimum is "
+            f"{info.minimum}x{info.minimum}"
+        )
+    labels = config.head == "labels"
+    reference = Segmenter(KerasEngine(model, size, labels), info)
+    files = write_files(config, model, info, reference, data, folder, size)
+    parity = compare(reference, files, data, config.threads)
+    runs.write_json(folder / "parity.json", parity)
+    runs.write_result(config.json, parity)
+    if config.json != "-":
+        print(table(parity, size, own_size_iou(folder)))
+    check_gate(parity, config.max_drop)
+    if config.json != "-":
+        best = files.get("int8") or next(iter(files.values()))
+        print(f"\nNext:\n  python edge/camera_demo.py {best} --source 0")
+
+
+def calibration_images(
+    segmenter: Segmenter, split: Split, count: int
+) -> Iterator[np.ndarray]:
+    """`count` images spread over the split, as the Segmenter would feed them."""
+    total = len(split.sizes)
+    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    for index in bar(chosen, "calibrating"):
+        image, _ = split.read(int(index))
+        yield segmenter.prepare(image)[0]
+
+
+def write_files(
+    config: ExportConfig,
+    model: Any,
+    info: ModelInfo,
+    reference: Segmenter,
+    data: Data,
+    folder: Path,
+    size: tuple[int, int],
+) -> dict[str, Path]:
+    """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
+    from kseg.quantize.post_training import convert
+
+    info = replace(info, head=config.head)
+    train, files = data.split("train"), {}
+
+    def calibration() -> Iterator[np.ndarray]:
+        return calibration_images(reference, train, config.calibration_images)
+
+    for scheme in config.quantize:
+        say(f"converting to {scheme} at {size[0]}x{size[1]}, head {config.head}")
+        content = convert(model, scheme, size, config.head, calibration)
+        path = folder / f"{scheme}.tflite"
+        part = folder / f".{scheme}.part.tflite"
+        part.write_bytes(content)
+        info.attach(part)
+        part.replace(path)
+        files[scheme] = path
+    return files
+
+
+@dataclass
+class Tally:
+    """What one engine did over a split."""
+
+    segmenter: Segmenter
+    matrix: np.ndarray
+    agreeing: int = 0
+
+
+def compare(
+    reference: Segmenter, files: dict[str, Path], data: Data, threads: Optional[int]
+) -> dict[str, dict[str, Any]]:
+    """The content of parity.json: each file against the Keras model, image by image."""
+    from kseg.metrics import confusion_matrix, iou_per_class
+
+    classes, split = data.num_classes, data.split("val")
+    segmenters = {"keras": reference}
+    for scheme, path in files.items():
+        engine = open_engine(path, threads=threads)
+        segmenters[scheme] = Segmenter(engine, read_info(path))
+    empty = np.zeros((classes, classes), np.int64)
+    tallies = {name: Tally(s, empty.copy()) for name, s in segmenters.items()}
+    pixels = 0
+    for index in bar(range(len(split.sizes)), "comparing"):
+        image, mask = split.read(index)
+        expected = reference.predict(image)
+        pixels += mask.size
+        for name, tally in tallies.items():
+            labels = expected if name == "keras" else tally.segmenter.predict(image)
+            tally.matrix += confusion_matrix(mask, labels, classes)
+            tally.agreeing += int((labels == expected).sum())
+    means = {n: float(np.nanmean(iou_per_class(t.matrix))) for n, t in tallies.items()}
+    return {
+        name: {
+            "mean_iou": means[name],
+            "drop": means["keras"] - means[name],
+            "agreement": tally.agreeing / pixels,
+            "bytes": files[name].stat().st_size if name in files else None,
+            "latency_millis": tally.segmenter.stages.summary()["inference"]["p50"],
+        }
+        for name, tally in tallies.items()
+    }
+
+
+def own_size_iou(folder: Path) -> Optional[float]:
+    """The mean IoU that training reported, images at their own sizes."""
+    import json
+
+    path = folder / "metrics.json"
+    return json.loads(path.read_text())["mean_iou"] if path.is_file() else None
+
+
+def table(parity: dict[str, dict[str, Any]], size: Any, own: Optional[float]) -> str:
+    """parity.json for people."""
+    from tabulate import tabulate
+
+    rows = []
+    if own is not None:
+        rows.append(("keras, own sizes", f"{own:.4f}", "", "", "", ""))
+    for name, row in parity.items():
+        kib = f"{row['bytes'] / 1024:,.0f}" if row["bytes"] else ""
+        drop, agreement = f"{row['drop']:+.4f}", f"{row['agreement']:.4%}"
+        if name == "keras":
+            name, drop, agreement = f"keras, {size[0]}x{size[1]}", "", ""
+        millis = f"{row['latency_millis']:.1f}"
+        rows.append((name, f"{row['mean_iou']:.4f}", drop, agreement, kib, millis))
+    header = ("model", "mean IoU", "drop", "same labels", "KiB", "ms per image")
+    align = ("left", *["right"] * 5)
+    return tabulate(rows, header, colalign=align, disable_numparse=True)
+
+
+def check_gate(parity: dict[str, dict[str, Any]], max_drop: float) -> None:
+    """Raises GateFailed for the worst file where it lost more than `max_drop`."""
+    name, worst = max(parity.items(), key=lambda item: item[1]["drop"])
+    if worst["drop"] > max_drop:
+        raise GateFailed(
+            f"{name} lost {worst['drop']:.4f} of mean IoU, more than "
+            f"--max-drop {max_drop}"
+        )
+
+
+if __name__ == "__main__":
+    run("kseg.export", main)

@@ -1,0 +1,137 @@
+"""Metrics from one confusion matrix, and the one that training shows.
+
+Rows are the truth, columns the prediction. Formulas: Long, Shelhamer and Darrell,
+"Fully Convolutional Networks for Semantic Segmentation" (CVPR 2015), section 5.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+IGNORE_INDEX = 255
+DIGIT = 2**24  # the metric's counters are two int32 digits of this base
+
+
+def confusion_matrix(
+    mask: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    ignore_index: int = IGNORE_INDEX,
+) -> np.ndarray:
+    """Two maps of class ids of one shape -> counts (C, C) int64, void left out.
+
+    Raises ValueError for shapes that differ and for ids outside the classes.
+
+    >>> truth, predicted = np.array([[0, 1], [1, 255]]), np.array([[0, 1], [0, 1]])
+    >>> confusion_matrix(truth, predicted, 2).tolist()
+    [[1, 0], [1, 1]]
+    """
+    if mask.shape != labels.shape:
+        raise ValueError(f"mask {mask.shape} and labels {labels.shape} differ in shape")
+    valid = mask != ignore_index
+    truth = mask[valid].astype(np.int64)
+    predicted = labels[valid].astype(np.int64)
+    largest = max(truth.max(initial=0), predicted.max(initial=0))
+    if largest >= num_classes:
+        raise ValueError(f"class id {largest} is outside the {num_classes} classes")
+    counts = np.bincount(truth * num_classes + predicted, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def iou_per_class(matrix: np.ndarray) -> np.ndarray:
+    """Counts (C, C) -> TP / (truth + prediction - TP), (C,) float64 in [0, 1].
+
+    nan where a class is neither in the truth nor predicted.
+
+    >>> iou_per_class(np.array([[1, 1], [0, 2]])).round(3).tolist()
+    [0.5, 0.667]
+    """
+    hits = np.diagonal(matrix)
+    with np.errstate(invalid="ignore"):
+        return hits / (matrix.sum(0) + matrix.sum(1) - hits)
+
+
+def summarize(matrix: np.ndarray, names: Sequence[str], images: int) -> dict[str, Any]:
+    """Counts (C, C) -> the content of metrics.json; null for what cannot be said."""
+    pixels = int(matrix.sum())
+    truth = matrix.sum(1)
+    hits = np.diagonal(matrix)
+    iou = iou_per_class(matrix)
+    with np.errstate(invalid="ignore"):
+        accuracy = hits / truth
+    seen = truth > 0
+    return {
+        "images": images,
+        "pixels": pixels,
+        "mean_iou": mean(iou[~np.isnan(iou)]),
+        "pixel_accuracy": float(hits.sum() / pixels) if pixels else None,
+        "mean_accuracy": mean(accuracy[seen]),
+        "frequency_weighted_iou": (
+            float((truth[seen] * iou[seen]).sum() / pixels) if pixels else None
+        ),
+        "per_class_iou": {
+            name: None if np.isnan(value) else float(value)
+            for name, value in zip(names, iou, strict=True)
+        },
+    }
+
+
+def mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+@keras.saving.register_keras_serializable("kseg")
+class MeanIoU(keras.metrics.Metric):
+    """Mean IoU over all pixels since the last reset, as in `iou_per_class`.
+
+    Takes masks (B, H, W) of ids and logits (B, H, W, C). Counts are integers: a float32
+    counter stands still after 2**24 pixels, and JAX has no int64 by default, so each is
+    kept as two int32 digits.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        ignore_index: int = IGNORE_INDEX,
+        name: str = "mean_iou",
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.num_classes, self.ignore_index = num_classes, ignore_index
+        shape = (num_classes, num_classes)
+        self.low = self.add_weight(shape, "zeros", dtype="int32", name="low")
+        self.high = self.add_weight(shape, "zeros", dtype="int32", name="high")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch. `sample_weight` is refused: void is what weighs nothing."""
+        if sample_weight is not None:
+            raise ValueError("MeanIoU takes no sample_weight; mark pixels as void")
+        classes = self.num_classes
+        mask = ops.reshape(ops.cast(y_true, "int32"), [-1])
+        labels = ops.reshape(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), [-1])
+        cell = mask * classes + labels
+        # One cell more, for void, that is cut off again.
+        cell = ops.where(ops.equal(mask, self.ignore_index), classes**2, cell)
+        counts = ops.segment_sum(ops.ones_like(cell), cell, classes**2 + 1)[:-1]
+        low = self.low + ops.reshape(counts, (classes, classes))
+        self.high.assign(self.high + low // DIGIT)
+        self.low.assign(low % DIGIT)
+
+    def result(self) -> Any:
+        matrix = ops.cast(self.high, "float32") * DIGIT + ops.cast(self.low, "float32")
+        hits = ops.diagonal(matrix)
+        union = ops.sum(matrix, 0) + ops.sum(matrix, 1) - hits
+        present = ops.cast(union > 0, "float32")
+        iou = hits / ops.maximum(union, 1.0)
+        return ops.sum(iou * present) / ops.maximum(ops.sum(present), 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "ignore_index": self.ignore_index,
+        }

@@ -1,0 +1,111 @@
+"""Pictures of a run: sheets of samples, curves, confusion matrices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Sequence
+
+import cv2
+import numpy as np
+
+from edge.images import with_channels, write_image
+from edge.metadata import ModelInfo
+from edge.overlay import blend, caption, colored, legend
+from edge.segmenter import Segmenter, fitting, resize
+from kseg.data import Split
+
+CELL = (240, 320)
+SAMPLES = 6
+GAP = 6
+
+
+def to_cell(image: np.ndarray) -> np.ndarray:
+    """A picture, fitted into a white cell; small ones are enlarged pixel by pixel."""
+    size = fitting(image.shape[:2], CELL)
+    if size > image.shape[:2]:
+        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
+    cell = np.full((CELL[0] + GAP, CELL[1] + GAP, 3), 255, np.uint8)
+    cell[: size[0], : size[1]] = resize(image, size)
+    return cell
+
+
+def sample_sheet(path: Path, segmenter: Segmenter, split: Split) -> None:
+    """Rows of image, truth and prediction, from images spread over the split."""
+    count = len(split.sizes)
+    chosen = np.unique(
+        np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int)
+    )
+    rows = [row(segmenter, *split.read(int(index))) for index in chosen]
+    titles = [title(text) for text in ("image", "truth", "prediction")]
+    names = with_names(
+        np.concatenate([np.concatenate(titles, 1), *rows]), segmenter.info
+    )
+    write_image(path, names)
+
+
+def row(segmenter: Segmenter, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    info = segmenter.info
+    labels = segmenter.predict(image)
+    rgb = with_channels(image, 3)
+    views = (rgb, colored(mask, info), blend(rgb, labels, info, opacity=0.6))
+    return np.concatenate([to_cell(view) for view in views], axis=1)
+
+
+def title(text: str) -> np.ndarray:
+    return caption(np.full((30, CELL[1] + GAP, 3), 90, np.uint8), text)
+
+
+def with_names(sheet: np.ndarray, info: ModelInfo) -> np.ndarray:
+    """The sheet with the classes' names in a column to its right."""
+    panel = np.full((sheet.shape[0], 200, 3), 120, np.uint8)
+    bgr = legend(panel, info, range(len(info.names)))
+    return np.concatenate([sheet, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)], axis=1)
+
+
+def new_figure(width: float, height: float) -> tuple[Any, Any]:
+    """A matplotlib figure that needs no display."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    figure.savefig(part, dpi=110)
+    part.replace(path)
+
+
+def curves(path: Path, history: Sequence[dict[str, float]]) -> None:
+    """Mean IoU and loss by epoch, of training crops and of validation images."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    epochs = [line["epoch"] for line in history]
+    for axes, name, label in zip(
+        figure.subplots(1, 2), ("mean_iou", "loss"), ("mean IoU", "loss"), strict=True
+    ):
+        axes.plot(epochs, [line[name] for line in history], label="training crops")
+        axes.plot(epochs, [line[f"val_{name}"] for line in history], label="validation")
+        axes.set(xlabel="epoch", title=label)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    save_figure(figure, path)
+
+
+def confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
+    """Shares of each true class that went to each predicted one, rows summing to 1."""
+    side = max(4.0, 0.45 * len(names) + 2)
+    figure, axes = new_figure(side + 0.5, side)
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="prediction", ylabel="truth")
+    if len(names) <= 16:
+        for i, j in np.argwhere(shares >= 0.005):
+            ink = "black" if shares[i, j] > 0.6 else "white"
+            text = f"{shares[i, j]:.2f}"
+            axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=7)
+    figure.colorbar(image, ax=axes, shrink=0.7)
+    save_figure(figure, path)

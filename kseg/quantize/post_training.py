@@ -1,0 +1,100 @@
+"""Post-training conversion to TFLite: static shapes, builtin operators only.
+
+The scheme of int8 is TensorFlow Lite's full-integer quantization (Jacob et al., 2018):
+weights per channel, activations by the ranges that calibration images show.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from typing import Any, Callable, Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kseg.backend import native_log_held
+
+Calibration = Callable[[], Iterable[np.ndarray]]
+
+
+def with_head(model: keras.Model, head: str) -> Callable[[Any], Any]:
+    """The network as a function of float32 images that ends in `head`.
+
+    labels: uint8 (1, H, W); logits and probabilities: float32 (1, H, W, C).
+    """
+
+    def run(image: Any) -> Any:
+        logits = model(image, training=False)
+        if head == "labels":
+            return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
+        return tf.nn.softmax(logits) if head == "probabilities" else logits
+
+    return run
+
+
+def converter_of(
+    model: keras.Model, size: tuple[int, int], head: str, folder: str, dtype: Any
+) -> tf.lite.TFLiteConverter:
+    """A converter of the network at one static size, batch 1.
+
+    It goes by a SavedModel: a Keras 3 model's variables stay unfrozen otherwise, and a
+    free batch size leaves shape arithmetic in the graph that GPUs refuse.
+    """
+    run = with_head(model, head)
+    signature = tf.TensorSpec((1, *size, model.input_shape[-1]), dtype, name="image")
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        "serve",
+        lambda image: run(tf.cast(image, tf.float32)),
+        input_signature=[signature],
+    )
+    archive.write_out(folder, verbose=False)
+    return tf.lite.TFLiteConverter.from_saved_model(folder)
+
+
+def convert(
+    model: keras.Model,
+    scheme: str,
+    size: tuple[int, int],
+    head: str,
+    calibration: Calibration,
+) -> bytes:
+    """The network as a .tflite file: uint8 (1, H, W, C) in, `head` out.
+
+    `scheme` is a key of SCHEMES; `calibration` yields uint8 (H, W, C) images at `size`.
+    """
+    with tempfile.TemporaryDirectory() as folder, native_log_held():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return SCHEMES[scheme](model, size, head, folder, calibration)
+
+
+def to_float32(model, size, head, folder, calibration) -> bytes:
+    converter = converter_of(model, size, head, folder, tf.uint8)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    return converter.convert()
+
+
+def to_int8(model, size, head, folder, calibration: Calibration) -> bytes:
+    def representative() -> Iterable[list[np.ndarray]]:
+        for index, image in enumerate(calibration()):
+            image = image.astype(np.float32)
+            if index == 0:
+                # The input's range must be all of 0..255: its scale is then 1 and its
+                # zero point 0, and bytes go in as they are.
+                image[0, 0], image[-1, -1] = 0.0, 255.0
+            yield [image[None]]
+
+    converter = converter_of(model, size, head, folder, tf.float32)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.uint8
+    return converter.convert()
+
+
+SCHEMES = {"float32": to_float32, "int8": to_int8}

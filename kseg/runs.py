@@ -1,0 +1,164 @@
+"""The run folder: what training leaves and every later command reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Optional
+
+from edge.command import BadInput
+from edge.metadata import ModelInfo, read_info, unknown_model
+from edge.segmenter import Segmenter, bounded
+from kseg import __version__
+from kseg.config import TrainConfig, from_record, to_record
+from kseg.data import Data
+
+BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
+STALE = ("*.tflite", "parity.json", "metrics.json", "*.png", "history.csv")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes beside, then renames: a reader finds the old or the new, never half."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_result(target: str, content: Any) -> None:
+    """The --json option: a file, `-` for stdout, or nothing where it is empty."""
+    if target == "-":
+        print(json.dumps(content, indent=1))
+    elif target:
+        write_json(Path(target), content)
+
+
+def claim(config: TrainConfig) -> Path:
+    """The run's folder, made where needed. A run that is there is kept unless asked.
+
+    Raises BadInput where a run is there without --overwrite or --resume, and where
+    --resume finds none.
+    """
+    folder = config.run_folder
+    there = (folder / CONFIG).exists() or (folder / BEST).exists()
+    if config.resume and not (folder / LAST).exists():
+        raise BadInput(f"{folder}: no {LAST} here to --resume from")
+    if there and not (config.overwrite or config.resume):
+        raise BadInput(
+            f"{folder}: holds a run already; give --output another folder, or --resume "
+            "or --overwrite it"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder}: is a file; give --output a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be made ({error.strerror})") from None
+    return folder
+
+
+def clear_stale(folder: Path) -> None:
+    """Removes what an overwritten run left and the new one has not yet made."""
+    for pattern in STALE:
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def save_model(model: Any, path: Path, info: ModelInfo) -> None:
+    """A `.keras` file with kseg.json inside; whole or not at all."""
+    part = path.with_name(f".{path.stem}.part.keras")
+    model.save(part)
+    info.attach(part)
+    os.replace(part, path)
+
+
+def load_model(path: Path, compile: bool = False) -> Any:
+    """A `.keras` file as a model. Raises BadInput for one that is none."""
+    import keras
+
+    import kseg.losses
+    import kseg.metrics
+    import kseg.models  # noqa: F401  the classes that the file names
+
+    if not path.is_file():
+        raise BadInput(f"{path}: no such model; python -m kseg.train writes one")
+    try:
+        return keras.models.load_model(path, compile=compile)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise BadInput(f"{path}: is no model that Keras can load ({reason})") from None
+
+
+def record_of(config: TrainConfig, data: Data, size: tuple[int, int]) -> dict[str, Any]:
+    """The content of config.json: a run's options, its data, who made it."""
+    import keras
+
+    return {
+        "config": to_record(replace(config, size=size)),
+        "data": {
+            "name": data.name,
+            "names": data.names,
+            "channels": data.channels,
+            "images": {name: len(split.sizes) for name, split in data.splits.items()},
+            "size": typical_size(data, config.max_side),
+        },
+        "versions": {"kseg": __version__, "keras": keras.__version__},
+    }
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """`config.json` of a run folder."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise BadInput(f"{folder}: is no run folder; python -m kseg.train writes one")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(f"{path}: is damaged ({error}); train again") from None
+
+
+def run_config(folder: Path) -> TrainConfig:
+    return from_record(TrainConfig, read_record(folder)["config"])
+
+
+def typical_size(data: Data, max_side: int) -> tuple[int, int]:
+    """The most frequent size of the validation images as the network sees them."""
+    sizes = (bounded(size, max_side) for size in data.split("val").sizes)
+    return Counter(sizes).most_common(1)[0][0]
+
+
+def locate(model: str) -> tuple[Path, Optional[Path]]:
+    """MODEL of a command line -> the model's file and its run folder, if it has one."""
+    path = Path(model)
+    if not path.exists():
+        raise BadInput(f"{model}: no such run folder or model file")
+    if path.is_dir():
+        if not (path / BEST).is_file():
+            raise BadInput(f"{path}: has no {BEST}; python -m kseg.train writes one")
+        return path / BEST, path
+    if path.suffix not in (".keras", ".tflite"):
+        raise BadInput(
+            f"{path}: is no model; give a run folder, .keras or .tflite file"
+        )
+    return path, path.parent if (path.parent / CONFIG).is_file() else None
+
+
+def open_segmenter(
+    path: Path, engine: str = "auto", threads: Optional[int] = None
+) -> Segmenter:
+    """A `.keras` or `.tflite` file as a Segmenter; BadInput for what is neither."""
+    if path.suffix == ".tflite":
+        from edge.engines import open_engine
+
+        runner: Any = open_engine(path, engine, threads)
+    else:
+        from kseg.keras_engine import KerasEngine
+
+        runner = KerasEngine(load_model(path))
+    return Segmenter(runner, read_info(path) or unknown_model())

@@ -1,0 +1,193 @@
+"""Trains a network on labelled images.
+
+    python -m kseg.train --data DIR --encoder mobilenetv2 --weights imagenet
+
+Without --data it learns procedural shapes. The run folder gets model.keras (the best),
+last.keras, config.json, history.csv, metrics.json, curves.png, samples.png and
+confusion.png. Ctrl-C ends it early and keeps what it has.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+from edge.command import BadInput, run, say
+from edge.metadata import ModelInfo
+from kseg import backend, runs
+from kseg.config import TrainConfig, parse, to_record
+from kseg.data import Data, open_data
+
+CROP = 320  # the largest default crop
+STEP_OF_CROP = 32
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    config = parse(TrainConfig, __doc__, argv)
+    if config.epochs < 1 or config.batch_size < 1 or config.scale < 1:
+        raise BadInput("--epochs, --batch-size and --scale are numbers from 1 up")
+    folder = runs.claim(config)
+    if config.resume:
+        config = resumed(config, runs.run_config(folder))
+    data = open_data(config.data, config.seed)
+    size = config.size or default_crop(data, config.max_side)
+    backend.start()
+    stopped = fit(config, data, size, folder)
+    report(config, data, folder)
+    return 130 if stopped else 0
+
+
+def resumed(asked: TrainConfig, recorded: TrainConfig) -> TrainConfig:
+    """A recorded run goes on as it was, where it is now."""
+    return replace(recorded, output=asked.output, json=asked.json, resume=True)
+
+
+def default_crop(data: Data, max_side: int) -> tuple[int, int]:
+    """The images' own size in whole steps of 32, up to 320 a side."""
+    size = runs.typical_size(data, max_side)
+    height, width = (
+        min(CROP, max(STEP_OF_CROP, side // STEP_OF_CROP * STEP_OF_CROP))
+        for side in size
+    )
+    return height, width
+
+
+def new_model(config: TrainConfig, data: Data, total_steps: int) -> Any:
+    """The network of a configuration, compiled. Raises BadInput for what cannot be."""
+    import keras
+
+    from kseg.losses import CrossEntropy
+    from kseg.metrics import MeanIoU
+    from kseg.models import build_model
+
+    keras.utils.set_random_seed(config.seed)
+    try:
+        model = build_model(
+            config.model,
+            data.num_classes,
+            encoder=config.encoder,
+            channels=data.channels,
+            weights=config.weights,
+            width=config.width,
+            alpha=config.alpha,
+        )
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    warmup = min(config.warmup_steps, total_steps // 5)
+    rate = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else config.learning_rate,
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+        decay_steps=max(1, total_steps - warmup),
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    model.compile(optimizer, CrossEntropy(), metrics=[MeanIoU(data.num_classes)])
+    return model
+
+
+def fit(config: TrainConfig, data: Data, size: tuple[int, int], folder: Path) -> bool:
+    """Trains and leaves the run's models, record and history; True if interrupted."""
+    import tensorflow as tf
+
+    from kseg.callbacks import HISTORY, Keeper, Progress, read_history
+    from kseg.data.pipeline import Reader, training_batches, validation_batches
+    from kseg.models import minimum_size
+
+    train, val = data.split("train"), data.split("val")
+    steps = max(1, len(train.sizes) // config.batch_size)
+    total_steps = steps * config.epochs
+    history: list[dict[str, Any]] = []
+    if config.resume:
+        history = read_history(folder / HISTORY)
+        model = runs.load_model(folder / runs.LAST, compile=True)
+    else:
+        model = new_model(config, data, total_steps)
+    info = replace(
+        data.info,
+        minimum=minimum_size(model),
+        max_side=config.max_side,
+        run=to_record(config),
+    )
+    check_sizes(data, info)
+    describe(config, data, size, model)
+    readers = [Reader(split, config.max_side) for split in (train, val)]
+    done = len(history)
+    batches = training_batches(readers[0], config, size, data.channels, done * steps)
+    record = runs.record_of(config, data, size)
+    keeper = Keeper(folder, info, record, history)
+    try:
+        model.fit(
+            batches,
+            initial_epoch=done,
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation_batches(
+                readers[1], config.batch_size, data.channels
+            ),
+            callbacks=[keeper, Progress(steps, done, config.epochs)],
+            shuffle=False,
+            verbose=0,
+        )
+    except tf.errors.OpError:
+        failures = [reader.failure for reader in readers if reader.failure]
+        if failures:
+            raise failures[0] from None
+        raise
+    return keeper.stopped
+
+
+def check_sizes(data: Data, info: ModelInfo) -> None:
+    """Raises BadInput for the first validation image that the network cannot take."""
+    split = data.split("val")
+    for name, size in zip(split.names, split.sizes, strict=True):
+        if min(size) < info.minimum:
+            raise BadInput(
+                f"{name}: {size[0]}x{size[1]} is smaller than the network's minimum of "
+                f"{info.minimum}x{info.minimum}; leave it out or enlarge it"
+            )
+
+
+def describe(
+    config: TrainConfig, data: Data, size: tuple[int, int], model: Any
+) -> None:
+    """What will happen, in the log."""
+    import tensorflow as tf
+
+    counts = ", ".join(f"{len(s.sizes)} {name}" for name, s in data.splits.items())
+    kind = "grey" if data.channels == 1 else "RGB"
+    say(f"{data.name}: {data.num_classes} classes, {kind} images: {counts}")
+    say(
+        f"{config.model} on {config.encoder} (weights {config.weights}), "
+        f"{model.count_params():,} parameters, crops {size[0]}x{size[1]}"
+    )
+    devices = tf.config.list_physical_devices("GPU")
+    onednn = "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0" else "on"
+    say(f"on {len(devices)} GPU" if devices else f"on the CPU, oneDNN {onednn}")
+
+
+def report(config: TrainConfig, data: Data, folder: Path) -> None:
+    """Evaluates the best weights and leaves metrics and pictures."""
+    from kseg import pictures
+    from kseg.callbacks import HISTORY, read_history
+    from kseg.evaluate import confusion_over, iou_table
+    from kseg.metrics import summarize
+
+    segmenter = runs.open_segmenter(folder / runs.BEST)
+    val = data.split("val")
+    matrix = confusion_over(segmenter, val, data.num_classes)
+    metrics = summarize(matrix, data.names, len(val.sizes))
+    runs.write_json(folder / "metrics.json", metrics)
+    pictures.curves(folder / "curves.png", read_history(folder / HISTORY))
+    pictures.sample_sheet(folder / "samples.png", segmenter, val)
+    pictures.confusion(folder / "confusion.png", matrix, data.names)
+    if config.json != "-":
+        print(iou_table(metrics))
+        print(f"\n{folder} holds the run; look at samples.png. Next:")
+        print(f"  python -m kseg.export {folder}")
+    runs.write_result(config.json, metrics)
+
+
+if __name__ == "__main__":
+    run("kseg.train", main)
