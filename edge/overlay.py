@@ -65,14 +65,18 @@ def legend(image: np.ndarray, info: ModelInfo, present: Sequence[int]) -> np.nda
 def caption(image: np.ndarray, text: str) -> np.ndarray:
     """The picture with `text` in its lower left corner."""
     image = image.copy()
+    if not text:
+        return image
     scale = max(0.4, min(0.8, image.shape[0] / 700))
-    write(image, text, (8, image.shape[0] - 10), scale)
+    width, height = cv2.getTextSize(text, FONT, scale, 1)[0]
+    strip = image[-height - 12 :, : width + 16]
+    strip[:] = strip // 3
+    write(image, text, (8, image.shape[0] - 6), scale)
     return image
 
 
 def write(image: np.ndarray, text: str, origin: tuple[int, int], scale: float) -> None:
-    """White text with a dark edge, into `image` itself."""
-    cv2.putText(image, text, origin, FONT, scale, (0, 0, 0), 3, cv2.LINE_AA)
+    """White text, into `image` itself."""
     cv2.putText(image, text, origin, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
 
 

@@ -65,7 +65,7 @@ def objects(seed: int, index: int, size: tuple[int, int], time: int) -> list[tup
     smallest, largest = 3 * UNIT, min(height, width) // 4
     draw = np.random.RandomState([seed, index]).randint
     placed = []
-    for _ in range(draw(3, 9)):
+    for _ in range(draw(4, 11)):
         label = int(draw(1, len(CLASSES)))
         share = int(draw(0, 1024))
         radius = smallest + (largest - smallest) * share * share // 1024**2
@@ -104,8 +104,8 @@ def waves(x: np.ndarray, y: np.ndarray, random: np.random.RandomState) -> np.nda
 
 def background(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarray:
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
-    base = random.uniform(40, 200, 3)
-    tint = random.uniform(-45, 45, 3)
+    base = random.uniform(40, 200) + random.uniform(-40, 40, 3)
+    tint = random.uniform(-30, 30, 3)
     rough = smooth_field(random, size, int(random.randint(3, 24)))
     pattern = 0.5 * waves(x, y, random) * random.randint(0, 2)
     return base + tint * (rough + pattern)[..., None]
@@ -114,7 +114,7 @@ def background(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarr
 def paint_of(label: int, random: np.random.RandomState) -> np.ndarray:
     """An object's colour: its class leans towards one, single objects stray from it."""
     lean = np.asarray(COLORS[label], np.float64)
-    return 0.6 * lean + 0.4 * random.uniform(0, 255, 3)
+    return 0.75 * lean + 0.25 * random.uniform(0, 255, 3)
 
 
 def scene(

@@ -115,6 +115,21 @@ class ExportConfig:
     json: str = option("", "also write parity.json's content here; - is stdout")
 
 
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """Options of `python -m kseg.benchmark`."""
+
+    what: str = positional("train: what the input pipeline costs", choices=("train",))
+    data: str = option("shapes", DATA_HELP)
+    model: str = option("unet", "architecture", choices=MODEL_NAMES)
+    encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
+    batch_size: int = option(8, "images per step")
+    size: Optional[Size] = option(None, "training crop; default: to suit the images")
+    steps: int = option(20, "timed steps of each kind in a round")
+    rounds: int = option(5, "rounds; the two kinds alternate")
+    json: str = option("", "also write the figures here; - is stdout")
+
+
 def parse(cls: type[Config], doc: str, argv: Optional[Sequence[str]]) -> Config:
     """The command line as a `cls`. Raises BadInput for what does not fit."""
     module = doc.strip().splitlines()[2].split()[2]

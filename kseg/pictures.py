@@ -14,50 +14,50 @@ from edge.overlay import blend, caption, colored, legend
 from edge.segmenter import Segmenter, fitting, resize
 from kseg.data import Split
 
-CELL = (240, 320)
+CELL = (240, 320)  # at most
 SAMPLES = 6
 GAP = 6
-
-
-def to_cell(image: np.ndarray) -> np.ndarray:
-    """A picture, fitted into a white cell; small ones are enlarged pixel by pixel."""
-    size = fitting(image.shape[:2], CELL)
-    if size > image.shape[:2]:
-        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
-    cell = np.full((CELL[0] + GAP, CELL[1] + GAP, 3), 255, np.uint8)
-    cell[: size[0], : size[1]] = resize(image, size)
-    return cell
 
 
 def sample_sheet(path: Path, segmenter: Segmenter, split: Split) -> None:
     """Rows of image, truth and prediction, from images spread over the split."""
     count = len(split.sizes)
-    chosen = np.unique(
-        np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int)
-    )
-    rows = [row(segmenter, *split.read(int(index))) for index in chosen]
-    titles = [title(text) for text in ("image", "truth", "prediction")]
-    names = with_names(
-        np.concatenate([np.concatenate(titles, 1), *rows]), segmenter.info
-    )
-    write_image(path, names)
+    chosen = np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int).tolist()
+    sizes = [fitting(split.sizes[index], CELL) for index in chosen]
+    cell = max(h for h, _ in sizes), max(w for _, w in sizes)
+    rows = [row(segmenter, cell, *split.read(index)) for index in chosen]
+    titles = [title(text, cell) for text in ("image", "truth", "prediction")]
+    sheet = np.concatenate([np.concatenate(titles, axis=1), *rows])
+    write_image(path, with_names(sheet, segmenter.info))
 
 
-def row(segmenter: Segmenter, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def row(
+    segmenter: Segmenter, cell: tuple[int, int], image: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
     info = segmenter.info
     labels = segmenter.predict(image)
     rgb = with_channels(image, 3)
     views = (rgb, colored(mask, info), blend(rgb, labels, info, opacity=0.6))
-    return np.concatenate([to_cell(view) for view in views], axis=1)
+    return np.concatenate([to_cell(view, cell) for view in views], axis=1)
 
 
-def title(text: str) -> np.ndarray:
-    return caption(np.full((30, CELL[1] + GAP, 3), 90, np.uint8), text)
+def to_cell(image: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
+    """A picture, fitted into a white cell; small ones are enlarged pixel by pixel."""
+    size = fitting(image.shape[:2], cell)
+    if size > image.shape[:2]:
+        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
+    canvas = np.full((cell[0] + GAP, cell[1] + GAP, 3), 255, np.uint8)
+    canvas[: size[0], : size[1]] = resize(image, size)
+    return canvas
+
+
+def title(text: str, cell: tuple[int, int]) -> np.ndarray:
+    return caption(np.full((30, cell[1] + GAP, 3), 90, np.uint8), text)
 
 
 def with_names(sheet: np.ndarray, info: ModelInfo) -> np.ndarray:
     """The sheet with the classes' names in a column to its right."""
-    panel = np.full((sheet.shape[0], 200, 3), 120, np.uint8)
+    panel = np.full((sheet.shape[0], 160, 3), 120, np.uint8)
     bgr = legend(panel, info, range(len(info.names)))
     return np.concatenate([sheet, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)], axis=1)
 
