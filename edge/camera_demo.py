@@ -23,9 +23,17 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from edge.command import Parser, positive, run, say  # noqa: E402
+from edge.command import (  # noqa: E402
+    Parser,
+    make_folder,
+    positive,
+    run,
+    say,
+    writable,
+)
 from edge.engines import ENGINES, open_engine  # noqa: E402
 from edge.frames import Source, open_source, recorder  # noqa: E402
+from edge.images import write_image  # noqa: E402
 from edge.metadata import read_info, unknown_model  # noqa: E402
 from edge.overlay import draw  # noqa: E402
 from edge.segmenter import Segmenter  # noqa: E402
@@ -52,9 +60,9 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--engine", default="auto", choices=ENGINES, help="what runs the model")
     add("--threads", type=positive, help="processors to use; default all")
     add("--headless", action="store_true", help="open no window")
-    add("--record", type=Path, metavar="FILE", help="write what is seen to a video")
+    add("--record", type=writable, metavar="FILE", help="write what is seen to a video")
     add("--masks", type=Path, metavar="DIR", help="write each frame's labels as a PNG")
-    add("--stats", type=Path, metavar="FILE", help="write the times as JSON")
+    add("--stats", type=writable, metavar="FILE", help="write the times as JSON")
     add("--max-frames", type=positive, metavar="N", help="end after N frames")
     return parser.parse_args(argv)
 
@@ -118,7 +126,7 @@ def loop(
                 video.write(view)
             if arguments.masks:
                 name = f"{len(rate.ticks):06d}.png"
-                cv2.imwrite(str(arguments.masks / name), labels)
+                write_image(arguments.masks / name, labels)
             rate.tick()
             recent.tick()
             if not arguments.headless and not show(view, source.still):
@@ -158,7 +166,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         say("no display here: running headless (--record or --masks keep what is seen)")
         arguments.headless = True
     if arguments.masks:
-        arguments.masks.mkdir(parents=True, exist_ok=True)
+        make_folder(arguments.masks)
     signal.signal(signal.SIGTERM, interrupt)
     segmenter, rate, status = load(arguments), Rate(), 0
     with open_source(arguments.source) as source:

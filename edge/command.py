@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence
 
 
@@ -64,6 +65,25 @@ def number(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
     return value
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made where needed. Raises BadInput where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be made a folder ({error.strerror}); name another"
+        ) from None
+    return path
+
+
+def writable(text: str) -> Path:
+    """A file in a folder that is there, for `type=`: known before the work begins."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no file in an existing folder")
+    return path
 
 
 def say(message: str) -> None:

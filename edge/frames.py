@@ -110,8 +110,6 @@ class Recorder:
     def __init__(self, path: Path, fps: float):
         if path.suffix.lower() not in CODECS:
             raise BadInput(f"--record {path}: use one of {', '.join(CODECS)}")
-        if not path.parent.is_dir():
-            raise BadInput(f"--record {path}: there is no folder {path.parent}")
         self.path, self.fps = path, fps
         self.part = path.with_name(f".{path.stem}.part{path.suffix}")
         self._writer: Optional[cv2.VideoWriter] = None

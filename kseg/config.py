@@ -12,7 +12,7 @@ import json
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, Sequence, TypeVar
+from typing import Any, NewType, Optional, Sequence, TypeVar
 
 from edge import command
 from edge.command import Parser
@@ -23,6 +23,7 @@ HEADS = ("labels", "logits", "probabilities")
 SCHEMES = ("float32", "int8")
 
 Size = tuple[int, int]
+Output = NewType("Output", str)  # a file to write, - for stdout, or empty for neither
 Config = TypeVar("Config")
 
 DATA_HELP = "a data folder, or shapes (procedural scenes that need no file)"
@@ -61,7 +62,7 @@ class TrainConfig:
     output: str = option("", "run folder; default saved_models/DATA-MODEL-ENCODER")
     overwrite: bool = option(False, "replace a run that is there")
     resume: bool = option(False, "go on after the last whole epoch of a run")
-    json: str = option("", "also write the metrics here; - is stdout")
+    json: Output = option("", "also write the metrics here; - is stdout")
 
     @property
     def run_folder(self) -> Path:
@@ -80,7 +81,7 @@ class EvaluateConfig:
     engine: str = option("auto", "what runs a .tflite: auto, litert, tflite-runtime")
     threads: Optional[int] = option(None, "processors to use; default all")
     seed: Optional[int] = option(None, "of the split; default: the run's")
-    json: str = option("", "also write the metrics here; - is stdout")
+    json: Output = option("", "also write the metrics here; - is stdout")
     output: str = option(
         "", "also write a sheet of samples and a confusion matrix here"
     )
@@ -95,7 +96,7 @@ class PredictConfig:
     output: str = option("predictions", "folder for masks/ and overlays/")
     engine: str = option("auto", "what runs a .tflite: auto, litert, tflite-runtime")
     threads: Optional[int] = option(None, "processors to use; default all")
-    json: str = option("", "write the share of each class per picture; - is stdout")
+    json: Output = option("", "write the share of each class per picture; - is stdout")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class ExportConfig:
     calibration_images: int = option(100, "training images that set int8's ranges")
     data: str = option("", "where the run's data are now, if they have moved")
     threads: Optional[int] = option(None, "processors for the evaluation; default all")
-    json: str = option("", "also write parity.json's content here; - is stdout")
+    json: Output = option("", "also write parity.json's content here; - is stdout")
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class BenchmarkConfig:
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
     steps: int = option(20, "timed steps of each kind in a round")
     rounds: int = option(5, "rounds; the two kinds alternate")
-    json: str = option("", "also write the figures here; - is stdout")
+    json: Output = option("", "also write the figures here; - is stdout")
 
 
 def parse(cls: type[Config], doc: str, argv: Optional[Sequence[str]]) -> Config:
@@ -176,7 +177,11 @@ def converter(hint: Any) -> Any:
     hint = next((h for h in typing.get_args(hint) if h is not type(None)), hint)
     if typing.get_origin(hint) is tuple or hint is Size:
         return command.size
-    return {int: command.whole, float: command.number}.get(hint, str)
+    return {int: command.whole, float: command.number, Output: output}.get(hint, str)
+
+
+def output(text: str) -> str:
+    return text if text in ("", "-") else str(command.writable(text))
 
 
 def choices_of(choices: Sequence[str]) -> Any:

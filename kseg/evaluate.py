@@ -10,7 +10,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, run, say
+from edge.command import BadInput, make_folder, run, say
 from edge.metadata import unknown_model
 from edge.segmenter import Segmenter
 from kseg import backend
@@ -100,8 +100,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if config.output:
         from kseg import pictures
 
-        output = Path(config.output)
-        output.mkdir(parents=True, exist_ok=True)
+        output = make_folder(Path(config.output))
         pictures.sample_sheet(output / "samples.png", segmenter, split)
         pictures.confusion(output / "confusion.png", matrix, data.names)
         say(f"samples.png and confusion.png are in {output}")

@@ -14,7 +14,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 from PIL import Image
 
-from edge.command import BadInput, run, say
+from edge.command import BadInput, make_folder, run, say
 from edge.images import list_images, read_image, with_channels, write_image
 from edge.metadata import ModelInfo
 from edge.overlay import blend, color_table
@@ -33,7 +33,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     info, channels = segmenter.info, segmenter.engine.channels
     output = Path(config.output)
     for name in ("masks", "overlays"):
-        (output / name).mkdir(parents=True, exist_ok=True)
+        make_folder(output / name)
     shares: dict[str, dict[str, float]] = {}
     for picture in bar(paths, "segmenting"):
         image = read_image(picture, channels, info.white)

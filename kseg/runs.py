@@ -40,7 +40,7 @@ def write_result(target: str, content: Any) -> None:
 
 
 def claim(config: TrainConfig) -> Path:
-    """The run's folder, made where needed. A run that is there is kept unless asked.
+    """The folder that a run will have. A run that is there is kept unless asked.
 
     Raises BadInput where a run is there without --overwrite or --resume, and where
     --resume finds none.
@@ -54,12 +54,6 @@ def claim(config: TrainConfig) -> Path:
             f"{folder}: holds a run already; give --output another folder, or --resume "
             "or --overwrite it"
         )
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder}: is a file; give --output a folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{folder}: cannot be made ({error.strerror})") from None
     return folder
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from edge.command import BadInput, run, say
+from edge.command import BadInput, make_folder, run, say
 from edge.metadata import ModelInfo
 from kseg import backend, runs
 from kseg.config import TrainConfig, parse, to_record
@@ -33,6 +33,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         config = resumed(config, runs.run_config(folder))
     data = open_data(config.data, config.seed)
     size = config.size or default_crop(data, config.max_side)
+    make_folder(folder)
     backend.start()
     stopped = fit(config, data, size, folder)
     report(config, data, folder)
