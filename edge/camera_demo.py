@@ -32,7 +32,7 @@ from edge.command import (  # noqa: E402
     writable,
 )
 from edge.engines import ENGINES, open_engine  # noqa: E402
-from edge.frames import Source, open_source, recorder  # noqa: E402
+from edge.frames import Recorder, Source, open_source, recorder  # noqa: E402
 from edge.images import write_image  # noqa: E402
 from edge.metadata import read_info, unknown_model  # noqa: E402
 from edge.overlay import draw  # noqa: E402
@@ -108,7 +108,8 @@ def show(view: np.ndarray, still: bool) -> bool:
     key = cv2.waitKey(0 if still else 1) & 0xFF
     if key == ord(" ") and not still:
         key = cv2.waitKey(0) & 0xFF
-    return key not in (ord("q"), 27)
+    closed = cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1
+    return not closed and key not in (ord("q"), 27)
 
 
 def loop(
@@ -125,7 +126,7 @@ def loop(
             if video:
                 video.write(view)
             if arguments.masks:
-                name = f"{len(rate.ticks):06d}.png"
+                name = f"{rate.count:06d}.png"
                 write_image(arguments.masks / name, labels)
             rate.tick()
             recent.tick()
@@ -136,7 +137,7 @@ def loop(
 def statistics(segmenter: Segmenter, rate: Rate) -> dict[str, Any]:
     """What --stats writes; `fps` counts the whole loop."""
     return {
-        "frames": len(rate.ticks),
+        "frames": rate.count,
         "dropped": 0,
         "fps": round(rate.fps, 3),
         "engine": segmenter.engine.name,
@@ -168,8 +169,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if arguments.masks:
         make_folder(arguments.masks)
     signal.signal(signal.SIGTERM, interrupt)
-    segmenter, rate, status = load(arguments), Rate(), 0
     with open_source(arguments.source) as source:
+        if arguments.record:
+            Recorder(arguments.record, source.fps)  # refuses now what it cannot write
+        segmenter, rate, status = load(arguments), Rate(), 0
         say(f"source {source.name}")
         try:
             loop(segmenter, source, arguments, rate)

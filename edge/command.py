@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, NoReturn, Optional, Sequence
+from typing import Callable, Iterator, NoReturn, Optional, Sequence
 
 
 class BadInput(Exception):
@@ -44,15 +46,15 @@ def size(text: str) -> tuple[int, int]:
 
 def positive(text: str) -> int:
     """A whole number from 1 up, for `type=`."""
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
     return int(text)
 
 
 def whole(text: str) -> int:
-    """A whole number from 0 up, for `type=`."""
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
+    """A whole number from 0 to 2**32 - 1, which seeds may have, for `type=`."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 4294967295")
     return int(text)
 
 
@@ -89,6 +91,32 @@ def writable(text: str) -> Path:
 def say(message: str) -> None:
     """One line of log, to stderr."""
     print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def native_log_held() -> Iterator[None]:
+    """Holds back what libraries write straight to file descriptor 2.
+
+    Where the block fails otherwise than by BadInput, it is shown before that goes on.
+    For one thread alone: the descriptor is the whole process's.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BadInput:
+            raise
+        except BaseException:
+            os.dup2(saved, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def run(

@@ -14,7 +14,8 @@ from typing import Any, Optional
 
 import numpy as np
 
-from edge.command import BadInput
+from edge.command import BadInput, native_log_held
+from edge.flatbuffer import reach
 
 INTERPRETERS = {
     "litert": "ai_edge_litert.interpreter",
@@ -35,11 +36,8 @@ class TFLite:
 
     def __init__(self, path: Path, name: str, interpreter: Any, threads: int):
         self.name, self.threads, self.path = name, threads, path
-        try:
-            self._interpreter = interpreter(model_path=str(path), num_threads=threads)
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise BadInput(f"{path}: {name} refuses it: {one_line(error)}") from None
+        with native_log_held():
+            self._interpreter = self._load(interpreter)
         self._input = self._interpreter.get_input_details()[0]
         outputs = self._interpreter.get_output_details()
         shape = self._input["shape"]
@@ -49,14 +47,27 @@ class TFLite:
                 "[1, height, width, 1 or 3]"
             )
         maps = [o for o in outputs if len(o["shape"]) in (3, 4)]
+        if -1 in self._input["shape_signature"]:
+            raise BadInput(f"{path}: its input has no fixed size; export it with one")
         if not maps:
             shapes = [o["shape"].tolist() for o in outputs]
             raise BadInput(
                 f"{path}: gives {shapes}, no map; is it a segmentation model?"
             )
         self._output = maps[0]
+        if len(self._output["shape"]) == 4 and self._output["shape"][3] > 256:
+            raise BadInput(f"{path}: gives over 256 classes")
         self.size = (int(shape[1]), int(shape[2]))
         self.channels = int(shape[3])
+
+    def _load(self, interpreter: Any) -> Any:
+        try:
+            loaded = interpreter(model_path=str(self.path), num_threads=self.threads)
+            loaded.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = f"{self.name} refuses it: {one_line(error)}"
+            raise BadInput(f"{self.path}: {reason}") from None
+        return loaded
 
     @property
     def wants_floats(self) -> bool:
@@ -123,5 +134,7 @@ def open_engine(
             raise BadInput(
                 f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
             )
+    if reach(path.read_bytes()) > path.stat().st_size:
+        raise BadInput(f"{path}: the file ends early; copy or export it again")
     name, interpreter = find_interpreter(name)
     return TFLite(path, name, interpreter, threads or cores())

@@ -17,9 +17,6 @@ from edge.command import BadInput
 from edge.images import is_image, list_images, read_image
 from edge.shapes import scene
 
-# What a source lacks is said in our one line, not in OpenCV's ten.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
 SHAPES_SIZE = (480, 640)
 SHAPES_SEED = 7
 
@@ -64,15 +61,18 @@ def video_frames(capture: cv2.VideoCapture, source: str, live: bool):
 
 def open_capture(source: str) -> cv2.VideoCapture:
     """A camera by number or a video file. Raises BadInput where neither opens."""
-    camera = source.isdigit()
+    camera = source.isdecimal()
     if not camera and not Path(source).is_file():
         raise BadInput(
             f"source {source}: no such file or folder; a camera is a number, such as 0"
         )
-    capture = cv2.VideoCapture(int(source) if camera else source)
-    if capture.isOpened():
-        return capture
-    capture.release()
+    try:
+        capture = cv2.VideoCapture(int(source) if camera else source)
+        if capture.isOpened():
+            return capture
+        capture.release()
+    except cv2.error:  # a number beyond all cameras
+        pass
     if camera:
         raise BadInput(f"camera {source}: cannot be opened; is it plugged in and free?")
     raise BadInput(f"source {source}: is no video that OpenCV can read")
@@ -93,7 +93,7 @@ def open_source(source: str) -> Iterator[Source]:
         capture = open_capture(source)
         try:
             fps = capture.get(cv2.CAP_PROP_FPS)
-            live = source.isdigit()
+            live = source.isdecimal()
             name = f"camera {source}" if live else path.name
             frames = video_frames(capture, source, live)
             yield Source(frames, name, fps=fps if 1 <= fps <= 240 else 25.0, live=live)
@@ -121,6 +121,7 @@ class Recorder:
             code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
             self._writer = cv2.VideoWriter(str(self.part), code, self.fps, self.size_wh)
             if not self._writer.isOpened():
+                self._writer = None
                 raise BadInput(f"--record {self.path}: OpenCV cannot write this video")
         if frame.shape[1::-1] != self.size_wh:
             frame = cv2.resize(frame, self.size_wh)

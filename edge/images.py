@@ -10,6 +10,12 @@ import numpy as np
 
 from edge.command import BadInput
 
+# What a file lacks is said in our one line, not in OpenCV's ten.
+if hasattr(cv2, "setLogLevel"):  # OpenCV 4
+    cv2.setLogLevel(0)
+else:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 # Cameras with 10, 12 or 14 bits store them in 16: the largest value that the
@@ -26,17 +32,32 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_image(path))
 
 
+def has_end(data: bytes) -> bool:
+    """Whether the markers of a JPEG lead to its end of image."""
+    at = 2
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(data):
+            return False
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return True
+        at += 2 if marker != 0xFF else 1
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:
+            continue  # coded data, fill bytes and markers without a segment
+        at += int.from_bytes(data[at : at + 2], "big")
+
+
 def is_cut_off(data: bytes) -> bool:
     """Whether a JPEG or PNG ends early.
 
     Decoders of OpenCV before 5 fill the missing rows of a JPEG with grey and say
-    nothing. The grammar decides: after the last start of scan (FF DA) there must be
-    an end of image (FF D9); neither can occur within coded data (ITU T.81, B.1.1.5).
+    nothing. The grammar decides (ITU T.81, annex B; the PNG specification, IEND).
     """
     if data[:2] == b"\xff\xd8":
-        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+        return not has_end(data)
     if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return b"IEND" not in data[-4096:]
+        return b"IEND\xaeB`\x82" not in data
     return False
 
 
@@ -117,6 +138,10 @@ def write_image(path: Path, image: np.ndarray) -> None:
     """RGB or grey uint8 to a file whose suffix names the format; whole or not there."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    if not cv2.imwrite(str(part), image):
+    try:
+        written = cv2.imwrite(str(part), image)
+    except cv2.error:  # OpenCV knows no such format
+        written = False
+    if not written:
         raise BadInput(f"{path}: cannot be written; is the disk full?")
     part.replace(path)

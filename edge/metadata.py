@@ -15,6 +15,7 @@ from typing import Any, Optional
 from edge.command import BadInput
 
 NAME = "kseg.json"
+DAMAGE = (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError)
 IGNORE_INDEX = 255  # void and padding in every mask that kseg has read
 
 
@@ -88,8 +89,10 @@ def read_info(path: Path) -> Optional[ModelInfo]:
         known = {k: v for k, v in fields.items() if k in ModelInfo.__dataclass_fields__}
         known["names"] = tuple(known["names"])
         known["colors"] = tuple(tuple(color) for color in known["colors"])
+        if len(known["names"]) != len(known["colors"]):
+            raise ValueError("it has not as many colors as names")
         return ModelInfo(**known)
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise BadInput(
             f"{path}: its {NAME} is damaged ({error}); export again"
         ) from None

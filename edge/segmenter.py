@@ -46,6 +46,19 @@ def bounded(size: tuple[int, int], max_side: int) -> tuple[int, int]:
     return fitting(size, (max_side, max_side))
 
 
+def cells(count: int, given: int, used: int, size: int) -> tuple[int, int]:
+    """How many of `count` cells see picture, and how many pixels of it they span.
+
+    The last may see padding too: it is enlarged as a whole and cut afterwards. Here two
+    cells see 8 rows of which 6 are picture, enlarged twice.
+
+    >>> cells(2, given=8, used=6, size=12)
+    (2, 16)
+    """
+    kept = -(-count * used // given)
+    return kept, max(size, round(kept * given * size / (count * used)))
+
+
 def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(h, w, C) scores -> (H, W) uint8: bilinear to `size`, then the largest.
 
@@ -127,14 +140,15 @@ class Segmenter:
 
         `given` is the size of the network's input, `used` the part that was picture.
         """
-        rows = round(output.shape[0] * used[0] / given[0])
-        columns = round(output.shape[1] * used[1] / given[1])
-        output = output[: max(1, rows), : max(1, columns)]
+        rows, height = cells(output.shape[0], given[0], used[0], size[0])
+        columns, width = cells(output.shape[1], given[1], used[1], size[1])
+        output, whole = output[:rows, :columns], (height, width)
         if output.ndim == 3:
-            return scores_to_labels(output, size)
+            return scores_to_labels(output, whole)[: size[0], : size[1]]
         labels = output.astype(np.uint8, copy=False)
         if labels.shape == tuple(size):
             return labels
         # INTER_NEAREST_EXACT takes the pixel at the centre; INTER_NEAREST its corner.
         labels = np.ascontiguousarray(labels)
-        return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        labels = cv2.resize(labels, whole[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return labels[: size[0], : size[1]]

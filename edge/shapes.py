@@ -104,8 +104,8 @@ def waves(x: np.ndarray, y: np.ndarray, random: np.random.RandomState) -> np.nda
 
 def background(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarray:
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
-    base = random.uniform(40, 200) + random.uniform(-40, 40, 3)
-    tint = random.uniform(-30, 30, 3)
+    base = random.uniform(40, 200) + random.uniform(-25, 25, 3)
+    tint = random.uniform(-22, 22, 3)
     rough = smooth_field(random, size, int(random.randint(3, 24)))
     pattern = 0.5 * waves(x, y, random) * random.randint(0, 2)
     return base + tint * (rough + pattern)[..., None]
@@ -114,7 +114,7 @@ def background(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarr
 def paint_of(label: int, random: np.random.RandomState) -> np.ndarray:
     """An object's colour: its class leans towards one, single objects stray from it."""
     lean = np.asarray(COLORS[label], np.float64)
-    return 0.75 * lean + 0.25 * random.uniform(0, 255, 3)
+    return 0.8 * lean + 0.2 * random.uniform(0, 255, 3)
 
 
 def scene(

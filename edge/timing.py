@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 from contextlib import contextmanager
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Optional
 
 import numpy as np
 
+KEPT = 10_000  # times per stage: memory stays flat however long a camera runs
 WARM_UP = 3  # first runs of a stage: caches fill, memory is allocated
 
 
@@ -25,7 +26,9 @@ class Stages:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
         self.clock = clock
-        self.millis: defaultdict[str, list[float]] = defaultdict(list)
+        self.millis: defaultdict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=KEPT)
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -37,24 +40,39 @@ class Stages:
         """Stage -> median and 95th percentile in milliseconds, after warm-up."""
         result = {}
         for name, millis in self.millis.items():
-            counted = millis[WARM_UP:] if len(millis) > 2 * WARM_UP else millis
+            skipped = WARM_UP if len(millis) > 2 * WARM_UP else 0
+            counted = list(millis)[skipped:]
             p50, p95 = np.percentile(counted, (50, 95))
             result[name] = {"p50": round(float(p50), 3), "p95": round(float(p95), 3)}
         return result
 
 
 class Rate:
-    """Frames per second: intervals, not frames, over the time they took."""
+    """Frames per second: intervals, not frames, over the time they took.
 
-    def __init__(self, window: int = 0, clock: Callable[[], float] = time.perf_counter):
-        self.clock = clock
-        self.ticks: deque[float] = deque(maxlen=window or None)
+    With a `window` the last so many frames count, else all since the first.
+    """
+
+    def __init__(
+        self,
+        window: Optional[int] = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        self.clock, self.window = clock, window
+        self.count = 0
+        self.ticks: deque[float] = deque(maxlen=window or 1)
 
     def tick(self) -> None:
-        self.ticks.append(self.clock())
+        now = self.clock()
+        if not self.count:
+            self.first = now
+        self.count += 1
+        self.ticks.append(now)
 
     @property
     def fps(self) -> float:
-        if len(self.ticks) < 2 or self.ticks[-1] == self.ticks[0]:
+        if self.count < 2:
             return 0.0
-        return (len(self.ticks) - 1) / (self.ticks[-1] - self.ticks[0])
+        frames = len(self.ticks) if self.window else self.count
+        seconds = self.ticks[-1] - (self.ticks[0] if self.window else self.first)
+        return (frames - 1) / seconds if seconds else 0.0

@@ -2,34 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from contextlib import contextmanager
-from typing import Iterator
-
-
-@contextmanager
-def native_log_held() -> Iterator[None]:
-    """Holds back what libraries write straight to file descriptor 2.
-
-    Where the block fails, all of it is shown before the exception goes on.
-    """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(saved, 2)
-            held.seek(0)
-            os.write(2, held.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
+from edge.command import native_log_held
 
 
 def start() -> None:

@@ -54,11 +54,15 @@ class TrainConfig:
     max_side: int = option(1024, "larger images are shrunk to this longest side")
     learning_rate: float = option(1e-3, "peak, reached after the warm-up")
     weight_decay: float = option(1e-4, "of AdamW")
-    warmup_steps: int = option(100, "steps of linear warm-up, at most a fifth of all")
+    warmup_steps: int = option(
+        100, "steps of linear warm-up, at most a fifth of all", zero=True
+    )
     scale: float = option(1.6, "images are scaled at random from 1/SCALE to SCALE")
     color: float = option(0.2, "strength of random brightness, contrast, saturation")
     flip: bool = option(True, "mirror images at random, left to right")
-    seed: int = option(0, "of weights, shuffling, augmentation and splitting")
+    seed: int = option(
+        0, "of weights, shuffling, augmentation and splitting", zero=True
+    )
     output: str = option("", "run folder; default saved_models/DATA-MODEL-ENCODER")
     overwrite: bool = option(False, "replace a run that is there")
     resume: bool = option(False, "go on after the last whole epoch of a run")
@@ -80,7 +84,7 @@ class EvaluateConfig:
     split: str = option("val", "train, val or test")
     engine: str = option("auto", "what runs a .tflite: auto, litert, tflite-runtime")
     threads: Optional[int] = option(None, "processors to use; default all")
-    seed: Optional[int] = option(None, "of the split; default: the run's")
+    seed: Optional[int] = option(None, "of the split; default: the run's", zero=True)
     json: Output = option("", "also write the metrics here; - is stdout")
     output: str = option(
         "", "also write a sheet of samples and a confusion matrix here"
@@ -163,7 +167,7 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
         extra["type"] = choices_of(meta["choices"])
         extra["metavar"] = ",".join(meta["choices"])
     else:
-        extra["type"] = converter(hint)
+        extra["type"] = converter(hint, meta.get("zero", False))
         extra.update({k: meta[k] for k in ("choices", "nargs") if k in meta})
     parser.add_argument(*names, help=text, **extra)
 
@@ -172,12 +176,13 @@ def shown(default: Any) -> str:
     return ",".join(default) if isinstance(default, tuple) else str(default)
 
 
-def converter(hint: Any) -> Any:
-    """An annotation -> the function that reads it from text."""
+def converter(hint: Any, zero: bool) -> Any:
+    """An annotation -> the function that reads it; `zero` whether an int may be 0."""
     hint = next((h for h in typing.get_args(hint) if h is not type(None)), hint)
     if typing.get_origin(hint) is tuple or hint is Size:
         return command.size
-    return {int: command.whole, float: command.number, Output: output}.get(hint, str)
+    whole = command.whole if zero else command.positive
+    return {int: whole, float: command.number, Output: output}.get(hint, str)
 
 
 def output(text: str) -> str:

@@ -35,9 +35,12 @@ def confusion_matrix(
     valid = mask != ignore_index
     truth = mask[valid].astype(np.int64)
     predicted = labels[valid].astype(np.int64)
-    largest = max(truth.max(initial=0), predicted.max(initial=0))
-    if largest >= num_classes:
-        raise ValueError(f"class id {largest} is outside the {num_classes} classes")
+    for ids in (truth, predicted):
+        wrong = ids[(ids < 0) | (ids >= num_classes)]
+        if wrong.size:
+            raise ValueError(
+                f"class id {wrong[0]} is outside the {num_classes} classes"
+            )
     counts = np.bincount(truth * num_classes + predicted, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 

@@ -26,8 +26,8 @@ STEP_OF_CROP = 32
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     config = parse(TrainConfig, __doc__, argv)
-    if config.epochs < 1 or config.batch_size < 1 or config.scale < 1:
-        raise BadInput("--epochs, --batch-size and --scale are numbers from 1 up")
+    if config.scale < 1:
+        raise BadInput(f"--scale {config.scale}: is the largest factor, from 1 up")
     folder = runs.claim(config)
     if config.resume:
         config = resumed(config, runs.run_config(folder))

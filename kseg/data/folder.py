@@ -189,8 +189,10 @@ def read_classes(path: Path) -> Optional[Classes]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(
             f'{path}: cannot be understood ({error!r}); write {{"classes": [{{"name": '
-            '"road", "color": [128, 64, 128]}}, ...], "ignore_index": 255}'
+            '"road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
         ) from None
+    if len({c for c in colors if c}) < len([c for c in colors if c]):
+        raise BadInput(f"{path}: two classes have the same color; change one")
     file_colors = {c: i for i, c in enumerate(colors) if c}
     if ignore_index == len(names) - 1:
         names, colors = names[:-1], colors[:-1]
@@ -301,11 +303,23 @@ def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
     if is_cut_off(path.read_bytes()):
         raise BadInput(f"{path}: the file ends early; copy it again or remove it")
     with opened(path) as image:
-        width, height = image.size
+        if image.format not in ("JPEG", "PNG"):  # whose ends were looked at
+            try:
+                image.load()
+            except (OSError, SyntaxError) as error:
+                raise BadInput(f"{path}: cannot be read ({error})") from None
+        height, width = stored_size(image)
         if image.getexif().get(ORIENTATION, 1) >= 5:
             height, width = width, height
         grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
     return (height, width), grey
+
+
+def stored_size(image: Image.Image) -> tuple[int, int]:
+    """(height, width) before EXIF rotation, which some Pillows apply to a TIFF's."""
+    if image.format == "TIFF":
+        return image.tag_v2[257], image.tag_v2[256]
+    return image.height, image.width
 
 
 def opened(path: Path) -> Image.Image:
@@ -347,7 +361,7 @@ def turned_like(image: Path, mask: np.ndarray) -> np.ndarray:
     """The mask, turned with the image's EXIF where only that makes them agree."""
     with opened(image) as file:
         orientation = file.getexif().get(ORIENTATION, 1)
-        stored = file.size[::-1]
+        stored = stored_size(file)
     if orientation < 5 or mask.shape[:2] != stored or stored[0] == stored[1]:
         return mask
     turn: dict[int, Any] = {

@@ -49,7 +49,7 @@ MOBILENETV2_TAPS = {
     4: "block_3_expand_relu",
     8: "block_6_expand_relu",
     16: "block_13_expand_relu",
-    32: "block_16_project_BN",
+    32: "out_relu",
 }
 
 

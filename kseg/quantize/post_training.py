@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kseg.backend import native_log_held
+from edge.command import native_log_held
 
 Calibration = Callable[[], Iterable[np.ndarray]]
 

@@ -1,0 +1,34 @@
+"""What the tests of both packages share."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of models and data sets beside the project."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent: it holds the models that this test runs")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def deeplab(shared) -> Path:
+    """A model nobody here made: uint8 [1, 513, 513, 3] -> int64 [1, 513, 513]."""
+    return shared / "models" / "deeplabv3_mnv2_dm05_pascal_quant.tflite"
+
+
+@pytest.fixture(scope="session")
+def bird(shared) -> Path:
+    """A picture of a bird, 513x513."""
+    return shared / "models" / "bird_segmentation.bmp"
+
+
+@pytest.fixture(scope="session")
+def bird_mask(shared) -> Path:
+    """Its ids, 513x513: 3 is bird."""
+    return shared / "models" / "bird_segmentation_mask.bmp"

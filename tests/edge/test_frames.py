@@ -1,0 +1,184 @@
+"""Sources that are opened and read, and a recorder whose video is read back."""
+
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.command import BadInput
+from edge.frames import SHAPES_SEED, SHAPES_SIZE, Recorder, open_source, recorder
+from edge.images import write_image
+from edge.shapes import scene
+
+BLUE = (255, 0, 0)  # in BGR
+
+
+def frame(brightness: int, size=(48, 64)) -> np.ndarray:
+    return np.full((*size, 3), brightness, np.uint8)
+
+
+def write_video(path: Path, count: int = 12, fps: float = 12.0) -> None:
+    """`count` frames, each ten brighter than the one before."""
+    code = cv2.VideoWriter_fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
+    writer = cv2.VideoWriter(str(path), code, fps, (64, 48))
+    assert writer.isOpened()
+    for index in range(count):
+        writer.write(frame(10 * index))
+    writer.release()
+
+
+def read_video(path: Path) -> list[np.ndarray]:
+    with open_source(str(path)) as source:
+        return list(source.frames)
+
+
+# Sources
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_video_file(tmp_path, suffix):
+    path = tmp_path / f"street{suffix}"
+    write_video(path)
+    with open_source(str(path)) as source:
+        assert (source.name, source.live, source.still) == (path.name, False, False)
+        assert source.fps == pytest.approx(12)
+        frames = list(source.frames)
+    assert len(frames) == 12
+    assert {(f.shape, f.dtype) for f in frames} == {((48, 64, 3), np.dtype(np.uint8))}
+    # In order: lossy, but not by half a step.
+    assert [f.mean() for f in frames] == pytest.approx(range(0, 120, 10), abs=5)
+
+
+def test_a_folder_of_pictures_in_order_of_name(tmp_path):
+    for name, brightness in (("b.png", 20), ("a.bmp", 10), ("c.png", 30)):
+        write_image(tmp_path / name, frame(brightness, (5, brightness)))
+    (tmp_path / "notes.txt").touch()
+    with open_source(str(tmp_path)) as source:
+        assert (source.name, source.live, source.still) == (tmp_path.name, False, True)
+        assert [f.shape for f in source.frames] == [(5, 10, 3), (5, 20, 3), (5, 30, 3)]
+
+
+def test_a_single_picture_is_a_frame_in_bgr(tmp_path):
+    path = tmp_path / "blue.png"
+    write_image(path, np.full((4, 5, 3), BLUE[::-1], np.uint8))
+    with open_source(str(path)) as source:
+        assert (source.name, source.still) == ("blue.png", True)
+        (only,) = source.frames
+    assert only.shape == (4, 5, 3)
+    assert (only == BLUE).all()
+
+
+def test_a_grey_picture_is_a_frame_of_three_channels(tmp_path):
+    write_image(tmp_path / "grey.png", np.full((4, 5), 7, np.uint8))
+    with open_source(str(tmp_path / "grey.png")) as source:
+        (only,) = source.frames
+    assert (only == frame(7, (4, 5))).all()
+
+
+def test_shapes_are_the_scene_moving():
+    with open_source("shapes") as source:
+        assert (source.name, source.live, source.still) == ("shapes", True, False)
+        for time, given in enumerate(islice(source.frames, 3)):
+            image, _ = scene(SHAPES_SEED, 0, SHAPES_SIZE, time)
+            np.testing.assert_array_equal(given[..., ::-1], image)
+
+
+def bad_source(source: str) -> str:
+    """What is said of a source that gives nothing."""
+    with pytest.raises(BadInput) as refusal, open_source(source) as opened:
+        list(opened.frames)
+    message = str(refusal.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_missing_file(tmp_path):
+    path = str(tmp_path / "gone.mp4")
+    assert bad_source(path).startswith(f"source {path}: no such file")
+
+
+def test_an_empty_folder(tmp_path):
+    assert bad_source(str(tmp_path)) == f"source {tmp_path}: the folder has no pictures"
+
+
+@pytest.mark.parametrize("number", ["99", "99999999999"])
+def test_a_camera_that_is_not_there(number):
+    assert bad_source(number).startswith(f"camera {number}: cannot be opened")
+
+
+def test_a_digit_that_is_no_number(tmp_path):
+    """'²'.isdigit() holds, int('²') does not."""
+    assert "²" in bad_source("²")
+
+
+@pytest.mark.parametrize("data", [b"", b"no video"])
+def test_a_file_that_is_no_video(tmp_path, data):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(data)
+    assert bad_source(str(path)).startswith(f"source {path}: is no video")
+
+
+def test_a_damaged_picture_of_a_folder_is_named(tmp_path):
+    write_image(tmp_path / "a.png", frame(1))
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    assert bad_source(str(tmp_path)).startswith(f"{tmp_path / 'b.png'}: ")
+
+
+# Recorder
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".MP4"])
+def test_a_recording_is_renamed_at_the_end(tmp_path, suffix):
+    path = tmp_path / f"seen{suffix}"
+    with recorder(path, 12.0) as video:
+        for index in range(5):
+            video.write(frame(10 * index))
+        assert not path.exists()
+        assert video.part.exists()
+    assert list(tmp_path.iterdir()) == [path]
+    frames = read_video(path)
+    assert [f.mean() for f in frames] == pytest.approx(range(0, 50, 10), abs=5)
+
+
+def test_frames_of_another_size_are_fitted_to_the_first(tmp_path):
+    path = tmp_path / "seen.avi"
+    with recorder(path, 12.0) as video:
+        video.write(frame(0))
+        video.write(frame(100, (20, 30)))
+    assert [f.shape for f in read_video(path)] == [(48, 64, 3)] * 2
+
+
+def test_what_was_recorded_before_an_error_is_kept(tmp_path):
+    path = tmp_path / "seen.mp4"
+    with pytest.raises(KeyboardInterrupt), recorder(path, 12.0) as video:
+        video.write(frame(0))
+        raise KeyboardInterrupt
+    assert len(read_video(path)) == 1
+
+
+def test_nothing_recorded_is_no_file(tmp_path):
+    with recorder(tmp_path / "seen.mp4", 12.0):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_path_is_no_recorder():
+    with recorder(None, 12.0) as video:
+        assert video is None
+
+
+@pytest.mark.parametrize("name", ["seen.gif", "seen"])
+def test_an_unknown_suffix_is_refused_at_once(tmp_path, name):
+    with pytest.raises(BadInput, match="--record") as refusal:
+        Recorder(tmp_path / name, 12.0)
+    assert "\n" not in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_cannot_be_written_is_bad_input(tmp_path):
+    """Its name is as long as names may be, so that of the part is too long."""
+    path = tmp_path / ("x" * 251 + ".mp4")
+    with pytest.raises(BadInput, match="cannot write"), recorder(path, 12.0) as video:
+        video.write(frame(0))

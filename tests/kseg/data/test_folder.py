@@ -1,0 +1,536 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge.command import BadInput
+from kseg.data import open_data
+
+SIZE = (16, 24)
+ORIENTATION = 0x0112  # EXIF's tag
+
+# Four quarters, so that no turn and no mirror leaves them as they are.
+QUARTERS = np.zeros(SIZE, np.uint8)
+QUARTERS[:8, 12:] = 1
+QUARTERS[8:, :12] = 2
+
+COLORS = ((0, 0, 0), (200, 30, 10), (10, 60, 250))
+CLASSES = [
+    {"name": name, "color": color}
+    for name, color in zip(("ground", "roof", "water"), COLORS, strict=True)
+]
+VOID = {"name": "void", "color": (90, 90, 90)}
+
+
+def save(path: Path, picture, **options) -> Path:
+    """An array or a Pillow image as a file, its folders made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(picture, np.ndarray):
+        picture = Image.fromarray(picture)
+    picture.save(path, **options)
+    return path
+
+
+def picture_of(mask: np.ndarray) -> np.ndarray:
+    """An RGB picture that shows which class is where: id 0 is dark, 2 is bright."""
+    return np.repeat(mask[..., None] * 100, 3, axis=2).astype(np.uint8)
+
+
+def save_pair(split: Path, stem: str, mask, image=None) -> None:
+    image = picture_of(QUARTERS) if image is None else image
+    save(split / "images" / f"{stem}.png", image)
+    save(split / "masks" / f"{stem}.png", mask)
+
+
+def declare(folder: Path, classes, **more) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "classes.json").write_text(json.dumps({"classes": classes, **more}))
+
+
+def folder_of(folder: Path, mask, image=None) -> Path:
+    """A data folder with that pair for training and for validation."""
+    for split in ("train", "val"):
+        save_pair(folder / split, "a", mask, image)
+    return folder
+
+
+def read(folder: Path, split="train", index=0):
+    return open_data(str(folder)).split(split).read(index)
+
+
+def with_colors(mask: np.ndarray, colors) -> np.ndarray:
+    return np.array(colors, np.uint8)[mask]
+
+
+def with_void(mask: np.ndarray, ignore_index: int) -> np.ndarray:
+    """The mask with its first two rows void."""
+    mask = mask.copy()
+    mask[:2] = ignore_index
+    return mask
+
+
+# --- what masks mean ---
+
+
+def test_ids_and_classes_json(tmp_path):
+    declare(tmp_path, CLASSES, ignore_index=9)
+    data = open_data(str(folder_of(tmp_path, with_void(QUARTERS, 9))))
+    assert data.names == ("ground", "roof", "water")
+    assert data.colors == COLORS
+    assert (data.num_classes, data.channels, data.white) == (3, 3, 255)
+    assert list(data.splits) == ["train", "val"]
+    split = data.split("train")
+    assert split.names == ["a.png"]
+    assert split.sizes == [SIZE]
+    image, mask = split.read(0)
+    np.testing.assert_array_equal(image, picture_of(QUARTERS))
+    np.testing.assert_array_equal(mask, with_void(QUARTERS, 255))
+    assert image.dtype == mask.dtype == np.uint8
+
+
+def test_colors_may_be_missing(tmp_path):
+    declare(tmp_path, [{"name": name} for name in "abc"])
+    data = open_data(str(folder_of(tmp_path, QUARTERS)))
+    assert data.names == ("a", "b", "c")
+    assert len(set(data.colors)) == 3
+
+
+def test_without_classes_json_the_ids_are_counted(tmp_path, capsys):
+    data = open_data(str(folder_of(tmp_path, with_void(QUARTERS, 255))))
+    assert data.names == ("class 0", "class 1", "class 2")
+    _, mask = data.split("train").read(0)
+    np.testing.assert_array_equal(mask, with_void(QUARTERS, 255))
+    assert "3 classes" in capsys.readouterr().err
+
+
+def test_classes_are_counted_over_all_splits(tmp_path):
+    save_pair(tmp_path / "train", "a", np.zeros(SIZE, np.uint8))
+    save_pair(tmp_path / "val", "a", np.full(SIZE, 4, np.uint8))
+    assert open_data(str(tmp_path)).num_classes == 5
+
+
+def test_0_and_255_are_binary(tmp_path):
+    binary = np.where(QUARTERS == 1, 255, 0).astype(np.uint8)
+    data = open_data(str(folder_of(tmp_path, binary)))
+    assert data.names == ("background", "foreground")
+    np.testing.assert_array_equal(data.split("train").read(0)[1], QUARTERS == 1)
+
+
+def test_bilevel_png_is_binary(tmp_path):
+    folder_of(tmp_path, Image.fromarray(QUARTERS == 1))
+    data = open_data(str(tmp_path))
+    assert data.num_classes == 2
+    np.testing.assert_array_equal(data.split("train").read(0)[1], QUARTERS == 1)
+
+
+def test_palette_png_is_read_by_its_ids(tmp_path):
+    mask = Image.fromarray(QUARTERS)
+    mask.putpalette(np.arange(768)[::-1] % 256)
+    assert mask.mode == "P"
+    declare(tmp_path, CLASSES)
+    np.testing.assert_array_equal(read(folder_of(tmp_path, mask))[1], QUARTERS)
+
+
+def test_rgb_masks_are_read_by_the_colors(tmp_path):
+    declare(tmp_path, CLASSES)
+    folder_of(tmp_path, with_colors(QUARTERS, COLORS))
+    np.testing.assert_array_equal(read(tmp_path)[1], QUARTERS)
+
+
+@pytest.mark.parametrize("mode", ("RGBA", "RGB"))
+def test_grey_masks_saved_as_colour_hold_ids(tmp_path, mode):
+    folder_of(tmp_path, Image.fromarray(QUARTERS).convert(mode))
+    np.testing.assert_array_equal(read(tmp_path)[1], QUARTERS)
+
+
+@pytest.mark.parametrize("colored", (True, False))
+def test_void_as_the_last_class(tmp_path, colored):
+    declare(tmp_path, [*CLASSES, VOID], ignore_index=3)
+    mask = with_void(QUARTERS, 3)
+    colors = (*COLORS, VOID["color"])
+    folder_of(tmp_path, with_colors(mask, colors) if colored else mask)
+    data = open_data(str(tmp_path))
+    assert data.names == ("ground", "roof", "water")
+    assert data.colors == COLORS
+    read_mask = data.split("train").read(0)[1]
+    np.testing.assert_array_equal(read_mask, with_void(QUARTERS, 255))
+
+
+# --- what images are like ---
+
+
+def test_grey_of_12_bits(tmp_path):
+    values = np.linspace(0, 4095, QUARTERS.size).reshape(SIZE).astype(np.uint16)
+    data = open_data(str(folder_of(tmp_path, QUARTERS, values)))
+    assert (data.channels, data.white) == (1, 4095)
+    assert data.info.white == 4095
+    image, _ = data.split("train").read(0)
+    assert image.shape == (*SIZE, 1)
+    assert image.dtype == np.uint8
+    np.testing.assert_allclose(image[..., 0], values * (255 / 4095), atol=0.51)
+
+
+def test_grey_of_8_bits(tmp_path):
+    grey = QUARTERS * 50
+    data = open_data(str(folder_of(tmp_path, QUARTERS, grey)))
+    assert (data.channels, data.white) == (1, 255)
+    np.testing.assert_array_equal(data.split("train").read(0)[0][..., 0], grey)
+
+
+def test_grey_among_colour_becomes_colour(tmp_path):
+    save_pair(tmp_path / "train", "a", QUARTERS, QUARTERS * 50)
+    save_pair(tmp_path / "val", "a", QUARTERS, picture_of(QUARTERS))
+    data = open_data(str(tmp_path))
+    assert data.channels == 3
+    expected = np.repeat(QUARTERS[..., None] * 50, 3, axis=2)
+    np.testing.assert_array_equal(data.split("train").read(0)[0], expected)
+
+
+def test_alpha_is_dropped(tmp_path):
+    image = np.dstack([picture_of(QUARTERS), QUARTERS])
+    assert Image.fromarray(image).mode == "RGBA"
+    folder_of(tmp_path, QUARTERS, image)
+    np.testing.assert_array_equal(read(tmp_path)[0], picture_of(QUARTERS))
+
+
+def test_palette_image_is_seen_in_its_colours(tmp_path):
+    image = Image.fromarray(QUARTERS)
+    image.putpalette(np.array(COLORS, np.uint8).ravel())
+    folder_of(tmp_path, QUARTERS, image)
+    np.testing.assert_array_equal(read(tmp_path)[0], with_colors(QUARTERS, COLORS))
+
+
+# --- EXIF rotation: `stored` is turned into `upright` by whoever shows the file ---
+
+TURNS = {
+    1: lambda upright: upright,
+    3: lambda upright: np.rot90(upright, 2),
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: np.rot90(upright, 2).swapaxes(0, 1),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+def tagged(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return exif
+
+
+def save_turned(path: Path, upright: np.ndarray, orientation: int) -> None:
+    stored = np.ascontiguousarray(TURNS[orientation](upright))
+    lossless = {"lossless": True} if path.suffix == ".webp" else {}
+    save(path, stored, exif=tagged(orientation), **lossless)
+
+
+def folder_of_turned(folder: Path, suffix: str, orientation: int) -> Path:
+    """Two turned photos without masks, one for training, one for validation."""
+    for split in ("train", "val"):
+        path = folder / split / "images" / f"a{suffix}"
+        save_turned(path, picture_of(QUARTERS), orientation)
+    return folder
+
+
+def assert_upright(folder: Path) -> None:
+    split = open_data(str(folder)).split("train")
+    assert split.sizes == [SIZE]
+    image, mask = split.read(0)
+    np.testing.assert_array_equal(mask, QUARTERS)
+    # JPEG blurs; the ids are 100 apart.
+    np.testing.assert_array_equal(np.round(image[..., 0] / 100), QUARTERS)
+
+
+@pytest.mark.parametrize("suffix", (".jpg", ".png", ".webp", ".tif"))
+@pytest.mark.parametrize("orientation", TURNS)
+def test_turned_photo_with_upright_mask(tmp_path, suffix, orientation):
+    folder_of_turned(tmp_path, suffix, orientation)
+    for split in ("train", "val"):
+        save(tmp_path / split / "masks" / "a.png", QUARTERS)
+    assert_upright(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", (".jpg", ".png", ".tif"))
+@pytest.mark.parametrize("orientation", (5, 6, 7, 8))
+def test_turned_photo_with_mask_as_stored(tmp_path, suffix, orientation):
+    """As a tool leaves it that knows nothing of EXIF."""
+    folder_of_turned(tmp_path, suffix, orientation)
+    stored = np.ascontiguousarray(TURNS[orientation](QUARTERS))
+    for split in ("train", "val"):
+        save(tmp_path / split / "masks" / "a.png", stored)
+    assert_upright(tmp_path)
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_turned_photo_with_mask_that_is_turned_itself(tmp_path, orientation):
+    folder_of_turned(tmp_path, ".jpg", orientation)
+    for split in ("train", "val"):
+        save_turned(tmp_path / split / "masks" / "a.png", QUARTERS, orientation)
+    assert_upright(tmp_path)
+
+
+# --- splits ---
+
+
+def folder_without_splits(folder: Path, count: int = 10) -> Path:
+    for index in range(count):
+        save_pair(folder, f"p{index}", QUARTERS)
+    return folder
+
+
+def names_by_split(folder: Path, seed: int) -> dict[str, list[str]]:
+    splits = open_data(str(folder), seed).splits
+    return {name: split.names for name, split in splits.items()}
+
+
+def test_split_by_seed(tmp_path):
+    folder_without_splits(tmp_path)
+    first = names_by_split(tmp_path, seed=0)
+    assert {name: len(names) for name, names in first.items()} == {"train": 8, "val": 2}
+    assert sorted(first["train"] + first["val"]) == [f"p{i}.png" for i in range(10)]
+    assert names_by_split(tmp_path, seed=0) == first
+    others = [names_by_split(tmp_path, seed)["val"] for seed in range(1, 6)]
+    assert any(names != first["val"] for names in others)
+
+
+def test_train_without_val_is_split_and_test_is_left_alone(tmp_path):
+    folder_without_splits(tmp_path / "train", 5)
+    folder_without_splits(tmp_path / "test", 2)
+    splits = names_by_split(tmp_path, seed=3)
+    assert [len(splits[name]) for name in ("train", "val", "test")] == [4, 1, 2]
+    assert not set(splits["train"]) & set(splits["val"])
+
+
+def test_split_is_said(tmp_path, capsys):
+    open_data(str(folder_without_splits(tmp_path, 5)), seed=7)
+    assert "1 of 5 images, by --seed 7" in capsys.readouterr().err
+
+
+def test_split_that_is_not_there_lists_those_that_are(tmp_path):
+    data = open_data(str(folder_of(tmp_path, QUARTERS)))
+    with pytest.raises(BadInput, match="'test'.*train, val"):
+        data.split("test")
+
+
+# --- faults ---
+
+
+def complaint(folder: Path) -> str:
+    """What is said of the folder: one line."""
+    with pytest.raises(BadInput) as caught:
+        open_data(str(folder))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_missing_folder(tmp_path):
+    assert str(tmp_path / "nowhere") in complaint(tmp_path / "nowhere")
+
+
+def test_file_in_place_of_a_folder(tmp_path):
+    path = save(tmp_path / "a.png", QUARTERS)
+    assert str(path) in complaint(path)
+
+
+def test_empty_folder(tmp_path):
+    message = complaint(tmp_path)
+    assert str(tmp_path) in message
+    assert "train/images/NAME.jpg" in message
+
+
+def test_no_images_in_the_folder(tmp_path):
+    for kind in ("images", "masks"):
+        (tmp_path / "train" / kind).mkdir(parents=True)
+    assert str(tmp_path) in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("missing, there", (("masks", "images"), ("images", "masks")))
+def test_one_of_two_folders(tmp_path, missing, there):
+    save(tmp_path / "train" / there / "a.png", QUARTERS)
+    message = complaint(tmp_path)
+    assert str(tmp_path / "train") in message
+    assert repr(missing) in message
+
+
+def test_one_image_cannot_be_split(tmp_path):
+    assert str(tmp_path) in complaint(folder_without_splits(tmp_path, 1))
+
+
+def test_image_without_mask(tmp_path):
+    folder_of(tmp_path, QUARTERS)
+    image = save(tmp_path / "val" / "images" / "b.png", QUARTERS)
+    message = complaint(tmp_path)
+    assert str(image) in message
+    assert str(tmp_path / "val" / "masks" / "b.png") in message
+
+
+def test_mask_of_another_size(tmp_path):
+    folder_of(tmp_path, QUARTERS)
+    mask = save(tmp_path / "val" / "masks" / "a.png", QUARTERS[:, 1:])
+    message = complaint(tmp_path)
+    assert str(mask) in message
+    assert "16x23" in message and "16x24" in message
+
+
+def test_id_outside(tmp_path):
+    declare(tmp_path, CLASSES)
+    folder_of(tmp_path, QUARTERS)
+    wrong = QUARTERS.copy()
+    wrong[5, 7] = 3
+    mask = save(tmp_path / "val" / "masks" / "a.png", wrong)
+    message = complaint(tmp_path)
+    assert str(mask) in message
+    assert "id 3 at row 5, column 7" in message
+
+
+def test_id_of_more_than_a_byte(tmp_path):
+    folder_of(tmp_path, QUARTERS)
+    deep = QUARTERS.astype(np.uint16) * 200
+    mask = save(tmp_path / "val" / "masks" / "a.png", deep)
+    message = complaint(tmp_path)
+    assert str(mask) in message
+    assert "400" in message
+
+
+@pytest.mark.parametrize("suffix", (".jpg", ".png"))
+def test_truncated_image(tmp_path, suffix):
+    folder_of(tmp_path, QUARTERS)
+    noise = np.random.RandomState(0).randint(0, 256, (*SIZE, 3)).astype(np.uint8)
+    image = save(tmp_path / "val" / "images" / f"b{suffix}", noise)
+    save(tmp_path / "val" / "masks" / "b.png", QUARTERS)
+    image.write_bytes(image.read_bytes()[:-200])
+    message = complaint(tmp_path)
+    assert str(image) in message
+    assert "ends early" in message
+
+
+def test_truncated_mask(tmp_path):
+    folder_of(tmp_path, QUARTERS)
+    noise = np.random.RandomState(0).randint(0, 3, SIZE).astype(np.uint8)
+    mask = save(tmp_path / "val" / "masks" / "a.png", noise)
+    mask.write_bytes(mask.read_bytes()[:-60])
+    assert str(mask) in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ("images", "masks"))
+@pytest.mark.parametrize("content", (b"", b"not a picture"))
+def test_file_that_is_no_picture(tmp_path, kind, content):
+    folder_of(tmp_path, QUARTERS)
+    path = tmp_path / "train" / kind / "a.png"
+    path.write_bytes(content)
+    assert str(path) in complaint(tmp_path)
+
+
+def test_rgb_mask_without_colors(tmp_path):
+    folder_of(tmp_path, with_colors(QUARTERS, COLORS))
+    message = complaint(tmp_path)
+    assert str(tmp_path / "train" / "masks" / "a.png") in message
+    assert "classes.json" in message
+
+
+def test_rgb_mask_with_classes_json_without_colors(tmp_path):
+    declare(tmp_path, [{"name": name} for name in "abc"])
+    folder_of(tmp_path, with_colors(QUARTERS, COLORS))
+    assert str(tmp_path / "train" / "masks" / "a.png") in complaint(tmp_path)
+
+
+def test_unknown_color(tmp_path):
+    declare(tmp_path, CLASSES)
+    mask = with_colors(QUARTERS, COLORS)
+    mask[3, 4] = 1, 2, 3
+    folder_of(tmp_path, mask)
+    message = complaint(tmp_path)
+    assert str(tmp_path / "train" / "masks" / "a.png") in message
+    assert "[1, 2, 3] at row 3, column 4" in message
+
+
+@pytest.mark.parametrize("suffix", (".jpg", ".JPEG", ".webp"))
+def test_lossy_mask(tmp_path, suffix):
+    folder_of(tmp_path, QUARTERS)
+    save(tmp_path / "val" / "images" / "b.png", QUARTERS)
+    mask = save(tmp_path / "val" / "masks" / f"b{suffix}", QUARTERS)
+    message = complaint(tmp_path)
+    assert str(mask) in message
+    assert "PNG" in message
+
+
+@pytest.mark.parametrize("kind", ("images", "masks"))
+def test_duplicate_stems(tmp_path, kind):
+    folder_of(tmp_path, QUARTERS)
+    save(tmp_path / "train" / kind / "a.bmp", QUARTERS)
+    message = complaint(tmp_path)
+    assert str(tmp_path / "train" / kind) in message
+    assert "2 files are called a" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"classes": null}',
+        '{"classes": ["road", "car"]}',
+        '{"classes": [{"title": "road"}, {"title": "car"}]}',
+        '{"classes": [{"name": "road"}]}',
+        '{"classes": [{"name": "a"}, {"name": "b"}], "ignore_index": 256}',
+        '{"classes": [{"name": "a"}, {"name": "b"}], "ignore_index": "none"}',
+        '{"classes": [{"name": "a", "color": [1, 2]}, {"name": "b"}]}',
+        '{"classes": [{"name": "a", "color": [1, 2, 256]}, {"name": "b"}]}',
+        '{"classes": [{"name": "a", "color": "red"}, {"name": "b"}]}',
+        '{"classes": [{"name": "a", "color": 7}, {"name": "b"}]}',
+    ),
+)
+def test_broken_classes_json(tmp_path, text):
+    folder_of(tmp_path, QUARTERS)
+    (tmp_path / "classes.json").write_text(text)
+    assert str(tmp_path / "classes.json") in complaint(tmp_path)
+
+
+def test_example_that_a_broken_classes_json_is_shown_is_not_broken(tmp_path):
+    folder_of(tmp_path, QUARTERS)
+    (tmp_path / "classes.json").write_text("{")
+    example = complaint(tmp_path).partition("write ")[2].replace(", ...", "")
+    assert json.loads(example)["ignore_index"] == 255
+
+
+def test_bytes_that_are_no_text_in_classes_json(tmp_path):
+    folder_of(tmp_path, QUARTERS)
+    (tmp_path / "classes.json").write_bytes(b"\xff\xfe\x00")
+    assert str(tmp_path / "classes.json") in complaint(tmp_path)
+
+
+def test_duplicate_class_names(tmp_path):
+    declare(tmp_path, [*CLASSES, {"name": "roof"}])
+    message = complaint(folder_of(tmp_path, QUARTERS))
+    assert str(tmp_path / "classes.json") in message
+    assert "same name" in message
+
+
+def test_duplicate_class_colors(tmp_path):
+    """With RGB masks nobody could tell the two classes apart."""
+    declare(tmp_path, [*CLASSES, {"name": "pond", "color": CLASSES[2]["color"]}])
+    folder_of(tmp_path, with_colors(QUARTERS, COLORS))
+    assert str(tmp_path / "classes.json") in complaint(tmp_path)
+
+
+# --- a real one ---
+
+
+def test_camvid(shared):
+    folder = shared / "data" / "camvid"
+    if not folder.is_dir():
+        pytest.skip("needs data/camvid in the shared folder")
+    data = open_data(str(folder))
+    assert data.num_classes == 11
+    assert len(data.split("train").sizes) == 367
+    assert len(data.split("val").sizes) == 101
+    assert set(data.split("val").sizes) == {(360, 480)}
+    assert (data.channels, data.white) == (3, 255)
+    image, mask = data.split("val").read(0)
+    assert image.shape == (360, 480, 3)
+    assert set(np.unique(mask)) <= {*range(11), 255}

@@ -1,0 +1,138 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.command import BadInput, GateFailed
+from edge.engines import open_engine
+from edge.metadata import read_info
+from kseg.data import open_data
+from kseg.export import check_gate, main
+from kseg.runs import open_segmenter
+
+
+def interpreter(path: Path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    result = Interpreter(model_path=str(path))
+    result.allocate_tensors()
+    return result
+
+
+def test_parity_has_the_keys_of_the_contract(exported):
+    parity = json.loads((exported / "parity.json").read_text())
+    assert list(parity) == ["keras", "float32", "int8"]
+    for scheme in ("float32", "int8"):
+        row = parity[scheme]
+        assert set(row) == {"mean_iou", "drop", "agreement", "bytes", "latency_millis"}
+        assert row["bytes"] == (exported / f"{scheme}.tflite").stat().st_size
+        assert row["drop"] == pytest.approx(
+            parity["keras"]["mean_iou"] - row["mean_iou"], abs=1e-12
+        )
+    assert parity["float32"]["agreement"] > 0.9999
+    assert abs(parity["float32"]["drop"]) < 1e-3
+    assert parity["int8"]["agreement"] > 0.9
+
+
+@pytest.mark.parametrize("scheme", ["float32", "int8"])
+def test_files_stand_alone(exported, scheme):
+    """uint8 in and out, static shapes, builtin operators, its own description."""
+    path = exported / f"{scheme}.tflite"
+    model = interpreter(path)
+    (given,), (out,) = model.get_input_details(), model.get_output_details()
+    assert given["dtype"] == np.uint8 and given["shape"].tolist() == [1, 64, 80, 3]
+    assert given["shape_signature"].tolist() == [1, 64, 80, 3]
+    assert out["dtype"] == np.uint8 and out["shape"].tolist() == [1, 64, 80]
+    # A flex or other custom operator has no builtin name.
+    names = {op["op_name"] for op in model._get_ops_details()}
+    assert not {n for n in names if n.startswith(("Flex", "CUSTOM"))}
+    info = read_info(path)
+    assert info.head == "labels" and info.names[1] == "disc" and info.minimum == 16
+    assert info.run["width"] == 4
+    if scheme == "int8":
+        assert given["quantization"] == (1.0, 0)
+
+
+def test_int8_has_no_float_inside(exported):
+    kinds = {
+        detail["dtype"]
+        for detail in interpreter(exported / "int8.tflite").get_tensor_details()
+    }
+    assert np.float32 not in kinds
+
+
+def test_the_labels_head_is_the_argmax_of_the_keras_model(exported):
+    data = open_data(json.loads((exported / "config.json").read_text())["data"]["name"])
+    image, _ = data.split("val").read(0)
+    keras_labels = open_segmenter(exported / "model.keras").predict(image)
+    labels = open_segmenter(exported / "float32.tflite").predict(image)
+    assert (keras_labels == labels).mean() > 0.9999
+
+
+@pytest.mark.parametrize("head", ["logits", "probabilities"])
+def test_other_heads_and_sizes(trained, tmp_path, head):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    arguments = ["--head", head, "--size", "48x50", "--max-drop", "1"]
+    main([str(folder), *arguments, "--calibration-images", "4"])
+    image = np.random.RandomState(0).randint(0, 256, (48, 50, 3), np.uint8)
+    exact = open_engine(folder / "float32.tflite")(image)
+    coarse = open_engine(folder / "int8.tflite")(image)
+    assert exact.shape == coarse.shape == (48, 50, 6)
+    assert exact.dtype == coarse.dtype == np.float32
+    if head == "probabilities":
+        np.testing.assert_allclose(exact.sum(-1), 1, atol=1e-5)
+        assert np.abs(exact - coarse).mean() < 0.1
+    assert read_info(folder / "int8.tflite").head == head
+
+
+def test_the_gate_names_the_worst_file_and_both_numbers():
+    parity = {
+        "keras": {"drop": 0.0},
+        "float32": {"drop": 0.001},
+        "int8": {"drop": 0.05},
+    }
+    check_gate(parity, max_drop=0.05)
+    with pytest.raises(
+        GateFailed, match="int8 lost 0.0500 .*--max-drop 0.02"
+    ) as caught:
+        check_gate(parity, max_drop=0.02)
+    assert caught.value.status == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["no/run"], "no/run: is no run folder"),
+        (["{run}", "--size", "8x80"], "network's minimum is 16x16"),
+        (["{run}", "--quantize", "int7"], "'int7' is not one of float32, int8"),
+        (["{run}", "--data", "no/data"], "no such data folder"),
+    ],
+)
+def test_bad_use_is_one_line(trained, arguments, complaint):
+    with pytest.raises(BadInput, match=complaint) as caught:
+        main([argument.format(run=trained) for argument in arguments])
+    assert "\n" not in str(caught.value)
+
+
+def test_data_that_are_gone_can_be_named(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    record = json.loads((folder / "config.json").read_text())
+    record["config"]["data"] = str(tmp_path / "moved")
+    (folder / "config.json").write_text(json.dumps(record))
+    with pytest.raises(BadInput, match="moved: the run's data are gone.*--data"):
+        main([str(folder)])
+
+
+def test_a_failing_conversion_leaves_no_file(trained, tmp_path):
+    """A run folder whose model is damaged: refused, and nothing is half-written."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    content = (folder / "model.keras").read_bytes()
+    (folder / "model.keras").write_bytes(content[: len(content) // 2])
+    with pytest.raises(BadInput, match="model.keras: is no model that Keras can load"):
+        main([str(folder)])
+    assert not list(folder.glob("*.tflite"))
