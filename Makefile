@@ -28,7 +28,8 @@ clean:
 
 # A run that was broken off goes on where it was.
 $(RUN)/.trained: | $(VENV)/.base
-	$(PY) -m kseg.train --data shapes --epochs 16 --output $(RUN) \
+	$(PY) -m kseg.train --data shapes --epochs 10 --learning-rate 3e-3 --scale 1 --color 0 \
+	  --output $(RUN) \
 	  $(if $(wildcard $(RUN)/last.keras),--resume,--overwrite)
 	@touch $@
 

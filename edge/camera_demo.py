@@ -34,7 +34,7 @@ from edge.command import (  # noqa: E402
 from edge.engines import ENGINES, open_engine  # noqa: E402
 from edge.frames import Recorder, Source, open_source, recorder  # noqa: E402
 from edge.images import write_image  # noqa: E402
-from edge.metadata import read_info, unknown_model  # noqa: E402
+from edge.metadata import info_of  # noqa: E402
 from edge.overlay import draw  # noqa: E402
 from edge.segmenter import Segmenter  # noqa: E402
 from edge.timing import Rate, Stages  # noqa: E402
@@ -75,16 +75,11 @@ def has_display() -> bool:
 
 
 def load(arguments: argparse.Namespace) -> Segmenter:
-    """The model as a Segmenter, with a word on what runs and what was assumed."""
+    """The model as a Segmenter, with a word on what runs."""
     engine = open_engine(arguments.model, arguments.engine, arguments.threads)
-    info = read_info(arguments.model)
-    if info is None:
-        info = unknown_model()
-        floats = ", values scaled to -1..1" if engine.wants_floats else ""
-        say(
-            f"{arguments.model.name} does not describe itself: classes are numbered, "
-            f"colours are Pascal VOC's, pictures are stretched to its input{floats}"
-        )
+    info = info_of(arguments.model)
+    if engine.wants_floats:
+        say("its input is floating point: values are scaled to -1..1")
     height, width = engine.size
     say(f"engine {engine.name}, CPU, {engine.threads} threads, input {height}x{width}")
     return Segmenter(engine, info, Stages())

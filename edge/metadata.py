@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from edge.command import BadInput
+from edge.command import BadInput, say
 
 NAME = "kseg.json"
 DAMAGE = (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError)
@@ -72,6 +72,18 @@ def unknown_model() -> ModelInfo:
         colors=palette(256),
         resize="stretch",
     )
+
+
+def info_of(path: Path) -> ModelInfo:
+    """What a model file says of itself; what it lacks is assumed, and that is said."""
+    info = read_info(path)
+    if info is not None:
+        return info
+    say(
+        f"{path.name} does not describe itself: classes are numbered, colours are "
+        "Pascal VOC's, pictures are stretched to its input"
+    )
+    return unknown_model()
 
 
 def read_info(path: Path) -> Optional[ModelInfo]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.command import BadInput, GateFailed, run, say
 from edge.engines import open_engine
-from edge.metadata import ModelInfo, read_info
+from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
 from kseg import backend, runs
 from kseg.config import ExportConfig, parse
@@ -34,7 +34,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from kseg.keras_engine import KerasEngine
 
     model = runs.load_model(folder / runs.BEST)
-    info = read_info(folder / runs.BEST) or data.info
+    info = info_of(folder / runs.BEST)
     size = config.size or tuple(record["data"]["size"])
     if min(size) < info.minimum:
         raise BadInput(
@@ -115,7 +115,7 @@ def compare(
     segmenters = {"keras": reference}
     for scheme, path in files.items():
         engine = open_engine(path, threads=threads)
-        segmenters[scheme] = Segmenter(engine, read_info(path))
+        segmenters[scheme] = Segmenter(engine, info_of(path))
     empty = np.zeros((classes, classes), np.int64)
     tallies = {name: Tally(s, empty.copy()) for name, s in segmenters.items()}
     pixels = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from edge.command import BadInput
-from edge.metadata import ModelInfo, read_info, unknown_model
+from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter, bounded
 from kseg import __version__
 from kseg.config import TrainConfig, from_record, to_record
@@ -155,4 +155,4 @@ def open_segmenter(
         from kseg.keras_engine import KerasEngine
 
         runner = KerasEngine(load_model(path))
-    return Segmenter(runner, read_info(path) or unknown_model())
+    return Segmenter(runner, info_of(path))
