@@ -90,8 +90,6 @@ def new_model(config: TrainConfig, data: Data, total_steps: int) -> Any:
 
 def fit(config: TrainConfig, data: Data, size: tuple[int, int], folder: Path) -> bool:
     """Trains and leaves the run's models, record and history; True if interrupted."""
-    import tensorflow as tf
-
     from kseg.callbacks import HISTORY, Keeper, Progress, read_history
     from kseg.data.pipeline import Reader, training_batches, validation_batches
     from kseg.models import minimum_size
@@ -118,25 +116,32 @@ def fit(config: TrainConfig, data: Data, size: tuple[int, int], folder: Path) ->
     batches = training_batches(readers[0], config, size, data.channels, done * steps)
     record = runs.record_of(config, data, size)
     keeper = Keeper(folder, info, record, history)
+    run_steps(
+        model,
+        readers,
+        batches,
+        initial_epoch=done,
+        epochs=config.epochs,
+        steps_per_epoch=steps,
+        validation_data=validation_batches(
+            readers[1], config.batch_size, data.channels
+        ),
+        callbacks=[keeper, Progress(steps, done, config.epochs)],
+    )
+    return keeper.stopped
+
+
+def run_steps(model: Any, readers: Sequence[Any], batches: Any, **options: Any) -> None:
+    """`model.fit`; what a reader refuses comes out as its own BadInput."""
+    import tensorflow as tf
+
     try:
-        model.fit(
-            batches,
-            initial_epoch=done,
-            epochs=config.epochs,
-            steps_per_epoch=steps,
-            validation_data=validation_batches(
-                readers[1], config.batch_size, data.channels
-            ),
-            callbacks=[keeper, Progress(steps, done, config.epochs)],
-            shuffle=False,
-            verbose=0,
-        )
+        model.fit(batches, shuffle=False, verbose=0, **options)
     except tf.errors.OpError:
         failures = [reader.failure for reader in readers if reader.failure]
         if failures:
             raise failures[0] from None
         raise
-    return keeper.stopped
 
 
 def check_sizes(data: Data, info: ModelInfo) -> None:

@@ -163,3 +163,21 @@ def test_ctrl_c_keeps_the_run_and_resume_goes_on(data_folder, tmp_path):
     assert not list(folder.glob(".*part*"))
     record = json.loads((folder / "config.json").read_text())
     assert record["config"]["epochs"] == 500
+
+
+def test_a_file_that_goes_bad_during_training_is_named(data_folder, tmp_path):
+    """Sound when it was checked, damaged when it is read: one line, not TensorFlow's."""
+    import shutil
+
+    from kseg.config import TrainConfig
+    from kseg.data import open_data
+    from kseg.train import fit
+
+    folder = tmp_path / "data"
+    shutil.copytree(data_folder, folder)
+    data = open_data(str(folder))
+    victim = folder / "train" / "images" / "s3.png"
+    victim.write_bytes(victim.read_bytes()[:200])
+    config = TrainConfig(data=str(folder), epochs=1, batch_size=4, width=4)
+    with pytest.raises(BadInput, match="s3.png: the file ends early"):
+        fit(config, data, (64, 64), tmp_path)
