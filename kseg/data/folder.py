@@ -303,15 +303,15 @@ def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
     if is_cut_off(path.read_bytes()):
         raise BadInput(f"{path}: the file ends early; copy it again or remove it")
     with opened(path) as image:
+        height, width = stored_size(image)
+        if image.getexif().get(ORIENTATION, 1) >= 5:
+            height, width = width, height
+        grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
         if image.format not in ("JPEG", "PNG"):  # whose ends were looked at
             try:
                 image.load()
             except (OSError, SyntaxError) as error:
                 raise BadInput(f"{path}: cannot be read ({error})") from None
-        height, width = stored_size(image)
-        if image.getexif().get(ORIENTATION, 1) >= 5:
-            height, width = width, height
-        grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
     return (height, width), grey
 
 

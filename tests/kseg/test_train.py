@@ -166,7 +166,7 @@ def test_ctrl_c_keeps_the_run_and_resume_goes_on(data_folder, tmp_path):
 
 
 def test_a_file_that_goes_bad_during_training_is_named(data_folder, tmp_path):
-    """Sound when it was checked, damaged when it is read: one line, not TensorFlow's."""
+    """Sound when checked, damaged when read: one line, not TensorFlow's page."""
     import shutil
 
     from kseg.config import TrainConfig
