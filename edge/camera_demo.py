@@ -163,7 +163,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         arguments.headless = True
     if arguments.masks:
         make_folder(arguments.masks)
-    signal.signal(signal.SIGTERM, interrupt)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first
+        signal.signal(ending, interrupt)
     with open_source(arguments.source) as source:
         if arguments.record:
             Recorder(arguments.record, source.fps)  # refuses now what it cannot write

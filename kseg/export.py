@@ -8,6 +8,7 @@ inside, and parity.json: every file against the Keras model on the validation im
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterator, Optional, Sequence
@@ -21,7 +22,7 @@ from edge.segmenter import Segmenter
 from kseg import backend, runs
 from kseg.config import ExportConfig, parse
 from kseg.data import Data, Split
-from kseg.evaluate import data_of
+from kseg.evaluate import check_classes, data_of
 from kseg.progress import bar
 
 
@@ -34,7 +35,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from kseg.keras_engine import KerasEngine
 
     model = runs.load_model(folder / runs.BEST)
-    info = info_of(folder / runs.BEST)
+    metrics = read_metrics(folder)
+    info = replace(info_of(folder / runs.BEST), head=config.head, metrics=metrics)
     size = config.size or tuple(record["data"]["size"])
     if min(size) < info.minimum:
         raise BadInput(
@@ -43,12 +45,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         )
     labels = config.head == "labels"
     reference = Segmenter(KerasEngine(model, size, labels), info)
+    check_classes(reference, data, config.run)
     files = write_files(config, model, info, reference, data, folder, size)
     parity = compare(reference, files, data, config.threads)
     runs.write_json(folder / "parity.json", parity)
     runs.write_result(config.json, parity)
     if config.json != "-":
-        print(table(parity, size, own_size_iou(folder)))
+        print(table(parity, size, metrics.get("mean_iou")))
     check_gate(parity, config.max_drop)
     if config.json != "-":
         best = files.get("int8") or next(iter(files.values()))
@@ -78,7 +81,6 @@ def write_files(
     """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
     from kseg.quantize.post_training import convert
 
-    info = replace(info, head=config.head)
     train, files = data.split("train"), {}
 
     def calibration() -> Iterator[np.ndarray]:
@@ -140,12 +142,10 @@ def compare(
     }
 
 
-def own_size_iou(folder: Path) -> Optional[float]:
-    """The mean IoU that training reported, images at their own sizes."""
-    import json
-
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """What training reported, images at their own sizes; {} for one cut short."""
     path = folder / "metrics.json"
-    return json.loads(path.read_text())["mean_iou"] if path.is_file() else None
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def table(parity: dict[str, dict[str, Any]], size: Any, own: Optional[float]) -> str:

@@ -51,6 +51,7 @@ def test_files_stand_alone(exported, scheme):
     info = read_info(path)
     assert info.head == "labels" and info.names[1] == "disc" and info.minimum == 16
     assert info.run["width"] == 4
+    assert info.metrics == json.loads((exported / "metrics.json").read_text())
     if scheme == "int8":
         assert given["quantization"] == (1.0, 0)
 
