@@ -117,6 +117,14 @@ def paint_of(label: int, random: np.random.RandomState) -> np.ndarray:
     return 0.8 * lean + 0.2 * random.uniform(0, 255, 3)
 
 
+def window(centre: int, radius: int, length: int) -> tuple[slice, np.ndarray]:
+    """The pixels of one side that an object may cover, and their centres in units."""
+    reach = radius * 5 // 4 + UNIT  # a square's corners are at 1.24 radii
+    first = max(0, (centre - reach) // UNIT)
+    last = min(length, (centre + reach) // UNIT + 1)
+    return slice(first, last), (2 * np.arange(first, last) + 1) * (UNIT // 2)
+
+
 def scene(
     seed: int, index: int, size: tuple[int, int] = SIZE, time: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -127,23 +135,31 @@ def scene(
     look = np.random.RandomState([seed, index, 1])
     image = background(look, size)
     mask = np.zeros(size, np.uint8)
-    rows = (2 * np.arange(size[0], dtype=np.int64)[:, None] + 1) * (UNIT // 2)
-    columns = (2 * np.arange(size[1], dtype=np.int64)[None, :] + 1) * (UNIT // 2)
     for label, x, y, radius, angle in objects(seed, index, size, time):
+        rows, row_units = window(y, radius, size[0])
+        columns, column_units = window(x, radius, size[1])
+        right, down = column_units[None, :] - x, row_units[:, None] - y
         cosine, sine = COSINE[angle], SINE[angle]
-        u = ((columns - x) * cosine + (rows - y) * sine) // ONE
-        v = ((rows - y) * cosine - (columns - x) * sine) // ONE
+        u = (right * cosine + down * sine) // ONE
+        v = (down * cosine - right * sine) // ONE
         inside = INSIDE[label - 1](u, v, radius)
         paint = paint_of(label, look)
         texture = waves(u / UNIT, v / UNIT, look) * look.uniform(0, 30)
-        image[inside] = (paint + texture[..., None])[inside]
-        mask[inside] = label
+        image[rows, columns][inside] = (paint + texture[..., None])[inside]
+        mask[rows, columns][inside] = label
     return finish(image, look, np.random.RandomState([seed, index, 2, time])), mask
+
+
+def noise(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3) normal noise; beyond 128 pixels a side it repeats, drawing is slow."""
+    tile = random.standard_normal((min(size[0], 128), min(size[1], 128), 3))
+    repeats = -(-size[0] // tile.shape[0]), -(-size[1] // tile.shape[1]), 1
+    return np.tile(tile, repeats)[: size[0], : size[1]]
 
 
 def finish(image, look, grain) -> np.ndarray:
     """Uneven light, blur and noise; (H, W, 3) float -> uint8."""
     light = 1 + look.uniform(0, 0.25) * smooth_field(look, image.shape[:2], 2)
     image = cv2.GaussianBlur(image * light[..., None], (0, 0), look.uniform(0.3, 1.0))
-    image += look.uniform(2, 10) * grain.standard_normal(image.shape)
+    image += look.uniform(2, 10) * noise(grain, image.shape[:2])
     return np.clip(image, 0, 255).astype(np.uint8)
