@@ -158,9 +158,6 @@ def interrupt(*_: Any) -> None:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse(argv)
-    if not arguments.headless and not has_display():
-        say("no display here: running headless (--record or --masks keep what is seen)")
-        arguments.headless = True
     if arguments.masks:
         make_folder(arguments.masks)
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first
@@ -170,6 +167,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             Recorder(arguments.record, source.fps)  # refuses now what it cannot write
         segmenter, rate, status = load(arguments), Rate(), 0
         say(f"source {source.name}")
+        if not arguments.headless and not has_display():
+            say("no display: running headless (--record or --masks keep what is seen)")
+            arguments.headless = True
         try:
             loop(segmenter, source, arguments, rate)
         except KeyboardInterrupt:

@@ -65,8 +65,10 @@ class TFLite:
             loaded = interpreter(model_path=str(self.path), num_threads=self.threads)
             loaded.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            reason = f"{self.name} refuses it: {one_line(error)}"
-            raise BadInput(f"{self.path}: {reason}") from None
+            raise BadInput(
+                f"{self.path}: {self.name} refuses it; is it damaged, or made for "
+                f"a newer version? ({one_line(error)})"
+            ) from None
         return loaded
 
     @property
@@ -105,8 +107,8 @@ class TFLite:
 
 
 def one_line(error: Exception) -> str:
-    """The first line of an interpreter's complaint."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """The beginning of an interpreter's complaint."""
+    return str(error).strip().partition("\n")[0][:90] or type(error).__name__
 
 
 def find_interpreter(name: str) -> tuple[str, Any]:

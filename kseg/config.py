@@ -157,7 +157,7 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
         names, extra = [item.name], {"metavar": item.name.upper()}
     else:
         names, extra = [f"--{item.name.replace('_', '-')}"], {"default": item.default}
-        if item.default not in (None, "", False, True):
+        if item.default not in (None, "") and hint is not bool:
             text += f" (default {shown(item.default)})"
     if hint is bool:
         extra["action"] = (
@@ -168,6 +168,8 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
         extra["metavar"] = ",".join(meta["choices"])
     else:
         extra["type"] = converter(hint, meta.get("zero", False))
+        if extra["type"] is command.size:
+            extra["metavar"] = "HxW"
         extra.update({k: meta[k] for k in ("choices", "nargs") if k in meta})
     parser.add_argument(*names, help=text, **extra)
 
