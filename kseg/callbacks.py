@@ -61,6 +61,8 @@ class Keeper(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.previous = signal.signal(signal.SIGINT, self.stop)
+        # The best weights are kept without the optimizer's state, two thirds of a file.
+        self.best = keras.models.clone_model(self.model)
 
     def on_train_end(self, logs: Any = None) -> None:
         signal.signal(signal.SIGINT, self.previous)
@@ -81,7 +83,8 @@ class Keeper(keras.callbacks.Callback):
         values = {name: float(value) for name, value in logs.items()}
         self.history.append({"epoch": epoch + 1, "seconds": seconds, **values})
         if values["val_mean_iou"] > best:
-            runs.save_model(self.model, self.folder / runs.BEST, self.info)
+            self.best.set_weights(self.model.get_weights())
+            runs.save_model(self.best, self.folder / runs.BEST, self.info)
         runs.save_model(self.model, self.folder / runs.LAST, self.info)
         runs.write_json(self.folder / runs.CONFIG, self.record)
         write_history(self.folder / HISTORY, self.history)

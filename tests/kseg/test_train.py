@@ -15,6 +15,7 @@ from PIL import Image
 from edge import shapes
 from edge.command import BadInput
 from edge.metadata import read_info
+from kseg.runs import load_model
 from kseg.train import main
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,13 @@ def test_the_shown_metric_is_the_reported_one(trained):
     with (trained / "history.csv").open() as file:
         best = max(float(line["val_mean_iou"]) for line in csv.DictReader(file))
     assert best == pytest.approx(reported, abs=2e-4)
+
+
+def test_the_best_model_carries_no_optimizer_state(trained):
+    """AdamW keeps two more numbers per weight; only --resume needs them."""
+    assert not load_model(trained / "model.keras", compile=True).compiled
+    last = load_model(trained / "last.keras", compile=True)
+    assert int(last.optimizer.iterations) == 2 * 4
 
 
 def test_the_model_describes_itself(trained):
