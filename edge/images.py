@@ -29,7 +29,7 @@ def is_image(path: Path) -> bool:
 
 def list_images(folder: Path) -> list[Path]:
     """The picture files of a folder in order of name, hidden ones left out."""
-    return sorted(path for path in folder.iterdir() if is_image(path))
+    return sorted(p for p in folder.iterdir() if is_image(p) and p.is_file())
 
 
 def has_end(data: bytes) -> bool:

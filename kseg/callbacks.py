@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,16 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
+        self.start = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         values = "  ".join(f"{name} {logs[name]:.4f}" for name in SHOWN)
-        self.bar.write(f"epoch {epoch + 1:3d}  {values}", file=self.bar.fp)
+        left = (self.epochs - epoch - 1) * (time.monotonic() - self.start) / 60
+        line = f"epoch {epoch + 1:3d}  {values}  {left:.0f} min left"
+        self.bar.write(line, file=sys.stderr)
 
     def on_train_end(self, logs: Any = None) -> None:
         self.bar.close()
@@ -61,8 +65,9 @@ class Keeper(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.previous = signal.signal(signal.SIGINT, self.stop)
-        # The best weights are kept without the optimizer's state, two thirds of a file.
-        self.best = keras.models.clone_model(self.model)
+        # The same layers without the optimizer, whose state is two thirds of a file.
+        model = self.model
+        self.bare = keras.Model(model.inputs, model.outputs, name=model.name)
 
     def on_train_end(self, logs: Any = None) -> None:
         signal.signal(signal.SIGINT, self.previous)
@@ -73,7 +78,10 @@ class Keeper(keras.callbacks.Callback):
         self.stopped = self.model.stop_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.start = time.monotonic()
+        self.start, self.steps = time.monotonic(), 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.steps += 1
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if not self.history:
@@ -81,12 +89,13 @@ class Keeper(keras.callbacks.Callback):
         best = max((line["val_mean_iou"] for line in self.history), default=-1.0)
         seconds = round(time.monotonic() - self.start, 2)
         values = {name: float(value) for name, value in logs.items()}
-        self.history.append({"epoch": epoch + 1, "seconds": seconds, **values})
-        if values["val_mean_iou"] > best:
-            self.best.set_weights(self.model.get_weights())
-            runs.save_model(self.best, self.folder / runs.BEST, self.info)
-        runs.save_model(self.model, self.folder / runs.LAST, self.info)
         runs.write_json(self.folder / runs.CONFIG, self.record)
+        if values["val_mean_iou"] > best:
+            runs.save_model(self.bare, self.folder / runs.BEST, self.info)
+        if self.steps < self.params["steps"]:
+            return  # broken off: --resume does this epoch again, from its beginning
+        self.history.append({"epoch": epoch + 1, "seconds": seconds, **values})
+        runs.save_model(self.model, self.folder / runs.LAST, self.info)
         write_history(self.folder / HISTORY, self.history)
 
 
@@ -102,6 +111,9 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     """`history.csv` as a list of epochs. Raises BadInput where it is missing."""
     if not path.is_file():
         raise BadInput(f"{path}: is missing, so the run cannot be resumed")
-    with path.open(newline="") as file:
-        lines = [{k: float(v) for k, v in x.items()} for x in csv.DictReader(file)]
-    return [{**line, "epoch": int(line["epoch"])} for line in lines]
+    try:
+        with path.open(newline="") as file:
+            lines = [{k: float(v) for k, v in x.items()} for x in csv.DictReader(file)]
+        return [{**line, "epoch": int(line["epoch"])} for line in lines]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{path}: is damaged ({error}); train again") from None

@@ -16,6 +16,7 @@ from typing import Any, NewType, Optional, Sequence, TypeVar
 
 from edge import command
 from edge.command import Parser
+from edge.engines import ENGINES
 
 MODEL_NAMES = ("fcn16s", "fcn32s", "fcn8s", "unet")
 ENCODER_NAMES = ("mobilenetv2", "plain")
@@ -48,7 +49,7 @@ class TrainConfig:
     weights: str = option("none", "of the encoder: imagenet, none, or a file")
     width: int = option(16, "channels of the plain encoder's first stage")
     alpha: float = option(1.0, "width multiplier of MobileNetV2")
-    epochs: int = option(30, "passes over the training images")
+    epochs: int = option(30, "passes over the training images, whole batches of them")
     batch_size: int = option(8, "images per step")
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
     max_side: int = option(1024, "larger images are shrunk to this longest side")
@@ -82,7 +83,7 @@ class EvaluateConfig:
     model: str = positional("a run folder, .keras or .tflite")
     data: str = option("", f"{DATA_HELP}; default: what the run was trained on")
     split: str = option("val", "train, val or test")
-    engine: str = option("auto", "what runs a .tflite: auto, litert, tflite-runtime")
+    engine: str = option("auto", "what runs a .tflite", choices=ENGINES)
     threads: Optional[int] = option(None, "processors to use; default all")
     seed: Optional[int] = option(None, "of the split; default: the run's", zero=True)
     json: Output = option("", "also write the metrics here; - is stdout")
@@ -98,7 +99,7 @@ class PredictConfig:
     model: str = positional("a run folder, .keras or .tflite")
     images: tuple[str, ...] = positional("pictures, or folders of them", nargs="+")
     output: str = option("predictions", "folder for masks/ and overlays/")
-    engine: str = option("auto", "what runs a .tflite: auto, litert, tflite-runtime")
+    engine: str = option("auto", "what runs a .tflite", choices=ENGINES)
     threads: Optional[int] = option(None, "processors to use; default all")
     json: Output = option("", "write the share of each class per picture; - is stdout")
 

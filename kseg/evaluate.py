@@ -23,8 +23,8 @@ from kseg.runs import locate, open_segmenter, run_config, write_result
 def confusion_over(segmenter: Segmenter, split: Split, num_classes: int) -> np.ndarray:
     """Predicts every image of a split -> counts (C, C) int64, truth in rows.
 
-    A prediction outside the classes (a model with more of them) is an error of its
-    pixel: it is counted in a column of its own, which is folded into no class.
+    Raises BadInput for pictures that the network cannot take, and for predictions
+    outside the classes.
     """
     from kseg.metrics import confusion_matrix
 
@@ -89,8 +89,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     path, folder = locate(config.model)
     data = data_of(config.model, folder, config.data, config.seed)
     split = data.split(config.split)
-    if path.suffix == ".keras":
-        backend.start()
+    backend.start()
     segmenter = open_segmenter(path, config.engine, config.threads)
     check_classes(segmenter, data, config.model)
     from kseg.metrics import summarize

@@ -64,7 +64,7 @@ def calibration_images(
     """`count` images spread over the split, as the Segmenter would feed them."""
     total = len(split.sizes)
     chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-    for index in bar(chosen, "calibrating"):
+    for index in chosen:
         image, _ = split.read(int(index))
         yield segmenter.prepare(image)[0]
 
@@ -87,7 +87,9 @@ def write_files(
         return calibration_images(reference, train, config.calibration_images)
 
     for scheme in config.quantize:
-        say(f"converting to {scheme} at {size[0]}x{size[1]}, head {config.head}")
+        count = min(config.calibration_images, len(train.sizes))
+        ranges = f", ranges from {count} images" if scheme == "int8" else ""
+        say(f"converting to {scheme} at {size[0]}x{size[1]}, {config.head}{ranges}")
         content = convert(model, scheme, size, config.head, calibration)
         path = folder / f"{scheme}.tflite"
         part = folder / f".{scheme}.part.tflite"
@@ -145,7 +147,10 @@ def compare(
 def read_metrics(folder: Path) -> dict[str, Any]:
     """What training reported, images at their own sizes; {} for one cut short."""
     path = folder / "metrics.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise BadInput(f"{path}: is damaged ({error}); train again") from None
 
 
 def table(parity: dict[str, dict[str, Any]], size: Any, own: Optional[float]) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edge.images import with_channels, write_image
-from edge.metadata import ModelInfo
+from edge.metadata import IGNORE_INDEX, ModelInfo
 from edge.overlay import blend, caption, colored, legend
 from edge.segmenter import Segmenter, fitting, resize
 from kseg.data import Split
@@ -26,7 +26,9 @@ def sample_sheet(path: Path, segmenter: Segmenter, split: Split) -> None:
     sizes = [fitting(split.sizes[index], CELL) for index in chosen]
     cell = max(h for h, _ in sizes), max(w for _, w in sizes)
     rows = [row(segmenter, cell, *split.read(index)) for index in chosen]
-    titles = [title(text, cell) for text in ("image", "truth", "prediction")]
+    titles = [
+        title(text, cell) for text in ("image", "truth (white: void)", "prediction")
+    ]
     sheet = np.concatenate([np.concatenate(titles, axis=1), *rows])
     write_image(path, with_names(sheet, segmenter.info))
 
@@ -37,7 +39,9 @@ def row(
     info = segmenter.info
     labels = segmenter.predict(image)
     rgb = with_channels(image, 3)
-    views = (rgb, colored(mask, info), blend(rgb, labels, info, opacity=0.6))
+    truth = colored(mask, info)
+    truth[mask == IGNORE_INDEX] = 255
+    views = (rgb, truth, blend(rgb, labels, info, opacity=0.6))
     return np.concatenate([to_cell(view, cell) for view in views], axis=1)
 
 
@@ -85,8 +89,15 @@ def curves(path: Path, history: Sequence[dict[str, float]]) -> None:
     for axes, name, label in zip(
         figure.subplots(1, 2), ("mean_iou", "loss"), ("mean IoU", "loss"), strict=True
     ):
-        axes.plot(epochs, [line[name] for line in history], label="training crops")
-        axes.plot(epochs, [line[f"val_{name}"] for line in history], label="validation")
+        axes.plot(
+            epochs, [line[name] for line in history], marker=".", label="training crops"
+        )
+        axes.plot(
+            epochs,
+            [line[f"val_{name}"] for line in history],
+            marker=".",
+            label="validation",
+        )
         axes.set(xlabel="epoch", title=label)
         axes.grid(alpha=0.3)
         axes.legend()

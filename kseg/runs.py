@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,14 @@ from edge.command import BadInput
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter, bounded
 from kseg import __version__
-from kseg.config import TrainConfig, from_record, to_record
+from kseg.config import SCHEMES, TrainConfig, from_record, to_record
 from kseg.data import Data
 
+DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
-STALE = ("*.tflite", "parity.json", "metrics.json", "*.png", "history.csv")
+PICTURES = ("curves.png", "samples.png", "confusion.png")
+EXPORTS = (*(f"{scheme}.tflite" for scheme in SCHEMES), "parity.json")
+STALE = (*PICTURES, *EXPORTS, "metrics.json", "history.csv")  # until made anew
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,7 +50,9 @@ def claim(config: TrainConfig) -> Path:
     --resume finds none.
     """
     folder = config.run_folder
-    there = (folder / CONFIG).exists() or (folder / BEST).exists()
+    there = any((folder / name).exists() for name in (CONFIG, BEST, LAST, *STALE))
+    if config.resume and config.overwrite:
+        raise BadInput("--resume goes on, --overwrite starts anew: give one of them")
     if config.resume and not (folder / LAST).exists():
         raise BadInput(f"{folder}: no {LAST} here to --resume from")
     if there and not (config.overwrite or config.resume):
@@ -59,9 +65,8 @@ def claim(config: TrainConfig) -> Path:
 
 def clear_stale(folder: Path) -> None:
     """Removes what an overwritten run left and the new one has not yet made."""
-    for pattern in STALE:
-        for path in folder.glob(pattern):
-            path.unlink()
+    for name in STALE:
+        (folder / name).unlink(missing_ok=True)
 
 
 def save_model(model: Any, path: Path, info: ModelInfo) -> None:
@@ -82,9 +87,11 @@ def load_model(path: Path, compile: bool = False) -> Any:
 
     if not path.is_file():
         raise BadInput(f"{path}: no such model; python -m kseg.train writes one")
+    if not zipfile.is_zipfile(path):
+        raise BadInput(f"{path}: is no Keras model, or ends early; copy or train again")
     try:
         return keras.models.load_model(path, compile=compile)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except DAMAGE as error:
         reason = str(error).strip().partition("\n")[0][:200]
         raise BadInput(f"{path}: is no model that Keras can load ({reason})") from None
 
@@ -112,8 +119,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BadInput(f"{folder}: is no run folder; python -m kseg.train writes one")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not {"config", "data"} <= set(record):
+            raise ValueError("it lacks config or data")
+        return record
+    except (ValueError, TypeError) as error:
         raise BadInput(f"{path}: is damaged ({error}); train again") from None
 
 

@@ -10,7 +10,7 @@ confusion.png. Ctrl-C ends it early and keeps what it has.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -41,8 +41,22 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def resumed(asked: TrainConfig, recorded: TrainConfig) -> TrainConfig:
-    """A recorded run goes on as it was, where it is now."""
-    return replace(recorded, output=asked.output, json=asked.json, resume=True)
+    """A recorded run goes on as it was; where it and its data are may have changed.
+
+    Raises BadInput for options that would make it another run.
+    """
+    data = asked.data if asked.data != TrainConfig.data else recorded.data
+    moved = replace(
+        recorded, output=asked.output, json=asked.json, data=data, resume=True
+    )
+    for field in fields(TrainConfig):
+        value = getattr(asked, field.name)
+        if value not in (field.default, getattr(moved, field.name)):
+            raise BadInput(
+                f"--{field.name.replace('_', '-')} {value}: --resume goes on with the "
+                f"run's own, {getattr(moved, field.name)}; leave it out"
+            )
+    return moved
 
 
 def default_crop(data: Data, max_side: int) -> tuple[int, int]:
@@ -113,6 +127,8 @@ def fit(config: TrainConfig, data: Data, size: tuple[int, int], folder: Path) ->
     describe(config, data, size, model)
     readers = [Reader(split, config.max_side) for split in (train, val)]
     done = len(history)
+    if done >= config.epochs:
+        say(f"nothing left to do: {done} of {config.epochs} epochs are done")
     batches = training_batches(readers[0], config, size, data.channels, done * steps)
     record = runs.record_of(config, data, size)
     keeper = Keeper(folder, info, record, history)
@@ -185,7 +201,8 @@ def report(config: TrainConfig, data: Data, folder: Path) -> None:
     matrix = confusion_over(segmenter, val, data.num_classes)
     metrics = summarize(matrix, data.names, len(val.sizes))
     runs.write_json(folder / "metrics.json", metrics)
-    pictures.curves(folder / "curves.png", read_history(folder / HISTORY))
+    if (folder / HISTORY).is_file():  # not where the first epoch was broken off
+        pictures.curves(folder / "curves.png", read_history(folder / HISTORY))
     pictures.sample_sheet(folder / "samples.png", segmenter, val)
     pictures.confusion(folder / "confusion.png", matrix, data.names)
     if config.json != "-":

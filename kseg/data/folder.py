@@ -174,7 +174,8 @@ def read_classes(path: Path) -> Optional[Classes]:
     """`classes.json` -> Classes; None where there is none.
 
     `{"classes": [{"name", "color"}], "ignore_index": N}`; color and ignore_index may be
-    missing. A last class whose place is ignore_index is void and gives its colour.
+    missing. A class whose place is ignore_index is void and gives its colour; those
+    behind it move up.
     """
     if not path.is_file():
         return None
@@ -194,8 +195,8 @@ def read_classes(path: Path) -> Optional[Classes]:
     if len({c for c in colors if c}) < len([c for c in colors if c]):
         raise BadInput(f"{path}: two classes have the same color; change one")
     file_colors = {c: i for i, c in enumerate(colors) if c}
-    if ignore_index == len(names) - 1:
-        names, colors = names[:-1], colors[:-1]
+    kept = [index for index in range(len(names)) if index != ignore_index]
+    names, colors = ([items[i] for i in kept] for items in (names, colors))
     if not 2 <= len(names) <= 255 or not 0 <= ignore_index <= 255:
         raise BadInput(
             f"{path}: {len(names)} classes with ignore_index {ignore_index}; 2 to 255 "
@@ -204,7 +205,7 @@ def read_classes(path: Path) -> Optional[Classes]:
     if len(set(names)) < len(names):
         raise BadInput(f"{path}: two classes have the same name; rename one")
     table = np.full(256, INVALID)
-    table[: len(names)] = np.arange(len(names))
+    table[kept] = np.arange(len(names))
     table[ignore_index] = IGNORE_INDEX
     defaults = palette(len(names))
     colors = tuple(c or default for c, default in zip(colors, defaults, strict=True))
@@ -300,7 +301,11 @@ def look_at(image: Path, mask: Path, classes: Optional[Classes]) -> Facts:
 
 def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
     """(height, width) of an upright image, and whether it is grey; not its pixels."""
-    if is_cut_off(path.read_bytes()):
+    try:
+        cut_off = is_cut_off(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+    if cut_off:
         raise BadInput(f"{path}: the file ends early; copy it again or remove it")
     with opened(path) as image:
         height, width = stored_size(image)

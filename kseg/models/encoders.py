@@ -6,7 +6,9 @@ Each takes (B, H, W, C) in [0, 255] and returns {stride: tensor (B, H/s, W/s, c)
 
 from __future__ import annotations
 
+import sys
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,8 @@ def load_application(build: Any, x: Any, weights: str, **options: Any) -> keras.
         raise ValueError(
             f"`weights` must be imagenet, none or a file, got {weights!r}."
         )
-    with warnings.catch_warnings():
+    # Keras writes of its downloads to stdout, where our results go.
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         # It says that weights for 224x224 are used at our free size: they are meant.
         warnings.simplefilter("ignore")
         try:

@@ -6,9 +6,11 @@ weights per channel, activations by the ranges that calibration images show.
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import warnings
-from typing import Any, Callable, Iterable
+from contextlib import contextmanager
+from typing import Any, Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -66,10 +68,27 @@ def convert(
 
     `scheme` is a key of SCHEMES; `calibration` yields uint8 (H, W, C) images at `size`.
     """
-    with tempfile.TemporaryDirectory() as folder, native_log_held():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return SCHEMES[scheme](model, size, head, folder, calibration)
+    with (
+        interrupt_afterwards(),
+        tempfile.TemporaryDirectory() as folder,
+        native_log_held(),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        return SCHEMES[scheme](model, size, head, folder, calibration)
+
+
+@contextmanager
+def interrupt_afterwards() -> Iterator[None]:
+    """Puts Ctrl-C off: raised inside a callback of the converter it would be lost."""
+    pressed: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        if pressed:
+            raise KeyboardInterrupt
 
 
 def to_float32(model, size, head, folder, calibration) -> bytes:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -70,7 +71,11 @@ def test_the_shown_metric_is_the_reported_one(trained):
 
 def test_the_best_model_carries_no_optimizer_state(trained):
     """AdamW keeps two more numbers per weight; only --resume needs them."""
-    assert not load_model(trained / "model.keras", compile=True).compiled
+    states = {}
+    for name in ("model", "last"):
+        with zipfile.ZipFile(trained / f"{name}.keras") as archive:
+            states[name] = archive.getinfo("model.weights.h5").file_size
+    assert states["model"] < 0.6 * states["last"]
     last = load_model(trained / "last.keras", compile=True)
     assert int(last.optimizer.iterations) == 2 * 4
 
@@ -88,6 +93,30 @@ def test_a_run_is_never_overwritten_unasked(trained, data_folder):
     with pytest.raises(BadInput, match="holds a run already"):
         main(["--data", str(data_folder), "--output", str(trained), *SMALL])
     assert digest(trained / "model.keras") == before
+
+
+def test_files_that_are_no_run_are_not_touched(data_folder, tmp_path):
+    (tmp_path / "holiday.png").write_text("mine")
+    (tmp_path / "precious.tflite").write_text("mine")
+    arguments = ["--data", str(data_folder), "--output", str(tmp_path), *SMALL]
+    assert main([*arguments, "--epochs", "1"]) == 0
+    assert (tmp_path / "holiday.png").read_text() == "mine"
+    assert (tmp_path / "precious.tflite").read_text() == "mine"
+
+
+def test_a_file_of_a_name_that_training_writes_is_kept(data_folder, tmp_path):
+    (tmp_path / "samples.png").write_text("mine")
+    with pytest.raises(BadInput, match="holds a run already"):
+        main(["--data", str(data_folder), "--output", str(tmp_path), *SMALL])
+    assert (tmp_path / "samples.png").read_text() == "mine"
+
+
+def test_resume_refuses_what_would_be_another_run(trained, data_folder):
+    arguments = ["--output", str(trained), "--resume"]
+    with pytest.raises(BadInput, match="--epochs 27: --resume goes on .* 2; leave it"):
+        main([*arguments, "--epochs", "27"])
+    with pytest.raises(BadInput, match="give one of them"):
+        main([*arguments, "--overwrite"])
 
 
 def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
@@ -163,6 +192,9 @@ def test_ctrl_c_keeps_the_run_and_resume_goes_on(data_folder, tmp_path):
     assert "Traceback" not in log
     assert set(json.loads((folder / "metrics.json").read_text())) == METRICS
     done = len(epochs_of(folder))
+
+    last = load_model(folder / "last.keras", compile=True)
+    assert int(last.optimizer.iterations) == done * 4  # whole epochs alone
 
     process = start("kseg.train", "--output", str(folder), "--resume")
     log = interrupted(process, folder, after=done + 2)
