@@ -158,6 +158,16 @@ def test_void_as_the_last_class(tmp_path, colored):
     np.testing.assert_array_equal(read_mask, with_void(QUARTERS, 255))
 
 
+def test_void_as_the_first_class_moves_the_others_up(tmp_path):
+    declare(tmp_path, [VOID, *CLASSES], ignore_index=0)
+    folder_of(tmp_path, with_void(QUARTERS + 1, 0))
+    data = open_data(str(tmp_path))
+    assert data.names == ("ground", "roof", "water")
+    assert data.colors == COLORS
+    read_mask = data.split("train").read(0)[1]
+    np.testing.assert_array_equal(read_mask, with_void(QUARTERS, 255))
+
+
 # --- what images are like ---
 
 
