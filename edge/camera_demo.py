@@ -30,6 +30,7 @@ from edge.command import (  # noqa: E402
     run,
     say,
     writable,
+    write_text,
 )
 from edge.engines import ENGINES, open_engine  # noqa: E402
 from edge.frames import Recorder, Source, open_source, recorder  # noqa: E402
@@ -177,9 +178,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     stats = statistics(segmenter, rate)
     print(table(stats))
     if arguments.stats:
-        part = arguments.stats.with_name(arguments.stats.name + ".part")
-        part.write_text(json.dumps(stats, indent=1) + "\n")
-        part.replace(arguments.stats)
+        write_text(arguments.stats, json.dumps(stats, indent=1) + "\n")
     return status
 
 

@@ -88,6 +88,13 @@ def writable(text: str) -> Path:
     return path
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes beside, then renames: a reader finds the old or the new, never half."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
 def say(message: str) -> None:
     """One line of log, to stderr."""
     print(message, file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from edge.command import BadInput, say
+from edge.command import BadInput, say, write_text
 from edge.metadata import ModelInfo
 from kseg import runs
 from kseg.progress import bar
@@ -104,7 +104,7 @@ def write_history(path: Path, history: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    runs.write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

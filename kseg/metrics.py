@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-IGNORE_INDEX = 255
+from kseg.losses import IGNORE_INDEX
+
 DIGIT = 2**24  # the metric's counters are two int32 digits of this base
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
-from edge.command import BadInput
+from edge.command import BadInput, write_text
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter, bounded
 from kseg import __version__
@@ -22,13 +22,6 @@ BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
 PICTURES = ("curves.png", "samples.png", "confusion.png")
 EXPORTS = (*(f"{scheme}.tflite" for scheme in SCHEMES), "parity.json")
 STALE = (*PICTURES, *EXPORTS, "metrics.json", "history.csv")  # until made anew
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes beside, then renames: a reader finds the old or the new, never half."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def write_json(path: Path, content: Any) -> None:
