@@ -64,7 +64,7 @@ def test_bad_use_names_the_value(trained, arguments, complaint):
 def test_a_file_that_is_no_model(tmp_path):
     path = tmp_path / "x.keras"
     path.write_bytes(b"no zip")
-    with pytest.raises(BadInput, match="x.keras: is no model that Keras can load"):
+    with pytest.raises(BadInput, match="x.keras: is no Keras model, or ends early"):
         main([str(path), "--data", "shapes"])
 
 
@@ -89,3 +89,14 @@ def test_a_picture_below_the_minimum_is_named(trained):
 
     with pytest.raises(BadInput, match="tiny: .*minimum of 16x16"):
         confusion_over(segmenter, Small(), data.num_classes)
+
+
+def test_a_damaged_model_is_one_line(trained, tmp_path):
+    """Its zip is whole, its weights are not: the checksum tells."""
+    content = bytearray((trained / "model.keras").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    path = tmp_path / "x.keras"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="x.keras: is no model that Keras can load"):
+        main([str(path), "--data", "shapes"])

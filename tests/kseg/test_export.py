@@ -134,6 +134,6 @@ def test_a_failing_conversion_leaves_no_file(trained, tmp_path):
     shutil.copytree(trained, folder)
     content = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadInput, match="model.keras: is no model that Keras can load"):
+    with pytest.raises(BadInput, match="model.keras: is no Keras model, or ends early"):
         main([str(folder)])
     assert not list(folder.glob("*.tflite"))
