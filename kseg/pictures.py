@@ -66,12 +66,12 @@ def with_names(sheet: np.ndarray, info: ModelInfo) -> np.ndarray:
     return np.concatenate([sheet, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)], axis=1)
 
 
-def new_figure(width: float, height: float) -> tuple[Any, Any]:
-    """A matplotlib figure that needs no display."""
+def new_figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """A matplotlib figure that needs no display, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    return figure, figure.subplots(1, columns)
 
 
 def save_figure(figure: Any, path: Path) -> None:
@@ -82,22 +82,13 @@ def save_figure(figure: Any, path: Path) -> None:
 
 def curves(path: Path, history: Sequence[dict[str, float]]) -> None:
     """Mean IoU and loss by epoch, of training crops and of validation images."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure, both = new_figure(9, 3.6, columns=2)
     epochs = [line["epoch"] for line in history]
-    for axes, name, label in zip(
-        figure.subplots(1, 2), ("mean_iou", "loss"), ("mean IoU", "loss"), strict=True
-    ):
-        axes.plot(
-            epochs, [line[name] for line in history], marker=".", label="training crops"
-        )
-        axes.plot(
-            epochs,
-            [line[f"val_{name}"] for line in history],
-            marker=".",
-            label="validation",
-        )
+    shown = ("mean_iou", "mean IoU"), ("loss", "loss")
+    for axes, (name, label) in zip(both, shown, strict=True):
+        for prefix, where in (("", "training crops"), ("val_", "validation")):
+            values = [line[prefix + name] for line in history]
+            axes.plot(epochs, values, marker=".", label=where)
         axes.set(xlabel="epoch", title=label)
         axes.grid(alpha=0.3)
         axes.legend()
