@@ -6,7 +6,8 @@ it. A run can therefore go on from any step as if it had never stopped.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from functools import partial
+from typing import Any, Callable, Optional
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from edge.command import BadInput
 from edge.segmenter import bounded, resize
 from kseg.config import TrainConfig
 from kseg.data import Split, ops
+from kseg.data.border_weights import border_weights
 
 MEMORY_SHARE = 0.4  # of what is free, for decoded images
 
@@ -60,14 +62,57 @@ class Reader:
         return indices.map(read, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def augmentation(config: TrainConfig, size: tuple[int, int]) -> ops.Op:
-    """The ops that a configuration asks for, ending at `size`."""
-    steps = [ops.scale_and_crop(size, config.scale)]
+def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) -> ops.Op:
+    """The ops that a configuration asks for, ending at `size`.
+
+    With `border`, for networks that give no logits for so many pixels all around, the
+    mask is that much smaller on each side. Raises BadInput where nothing is left of it.
+    """
+    if min(size) <= 2 * border:
+        raise BadInput(
+            f"--size {size[0]}x{size[1]}: the network labels all but {border} pixels "
+            f"on each side; choose more than {2 * border}x{2 * border}"
+        )
+    steps = [
+        ops.mirrored_crop(size, config.scale, border)
+        if border
+        else ops.scale_and_crop(size, config.scale)
+    ]
+    if config.elastic:
+        steps.append(ops.elastic(config.elastic))
     if config.flip:
         steps.append(ops.flip())
     if config.color:
         steps.append(ops.color(config.color))
+    if border:
+        steps.append(ops.cut_mask(border))
     return ops.chain(*steps)
+
+
+def variation(
+    config: TrainConfig, size: tuple[int, int], border: int
+) -> Callable[[Any, tuple[Any, Any]], tuple[Any, ...]]:
+    """A function of sample number and pair: image, mask and maybe weights for `fit`."""
+    augment = augmentation(config, size, border)
+    sample = ops.sample_loss(config.loss_share)
+
+    def vary(k: Any, pair: tuple[Any, Any]) -> tuple[Any, ...]:
+        key = tf.stack([tf.constant(config.seed, tf.int64), k])
+        key = tf.cast(key, tf.int32)
+        image, mask = augment(tf.cast(pair[0], tf.float32), pair[1], key)
+        # Before pixels are left out of the loss, which would tear objects apart.
+        weights = [weights_of(mask, config)] if config.border_weight else []
+        if config.loss_share < 1:
+            image, mask = sample(image, mask, key)
+        return image, mask, *weights
+
+    return vary
+
+
+def weights_of(mask: Any, config: TrainConfig) -> Any:
+    """`border_weights` in the graph: mask (H, W) -> (H, W) float32."""
+    weigh = partial(border_weights, w0=config.border_weight)
+    return tf.ensure_shape(tf.numpy_function(weigh, [mask], tf.float32), mask.shape)
 
 
 def training_batches(
@@ -76,12 +121,16 @@ def training_batches(
     size: tuple[int, int],
     channels: int,
     start_step: int = 0,
+    border: int = 0,
 ) -> tf.data.Dataset:
     """Batches without end: image (B, h, w, C) in [0, 255], mask (B, h, w) uint8.
 
-    Every image comes once before any comes again.
+    B is `config.images_per_step`. With `config.border_weight` weights (B, h, w) float32
+    come third, which `fit` hands to the loss. With `border` mask and weights are that
+    much smaller on each side. Every image comes once before any comes again.
     """
     count = len(reader.split.sizes)
+    images = config.images_per_step
     seed = config.seed
 
     def draw(k: Any) -> Any:
@@ -89,25 +138,30 @@ def training_batches(
         key = tf.stack([seed, epoch])
         return tf.random.experimental.index_shuffle(k % count, key, count - 1)
 
-    augment = augmentation(config, size)
-
-    def vary(k: Any, pair: tuple[Any, Any]) -> tuple[Any, Any]:
-        key = tf.stack([tf.constant(seed, tf.int64), k])
-        return augment(tf.cast(pair[0], tf.float32), pair[1], tf.cast(key, tf.int32))
-
-    numbers = tf.data.Dataset.counter(start_step * config.batch_size)
+    numbers = tf.data.Dataset.counter(start_step * images)
     pairs = reader.dataset(numbers.map(draw), channels)
     varied = tf.data.Dataset.zip(numbers, pairs).map(
-        vary, num_parallel_calls=tf.data.AUTOTUNE
+        variation(config, size, border), num_parallel_calls=tf.data.AUTOTUNE
     )
-    return varied.batch(config.batch_size).prefetch(tf.data.AUTOTUNE)
+    return varied.batch(images).prefetch(tf.data.AUTOTUNE)
 
 
 def validation_batches(
-    reader: Reader, batch_size: int, channels: int
+    reader: Reader,
+    batch_size: int,
+    channels: int,
+    border: int = 0,
+    step: int = 1,
+    least: int = 1,
 ) -> tf.data.Dataset:
-    """Every pair once at its own size; in batches where all sizes are equal."""
+    """Every pair once at its own size; in batches where all sizes are equal.
+
+    Networks that take sides of `least + k * step` alone and give no logits for `border`
+    pixels all around get the picture mirrored to such a size, see `ops.mirrored_to`.
+    """
     sizes = {bounded(size, reader.max_side) for size in reader.split.sizes}
     pairs = reader.dataset(tf.data.Dataset.range(len(reader.split.sizes)), channels)
+    if (border, step, least) != (0, 1, 1):
+        pairs = pairs.map(ops.mirrored_to(border, step, least))
     batches = pairs.batch(batch_size if len(sizes) == 1 else 1)
     return batches.map(lambda i, m: (tf.cast(i, tf.float32), m)).prefetch(1)

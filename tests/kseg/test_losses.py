@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from kseg.losses import CrossEntropy, cross_entropy
+from kseg.metrics import MeanIoU
 
 # Odds of 1 to 3 are logits of 0 and log 3.
 MASK = np.array([[[1, 1], [0, 255]]])
@@ -107,6 +108,76 @@ def test_mean_is_over_the_pixels_of_the_batch():
 def test_object_for_compile_is_the_function():
     loss = CrossEntropy()(MASK.astype("uint8"), LOGITS)
     assert float(loss) == pytest.approx(EXPECTED, rel=1e-6)
+
+
+# --- weights ---
+
+WEIGHT = np.array([[[2.0, 0.5], [0.0, 100.0]]], np.float32)  # the last under void
+WEIGHTED = (2 * -log(3 / 4) + 0.5 * -log(1 / 4)) / 3  # by the number, not the weights
+
+
+def test_weights_worked_by_hand():
+    assert loss_of(MASK, LOGITS, weight=WEIGHT) == pytest.approx(WEIGHTED, rel=1e-6)
+    loss = CrossEntropy()(MASK.astype("uint8"), LOGITS, WEIGHT)
+    assert float(loss) == pytest.approx(WEIGHTED, rel=1e-6)
+
+
+def test_weights_of_one_change_nothing():
+    weight = np.ones_like(WEIGHT)
+    assert loss_of(MASK, LOGITS, weight=weight) == loss_of(MASK, LOGITS)
+
+
+def test_a_weight_takes_nothing_away_from_other_pixels():
+    heavier = WEIGHT.copy()
+    heavier[0, 0, 0] += 3
+    more = loss_of(MASK, LOGITS, weight=heavier) - loss_of(MASK, LOGITS, weight=WEIGHT)
+    assert more == pytest.approx(3 * -log(3 / 4) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", ((1,), (1, 1), (1, 2, 2, 1)))
+def test_weights_of_another_rank_are_refused(shape):
+    with pytest.raises(ValueError, match=r"shape of the mask, \(1, 2, 2\)"):
+        CrossEntropy()(MASK, LOGITS, np.ones(shape, np.float32))
+
+
+def linear_model(rate):
+    """A network that gives out what it gets, trained by plain descent."""
+    model = keras.Sequential([keras.Input((2, 2, 2))])
+    model.add(keras.layers.Conv2D(2, 1, use_bias=False))
+    model.set_weights([np.eye(2, dtype=np.float32)[None, None]])
+    model.compile(keras.optimizers.SGD(rate), CrossEntropy(), metrics=[MeanIoU(2)])
+    return model
+
+
+@pytest.mark.parametrize("weight, expected", ((None, EXPECTED), (WEIGHT, WEIGHTED)))
+def test_fit_reports_the_weighted_loss(weight, expected):
+    if keras.backend.backend() == "numpy":
+        pytest.skip("Keras does not train on NumPy")
+    model = linear_model(rate=0.0)
+    mask = MASK.astype(np.uint8)
+    history = model.fit(LOGITS, mask, sample_weight=weight, verbose=0).history
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-6)
+    # Told 1, 0 and, a tie, 0 where 1, 1 and 0 are true: 1 of a union of 2 per class.
+    # So without weights, which `MeanIoU` would refuse: `metrics` gets none from Keras.
+    assert history["mean_iou"][0] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("weight", (None, WEIGHT))
+def test_fit_descends_the_weighted_loss(weight):
+    """The kernel moves by the gradient: the sum of x (p - y) w over valid pixels."""
+    if keras.backend.backend() == "numpy":
+        pytest.skip("Keras does not train on NumPy")
+    model = linear_model(rate=1.0)
+    model.fit(LOGITS, MASK.astype(np.uint8), sample_weight=weight, verbose=0)
+    error = np.array([[1 / 4, -1 / 4], [3 / 4, -3 / 4], [-1 / 2, 1 / 2]])
+    counted = np.ones(3) if weight is None else weight.reshape(-1)[:3]
+    pixels = LOGITS.reshape(-1, 2)[:3]
+    gradient = pixels.T @ (error * counted[:, None]) / 3
+    moved = model.get_weights()[0][0, 0] - np.eye(2)
+    np.testing.assert_allclose(moved, -gradient, atol=1e-6)
+
+
+# --- saving ---
 
 
 def test_config_is_restored():

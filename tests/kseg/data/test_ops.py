@@ -46,6 +46,18 @@ def many(op, image, mask, count=32):
     return [(i.numpy(), m.numpy()) for i, m in triples.map(op)]
 
 
+def places(height, width):
+    """An image (H, W, 3) float32 that says at each pixel which row and column it is."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows, columns, rows], axis=2).astype(np.float32)
+
+
+def mirrored(image, above, left, below, right):
+    """An image gone on by NumPy's `reflect`."""
+    around = ((above, below), (left, right), (0, 0))
+    return np.pad(image, around, mode="reflect")
+
+
 def unanimous(mask, reach=7):
     """Where a mask has one id all around, (H, W) bool."""
     around = np.ones((reach, reach), np.uint8)
@@ -56,8 +68,12 @@ OPS = {
     "flip": ops.flip(),
     "scale_and_crop": ops.scale_and_crop(CROP, 1.6),
     "crop": ops.scale_and_crop(CROP, 1.0),
+    "mirrored_crop": ops.mirrored_crop(CROP, 1.6, 6),
+    "elastic": ops.elastic(8.0),
     "color": ops.color(0.3),
-    "chain": ops.chain(ops.scale_and_crop(CROP, 1.6), ops.flip(), ops.color(0.2)),
+    "chain": ops.chain(
+        ops.scale_and_crop(CROP, 1.6), ops.elastic(4.0), ops.flip(), ops.color(0.2)
+    ),
 }
 each_op = pytest.mark.parametrize("op", OPS.values(), ids=OPS.keys())
 
@@ -183,9 +199,7 @@ def test_padding_and_void_are_in_the_same_place():
 
 def test_unscaled_crops_are_windows_of_the_image():
     height, width = 50, 60
-    # Each pixel says where it is.
-    rows, columns = np.mgrid[:height, :width]
-    image = np.stack([rows, columns, rows], axis=2).astype(np.float32)
+    image = places(height, width)
     starts = set()
     for cut, _ in many(ops.scale_and_crop(CROP, 1.0), image, blocks(height, width), 64):
         row, column = cut[0, 0, :2].astype(int)
@@ -207,6 +221,250 @@ def test_scales_go_from_small_to_large():
     assert 1.6 < max(factors) < 2.2
     # By its logarithm: as many are shrunk as are enlarged.
     assert 0.8 < np.median(factors) < 1.25
+
+
+# --- a border for valid convolutions ---
+
+
+@pytest.mark.parametrize("length", (1, 2, 3, 7))
+def test_mirrors_are_those_of_numpy(length):
+    """As often as it takes: the border may be larger than the picture."""
+    by_numpy = np.pad(np.arange(length), 20, mode="reflect")
+    ours = ops.mirrored(tf.range(-20, length + 20), length)
+    np.testing.assert_array_equal(ours, by_numpy)
+
+
+def test_window_beyond_the_picture_by_hand():
+    image = np.array([[[10.0], [20.0], [30.0]]], np.float32)
+    mask = np.array([[1, 2, 3]], np.uint8)
+    window = ops.mirrored_window(image, mask, (0, -3), (2, 8))
+    row = [20, 30, 20, 10, 20, 30, 20, 10]
+    assert window[0][..., 0].numpy().tolist() == [row, row]
+    ids = [VOID, VOID, VOID, 1, 2, 3, VOID, VOID]
+    assert window[1].numpy().tolist() == [ids, [VOID] * 8]
+    assert window[1].dtype == tf.uint8
+
+
+@pytest.mark.parametrize("height, width", ((50, 60), (28, 36), (29, 200)))
+def test_unscaled_mirrored_crops_are_windows_of_the_mirrored_image(height, width):
+    border = 6
+    image, mask = places(height, width), blocks(height, width)
+    whole = mirrored(image, *[border] * 4)
+    around = np.pad(mask, border, constant_values=VOID)
+    rows, columns = set(), set()
+    for cut, ids in many(ops.mirrored_crop(CROP, 1.0, border), image, mask, 128):
+        row, column = cut[border, border, :2].astype(int)
+        rows.add(row)
+        columns.add(column)
+        window = np.s_[row : row + CROP[0], column : column + CROP[1]]
+        np.testing.assert_array_equal(cut, whole[window])
+        np.testing.assert_array_equal(ids, around[window])
+    # The middle lies anywhere in the picture, but nowhere else.
+    assert (min(rows), max(rows)) == (0, height - (CROP[0] - 2 * border))
+    assert min(columns) <= 2 and max(columns) <= width - (CROP[1] - 2 * border)
+
+
+@pytest.mark.parametrize("border", (0, 1, 6, 19))
+@pytest.mark.parametrize("largest", (1.0, 1.6, 3.0))
+def test_middle_of_a_mirrored_crop_is_picture(border, largest):
+    op = ops.chain(ops.mirrored_crop(CROP, largest, border), ops.cut_mask(border))
+    for image, mask in many(op, photo(150, 150), blocks(150, 150), 32):
+        assert image.shape == (*CROP, 3)
+        assert mask.shape == (CROP[0] - 2 * border, CROP[1] - 2 * border)
+        assert VOID not in mask
+
+
+@pytest.mark.parametrize("height, width", ((1, 1), (10, 12), (1, 200), (5, 33)))
+def test_small_pictures_are_mirrored_and_void_below_and_right(height, width):
+    border = 6
+    op = ops.chain(ops.mirrored_crop(CROP, 1.0, border), ops.cut_mask(border))
+    image, mask = photo(height, width), blocks(height, width)
+    middle = (CROP[0] - 2 * border, CROP[1] - 2 * border)
+    below, right = (max(0, m - n) for m, n in zip(middle, mask.shape, strict=True))
+    whole = mirrored(image, border, border, below + border, right + border)
+    padded = np.pad(mask, ((0, below), (0, right)), constant_values=VOID)
+    for cut, ids in many(op, image, mask, 4):
+        if width <= middle[1]:  # only one place
+            np.testing.assert_array_equal(cut, whole)
+            np.testing.assert_array_equal(ids, padded)
+        assert (ids == VOID).sum() == below * middle[1] + right * (middle[0] - below)
+
+
+def test_size_of_a_mirrored_crop_is_known_to_the_graph():
+    op = ops.chain(ops.mirrored_crop(CROP, 1.6, 6), ops.cut_mask(6))
+    pairs = tf.data.Dataset.from_tensors((photo(), blocks(), np.zeros(2, np.int32)))
+    image, mask = pairs.map(op).element_spec
+    assert image.shape == (*CROP, 3)
+    assert mask.shape == (28, 36)
+
+
+@pytest.mark.parametrize(
+    "size, border, step, least, expected",
+    (
+        ((30, 50), 6, 16, 28, (44, 76)),  # 30 + 12 <= 28 + 16, 50 + 12 <= 28 + 3 * 16
+        ((32, 64), 6, 16, 28, (44, 76)),  # fits as it is
+        ((33, 65), 6, 16, 28, (60, 92)),
+        ((3, 2), 6, 16, 28, (28, 28)),  # the least; the border is larger than this
+        ((1, 1), 92, 16, 188, (188, 188)),
+        ((30, 50), 0, 32, 32, (32, 64)),  # no border, only sides of whole steps
+        ((30, 50), 4, 1, 1, (38, 58)),
+    ),
+)
+def test_whole_pictures_are_mirrored_to_a_size_that_fits(
+    size, border, step, least, expected
+):
+    op = ops.mirrored_to(border, step, least)
+    image, mask = photo(*size).astype(np.uint8), blocks(*size)
+    spare = [e - n - border for e, n in zip(expected, size, strict=True)]
+    by_numpy = mirrored(image, border, border, *spare)
+    beyond = [(0, n - border) for n in spare]
+    padded = np.pad(mask, beyond, constant_values=VOID)
+    pairs = tf.data.Dataset.from_tensors((image, mask))
+    for given, ids in (op(image, mask), next(iter(pairs.map(op)))):
+        assert given.dtype == tf.uint8 and given.shape[:2] == expected
+        np.testing.assert_array_equal(given, by_numpy)
+        np.testing.assert_array_equal(ids, padded)
+
+
+# --- elastic ---
+
+
+def shifted(row, column, image, mask):
+    """`bend` by one shift everywhere."""
+    shifts = np.full((3, 3, 2), (row, column), np.float32)
+    return ops.bend(image, mask, shifts)
+
+
+@pytest.mark.parametrize("row, column", ((0, 0), (2, -3), (-9, 0), (0, 20), (-70, 31)))
+@pytest.mark.parametrize("channels", (1, 3))
+def test_equal_shifts_move_the_picture_and_mirror_the_rest(row, column, channels):
+    image, mask = photo(10, 12, channels), blocks(10, 12, side=3)
+    whole, ids = mirrored(image, *[80] * 4), mirrored(mask[..., None], *[80] * 4)
+    window = np.s_[80 + row : 90 + row, 80 + column : 92 + column]
+    bent, bent_mask = shifted(row, column, image, mask)
+    np.testing.assert_allclose(bent, whole[window], atol=0.01)
+    np.testing.assert_array_equal(bent_mask, ids[window][..., 0])
+
+
+@pytest.mark.parametrize("shift, nearest", ((0.25, 0), (0.75, 1)))
+def test_image_is_bilinear_and_mask_nearest(shift, nearest):
+    image, mask = photo(10, 12), blocks(10, 12, side=1)
+    bent, ids = shifted(shift, 0, image, mask)
+    between = (1 - shift) * image[:-1] + shift * image[1:]
+    np.testing.assert_allclose(bent[:-1], between, rtol=1e-4, atol=1e-2)
+    np.testing.assert_array_equal(ids[:-1], mask[nearest : nearest + 9])
+
+
+def test_places_of_the_grid_move_by_their_own_shift():
+    image = places(65, 97)
+    shifts = np.random.RandomState(0).uniform(-9, 9, (3, 3, 2)).astype(np.float32)
+    # Inwards at the edges, for outside is the mirror.
+    shifts[0, :, 0], shifts[2, :, 0] = 3.5, -4.25
+    shifts[:, 0, 1], shifts[:, 2, 1] = 7.5, -1.0
+    bent, _ = ops.bend(image, blocks(65, 97), shifts)
+    moved = bent[::32, ::48, :2] - image[::32, ::48, :2]
+    np.testing.assert_allclose(moved, shifts, atol=0.04)  # OpenCV 4 has 32nds
+
+
+def test_between_the_places_shifts_are_bicubic():
+    """A quarter down, three values a, b, c give 0.5 a + 0.5625 b - 0.0625 c."""
+    image = places(65, 97)
+    shifts = np.zeros((3, 3, 2), np.float32)
+    shifts[..., 0] = np.array([8, 4, -16])[:, None]
+    bent, _ = ops.bend(image, blocks(65, 97), shifts)
+    np.testing.assert_allclose(bent[16, :, 0] - 16, 4 + 2.25 + 1, atol=0.04)
+    np.testing.assert_allclose(bent[:, :, 1], image[:, :, 1], atol=0.04)
+
+
+def test_sigma_is_the_standard_deviation_in_pixels():
+    size = (121, 161)
+    image, mask = places(*size), blocks(*size)
+    bent = [
+        i[60, 80, :2] - (60, 80) for i, _ in many(ops.elastic(10.0), image, mask, 200)
+    ]
+    # 200 of each: a standard error of 0.5 of the deviation and of 0.7 of the mean.
+    np.testing.assert_allclose(np.std(bent, axis=0), 10, atol=2)
+    np.testing.assert_allclose(np.mean(bent, axis=0), 0, atol=2.8)
+
+
+def test_elastic_of_no_strength_changes_nothing():
+    image, mask = photo(), blocks()
+    bent, ids = applied(ops.elastic(0.0), image, mask)
+    np.testing.assert_array_equal(bent, image)
+    np.testing.assert_array_equal(ids, mask)
+
+
+def test_elastic_leaves_no_void():
+    for _, mask in many(ops.elastic(30.0), photo(), blocks()):
+        assert VOID not in mask
+
+
+@pytest.mark.parametrize("height, width", ((1, 1), (1, 200), (2, 3), (41, 47)))
+def test_elastic_takes_any_size(height, width):
+    for image, mask in many(
+        ops.elastic(10.0), photo(height, width), blocks(height, width), 2
+    ):
+        assert image.shape == (height, width, 3)
+        assert mask.shape == (height, width)
+
+
+def test_elastic_tells_the_graph_what_it_knows():
+    for size in (CROP, (None, None)):
+        spec = (
+            tf.TensorSpec((*size, 3), tf.float32),
+            tf.TensorSpec(size, tf.uint8),
+            tf.TensorSpec((2,), tf.int32),
+        )
+        graph = tf.function(ops.elastic(10.0), input_signature=spec)
+        image, mask = graph.get_concrete_function().outputs
+        assert image.shape.as_list() == [*size, 3]
+        assert mask.shape.as_list() == list(size)
+
+
+# --- sampling the loss ---
+
+
+@pytest.mark.parametrize("share", (0.1, 0.5, 0.9))
+def test_share_of_the_pixels_is_left(share):
+    image, mask = photo(100, 100), blocks(100, 100)
+    masks = []
+    for same, ids in many(ops.sample_loss(share), image, mask, 8):
+        np.testing.assert_array_equal(same, image)
+        kept = ids != VOID
+        np.testing.assert_array_equal(ids[kept], mask[kept])
+        deviation = 100 * np.sqrt(share * (1 - share))
+        assert abs(kept.sum() - 10_000 * share) < 4 * deviation
+        masks.append(ids.tobytes())
+    assert len(set(masks)) == 8
+
+
+def test_every_pixel_is_kept_as_often():
+    mask = np.ones((6, 7), np.uint8)
+    masks = [ids for _, ids in many(ops.sample_loss(0.5), photo(6, 7), mask, 400)]
+    often = np.mean(np.array(masks) == 1, axis=0)
+    assert (abs(often - 0.5) < 4 * 0.5 / np.sqrt(400)).all()
+
+
+def test_sampling_is_of_the_seed_and_the_same_in_a_pipeline():
+    op = ops.sample_loss(0.5)
+    triple = photo(), blocks(), (3, 4)
+    first = applied(op, *triple)[1]
+    np.testing.assert_array_equal(applied(op, *triple)[1], first)
+    np.testing.assert_array_equal(applied_in_pipeline(op, *triple)[1], first)
+    assert not np.array_equal(applied(op, photo(), blocks(), (3, 5))[1], first)
+    assert not np.array_equal(applied(op, photo(), blocks(), (2, 4))[1], first)
+
+
+def test_whole_share_changes_nothing():
+    np.testing.assert_array_equal(
+        applied(ops.sample_loss(1.0), photo(), blocks())[1], blocks()
+    )
+
+
+@pytest.mark.parametrize("share", (0.0, -0.1, 1.01, float("nan")))
+def test_share_is_over_0_and_at_most_1(share):
+    with pytest.raises(ValueError, match="share"):
+        ops.sample_loss(share)
 
 
 # --- colour ---

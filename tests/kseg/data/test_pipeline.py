@@ -1,5 +1,6 @@
 from dataclasses import dataclass, replace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,12 +9,15 @@ from PIL import Image
 from edge.command import BadInput
 from kseg.config import TrainConfig
 from kseg.data import open_data
+from kseg.data.border_weights import border_weights
 from kseg.data.pipeline import Reader, training_batches, validation_batches
 
 SIZE = (16, 24)
 COUNT = 7
 PLAIN = TrainConfig(batch_size=2, scale=1.0, flip=False, color=0.0)
 VARIED = replace(PLAIN, scale=1.6, flip=True, color=0.2)
+PAPERS = replace(VARIED, elastic=3.0, border_weight=10.0, loss_share=0.5)
+BORDER = 3
 
 
 @dataclass(frozen=True)
@@ -34,24 +38,29 @@ class Numbered:
 
 @dataclass(frozen=True)
 class Noisy(Numbered):
-    """Images whose pixels all differ."""
+    """Images whose pixels all differ; the masks are of squares of `side` pixels."""
+
+    side: int = 1
 
     def read(self, index):
         random = np.random.RandomState(index)
-        shape = (*self.sizes[index], self.channels)
-        mask = random.randint(0, 3, self.sizes[index])
-        return random.randint(0, 256, shape).astype(np.uint8), mask.astype(np.uint8)
+        height, width = self.sizes[index]
+        image = random.randint(0, 256, (height, width, self.channels))
+        rows, columns = -(-height // self.side), -(-width // self.side)
+        mask = random.randint(0, 3, (rows, columns)).astype(np.uint8)
+        mask = np.kron(mask, np.ones((self.side, self.side), np.uint8))
+        return image.astype(np.uint8), mask[:height, :width]
 
 
 def reader_of(split=None, max_side=1024):
     return Reader(split or Numbered([SIZE] * COUNT), max_side)
 
 
-def batches_of(config, count, start_step=0, split=None, size=SIZE):
-    """The first batches as numpy pairs."""
+def batches_of(config, count, start_step=0, split=None, size=SIZE, border=0):
+    """The first batches as numpy arrays."""
     reader = reader_of(split)
     channels = reader.split.channels
-    stream = training_batches(reader, config, size, channels, start_step)
+    stream = training_batches(reader, config, size, channels, start_step, border)
     return list(stream.take(count).as_numpy_iterator())
 
 
@@ -64,9 +73,9 @@ def order(config, count):
 
 def assert_same(batches, others):
     assert len(batches) == len(others)
-    for (image, mask), (other_image, other_mask) in zip(batches, others, strict=True):
-        np.testing.assert_array_equal(image, other_image)
-        np.testing.assert_array_equal(mask, other_mask)
+    for batch, other in zip(batches, others, strict=True):
+        for array, other_array in zip(batch, other, strict=True):
+            np.testing.assert_array_equal(array, other_array)
 
 
 # --- training ---
@@ -127,16 +136,112 @@ def test_augmentation_differs_from_epoch_to_epoch():
     assert len({image.tobytes() for image in images}) == len(images)
 
 
+@pytest.mark.parametrize("config, border", ((VARIED, 0), (PAPERS, 0), (PAPERS, BORDER)))
 @pytest.mark.parametrize("step", (1, 4, 9))
-def test_a_stream_goes_on_from_any_step(step):
-    split = Noisy([(40, 48)] * COUNT)
-    whole = batches_of(VARIED, 12, split=split)
-    assert_same(batches_of(VARIED, 12 - step, step, split), whole[step:])
+def test_a_stream_goes_on_from_any_step(step, config, border):
+    split = Noisy([(40, 48)] * COUNT, side=4)
+    whole = batches_of(config, 12, split=split, border=border)
+    rest = batches_of(config, 12 - step, step, split, border=border)
+    assert_same(rest, whole[step:])
 
 
 @pytest.mark.parametrize("seed", (0, 2**31 - 1, 2**31, 2**32 - 1))
 def test_seeds_that_numpy_takes(seed):
     assert sorted(order(replace(PLAIN, seed=seed), COUNT)) == list(range(COUNT))
+
+
+# --- what the papers do ---
+
+
+def test_share_of_the_loss_brings_more_images():
+    split = Noisy([(40, 48)] * COUNT)
+    config = replace(VARIED, batch_size=2, loss_share=0.3)
+    batches = batches_of(config, 3, split=split)
+    whole = batches_of(replace(VARIED, batch_size=7), 3, split=split)
+    for (image, mask), (same, ids) in zip(batches, whole, strict=True):
+        np.testing.assert_array_equal(image, same)  # 7 = round(2 / 0.3) of them
+        kept = mask != 255
+        np.testing.assert_array_equal(mask[kept], ids[kept])
+        assert 0.2 < kept.sum() / (ids != 255).sum() < 0.4
+
+
+def test_weights_are_those_of_the_crop_before_pixels_are_left_out():
+    split = Noisy([(40, 48)] * COUNT, side=6)
+    config = replace(PAPERS, loss_share=1.0, batch_size=4)
+    sampled = replace(PAPERS, batch_size=2)  # of 4 images
+    for batch, other in zip(
+        batches_of(config, 3, split=split),
+        batches_of(sampled, 3, split=split),
+        strict=True,
+    ):
+        _, masks, weights = batch
+        assert weights.shape == masks.shape and weights.dtype == np.float32
+        by_hand = [border_weights(mask, w0=10.0) for mask in masks]
+        np.testing.assert_array_equal(weights, by_hand)
+        assert weights.max() > 2
+        np.testing.assert_array_equal(other[2], weights)
+        assert (other[1] == 255).mean() > 0.4
+
+
+def test_fit_weighs_the_loss_and_not_the_metric():
+    """`MeanIoU` refuses weights: under `metrics` Keras hands it none."""
+    from kseg.losses import CrossEntropy, cross_entropy
+    from kseg.metrics import MeanIoU
+
+    split = Noisy([(40, 48)] * COUNT, side=6)
+    stream = training_batches(reader_of(split), PAPERS, SIZE, 3)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((*SIZE, 3)), keras.layers.Conv2D(3, 1)])
+    model.compile(keras.optimizers.SGD(0.0), CrossEntropy(), metrics=[MeanIoU(3)])
+    history = model.fit(
+        stream, steps_per_epoch=1, epochs=2, shuffle=False, verbose=0
+    ).history
+    ((image, mask, weight),) = stream.take(1)
+    by_hand = cross_entropy(mask, model(image), weight=weight)
+    assert history["loss"][0] == pytest.approx(float(by_hand), rel=1e-5)
+    metric = MeanIoU(3)
+    metric.update_state(mask, model(image))
+    assert history["mean_iou"][0] == pytest.approx(float(metric.result()), rel=1e-5)
+
+
+# --- a border ---
+
+
+def test_border_leaves_the_middle_of_the_mask():
+    split = Numbered([(40, 48)] * COUNT)
+    for image, mask in batches_of(VARIED, 6, split=split, border=BORDER):
+        assert image.shape == (2, *SIZE, 3)
+        assert mask.shape == (2, SIZE[0] - 2 * BORDER, SIZE[1] - 2 * BORDER)
+        assert (mask != 255).all()
+
+
+def test_border_keeps_images_and_masks_aligned():
+    split = Numbered([SIZE] * COUNT)  # smaller than crop and border: mirrored
+    for image, mask in batches_of(PLAIN, 6, split=split, border=BORDER):
+        inside = image[:, BORDER:-BORDER, BORDER:-BORDER, 0]
+        np.testing.assert_array_equal(mask, inside % 3)
+
+
+def test_border_that_leaves_nothing_is_refused():
+    with pytest.raises(BadInput, match="--size 16x24.*more than 16x16"):
+        batches_of(PLAIN, 1, border=8)
+    batches_of(PLAIN, 1, border=7)
+
+
+def test_validation_pictures_are_mirrored_to_a_size_that_fits():
+    split = Noisy([(20, 30)] * 3)
+    batches = validation_batches(reader_of(split), 2, 3, border=4, step=8, least=12)
+    batches = list(batches.as_numpy_iterator())
+    assert [image.shape for image, _ in batches] == [(2, 28, 44, 3), (1, 28, 44, 3)]
+    for index, (image, mask) in enumerate(
+        pair for batch in batches for pair in zip(*batch, strict=True)
+    ):
+        original, ids = split.read(index)
+        around = ((4, 4), (4, 10), (0, 0))
+        np.testing.assert_array_equal(image, np.pad(original, around, mode="reflect"))
+        assert image.dtype == np.float32
+        padded = np.pad(ids, ((0, 0), (0, 6)), constant_values=255)
+        np.testing.assert_array_equal(mask, padded)
 
 
 # --- the reader ---
