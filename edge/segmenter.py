@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, List, Optional
 
 import cv2
 import numpy as np
@@ -13,6 +13,9 @@ from edge.metadata import ModelInfo
 from edge.timing import Stages
 
 PADDING = 128  # mid-grey: what networks see as zero
+TILE = (512, 512)  # of a network that works in tiles of any size, at most
+
+Tiles = List[List[np.ndarray]]
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -80,6 +83,61 @@ def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return labels
 
 
+def pace(inside: int, step: int) -> int:
+    """How far apart tiles begin, by how much of each counts.
+
+    Whole steps, where there is one: poolings then meet the same pixels in every tile.
+
+    >>> pace(388, 16), pace(4, 16)
+    (384, 4)
+    """
+    return inside - inside % step or inside
+
+
+def tiled(image: np.ndarray, box: tuple[int, int], border: int, step: int) -> Tiles:
+    """(H, W, C) -> rows of tiles of `box`, `pace` apart, whose insides are the picture.
+
+    The inside is all but `border` pixels on each side; beyond the picture it goes on
+    mirrored. (The overlap-tile strategy of Ronneberger, Fischer and Brox, 2015.)
+    """
+    inside = [side - 2 * border for side in box]
+    apart = [pace(side, step) for side in inside]
+    last = [
+        max(0, -(-(have - side) // to_next)) * to_next
+        for have, side, to_next in zip(image.shape, inside, apart)
+    ]
+    below, right = (border + last[i] + inside[i] - image.shape[i] for i in (0, 1))
+    mirrored = cv2.copyMakeBorder(
+        image, border, below, border, right, cv2.BORDER_REFLECT_101
+    ).reshape(last[0] + box[0], last[1] + box[1], image.shape[2])
+    return [
+        [
+            mirrored[y : y + box[0], x : x + box[1]]
+            for x in range(0, last[1] + 1, apart[1])
+        ]
+        for y in range(0, last[0] + 1, apart[0])
+    ]
+
+
+def joined(tiles: Tiles, step: int) -> np.ndarray:
+    """Rows of what a network gave for tiles -> one array; the next one goes on top."""
+    if len(tiles) == len(tiles[0]) == 1:
+        return tiles[0][0]
+    height, width = (pace(side, step) for side in tiles[0][0].shape[:2])
+    rows = [
+        np.concatenate([tile[:, :width] for tile in row[:-1]] + row[-1:], axis=1)
+        for row in tiles
+    ]
+    return np.concatenate([row[:height] for row in rows[:-1]] + rows[-1:])
+
+
+def spanned(tiles: Tiles, border: int, step: int) -> tuple[int, int]:
+    """How many pixels the insides of the tiles span."""
+    height, width = (side - 2 * border for side in tiles[0][0].shape[:2])
+    down, across = len(tiles) - 1, len(tiles[0]) - 1
+    return down * pace(height, step) + height, across * pace(width, step) + width
+
+
 class Segmenter:
     """A network with everything around it: `predict(image) -> labels`.
 
@@ -105,21 +163,23 @@ class Segmenter:
                 f"minimum of {least}x{least}; enlarge it first"
             )
         with self.stages.stage("preprocess"):
-            prepared, used = self.prepare(image, order)
+            tiles, used = self.prepare(image, order)
         with self.stages.stage("inference"):
-            output = self.engine(prepared)
+            outputs = [[self.engine(tile) for tile in row] for row in tiles]
         with self.stages.stage("postprocess"):
-            return self._to_labels(output, prepared.shape[:2], used, size)
+            given = spanned(tiles, self.info.border, self.info.step)
+            return self._to_labels(joined(outputs, self.info.step), given, used, size)
 
     def prepare(
         self, image: np.ndarray, order: str = "RGB"
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    ) -> tuple[Tiles, tuple[int, int]]:
         """An image -> what the network takes, and how much of it is picture.
 
-        (H, W[, C]) uint8 -> (h, w, channels) uint8 and (rows, columns) before padding.
+        (H, W[, C]) uint8 -> rows of tiles (h, w, channels) uint8, one tile unless the
+        network needs a border, and the picture's (height, width) before padding.
         """
         box = self.engine.size
-        if box is None:
+        if box is None or self.info.border:
             used = bounded(image.shape[:2], self.info.max_side)
         elif self.info.resize == "stretch":
             used = box
@@ -129,11 +189,14 @@ class Segmenter:
         if order == "BGR" and image.ndim == 3:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         image = with_channels(image, self.engine.channels)
+        if self.info.border:
+            box = box or self.info.covering(np.minimum(used, TILE).tolist())
+            return tiled(image, box, self.info.border, self.info.step), used
         if box is not None and used != box:
             canvas = np.full((*box, self.engine.channels), PADDING, np.uint8)
             canvas[: used[0], : used[1]] = image
             image = canvas
-        return image, used
+        return [[image]], used
 
     def _to_labels(self, output, given, used, size) -> np.ndarray:
         """The network's output -> labels at the image's own size.

@@ -14,3 +14,5 @@ def start() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices("GPU")
+            # It warns of each new size that a function of free size is traced for.
+            tf.get_logger().setLevel("ERROR")

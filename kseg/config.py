@@ -1,7 +1,7 @@
 """Each command's options: one frozen dataclass is parser, value and record.
 
-A field's annotation gives its type, its metadata the help. Fields without a default
-are positional.
+A field's annotation gives its type, its metadata the help. `positional` fields are
+given by their place.
 """
 
 from __future__ import annotations
@@ -10,16 +10,37 @@ import argparse
 import dataclasses
 import json
 import typing
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, NewType, Optional, Sequence, TypeVar
 
 from edge import command
-from edge.command import Parser
+from edge.command import BadInput, Parser
 from edge.engines import ENGINES
 
-MODEL_NAMES = ("fcn16s", "fcn32s", "fcn8s", "unet")
-ENCODER_NAMES = ("mobilenetv2", "plain")
+MODEL_NAMES = (
+    "dense",
+    "fcn16s",
+    "fcn32s",
+    "fcn8s",
+    "hypercolumn",
+    "patch",
+    "segnet",
+    "unet",
+    "unet_paper",
+)
+ENCODER_NAMES = (
+    "alexnet",
+    "efficientnetv2b0",
+    "googlenet",
+    "mobilenetv2",
+    "mobilenetv3",
+    "plain",
+    "resnet50",
+    "vgg16",
+)
+GROUPING_NAMES = ("color", "edges", "intensity", "texture")
+UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 HEADS = ("labels", "logits", "probabilities")
 SCHEMES = ("float32", "int8")
 
@@ -28,6 +49,11 @@ Output = NewType("Output", str)  # a file to write, - for stdout, or empty for n
 Config = TypeVar("Config")
 
 DATA_HELP = "a data folder, or shapes (procedural scenes that need no file)"
+SEGMENTS_HELP = "of a grouping: at most how many, 2 to 254; default 100"
+MODEL_HELP = (
+    "a run folder, .keras or .tflite; or grouping:KIND, which needs no training, KIND "
+    f"being {', '.join(GROUPING_NAMES)}"
+)
 
 
 def option(default: Any, text: str, **extra: Any) -> Any:
@@ -35,8 +61,9 @@ def option(default: Any, text: str, **extra: Any) -> Any:
     return field(default=default, metadata={"help": text, **extra})
 
 
-def positional(text: str, **extra: Any) -> Any:
-    return field(metadata={"help": text, "positional": True, **extra})
+def positional(text: str, default: Any = MISSING, **extra: Any) -> Any:
+    """A field given by its place; one with a default may be left out."""
+    return field(default=default, metadata={"help": text, "positional": True, **extra})
 
 
 @dataclass(frozen=True)
@@ -47,8 +74,22 @@ class TrainConfig:
     model: str = option("unet", "architecture", choices=MODEL_NAMES)
     encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
     weights: str = option("none", "of the encoder: imagenet, none, or a file")
-    width: int = option(16, "channels of the plain encoder's first stage")
-    alpha: float = option(1.0, "width multiplier of MobileNetV2")
+    width: Optional[int] = option(
+        None, "channels of the first stage; default 16, 64 in unet_paper"
+    )
+    alpha: Optional[float] = option(
+        None, "width multiplier of MobileNetV2 and V3; default 1"
+    )
+    upsampling: str = option(
+        "", "how decoders enlarge; default: as the paper has it", choices=UPSAMPLINGS
+    )
+    fc_width: Optional[int] = option(
+        None, "channels of FCN's fc6 and fc7; default 4096 on vgg16, alexnet; else 256"
+    )
+    encoder_rate: float = option(
+        1.0, "share of each update that the encoder gets: 0 freezes it"
+    )
+    init_from: str = option("", "run to start from: 16s from 32s, 8s from 16s")
     epochs: int = option(30, "passes over the training images, whole batches of them")
     batch_size: int = option(8, "images per step")
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
@@ -61,6 +102,15 @@ class TrainConfig:
     scale: float = option(1.6, "images are scaled at random from 1/SCALE to SCALE")
     color: float = option(0.2, "strength of random brightness, contrast, saturation")
     flip: bool = option(True, "mirror images at random, left to right")
+    elastic: float = option(
+        0.0, "deform at random: standard deviation in pixels on a 3x3 grid; U-Net's 10"
+    )
+    border_weight: float = option(
+        0.0, "extra weight of pixels between touching objects; U-Net's 10"
+    )
+    loss_share: float = option(
+        1.0, "random share of the pixels in the loss; steps see 1/SHARE more images"
+    )
     seed: int = option(
         0, "of weights, shuffling, augmentation and splitting", zero=True
     )
@@ -68,6 +118,19 @@ class TrainConfig:
     overwrite: bool = option(False, "replace a run that is there")
     resume: bool = option(False, "go on after the last whole epoch of a run")
     json: Output = option("", "also write the metrics here; - is stdout")
+
+    @property
+    def images_per_step(self) -> int:
+        """As many as make the pixels in the loss those of `batch_size` whole images.
+
+        Raises BadInput for a `loss_share` outside (0, 1].
+        """
+        if not 0 < self.loss_share <= 1:
+            raise BadInput(
+                f"--loss-share {self.loss_share}: is a share of the pixels, over 0 and "
+                "at most 1"
+            )
+        return round(self.batch_size / self.loss_share)
 
     @property
     def run_folder(self) -> Path:
@@ -80,7 +143,7 @@ class TrainConfig:
 class EvaluateConfig:
     """Options of `python -m kseg.evaluate`."""
 
-    model: str = positional("a run folder, .keras or .tflite")
+    model: str = positional(MODEL_HELP)
     data: str = option("", f"{DATA_HELP}; default: what the run was trained on")
     split: str = option("val", "train, val or test")
     engine: str = option("auto", "what runs a .tflite", choices=ENGINES)
@@ -90,18 +153,26 @@ class EvaluateConfig:
     output: str = option(
         "", "also write a sheet of samples and a confusion matrix here"
     )
+    segments: Optional[int] = option(None, SEGMENTS_HELP)
+    name_by_truth: bool = option(
+        False, "of a grouping: a segment's class is what the truth has most of there"
+    )
 
 
 @dataclass(frozen=True)
 class PredictConfig:
     """Options of `python -m kseg.predict`."""
 
-    model: str = positional("a run folder, .keras or .tflite")
+    model: str = positional(MODEL_HELP)
     images: tuple[str, ...] = positional("pictures, or folders of them", nargs="+")
     output: str = option("predictions", "folder for masks/ and overlays/")
     engine: str = option("auto", "what runs a .tflite", choices=ENGINES)
     threads: Optional[int] = option(None, "processors to use; default all")
     json: Output = option("", "write the share of each class per picture; - is stdout")
+    segments: Optional[int] = option(None, SEGMENTS_HELP)
+    truth: str = option(
+        "", "of a grouping: folder of masks, strokes in void, that name its segments"
+    )
 
 
 @dataclass(frozen=True)
@@ -125,14 +196,51 @@ class ExportConfig:
 class BenchmarkConfig:
     """Options of `python -m kseg.benchmark`."""
 
-    what: str = positional("train: what the input pipeline costs", choices=("train",))
+    what: str = positional(
+        "what to measure", choices=("architectures", "train", "sliding")
+    )
     data: str = option("shapes", DATA_HELP)
     model: str = option("unet", "architecture", choices=MODEL_NAMES)
     encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
     batch_size: int = option(8, "images per step")
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
-    steps: int = option(20, "timed steps of each kind in a round")
-    rounds: int = option(5, "rounds; the two kinds alternate")
+    steps: int = option(20, "train: timed steps of each kind in a round")
+    rounds: int = option(5, "train, sliding: rounds; the two kinds alternate")
+    weights: str = option("none", "architectures: of the encoder")
+    epochs: int = option(6, "architectures: passes of each network over the data")
+    models: tuple[str, ...] = option(
+        MODEL_NAMES, "architectures: which, with commas between", choices=MODEL_NAMES
+    )
+    calibration_images: int = option(50, "architectures: that set int8's ranges")
+    output: str = option("saved_models/architectures", "architectures: folder")
+    json: Output = option("", "also write the figures here; - is stdout")
+
+
+@dataclass(frozen=True)
+class SummaryConfig:
+    """Options of `python -m kseg.summary`."""
+
+    model: str = positional(
+        "an architecture, a run folder or .keras; default: all architectures", ""
+    )
+    encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
+    size: Optional[Size] = option(
+        None, "of the image; default 224x224 or the nearest that fits; a run's own"
+    )
+    num_classes: int = option(21, "channels of the logits")
+    channels: int = option(3, "of the image: 1 is grey, 3 is RGB", choices=(1, 3))
+    width: Optional[int] = option(
+        None, "channels of the first stage; default 16, 64 in unet_paper"
+    )
+    alpha: Optional[float] = option(
+        None, "width multiplier of MobileNetV2 and V3; default 1"
+    )
+    upsampling: str = option(
+        "", "how decoders enlarge; default: as the paper has it", choices=UPSAMPLINGS
+    )
+    fc_width: Optional[int] = option(
+        None, "channels of FCN's fc6 and fc7; default 4096 on vgg16, alexnet; else 256"
+    )
     json: Output = option("", "also write the figures here; - is stdout")
 
 
@@ -156,6 +264,8 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
     text = meta["help"]
     if meta.get("positional"):
         names, extra = [item.name], {"metavar": item.name.upper()}
+        if item.default is not MISSING:
+            extra |= {"nargs": "?", "default": item.default}
     else:
         names, extra = [f"--{item.name.replace('_', '-')}"], {"default": item.default}
         if item.default not in (None, "") and hint is not bool:

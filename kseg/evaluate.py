@@ -1,10 +1,15 @@
 """Measures a model on a split at the masks' own size.
 
-python -m kseg.evaluate saved_models/RUN --data DIR --split val
+    python -m kseg.evaluate saved_models/RUN --data DIR --split val
+    python -m kseg.evaluate grouping:color --data DIR --name-by-truth
+
+A grouping (color, edges, intensity, texture) is the baseline that learns nothing: its
+segments have no class names, so the truth names them: no other names fit more pixels.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -16,15 +21,22 @@ from edge.segmenter import Segmenter
 from kseg import backend
 from kseg.config import EvaluateConfig, parse
 from kseg.data import Data, Split, open_data
+from kseg.grouping import PREFIX, Naming, is_grouping, name_by_majority
 from kseg.progress import bar
 from kseg.runs import locate, open_segmenter, run_config, write_result
 
 
-def confusion_over(segmenter: Segmenter, split: Split, num_classes: int) -> np.ndarray:
+def confusion_over(
+    segmenter: Segmenter,
+    split: Split,
+    num_classes: int,
+    name: Optional[Naming] = None,
+) -> np.ndarray:
     """Predicts every image of a split -> counts (C, C) int64, truth in rows.
 
-    Raises BadInput for pictures that the network cannot take, and for predictions
-    outside the classes.
+    `name` turns (labels, mask) into class ids where the labels are none yet. Raises
+    BadInput for pictures that the network cannot take, and for predictions outside the
+    classes.
     """
     from kseg.metrics import confusion_matrix
 
@@ -35,7 +47,9 @@ def confusion_over(segmenter: Segmenter, split: Split, num_classes: int) -> np.n
             labels = segmenter.predict(image)
         except BadInput as error:
             raise BadInput(f"{split.names[index]}: {error}") from None
-        if labels.max() >= num_classes:
+        if name:
+            labels = name(labels, mask)
+        elif labels.max() >= num_classes:
             raise BadInput(
                 f"{split.names[index]}: the model predicts class {labels.max()}, the "
                 f"data have {num_classes} classes; give data of its own classes"
@@ -74,6 +88,33 @@ def data_of(model: str, folder: Optional[Path], data: str, seed: Optional[int]) 
     return open_data(name, default if seed is None else seed)
 
 
+def check_naming(config: EvaluateConfig) -> None:
+    """Raises BadInput where a grouping is not named by the truth, or a network is."""
+    grouping = is_grouping(config.model, config.segments)
+    if grouping and not config.name_by_truth:
+        raise BadInput(
+            f"{config.model}: segments have no class names that could be measured; add "
+            "--name-by-truth to name each by the class that the truth has most of there"
+        )
+    if grouping and not config.data:
+        raise BadInput(f"{config.model}: was trained on no data; say which with --data")
+    if config.name_by_truth and not grouping:
+        raise BadInput(
+            f"--name-by-truth: {config.model} names its own classes; leave it out, or "
+            f"give {PREFIX}:KIND as MODEL"
+        )
+
+
+def by_truth(segmenter: Segmenter, data: Data) -> tuple[Segmenter, Naming]:
+    """A grouping with the data's classes, and what turns its segments into them."""
+    say(
+        "segments bear the class that the truth has most of there: no naming of these "
+        "segments has a higher pixel accuracy"
+    )
+    name = partial(name_by_majority, num_classes=data.num_classes)
+    return Segmenter(segmenter.engine, data.info), name
+
+
 def check_classes(segmenter: Segmenter, data: Data, model: str) -> None:
     """Raises BadInput where the model's classes are not the data's."""
     known, given = segmenter.info.names, data.names
@@ -86,21 +127,25 @@ def check_classes(segmenter: Segmenter, data: Data, model: str) -> None:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     config = parse(EvaluateConfig, __doc__, argv)
+    check_naming(config)
     path, folder = locate(config.model)
     data = data_of(config.model, folder, config.data, config.seed)
     split = data.split(config.split)
     backend.start()
-    segmenter = open_segmenter(path, config.engine, config.threads)
+    segmenter = open_segmenter(path, config.engine, config.threads, config.segments)
+    name = None
+    if config.name_by_truth:
+        segmenter, name = by_truth(segmenter, data)
     check_classes(segmenter, data, config.model)
     from kseg.metrics import summarize
 
-    matrix = confusion_over(segmenter, split, data.num_classes)
+    matrix = confusion_over(segmenter, split, data.num_classes, name)
     metrics = summarize(matrix, data.names, len(split.sizes))
     if config.output:
         from kseg import pictures
 
         output = make_folder(Path(config.output))
-        pictures.sample_sheet(output / "samples.png", segmenter, split)
+        pictures.sample_sheet(output / "samples.png", segmenter, split, name)
         pictures.confusion(output / "confusion.png", matrix, data.names)
         say(f"samples.png and confusion.png are in {output}")
     if config.json != "-":

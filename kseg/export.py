@@ -28,6 +28,28 @@ from kseg.progress import bar
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     config = parse(ExportConfig, __doc__, argv)
+    done = export(config)
+    runs.write_result(config.json, done.parity)
+    if config.json != "-":
+        print(table(done))
+    check_gate(done.parity, config.max_drop)
+    if config.json != "-":
+        best = done.files.get("int8") or next(iter(done.files.values()))
+        print(f"\nNext:\n  python edge/camera_demo.py {best} --source 0")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files by scheme, their input size, parity.json, and training's mean IoU."""
+
+    files: dict[str, Path]
+    size: tuple[int, int]
+    parity: dict[str, dict[str, Any]]
+    mean_iou: Optional[float]
+
+
+def export(config: ExportConfig) -> Exported:
+    """Converts, compares, and leaves the files and parity.json in the run folder."""
     folder = Path(config.run)
     record = runs.read_record(folder)
     data = data_of(config.run, folder, config.data, None)
@@ -37,25 +59,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     model = runs.load_model(folder / runs.BEST)
     metrics = read_metrics(folder)
     info = replace(info_of(folder / runs.BEST), head=config.head, metrics=metrics)
-    size = config.size or tuple(record["data"]["size"])
-    if min(size) < info.minimum:
-        raise BadInput(
-            f"--size {size[0]}x{size[1]}: the network's minimum is "
-            f"{info.minimum}x{info.minimum}"
-        )
+    size = config.size or info.covering(record["data"]["size"])
+    runs.check_size(size, info)
     labels = config.head == "labels"
     reference = Segmenter(KerasEngine(model, size, labels), info)
     check_classes(reference, data, config.run)
     files = write_files(config, model, info, reference, data, folder, size)
     parity = compare(reference, files, data, config.threads)
     runs.write_json(folder / "parity.json", parity)
-    runs.write_result(config.json, parity)
-    if config.json != "-":
-        print(table(parity, size, metrics.get("mean_iou")))
-    check_gate(parity, config.max_drop)
-    if config.json != "-":
-        best = files.get("int8") or next(iter(files.values()))
-        print(f"\nNext:\n  python edge/camera_demo.py {best} --source 0")
+    return Exported(files, size, parity, metrics.get("mean_iou"))
 
 
 def calibration_images(
@@ -66,7 +78,8 @@ def calibration_images(
     chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
     for index in chosen:
         image, _ = split.read(int(index))
-        yield segmenter.prepare(image)[0]
+        for row in segmenter.prepare(image)[0]:
+            yield from row
 
 
 def write_files(
@@ -153,18 +166,18 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: is damaged ({error}); train again") from None
 
 
-def table(parity: dict[str, dict[str, Any]], size: Any, own: Optional[float]) -> str:
+def table(done: Exported) -> str:
     """parity.json for people."""
     from tabulate import tabulate
 
     rows = []
-    if own is not None:
-        rows.append(("keras, own sizes", f"{own:.4f}", "", "", "", ""))
-    for name, row in parity.items():
+    if done.mean_iou is not None:
+        rows.append(("keras, own sizes", f"{done.mean_iou:.4f}", "", "", "", ""))
+    for name, row in done.parity.items():
         kib = f"{row['bytes'] / 1024:,.0f}" if row["bytes"] else ""
         drop, agreement = f"{row['drop']:+.4f}", f"{row['agreement']:.4%}"
         if name == "keras":
-            name, drop, agreement = f"keras, {size[0]}x{size[1]}", "", ""
+            name, drop, agreement = f"keras, {done.size[0]}x{done.size[1]}", "", ""
         millis = f"{row['latency_millis']:.1f}"
         rows.append((name, f"{row['mean_iou']:.4f}", drop, agreement, kib, millis))
     header = ("model", "mean IoU", "drop", "same labels", "KiB", "ms per image")

@@ -59,6 +59,44 @@ def iou_per_class(matrix: np.ndarray) -> np.ndarray:
         return hits / (matrix.sum(0) + matrix.sum(1) - hits)
 
 
+def boundary_counts(
+    mask: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    distance: int,
+    ignore_index: int = IGNORE_INDEX,
+) -> np.ndarray:
+    """Two maps of class ids -> pixels (C, 2) int64 near both outlines, near either.
+
+    Near the outline of a region are its own pixels at most `distance` from its end, by
+    the larger of rows and columns. The picture's frame and void end nothing. The ratio
+    of the two is boundary IoU: Cheng, Girshick, Dollar, Berg and Kirillov (CVPR 2021),
+    who do count the frame.
+
+    >>> mask = np.zeros((4, 6), int); mask[:, 3:] = 1
+    >>> boundary_counts(mask, mask, 2, 1).tolist()
+    [[4, 4], [4, 4]]
+    """
+    void = mask == ignore_index
+    counts = np.zeros((num_classes, 2), np.int64)
+    for index in range(num_classes):
+        near = []
+        for ids in (mask, labels):
+            region = (ids == index) & ~void
+            near.append(region & ~interior(region | void, distance))
+        counts[index] = (near[0] & near[1]).sum(), (near[0] | near[1]).sum()
+    return counts
+
+
+def interior(region: np.ndarray, distance: int) -> np.ndarray:
+    """Pixels (H, W) bool with nothing but `region` within `distance`, frame apart."""
+    side = 2 * distance + 1
+    outside = np.pad(~region, ((distance + 1, distance),) * 2).astype(np.int32)
+    sums = outside.cumsum(0).cumsum(1)
+    corners = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side]
+    return corners + sums[:-side, :-side] == 0
+
+
 def summarize(matrix: np.ndarray, names: Sequence[str], images: int) -> dict[str, Any]:
     """Counts (C, C) -> the content of metrics.json; null for what cannot be said."""
     pixels = int(matrix.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -13,19 +13,26 @@ from edge.metadata import IGNORE_INDEX, ModelInfo
 from edge.overlay import blend, caption, colored, legend
 from edge.segmenter import Segmenter, fitting, resize
 from kseg.data import Split
+from kseg.grouping import Naming
 
 CELL = (240, 320)  # at most
 SAMPLES = 6
+COLUMNS = 5  # of the gallery
 GAP = 6
 
 
-def sample_sheet(path: Path, segmenter: Segmenter, split: Split) -> None:
-    """Rows of image, truth and prediction, from images spread over the split."""
+def sample_sheet(
+    path: Path, segmenter: Segmenter, split: Split, name: Optional[Naming] = None
+) -> None:
+    """Rows of image, truth and prediction, from images spread over the split.
+
+    `name` turns (labels, mask) into the labels to show, where they are not classes yet.
+    """
     count = len(split.sizes)
     chosen = np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int).tolist()
     sizes = [fitting(split.sizes[index], CELL) for index in chosen]
     cell = max(h for h, _ in sizes), max(w for _, w in sizes)
-    rows = [row(segmenter, cell, *split.read(index)) for index in chosen]
+    rows = [row(segmenter, cell, *split.read(index), name) for index in chosen]
     titles = [
         title(text, cell) for text in ("image", "truth (white: void)", "prediction")
     ]
@@ -34,10 +41,15 @@ def sample_sheet(path: Path, segmenter: Segmenter, split: Split) -> None:
 
 
 def row(
-    segmenter: Segmenter, cell: tuple[int, int], image: np.ndarray, mask: np.ndarray
+    segmenter: Segmenter,
+    cell: tuple[int, int],
+    image: np.ndarray,
+    mask: np.ndarray,
+    name: Optional[Naming] = None,
 ) -> np.ndarray:
     info = segmenter.info
     labels = segmenter.predict(image)
+    labels = name(labels, mask) if name else labels
     rgb = with_channels(image, 3)
     truth = colored(mask, info)
     truth[mask == IGNORE_INDEX] = 255
@@ -93,6 +105,44 @@ def curves(path: Path, history: Sequence[dict[str, float]]) -> None:
         axes.grid(alpha=0.3)
         axes.legend()
     save_figure(figure, path)
+
+
+def gains(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Mean IoU and boundary IoU of each network, a pair of bars."""
+    figure, axes = new_figure(8, 1.2 + 0.42 * len(rows))
+    places = np.arange(len(rows))[::-1]
+    shown = ("mean_iou", "mean IoU", 0.2), ("boundary_iou", "boundary IoU", -0.2)
+    for key, label, shift in shown:
+        values = [row[key] for row in rows]
+        bars = axes.barh(places + shift, values, 0.38, label=label)
+        axes.bar_label(bars, fmt="%.3f", fontsize=8, padding=2)
+    axes.set_yticks(places, [row["name"] for row in rows])
+    axes.set(xlim=(0, 1.08))
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside upper center", ncols=2)
+    save_figure(figure, path)
+
+
+def gallery(
+    path: Path, segmenters: dict[str, Callable[[], Segmenter]], split: Split
+) -> None:
+    """One picture: itself, its truth, and what each network makes of it."""
+    image, mask = split.read(len(split.sizes) // 2)
+    views = {"image": with_channels(image, 3)}
+    for name, load in segmenters.items():
+        segmenter = load()
+        if "truth" not in views:
+            views["truth"] = colored(mask, segmenter.info)
+            views["truth"][mask == IGNORE_INDEX] = 255
+        views[name] = colored(segmenter.predict(image), segmenter.info)
+    cell = fitting(mask.shape, CELL)
+    cells = [
+        np.concatenate([title(name, cell), to_cell(view, cell)])
+        for name, view in views.items()
+    ]
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS)
+    rows = [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
+    write_image(path, np.concatenate([np.concatenate(row, axis=1) for row in rows]))
 
 
 def confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from edge.segmenter import Segmenter, bounded
 from kseg import __version__
 from kseg.config import SCHEMES, TrainConfig, from_record, to_record
 from kseg.data import Data
+from kseg.grouping import is_grouping, open_grouping
 
 DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
@@ -76,7 +77,8 @@ def load_model(path: Path, compile: bool = False) -> Any:
 
     import kseg.losses
     import kseg.metrics
-    import kseg.models  # noqa: F401  the classes that the file names
+    import kseg.models
+    import kseg.optimizer  # noqa: F401  the classes that the file names
 
     if not path.is_file():
         raise BadInput(f"{path}: no such model; python -m kseg.train writes one")
@@ -130,9 +132,29 @@ def typical_size(data: Data, max_side: int) -> tuple[int, int]:
     return Counter(sizes).most_common(1)[0][0]
 
 
+def check_size(size: tuple[int, int], info: ModelInfo) -> None:
+    """Raises BadInput for an input that the network cannot have."""
+    shown = f"--size {size[0]}x{size[1]}"
+    if min(size) < info.minimum:
+        least = info.minimum
+        raise BadInput(f"{shown}: the network's minimum is {least}x{least}")
+    inner = max(1, size[0] - 2 * info.border), max(1, size[1] - 2 * info.border)
+    fits = info.covering(inner)
+    if fits != size:
+        raise BadInput(
+            f"{shown}: the network takes sides of {info.least} + k * {info.step} "
+            f"pixels; the next is {fits[0]}x{fits[1]}"
+        )
+
+
 def locate(model: str) -> tuple[Path, Optional[Path]]:
-    """MODEL of a command line -> the model's file and its run folder, if it has one."""
+    """MODEL of a command line -> the model's file and its run folder, if it has one.
+
+    grouping:KIND has no file: its path is its name.
+    """
     path = Path(model)
+    if is_grouping(model):
+        return path, None
     if not path.exists():
         raise BadInput(f"{model}: no such run folder or model file")
     if path.is_dir():
@@ -147,9 +169,17 @@ def locate(model: str) -> tuple[Path, Optional[Path]]:
 
 
 def open_segmenter(
-    path: Path, engine: str = "auto", threads: Optional[int] = None
+    path: Path,
+    engine: str = "auto",
+    threads: Optional[int] = None,
+    segments: Optional[int] = None,
 ) -> Segmenter:
-    """A `.keras` or `.tflite` file as a Segmenter; BadInput for what is neither."""
+    """A `.keras` or `.tflite` file, or grouping:KIND, as a Segmenter.
+
+    `segments` is of a grouping alone. Raises BadInput for what is none of the three.
+    """
+    if is_grouping(str(path), segments):
+        return open_grouping(str(path), segments)
     if path.suffix == ".tflite":
         from edge.engines import open_engine
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 
-def resize_bilinear(x: Any, size: tuple[Any, Any]) -> Any:
-    """(B, H, W, C) -> `size`, which may be tensors.
+def resize(x: Any, size: tuple[Any, Any], method: str) -> Any:
+    """(B, H, W, C) -> `size`, which may be tensors; `method` bilinear or nearest.
 
     `keras.ops.image.resize` compares the size with zero in Python (Keras 3.15) and so
     cannot be traced where only the graph knows it. It is this very operation otherwise.
     """
     import tensorflow as tf
 
-    return tf.cast(tf.image.resize(x, size, method="bilinear"), x.dtype)
+    return tf.cast(tf.image.resize(x, size, method=method), x.dtype)
 
 
 def normalize_batch(

@@ -10,7 +10,7 @@ confusion.png. Ctrl-C ends it early and keeps what it has.
 from __future__ import annotations
 
 import os
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -19,6 +19,7 @@ from edge.metadata import ModelInfo
 from kseg import backend, runs
 from kseg.config import TrainConfig, parse, to_record
 from kseg.data import Data, open_data
+from kseg.evaluate import confusion_over, iou_table
 
 CROP = 320  # the largest default crop
 STEP_OF_CROP = 32
@@ -26,18 +27,28 @@ STEP_OF_CROP = 32
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     config = parse(TrainConfig, __doc__, argv)
-    if config.scale < 1:
-        raise BadInput(f"--scale {config.scale}: is the largest factor, from 1 up")
+    check_shares(config)
     folder = runs.claim(config)
     if config.resume:
         config = resumed(config, runs.run_config(folder))
     data = open_data(config.data, config.seed)
-    size = config.size or default_crop(data, config.max_side)
-    make_folder(folder)
     backend.start()
-    stopped = fit(config, data, size, folder)
-    report(config, data, folder)
+    stopped = fit(config, data, folder)
+    metrics = report(data, folder)
+    if config.json != "-":
+        print(iou_table(metrics))
+        print(f"\n{folder} holds the run; look at samples.png. Next:")
+        print(f"  python -m kseg.export {folder}")
+    runs.write_result(config.json, metrics)
     return 130 if stopped else 0
+
+
+def check_shares(config: TrainConfig) -> None:
+    """Raises BadInput for options outside their range."""
+    if config.scale < 1:
+        raise BadInput(f"--scale {config.scale}: is the largest factor, from 1 up")
+    if config.encoder_rate > 1:
+        raise BadInput(f"--encoder-rate {config.encoder_rate}: is a share, 0 to 1")
 
 
 def resumed(asked: TrainConfig, recorded: TrainConfig) -> TrainConfig:
@@ -69,13 +80,19 @@ def default_crop(data: Data, max_side: int) -> tuple[int, int]:
     return height, width
 
 
-def new_model(config: TrainConfig, data: Data, total_steps: int) -> Any:
-    """The network of a configuration, compiled. Raises BadInput for what cannot be."""
+def crop_size(config: TrainConfig, data: Data, info: ModelInfo) -> tuple[int, int]:
+    """The training crop, as asked or by default. Raises BadInput where it cannot be."""
+    if not config.size:
+        return info.covering(default_crop(data, config.max_side))
+    runs.check_size(config.size, info)
+    return config.size
+
+
+def new_network(config: TrainConfig, data: Data) -> Any:
+    """The network of a configuration. Raises BadInput for what cannot be."""
     import keras
 
-    from kseg.losses import CrossEntropy
-    from kseg.metrics import MeanIoU
-    from kseg.models import build_model
+    from kseg.models import build_model, encoder_layers
 
     keras.utils.set_random_seed(config.seed)
     try:
@@ -87,9 +104,58 @@ def new_model(config: TrainConfig, data: Data, total_steps: int) -> Any:
             weights=config.weights,
             width=config.width,
             alpha=config.alpha,
+            upsampling=config.upsampling or None,
+            fc_width=config.fc_width,
         )
     except ValueError as error:
         raise BadInput(str(error)) from None
+    if config.init_from:
+        start_from(model, config.init_from)
+    encoder = encoder_layers(model)
+    if config.encoder_rate != 1 and not encoder:
+        raise BadInput(f"--encoder-rate: {config.model} has no encoder to slow down")
+    if not config.encoder_rate:
+        for layer in encoder:
+            layer.trainable = False
+    return model
+
+
+def start_from(model: Any, run: str) -> None:
+    """Gives `model` the weights of another run, layer by layer.
+
+    Score layers of other classes and the last enlargement, whose size differs between
+    FCN-32s, 16s and 8s, keep their own start, as layers do that the other run lacks.
+    Raises BadInput for a run of another network.
+    """
+    path, _ = runs.locate(run)
+    other = {layer.name: layer for layer in runs.load_model(path).layers}
+    fresh = []
+    for layer in (x for x in model.layers if x.weights):
+        source = other.get(layer.name)
+        theirs = [w.shape for w in source.weights] if source else None
+        if theirs == [w.shape for w in layer.weights]:
+            layer.set_weights(source.get_weights())
+        elif layer.name.startswith("encoder_") or (
+            source and not layer.name.startswith("score")
+        ):
+            shape = f"has the shape {theirs[0]} there" if theirs else "is not there"
+            raise BadInput(
+                f"--init-from {run}: is another network: {layer.name} {shape}; start "
+                "from a run of the same encoder and widths"
+            )
+        else:
+            fresh.append(layer.name)
+    say(f"starting from {run}; new: {', '.join(fresh) or 'nothing'}")
+
+
+def compile_for(model: Any, config: TrainConfig, data: Data, total_steps: int) -> None:
+    """Gives the network its optimizer, loss and metric."""
+    import keras
+
+    from kseg.losses import CrossEntropy
+    from kseg.metrics import MeanIoU
+    from kseg.optimizer import AdamW
+
     warmup = min(config.warmup_steps, total_steps // 5)
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else config.learning_rate,
@@ -97,39 +163,48 @@ def new_model(config: TrainConfig, data: Data, total_steps: int) -> Any:
         warmup_steps=warmup,
         decay_steps=max(1, total_steps - warmup),
     )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    optimizer = AdamW(
+        rate,
+        weight_decay=config.weight_decay,
+        encoder_rate=config.encoder_rate or 1.0,
+    )
     model.compile(optimizer, CrossEntropy(), metrics=[MeanIoU(data.num_classes)])
-    return model
 
 
-def fit(config: TrainConfig, data: Data, size: tuple[int, int], folder: Path) -> bool:
+def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
     """Trains and leaves the run's models, record and history; True if interrupted."""
     from kseg.callbacks import HISTORY, Keeper, Progress, read_history
     from kseg.data.pipeline import Reader, training_batches, validation_batches
-    from kseg.models import minimum_size
+    from kseg.models import geometry
 
     train, val = data.split("train"), data.split("val")
-    steps = max(1, len(train.sizes) // config.batch_size)
+    steps = max(1, len(train.sizes) // config.images_per_step)
     total_steps = steps * config.epochs
     history: list[dict[str, Any]] = []
     if config.resume:
         history = read_history(folder / HISTORY)
         model = runs.load_model(folder / runs.LAST, compile=True)
     else:
-        model = new_model(config, data, total_steps)
+        model = new_network(config, data)
+        compile_for(model, config, data, total_steps)
+    shape = geometry(model)
     info = replace(
         data.info,
-        minimum=minimum_size(model),
         max_side=config.max_side,
         run=to_record(config),
+        **asdict(shape),
     )
     check_sizes(data, info)
+    size = crop_size(config, data, info)
+    make_folder(folder)
     describe(config, data, size, model)
     readers = [Reader(split, config.max_side) for split in (train, val)]
     done = len(history)
     if done >= config.epochs:
         say(f"nothing left to do: {done} of {config.epochs} epochs are done")
-    batches = training_batches(readers[0], config, size, data.channels, done * steps)
+    batches = training_batches(
+        readers[0], config, size, data.channels, done * steps, shape.border
+    )
     record = runs.record_of(config, data, size)
     keeper = Keeper(folder, info, record, history)
     run_steps(
@@ -140,7 +215,12 @@ def fit(config: TrainConfig, data: Data, size: tuple[int, int], folder: Path) ->
         epochs=config.epochs,
         steps_per_epoch=steps,
         validation_data=validation_batches(
-            readers[1], config.batch_size, data.channels
+            readers[1],
+            config.batch_size,
+            data.channels,
+            shape.border,
+            shape.step,
+            shape.least,
         ),
         callbacks=[keeper, Progress(steps, done, config.epochs)],
     )
@@ -189,11 +269,10 @@ def describe(
     say(f"on {len(devices)} GPU" if devices else f"on the CPU, oneDNN {onednn}")
 
 
-def report(config: TrainConfig, data: Data, folder: Path) -> None:
-    """Evaluates the best weights and leaves metrics and pictures."""
+def report(data: Data, folder: Path) -> dict[str, Any]:
+    """Evaluates the best weights; leaves the pictures and metrics.json, its content."""
     from kseg import pictures
     from kseg.callbacks import HISTORY, read_history
-    from kseg.evaluate import confusion_over, iou_table
     from kseg.metrics import summarize
 
     segmenter = runs.open_segmenter(folder / runs.BEST)
@@ -205,11 +284,7 @@ def report(config: TrainConfig, data: Data, folder: Path) -> None:
         pictures.curves(folder / "curves.png", read_history(folder / HISTORY))
     pictures.sample_sheet(folder / "samples.png", segmenter, val)
     pictures.confusion(folder / "confusion.png", matrix, data.names)
-    if config.json != "-":
-        print(iou_table(metrics))
-        print(f"\n{folder} holds the run; look at samples.png. Next:")
-        print(f"  python -m kseg.export {folder}")
-    runs.write_result(config.json, metrics)
+    return metrics
 
 
 if __name__ == "__main__":

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from dataclasses import dataclass
+from typing import Any, Callable
 
 import keras
 
-from kseg.models.encoders import ENCODERS
+from kseg.models.dense import dense
+from kseg.models.encoders import ENCODERS, PREPARING, Features, features_of
 from kseg.models.fcn import fcn8s, fcn16s, fcn32s
-from kseg.models.layers import with_batch_norm
-from kseg.models.unet import unet
+from kseg.models.hypercolumn import hypercolumn
+from kseg.models.layers import ENCODER, PadToMultiple, ValidInput, with_batch_norm
+from kseg.models.patch import patch
+from kseg.models.segnet import segnet
+from kseg.models.unet import unet, unet_paper
 
-MODELS = {"unet": unet, "fcn32s": fcn32s, "fcn16s": fcn16s, "fcn8s": fcn8s}
+MODELS = {
+    "fcn32s": fcn32s,
+    "fcn16s": fcn16s,
+    "fcn8s": fcn8s,
+    "unet": unet,
+    "unet_paper": unet_paper,
+    "segnet": segnet,
+    "hypercolumn": hypercolumn,
+    "dense": dense,
+    "patch": patch,
+}
 
 # Keras gives MobileNetV2 0.999, ImageNet's: with the few steps of a small data set
 # the running statistics then lag far behind the weights.
@@ -25,12 +41,15 @@ def build_model(
     channels: int = 3,
     weights: str = "none",
     batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
-    **encoder_options: Any,
+    **options: Any,
 ) -> keras.Model:
     """The network: (B, H, W, channels) float32 in [0, 255] -> logits (B, H, W, C).
 
-    H and W are free, from the network's stride up. `weights` are the encoder's:
-    "imagenet", "none" or a file. Raises ValueError for names that are not known.
+    H and W are free, from the network's stride up; what `geometry` says of networks of
+    valid convolutions differs. `weights` are the encoder's: "imagenet", "none" or a
+    file. `options` are those of the model's and the encoder's functions: upsampling,
+    fc_width, width, alpha; None is as good as left out. Raises ValueError for names
+    that are not known and for what does not go together.
     """
     for kind, value, known in (("model", name, MODELS), ("encoder", encoder, ENCODERS)):
         if value not in known:
@@ -39,16 +58,70 @@ def build_model(
         raise ValueError(f"`num_classes` must be 2 or more, got {num_classes}.")
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB), got {channels}.")
+    options = {key: value for key, value in options.items() if value is not None}
+    own = taken_by(MODELS[name], options)
     image = keras.Input((None, None, channels), name="image")
+    inside: set[str] = set()
+    if has_encoder(name):
+        encoders = taken_by(ENCODERS[encoder], options)
 
-    def encode(x: Any, **request: Any) -> dict[int, Any]:
-        return ENCODERS[encoder](x, weights=weights, **request, **encoder_options)
+        def encode(x: Any, **request: Any) -> Features:
+            network = ENCODERS[encoder](x, weights=weights, **request, **encoders)
+            names = {layer.name for layer in network.layers}
+            inside.update(names.difference(PREPARING))
+            return features_of(network, encoder)
 
-    logits = MODELS[name](image, num_classes, encode)
+        own["encode"] = encode
+    elif encoder != "plain" or weights != "none":
+        given = f"encoder {encoder}" if encoder != "plain" else f"weights {weights}"
+        raise ValueError(f"{name} has layers of its own and takes no {given}")
+    else:
+        encoders = {}
+    unknown = set(options) - set(own) - set(encoders)
+    if unknown:
+        option = min(unknown)
+        where = f"{name} on {encoder}" if has_encoder(name) else name
+        raise ValueError(f"{where} takes no `{option}`, got {options[option]!r}")
+    logits = MODELS[name](image, num_classes, **own)
     model = keras.Model(image, logits, name=f"{name}_{encoder}")
-    return with_batch_norm(model, batch_norm_momentum)
+    return with_batch_norm(model, batch_norm_momentum, inside)
 
 
-def minimum_size(model: keras.Model) -> int:
-    """The smallest height and width in pixels that `model` makes sense of."""
-    return model.get_layer("pad").multiple
+def taken_by(function: Callable, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of `options` that are parameters of `function`."""
+    known = inspect.signature(function).parameters
+    return {key: value for key, value in options.items() if key in known}
+
+
+def has_encoder(name: str) -> bool:
+    """Whether a model is built on an encoder, or has layers of its own."""
+    return "encode" in inspect.signature(MODELS[name]).parameters
+
+
+def encoder_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers that are the encoder's."""
+    return [layer for layer in model.layers if layer.name.startswith(ENCODER)]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Which sizes a network takes, in pixels.
+
+    `minimum` is the smallest side of a picture. Of valid convolutions, the input's
+    sides are `least` + k * `step` and the output lacks `border` on each side; 1, 1 and
+    0 of all others, which take any size.
+    """
+
+    minimum: int = 1
+    least: int = 1
+    step: int = 1
+    border: int = 0
+
+
+def geometry(model: keras.Model) -> Geometry:
+    for layer in model.layers:
+        if isinstance(layer, PadToMultiple):
+            return Geometry(minimum=layer.multiple)
+        if isinstance(layer, ValidInput):
+            return Geometry(2, layer.least, layer.step, layer.border)
+    raise ValueError(f"{model.name} says nothing of its sizes")

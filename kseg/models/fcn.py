@@ -1,54 +1,97 @@
 """FCN-32s, 16s and 8s: Long, Shelhamer and Darrell (CVPR 2015).
 
-Scores at stride 32, joined by those of finer taps, enlarged by transposed convolutions
-that start as bilinear ones.
+A classifier's fully connected layers become convolutions and score the image at stride
+32; scores of finer taps join them, and transposed convolutions that start as bilinear
+ones enlarge the sum. On VGG16 with 21 classes the three have the paper's 136,152,917,
+134,815,994 and 134,489,759 parameters.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from keras import layers
 
-from kseg.models.layers import conv_bn_relu, to_logits, transposed
+from kseg.models.encoders import Features
+from kseg.models.layers import conv_relu, to_logits, upsample
 
-Encode = Callable[..., dict[int, Any]]
+Encode = Callable[..., Features]
+
+# Kernel of fc6, and channels of fc6 and fc7, as the classifiers had them. GoogLeNet's
+# had no such layers; those of the other encoders are small ones of ours.
+CLASSIFIERS = {"vgg16": (7, 4096), "alexnet": (6, 4096), "googlenet": (0, 0)}
+OURS = (3, 256)
 
 
 def fcn(
-    image: Any, num_classes: int, encode: Encode, finest: int, fc_width: int = 256
+    image: Any,
+    num_classes: int,
+    encode: Encode,
+    finest: int,
+    upsampling: str,
+    fc_width: Optional[int],
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H, W, num_classes), scores joined to `finest`.
 
     The scores of the finer taps start at zero, so a finer net starts as the coarser.
     """
-    taps = encode(image, deepest=32)
-    x = conv_bn_relu(taps[32], fc_width, name="fc6")
-    x = layers.Dropout(0.5, name="fc6_dropout")(x)
-    x = conv_bn_relu(x, fc_width, kernel=1, name="fc7")
-    x = layers.Dropout(0.5, name="fc7_dropout")(x)
+    features = encode(image, deepest=32)
+    x = classifier(features, fc_width)
     score = layers.Conv2D(num_classes, 1, name="score32")(x)  # (H / 32, W / 32)
     stride = 32
     while stride > finest:
         stride //= 2
-        score = transposed(score, 2, name=f"up{stride}")
+        score = upsample(score, 2, upsampling, f"up{stride}")
         skip = layers.Conv2D(
             num_classes, 1, kernel_initializer="zeros", name=f"score{stride}"
-        )(taps[stride])
+        )(features.pooled(stride))
         score = layers.Add(name=f"join{stride}")([score, skip])
-    return to_logits(transposed(score, stride, name="up1"), image, 1)
+    return to_logits(score, image, stride, upsampling)
 
 
-def fcn32s(image: Any, num_classes: int, encode: Encode) -> Any:
+def classifier(features: Features, fc_width: Optional[int]) -> Any:
+    """The coarsest features through fc6 and fc7, made convolutions, with dropout."""
+    x = features.tap(32)
+    kernel, width = CLASSIFIERS.get(features.encoder, OURS)
+    if not kernel:
+        if fc_width:
+            raise ValueError(f"{features.encoder} has no fc6 for `fc_width` to set")
+        return layers.Dropout(0.4, name="dropout")(x)
+    for name, size in (("fc6", kernel), ("fc7", 1)):
+        norm = features.normalized
+        x = conv_relu(x, fc_width or width, size, name=name, batch_norm=norm)
+        x = layers.Dropout(0.5, name=f"{name}_dropout")(x)
+    return x
+
+
+def fcn32s(
+    image: Any,
+    num_classes: int,
+    encode: Encode,
+    upsampling: str = "transposed",
+    fc_width: Optional[int] = None,
+) -> Any:
     """Scores at stride 32 alone."""
-    return fcn(image, num_classes, encode, finest=32)
+    return fcn(image, num_classes, encode, 32, upsampling, fc_width)
 
 
-def fcn16s(image: Any, num_classes: int, encode: Encode) -> Any:
+def fcn16s(
+    image: Any,
+    num_classes: int,
+    encode: Encode,
+    upsampling: str = "transposed",
+    fc_width: Optional[int] = None,
+) -> Any:
     """Scores of strides 32 and 16."""
-    return fcn(image, num_classes, encode, finest=16)
+    return fcn(image, num_classes, encode, 16, upsampling, fc_width)
 
 
-def fcn8s(image: Any, num_classes: int, encode: Encode) -> Any:
+def fcn8s(
+    image: Any,
+    num_classes: int,
+    encode: Encode,
+    upsampling: str = "transposed",
+    fc_width: Optional[int] = None,
+) -> Any:
     """Scores of strides 32, 16 and 8."""
-    return fcn(image, num_classes, encode, finest=8)
+    return fcn(image, num_classes, encode, 8, upsampling, fc_width)

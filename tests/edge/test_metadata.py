@@ -1,6 +1,8 @@
 """What a model file says of itself, and how it gets there."""
 
+import json
 import zipfile
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -18,6 +20,9 @@ INFO = ModelInfo(
     minimum=32,
     max_side=512,
     white=4095.0,
+    least=188,
+    step=16,
+    border=92,
     run={"seed": 1, "size": [64, 64]},
     metrics={"mean_iou": 0.5, "per_class_iou": {"sky": None}},
 )
@@ -98,6 +103,34 @@ def test_fields_of_a_later_kseg_are_passed_over(tmp_path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("kseg.json", text)
     assert read_info(path) == ModelInfo(names=("a",), colors=((0, 0, 0),))
+
+
+def test_a_file_of_an_earlier_kseg_is_of_a_network_without_border(tmp_path):
+    path = flatbuffer(tmp_path)
+    later = ("least", "step", "border")
+    fields = {k: v for k, v in asdict(INFO).items() if k not in later}
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("kseg.json", json.dumps(fields))
+    assert read_info(path) == replace(INFO, least=1, step=1, border=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((388, 388), (572, 572)),  # as in the U-Net paper
+        ((4, 4), (188, 188)),
+        ((1, 1), (188, 188)),
+        ((5, 20), (204, 204)),
+        ((21, 360), (220, 556)),
+    ],
+)
+def test_what_a_network_of_valid_convolutions_needs_to_see(size, expected):
+    assert INFO.covering(size) == expected
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 50), (1024, 7)])
+def test_other_networks_see_the_picture_alone(size):
+    assert ModelInfo(names=(), colors=()).covering(size) == size
 
 
 # The table of Pascal VOC's development kit (VOClabelcolormap).

@@ -7,7 +7,18 @@ import pytest
 
 from edge.command import BadInput
 from edge.metadata import ModelInfo, palette
-from edge.segmenter import PADDING, Segmenter, bounded, fitting, resize
+from edge.segmenter import (
+    PADDING,
+    TILE,
+    Segmenter,
+    bounded,
+    fitting,
+    joined,
+    pace,
+    resize,
+    spanned,
+    tiled,
+)
 from edge.segmenter import scores_to_labels as to_labels
 
 FIT = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
@@ -67,6 +78,35 @@ class Fixed(Engine):
 
     def labels(self, image):
         return self.output
+
+
+class Valid(Engine):
+    """A network of valid convolutions: what it gives lacks 3 pixels on each side.
+
+    Each label is made of the pixel, those 3 away from it, and where in its square of
+    4x4 it lies, counted from the input's corner: what a pooling makes of it.
+    """
+
+    border, step = 3, 4
+
+    def __init__(self, size=None, channels=3):
+        super().__init__(size, channels)
+        self.tiles = []
+
+    def labels(self, image):
+        self.tiles.append(image.copy())
+        ids, inside = image[..., 0].astype(np.int64), slice(3, -3)
+        rows, columns = np.ogrid[: len(ids), : ids.shape[1]]
+        mixed = ids[inside, inside] * 16 + rows[inside] % 4 * 4 + columns[:, 3:-3] % 4
+        mixed += 5 * ids[:-6, inside] + 7 * ids[6:, inside]
+        return (mixed + 11 * ids[inside, :-6] + 13 * ids[inside, 6:]) % 6
+
+
+class ValidScores(Valid):
+    """Gives its labels as one-hot scores."""
+
+    def labels(self, image):
+        return np.eye(6, dtype=np.float32)[super().labels(image)]
 
 
 def grey_as_rgb(ids) -> np.ndarray:
@@ -369,3 +409,200 @@ def test_each_stage_is_timed():
         "inference": 1,
         "postprocess": 1,
     }
+
+
+# Tiles, for networks of valid convolutions
+
+VALID = replace(FIT, minimum=2, least=11, step=Valid.step, border=Valid.border)
+
+
+def tiles_of(line, inside, border, step=1) -> list:
+    """The tiles of a picture of one line, as lists; each is that line over and over."""
+    image = np.array([line], np.uint8)[..., None]
+    (row,) = tiled(image, (1 + 2 * border, inside + 2 * border), border, step)
+    for tile in row:
+        assert tile.shape == (1 + 2 * border, inside + 2 * border, 1)
+        assert (tile == tile[:1]).all()
+    return [tile[0, :, 0].tolist() for tile in row]
+
+
+def test_tiles_overlap_and_mirror_what_lies_beyond():
+    # The insides are 1 2 3 and 4 5, then a mirrored 4.
+    assert tiles_of([1, 2, 3, 4, 5], 3, border=1) == [[2, 1, 2, 3, 4], [3, 4, 5, 4, 3]]
+
+
+def test_a_mirror_does_not_repeat_the_outermost_pixel():
+    assert tiles_of([1, 2, 3, 4], 4, border=2) == [[3, 2, 1, 2, 3, 4, 3, 2]]
+
+
+def test_a_border_wider_than_the_picture_mirrors_back_and_forth():
+    assert tiles_of([1, 2, 3], 3, border=4) == [[1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3]]
+
+
+def test_a_picture_of_one_pixel_is_repeated():
+    assert tiles_of([7], 2, border=3) == [[7] * 8]
+
+
+def test_tiles_begin_whole_steps_apart():
+    # Of the first inside, 1 2 3, two count: the second begins at pixel 2.
+    assert tiles_of([1, 2, 3, 4, 5], 3, 1, step=2) == [[2, 1, 2, 3, 4], [2, 3, 4, 5, 4]]
+
+
+def test_an_inside_that_is_enough_is_one_tile():
+    assert len(tiles_of(range(7), inside=7, border=1, step=4)) == 1
+    assert len(tiles_of(range(8), inside=7, border=1, step=4)) == 2
+
+
+@pytest.mark.parametrize(
+    ("inside", "step", "expected"),
+    [(388, 16, 384), (384, 16, 384), (20, 16, 16), (16, 16, 16), (4, 16, 4), (5, 1, 5)],
+)
+def test_pace(inside, step, expected):
+    assert pace(inside, step) == expected
+
+
+def test_tiles_go_down_and_across():
+    image = np.arange(20, dtype=np.uint8).reshape(4, 5, 1)
+    tiles = tiled(image, (4, 5), 1, 1)
+    assert len(tiles) == 2 and [len(row) for row in tiles] == [2, 2]
+    # Rows 2 and 3, then a mirrored 2; columns 3 and 4, then 3, 2.
+    expected = [[7, 8, 9, 8, 7], [12, 13, 14, 13, 12], [17, 18, 19, 18, 17]]
+    assert tiles[1][1][..., 0].tolist() == [*expected, expected[1]]
+
+
+def test_each_channel_is_mirrored_for_itself():
+    image = random_ids((5, 6, 3))
+    ((tile,),) = tiled(image, (9, 10), 2, 1)
+    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), "reflect")
+    np.testing.assert_array_equal(tile, padded)
+
+
+def test_joined_puts_tiles_side_by_side():
+    tiles = [[[[1, 2]], [[3, 4]]], [[[5, 6]], [[7, 8]]]]
+    tiles = [[np.array(tile) for tile in row] for row in tiles]
+    assert joined(tiles, 1).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+
+def test_joined_leaves_out_what_the_next_tile_gives_again():
+    # Three columns at steps of two: the third of all but the last is the next one's.
+    tiles = [[np.array([[1, 2, 0]]), np.array([[3, 4, 0]]), np.array([[5, 6, 7]])]]
+    assert joined(tiles, 2).tolist() == [[1, 2, 3, 4, 5, 6, 7]]
+    turned = [[tile.T] for tile in tiles[0]]
+    assert joined(turned, 2).ravel().tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_one_tile_is_joined_as_it_is():
+    tile = np.zeros((3, 5, 2), np.float32)
+    assert joined([[tile]], 2) is tile
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 20), (41, 9)])
+@pytest.mark.parametrize("step", [1, 4])
+def test_spanned_is_the_size_of_what_is_joined(size, step):
+    image, border = random_ids((*size, 1)), 2
+    tiles = tiled(image, (11, 13), border, step)
+    insides = [[tile[2:-2, 2:-2] for tile in row] for row in tiles]
+    whole = joined(insides, step)
+    assert spanned(tiles, border, step) == whole.shape[:2]
+    np.testing.assert_array_equal(whole[: size[0], : size[1]], image)
+
+
+def in_one_piece(ids) -> np.ndarray:
+    """What Valid gives for the whole picture, mirrored by NumPy."""
+    return Valid().labels(np.pad(ids, 3, "reflect")[..., None])
+
+
+@pytest.mark.parametrize("size", [(2, 2), (5, 7), (31, 40), (2, 33), (20, 13)])
+@pytest.mark.parametrize("box", [None, (15, 19), (11, 11), (43, 15), (63, 63)])
+@pytest.mark.parametrize("engine", [Valid, ValidScores])
+def test_tiles_leave_no_seam(engine, box, size):
+    ids = random_ids(size)
+    labels = Segmenter(engine(box), VALID).predict(grey_as_rgb(ids))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, in_one_piece(ids))
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "count"),
+    [
+        ((5, 9), (11, 15), 1),  # the insides are 5x9
+        ((6, 9), (11, 15), 2),  # the second begins at row 4
+        ((9, 9), (11, 15), 2),
+        ((10, 9), (11, 15), 3),
+        ((10, 18), (11, 15), 9),  # at rows 0, 4, 8 and columns 0, 8, 16
+    ],
+)
+def test_no_more_tiles_than_it_takes(size, box, count):
+    engine = Valid(box)
+    Segmenter(engine, VALID).predict(grey_as_rgb(random_ids(size)))
+    assert [tile.shape for tile in engine.tiles] == [(*box, 3)] * count
+
+
+def test_a_free_size_is_one_tile_that_covers_the_picture():
+    engine = Valid()
+    Segmenter(engine, VALID).predict(grey_as_rgb(random_ids((30, 42))))
+    # 30 + 6 is 36, and 11 + 28 the next side; 42 + 6 is 48, and 11 + 40.
+    assert [tile.shape for tile in engine.tiles] == [(39, 51, 3)]
+
+
+def test_a_free_size_is_bounded_by_the_largest_tile():
+    size = (TILE[0] + 100, TILE[1])
+    engine, ids = Valid(), random_ids(size)
+    labels = Segmenter(engine, VALID).predict(grey_as_rgb(ids))
+    # 512 + 6 is 518, and 11 + 4 * 127 the next side.
+    assert [tile.shape for tile in engine.tiles] == [(519, 519, 3)] * 2
+    np.testing.assert_array_equal(labels, in_one_piece(ids))
+
+
+@pytest.mark.parametrize("box", [None, (15, 15)])
+def test_max_side_bounds_what_is_tiled(box):
+    """A fixed size too: it is of the tile, not of the picture."""
+    engine = Valid(box)
+    segmenter = Segmenter(engine, replace(VALID, max_side=20))
+    tiles, used = segmenter.prepare(np.zeros((80, 40, 3), np.uint8))
+    assert used == (20, 10)
+    assert len(tiles) == (1 if box is None else 3)
+    labels = segmenter.predict(np.zeros((80, 40, 3), np.uint8))
+    assert labels.shape == (80, 40)
+
+
+def test_labels_of_tiles_are_brought_back_to_the_pictures_size():
+    # Halved: each 2x2 block is of one id, and its label covers it again.
+    ids = np.kron(random_ids((10, 12)), np.ones((2, 2), np.uint8))
+    segmenter = Segmenter(Valid((15, 15)), replace(VALID, max_side=12))
+    labels = segmenter.predict(grey_as_rgb(ids))
+    halved = in_one_piece(ids[::2, ::2])
+    np.testing.assert_array_equal(labels, np.kron(halved, np.ones((2, 2))))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(9, 14), (9, 14, 1)])
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_a_grey_picture_is_tiled(shape, channels, order):
+    image = random_ids(shape)
+    engine = Valid((15, 15), channels)
+    labels = Segmenter(engine, VALID).predict(image, order=order)
+    assert {tile.shape for tile in engine.tiles} == {(15, 15, channels)}
+    np.testing.assert_array_equal(labels, in_one_piece(image.reshape(9, 14)))
+
+
+def test_tiles_of_a_frame_of_opencv_are_rgb():
+    image = random_ids((9, 14, 3))
+    engines = Valid((15, 15)), Valid((15, 15))
+    Segmenter(engines[0], VALID).predict(image)
+    Segmenter(engines[1], VALID).predict(image[..., ::-1], order="BGR")
+    np.testing.assert_array_equal(engines[0].tiles, engines[1].tiles)
+
+
+def test_a_picture_of_many_tiles_is_timed_once():
+    segmenter = Segmenter(Valid((11, 11)), VALID)
+    segmenter.predict(np.zeros((20, 20, 3), np.uint8))
+    assert len(segmenter.engine.tiles) > 1
+    assert [len(times) for times in segmenter.stages.millis.values()] == [1, 1, 1]
+
+
+def test_a_tiled_picture_is_not_modified():
+    image = random_ids((9, 14, 3))
+    before = image.copy()
+    Segmenter(Valid((15, 15)), VALID).predict(image)[:] = 99
+    np.testing.assert_array_equal(image, before)

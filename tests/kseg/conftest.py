@@ -1,7 +1,9 @@
-"""A small data folder and a run trained on it, made once."""
+"""A small data folder, a run trained on it, and a network of every kind, made once."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -57,3 +59,77 @@ def exported(trained, tmp_path_factory) -> Path:
     shutil.copytree(trained, folder)
     main([str(folder), "--max-drop", "1", "--calibration-images", "8"])
     return folder
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network of the contract that all of them keep."""
+
+    model: str
+    encoder: str = "plain"
+    upsampling: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.model, self.encoder, self.upsampling)))
+
+    def build(self, **more: Any) -> Any:
+        import keras
+
+        from kseg.models import build_model
+
+        keras.utils.set_random_seed(0)
+        options = {**self.options, "upsampling": self.upsampling, **more}
+        return build_model(self.model, CLASSES, self.encoder, **options)
+
+
+CLASSES = 3
+WIDTH = {"width": 4}
+FC = {"fc_width": 64}
+SLIM = {"alpha": 0.35}
+TWO = {
+    "fcn32s": ("transposed", "bilinear"),
+    "fcn16s": ("transposed", "nearest"),
+    "fcn8s": ("transposed", "resize-conv"),
+    "unet": ("bilinear", "unpool"),
+    "unet_paper": ("transposed", "nearest"),
+    "segnet": ("unpool", "bilinear"),
+    "hypercolumn": ("bilinear", "transposed"),
+    "patch": ("nearest", "bilinear"),
+    "dense": (None,),  # it has nothing to enlarge
+}
+ON_PLAIN = [
+    Case(model, "plain", how, {**WIDTH, **(FC if model.startswith("fcn") else {})})
+    for model, ways in TWO.items()
+    for how in ways
+]
+LIGHT = [
+    Case("unet", "mobilenetv2", "bilinear", SLIM),
+    Case("fcn8s", "mobilenetv2", "transposed", {**SLIM, **FC}),
+    Case("fcn8s", "alexnet", "transposed", FC),
+]
+HEAVY = [
+    Case("unet", "alexnet", "bilinear"),
+    Case("unet", "vgg16", "unpool"),
+    Case("fcn8s", "vgg16", "transposed", FC),
+    Case("segnet", "vgg16", "unpool"),
+    Case("unet", "googlenet", "transposed"),
+    Case("fcn32s", "googlenet", "transposed"),
+    Case("unet", "resnet50", "resize-conv"),
+    Case("unet", "mobilenetv3", "nearest"),
+    Case("unet", "efficientnetv2b0", "bilinear"),
+]
+slow = pytest.mark.slow
+CASES = [*ON_PLAIN, *LIGHT, *(pytest.param(case, marks=slow) for case in HEAVY)]
+
+
+@pytest.fixture(scope="session", params=CASES, ids=str)
+def case(request) -> Case:
+    """Each network of the registry in two upsamplings, and each encoder."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def network(case) -> Any:
+    """The network of `case`, its weights as they start."""
+    return case.build()

@@ -8,12 +8,16 @@ from kseg.models.layers import (
     Bilinear,
     CropLike,
     Enlarge,
+    MaxUnpool,
     PadToMultiple,
+    ValidInput,
     bilinear_kernel,
     conv_bn_relu,
-    to_signed,
+    prepared,
     transposed,
+    upsample,
     with_batch_norm,
+    woven,
 )
 
 on_tensorflow = pytest.mark.skipif(
@@ -99,7 +103,17 @@ def test_shape_of_the_crop_is_the_images():
     assert CropLike().compute_output_shape(shapes) == (None, 9, None, 5)
 
 
-@pytest.mark.parametrize("layer", (PadToMultiple(8), Enlarge(3), CropLike()))
+@pytest.mark.parametrize(
+    "layer",
+    (
+        PadToMultiple(8),
+        Enlarge(3),
+        Enlarge(2, "nearest"),
+        CropLike(),
+        MaxUnpool(),
+        ValidInput(188, 16, 92),
+    ),
+)
 def test_config_is_restored(layer):
     copy = keras.layers.deserialize(keras.layers.serialize(layer))
     assert type(copy) is type(layer)
@@ -125,7 +139,7 @@ def test_enlargement_is_bilinear_resizing(factor):
         np.testing.assert_allclose(y, ops.convert_to_numpy(expected), atol=1e-6)
 
 
-@pytest.mark.parametrize("factor", (2, 3, 4))
+@pytest.mark.parametrize("factor", (2, 4, 8))
 def test_transposed_convolution_starts_as_bilinear_resizing(factor):
     x = noise(1, 6, 8, 3)
     image = keras.Input((None, None, 3))
@@ -141,22 +155,162 @@ def test_transposed_convolution_starts_as_bilinear_resizing(factor):
 
 def test_bilinear_kernel_by_hand():
     line = np.array([1, 3, 3, 1]) / 4
-    kernel = bilinear_kernel(2, 2)
+    kernel = bilinear_kernel(2, 4, 2)
     np.testing.assert_allclose(kernel[:, :, 0, 0], np.outer(line, line))
     np.testing.assert_allclose(kernel[:, :, 1, 1], np.outer(line, line))
     assert not kernel[:, :, 0, 1].any() and not kernel[:, :, 1, 0].any()
 
 
+def test_nearest_enlargement_repeats():
+    x = noise(1, 3, 5, 2)
+    expected = x.repeat(3, axis=1).repeat(3, axis=2)
+    for y in both_ways(Enlarge(3, "nearest"), x):
+        np.testing.assert_array_equal(y, expected)
+
+
+def test_transposed_convolution_is_its_formula():
+    """Y[m, n] = sum of X[i, j] K[m - i s, n - j s] over i and j, then the crop."""
+    stride, size = 2, 4
+    layer = layers.Conv2DTranspose(1, size, stride, padding="valid", use_bias=False)
+    x, kernel = noise(1, 3, 4, 1), noise(size, size, 1, 1, seed=1)
+    layer.build(x.shape)
+    layer.set_weights([kernel])
+    rows, columns = ((side - 1) * stride + size for side in x.shape[1:3])
+    expected = np.zeros((rows, columns))
+    for m in range(rows):
+        for n in range(columns):
+            for i in range(x.shape[1]):
+                for j in range(x.shape[2]):
+                    u, v = m - i * stride, n - j * stride
+                    if 0 <= u < size and 0 <= v < size:
+                        expected[m, n] += x[0, i, j, 0] * kernel[u, v, 0, 0]
+    y = ops.convert_to_numpy(layer(x))[0, ..., 0]
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    # `transposed` is that with as many rows cut on each side as keep the centres.
+    same = layers.Conv2DTranspose(1, size, stride, padding="same", use_bias=False)
+    same.build(x.shape)
+    same.set_weights([kernel])
+    cut = ops.convert_to_numpy(same(x))[0, ..., 0]
+    np.testing.assert_allclose(cut, expected[1:-1, 1:-1], atol=1e-5)
+
+
+def constant_enlarged(how, **options):
+    """A picture of ones, twice as large, by weights that are all one."""
+    image = keras.Input((None, None, 1))
+    if how == "transposed":
+        network = keras.Model(image, transposed(image, 2, name="up", **options))
+    else:
+        network = keras.Model(image, upsample(image, 2, how, name="up"))
+    network.set_weights([np.ones_like(weight) for weight in network.get_weights()])
+    y = ops.convert_to_numpy(network(np.ones((1, 8, 8, 1), np.float32)))
+    return y[0, 4:-4, 4:-4, 0]
+
+
+def test_kernel_that_is_no_multiple_of_its_stride_shows_a_checkerboard():
+    with pytest.warns(UserWarning, match="kernel of 3 is no multiple of the stride of"):
+        y = constant_enlarged("transposed", kernel=3)
+    # One, two or four weights see a pixel, by whether its row and column are odd.
+    assert set(y.ravel()) == {1, 2, 4}
+    assert y[::2, ::2].std() == y[1::2, 1::2].std() == 0
+    assert y[0, 0] != y[0, 1] != y[1, 1]
+
+
+@pytest.mark.parametrize("how", ("transposed", "resize-conv", "bilinear", "nearest"))
+def test_other_ways_show_none(how):
+    assert np.ptp(constant_enlarged(how)) == 0
+
+
+@pytest.mark.parametrize("how", ("transposed", "resize-conv", "bilinear"))
+@pytest.mark.parametrize("factor", (2, 8))
+def test_learned_ways_start_as_bilinear(how, factor):
+    x = noise(1, 6, 8, 3)
+    image = keras.Input((None, None, 3))
+    network = keras.Model(image, upsample(image, factor, how, name="up"))
+    y = ops.convert_to_numpy(network(x))
+    size = (6 * factor, 8 * factor)
+    expected = ops.convert_to_numpy(ops.image.resize(x, size, interpolation="bilinear"))
+    inside = (0, slice(factor, -factor), slice(factor, -factor))
+    np.testing.assert_allclose(y[inside], expected[inside], atol=1e-5)
+
+
+# --- unpooling ---
+
+
+def test_unpooling_by_hand():
+    before = np.array(
+        [
+            [1, 5, 2, 2],
+            [3, 4, 2, 2],
+            [0, 0, 9, 8],
+            [0, 7, 6, 9],
+        ],
+        np.float32,
+    ).reshape(1, 4, 4, 1)
+    after = np.array([[5, 2], [7, 9]], np.float32).reshape(1, 2, 2, 1)
+    x = np.array([[10, 20], [30, 40]], np.float32).reshape(1, 2, 2, 1)
+    expected = [
+        [0, 10, 20, 0],  # the first of four equal ones
+        [0, 0, 0, 0],
+        [0, 0, 40, 0],  # the first 9
+        [0, 30, 0, 0],
+    ]
+    for y in both_ways(MaxUnpool(), x, before, after):
+        assert y[0, ..., 0].tolist() == expected
+
+
+def test_unpooled_maxima_are_where_they_were():
+    before = noise(2, 6, 8, 3)
+    after = ops.convert_to_numpy(layers.MaxPooling2D(2)(before))
+    y = ops.convert_to_numpy(MaxUnpool()([after, before, after]))
+    kept = y != 0
+    np.testing.assert_array_equal(y[kept], before[kept])
+    assert kept.sum() == after.size
+    again = layers.MaxPooling2D(2)(np.where(kept, y, -np.inf))
+    np.testing.assert_array_equal(ops.convert_to_numpy(again), after)
+
+
+def test_each_channel_has_its_own_positions():
+    before = np.zeros((1, 2, 2, 2), np.float32)
+    before[0, 0, 1, 0] = before[0, 1, 0, 1] = 1
+    one = np.ones((1, 1, 1, 2), np.float32)
+    y = ops.convert_to_numpy(MaxUnpool()([3 * one, before, one]))[0]
+    assert y[..., 0].tolist() == [[0, 3], [0, 0]]
+    assert y[..., 1].tolist() == [[0, 0], [3, 0]]
+
+
+def test_woven_by_hand():
+    a, b, c, d = (np.full((1, 1, 2, 1), value, np.float32) for value in range(4))
+    y = ops.convert_to_numpy(woven(a, b, c, d))
+    assert y[0, ..., 0].tolist() == [[0, 1, 0, 1], [2, 3, 2, 3]]
+
+
+# --- networks of valid convolutions ---
+
+
+@pytest.mark.parametrize("side", (188, 204, 572))
+def test_sides_that_fit_pass(side):
+    x = np.zeros((1, side, 188, 1), np.float32)
+    assert ValidInput(188, 16, 92)(x).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    "side, nearest", ((187, 188), (189, 188), (571, 572), (1, 188))
+)
+def test_sides_that_do_not_fit_name_the_nearest(side, nearest):
+    with pytest.raises(ValueError, match=f"got {side}; the nearest is {nearest}"):
+        ValidInput(188, 16, 92)(np.zeros((1, 188, side, 1), np.float32))
+
+
 def test_initializer_is_restored():
     copy = keras.initializers.deserialize(keras.initializers.serialize(Bilinear(4)))
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(copy((8, 8, 3, 3), "float32")), bilinear_kernel(4, 3)
+        ops.convert_to_numpy(copy((8, 8, 3, 3), "float32")), bilinear_kernel(4, 8, 3)
     )
 
 
 def test_padding_is_mid_grey():
     image = keras.Input((None, None, 1))
-    network = keras.Model(image, to_signed(image, 4))
+    network = keras.Model(image, prepared(image, 4))
     y = ops.convert_to_numpy(network(np.full((1, 2, 3, 1), 255, np.float32)))
     np.testing.assert_allclose(y[0, :2, :3], 1)
     assert y.shape == (1, 4, 4, 1)

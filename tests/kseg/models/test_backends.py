@@ -1,0 +1,70 @@
+"""The networks learn on each backend of Keras, in a process of its own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+# Fits one batch for a few steps with kseg's own loss, metric and optimizer, and prints
+# the first and the last loss of each network.
+SCRIPT = """
+import sys
+import keras, numpy as np
+from edge.metadata import ModelInfo
+from edge.segmenter import Segmenter
+from kseg.keras_engine import KerasEngine
+from kseg.losses import CrossEntropy
+from kseg.metrics import MeanIoU
+from kseg.models import MODELS, build_model, geometry, has_encoder
+from kseg.optimizer import AdamW
+
+assert keras.backend.backend() == sys.argv[1]
+cases = [(name, "plain", {"width": 4}) for name in MODELS]
+cases += [("unet", "mobilenetv2", {"alpha": 0.35})]
+cases += [("fcn8s", "alexnet", {"fc_width": 8})]
+for name, encoder, options in cases:
+    keras.utils.set_random_seed(0)
+    model = build_model(name, 3, encoder, **options)
+    shape = geometry(model)
+    info = ModelInfo(("a", "b", "c"), ((0, 0, 0),) * 3, **vars(shape))
+    height, width = info.covering((48, 64))
+    random = np.random.RandomState(0)
+    image = random.uniform(0, 255, (2, height, width, 3)).astype("float32")
+    edge = shape.border
+    inside = image[:, edge : height - edge, edge : width - edge, 0]
+    mask = (inside > 128).astype("uint8")
+    mask[:, :8] = 255
+    rate = 0.5 if has_encoder(name) else 1.0
+    model.compile(AdamW(1e-3, encoder_rate=rate), CrossEntropy(), metrics=[MeanIoU(3)])
+    losses = model.fit(image, mask, batch_size=2, epochs=8, verbose=0).history["loss"]
+    picture = random.randint(0, 256, (50, 70, 3)).astype("uint8")
+    labels = Segmenter(KerasEngine(model), info).predict(picture)
+    assert labels.shape == (50, 70)
+    print(name, encoder, losses[0], min(losses[4:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_network_learns(name, tmp_path):
+    if importlib.util.find_spec(PACKAGES[name]) is None:
+        pytest.skip(f"{name} is not installed: pip install -e '.[{name}]'")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, name],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": name, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = done.stdout.split("\n")[:-1]
+    assert len(lines) == 11
+    for line in lines:
+        *_, first, last = line.split()
+        assert float(last) < float(first), line
