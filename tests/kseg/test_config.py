@@ -14,6 +14,7 @@ from kseg.config import (
     EvaluateConfig,
     ExportConfig,
     PredictConfig,
+    SummaryConfig,
     TrainConfig,
     from_record,
     parse,
@@ -34,6 +35,7 @@ COMMANDS = (
     (PredictConfig, ["RUN", "a.jpg", "b.jpg"]),
     (ExportConfig, ["RUN"]),
     (BenchmarkConfig, ["train"]),
+    (SummaryConfig, []),
 )
 each_command = pytest.mark.parametrize("cls, least", COMMANDS)
 
@@ -85,6 +87,11 @@ def test_positional_arguments():
     assert config.model == "RUN"
     assert config.images == ("a.jpg", "folder")
     assert config.threads == 2
+
+
+def test_a_positional_argument_with_a_default_may_be_left_out():
+    assert parse(SummaryConfig, DOC, ["--width", "4"]).model == ""
+    assert parse(SummaryConfig, DOC, ["unet", "--width", "4"]).model == "unet"
 
 
 @pytest.mark.parametrize("cls", [cls for cls, least in COMMANDS if least])
@@ -222,3 +229,17 @@ def test_run_folder_of_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "photos")
     expected = Path("saved_models/photos-unet-plain")
     assert TrainConfig(data=".").run_folder == expected
+
+
+@pytest.mark.parametrize(
+    "batch_size, share, images", ((8, 1.0, 8), (8, 0.5, 16), (2, 0.3, 7), (1, 0.9, 1))
+)
+def test_images_per_step_make_up_for_pixels_left_out(batch_size, share, images):
+    config = TrainConfig(batch_size=batch_size, loss_share=share)
+    assert config.images_per_step == images
+
+
+@pytest.mark.parametrize("share", (0.0, 1.5, -0.5))
+def test_share_of_the_loss_is_over_0_and_at_most_1(share):
+    with pytest.raises(BadInput, match=f"--loss-share {share}: [^\n]*$"):
+        _ = TrainConfig(loss_share=share).images_per_step

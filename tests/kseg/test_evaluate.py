@@ -1,11 +1,19 @@
 import json
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from edge import shapes
 from edge.command import BadInput
+from edge.images import read_image
+from edge.overlay import blend
+from edge.segmenter import Segmenter
+from kseg import pictures
 from kseg.data import open_data
 from kseg.evaluate import confusion_over, main
+from kseg.grouping import GROUPINGS, name_by_majority
 from kseg.runs import open_segmenter
 
 
@@ -100,3 +108,60 @@ def test_a_damaged_model_is_one_line(trained, tmp_path):
     path.write_bytes(content)
     with pytest.raises(BadInput, match="x.keras: is no model that Keras can load"):
         main([str(path), "--data", "shapes"])
+
+
+# --- groupings ---
+
+
+@pytest.mark.parametrize("kind", GROUPINGS)
+def test_a_grouping_is_measured_by_its_best_names(kind, data_folder, capsys, tmp_path):
+    """Counted here pixel by pixel: each segment is its most frequent class."""
+    arguments = ["--name-by-truth", "--segments", "20", "--output", str(tmp_path)]
+    main([f"grouping:{kind}", "--data", str(data_folder), *arguments, "--json", "-"])
+    metrics = json.loads(capsys.readouterr().out)
+    hits = pixels = 0
+    split = open_data(str(data_folder)).split("val")
+    for index in range(4):
+        image, mask = split.read(index)
+        segments = GROUPINGS[kind](image, 20)
+        for segment in np.unique(segments):
+            hits += np.bincount(mask[segments == segment]).max()
+        pixels += mask.size
+    assert metrics["pixels"] == pixels
+    assert metrics["pixel_accuracy"] == pytest.approx(hits / pixels)
+    assert set(metrics["per_class_iou"]) == set(shapes.CLASSES)
+    assert (tmp_path / "confusion.png").exists()
+
+
+def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
+    """Where truth and prediction agree, both columns show the class's colour."""
+    arguments = ["--name-by-truth", "--output", str(tmp_path)]
+    main(["grouping:color", "--data", str(data_folder), *arguments])
+    data = open_data(str(data_folder))
+    split, (height, width) = data.split("val"), (240, 300)  # of an enlarged 64x80
+    segmenter = Segmenter(open_segmenter(Path("grouping:color")).engine, data.info)
+    image, mask = split.read(0)
+    labels = name_by_majority(segmenter.predict(image), mask, 6)
+    view = blend(image, labels, data.info, opacity=0.6)
+    left = 2 * (width + pictures.GAP)
+    sheet = read_image(tmp_path / "samples.png")[30:, left : left + width][:height]
+    expected = cv2.resize(view, (width, height), interpolation=cv2.INTER_NEAREST)
+    np.testing.assert_array_equal(sheet, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["grouping:color", "--data", "shapes"], "no class names .* --name-by-truth"),
+        (["grouping:color", "--name-by-truth"], "trained on no data; say which"),
+        (["grouping:hue", "--name-by-truth"], "grouping:color, grouping:edges"),
+        (["grouping:color", "--segments", "255"], "--segments 255: .* 2 to 254"),
+        (["grouping:color", "--segments", "many"], "'many' is no whole number"),
+        (["{run}", "--name-by-truth"], "--name-by-truth: .* names its own classes"),
+        (["{run}", "--segments", "9"], "--segments is for grouping:KIND, not for"),
+    ],
+)
+def test_groupings_and_networks_are_not_confused(trained, arguments, complaint):
+    with pytest.raises(BadInput, match=complaint) as refusal:
+        main([argument.format(run=trained) for argument in arguments])
+    assert "\n" not in str(refusal.value) and refusal.value.status == 2

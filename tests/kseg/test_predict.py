@@ -7,6 +7,8 @@ from PIL import Image
 from edge import shapes
 from edge.command import BadInput
 from edge.images import read_image
+from kseg.data import open_data
+from kseg.grouping import GROUPINGS, name_by_majority
 from kseg.predict import main
 from kseg.runs import open_segmenter
 
@@ -60,3 +62,107 @@ def test_a_picture_below_the_minimum_is_named(exported, tmp_path, model):
 def test_missing_picture(trained):
     with pytest.raises(BadInput, match="gone.jpg: no such picture"):
         main([str(trained), "gone.jpg"])
+
+
+# --- groupings ---
+
+
+@pytest.fixture
+def strokes(pictures):
+    """A masks folder beside the pictures: a stroke of class 1 and one of class 0."""
+    folder = pictures.parent / "strokes"
+    folder.mkdir()
+    for index in range(2):
+        mask = np.full((50, 70), 255, np.uint8)
+        mask[25, 10:30] = index
+        mask[5, 40:60] = 0
+        Image.fromarray(mask).save(folder / f"p{index}.png")
+    classes = [{"name": "ground"}, {"name": "thing", "color": [9, 8, 7]}]
+    (pictures.parent / "classes.json").write_text(json.dumps({"classes": classes}))
+    return folder
+
+
+def read_mask(path):
+    with Image.open(path) as mask:
+        assert mask.mode == "P"
+        return np.asarray(mask), mask.getpalette()
+
+
+def test_a_grouping_writes_ids_of_segments(pictures, tmp_path, capsys):
+    arguments = ["--segments", "30", "--output", str(tmp_path / "out")]
+    main(["grouping:edges", str(pictures), *arguments])
+    image = read_image(pictures / "p0.png")
+    mask, colors = read_mask(tmp_path / "out" / "masks" / "p0.png")
+    np.testing.assert_array_equal(mask, GROUPINGS["edges"](image, 30))
+    assert colors[:3] == [128, 0, 0]
+    assert read_image(tmp_path / "out" / "overlays" / "p0.jpg").shape == (50, 70, 3)
+    assert "p0.png: segment " in capsys.readouterr().out
+    assert not (tmp_path / "out" / "classes.json").exists()
+
+
+def test_strokes_become_segments_of_a_data_folder(pictures, strokes, tmp_path, capsys):
+    """The pictures beside the masks that were written: ready to be trained on."""
+    out = tmp_path / "out"
+    arguments = ["--truth", str(strokes), "--output", str(out), "--json", "-"]
+    main(["grouping:color", str(pictures), "--segments", "12", *arguments])
+    shares = json.loads(capsys.readouterr().out)
+    pictures.rename(out / "images")
+    data = open_data(str(out))
+    assert data.names == ("ground", "thing")
+    for index, name in enumerate(("p0", "p1")):
+        image = read_image(out / "images" / f"{name}.png")
+        segments = GROUPINGS["color"](image, 12)
+        with Image.open(strokes / f"{name}.png") as file:
+            expected = name_by_majority(segments, np.asarray(file), 2)
+        mask, colors = read_mask(out / "masks" / f"{name}.png")
+        np.testing.assert_array_equal(mask, expected)
+        assert colors[3:6] == [9, 8, 7]
+        assert set(np.unique(mask)) == ({0, 255} if index == 0 else {0, 1, 255})
+        unlabelled = shares[str(pictures / f"{name}.png")]["unlabelled"]
+        assert unlabelled == pytest.approx((mask == 255).mean(), abs=1e-4)
+
+
+def test_without_classes_ids_have_numbers(pictures, strokes, tmp_path, capsys):
+    (pictures.parent / "classes.json").unlink()
+    out = tmp_path / "out"
+    main(
+        ["grouping:color", str(pictures), "--truth", str(strokes), "--output", f"{out}"]
+    )
+    assert "class 0 " in capsys.readouterr().out
+    assert read_mask(out / "masks" / "p0.png")[1][255 * 3 :] == [0, 0, 0]
+
+
+def test_strokes_are_not_written_over(pictures, strokes, tmp_path):
+    strokes.rename(tmp_path / "masks")
+    arguments = ["--truth", str(tmp_path / "masks"), "--output", str(tmp_path)]
+    with pytest.raises(BadInput, match="would be written over those of --truth"):
+        main(["grouping:color", str(pictures), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["grouping:hue", "{pictures}"], "no kind of grouping; give one of"),
+        (["grouping:color", "{pictures}", "--segments", "1"], "--segments 1: .* 254"),
+        (["{run}", "{pictures}", "--segments", "9"], "--segments is for grouping:KIND"),
+        (["{run}", "{pictures}", "--truth", "{strokes}"], "--truth names the segments"),
+        (["grouping:color", "{pictures}", "--truth", "no"], "no: no such folder"),
+        (
+            ["grouping:color", "{other}", "--truth", "{strokes}"],
+            "q.png: has no mask in",
+        ),
+        (["grouping:color", "{large}", "--truth", "{strokes}"], "50x70, .* is 60x70"),
+    ],
+)
+def test_bad_use_of_groupings(trained, pictures, strokes, arguments, complaint):
+    places = {"run": trained, "pictures": pictures, "strokes": strokes}
+    for name, path in ("other", "q.png"), ("large", "large/p0.png"):
+        places[name] = pictures.parent / path
+        places[name].parent.mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((60, 70, 3), np.uint8)).save(places[name])
+    out = pictures.parent / "out"
+    arguments = [argument.format(**places) for argument in arguments]
+    with pytest.raises(BadInput, match=complaint) as refusal:
+        main([*arguments, "--output", str(out)])
+    assert "\n" not in str(refusal.value) and refusal.value.status == 2
+    assert not out.exists()
