@@ -1,9 +1,13 @@
 """Measures kseg on this machine.
 
+    python -m kseg.benchmark architectures
     python -m kseg.benchmark train --data DIR --encoder mobilenetv2
+    python -m kseg.benchmark sliding
 
+`architectures` trains every network with an equal budget and shows what each gained.
 `train` times the steps of `fit` on the real pipeline against the same step on one batch
 kept in memory, in turns; what the first takes longer is the cost of the input.
+`sliding` times a patch classifier slid over a picture against the same as convolutions.
 """
 
 from __future__ import annotations
@@ -13,20 +17,21 @@ from statistics import median
 from typing import Any, Optional, Sequence
 
 from edge.command import run, say
-from kseg import backend
+from kseg import architectures, backend
 from kseg.config import BenchmarkConfig, TrainConfig, parse
 from kseg.data import open_data
 from kseg.runs import write_result
-from kseg.train import default_crop, new_model
+from kseg.train import compile_for, default_crop, new_network
 
 WARM_UP = 3  # steps of each fit that are not counted
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     config = parse(BenchmarkConfig, __doc__, argv)
-    figures = train_speed(config)
+    measure, shown = BENCHMARKS[config.what]
+    figures = measure(config)
     if config.json != "-":
-        print(table(figures))
+        print(shown(figures))
     write_result(config.json, figures)
 
 
@@ -51,7 +56,8 @@ def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
         reader.read(index)
     batches = training_batches(reader, training, size, data.channels)
     kept = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
-    model = new_model(training, data, total_steps=10_000)
+    model = new_network(training, data)
+    compile_for(model, training, data, total_steps=10_000)
     pipeline, memory = [], []
     for turn in range(config.rounds + 1):
         pair = [step_millis(model, source, config.steps) for source in (batches, kept)]
@@ -91,7 +97,7 @@ def step_millis(model: Any, batches: Any, steps: int) -> float:
     return 1e3 * (ends[-1] - ends[WARM_UP - 1]) / steps
 
 
-def table(figures: dict[str, Any]) -> str:
+def train_table(figures: dict[str, Any]) -> str:
     size = "x".join(str(side) for side in figures["size"])
     return "\n".join(
         (
@@ -102,6 +108,69 @@ def table(figures: dict[str, Any]) -> str:
             f"images per second             {figures['images_per_second']:9.2f}",
         )
     )
+
+
+def sliding_speed(config: BenchmarkConfig) -> dict[str, Any]:
+    """Milliseconds per picture of a patch classifier, slid and as convolutions."""
+    backend.start()
+    import keras
+    import numpy as np
+
+    from kseg.keras_engine import KerasEngine
+    from kseg.models.patch import (
+        STRIDE,
+        WINDOW,
+        convolutionalized,
+        patch_classifier,
+        sliding_window,
+    )
+
+    data = open_data(config.data)
+    picture, _ = data.split("val").read(0)
+    steps = ((side - WINDOW) // STRIDE for side in picture.shape[:2])
+    height, width = (WINDOW + count * STRIDE for count in steps)
+    picture = picture[:height, :width]
+    classifier = patch_classifier(data.num_classes, data.channels)
+    image = keras.Input((None, None, data.channels))
+    twin = KerasEngine(keras.Model(image, convolutionalized(classifier, image)))
+    slid, whole = [], []
+    for turn in range(config.rounds + 1):
+        start = time.perf_counter()
+        scores = sliding_window(classifier, picture)
+        middle = time.perf_counter()
+        twin_scores = twin(picture)
+        if turn:
+            slid.append(1e3 * (middle - start))
+            whole.append(1e3 * (time.perf_counter() - middle))
+    ratios = [a / b for a, b in zip(slid, whole, strict=True)]
+    return {
+        "size": (height, width),
+        "patches": scores.shape[0] * scores.shape[1],
+        "sliding_millis": round(median(slid), 2),
+        "convolution_millis": round(median(whole), 2),
+        "times_faster": round(median(ratios), 1),
+        "largest_difference": float(np.abs(scores - twin_scores).max()),
+    }
+
+
+def sliding_table(figures: dict[str, Any]) -> str:
+    height, width = figures["size"]
+    return "\n".join(
+        (
+            f"{figures['patches']} patches of a {height}x{width} picture",
+            f"slid, one patch at a time   {figures['sliding_millis']:9.1f} ms",
+            f"the same as convolutions    {figures['convolution_millis']:9.1f} ms",
+            f"times faster                {figures['times_faster']:9.1f}",
+            f"largest difference          {figures['largest_difference']:9.1e}",
+        )
+    )
+
+
+BENCHMARKS = {
+    "train": (train_speed, train_table),
+    "architectures": (architectures.compare, architectures.table),
+    "sliding": (sliding_speed, sliding_table),
+}
 
 
 if __name__ == "__main__":
