@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Collection
 
 import keras
 
@@ -51,40 +51,53 @@ def build_model(
     fc_width, width, alpha; None is as good as left out. Raises ValueError for names
     that are not known and for what does not go together.
     """
-    for kind, value, known in (("model", name, MODELS), ("encoder", encoder, ENCODERS)):
-        if value not in known:
-            raise ValueError(f"`{kind}` must be one of {sorted(known)}, got {value!r}.")
+    check_known("model", name, MODELS)
+    check_known("encoder", encoder, ENCODERS)
     if num_classes < 2:
         raise ValueError(f"`num_classes` must be 2 or more, got {num_classes}.")
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB), got {channels}.")
     options = {key: value for key, value in options.items() if value is not None}
     own = taken_by(MODELS[name], options)
-    image = keras.Input((None, None, channels), name="image")
-    inside: set[str] = set()
+    encode = Encode(encoder, weights, taken_by(ENCODERS[encoder], options))
     if has_encoder(name):
-        encoders = taken_by(ENCODERS[encoder], options)
-
-        def encode(x: Any, **request: Any) -> Features:
-            network = ENCODERS[encoder](x, weights=weights, **request, **encoders)
-            names = {layer.name for layer in network.layers}
-            inside.update(names.difference(PREPARING))
-            return features_of(network, encoder)
-
+        check_options(f"{name} on {encoder}", options, {*own, *encode.options})
         own["encode"] = encode
-    elif encoder != "plain" or weights != "none":
-        given = f"encoder {encoder}" if encoder != "plain" else f"weights {weights}"
-        raise ValueError(f"{name} has layers of its own and takes no {given}")
     else:
-        encoders = {}
-    unknown = set(options) - set(own) - set(encoders)
-    if unknown:
-        option = min(unknown)
-        where = f"{name} on {encoder}" if has_encoder(name) else name
-        raise ValueError(f"{where} takes no `{option}`, got {options[option]!r}")
+        check_options(name, options, own)
+        if (encoder, weights) != ("plain", "none"):
+            given = f"weights {weights}" if encoder == "plain" else f"encoder {encoder}"
+            raise ValueError(f"{name} has layers of its own and takes no {given}")
+    image = keras.Input((None, None, channels), name="image")
     logits = MODELS[name](image, num_classes, **own)
     model = keras.Model(image, logits, name=f"{name}_{encoder}")
-    return with_batch_norm(model, batch_norm_momentum, inside)
+    return with_batch_norm(model, batch_norm_momentum, encode.layers)
+
+
+def check_known(kind: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise ValueError(f"`{kind}` must be one of {sorted(known)}, got {value!r}.")
+
+
+def check_options(what: str, given: dict[str, Any], taken: Collection[str]) -> None:
+    """Raises ValueError for the first option that would do nothing."""
+    for option, value in given.items():
+        if option not in taken:
+            raise ValueError(f"{what} takes no `{option}`, got {value!r}")
+
+
+class Encode:
+    """What a decoder calls: image (B, H, W, C) -> Features; knows its layers' names."""
+
+    def __init__(self, encoder: str, weights: str, options: dict[str, Any]):
+        self.encoder, self.weights, self.options = encoder, weights, options
+        self.layers: set[str] = set()
+
+    def __call__(self, image: Any, **request: Any) -> Features:
+        build = ENCODERS[self.encoder]
+        network = build(image, weights=self.weights, **request, **self.options)
+        self.layers = {layer.name for layer in network.layers}.difference(PREPARING)
+        return features_of(network, self.encoder)
 
 
 def taken_by(function: Callable, options: dict[str, Any]) -> dict[str, Any]:
