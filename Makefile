@@ -1,13 +1,15 @@
 # make demo   trains on procedural shapes, exports, segments a video of them
 # make test   the tests; make test-slow those that take minutes
+# make backends   JAX and PyTorch too: their tests run where they are installed
 # Each does all the set-up it needs in .venv. make PYTHON=python3.12 demo picks a Python.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 RUN := saved_models/demo
+TORCH := 2.13.0
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow backends lint clean
 
 demo: $(RUN)/demo.mp4
 	@echo
@@ -18,6 +20,11 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PY) -m pytest -m slow
+
+# PyTorch by itself first: a range could bring a build for other devices.
+backends: $(VENV)/.dev
+	$(PY) -m pip install --quiet --disable-pip-version-check torch==$(TORCH)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[jax,torch]"
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

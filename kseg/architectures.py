@@ -9,6 +9,7 @@ goes on with the networks that are missing.
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -19,7 +20,7 @@ import numpy as np
 from edge.command import BadInput, make_folder, say
 from edge.segmenter import Segmenter
 from kseg import backend, runs
-from kseg.config import BenchmarkConfig, ExportConfig, TrainConfig
+from kseg.config import OWN_LAYERS, BenchmarkConfig, ExportConfig, TrainConfig
 from kseg.data import Data, Split, open_data
 from kseg.progress import bar
 
@@ -51,14 +52,19 @@ def compare(config: BenchmarkConfig) -> dict[str, Any]:
     from kseg import pictures
 
     folder = make_folder(Path(config.output))
+    chosen = [
+        training_of(config, model, upsampling, folder)
+        for model, upsampling in NETWORKS
+        if model in config.models
+    ]
+    for training in chosen:
+        check_budget(training)
     rows: list[dict[str, Any]] = []
-    chosen = [pair for pair in NETWORKS if pair[0] in config.models]
-    for index, (model, upsampling) in enumerate(chosen, 1):
-        name = f"{model}-{upsampling}" if upsampling else model
+    for index, training in enumerate(chosen, 1):
+        name = training.run_folder.name
         say(f"{index} of {len(chosen)}: {name}")
-        training = training_of(config, model, upsampling, folder / name)
         keras.utils.clear_session()
-        trained(training, data)
+        train(training, data)
         rows.append(
             {"name": name, **measured(training, data, config.calibration_images)}
         )
@@ -84,8 +90,7 @@ def training_of(
     config: BenchmarkConfig, model: str, upsampling: str, folder: Path
 ) -> TrainConfig:
     """The run of one network. Procedural shapes need no augmentation."""
-    from kseg.models import has_encoder
-
+    name = f"{model}-{upsampling}" if upsampling else model
     still = {"scale": 1.0, "color": 0.0} if config.data == "shapes" else {}
     own = {"encoder": config.encoder, "weights": config.weights}
     return TrainConfig(
@@ -96,29 +101,44 @@ def training_of(
         epochs=config.epochs,
         batch_size=config.batch_size,
         size=None if model in ("unet_paper", "patch") else config.size,
-        output=str(folder),
-        **(own if has_encoder(model) else {}),
+        output=str(folder / name),
+        **({} if model in OWN_LAYERS else own),
         **still,
     )
 
 
-def trained(config: TrainConfig, data: Data) -> None:
-    """Trains a run, unless it is there. Raises BadInput where another one is."""
+def check_budget(config: TrainConfig) -> None:
+    """Raises BadInput where a run with another budget is in the way."""
+    if not (config.run_folder / runs.CONFIG).is_file():
+        return
+    there = runs.run_config(config.run_folder)
+    for name in ("data", "epochs", "batch_size", "encoder", "weights", "size"):
+        value, other = getattr(config, name), getattr(there, name)
+        # Without --size the run's record has the default that it came to.
+        if value != other and (name != "size" or value):
+            if name == "size":
+                other = "x".join(map(str, other))
+            raise BadInput(
+                f"{config.run_folder}: was trained with --{name.replace('_', '-')} "
+                f"{other}; give --output another folder"
+            )
+
+
+def train(config: TrainConfig, data: Data) -> None:
+    """Trains a run, as far as that is not done yet."""
+    from kseg.callbacks import HISTORY, read_history
     from kseg.train import fit, report
 
     folder = config.run_folder
     if (folder / "metrics.json").is_file():
-        there = runs.run_config(folder)
-        for name in ("data", "epochs", "batch_size", "encoder", "weights"):
-            if getattr(there, name) != getattr(config, name):
-                raise BadInput(
-                    f"{folder}: was trained with --{name.replace('_', '-')} "
-                    f"{getattr(there, name)}; give --output another folder"
-                )
         say("trained already")
         return
-    if fit(config, data, folder):
-        raise KeyboardInterrupt
+    history = folder / HISTORY
+    done = len(read_history(history)) if history.is_file() else 0
+    if done < config.epochs:
+        resume = done > 0 and (folder / runs.LAST).is_file()
+        if fit(replace(config, resume=resume), data, folder):
+            raise KeyboardInterrupt
     report(data, folder)
 
 
@@ -159,7 +179,7 @@ def boundary_iou_over(segmenter: Segmenter, split: Split, data: Data) -> float:
         distance = max(1, round(BOUNDARY * np.hypot(*mask.shape)))
         total += boundary_counts(mask, labels, data.num_classes, distance)
     both, either = total[total[:, 1] > 0].T
-    return float((both / either).mean())
+    return float((both / either).mean()) if len(both) else 0.0
 
 
 def table(figures: dict[str, Any]) -> str:

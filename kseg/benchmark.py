@@ -13,15 +13,16 @@ kept in memory, in turns; what the first takes longer is the cost of the input.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, replace
 from statistics import median
 from typing import Any, Optional, Sequence
 
-from edge.command import run, say
+from edge.command import BadInput, run, say
 from kseg import architectures, backend
 from kseg.config import BenchmarkConfig, TrainConfig, parse
 from kseg.data import open_data
 from kseg.runs import write_result
-from kseg.train import compile_for, default_crop, new_network
+from kseg.train import compile_for, crop_size, new_network
 
 WARM_UP = 3  # steps of each fit that are not counted
 
@@ -42,6 +43,7 @@ def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
     import tensorflow as tf
 
     from kseg.data.pipeline import Reader, training_batches
+    from kseg.models import geometry
 
     training = TrainConfig(
         data=config.data,
@@ -49,15 +51,19 @@ def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
         encoder=config.encoder,
         batch_size=config.batch_size,
     )
-    size = config.size or default_crop(data, training.max_side)
+    model = new_network(training, data)
+    compile_for(model, training, data, total_steps=10_000)
+    shape = geometry(model)
+    info = replace(data.info, **asdict(shape))
+    size = crop_size(replace(training, size=config.size), data, info)
     reader = Reader(data.split("train"), training.max_side)
     say("reading the images once, as the first epoch does")
     for index in range(len(reader.split.sizes)):
         reader.read(index)
-    batches = training_batches(reader, training, size, data.channels)
+    batches = training_batches(
+        reader, training, size, data.channels, border=shape.border
+    )
     kept = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
-    model = new_network(training, data)
-    compile_for(model, training, data, total_steps=10_000)
     pipeline, memory = [], []
     for turn in range(config.rounds + 1):
         pair = [step_millis(model, source, config.steps) for source in (batches, kept)]
@@ -127,6 +133,8 @@ def sliding_speed(config: BenchmarkConfig) -> dict[str, Any]:
 
     data = open_data(config.data)
     picture, _ = data.split("val").read(0)
+    if min(picture.shape[:2]) < WINDOW:
+        raise BadInput(f"{data.name}: its pictures are smaller than {WINDOW}x{WINDOW}")
     steps = ((side - WINDOW) // STRIDE for side in picture.shape[:2])
     height, width = (WINDOW + count * STRIDE for count in steps)
     picture = picture[:height, :width]

@@ -40,6 +40,7 @@ ENCODER_NAMES = (
     "vgg16",
 )
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
+OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 HEADS = ("labels", "logits", "probabilities")
 SCHEMES = ("float32", "int8")
@@ -135,7 +136,9 @@ class TrainConfig:
     @property
     def run_folder(self) -> Path:
         data = "shapes" if self.data == "shapes" else Path(self.data).resolve().name
-        default = f"saved_models/{data}-{self.model}-{self.encoder}"
+        default = f"saved_models/{data}-{self.model}"
+        if self.model not in OWN_LAYERS:
+            default += f"-{self.encoder}"
         return Path(self.output or default)
 
 

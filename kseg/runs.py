@@ -138,7 +138,8 @@ def check_size(size: tuple[int, int], info: ModelInfo) -> None:
     if min(size) < info.minimum:
         least = info.minimum
         raise BadInput(f"{shown}: the network's minimum is {least}x{least}")
-    inner = max(1, size[0] - 2 * info.border), max(1, size[1] - 2 * info.border)
+    # Tiles begin whole steps apart: one that shows less than a step would not do.
+    inner = tuple(max(info.step, side - 2 * info.border) for side in size)
     fits = info.covering(inner)
     if fits != size:
         raise BadInput(

@@ -136,7 +136,7 @@ def start_from(model: Any, run: str) -> None:
         if theirs == [w.shape for w in layer.weights]:
             layer.set_weights(source.get_weights())
         elif layer.name.startswith("encoder_") or (
-            source and not layer.name.startswith("score")
+            theirs and not layer.name.startswith(("score", "logits"))
         ):
             shape = f"has the shape {theirs[0]} there" if theirs else "is not there"
             raise BadInput(
@@ -257,11 +257,14 @@ def describe(
     """What will happen, in the log."""
     import tensorflow as tf
 
+    from kseg.models import has_encoder
+
     counts = ", ".join(f"{len(s.sizes)} {name}" for name, s in data.splits.items())
     kind = "grey" if data.channels == 1 else "RGB"
     say(f"{data.name}: {data.num_classes} classes, {kind} images: {counts}")
+    on = f" on {config.encoder} (weights {config.weights})"
     say(
-        f"{config.model} on {config.encoder} (weights {config.weights}), "
+        f"{config.model}{on if has_encoder(config.model) else ''}, "
         f"{model.count_params():,} parameters, crops {size[0]}x{size[1]}"
     )
     devices = tf.config.list_physical_devices("GPU")

@@ -13,6 +13,7 @@ PURE = [
     *sorted((ROOT / "kseg" / "models").rglob("*.py")),
     ROOT / "kseg" / "losses.py",
     ROOT / "kseg" / "metrics.py",
+    ROOT / "kseg" / "optimizer.py",
 ]
 # What modules of PURE may say of kseg: each other, and the one fast path that
 # imports TensorFlow lazily.

@@ -202,10 +202,13 @@ def with_file(network: keras.Model, encoder: str, weights: str) -> keras.Model:
         )
     if weights != "none":
         check_file(weights)
-        try:
-            network.load_weights(weights)
-        except Exception as error:
-            raise ValueError(weights_complaint(weights, error, encoder)) from error
+        with warnings.catch_warnings():
+            # It warns of every layer before it refuses the file.
+            warnings.simplefilter("ignore")
+            try:
+                network.load_weights(weights)
+            except Exception as error:
+                raise ValueError(weights_complaint(weights, error, encoder)) from error
     return network
 
 
@@ -303,7 +306,7 @@ def check_file(weights: str) -> None:
 
 
 def weights_complaint(weights: str, error: Exception, network: str) -> str:
-    reason = str(error).strip().partition("\n")[0]
+    reason = str(error).strip().partition("\n")[0].partition(". ")[0]
     if weights == "imagenet":
         return (
             f"ImageNet weights of {network} are not to be had ({reason}); without a "

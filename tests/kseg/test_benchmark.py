@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from kseg.benchmark import main, table
+from kseg.benchmark import main, sliding_table, train_table
 
 
 @pytest.mark.slow
@@ -29,7 +29,7 @@ def test_train_gives_both_figures_and_their_ratio(data_folder, capsys):
 
 
 def test_table_names_each_figure():
-    text = table(
+    text = train_table(
         {
             "model": "unet-plain",
             "size": (64, 80),
@@ -41,3 +41,30 @@ def test_table_names_each_figure():
         }
     )
     assert "crops 64x80" in text and "3.0% of a step" in text
+
+
+def test_sliding_gives_the_scores_of_the_twin(data_folder, capsys):
+    arguments = ["sliding", "--data", str(data_folder), "--rounds", "1"]
+    main([*arguments, "--json", "-"])
+    figures = json.loads(capsys.readouterr().out)
+    # Of 64x80 the sides 46 + 2 * 8 and 46 + 4 * 8: three by five patches.
+    assert figures["size"] == [62, 78] and figures["patches"] == 15
+    assert 0 <= figures["largest_difference"] < 1e-4
+    ratio = figures["sliding_millis"] / figures["convolution_millis"]
+    assert figures["times_faster"] == pytest.approx(ratio, rel=0.1, abs=0.1)
+
+
+def test_sliding_table_names_each_figure():
+    text = sliding_table(
+        {
+            "size": (62, 78),
+            "patches": 15,
+            "sliding_millis": 18.84,
+            "convolution_millis": 2.9,
+            "times_faster": 6.5,
+            "largest_difference": 2.04e-06,
+        }
+    )
+    assert text.startswith("15 patches of a 62x78 picture\n")
+    for shown in (" 18.8 ms", " 2.9 ms", " 6.5\n", " 2.0e-06"):
+        assert shown in text

@@ -1,5 +1,6 @@
 """The three commands one after the other, on the kinds of data people bring."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -11,8 +12,12 @@ import pytest
 from PIL import Image
 
 from edge import shapes
+from edge.command import BadInput
+from edge.engines import open_engine
 from edge.metadata import read_info
+from kseg.evaluate import main as evaluate
 from kseg.export import main as export
+from kseg.predict import main as predict
 from kseg.train import main as train
 
 ROOT = Path(__file__).parents[2]
@@ -48,8 +53,13 @@ def grey_set(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "names", "channels", "options"),
     [
-        (binary_set, ("background", "foreground"), 3, ["--model", "fcn8s"]),
-        (grey_set, ("class 0", "class 1", "class 2"), 1, []),
+        (
+            binary_set,
+            ("background", "foreground"),
+            3,
+            ["--model", "fcn8s", "--width", "8"],
+        ),
+        (grey_set, ("class 0", "class 1", "class 2"), 1, ["--width", "8"]),
         (
             grey_set,
             ("class 0", "class 1", "class 2"),
@@ -61,7 +71,7 @@ def grey_set(folder: Path) -> None:
 def test_train_export_camera(tmp_path, make, names, channels, options):
     data, run = tmp_path / "set", tmp_path / "run"
     make(data)
-    arguments = ["--data", str(data), "--output", str(run), "--width", "8"]
+    arguments = ["--data", str(data), "--output", str(run)]
     assert train([*arguments, "--epochs", "6", "--batch-size", "4", *options]) == 0
     export([str(run), "--max-drop", "1"])
     info = read_info(run / "int8.tflite")
@@ -89,3 +99,68 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
     with Image.open(written[0]) as mask:
         labels = np.asarray(mask)
     assert labels.shape == SIZE and labels.max() < len(names)
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "tile"),
+    [
+        pytest.param(
+            *(["--model", "unet_paper"], ["--size", "204x220"], (204, 220)),
+            marks=pytest.mark.slow,
+            id="unet_paper",
+        ),
+        pytest.param(
+            *(["--model", "patch"], ["--size", "54x62"], (54, 62)), id="patch"
+        ),
+        # The validation images' 64x80, 27 pixels around, the next sides of 62 + k * 8.
+        pytest.param(
+            *(["--model", "patch", "--upsampling", "bilinear"], [], (118, 134)),
+            marks=pytest.mark.slow,
+            id="patch-bilinear",
+        ),
+    ],
+)
+def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, tile):
+    run, report = tmp_path / "run", tmp_path / "report.json"
+    arguments = ["--data", str(data_folder), "--output", str(run), "--width", "4"]
+    assert train([*arguments, "--epochs", "1", "--batch-size", "4", *options]) == 0
+    metrics = json.loads((run / "metrics.json").read_text())
+    with (run / "history.csv").open() as file:
+        (epoch,) = csv.DictReader(file)
+    assert float(epoch["val_mean_iou"]) == pytest.approx(metrics["mean_iou"], abs=2e-4)
+
+    evaluate([str(run), "--json", str(report)])
+    assert json.loads(report.read_text()) == metrics
+
+    picture = tmp_path / "odd.png"
+    Image.fromarray(shapes.scene(5, 0, (51, 99))[0]).save(picture)
+    predict([str(run), str(picture), "--output", str(tmp_path / "p")])
+    with Image.open(tmp_path / "p" / "masks" / "odd.png") as mask:
+        predicted = np.asarray(mask)
+    assert predicted.shape == (51, 99)
+
+    with pytest.raises(BadInput, match="the network takes sides of"):
+        export([str(run), "--size", "50x50"])
+    export([str(run), "--max-drop", "1", *size])
+    info = read_info(run / "int8.tflite")
+    assert info.border > 0 and info.covering((1, 1)) == (info.least, info.least)
+    parity = json.loads((run / "parity.json").read_text())
+    assert parity["float32"]["agreement"] > 0.999
+    assert open_engine(run / "int8.tflite").size == tile
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "edge/camera_demo.py", str(run / "float32.tflite")),
+            *("--source", str(picture), "--headless", "--masks", str(tmp_path / "m")),
+            *("--stats", str(tmp_path / "stats.json")),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    stats = json.loads((tmp_path / "stats.json").read_text())
+    assert stats["frames"] == 1
+    with Image.open(tmp_path / "m" / "000000.png") as mask:
+        labels = np.asarray(mask)
+    assert (labels == predicted).mean() > 0.999

@@ -9,7 +9,9 @@ from kseg.config import (
     ENCODER_NAMES,
     HEADS,
     MODEL_NAMES,
+    OWN_LAYERS,
     SCHEMES,
+    UPSAMPLINGS,
     BenchmarkConfig,
     EvaluateConfig,
     ExportConfig,
@@ -178,12 +180,14 @@ def test_comma_lists_refused(text):
 
 
 def test_names_on_offer_are_those_of_the_registries():
-    from kseg.models import MODELS
+    from kseg.models import MODELS, has_encoder, layers
     from kseg.models.encoders import ENCODERS
     from kseg.quantize import post_training
 
     assert set(MODEL_NAMES) == set(MODELS)
     assert set(ENCODER_NAMES) == set(ENCODERS)
+    assert set(OWN_LAYERS) == {name for name in MODELS if not has_encoder(name)}
+    assert set(UPSAMPLINGS) == {*layers.UPSAMPLINGS, "unpool"}
     assert set(SCHEMES) == set(post_training.SCHEMES)
 
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from edge.command import BadInput, GateFailed
 from edge.engines import open_engine
-from edge.metadata import read_info
+from edge.metadata import ModelInfo, palette, read_info
+from edge.segmenter import Segmenter
 from kseg.data import open_data
 from kseg.export import check_gate, main
 from kseg.runs import open_segmenter
@@ -137,3 +139,27 @@ def test_a_failing_conversion_leaves_no_file(trained, tmp_path):
     with pytest.raises(BadInput, match="model.keras: is no Keras model, or ends early"):
         main([str(folder)])
     assert not list(folder.glob("*.tflite"))
+
+
+def test_a_network_of_valid_convolutions_is_exported_as_a_tile(tmp_path):
+    """A picture that needs nine of them, in both engines."""
+    from kseg.keras_engine import KerasEngine
+    from kseg.models import build_model, geometry
+    from kseg.quantize.post_training import convert
+
+    network, size = build_model("unet_paper", 3, width=4), (204, 220)
+    info = ModelInfo(tuple("abc"), palette(3), **asdict(geometry(network)))
+    path = tmp_path / "float32.tflite"
+    path.write_bytes(convert(network, "float32", size, "logits", list))
+    info.attach(path)
+    image = np.random.RandomState(0).randint(0, 256, (45, 70, 3)).astype(np.uint8)
+    expected = Segmenter(KerasEngine(network, size), info).predict(image)
+    segmenter = open_segmenter(path)
+    assert segmenter.info == info
+    assert [len(row) for row in segmenter.prepare(image)[0]] == [3, 3, 3]
+    assert len(np.unique(expected)) > 1
+    assert (segmenter.predict(image) == expected).mean() > 0.9999
+    frame = np.ascontiguousarray(image[..., ::-1])
+    np.testing.assert_array_equal(
+        segmenter.predict(frame, order="BGR"), segmenter.predict(image)
+    )

@@ -1,11 +1,13 @@
 import csv
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,11 +18,15 @@ from PIL import Image
 from edge import shapes
 from edge.command import BadInput
 from edge.metadata import read_info
-from kseg.runs import load_model
-from kseg.train import main
+from kseg.config import TrainConfig
+from kseg.data import open_data
+from kseg.keras_engine import KerasEngine
+from kseg.runs import load_model, save_model
+from kseg.train import compile_for, crop_size, fit, main, new_network
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--width", "4", "--batch-size", "4", "--size", "64x64"]
+PAPER = ["--model", "unet_paper", "--width", "4"]
 METRICS = {
     "images",
     "pixels",
@@ -139,12 +145,77 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
         (["--size", "64"], "HEIGHTxWIDTH"),
         (["--weights", "imagenet"], "plain encoder has no pretrained weights"),
         (["--resume"], "to --resume from"),
+        (["--encoder-rate", "1.5"], "--encoder-rate 1.5: is a share, 0 to 1"),
+        (["--model", "dense", "--encoder-rate", "0.5"], "dense has no encoder"),
+        (["--model", "patch", "--encoder-rate", "0"], "patch has no encoder"),
+        ([*PAPER, "--encoder-rate", "0"], "unet_paper has no encoder"),
+        ([*PAPER, "--size", "200x188"], "the next is 204x188"),
+        ([*PAPER, "--size", "64x64"], "the next is 188x188"),
+        (["--model", "patch", "--size", "64x64"], "46 . k . 8 pixels.* 70x70"),
+        (["--model", "fcn32s", "--size", "16x64"], "network's minimum is 32x32"),
+        (
+            ["--upsampling", "unpool", "--encoder", "mobilenetv2", "--alpha", "0.35"],
+            "mobilenetv2 has no 2x2 max pooling",
+        ),
+        (["--fc-width", "8"], "unet on plain takes no `fc_width`, got 8"),
+        (["--alpha", "0.5"], "unet on plain takes no `alpha`, got 0.5"),
+        (
+            ["--model", "dense", "--upsampling", "nearest"],
+            "dense takes no `upsampling`",
+        ),
+        (["--model", "patch", "--encoder", "vgg16"], "patch .* takes no encoder vgg16"),
+        (["--weights", "gone.weights.h5"], "a file, got 'gone.weights.h5'"),
+        (["--init-from", "no/run"], "no/run: no such run folder or model file"),
     ],
 )
 def test_bad_use_is_one_line(arguments, complaint, tmp_path):
     with pytest.raises(BadInput, match=complaint) as caught:
         main(["--output", str(tmp_path / "run"), *arguments])
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("least", "step", "border", "expected"),
+    [
+        (1, 1, 0, (64, 64)),  # the images' 64x80 in whole steps of 32
+        (188, 16, 92, (252, 252)),  # 64 + 2 * 92 is 248
+        (46, 8, 19, (102, 102)),  # 64 + 2 * 19 is 102
+    ],
+)
+def test_the_default_crop_is_what_the_network_needs_to_see(
+    data, least, step, border, expected
+):
+    info = replace(data.info, least=least, step=step, border=border)
+    assert crop_size(TrainConfig(), data, info) == expected
+    assert crop_size(TrainConfig(size=expected), data, info) == expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--model", "fcn32s"], ["--encoder", "mobilenetv2", "--alpha", "0.35"]],
+    ids=["unet", "fcn32s", "mobilenetv2"],
+)
+def test_weights_of_another_network_are_refused(arguments, tmp_path):
+    import keras
+
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    path = tmp_path / "other.weights.h5"
+    other.save_weights(path)
+    with pytest.raises(BadInput, match="other.weights.h5: .* do not fit") as caught:
+        main(["--output", str(tmp_path / "run"), "--weights", str(path), *arguments])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_refusal_leaves_the_run_that_would_be_overwritten(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    arguments = ["--output", str(folder), "--overwrite", "--model", "patch"]
+    with pytest.raises(BadInput, match="the next is 70x70"):
+        main([*arguments, "--size", "64x64"])
+    for path in trained.iterdir():
+        assert digest(folder / path.name) == digest(path)
 
 
 def test_an_image_below_the_minimum_is_refused_before_training(tmp_path):
@@ -207,12 +278,6 @@ def test_ctrl_c_keeps_the_run_and_resume_goes_on(data_folder, tmp_path):
 
 def test_a_file_that_goes_bad_during_training_is_named(data_folder, tmp_path):
     """Sound when checked, damaged when read: one line, not TensorFlow's page."""
-    import shutil
-
-    from kseg.config import TrainConfig
-    from kseg.data import open_data
-    from kseg.train import fit
-
     folder = tmp_path / "data"
     shutil.copytree(data_folder, folder)
     data = open_data(str(folder))
@@ -220,4 +285,222 @@ def test_a_file_that_goes_bad_during_training_is_named(data_folder, tmp_path):
     victim.write_bytes(victim.read_bytes()[:200])
     config = TrainConfig(data=str(folder), epochs=1, batch_size=4, width=4)
     with pytest.raises(BadInput, match="s3.png: the file ends early"):
-        fit(config, data, (64, 64), tmp_path)
+        fit(config, data, tmp_path)
+
+
+# Fine-tuning: from coarse to fine, with an encoder that learns less or not at all
+
+# Nearest neighbours twice and then sixteen times are those of 32 times: with skip
+# scores of zero the finer net gives what the coarser gave.
+FCN = {"upsampling": "nearest", "width": 4, "fc_width": 8}
+
+
+def options(**values) -> list[str]:
+    """TrainConfig's fields as a command line."""
+    pairs = ((f"--{k.replace('_', '-')}", str(v)) for k, v in values.items())
+    return [word for pair in pairs for word in pair]
+
+
+@pytest.fixture(scope="module")
+def data(data_folder):
+    return open_data(str(data_folder))
+
+
+@pytest.fixture(scope="module")
+def coarse(data_folder, tmp_path_factory) -> Path:
+    """A run of FCN-32s."""
+    folder = tmp_path_factory.mktemp("runs") / "fcn32s"
+    own = options(data=data_folder, output=folder, model="fcn32s", epochs=1, **FCN)
+    assert main([*own, *SMALL[2:]]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finer(data_folder, coarse, tmp_path_factory) -> Path:
+    """A run of FCN-16s that began as `coarse` and left its encoder alone."""
+    folder = tmp_path_factory.mktemp("runs") / "fcn16s"
+    own = options(data=data_folder, output=folder, model="fcn16s", epochs=1, **FCN)
+    stage = options(init_from=coarse, encoder_rate=0)
+    assert main([*own, *stage, *SMALL[2:]]) == 0
+    return folder
+
+
+def weights_of(model) -> dict[str, np.ndarray]:
+    """layer/number -> array, batch norm's statistics included."""
+    return {
+        f"{layer.name}/{index}": array
+        for layer in model.layers
+        for index, array in enumerate(layer.get_weights())
+    }
+
+
+def assert_equal_weights(model, other, names) -> None:
+    ours, theirs = weights_of(model), weights_of(other)
+    for name in names:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def inside_encoder(model) -> list[str]:
+    names = [name for name in weights_of(model) if name.startswith("encoder_")]
+    assert any("_bn/" in name for name in names)
+    return names
+
+
+def test_a_frozen_encoder_stays_as_it_was(coarse, finer):
+    before, after = (load_model(run / "last.keras") for run in (coarse, finer))
+    assert_equal_weights(after, before, inside_encoder(after))
+
+
+def test_what_follows_a_frozen_encoder_learns(coarse, finer):
+    before, after = (
+        weights_of(load_model(run / "last.keras")) for run in (coarse, finer)
+    )
+    learned = {name for name in before if name.startswith(("fc", "score32"))}
+    assert learned and learned <= set(after)
+    for name in learned:
+        assert not np.array_equal(before[name], after[name]), name
+    assert np.abs(after["score16/0"]).max() > 0  # it began as zero
+
+
+@pytest.mark.parametrize(("model", "skip"), [("fcn16s", "16"), ("fcn8s", "8")])
+def test_a_finer_net_starts_as_the_coarser(model, skip, coarse, finer, data, capsys):
+    run = coarse if model == "fcn16s" else finer
+    start = load_model(run / "model.keras")
+    network = new_network(TrainConfig(model=model, init_from=str(run), **FCN), data)
+    assert_equal_weights(network, start, weights_of(start))
+    added = {f"score{skip}/0", f"score{skip}/1"}
+    assert set(weights_of(network)) - set(weights_of(start)) == added
+    assert f"starting from {run}; new: score{skip}\n" in capsys.readouterr().err
+    picture, _ = data.split("val").read(0)
+    expected = KerasEngine(start)(picture)
+    assert np.std(expected) > 1e-3
+    np.testing.assert_allclose(KerasEngine(network)(picture), expected, atol=1e-5)
+
+
+def test_enlargements_that_the_run_has_not_learned_start_anew(
+    coarse, finer, data, capsys
+):
+    learned = {**FCN, "upsampling": "transposed"}
+    for run, model, new in (
+        (coarse, "fcn16s", "up16, score16, score_up"),
+        (finer, "fcn8s", "up16, up8, score8, score_up"),  # there up16 has no weights
+    ):
+        config = TrainConfig(model=model, init_from=str(run), **learned)
+        network, start = new_network(config, data), load_model(run / "model.keras")
+        assert f"new: {new}\n" in capsys.readouterr().err
+        assert_equal_weights(network, start, weights_of(start))
+
+
+def test_scores_of_other_classes_start_anew(coarse, data, capsys):
+    fewer = replace(data, names=data.names[:3], colors=data.colors[:3])
+    config = TrainConfig(model="fcn32s", init_from=str(coarse), **FCN)
+    network, start = new_network(config, fewer), load_model(coarse / "model.keras")
+    assert network.output_shape[-1] == 3
+    assert "new: score32\n" in capsys.readouterr().err
+    same = {name for name in weights_of(start) if not name.startswith("score")}
+    assert_equal_weights(network, start, same)
+
+
+@pytest.mark.parametrize(
+    ("model", "score"),
+    [
+        ("unet_paper", "logits"),
+        ("patch", "score"),
+        ("dense", "score"),
+        ("segnet", "score"),
+        ("hypercolumn", "score"),
+    ],
+)
+def test_each_network_takes_on_other_classes(model, score, data, tmp_path, capsys):
+    path = tmp_path / "model.keras"
+    config = TrainConfig(model=model, width=4)
+    first = new_network(config, data)
+    save_model(first, path, data.info)
+    fewer = replace(data, names=data.names[:3], colors=data.colors[:3])
+    network = new_network(replace(config, init_from=str(path), seed=1), fewer)
+    assert f"new: {score}\n" in capsys.readouterr().err
+    same = {name for name in weights_of(first) if not name.startswith(score)}
+    assert_equal_weights(network, first, same)
+
+
+def test_another_decoder_takes_the_encoder_alone(coarse, data):
+    config = TrainConfig(model="unet", init_from=str(coarse), width=4)
+    network, start = new_network(config, data), load_model(coarse / "model.keras")
+    assert_equal_weights(network, start, inside_encoder(network))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"encoder": "alexnet", "width": None}, "encoder_conv1_conv is not there"),
+        ({"width": 6}, r"encoder_down1_1_conv has the shape \(3, 3, 3, 4\) there"),
+        ({"fc_width": 9}, r"fc6_conv has the shape \(3, 3, 64, 8\) there"),
+    ],
+    ids=["encoder", "width", "fc_width"],
+)
+def test_a_run_of_another_network_is_no_start(coarse, data, change, complaint):
+    config = TrainConfig(model="fcn16s", init_from=str(coarse), **{**FCN, **change})
+    with pytest.raises(BadInput, match=f"another network: {complaint}.*") as caught:
+        new_network(config, data)
+    assert str(coarse) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_keras_model_is_no_start(data, tmp_path):
+    path = tmp_path / "int8.tflite"
+    path.write_bytes(b"TFL3")
+    with pytest.raises(BadInput, match="int8.tflite: is no Keras model"):
+        new_network(TrainConfig(init_from=str(path)), data)
+
+
+def test_an_encoder_at_a_tenth_makes_a_tenth_of_each_update(data):
+    random = np.random.RandomState(0)
+    images = random.uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    masks = random.randint(0, data.num_classes, (2, 32, 32))
+    steps = []
+    for rate in (1.0, 0.1):
+        config = TrainConfig(width=4, encoder_rate=rate, weight_decay=0.1)
+        model = new_network(config, data)
+        compile_for(model, config, data, total_steps=4)  # too few for a warm-up
+        model.run_eagerly = True  # test_optimizer has a traced step
+        before = weights_of(model)
+        model.train_on_batch(images, masks)
+        after = weights_of(model)
+        steps.append({name: after[name] - before[name] for name in before})
+    whole, part = steps
+    scaled = 0
+    for name, step in whole.items():
+        share = 1.0
+        if name.startswith("encoder_") and not name.endswith(("_bn/2", "_bn/3")):
+            share, scaled = 0.1, scaled + 1
+        np.testing.assert_allclose(
+            part[name], share * step, rtol=1e-3, atol=3e-7, err_msg=name
+        )
+    assert scaled == 10 * 3  # of ten convolutions kernel, scale and offset
+
+
+def test_resume_refuses_another_share_or_start(finer, coarse):
+    arguments = ["--output", str(finer), "--resume"]
+    with pytest.raises(BadInput, match="--encoder-rate 0.5: --resume .* own, 0.0;"):
+        main([*arguments, "--encoder-rate", "0.5"])
+    with pytest.raises(BadInput, match="--init-from other: --resume goes on"):
+        main([*arguments, "--init-from", "other"])
+    with pytest.raises(BadInput, match="--upsampling bilinear: .* own, nearest;"):
+        main([*arguments, "--upsampling", "bilinear"])
+
+
+def test_resume_in_a_new_process_keeps_the_encoder_frozen(finer, coarse, tmp_path):
+    """And needs the run no more that it began with."""
+    folder = tmp_path / "run"
+    shutil.copytree(finer, folder)
+    record = json.loads((folder / "config.json").read_text())
+    assert record["config"]["encoder_rate"] == 0
+    record["config"] |= {"epochs": 2, "init_from": str(tmp_path / "gone")}
+    (folder / "config.json").write_text(json.dumps(record))
+    process = start("kseg.train", "--output", str(folder), "--resume")
+    log = process.communicate()[1]
+    assert process.returncode == 0, log
+    assert epochs_of(folder) == [1, 2]
+    before = load_model(coarse / "last.keras")
+    after = load_model(folder / "last.keras", compile=True)
+    assert int(after.optimizer.iterations) == 2 * 4
+    assert_equal_weights(after, before, inside_encoder(after))
