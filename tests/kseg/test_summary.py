@@ -58,16 +58,16 @@ def test_parts_add_up_and_the_most_expensive_come_first(capsys):
 
 
 def test_the_dense_baseline_worked_by_hand(capsys):
-    """Six 3x3 convolutions of 8 channels and 1x1 scores; 13 pixels, stride 1."""
+    """Eight 3x3 convolutions of 16 channels, 1x1 scores; 17 pixels, stride 1."""
     found = figures(capsys, "dense", "--width", "4", "--size", "10x10")
-    per_pixel = 9 * (3 * 8 + 5 * 8 * 8) + 8 * 21
+    per_pixel = 9 * (3 * 16 + 7 * 16 * 16) + 16 * 21
     assert found["multiply_adds"] == 100 * per_pixel
-    assert found["parameters"] == per_pixel + 6 * 4 * 8 + 21  # batch norms, biases
-    assert found["deepest"]["receptive_field"] == [13, 13]
+    assert found["parameters"] == per_pixel + 8 * 4 * 16 + 21  # batch norms, biases
+    assert found["deepest"]["receptive_field"] == [17, 17]
     assert found["taps"] == []
-    # The image, two tensors each of rescaling and padding, conv, norm and ReLU six
-    # times, then scores and the cropped scores.
-    assert found["training_bytes"] == 4 * 100 * (3 * 3 + 6 * 3 * 8 + 2 * 21)
+    # The image, two tensors each of rescaling and padding, conv, norm and ReLU
+    # eight times, then scores and the cropped scores.
+    assert found["training_bytes"] == 4 * 100 * (3 * 3 + 8 * 3 * 16 + 2 * 21)
 
 
 def test_options_reach_the_network(capsys):
