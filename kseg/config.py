@@ -39,6 +39,8 @@ ENCODER_NAMES = (
     "resnet50",
     "vgg16",
 )
+LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")
+CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
 OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
@@ -99,6 +101,12 @@ class TrainConfig:
     weight_decay: float = option(1e-4, "of AdamW")
     warmup_steps: int = option(
         100, "steps of linear warm-up, at most a fifth of all", zero=True
+    )
+    loss: str = option("ce", f"{', '.join(LOSS_NAMES)}, or a sum such as ce+0.5*dice")
+    class_weights: str = option(
+        "none",
+        "of ce, focal and ohem: rare classes weigh more, by median frequency or log",
+        choices=CLASS_WEIGHTS,
     )
     scale: float = option(1.6, "images are scaled at random from 1/SCALE to SCALE")
     color: float = option(0.2, "strength of random brightness, contrast, saturation")
@@ -196,6 +204,18 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
+class PrepareConfig:
+    """Options of `python -m kseg.prepare`."""
+
+    src: str = positional("folder of another tool's export")
+    dir: str = positional("data folder to make: train/, val/ and classes.json")
+    val_share: float = option(0.2, "share of the pictures for val, where SRC has none")
+    seed: int = option(0, "of that split", zero=True)
+    skip_missing: bool = option(False, "leave out labels whose picture is missing")
+    json: Output = option("", "also write what was found here; - is stdout")
+
+
+@dataclass(frozen=True)
 class BenchmarkConfig:
     """Options of `python -m kseg.benchmark`."""
 
@@ -245,6 +265,27 @@ class SummaryConfig:
         None, "channels of FCN's fc6 and fc7; default 4096 on vgg16, alexnet; else 256"
     )
     json: Output = option("", "also write the figures here; - is stdout")
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Options of `python -m kseg.doctor`; those of augmentation are TrainConfig's."""
+
+    data: str = positional(DATA_HELP)
+    output: str = option("", "folder for doctor.png, and augmentation.png if asked for")
+    json: Output = option("", "write all that was found here; - is stdout")
+    seed: int = option(0, "of the split and of the augmentation", zero=True)
+    show_augmentation: bool = option(
+        False, "draw augmentation.png: pictures as training would see them"
+    )
+    size: Optional[Size] = option(
+        None, "shown augmentation: crop; default: to suit the images"
+    )
+    max_side: int = option(1024, "shown augmentation: longest side of larger images")
+    scale: float = option(1.6, "shown augmentation: scaled from 1/SCALE to SCALE")
+    color: float = option(0.2, "shown augmentation: strength of random colour")
+    flip: bool = option(True, "shown augmentation: mirror at random")
+    elastic: float = option(0.0, "shown augmentation: deform at random, in pixels")
 
 
 def parse(cls: type[Config], doc: str, argv: Optional[Sequence[str]]) -> Config:

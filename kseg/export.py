@@ -54,6 +54,7 @@ def export(config: ExportConfig) -> Exported:
     record = runs.read_record(folder)
     data = data_of(config.run, folder, config.data, None)
     backend.start()
+    check_backend()
     from kseg.keras_engine import KerasEngine
 
     model = runs.load_model(folder / runs.BEST)
@@ -68,6 +69,18 @@ def export(config: ExportConfig) -> Exported:
     parity = compare(reference, files, data, config.threads)
     runs.write_json(folder / "parity.json", parity)
     return Exported(files, size, parity, metrics.get("mean_iou"))
+
+
+def check_backend() -> None:
+    """Raises BadInput where Keras does not run on TensorFlow, which converts."""
+    import keras
+
+    name = keras.backend.backend()
+    if name != "tensorflow":
+        raise BadInput(
+            f"KERAS_BACKEND={name}: TensorFlow converts to TFLite, whatever a run was "
+            "trained on; export without that variable"
+        )
 
 
 def calibration_images(

@@ -20,6 +20,7 @@ from kseg import backend, runs
 from kseg.config import TrainConfig, parse, to_record
 from kseg.data import Data, open_data
 from kseg.evaluate import confusion_over, iou_table
+from kseg.findings import quick_findings
 
 CROP = 320  # the largest default crop
 STEP_OF_CROP = 32
@@ -32,6 +33,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if config.resume:
         config = resumed(config, runs.run_config(folder))
     data = open_data(config.data, config.seed)
+    for finding in quick_findings(data):
+        say(f"{finding} (python -m kseg.doctor {config.data} looks at everything)")
     backend.start()
     stopped = fit(config, data, folder)
     metrics = report(data, folder)
@@ -152,7 +155,6 @@ def compile_for(model: Any, config: TrainConfig, data: Data, total_steps: int) -
     """Gives the network its optimizer, loss and metric."""
     import keras
 
-    from kseg.losses import CrossEntropy
     from kseg.metrics import MeanIoU
     from kseg.optimizer import AdamW
 
@@ -168,7 +170,35 @@ def compile_for(model: Any, config: TrainConfig, data: Data, total_steps: int) -
         weight_decay=config.weight_decay,
         encoder_rate=config.encoder_rate or 1.0,
     )
-    model.compile(optimizer, CrossEntropy(), metrics=[MeanIoU(data.num_classes)])
+    loss = new_loss(config, data)
+    model.compile(optimizer, loss, metrics=[MeanIoU(data.num_classes)])
+
+
+def new_loss(config: TrainConfig, data: Data) -> Any:
+    """The loss of a configuration, its class weights counted over the training masks.
+
+    Raises BadInput for what is no sum of losses, and for weights that it cannot take.
+    """
+    from kseg.class_weights import class_weights, count_pixels
+    from kseg.losses import SegmentationLoss
+
+    try:
+        loss = SegmentationLoss(config.loss)
+        if config.border_weight:
+            loss.check_weights("--border-weight")
+        if config.class_weights == "none":
+            return loss
+        loss.check_weights("--class-weights")
+    except ValueError as error:
+        raise BadInput(f"--{error}") from None
+    counts = count_pixels(data.split("train"), data.num_classes)
+    return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))
+
+
+def weights_by_name(model: Any, data: Data) -> Optional[dict[str, float]]:
+    """The class weights in a network's loss, which --resume brings along."""
+    weights = model.loss.class_weights
+    return weights and dict(zip(data.names, weights, strict=True))
 
 
 def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
@@ -206,6 +236,7 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
         readers[0], config, size, data.channels, done * steps, shape.border
     )
     record = runs.record_of(config, data, size)
+    record["class_weights"] = weights_by_name(model, data)
     keeper = Keeper(folder, info, record, history)
     run_steps(
         model,
@@ -267,6 +298,9 @@ def describe(
         f"{config.model}{on if has_encoder(config.model) else ''}, "
         f"{model.count_params():,} parameters, crops {size[0]}x{size[1]}"
     )
+    weights = (weights_by_name(model, data) or {}).items()
+    shown = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
+    say(f"loss {config.loss}, class weights: {shown or 'none'}")
     devices = tf.config.list_physical_devices("GPU")
     onednn = "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0" else "on"
     say(f"on {len(devices)} GPU" if devices else f"on the CPU, oneDNN {onednn}")

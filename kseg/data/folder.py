@@ -7,6 +7,7 @@ once when the folder is opened, so that training does not fail an hour later.
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -45,12 +46,14 @@ class Classes:
 
     `table` maps the 256 ids of files to class ids, IGNORE_INDEX or INVALID.
     `file_colors` are the RGB codes of colour masks, in order of class; void's too.
+    `source` is the file that says so.
     """
 
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     table: np.ndarray
     file_colors: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    source: str = "classes.json"
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def find_pairs(folder: Path, seed: int) -> dict[str, list[tuple[Path, Path]]]:
     """Split -> (image, mask) paths; a folder without `val` is split by `seed`."""
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such data folder; --data shapes needs none")
+    refuse_export(folder)
     found = {s: pair_up(folder / s) for s in SPLITS if (folder / s).is_dir()}
     if not found and (folder / "images").is_dir():
         found = {"train": pair_up(folder)}
@@ -125,11 +129,31 @@ def find_pairs(folder: Path, seed: int) -> dict[str, list[tuple[Path, Path]]]:
     return {name: found[name] for name in SPLITS if found.get(name)}
 
 
-def split_by_seed(pairs: list, folder: Path, seed: int) -> dict[str, list]:
+def is_laid_out(folder: Path) -> bool:
+    """Whether the folder, or a split in it, has images and masks."""
+    places = [folder, *(folder / split for split in SPLITS)]
+    return any((p / "images").is_dir() and (p / "masks").is_dir() for p in places)
+
+
+def refuse_export(folder: Path) -> None:
+    """Raises BadInput that names the command, where a folder is another tool's."""
+    from kseg.data.prepare import recognise
+
+    name = None if is_laid_out(folder) else recognise(folder)
+    if name:
+        raise BadInput(
+            f"{folder}: is an export ({name}); bring it into the layout: "
+            f"python -m kseg.prepare {shlex.quote(str(folder))} DIR"
+        )
+
+
+def split_by_seed(
+    pairs: list, folder: Path, seed: int, share: float = VAL_SHARE
+) -> dict[str, list]:
     if len(pairs) < 2:
         raise BadInput(f"{folder}: one image is too few to train and to validate")
     order = np.random.RandomState(seed).permutation(len(pairs))
-    count = max(1, round(VAL_SHARE * len(pairs)))
+    count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
     say(f"{folder}: no val split; {count} of {len(pairs)} images, by --seed {seed}")
     val, train = sorted(order[:count]), sorted(order[count:])
     return {"train": [pairs[i] for i in train], "val": [pairs[i] for i in val]}
@@ -232,19 +256,22 @@ def to_class_ids(mask: np.ndarray, path: Path, classes: Classes) -> np.ndarray:
     Raises BadInput for ids and colours that the classes do not have.
     """
     if mask.ndim == 3:
-        mask = colors_to_ids(mask, path, classes.file_colors)
+        mask = colors_to_ids(mask, path, classes.file_colors, classes.source)
     result = classes.table[mask]
     if result.min() == INVALID:
         row, column = np.argwhere(result == INVALID)[0]
         raise BadInput(
             f"{path}: id {mask[row, column]} at row {row}, column {column} is outside "
-            f"the {len(classes.names)} classes; correct the mask or classes.json"
+            f"the {len(classes.names)} classes; correct the mask or {classes.source}"
         )
     return result.astype(np.uint8)
 
 
 def colors_to_ids(
-    mask: np.ndarray, path: Path, colors: dict[tuple[int, int, int], int]
+    mask: np.ndarray,
+    path: Path,
+    colors: dict[tuple[int, int, int], int],
+    source: str = "classes.json",
 ) -> np.ndarray:
     """(H, W, 3) RGB -> (H, W) ids by `colors`; three equal channels are ids already."""
     weights = np.array([1 << 16, 1 << 8, 1])
@@ -265,7 +292,7 @@ def colors_to_ids(
             f"colours (such as {color}) mean; write one beside the splits"
         )
     raise BadInput(
-        f"{path}: colour {color} at row {row}, column {column} is not in classes.json; "
+        f"{path}: colour {color} at row {row}, column {column} is not in {source}; "
         "add it there or correct the mask"
     )
 
@@ -334,18 +361,18 @@ def opened(path: Path) -> Image.Image:
         raise BadInput(f"{path}: is no picture that can be read ({error})") from None
 
 
-def load_mask(path: Path, image: Path) -> np.ndarray:
+def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
     """A mask file, upright: (H, W) ids of 0..255 or (H, W, 3) RGB.
 
     Its own EXIF rotation is applied. One that was drawn on the image as stored, without
-    a rotation of its own, is turned as the image is.
+    a rotation of its own, is turned as the image is. `colored` is for a palette PNG
+    whose colours count, not its ids.
     """
     with opened(path) as file:
         try:
             upright = ImageOps.exif_transpose(file)
-            mask = np.asarray(
-                upright.convert("RGB") if has_colors(upright) else upright
-            )
+            rgb = has_colors(upright) or colored and upright.mode == "P"
+            mask = np.asarray(upright.convert("RGB") if rgb else upright)
         except (OSError, SyntaxError) as error:
             raise BadInput(f"{path}: cannot be read ({error}); save it again") from None
         own = file.getexif().get(ORIENTATION, 1)

@@ -115,6 +115,13 @@ def weights_of(mask: Any, config: TrainConfig) -> Any:
     return tf.ensure_shape(tf.numpy_function(weigh, [mask], tf.float32), mask.shape)
 
 
+def drawn(k: Any, count: int, seed: int) -> Any:
+    """Which of `count` images sample k is; k is a number, int64."""
+    epoch = tf.cast(k // count, tf.int32)
+    key = tf.stack([seed, epoch])
+    return tf.random.experimental.index_shuffle(k % count, key, count - 1)
+
+
 def training_batches(
     reader: Reader,
     config: TrainConfig,
@@ -129,15 +136,8 @@ def training_batches(
     come third, which `fit` hands to the loss. With `border` mask and weights are that
     much smaller on each side. Every image comes once before any comes again.
     """
-    count = len(reader.split.sizes)
+    draw = partial(drawn, count=len(reader.split.sizes), seed=config.seed)
     images = config.images_per_step
-    seed = config.seed
-
-    def draw(k: Any) -> Any:
-        epoch = tf.cast(k // count, tf.int32)
-        key = tf.stack([seed, epoch])
-        return tf.random.experimental.index_shuffle(k % count, key, count - 1)
-
     numbers = tf.data.Dataset.counter(start_step * images)
     pairs = reader.dataset(numbers.map(draw), channels)
     varied = tf.data.Dataset.zip(numbers, pairs).map(

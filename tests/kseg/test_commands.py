@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "summary")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "predict",
+    "prepare",
+    "export",
+    "benchmark",
+    "summary",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

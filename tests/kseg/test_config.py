@@ -8,14 +8,17 @@ from edge.command import BadInput
 from kseg.config import (
     ENCODER_NAMES,
     HEADS,
+    LOSS_NAMES,
     MODEL_NAMES,
     OWN_LAYERS,
     SCHEMES,
     UPSAMPLINGS,
     BenchmarkConfig,
+    DoctorConfig,
     EvaluateConfig,
     ExportConfig,
     PredictConfig,
+    PrepareConfig,
     SummaryConfig,
     TrainConfig,
     from_record,
@@ -35,9 +38,11 @@ COMMANDS = (
     (TrainConfig, []),
     (EvaluateConfig, ["RUN"]),
     (PredictConfig, ["RUN", "a.jpg", "b.jpg"]),
+    (PrepareConfig, ["SRC", "DIR"]),
     (ExportConfig, ["RUN"]),
     (BenchmarkConfig, ["train"]),
     (SummaryConfig, []),
+    (DoctorConfig, ["DIR"]),
 )
 each_command = pytest.mark.parametrize("cls, least", COMMANDS)
 
@@ -180,11 +185,13 @@ def test_comma_lists_refused(text):
 
 
 def test_names_on_offer_are_those_of_the_registries():
+    from kseg.losses import LOSSES
     from kseg.models import MODELS, has_encoder, layers
     from kseg.models.encoders import ENCODERS
     from kseg.quantize import post_training
 
     assert set(MODEL_NAMES) == set(MODELS)
+    assert set(LOSS_NAMES) == set(LOSSES)
     assert set(ENCODER_NAMES) == set(ENCODERS)
     assert set(OWN_LAYERS) == {name for name in MODELS if not has_encoder(name)}
     assert set(UPSAMPLINGS) == {*layers.UPSAMPLINGS, "unpool"}

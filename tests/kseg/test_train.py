@@ -18,6 +18,7 @@ from PIL import Image
 from edge import shapes
 from edge.command import BadInput
 from edge.metadata import read_info
+from kseg.class_weights import class_weights, count_pixels
 from kseg.config import TrainConfig
 from kseg.data import open_data
 from kseg.keras_engine import KerasEngine
@@ -149,8 +150,8 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
         (["--model", "dense", "--encoder-rate", "0.5"], "dense has no encoder"),
         (["--model", "patch", "--encoder-rate", "0"], "patch has no encoder"),
         ([*PAPER, "--encoder-rate", "0"], "unet_paper has no encoder"),
-        ([*PAPER, "--size", "200x188"], "the next is 204x188"),
-        ([*PAPER, "--size", "64x64"], "the next is 188x188"),
+        ([*PAPER, "--size", "200x188"], "the next is 204x204"),
+        ([*PAPER, "--size", "64x64"], "the next is 204x204"),
         (["--model", "patch", "--size", "64x64"], "46 . k . 8 pixels.* 70x70"),
         (["--model", "fcn32s", "--size", "16x64"], "network's minimum is 32x32"),
         (
@@ -166,6 +167,17 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
         (["--model", "patch", "--encoder", "vgg16"], "patch .* takes no encoder vgg16"),
         (["--weights", "gone.weights.h5"], "a file, got 'gone.weights.h5'"),
         (["--init-from", "no/run"], "no/run: no such run folder or model file"),
+        (["--loss", "ce+dyce"], "--loss 'ce.dyce': 'dyce' is none of ce, dice, focal"),
+        (["--loss", "2*ce+x*dice"], "'x' is no factor over 0"),
+        (["--class-weights", "mean"], "none.*median.*log"),
+        (
+            ["--loss", "dice", "--class-weights", "log"],
+            "--loss 'dice': takes no --class-weights: .* add one of ce, focal, ohem",
+        ),
+        (
+            ["--loss", "lovasz+dice", "--border-weight", "10"],
+            "--loss 'lovasz.dice': takes no --border-weight",
+        ),
     ],
 )
 def test_bad_use_is_one_line(arguments, complaint, tmp_path):
@@ -286,6 +298,48 @@ def test_a_file_that_goes_bad_during_training_is_named(data_folder, tmp_path):
     config = TrainConfig(data=str(folder), epochs=1, batch_size=4, width=4)
     with pytest.raises(BadInput, match="s3.png: the file ends early"):
         fit(config, data, tmp_path)
+
+
+# The loss and its class weights
+
+
+@pytest.fixture(scope="module")
+def weighted(data_folder, tmp_path_factory) -> Path:
+    """A run of a sum of losses with class weights."""
+    folder = tmp_path_factory.mktemp("runs") / "weighted"
+    own = options(data=data_folder, output=folder, epochs=1)
+    loss = options(loss="ce+0.5*dice", class_weights="median")
+    assert main([*own, *loss, *SMALL]) == 0
+    return folder
+
+
+def test_class_weights_are_recorded_and_in_the_loss(weighted, data):
+    record = json.loads((weighted / "config.json").read_text())
+    by_name = record["class_weights"]
+    expected = class_weights("median", count_pixels(data.split("train"), len(by_name)))
+    assert tuple(by_name) == data.names and tuple(by_name.values()) == expected
+    loss = load_model(weighted / "last.keras", compile=True).loss
+    assert (loss.spec, loss.class_weights) == ("ce+0.5*dice", expected)
+
+
+def test_a_run_without_class_weights_records_none(trained):
+    assert json.loads((trained / "config.json").read_text())["class_weights"] is None
+
+
+def test_resume_does_not_count_again(weighted, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(weighted, folder)
+    record = json.loads((folder / "config.json").read_text())
+    record["config"]["epochs"] = 2
+    (folder / "config.json").write_text(json.dumps(record))
+    monkeypatch.setattr("kseg.class_weights.count_pixels", None)
+    assert main(["--output", str(folder), "--resume"]) == 0
+    assert epochs_of(folder) == [1, 2]
+    resumed = json.loads((folder / "config.json").read_text())
+    assert resumed["class_weights"] == record["class_weights"]
+    assert "loss ce+0.5*dice, class weights: background 0." in capsys.readouterr().err
+    with pytest.raises(BadInput, match="--loss dice: --resume .* own, ce.0.5.dice;"):
+        main(["--output", str(folder), "--resume", "--loss", "dice"])
 
 
 # Fine-tuning: from coarse to fine, with an encoder that learns less or not at all

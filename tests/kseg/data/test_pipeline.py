@@ -185,14 +185,15 @@ def test_weights_are_those_of_the_crop_before_pixels_are_left_out():
 
 def test_fit_weighs_the_loss_and_not_the_metric():
     """`MeanIoU` refuses weights: under `metrics` Keras hands it none."""
-    from kseg.losses import CrossEntropy, cross_entropy
+    from kseg.losses import SegmentationLoss, cross_entropy
     from kseg.metrics import MeanIoU
 
     split = Noisy([(40, 48)] * COUNT, side=6)
     stream = training_batches(reader_of(split), PAPERS, SIZE, 3)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((*SIZE, 3)), keras.layers.Conv2D(3, 1)])
-    model.compile(keras.optimizers.SGD(0.0), CrossEntropy(), metrics=[MeanIoU(3)])
+    loss = SegmentationLoss()
+    model.compile(keras.optimizers.SGD(0.0), loss, metrics=[MeanIoU(3)])
     history = model.fit(
         stream, steps_per_epoch=1, epochs=2, shuffle=False, verbose=0
     ).history

@@ -19,7 +19,7 @@ import keras, numpy as np
 from edge.metadata import ModelInfo
 from edge.segmenter import Segmenter
 from kseg.keras_engine import KerasEngine
-from kseg.losses import CrossEntropy
+from kseg.losses import SegmentationLoss
 from kseg.metrics import MeanIoU
 from kseg.models import MODELS, build_model, geometry, has_encoder
 from kseg.optimizer import AdamW
@@ -41,7 +41,8 @@ for name, encoder, options in cases:
     mask = (inside > 128).astype("uint8")
     mask[:, :8] = 255
     rate = 0.5 if has_encoder(name) else 1.0
-    model.compile(AdamW(1e-3, encoder_rate=rate), CrossEntropy(), metrics=[MeanIoU(3)])
+    optimizer = AdamW(1e-3, encoder_rate=rate)
+    model.compile(optimizer, SegmentationLoss(), metrics=[MeanIoU(3)])
     losses = model.fit(image, mask, batch_size=2, epochs=8, verbose=0).history["loss"]
     picture = random.randint(0, 256, (50, 70, 3)).astype("uint8")
     labels = Segmenter(KerasEngine(model), info).predict(picture)

@@ -1,0 +1,299 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+# A polygon on whole numbers holds the pixels from its start up to before its end.
+BIG = [1, 1, 7, 1, 7, 5, 1, 5]  # rows 1 to 4, columns 1 to 6: 24 pixels
+SMALL = [2, 2, 4, 2, 4, 4, 2, 4]  # rows 2 and 3, columns 2 and 3
+CATEGORIES = [
+    {"id": 1, "name": "table", "supercategory": ""},
+    {"id": 7, "name": "cup", "supercategory": ""},
+]
+
+
+def filled(*boxes, size=(6, 8)) -> list:
+    """Class 0 with boxes (class, top, left, bottom, right) in order, ends left out."""
+    mask = np.zeros(size, int)
+    for value, top, left, bottom, right in boxes:
+        mask[top:bottom, left:right] = value
+    return mask.tolist()
+
+
+def annotation(segmentation, category=1, image=1, **more) -> dict:
+    entry = {"id": 5, "image_id": image, "category_id": category, "iscrowd": 0}
+    return {**entry, "segmentation": segmentation, "bbox": [0, 0, 1, 1], **more}
+
+
+def content(*annotations, name="a.jpg", size=(6, 8), categories=CATEGORIES) -> dict:
+    image = {"id": 1, "file_name": name, "height": size[0], "width": size[1]}
+    entries = {"images": [image], "annotations": [*annotations]}
+    return {**entries, "categories": [*categories]}
+
+
+@pytest.fixture
+def coco(source, save, write):
+    """COCO's own layout, each split of one picture with one object."""
+    for split, box in (("train2017", BIG), ("val2017", SMALL)):
+        save(source / split / "a.jpg")
+        path = source / "annotations" / f"instances_{split}.json"
+        write(path, content(annotation([box])))
+    return source
+
+
+@pytest.fixture
+def train(coco, write):
+    """Replaces the training annotations."""
+    path = coco / "annotations/instances_train2017.json"
+    return lambda *given, **more: write(path, content(*given, **more))
+
+
+def test_polygons(coco, prepared):
+    data = prepared()
+    assert data.names == ("background", "table", "cup")
+    assert list(data.splits) == ["train", "val"]
+    assert data.split("train").read(0)[1].tolist() == filled((1, 1, 1, 5, 7))
+    assert data.split("val").read(0)[1].tolist() == filled((1, 2, 2, 4, 4))
+
+
+def test_object_of_two_parts(train, masks_of):
+    train(annotation([SMALL, [6, 0, 8, 0, 8, 1, 6, 1]], 7))
+    assert masks_of()["a"] == filled((2, 2, 2, 4, 4), (2, 0, 6, 1, 8))
+
+
+def test_run_lengths_as_numbers(train, masks_of, save, coco):
+    """Down the columns: 1 pixel out, 2 in, 3 out."""
+    save(coco / "train2017/a.jpg", size=(2, 3))
+    runs = {"counts": [1, 2, 3], "size": [2, 3]}
+    train(annotation(runs, 7), size=(2, 3))
+    assert masks_of()["a"] == [[0, 2, 0], [2, 0, 0]]
+
+
+def test_run_lengths_as_text(train, masks_of, save, coco):
+    """Runs under 16 are one character each, "0" plus the run; the same as above."""
+    save(coco / "train2017/a.jpg", size=(2, 3))
+    train(annotation({"counts": "123", "size": [2, 3]}, 7), size=(2, 3))
+    assert masks_of()["a"] == [[0, 2, 0], [2, 0, 0]]
+
+
+def test_run_lengths_as_pycocotools_writes_them(train, masks_of, coco, save):
+    """Long runs and differences: noise in which they all occur."""
+    from pycocotools import mask as coco_mask
+
+    noise = np.random.RandomState(0).rand(90, 70) < 0.2
+    noise[:, 20:50] = False
+    runs = coco_mask.encode(np.asfortranarray(noise.astype(np.uint8)))
+    save(coco / "train2017/a.jpg", size=(90, 70))
+    given = {"counts": runs["counts"].decode(), "size": [90, 70]}
+    train(annotation(given), size=(90, 70))
+    assert masks_of()["a"] == noise.astype(int).tolist()
+
+
+@pytest.mark.parametrize("turned", (False, True))
+def test_smaller_objects_lie_on_top(train, masks_of, turned):
+    objects = [annotation([BIG], 1), annotation([SMALL], 7)]
+    train(*reversed(objects) if turned else objects)
+    assert masks_of()["a"] == filled((1, 1, 1, 5, 7), (2, 2, 2, 4, 4))
+
+
+def test_of_equal_objects_the_later_lies_on_top(train, masks_of):
+    train(annotation([BIG], 7), annotation([BIG], 1))
+    assert masks_of()["a"] == filled((1, 1, 1, 5, 7))
+
+
+def test_crowds_are_objects(train, masks_of, save, coco):
+    """As CVAT marks each brush stroke; over a polygon that covers all."""
+    save(coco / "train2017/a.jpg", size=(2, 3))
+    stroke = annotation({"counts": [1, 2, 3], "size": [2, 3]}, 7, iscrowd=1)
+    train(annotation([[0, 0, 3, 0, 3, 2, 0, 2]]), stroke, size=(2, 3))
+    assert masks_of()["a"] == [[1, 2, 1], [2, 1, 1]]
+
+
+def test_picture_without_objects_is_background(train, masks_of):
+    train()
+    assert masks_of()["a"] == filled()
+
+
+def test_keypoints_beside_the_instances_are_not_read(coco, write, prepared):
+    entry = annotation([], keypoints=[1, 1, 2])
+    write(coco / "annotations/person_keypoints_train2017.json", content(entry))
+    assert prepared().split("train").names == ["a.jpg"]
+
+
+def test_roboflow(source, save, write, prepared):
+    """The project stands above its classes; the pictures lie beside the file."""
+    categories = [
+        {"id": 0, "name": "pets", "supercategory": "none"},
+        {"id": 1, "name": "cat", "supercategory": "pets"},
+    ]
+    for split in ("train", "valid", "test"):
+        save(source / split / "a_jpg.rf.01.jpg")
+        entry = annotation([SMALL], iscrowd=0)
+        given = content(entry, name="a_jpg.rf.01.jpg", categories=categories)
+        write(source / split / "_annotations.coco.json", given)
+    data = prepared()
+    assert data.names == ("background", "cat")
+    assert list(data.splits) == ["train", "val", "test"]
+    assert data.split("test").read(0)[1].tolist() == filled((1, 2, 2, 4, 4))
+
+
+def test_cvat(source, save, write, prepared):
+    """One file for a task, the pictures in images/; the splits are cut."""
+    given = content(annotation([SMALL]))
+    given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})
+    write(source / "annotations/instances_default.json", given)
+    for stem in "ab":
+        save(source / f"images/{stem}.jpg")
+    splits = prepared().splits
+    assert {name: len(split.names) for name, split in splits.items()} == {
+        "train": 1,
+        "val": 1,
+    }
+
+
+def test_label_studio(source, save, write, prepared):
+    """Windows paths, ids from 0, a file of any name."""
+    categories = [{"id": 0, "name": "cat"}]
+    given = content(annotation([SMALL], 0), name="images\\a.jpg", categories=categories)
+    given["images"].append({"id": 2, "file_name": "images\\b.jpg"})
+    write(source / "result.json", given)
+    for stem in "ab":
+        save(source / f"images/{stem}.jpg")
+    data = prepared()
+    assert data.names == ("background", "cat")
+    found = [split.read(0)[1].tolist() for split in data.splits.values()]
+    assert sorted(found) == [filled(), filled((1, 2, 2, 4, 4))]
+
+
+def test_a_category_called_background_is_class_0(train, coco, prepared):
+    categories = [{"id": 1, "name": "background"}, {"id": 7, "name": "table"}]
+    train(annotation([BIG], 7), annotation([SMALL], 1), categories=categories)
+    data = prepared()
+    assert data.names == ("background", "table", "cup")
+    expected = filled((1, 1, 1, 5, 7), (0, 2, 2, 4, 4))
+    assert data.split("train").read(0)[1].tolist() == expected
+
+
+def test_a_photo_on_its_side_annotated_as_stored(train, coco, save, masks_of):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(coco / "train2017/a.jpg", size=(6, 8), exif=exif)
+    train(annotation([SMALL]))
+    expected = np.rot90(filled((1, 2, 2, 4, 4)), -1).tolist()
+    assert masks_of()["a"] == expected
+
+
+def test_a_photo_on_its_side_annotated_upright(train, coco, save, masks_of):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(coco / "train2017/a.jpg", size=(8, 6), exif=exif)
+    train(annotation([SMALL]))
+    assert masks_of()["a"] == filled((1, 2, 2, 4, 4))
+
+
+# --- faults ---
+
+
+@pytest.mark.parametrize("text", ("", "{", "[]", "{}", '{"images": [], "a": 1}'))
+def test_json_that_is_none(coco, write, refusal, text):
+    path = write(coco / "annotations/instances_train2017.json", text)
+    assert str(path) in refusal()
+
+
+@pytest.mark.parametrize("key", ("images", "annotations", "categories"))
+def test_entries_that_lack_something(coco, write, refusal, key):
+    given = content(annotation([BIG]))
+    given[key].append({"surprise": 1})
+    path = write(coco / "annotations/instances_train2017.json", given)
+    message = refusal()
+    assert str(path) in message
+    assert repr(key) in message
+
+
+@pytest.mark.parametrize(
+    "segmentation, word",
+    (
+        ([], "box"),
+        (None, "box"),
+        ([[1, 1, 5, 5]], "3 points"),
+        ([[1, 1, 5, 5, 3]], "3 points"),
+        ([[1, 1, 5, 5, 3, 3, 2]], "3 points"),
+        ([[1, 1, 5, 5, 3, 1e9]], "far outside"),
+        ([[1, 1, 5, 5, 3, float("nan")]], "far outside"),
+        ([["a", 1, 5, 5, 3, 1]], "annotation 5"),
+        ([{"x": 1}], "neither"),
+        ("123", "annotation 5"),
+        (7, "neither"),
+        ({"counts": [1, 2, 3], "size": [2, 3]}, "6x8"),
+        ({"counts": [1, 2, 3], "size": [6, 8]}, "runs of 6 pixels"),
+        ({"counts": [-1, 49], "size": [6, 8]}, "runs"),
+        ({"counts": "123", "size": [6, 8]}, "annotation 5"),
+        ({"counts": "1", "size": [6, 8]}, "annotation 5"),
+        ({"counts": "ooooooooooooo", "size": [6, 8]}, "annotation 5"),
+        ({"counts": "é", "size": [6, 8]}, "annotation 5"),
+        ({"counts": None, "size": [6, 8]}, "neither"),
+        ({"size": [6, 8]}, "neither"),
+        ({"counts": [48], "size": 7}, "neither"),
+    ),
+)
+def test_outline_that_is_none(train, refusal, segmentation, word):
+    path = train(annotation(segmentation))
+    message = refusal()
+    assert str(path) in message
+    assert "annotation 5" in message
+    assert word in message
+
+
+def test_category_that_is_missing(train, refusal):
+    path = train(annotation([BIG], 99))
+    message = refusal()
+    assert str(path) in message
+    assert "category 99" in message
+
+
+def test_annotation_of_an_image_that_is_not_listed(train, refusal, prepared):
+    path = train(annotation([BIG], image=9))
+    message = refusal()
+    assert str(path) in message
+    assert "image 9" in message
+    assert prepared("--skip-missing").split("train").read(0)[1].max() == 0
+
+
+def test_picture_that_is_missing(coco, refusal, write, save, prepared):
+    given = content(annotation([BIG]))
+    given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})
+    path = write(coco / "annotations/instances_train2017.json", given)
+    message = refusal()
+    assert str(path) in message
+    assert "b.jpg" in message
+    assert prepared("--skip-missing").split("train").names == ["a.jpg"]
+
+
+def test_two_images_with_one_id(coco, write, refusal):
+    given = content(annotation([BIG]))
+    given["images"] *= 2
+    path = write(coco / "annotations/instances_train2017.json", given)
+    assert str(path) in refusal()
+
+
+def test_picture_of_another_size(train, coco, refusal):
+    train(annotation([BIG]), size=(6, 9))
+    message = refusal()
+    assert str(coco / "train2017/a.jpg") in message
+    assert "6x8" in message and "6x9" in message
+
+
+def test_too_many_classes(train, refusal):
+    train(categories=[{"id": i, "name": f"c{i}"} for i in range(255)])
+    assert "258 classes" in refusal()  # with background, and with table and cup of val
+
+
+def test_no_class(coco, write, refusal):
+    for path in (coco / "annotations").iterdir():
+        write(path, content(categories=[]))
+    assert "1 classes with background" in refusal()
+
+
+def test_what_json_says_is_not_believed(train, refusal):
+    """A size that would take all memory."""
+    train(annotation([BIG]), size=(10**9, 10**9))
+    assert "1000000000x1000000000" in refusal()

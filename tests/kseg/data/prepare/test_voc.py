@@ -1,0 +1,271 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge.metadata import palette
+
+LABELMAP = """# label:color_rgb:parts:actions
+Cat:48,112,32::
+background:0,0,0::
+Dog:176,112,32:head,paw:barking
+"""
+CAT, BLACK, DOG = (48, 112, 32), (0, 0, 0), (176, 112, 32)
+BORDER = (224, 224, 192)
+
+
+@pytest.fixture
+def cvat(source, save, write):
+    """As CVAT writes a task: RGB masks, one list called default."""
+    write(source / "labelmap.txt", LABELMAP)
+    write(source / "ImageSets/Segmentation/default.txt", "a\nb\n")
+    for stem in "ab":
+        save(source / f"JPEGImages/{stem}.jpg", size=(2, 3))
+        mask = [[BLACK, CAT, CAT], [DOG, DOG, BLACK]]
+        save(source / f"SegmentationClass/{stem}.png", mask)
+        save(source / f"SegmentationObject/{stem}.png", mask)
+    return source
+
+
+@pytest.fixture
+def voc(source, save, write):
+    """As Pascal VOC is: palette masks, lists of train, val and both."""
+    lists = {"train": ["2007_1"], "val": ["2007_2"], "trainval": ["2007_1", "2007_2"]}
+    for name, stems in lists.items():
+        write(source / f"ImageSets/Segmentation/{name}.txt", "\n".join(stems) + "\n")
+    for stem in lists["trainval"]:
+        save(source / f"JPEGImages/{stem}.jpg", size=(2, 3))
+        save_palette(
+            source / f"SegmentationClass/{stem}.png", [[0, 20, 255], [1, 1, 0]]
+        )
+    save(source / "JPEGImages/2007_9.jpg")  # of detection, in no list
+    return source
+
+
+def save_palette(path, ids, colors=None):
+    mask = Image.fromarray(np.array(ids, np.uint8)).convert("P")
+    mask.putpalette(np.array(colors or palette(256), np.uint8).ravel().tolist())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask.save(path)
+
+
+def test_cvat(cvat, prepared):
+    data = prepared("--val-share", "0.5")
+    assert data.names == ("background", "Cat", "Dog")
+    assert data.colors == (BLACK, CAT, DOG)
+    assert {s: len(split.names) for s, split in data.splits.items()} == {
+        "train": 1,
+        "val": 1,
+    }
+    for split in data.splits.values():
+        assert split.read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
+
+
+def test_background_that_labelmap_does_not_name_is_black(cvat, write, prepared):
+    write(cvat / "labelmap.txt", "Cat:48,112,32::\nDog:176,112,32::\n")
+    data = prepared()
+    assert data.names == ("background", "Cat", "Dog")
+    assert data.split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
+
+
+def test_void_of_labelmap_is_ignored(cvat, write, prepared):
+    write(cvat / "labelmap.txt", LABELMAP.replace("Dog", "Ignored"))
+    data = prepared()
+    assert data.names == ("background", "Cat")
+    assert data.split("train").read(0)[1].tolist() == [[0, 1, 1], [255, 255, 0]]
+
+
+def test_palette_masks_with_labelmap_go_by_their_colours(cvat, prepared):
+    for stem in "ab":
+        path = cvat / f"SegmentationClass/{stem}.png"
+        save_palette(path, [[0, 2, 2], [1, 1, 0]], [BLACK, DOG, CAT])
+    assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
+
+
+def test_grey_masks_with_labelmap_go_by_its_lines(cvat, save, prepared):
+    for stem in "ab":  # line 0 is Cat, 1 background, 2 Dog
+        save(cvat / f"SegmentationClass/{stem}.png", [[1, 0, 0], [2, 2, 1]])
+    assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
+
+
+def test_labelmap_without_colours_is_vocs_palette(cvat, write, save, prepared):
+    write(cvat / "labelmap.txt", "background:::\nCat:::\nDog:::\n")
+    colors = np.array(palette(3))
+    for stem in "ab":
+        save(cvat / f"SegmentationClass/{stem}.png", colors[[[0, 1, 1], [2, 2, 0]]])
+    assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
+
+
+def test_frames_that_nobody_labelled_are_left_out(cvat, save, write, prepared, capsys):
+    write(cvat / "ImageSets/Segmentation/default.txt", "a\nb\nc\n")
+    save(cvat / "JPEGImages/c.jpg")
+    splits = prepared().splits.values()
+    assert sorted(name for s in splits for name in s.names) == ["a.jpg", "b.jpg"]
+    assert "left out without labels: 1" in capsys.readouterr().err
+
+
+def test_names_with_blanks_and_folders(cvat, save, write, prepared):
+    write(cvat / "ImageSets/Segmentation/Train.txt", "cam 1/frame 7\n")
+    write(cvat / "ImageSets/Segmentation/Validation.txt", "b\n")
+    save(cvat / "JPEGImages/cam 1/frame 7.PNG", size=(2, 3))
+    save(cvat / "SegmentationClass/cam 1/frame 7.png", [[DOG] * 3] * 2)
+    data = prepared()
+    assert data.split("train").names == ["a.jpg", "frame 7.PNG"]
+    assert data.split("val").names == ["b.jpg"]
+    assert data.split("train").read(1)[1].tolist() == [[2] * 3] * 2
+
+
+def test_pascal_voc(voc, prepared):
+    data = prepared()
+    assert data.num_classes == 21
+    assert (data.names[0], data.names[1], data.names[20]) == (
+        "background",
+        "aeroplane",
+        "tvmonitor",
+    )
+    assert data.colors == palette(21)
+    assert data.split("train").names == ["2007_1.jpg"]
+    assert data.split("val").names == ["2007_2.jpg"]
+    assert data.split("val").read(0)[1].tolist() == [[0, 20, 255], [1, 1, 0]]
+
+
+def test_pascal_voc_in_colours(voc, save, prepared):
+    colors = palette(21)
+    for path in (voc / "SegmentationClass").iterdir():
+        save(path, [[colors[0], colors[20], BORDER], [colors[1], colors[1], colors[0]]])
+    mask = prepared().split("val").read(0)[1]
+    assert mask.tolist() == [[0, 20, 255], [1, 1, 0]]
+
+
+def test_without_lists_every_mask_counts(voc, prepared):
+    for path in (voc / "ImageSets/Segmentation").iterdir():
+        path.unlink()
+    data = prepared()
+    assert [len(split.names) for split in data.splits.values()] == [1, 1]
+
+
+def test_a_photo_on_its_side(cvat, save, prepared):
+    """The mask was drawn upright, the photo is stored turned; both come out upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for stem in "ab":
+        save(cvat / f"JPEGImages/{stem}.jpg", size=(3, 2), exif=exif)
+    split = prepared().split("train")
+    image, mask = split.read(0)
+    assert image.shape == (2, 3, 3)
+    assert mask.tolist() == [[0, 1, 1], [2, 2, 0]]
+
+
+def test_a_photo_on_its_side_with_its_mask_as_stored(cvat, save, prepared):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown by a turn to the right
+    for stem in "ab":
+        save(cvat / f"JPEGImages/{stem}.jpg", size=(3, 2), exif=exif)
+        stored = np.rot90(np.array([[BLACK, CAT, CAT], [DOG, DOG, BLACK]]))
+        save(cvat / f"SegmentationClass/{stem}.png", stored)
+    assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
+
+
+# --- faults ---
+
+
+def test_colour_that_labelmap_lacks(cvat, save, refusal):
+    path = cvat / "SegmentationClass/b.png"
+    save(path, [[BLACK, CAT, (1, 2, 3)], [DOG, DOG, BLACK]])
+    message = refusal()
+    assert str(path) in message
+    assert "[1, 2, 3] at row 0, column 2 is not in labelmap.txt" in message
+
+
+def test_id_beyond_vocs(voc, refusal):
+    path = voc / "SegmentationClass/2007_2.png"
+    save_palette(path, [[0, 21, 0], [0, 0, 0]])
+    assert f"{path}: id 21 at row 0, column 1" in refusal()
+
+
+def test_picture_that_is_missing(cvat, refusal, masks_of, capsys, write, save):
+    write(cvat / "ImageSets/Segmentation/default.txt", "a\nb\nc\n")
+    save(cvat / "JPEGImages/c.jpg", size=(2, 3))
+    save(cvat / "SegmentationClass/c.png", [[CAT] * 3] * 2)
+    (cvat / "JPEGImages/b.jpg").unlink()
+    message = refusal()
+    assert str(cvat / "SegmentationClass/b.png") in message
+    assert "--skip-missing" in message
+    assert len(masks_of("train", "--skip-missing")) == 1
+    assert "left out without picture: 1" in capsys.readouterr().err
+
+
+def test_export_without_its_pictures(cvat, refusal):
+    """CVAT leaves them out unless told otherwise."""
+    for path in (cvat / "JPEGImages").iterdir():
+        path.unlink()
+    (cvat / "JPEGImages").rmdir()
+    message = refusal()
+    assert str(cvat / "JPEGImages/a.jpg") in message
+    assert "export the pictures too" in message
+
+
+def test_two_pictures_with_one_stem(cvat, save, refusal):
+    path = save(cvat / "JPEGImages/a.png", size=(2, 3))
+    assert str(path) in refusal()
+
+
+def test_one_stem_in_two_folders(cvat, save, write, refusal):
+    write(cvat / "ImageSets/Segmentation/default.txt", "a\nx/a\n")
+    path = save(cvat / "JPEGImages/x/a.jpg", size=(2, 3))
+    save(cvat / "SegmentationClass/x/a.png", [[CAT] * 3] * 2)
+    message = refusal()
+    assert str(path) in message
+    assert str(cvat / "JPEGImages/a.jpg") in message
+
+
+def test_mask_of_another_size(cvat, save, refusal):
+    save(cvat / "SegmentationClass/b.png", [[CAT] * 4] * 2)
+    message = refusal()
+    assert str(cvat / "JPEGImages/b.jpg") in message
+    assert "2x3" in message and "2x4" in message
+
+
+@pytest.mark.parametrize(
+    "line", ("Cat", "Cat:1,2", "Cat:1,2::", "Cat:1,2,300::", "Cat:a,b,c::", "Cat:1,2,3")
+)
+def test_line_of_labelmap_that_is_none(cvat, write, refusal, line):
+    path = write(cvat / "labelmap.txt", LABELMAP + line + "\n")
+    message = refusal()
+    assert str(path) in message
+    assert repr(line) in message
+
+
+def test_label_without_a_colour_among_others(cvat, write, refusal):
+    write(cvat / "labelmap.txt", LABELMAP + "Cow:::\n")
+    assert "'Cow' has no color" in refusal()
+
+
+@pytest.mark.parametrize("line", ("Cat:1,2,3::", "Cow:48,112,32::"))
+def test_name_or_colour_twice(cvat, write, refusal, line):
+    path = write(cvat / "labelmap.txt", LABELMAP + line)
+    assert str(path) in refusal()
+
+
+@pytest.mark.parametrize("count", (255, 300))
+def test_more_classes_than_a_byte_holds(cvat, write, refusal, count):
+    lines = [f"c{i}:{i % 256},{i // 256},9::" for i in range(count)]  # and background
+    write(cvat / "labelmap.txt", "\n".join(lines))
+    message = refusal()
+    assert str(cvat / "labelmap.txt") in message
+    assert "255" in message
+
+
+def test_picture_that_is_cut_off(cvat, refusal):
+    path = cvat / "JPEGImages/a.jpg"
+    path.write_bytes(path.read_bytes()[:-50])
+    message = refusal()
+    assert str(path) in message
+    assert "ends early" in message
+
+
+def test_nothing_labelled(cvat, refusal):
+    for path in (cvat / "SegmentationClass").iterdir():
+        path.unlink()
+    message = refusal()
+    assert str(cvat) in message
+    assert "2 have no labels" in message
