@@ -8,6 +8,7 @@ ones enlarge the sum. On VGG16 with 21 classes the three have the paper's 136,15
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Optional
 
 from keras import layers
@@ -28,12 +29,13 @@ def fcn(
     num_classes: int,
     encode: Encode,
     finest: int,
-    upsampling: str,
-    fc_width: Optional[int],
+    upsampling: str = "transposed",
+    fc_width: Optional[int] = None,
 ) -> Any:
-    """image (B, H, W, C) -> logits (B, H, W, num_classes), scores joined to `finest`.
+    """image (B, H, W, C) -> logits (B, H, W, num_classes).
 
-    The scores of the finer taps start at zero, so a finer net starts as the coarser.
+    Scores of stride 32 and of every finer one down to `finest` are summed. Those of the
+    finer taps start at zero, so a finer net starts as the coarser.
     """
     features = encode(image, deepest=32)
     x = classifier(features, fc_width)
@@ -64,34 +66,6 @@ def classifier(features: Features, fc_width: Optional[int]) -> Any:
     return x
 
 
-def fcn32s(
-    image: Any,
-    num_classes: int,
-    encode: Encode,
-    upsampling: str = "transposed",
-    fc_width: Optional[int] = None,
-) -> Any:
-    """Scores at stride 32 alone."""
-    return fcn(image, num_classes, encode, 32, upsampling, fc_width)
-
-
-def fcn16s(
-    image: Any,
-    num_classes: int,
-    encode: Encode,
-    upsampling: str = "transposed",
-    fc_width: Optional[int] = None,
-) -> Any:
-    """Scores of strides 32 and 16."""
-    return fcn(image, num_classes, encode, 16, upsampling, fc_width)
-
-
-def fcn8s(
-    image: Any,
-    num_classes: int,
-    encode: Encode,
-    upsampling: str = "transposed",
-    fc_width: Optional[int] = None,
-) -> Any:
-    """Scores of strides 32, 16 and 8."""
-    return fcn(image, num_classes, encode, 8, upsampling, fc_width)
+fcn32s = partial(fcn, finest=32)
+fcn16s = partial(fcn, finest=16)
+fcn8s = partial(fcn, finest=8)
