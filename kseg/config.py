@@ -49,6 +49,7 @@ SCHEMES = ("float32", "int8")
 
 Size = tuple[int, int]
 Output = NewType("Output", str)  # a file to write, - for stdout, or empty for neither
+Share = NewType("Share", float)  # from 0 to 1
 Config = TypeVar("Config")
 
 DATA_HELP = "a data folder, or shapes (procedural scenes that need no file)"
@@ -113,6 +114,20 @@ class TrainConfig:
     flip: bool = option(True, "mirror images at random, left to right")
     elastic: float = option(
         0.0, "deform at random: standard deviation in pixels on a 3x3 grid; U-Net's 10"
+    )
+    rotate: float = option(0.0, "turn at random, by up to so many degrees either way")
+    flip_vertical: bool = option(
+        False, "mirror at random, top to bottom: for pictures without an up"
+    )
+    blur: float = option(0.0, "blur half of the crops, by a random sigma up to this")
+    noise: Share = option(
+        0.0, "Gaussian noise of random deviation up to this share of 255"
+    )
+    cutout: Share = option(
+        0.0, "hide a random rectangle of up to this share of the crop; void in the mask"
+    )
+    rare_crops: Share = option(
+        0.0, "share of crops put on a class, each of the picture's as likely"
     )
     border_weight: float = option(
         0.0, "extra weight of pixels between touching objects; U-Net's 10"
@@ -286,6 +301,12 @@ class DoctorConfig:
     color: float = option(0.2, "shown augmentation: strength of random colour")
     flip: bool = option(True, "shown augmentation: mirror at random")
     elastic: float = option(0.0, "shown augmentation: deform at random, in pixels")
+    rotate: float = option(0.0, "shown augmentation: turn by up to so many degrees")
+    flip_vertical: bool = option(False, "shown augmentation: mirror top to bottom too")
+    blur: float = option(0.0, "shown augmentation: blur half, by a sigma up to this")
+    noise: Share = option(0.0, "shown augmentation: deviation, as a share of 255")
+    cutout: Share = option(0.0, "shown augmentation: hide up to this share of the crop")
+    rare_crops: Share = option(0.0, "shown augmentation: share put on a random class")
 
 
 def parse(cls: type[Config], doc: str, argv: Optional[Sequence[str]]) -> Config:
@@ -339,7 +360,15 @@ def converter(hint: Any, zero: bool) -> Any:
     if typing.get_origin(hint) is tuple or hint is Size:
         return command.size
     whole = command.whole if zero else command.positive
-    return {int: whole, float: command.number, Output: output}.get(hint, str)
+    readers = {int: whole, float: command.number, Share: share, Output: output}
+    return readers.get(hint, str)
+
+
+def share(text: str) -> float:
+    value = command.number(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share, from 0 to 1")
+    return value
 
 
 def output(text: str) -> str:

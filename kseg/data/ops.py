@@ -51,11 +51,22 @@ def flip() -> Op:
     return apply
 
 
-def scale_and_crop(size: tuple[int, int], largest: float) -> Op:
+def flip_vertical() -> Op:
+    """Mirrors half of the pairs, top to bottom: for pictures without an up."""
+
+    def apply(image: Any, mask: Any, seed: Any) -> Pair:
+        if uniform(seed, 0) < 0.5:
+            return image[::-1], mask[::-1]
+        return image, mask
+
+    return apply
+
+
+def scale_and_crop(size: tuple[int, int], largest: float, rare: float = 0.0) -> Op:
     """Scales by a factor between 1 / `largest` and `largest` and cuts out `size`.
 
     Only the window that will be seen is resized. What the image does not cover becomes
-    mid-grey and void.
+    mid-grey and void. `rare` is the share of crops that `placed` puts on a class.
     """
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
@@ -64,8 +75,7 @@ def scale_and_crop(size: tuple[int, int], largest: float) -> Op:
         target = tf.constant(size, tf.float32)
         window = tf.minimum(whole, tf.round(target / factor))
         window = tf.maximum(window, 1.0)
-        place = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 1))
-        start = tf.cast(place * (whole - window + 1), tf.int32)
+        start = placed(mask, tf.cast(window, tf.int32), seed, rare)
         end = start + tf.cast(window, tf.int32)
         shown = tf.cast(
             tf.clip_by_value(tf.round(window * factor), 1, target), tf.int32
@@ -85,6 +95,43 @@ def random_factor(seed: Any, largest: float) -> Any:
     return tf.exp(uniform(seed, 0, -limit, limit))
 
 
+def placed(mask: Any, window: Any, seed: Any, rare: float) -> Any:
+    """Where `window`, (2,) int32, starts in the picture, wholly inside where it fits.
+
+    Anywhere with equal chance; with a chance of `rare` about a pixel of a random class.
+    """
+    spare = tf.maximum(tf.shape(mask) - window, 0)
+    place = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 1))
+    start = tf.cast(place * tf.cast(spare + 1, tf.float32), tf.int32)
+    if rare:
+        if uniform(seed, 2) < rare:
+            draws = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 3))
+            given = [mask, window, start, draws]
+            start = tf.ensure_shape(tf.numpy_function(on_a_class, given, tf.int32), [2])
+    return start
+
+
+def on_a_class(
+    mask: np.ndarray, window: np.ndarray, start: np.ndarray, draws: np.ndarray
+) -> np.ndarray:
+    """Where `window` starts whose centre is a random pixel of a random class, (2,).
+
+    Every class in the picture has the same chance, however few its pixels, and so has
+    every pixel of it; void is no class. Near the edges the window is pushed inside.
+    draws (2,) in [0, 1) decide on class and pixel. All void, it is `start`.
+    """
+    counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel()
+    counts[IGNORE_INDEX] = 0
+    classes = np.flatnonzero(counts)
+    if not len(classes):
+        return start
+    which, where = draws.tolist()
+    pixels = np.flatnonzero(mask == classes[int(which * len(classes))])
+    centre = np.unravel_index(pixels[int(where * len(pixels))], mask.shape)
+    spare = np.maximum(mask.shape - window, 0)
+    return np.clip(centre - window // 2, 0, spare).astype(np.int32)
+
+
 def pad_to(image: Any, mask: Any, size: tuple[int, int]) -> Pair:
     """Mid-grey and void below and to the right, up to `size`."""
     below, right = size[0] - tf.shape(mask)[0], size[1] - tf.shape(mask)[1]
@@ -93,7 +140,9 @@ def pad_to(image: Any, mask: Any, size: tuple[int, int]) -> Pair:
     return tf.ensure_shape(image, (*size, None)), tf.ensure_shape(mask, size)
 
 
-def mirrored_crop(size: tuple[int, int], largest: float, border: int) -> Op:
+def mirrored_crop(
+    size: tuple[int, int], largest: float, border: int, rare: float = 0.0
+) -> Op:
     """`scale_and_crop` for networks that give no logits for `border` pixels all around.
 
     What such a network labels, the middle of the crop, lies at any place in the picture
@@ -107,9 +156,7 @@ def mirrored_crop(size: tuple[int, int], largest: float, border: int) -> Op:
         target = tf.constant(size, tf.float32)
         window = tf.cast(tf.maximum(tf.round(target / factor), 1), tf.int32)
         edge = tf.cast(border / factor, tf.int32)  # rounded down: the middle is inside
-        spare = tf.maximum(tf.shape(mask) - (window - 2 * edge), 0)
-        place = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 1))
-        start = tf.cast(place * tf.cast(spare + 1, tf.float32), tf.int32) - edge
+        start = placed(mask, window - 2 * edge, seed, rare) - edge
         image, mask = mirrored_window(image, mask, start, window)
         image = tf.image.resize(image, size, antialias=largest > 1)
         mask = tf.image.resize(mask[..., None], size, method="nearest")[..., 0]
@@ -185,11 +232,22 @@ def elastic(sigma: float) -> Op:
     Segmentation" (MICCAI 2015), section 3.1: random shifts on a coarse grid of 3x3,
     normal with a standard deviation of 10 pixels, bicubic between them.
     """
+    return warp(sigma, 0.0)
+
+
+def rotate(degrees: float) -> Op:
+    """Turns the pair about its centre by up to `degrees` to either side."""
+    return warp(0.0, degrees)
+
+
+def warp(sigma: float, degrees: float) -> Op:
+    """`rotate` and `elastic` at once: fetched once, the image is blurred once."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         shifts = tf.random.stateless_normal([GRID, GRID, 2], seed, stddev=sigma)
+        turn = uniform(seed, 0, -degrees, degrees)
         kinds = (image.dtype, mask.dtype)
-        bent = tf.numpy_function(bend, [image, mask, shifts], kinds)
+        bent = tf.numpy_function(bend, [image, mask, shifts, turn], kinds)
         bent_image = tf.ensure_shape(bent[0], image.shape)
         return bent_image, tf.ensure_shape(bent[1], mask.shape)
 
@@ -197,9 +255,12 @@ def elastic(sigma: float) -> Op:
 
 
 def bend(
-    image: np.ndarray, mask: np.ndarray, shifts: np.ndarray
+    image: np.ndarray, mask: np.ndarray, shifts: np.ndarray, degrees: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is seen at each pixel is fetched from `shifts` pixels off, (rows, columns).
+    """Turns a pair by `degrees`, counterclockwise, and bends it.
+
+    What is then seen at each pixel is fetched from `shifts` pixels off, (rows, columns)
+    of the pair as it was.
 
     image (H, W, C), mask (H, W); shifts (n, m, 2) float32 on a grid from corner to
     corner -> a pair of the same shapes, the image bilinear, the mask nearest. What
@@ -208,14 +269,33 @@ def bend(
     """
     down = cubic_weights(mask.shape[0], shifts.shape[0])
     across = cubic_weights(mask.shape[1], shifts.shape[1])
-    rows = np.arange(mask.shape[0], dtype=np.float32)[:, None]
+    rows, columns = turned_places(mask.shape, degrees)
     rows = rows + down @ shifts[..., 0] @ across.T
-    columns = np.arange(mask.shape[1], dtype=np.float32)
     columns = columns + down @ shifts[..., 1] @ across.T
     edge = cv2.BORDER_REFLECT_101
     bent = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=edge)
     ids = cv2.remap(mask, columns, rows, cv2.INTER_NEAREST, borderMode=edge)
     return bent.reshape(image.shape), ids
+
+
+def turned_places(
+    size: tuple[int, int], degrees: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns that a picture turned about its centre comes from.
+
+    Each is (H, W) float32; `degrees` are counterclockwise.
+
+    >>> [x.round().astype(int).tolist() for x in turned_places((2, 2), 90)]
+    [[[0, 1], [0, 1]], [[1, 1], [0, 0]]]
+    """
+    angle = np.deg2rad(float(degrees))
+    sine, cosine = np.sin(angle), np.cos(angle)
+    middle_row, middle_column = (np.array(size) - 1) / 2
+    down = np.arange(size[0])[:, None] - middle_row
+    across = np.arange(size[1]) - middle_column
+    rows = middle_row + cosine * down + sine * across
+    columns = middle_column + cosine * across - sine * down
+    return rows.astype(np.float32), columns.astype(np.float32)
 
 
 def cubic_weights(length: int, count: int) -> np.ndarray:
@@ -271,5 +351,66 @@ def color(strength: float) -> Op:
         # step too, into one sum, whose order and last digit vary from call to call.
         image = image - darker
         return tf.clip_by_value(image, 0.0, 255.0), mask
+
+    return apply
+
+
+def blur(sigma: float) -> Op:
+    """Blurs half of the images, by a Gaussian of random deviation up to `sigma`."""
+
+    def apply(image: Any, mask: Any, seed: Any) -> Pair:
+        if uniform(seed, 0) < 0.5:
+            own = sigma - uniform(seed, 1, 0.0, sigma)  # over 0, which OpenCV refuses
+            soft = tf.numpy_function(blurred, [image, own], image.dtype)
+            image = tf.ensure_shape(soft, image.shape)
+        return image, mask
+
+    return apply
+
+
+def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    """(H, W, C) float32 -> the same by a Gaussian; what comes from outside mirrored."""
+    edge = cv2.BORDER_REFLECT_101
+    soft = cv2.GaussianBlur(image, (0, 0), float(sigma), borderType=edge)
+    return soft.reshape(image.shape)
+
+
+def noise(share: float) -> Op:
+    """Gaussian noise on every value, its random deviation up to `share` of 255."""
+
+    def apply(image: Any, mask: Any, seed: Any) -> Pair:
+        deviation = uniform(seed, 0, 0.0, 255 * share)
+        own = tf.random.fold_in(seed, 1)
+        # Subtracted for the reason given in `color`; it is as often above 0 as below.
+        image = image - deviation * tf.random.stateless_normal(tf.shape(image), own)
+        return tf.clip_by_value(image, 0.0, 255.0), mask
+
+    return apply
+
+
+def cutout(share: float) -> Op:
+    """A random rectangle of up to `share` of the crop becomes mid-grey and void.
+
+    DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
+    Cutout" (2017): its centre is any pixel, and what lies outside is cut off. There the
+    image keeps its one label, which what is left of it still shows. Here labels are of
+    pixels: those that are hidden could only be guessed, so they become void, and those
+    around learn to do with less of their surroundings. That is also what mid-grey means
+    where `scale_and_crop` pads.
+    """
+
+    def apply(image: Any, mask: Any, seed: Any) -> Pair:
+        whole = tf.cast(tf.shape(mask), tf.float32)
+        stretch = random_factor(seed, 2**0.5)
+        shape = tf.stack([stretch, 1 / stretch])
+        size = tf.floor(whole * shape * tf.sqrt(uniform(seed, 1, 0.0, share)))
+        place = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 2))
+        start = tf.floor(whole * place) - tf.floor(size / 2)
+        rows, columns = (tf.range(whole[axis]) - start[axis] for axis in (0, 1))
+        hidden = ((rows >= 0) & (rows < size[0]))[:, None]
+        hidden = hidden & (columns >= 0) & (columns < size[1])
+        void = tf.constant(IGNORE_INDEX, mask.dtype)
+        grey = tf.constant(PADDING, image.dtype)
+        return tf.where(hidden[..., None], grey, image), tf.where(hidden, void, mask)
 
     return apply

@@ -74,16 +74,25 @@ def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) ->
             f"on each side; choose more than {2 * border}x{2 * border}"
         )
     steps = [
-        ops.mirrored_crop(size, config.scale, border)
+        ops.mirrored_crop(size, config.scale, border, config.rare_crops)
         if border
-        else ops.scale_and_crop(size, config.scale)
+        else ops.scale_and_crop(size, config.scale, config.rare_crops)
     ]
-    if config.elastic:
-        steps.append(ops.elastic(config.elastic))
+    if config.elastic or config.rotate:
+        steps.append(ops.warp(config.elastic, config.rotate))
     if config.flip:
         steps.append(ops.flip())
+    if config.flip_vertical:
+        steps.append(ops.flip_vertical())
+    # As in a camera: light, then lens, then sensor.
     if config.color:
         steps.append(ops.color(config.color))
+    if config.blur:
+        steps.append(ops.blur(config.blur))
+    if config.noise:
+        steps.append(ops.noise(config.noise))
+    if config.cutout:
+        steps.append(ops.cutout(config.cutout))
     if border:
         steps.append(ops.cut_mask(border))
     return ops.chain(*steps)

@@ -250,6 +250,14 @@ def test_images_per_step_make_up_for_pixels_left_out(batch_size, share, images):
     assert config.images_per_step == images
 
 
+@pytest.mark.parametrize("name", ("--noise", "--cutout", "--rare-crops"))
+@pytest.mark.parametrize("text", ("1.5", "-0.1", "nan", "half"))
+def test_shares_are_from_0_to_1(name, text):
+    message = refusal(TrainConfig, f"{name}={text}")
+    assert name in message and repr(text) in message
+    assert train(name, "1").run_folder == train(name, "0").run_folder
+
+
 @pytest.mark.parametrize("share", (0.0, 1.5, -0.5))
 def test_share_of_the_loss_is_over_0_and_at_most_1(share):
     with pytest.raises(BadInput, match=f"--loss-share {share}: [^\n]*$"):

@@ -66,11 +66,19 @@ def unanimous(mask, reach=7):
 
 OPS = {
     "flip": ops.flip(),
+    "flip_vertical": ops.flip_vertical(),
     "scale_and_crop": ops.scale_and_crop(CROP, 1.6),
     "crop": ops.scale_and_crop(CROP, 1.0),
+    "rare_crop": ops.scale_and_crop(CROP, 1.6, rare=0.5),
     "mirrored_crop": ops.mirrored_crop(CROP, 1.6, 6),
+    "rare_mirrored_crop": ops.mirrored_crop(CROP, 1.6, 6, rare=0.5),
     "elastic": ops.elastic(8.0),
+    "rotate": ops.rotate(30.0),
+    "warp": ops.warp(4.0, 20.0),
     "color": ops.color(0.3),
+    "blur": ops.blur(1.0),
+    "noise": ops.noise(0.04),
+    "cutout": ops.cutout(0.3),
     "chain": ops.chain(
         ops.scale_and_crop(CROP, 1.6), ops.elastic(4.0), ops.flip(), ops.color(0.2)
     ),
@@ -158,6 +166,18 @@ def test_flip_mirrors_exactly_half_of_the_pairs():
     assert 16 <= flips <= 48  # of 64: four standard deviations about 32
 
 
+def test_flip_vertical_turns_half_of_the_pairs_upside_down():
+    image, mask = photo(9, 6), blocks(9, 6, side=2)
+    flips = 0
+    for flipped, cut in many(ops.flip_vertical(), image, mask, 64):
+        turned = np.array_equal(cut, mask[::-1])
+        flips += turned
+        step = -1 if turned else 1
+        np.testing.assert_array_equal(flipped, image[::step])
+        np.testing.assert_array_equal(cut, mask[::step])
+    assert 16 <= flips <= 48  # of 64: four standard deviations about 32
+
+
 # --- scale and crop ---
 
 
@@ -221,6 +241,68 @@ def test_scales_go_from_small_to_large():
     assert 1.6 < max(factors) < 2.2
     # By its logarithm: as many are shrunk as are enlarged.
     assert 0.8 < np.median(factors) < 1.25
+
+
+# --- crops that favour rare classes ---
+
+
+def rare(height=100, width=120):
+    """Class 0 but for a pixel of class 3 at (30, 90), and void at the bottom."""
+    mask = np.zeros((height, width), np.uint8)
+    mask[30, 90] = 3
+    mask[80:] = VOID
+    return mask
+
+
+@pytest.mark.parametrize(
+    "draws, start",
+    (
+        ((0.0, 0.0), (0, 0)),  # class 0, its first pixel: pushed inside
+        ((0.49, 1 - 2**-23), (60 - 1, 120 - 48)),  # its last one, (79, 119)
+        ((0.5, 0.0), (30 - 20, 90 - 24)),  # class 3, its only one
+        ((1 - 2**-23, 1 - 2**-23), (30 - 20, 90 - 24)),
+    ),
+)
+def test_window_about_a_pixel_of_a_class_by_hand(draws, start):
+    window, anywhere = np.array(CROP, np.int32), np.array((7, 8), np.int32)
+    draws = np.array(draws, np.float32)
+    placed = ops.on_a_class(rare(), window, anywhere, draws)
+    assert placed.dtype == np.int32
+    assert placed.tolist() == list(start)
+    empty = np.full_like(rare(), VOID)
+    assert ops.on_a_class(empty, window, anywhere, draws).tolist() == [7, 8]
+
+
+@pytest.mark.parametrize("largest", (1.0, 1.6))
+@pytest.mark.parametrize("border", (0, 6))
+def test_each_class_is_as_likely_as_any(largest, border):
+    """Chance alone shows the pixel in 0.3 of the crops at most."""
+    image, mask = photo(100, 120), rare()
+    often = {}
+    for share in (0.0, 1.0):
+        op = ops.scale_and_crop(CROP, largest, share)
+        if border:
+            op = ops.mirrored_crop(CROP, largest, border, share)
+        middles = [ids[16:24, 20:28] for _, ids in many(op, image, mask, 128)]
+        often[share] = np.mean([3 in ids for ids in middles])
+    # Half of all and few of the others; shrinking loses the pixel now and then.
+    assert often[0.0] < 0.1
+    assert (0.3 if largest == 1 else 0.2) < often[1.0] < 0.7
+
+
+@pytest.mark.parametrize("height, width", ((1, 1), (1, 200), (41, 47), (64, 96)))
+def test_favoured_crops_take_any_size(height, width):
+    for op in (ops.scale_and_crop(CROP, 1.6, 1.0), ops.mirrored_crop(CROP, 1.6, 6, 1)):
+        for image, mask in many(op, photo(height, width), blocks(height, width), 4):
+            assert image.shape == (*CROP, 3)
+            assert mask.shape == CROP
+
+
+def test_size_of_a_favoured_crop_is_known_to_the_graph():
+    pairs = tf.data.Dataset.from_tensors((photo(), blocks(), np.zeros(2, np.int32)))
+    image, mask = pairs.map(ops.scale_and_crop(CROP, 1.6, 0.5)).element_spec
+    assert image.shape == (*CROP, 3)
+    assert mask.shape == CROP
 
 
 # --- a border for valid convolutions ---
@@ -421,6 +503,60 @@ def test_elastic_tells_the_graph_what_it_knows():
         assert mask.shape.as_list() == list(size)
 
 
+# --- rotation ---
+
+
+@pytest.mark.parametrize("turns", (-1, 0, 1, 2))
+@pytest.mark.parametrize("side", (9, 10))
+def test_quarter_turns_are_those_of_numpy(turns, side):
+    image, mask = photo(side, side), blocks(side, side, side=1)
+    turned, ids = ops.bend(image, mask, np.zeros((3, 3, 2), np.float32), 90 * turns)
+    np.testing.assert_allclose(turned, np.rot90(image, turns), atol=0.01)
+    np.testing.assert_array_equal(ids, np.rot90(mask, turns))
+
+
+def test_rotation_mirrors_what_comes_from_beyond():
+    """A quarter turn of (5, 9) about (2, 4) sees 2 columns left and right of it only,
+    and 2 rows above and below that are not there."""
+    image, mask = photo(5, 9), blocks(5, 9, side=1)
+    turned, ids = ops.bend(image, mask, np.zeros((3, 3, 2), np.float32), 90)
+    whole = np.pad(mask, ((2, 2), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(ids, np.rot90(whole[:, 2:7]))
+    whole = mirrored(image, 2, 0, 2, 0)
+    np.testing.assert_allclose(turned, np.rot90(whole[:, 2:7]), atol=0.01)
+
+
+def test_angles_are_uniform_to_either_side():
+    image, mask = places(41, 41), np.zeros((41, 41), np.uint8)
+    angles = []
+    for turned, _ in many(ops.rotate(30.0), image, mask, 200):
+        down, across = turned[20, 30, :2] - turned[20, 20, :2]
+        angles.append(np.degrees(np.arctan2(down, across)))
+        np.testing.assert_allclose(turned[20, 20], image[20, 20], atol=0.05)
+    assert -30.5 < min(angles) < -27 and 27 < max(angles) < 30.5
+    # 200 of a deviation of 60 / sqrt(12): a standard error of 1.2.
+    assert abs(np.mean(angles)) < 5
+    assert np.std(angles) == pytest.approx(60 / np.sqrt(12), abs=2)
+
+
+def test_one_warp_turns_and_bends():
+    """What `shifts` fetch from is the picture as it was."""
+    image, mask = places(41, 41), blocks(41, 41)
+    shifts = np.full((3, 3, 2), (1.5, -2.0), np.float32)
+    turned, _ = ops.bend(image, mask, shifts, 90)
+    # At (20 + 5, 20 + 3): from (20 + 3, 20 - 5), shifted.
+    np.testing.assert_allclose(turned[25, 23, :2], (24.5, 13.0), atol=0.04)
+
+
+def test_no_rotation_leaves_elastic_as_it_was():
+    for seed in ((0, 0), (3, 4)):
+        shifts = tf.random.stateless_normal([3, 3, 2], seed, stddev=5.0).numpy()
+        image, mask = applied(ops.elastic(5.0), photo(), blocks(), seed)
+        bent, ids = ops.bend(photo(), blocks(), shifts)
+        np.testing.assert_array_equal(image, bent)
+        np.testing.assert_array_equal(mask, ids)
+
+
 # --- sampling the loss ---
 
 
@@ -489,6 +625,110 @@ def test_color_of_no_strength_changes_nothing():
 def test_color_leaves_grey_pictures_grey():
     for changed, _ in many(ops.color(0.5), encoded(blocks()), blocks(), 8):
         np.testing.assert_allclose(changed, changed[..., :1].repeat(3, 2), atol=1e-3)
+
+
+# --- blur ---
+
+
+@pytest.mark.parametrize("channels", (1, 3))
+def test_blur_of_a_point_is_a_gaussian(channels):
+    image = np.zeros((21, 25, channels), np.float32)
+    image[10, 12] = 200
+    soft = ops.blurred(image, 1.5)
+    assert soft.shape == image.shape and soft.dtype == np.float32
+    rows, columns = np.mgrid[-10:11, -12:13]
+    bell = np.exp(-(rows**2 + columns**2) / (2 * 1.5**2))
+    by_hand = 200 * bell / bell.sum()
+    for channel in range(channels):
+        np.testing.assert_allclose(soft[..., channel], by_hand, atol=0.01)
+
+
+def test_half_of_the_images_are_blurred_by_up_to_sigma():
+    image = np.zeros((41, 41, 1), np.float32)
+    image[20, 20] = 200
+    mask = blocks(41, 41)
+    squares = (np.arange(41) - 20) ** 2
+    sigmas = []
+    for soft, ids in many(ops.blur(3.0), image, mask, 128):
+        np.testing.assert_array_equal(ids, mask)
+        if not np.array_equal(soft, image):
+            down = soft[..., 0].sum(1)
+            sigmas.append(np.sqrt((squares * down).sum() / down.sum()))
+    assert 41 <= len(sigmas) <= 87  # of 128: four standard deviations about 64
+    # Truncated, and below about 0.2 nothing moves.
+    assert min(sigmas) < 0.7 and 2.5 < max(sigmas) < 3.0
+
+
+@pytest.mark.parametrize("height, width", ((1, 1), (1, 50), (3, 2)))
+def test_blur_takes_any_size(height, width):
+    for image, _ in many(ops.blur(4.0), photo(height, width), blocks(height, width), 8):
+        assert image.shape == (height, width, 3)
+        assert np.isfinite(image).all()
+
+
+# --- noise ---
+
+
+def test_deviations_of_noise_are_uniform_up_to_the_share():
+    mask = blocks(60, 80)
+    image = np.full((60, 80, 3), 128, np.float32)
+    found = []
+    for noisy, ids in many(ops.noise(0.1), image, mask, 64):
+        np.testing.assert_array_equal(ids, mask)
+        found.append(noisy.std())
+        assert abs(noisy.mean() - 128) < 4 * 25.5 / np.sqrt(noisy.size)
+        channels = np.corrcoef(noisy.reshape(-1, 3).T)
+        assert abs(channels - np.eye(3)).max() < 0.1  # each its own
+    assert 24 < max(found) < 26 and min(found) < 2
+    assert np.mean(found) == pytest.approx(12.75, abs=4)
+
+
+def test_noise_keeps_the_range():
+    for noisy, _ in many(ops.noise(1.0), photo(), blocks(), 8):
+        assert 0 <= noisy.min() and noisy.max() <= 255
+
+
+# --- cutout ---
+
+
+@pytest.mark.parametrize("share", (0.1, 0.5, 1.0))
+@pytest.mark.parametrize("channels", (1, 3))
+def test_cutout_is_one_grey_and_void_rectangle(share, channels):
+    image, mask = photo(60, 90, channels), blocks(60, 90)
+    areas = []
+    for hidden, ids in many(ops.cutout(share), image, mask, 64):
+        gone = ids == VOID
+        np.testing.assert_array_equal(hidden[~gone], image[~gone])
+        np.testing.assert_array_equal(ids[~gone], mask[~gone])
+        assert (hidden[gone] == 128).all()
+        rows, columns = gone.any(1).sum(), gone.any(0).sum()
+        assert gone.sum() == rows * columns  # of one rectangle, without holes
+        areas.append(gone.sum() / gone.size)
+    assert max(areas) <= share
+    # Of a uniform share some is lost beyond the edges.
+    assert 0.25 * share < np.mean(areas) < 0.55 * share
+
+
+def test_cutout_hides_every_place():
+    mask = np.zeros((8, 9), np.uint8)
+    masks = [ids for _, ids in many(ops.cutout(0.5), photo(8, 9), mask, 300)]
+    often = np.mean(np.array(masks) == VOID, axis=0)
+    assert 0.01 < often.min() and often.max() < 0.3
+
+
+# --- ops of no strength ---
+
+
+@pytest.mark.parametrize(
+    "op",
+    (ops.rotate(0), ops.noise(0), ops.cutout(0), ops.blur(0.001)),
+    ids=("rotate", "noise", "cutout", "blur"),
+)
+def test_no_strength_changes_nothing(op):
+    image, mask = photo(), blocks()
+    for same, ids in many(op, image, mask, 8):
+        np.testing.assert_allclose(same, image, atol=1e-3)
+        np.testing.assert_array_equal(ids, mask)
 
 
 # --- chain ---

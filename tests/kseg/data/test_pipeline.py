@@ -8,15 +8,30 @@ from PIL import Image
 
 from edge.command import BadInput
 from kseg.config import TrainConfig
-from kseg.data import open_data
+from kseg.data import open_data, ops
 from kseg.data.border_weights import border_weights
-from kseg.data.pipeline import Reader, training_batches, validation_batches
+from kseg.data.pipeline import (
+    Reader,
+    augmentation,
+    training_batches,
+    validation_batches,
+)
 
 SIZE = (16, 24)
 COUNT = 7
 PLAIN = TrainConfig(batch_size=2, scale=1.0, flip=False, color=0.0)
 VARIED = replace(PLAIN, scale=1.6, flip=True, color=0.2)
 PAPERS = replace(VARIED, elastic=3.0, border_weight=10.0, loss_share=0.5)
+ALL = replace(
+    VARIED,
+    elastic=3.0,
+    rotate=20.0,
+    flip_vertical=True,
+    blur=1.0,
+    noise=0.1,
+    cutout=0.2,
+    rare_crops=0.5,
+)
 BORDER = 3
 
 
@@ -136,7 +151,31 @@ def test_augmentation_differs_from_epoch_to_epoch():
     assert len({image.tobytes() for image in images}) == len(images)
 
 
-@pytest.mark.parametrize("config, border", ((VARIED, 0), (PAPERS, 0), (PAPERS, BORDER)))
+def op_names(monkeypatch, config, border=0):
+    monkeypatch.setattr(ops, "chain", lambda *steps: steps)
+    return [op.__qualname__.split(".")[0] for op in augmentation(config, SIZE, border)]
+
+
+def test_what_is_off_is_absent(monkeypatch):
+    assert op_names(monkeypatch, PLAIN) == ["scale_and_crop"]
+    assert op_names(monkeypatch, PLAIN, BORDER) == ["mirrored_crop", "cut_mask"]
+    for option in ("rotate", "elastic"):
+        config = replace(PLAIN, **{option: 1.0})
+        assert op_names(monkeypatch, config) == ["scale_and_crop", "warp"]
+
+
+def test_order_of_augmentation(monkeypatch):
+    """Shape before colour; what is hidden stays mid-grey, so it is hidden last."""
+    order = ["warp", "flip", "flip_vertical", "color", "blur", "noise", "cutout"]
+    assert op_names(monkeypatch, ALL) == ["scale_and_crop", *order]
+    bordered = op_names(monkeypatch, ALL, BORDER)
+    assert bordered == ["mirrored_crop", *order, "cut_mask"]
+
+
+@pytest.mark.parametrize(
+    "config, border",
+    ((VARIED, 0), (PAPERS, 0), (PAPERS, BORDER), (ALL, 0), (ALL, BORDER)),
+)
 @pytest.mark.parametrize("step", (1, 4, 9))
 def test_a_stream_goes_on_from_any_step(step, config, border):
     split = Noisy([(40, 48)] * COUNT, side=4)
