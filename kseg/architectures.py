@@ -8,19 +8,26 @@ goes on with the networks that are missing.
 
 from __future__ import annotations
 
-import csv
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
 from edge.command import BadInput, make_folder, say
+from edge.engines import open_engine
 from edge.segmenter import Segmenter
 from kseg import backend, runs
-from kseg.config import OWN_LAYERS, BenchmarkConfig, ExportConfig, TrainConfig
+from kseg.config import (
+    OWN_LAYERS,
+    SCHEMES,
+    BenchmarkConfig,
+    ExportConfig,
+    TrainConfig,
+)
 from kseg.data import Data, Split, open_data
 from kseg.progress import bar
 
@@ -40,6 +47,7 @@ NETWORKS = (
     ("unet_paper", "transposed"),
     ("dense", ""),
 )
+TIMED = 50  # pictures
 BOUNDARY = 0.02  # of the diagonal: how far from an outline boundary IoU looks
 
 
@@ -52,11 +60,8 @@ def compare(config: BenchmarkConfig) -> dict[str, Any]:
     from kseg import pictures
 
     folder = make_folder(Path(config.output))
-    chosen = [
-        training_of(config, model, upsampling, folder)
-        for model, upsampling in NETWORKS
-        if model in config.models
-    ]
+    every = [training_of(config, *pair, folder) for pair in NETWORKS]
+    chosen = [x for x in every if x.model in config.models or is_there(x)]
     for training in chosen:
         check_budget(training)
     rows: list[dict[str, Any]] = []
@@ -65,23 +70,22 @@ def compare(config: BenchmarkConfig) -> dict[str, Any]:
         say(f"{index} of {len(chosen)}: {name}")
         keras.utils.clear_session()
         train(training, data)
-        rows.append(
-            {"name": name, **measured(training, data, config.calibration_images)}
-        )
-        figures = {
-            "data": data.name,
-            "encoder": config.encoder,
-            "epochs": config.epochs,
-            "batch_size": config.batch_size,
-            "networks": rows,
-        }
-        runs.write_json(folder / "architectures.json", figures)
+        row = measured(training, data, config.calibration_images)
+        rows.append({"name": name, **row})
         pictures.gains(folder / "architectures.png", rows)
-    segmenters = {
-        row["name"]: partial(runs.open_segmenter, folder / row["name"] / runs.BEST)
-        for row in rows
+    names = [row["name"] for row in rows]
+    for row, speed in zip(rows, timed(folder, names, data), strict=True):
+        row.update(speed)
+    figures = {
+        "data": data.name,
+        "encoder": config.encoder,
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "networks": rows,
     }
-    pictures.gallery(folder / "predictions.png", segmenters, data.split("val"))
+    runs.write_json(folder / "architectures.json", figures)
+    opened = {n: partial(runs.open_segmenter, folder / n / runs.BEST) for n in names}
+    pictures.gallery(folder / "predictions.png", opened, data.split("val"))
     say(f"architectures.json, architectures.png and predictions.png are in {folder}")
     return figures
 
@@ -107,6 +111,11 @@ def training_of(
     )
 
 
+def is_there(config: TrainConfig) -> bool:
+    """Whether a run was trained to its end; it then stays in the comparison."""
+    return (config.run_folder / "metrics.json").is_file()
+
+
 def check_budget(config: TrainConfig) -> None:
     """Raises BadInput where a run with another budget is in the way."""
     if not (config.run_folder / runs.CONFIG).is_file():
@@ -130,7 +139,7 @@ def train(config: TrainConfig, data: Data) -> None:
     from kseg.train import fit, report
 
     folder = config.run_folder
-    if (folder / "metrics.json").is_file():
+    if is_there(config):
         say("trained already")
         return
     history = folder / HISTORY
@@ -142,30 +151,60 @@ def train(config: TrainConfig, data: Data) -> None:
     report(data, folder)
 
 
-def measured(
-    config: TrainConfig, data: Data, calibration_images: int
-) -> dict[str, Any]:
-    """One row: quality, size, cost and speed of a trained run."""
-    from kseg.export import export
+def measured(config: TrainConfig, data: Data, calibration_images: int) -> dict:
+    """One row: quality, size and cost of a trained run, its speed apart."""
+    from kseg.callbacks import HISTORY, read_history
     from kseg.graph import multiply_adds, trace
 
     folder = config.run_folder
-    segmenter = runs.open_segmenter(folder / runs.BEST)
+    parity = exported(folder, calibration_images)
+    size = open_engine(folder / "float32.tflite").size
     model = runs.load_model(folder / runs.BEST)
-    done = export(ExportConfig(str(folder), calibration_images=calibration_images))
-    float32, int8 = done.parity["float32"], done.parity["int8"]
-    with (folder / "history.csv").open() as file:
-        seconds = [float(line["seconds"]) for line in csv.DictReader(file)]
+    segmenter = runs.open_segmenter(folder / runs.BEST)
+    seconds = [line["seconds"] for line in read_history(folder / HISTORY)]
     return {
-        "mean_iou": done.mean_iou,
+        "mean_iou": json.loads((folder / "metrics.json").read_text())["mean_iou"],
         "boundary_iou": boundary_iou_over(segmenter, data.split("val"), data),
         "parameters": model.count_params(),
-        "multiply_adds": sum(map(multiply_adds, trace(model, done.size).steps)),
+        "multiply_adds": sum(map(multiply_adds, trace(model, size).steps)),
         "epoch_seconds": round(median(seconds), 1),
-        "float32_millis": float32["latency_millis"],
-        "int8_millis": int8["latency_millis"],
-        "int8_drop": int8["drop"],
+        "int8_drop": parity["int8"]["drop"],
     }
+
+
+def exported(folder: Path, calibration_images: int) -> dict[str, Any]:
+    """parity.json of a run, made unless it is there with its files."""
+    from kseg.export import export
+
+    if all((folder / name).is_file() for name in runs.EXPORTS):
+        return json.loads((folder / "parity.json").read_text())
+    config = ExportConfig(str(folder), calibration_images=calibration_images)
+    return export(config).parity
+
+
+def timed(folder: Path, names: Sequence[str], data: Data) -> list[dict[str, float]]:
+    """Median milliseconds of inference per picture, of each run's files.
+
+    All take turns on each picture, so that whatever else the machine does is shared.
+    """
+    split = data.split("val")
+    segmenters = {
+        (name, scheme): runs.open_segmenter(folder / name / f"{scheme}.tflite")
+        for name in names
+        for scheme in SCHEMES
+    }
+    for index in bar(range(min(len(split.sizes), TIMED)), "timing"):
+        image, _ = split.read(index)
+        for segmenter in segmenters.values():
+            segmenter.predict(image)
+    stages = {key: each.stages.summary() for key, each in segmenters.items()}
+    return [
+        {
+            f"{scheme}_millis": stages[name, scheme]["inference"]["p50"]
+            for scheme in SCHEMES
+        }
+        for name in names
+    ]
 
 
 def boundary_iou_over(segmenter: Segmenter, split: Split, data: Data) -> float:

@@ -79,13 +79,13 @@ class TrainConfig:
     encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
     weights: str = option("none", "of the encoder: imagenet, none, or a file")
     width: Optional[int] = option(
-        None, "channels of the first stage; default 16, 64 in unet_paper"
+        None, "scales all channels; default 16, 64 in unet_paper"
     )
     alpha: Optional[float] = option(
         None, "width multiplier of MobileNetV2 and V3; default 1"
     )
     upsampling: str = option(
-        "", "how decoders enlarge; default: as the paper has it", choices=UPSAMPLINGS
+        "", "how decoders enlarge; default: the network's own", choices=UPSAMPLINGS
     )
     fc_width: Optional[int] = option(
         None, "channels of FCN's fc6 and fc7; default 4096 on vgg16, alexnet; else 256"
@@ -268,13 +268,13 @@ class SummaryConfig:
     num_classes: int = option(21, "channels of the logits")
     channels: int = option(3, "of the image: 1 is grey, 3 is RGB", choices=(1, 3))
     width: Optional[int] = option(
-        None, "channels of the first stage; default 16, 64 in unet_paper"
+        None, "scales all channels; default 16, 64 in unet_paper"
     )
     alpha: Optional[float] = option(
         None, "width multiplier of MobileNetV2 and V3; default 1"
     )
     upsampling: str = option(
-        "", "how decoders enlarge; default: as the paper has it", choices=UPSAMPLINGS
+        "", "how decoders enlarge; default: the network's own", choices=UPSAMPLINGS
     )
     fc_width: Optional[int] = option(
         None, "channels of FCN's fc6 and fc7; default 4096 on vgg16, alexnet; else 256"

@@ -11,7 +11,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput
+from edge.command import BadInput, make_folder
 from edge.metadata import IGNORE_INDEX, ModelInfo, palette
 from kseg.data.folder import (
     LOSSY,
@@ -103,6 +103,7 @@ def describe(output: Path, truth: Truth) -> None:
     if there is None:
         entries = zip(names, truth.classes.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
+        make_folder(output)
         write_json(path, {"classes": classes, "ignore_index": IGNORE_INDEX})
         return
     meant = there.table[[*range(len(names)), IGNORE_INDEX]].tolist()

@@ -52,10 +52,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     )
     truth = open_truth(Path(config.truth), paths) if config.truth else None
     output = Path(config.output)
-    for name in ("masks", "overlays"):
-        make_folder(output / name)
     if truth:
         describe(output, truth)
+    for name in ("masks", "overlays"):
+        make_folder(output / name)
     info = truth.info if truth else segmenter.info
     shares: dict[str, dict[str, float]] = {}
     for picture in bar(paths, "segmenting"):

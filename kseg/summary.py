@@ -318,10 +318,11 @@ def comparison(figures: dict[str, Any]) -> str:
     headers = (
         f"on {figures['encoder']}",
         "input",
+        "output",
         "parameters",
         "multiply-adds",
-        "receptive\nfield",
-        "stride",
+        "deepest\nfield",
+        "and\nstride",
         "activations\ntraining",
         "activations\ninference",
     )
@@ -331,6 +332,7 @@ def comparison(figures: dict[str, Any]) -> str:
 def comparison_row(figures: dict[str, Any]) -> tuple[str, ...]:
     return (
         sides(figures["input"]),
+        sides(figures["output"][:2]),
         f"{figures['parameters']:,}",
         amount(figures["multiply_adds"]),
         field(figures["deepest"]),

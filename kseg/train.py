@@ -50,6 +50,13 @@ def check_shares(config: TrainConfig) -> None:
     """Raises BadInput for options outside their range."""
     if config.scale < 1:
         raise BadInput(f"--scale {config.scale}: is the largest factor, from 1 up")
+    if config.color > 1:
+        raise BadInput(f"--color {config.color}: is a strength, 0 to 1")
+    if config.border_weight and config.class_weights != "none":
+        raise BadInput(
+            "--border-weight adds to a class's weight in the paper's formula, which is "
+            "not built for --class-weights; give one of them"
+        )
     if config.encoder_rate > 1:
         raise BadInput(f"--encoder-rate {config.encoder_rate}: is a share, 0 to 1")
 
@@ -132,22 +139,25 @@ def start_from(model: Any, run: str) -> None:
     """
     path, _ = runs.locate(run)
     other = {layer.name: layer for layer in runs.load_model(path).layers}
-    fresh = []
+    fresh, taken = [], []
     for layer in (x for x in model.layers if x.weights):
         source = other.get(layer.name)
         theirs = [w.shape for w in source.weights] if source else None
         if theirs == [w.shape for w in layer.weights]:
             layer.set_weights(source.get_weights())
+            taken.append(layer.name)
         elif layer.name.startswith("encoder_") or (
             theirs and not layer.name.startswith(("score", "logits"))
         ):
             shape = f"has the shape {theirs[0]} there" if theirs else "is not there"
             raise BadInput(
                 f"--init-from {run}: is another network: {layer.name} {shape}; start "
-                "from a run of the same encoder and widths"
+                "from a run of the same encoder, widths and upsampling"
             )
         else:
             fresh.append(layer.name)
+    if not any(not name.startswith(("score", "logits")) for name in taken):
+        raise BadInput(f"--init-from {run}: is another network: nothing of it fits")
     say(f"starting from {run}; new: {', '.join(fresh) or 'nothing'}")
 
 

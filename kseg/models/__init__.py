@@ -70,7 +70,8 @@ def build_model(
             raise ValueError(f"{name} has layers of its own and takes no {given}")
     image = keras.Input((None, None, channels), name="image")
     logits = MODELS[name](image, num_classes, **own)
-    model = keras.Model(image, logits, name=f"{name}_{encoder}")
+    title = f"{name}_{encoder}" if has_encoder(name) else name
+    model = keras.Model(image, logits, name=title)
     return with_batch_norm(model, batch_norm_momentum, encode.layers)
 
 

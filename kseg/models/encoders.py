@@ -125,7 +125,7 @@ def plain(
 
 
 def alexnet(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
-    """AlexNet in one tower: Krizhevsky, "One weird trick" (2014), but its classifier.
+    """AlexNet in one tower: Krizhevsky, "One weird trick" (2014), less the classifier.
 
     Same padding instead of the paper's mixture, so that strides are exact; no local
     response normalization. 2,469,696 parameters.
@@ -281,6 +281,8 @@ def load_application(build: Any, x: Any, weights: str, **options: Any) -> keras.
     """A network of `keras.applications` on the tensor `x`, without its classifier."""
     if weights not in ("none", "imagenet"):
         check_file(weights)
+    if options.get("alpha", 1) <= 0:
+        raise ValueError(f"`alpha` must be above 0, got {options['alpha']}.")
     # Keras writes of its downloads to stdout, where our results go.
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         # It says that weights for 224x224 are used at our free size: they are meant.

@@ -22,7 +22,8 @@ def segnet(
 
     The encoder mirrored, and nothing handed over but the positions of its maxima: each
     stage puts its features where they were and convolves as often as the encoder did;
-    the last convolution narrows to the next stage. The paper's encoder is vgg16. With
+    the last convolution narrows to the next stage. The paper's encoder is vgg16, with
+    batch norm, which keras.applications' has not: here the decoder alone has it. With
     another `upsampling` not even the positions are kept, as in the paper's comparison.
     """
     features = encode(image)

