@@ -19,6 +19,7 @@ import numpy as np
 
 from edge.command import BadInput, make_folder, say
 from edge.engines import open_engine
+from edge.metadata import info_of
 from edge.segmenter import Segmenter
 from kseg import backend, runs
 from kseg.config import (
@@ -155,12 +156,13 @@ def measured(config: TrainConfig, data: Data, calibration_images: int) -> dict:
     """One row: quality, size and cost of a trained run, its speed apart."""
     from kseg.callbacks import HISTORY, read_history
     from kseg.graph import multiply_adds, trace
+    from kseg.keras_engine import KerasEngine
 
     folder = config.run_folder
     parity = exported(folder, calibration_images)
     size = open_engine(folder / "float32.tflite").size
     model = runs.load_model(folder / runs.BEST)
-    segmenter = runs.open_segmenter(folder / runs.BEST)
+    segmenter = Segmenter(KerasEngine(model), info_of(folder / runs.BEST))
     seconds = [line["seconds"] for line in read_history(folder / HISTORY)]
     return {
         "mean_iou": json.loads((folder / "metrics.json").read_text())["mean_iou"],

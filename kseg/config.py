@@ -309,6 +309,13 @@ class DoctorConfig:
     rare_crops: Share = option(0.0, "shown augmentation: share put on a random class")
 
 
+def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
+    """What `build_model` is told of a network; None where nothing was asked for."""
+    names = ("encoder", "width", "alpha", "upsampling", "fc_width")
+    given = {name: getattr(config, name) for name in names}
+    return {name: None if value == "" else value for name, value in given.items()}
+
+
 def parse(cls: type[Config], doc: str, argv: Optional[Sequence[str]]) -> Config:
     """The command line as a `cls`. Raises BadInput for what does not fit."""
     module = doc.strip().splitlines()[2].split()[2]

@@ -27,7 +27,7 @@ from typing import Any, Optional, Sequence
 
 from edge.command import BadInput, run
 from kseg import backend
-from kseg.config import MODEL_NAMES, Size, SummaryConfig, parse
+from kseg.config import MODEL_NAMES, Size, SummaryConfig, network_options, parse
 from kseg.graph import (
     Graph,
     Step,
@@ -107,12 +107,8 @@ def build(config: SummaryConfig, name: str) -> Any:
     return build_model(
         name,
         config.num_classes,
-        encoder=config.encoder,
         channels=config.channels,
-        width=config.width,
-        alpha=config.alpha,
-        upsampling=config.upsampling or None,
-        fc_width=config.fc_width,
+        **network_options(config),
     )
 
 

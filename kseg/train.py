@@ -17,7 +17,7 @@ from typing import Any, Optional, Sequence
 from edge.command import BadInput, make_folder, run, say
 from edge.metadata import ModelInfo
 from kseg import backend, runs
-from kseg.config import TrainConfig, parse, to_record
+from kseg.config import TrainConfig, network_options, parse, to_record
 from kseg.data import Data, open_data
 from kseg.evaluate import confusion_over, iou_table
 from kseg.findings import quick_findings
@@ -109,13 +109,9 @@ def new_network(config: TrainConfig, data: Data) -> Any:
         model = build_model(
             config.model,
             data.num_classes,
-            encoder=config.encoder,
             channels=data.channels,
             weights=config.weights,
-            width=config.width,
-            alpha=config.alpha,
-            upsampling=config.upsampling or None,
-            fc_width=config.fc_width,
+            **network_options(config),
         )
     except ValueError as error:
         raise BadInput(str(error)) from None
@@ -137,6 +133,8 @@ def start_from(model: Any, run: str) -> None:
     FCN-32s, 16s and 8s, keep their own start, as layers do that the other run lacks.
     Raises BadInput for a run of another network.
     """
+    from kseg.models.layers import ENCODER
+
     path, _ = runs.locate(run)
     other = {layer.name: layer for layer in runs.load_model(path).layers}
     fresh, taken = [], []
@@ -146,7 +144,7 @@ def start_from(model: Any, run: str) -> None:
         if theirs == [w.shape for w in layer.weights]:
             layer.set_weights(source.get_weights())
             taken.append(layer.name)
-        elif layer.name.startswith("encoder_") or (
+        elif layer.name.startswith(ENCODER) or (
             theirs and not layer.name.startswith(("score", "logits"))
         ):
             shape = f"has the shape {theirs[0]} there" if theirs else "is not there"
