@@ -88,11 +88,27 @@ def writable(text: str) -> Path:
     return path
 
 
+@contextmanager
+def replace_by(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, of the same suffix, which then takes its place.
+
+    A reader finds the old file or the new one, never half of it, even after the power
+    went. Where the block fails nothing is left of the new one.
+    """
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Writes beside, then renames: a reader finds the old or the new, never half."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    """Writes beside, then renames."""
+    with replace_by(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def say(message: str) -> None:

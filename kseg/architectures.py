@@ -21,7 +21,7 @@ from edge.command import BadInput, make_folder, say
 from edge.engines import open_engine
 from edge.metadata import info_of
 from edge.segmenter import Segmenter
-from kseg import backend, runs
+from kseg import backend, checkpoint, runs
 from kseg.config import (
     OWN_LAYERS,
     SCHEMES,
@@ -146,7 +146,7 @@ def train(config: TrainConfig, data: Data) -> None:
     history = folder / HISTORY
     done = len(read_history(history)) if history.is_file() else 0
     if done < config.epochs:
-        resume = done > 0 and (folder / runs.LAST).is_file()
+        resume = done > 0 and (folder / checkpoint.NAME).is_file()
         if fit(replace(config, resume=resume), data, folder):
             raise KeyboardInterrupt
     report(data, folder)

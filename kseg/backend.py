@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import Iterator
+
 from edge.command import native_log_held
 
 
@@ -16,3 +19,36 @@ def start() -> None:
             tf.config.list_physical_devices("GPU")
             # It warns of each new size that a function of free size is traced for.
             tf.get_logger().setLevel("ERROR")
+
+
+def make_deterministic() -> None:
+    """The same operations in the same order give the same bits, at some cost in time.
+
+    TensorFlow then also reads images one after the other.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        torch.use_deterministic_algorithms(True)
+
+
+@contextmanager
+def precision(name: str) -> Iterator[None]:
+    """What networks that are built in the block calculate in; weights are float32.
+
+    bfloat16 has float32's range; float16's is so small that Keras scales the loss.
+    """
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name if name == "float32" else f"mixed_{name}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

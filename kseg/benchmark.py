@@ -3,11 +3,14 @@
     python -m kseg.benchmark architectures
     python -m kseg.benchmark train --data DIR --encoder mobilenetv2
     python -m kseg.benchmark sliding
+    python -m kseg.benchmark resume
 
 `architectures` trains every network with an equal budget and shows what each gained.
 `train` times the steps of `fit` on the real pipeline against the same step on one batch
 kept in memory, in turns; what the first takes longer is the cost of the input.
 `sliding` times a patch classifier slid over a picture against the same as convolutions.
+`resume` kills trainings at random moments: each must end, once resumed, bit for bit as
+one that nobody stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from statistics import median
 from typing import Any, Optional, Sequence
 
 from edge.command import BadInput, run, say
-from kseg import architectures, backend
+from kseg import architectures, backend, resuming
 from kseg.config import BenchmarkConfig, TrainConfig, parse
 from kseg.data import open_data
 from kseg.runs import write_result
@@ -178,6 +181,7 @@ BENCHMARKS = {
     "train": (train_speed, train_table),
     "architectures": (architectures.compare, architectures.table),
     "sliding": (sliding_speed, sliding_table),
+    "resume": (resuming.survive, resuming.table),
 }
 
 

@@ -1,4 +1,4 @@
-"""What happens around the steps of training: the bar, the checkpoints, Ctrl-C."""
+"""What happens around the steps of training: the bar, validation, files, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras import ops
 
 from edge.command import BadInput, say, write_text
 from edge.metadata import ModelInfo
-from kseg import runs
+from kseg import checkpoint, runs
+from kseg.checkpoint import Progressed
+from kseg.metrics import MeanIoU
+from kseg.models.layers import as_float32
+from kseg.optimizer import average_into
 from kseg.progress import bar
 
 HISTORY = "history.csv"
 SHOWN = ("loss", "mean_iou", "val_loss", "val_mean_iou")
 
 
-class Progress(keras.callbacks.Callback):
+class ShowProgress(keras.callbacks.Callback):
     """One bar over all epochs, with the time left, and a line after each."""
 
     def __init__(self, steps: int, done: int, epochs: int):
         super().__init__()
-        self.steps, self.done, self.epochs = steps, done, epochs
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        total, initial = self.steps * self.epochs, self.steps * self.done
-        self.bar = bar(total=total, initial=initial, unit="step", delay=0)
+        self.epochs = epochs
+        self.bar = bar(total=steps * epochs, initial=done, unit="step", delay=0)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
@@ -40,63 +42,150 @@ class Progress(keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        values = "  ".join(f"{name} {logs[name]:.4f}" for name in SHOWN)
+        values = "  ".join(f"{name} {logs[name]:.4f}" for name in SHOWN if name in logs)
         left = (self.epochs - epoch - 1) * (time.monotonic() - self.start) / 60
         line = f"epoch {epoch + 1:3d}  {values}  {left:.0f} min left"
         self.bar.write(line, file=sys.stderr)
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def close(self) -> None:
         self.bar.close()
 
 
 class Keeper(keras.callbacks.Callback):
-    """After each epoch it keeps the best weights by validation mean IoU, and the last.
+    """Validates after each epoch, keeps the best and the last weights, and checkpoints.
 
-    Each file is written beside and renamed. The first Ctrl-C lets the step finish and
-    keeps the weights; the second is abrupt.
+    What is validated and kept is the network as it will be used: in float32, with the
+    averaged weights where they are averaged. The best is the one of the highest
+    validation mean IoU; after `patience` epochs without a better one training ends.
+
+    The first Ctrl-C lets the step finish and keeps a checkpoint; the second is abrupt.
     """
 
     def __init__(
-        self, folder: Path, info: ModelInfo, record: dict, history: list[dict]
+        self,
+        folder: Path,
+        info: ModelInfo,
+        progressed: Progressed,
+        steps: int,
+        validation: Any,
+        save_seconds: float = 60.0,
+        patience: int = 0,
     ):
         super().__init__()
-        self.folder, self.info, self.record = folder, info, record
-        self.history, self.stopped = history, False
+        self.folder, self.info, self.at = folder, info, progressed
+        self.steps, self.validation = steps, validation
+        self.save_seconds, self.patience = save_seconds, patience
+        self.stopped = False  # by Ctrl-C
+        self.kept: Any = None  # the network that is saved, without a loss
+        self.used: Any = None  # its layers, with the loss and the metric
+
+    @property
+    def done(self) -> bool:
+        """Whether training ends here, early or not."""
+        return self.stopped or patience_ended(self.at.history, self.patience)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.previous = signal.signal(signal.SIGINT, self.stop)
-        # The same layers without the optimizer, whose state is two thirds of a file.
-        model = self.model
-        self.bare = keras.Model(model.inputs, model.outputs, name=model.name)
+        if self.kept is None:
+            self.kept = as_float32(self.model)
+            self.used = keras.Model(self.kept.inputs, self.kept.outputs)
+            metric = MeanIoU(self.kept.output_shape[-1])
+            self.used.compile(loss=self.model.loss, metrics=[metric])
 
     def on_train_end(self, logs: Any = None) -> None:
         signal.signal(signal.SIGINT, self.previous)
 
     def stop(self, *_: Any) -> None:
         signal.signal(signal.SIGINT, self.previous)
-        say("\nstopping after this step and a validation; Ctrl-C again: at once")
+        say("\nstopping after this step; Ctrl-C again: at once")
         self.stopped = self.model.stop_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.start, self.steps = time.monotonic(), 0
+        self.start = self.saved = time.monotonic()
+        self.start -= self.at.seconds
+        if self.at.step % self.steps:  # `fit` has just put the metrics back to nothing
+            checkpoint.restore(self.folder / checkpoint.NAME, self.model, "metrics")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.steps += 1
+        self.at.step += 1
+        due = time.monotonic() - self.saved >= self.save_seconds
+        if due and self.at.step % self.steps:  # an epoch's end has its own
+            self.save_step()
+
+    def save_step(self) -> None:
+        """A checkpoint within an epoch; where there is no room the older one stays."""
+        self.at.seconds = time.monotonic() - self.start
+        path = self.folder / checkpoint.NAME
+        try:
+            checkpoint.save(path, self.model, self.at)
+        except OSError as error:
+            say(f"{path}: {error.strerror or error}; step {self.at.step} is not kept")
+        self.saved = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if not self.history:
-            runs.clear_stale(self.folder)
-        best = max((line["val_mean_iou"] for line in self.history), default=-1.0)
+        whole = not self.at.step % self.steps
+        try:
+            if whole:
+                self.end_epoch(epoch, logs)
+            else:
+                self.break_off()
+        except OSError as error:
+            raise BadInput(
+                f"{self.folder}: {error.strerror or error}, in epoch {epoch + 1}; what "
+                "was there before is whole: make room and go on with --resume"
+            ) from None
+        if self.done:
+            self.model.stop_training = True
+
+    def break_off(self) -> None:
+        """Keeps the step; and where no epoch was whole yet, the network as it is."""
+        self.save_step()
+        if not self.at.history:
+            self.begin_run()
+            self.refresh_kept()
+            runs.save_model(self.kept, self.folder / runs.BEST, self.info)
+
+    def begin_run(self) -> None:
+        """The run takes the folder: what an overwritten one left there goes."""
+        runs.clear_stale(self.folder)
+        runs.write_json(self.folder / runs.CONFIG, self.at.record)
+
+    def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        self.refresh_kept()
+        for name, value in self.used.evaluate(
+            self.validation, verbose=0, return_dict=True
+        ).items():
+            logs[f"val_{name}"] = value
         seconds = round(time.monotonic() - self.start, 2)
-        values = {name: float(value) for name, value in logs.items()}
-        runs.write_json(self.folder / runs.CONFIG, self.record)
-        if values["val_mean_iou"] > best:
-            runs.save_model(self.bare, self.folder / runs.BEST, self.info)
-        if self.steps < self.params["steps"]:
-            return  # broken off: --resume does this epoch again, from its beginning
-        self.history.append({"epoch": epoch + 1, "seconds": seconds, **values})
-        runs.save_model(self.model, self.folder / runs.LAST, self.info)
-        write_history(self.folder / HISTORY, self.history)
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        line = {"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate}
+        line |= {name: float(value) for name, value in logs.items()}
+        if not self.at.history:
+            self.begin_run()
+        runs.write_json(self.folder / runs.CONFIG, self.at.record)
+        if line["val_mean_iou"] > best_of(self.at.history):
+            runs.save_model(self.kept, self.folder / runs.BEST, self.info)
+        runs.save_model(self.kept, self.folder / runs.LAST, self.info)
+        self.at.history.append(line)
+        self.at.seconds = 0.0
+        write_history(self.folder / HISTORY, self.at.history)
+        # Last: killed before it, --resume repeats the epoch's end as it was.
+        checkpoint.save(self.folder / checkpoint.NAME, self.model, self.at)
+
+    def refresh_kept(self) -> None:
+        """Gives the network that is kept the weights of the one that is trained."""
+        self.kept.set_weights(self.model.get_weights())
+        average_into(self.model.optimizer, self.kept.trainable_variables)
+
+
+def best_of(history: list[dict[str, Any]]) -> float:
+    return max((line["val_mean_iou"] for line in history), default=-1.0)
+
+
+def patience_ended(history: list[dict[str, Any]], patience: int) -> bool:
+    """Whether the last `patience` epochs brought nothing better; 0 waits for ever."""
+    waited = len(history) > patience > 0
+    return waited and best_of(history[-patience:]) <= best_of(history[:-patience])
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

@@ -39,6 +39,9 @@ ENCODER_NAMES = (
     "resnet50",
     "vgg16",
 )
+OPTIMIZER_NAMES = ("adamw", "sgd")
+SCHEDULE_NAMES = ("cosine", "polynomial")
+PRECISIONS = ("float32", "bfloat16", "float16")
 LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")
 CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
@@ -98,10 +101,31 @@ class TrainConfig:
     batch_size: int = option(8, "images per step")
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
     max_side: int = option(1024, "larger images are shrunk to this longest side")
-    learning_rate: float = option(1e-3, "peak, reached after the warm-up")
-    weight_decay: float = option(1e-4, "of AdamW")
+    optimizer: str = option("adamw", "what makes the steps", choices=OPTIMIZER_NAMES)
+    learning_rate: Optional[float] = option(
+        None, "peak, reached after the warm-up; default 1e-3, of sgd 2e-2"
+    )
+    weight_decay: float = option(1e-4, "decoupled: times the learning rate")
     warmup_steps: int = option(
         100, "steps of linear warm-up, at most a fifth of all", zero=True
+    )
+    schedule: str = option(
+        "cosine", "how the learning rate then falls to 0", choices=SCHEDULE_NAMES
+    )
+    ema: Share = option(
+        0.0, "keep an average of the weights that forgets 1 - EMA a step: 0.99; 0 off"
+    )
+    patience: int = option(
+        0, "end after so many epochs without a better validation; 0 never", zero=True
+    )
+    precision: str = option(
+        "float32", "of the arithmetic; weights stay float32", choices=PRECISIONS
+    )
+    deterministic: bool = option(
+        False, "the same numbers in every run and after --resume, a little slower"
+    )
+    save_seconds: float = option(
+        60.0, "at most so long between checkpoints; 0 makes one every step"
     )
     loss: str = option("ce", f"{', '.join(LOSS_NAMES)}, or a sum such as ce+0.5*dice")
     class_weights: str = option(
@@ -140,7 +164,7 @@ class TrainConfig:
     )
     output: str = option("", "run folder; default saved_models/DATA-MODEL-ENCODER")
     overwrite: bool = option(False, "replace a run that is there")
-    resume: bool = option(False, "go on after the last whole epoch of a run")
+    resume: bool = option(False, "go on from the last checkpoint of a run")
     json: Output = option("", "also write the metrics here; - is stdout")
 
     @property
@@ -235,7 +259,7 @@ class BenchmarkConfig:
     """Options of `python -m kseg.benchmark`."""
 
     what: str = positional(
-        "what to measure", choices=("architectures", "train", "sliding")
+        "what to measure", choices=("architectures", "resume", "sliding", "train")
     )
     data: str = option("shapes", DATA_HELP)
     model: str = option("unet", "architecture", choices=MODEL_NAMES)
@@ -251,6 +275,8 @@ class BenchmarkConfig:
     )
     calibration_images: int = option(50, "architectures: that set int8's ranges")
     output: str = option("saved_models/architectures", "architectures: folder")
+    kills: int = option(20, "resume: trainings that are killed and resumed")
+    seed: int = option(0, "resume: of the moments", zero=True)
     json: Output = option("", "also write the figures here; - is stdout")
 
 
@@ -318,17 +344,26 @@ def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
 
 def parse(cls: type[Config], doc: str, argv: Optional[Sequence[str]]) -> Config:
     """The command line as a `cls`. Raises BadInput for what does not fit."""
+    return parse_given(cls, doc, argv)[0]
+
+
+def parse_given(
+    cls: type[Config], doc: str, argv: Optional[Sequence[str]]
+) -> tuple[Config, set[str]]:
+    """The command line as a `cls`, and the names of the options that it gave."""
     module = doc.strip().splitlines()[2].split()[2]
     parser = Parser(
         prog=f"python -m {module}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
     hints = typing.get_type_hints(cls)
     for item in dataclasses.fields(cls):
         add_argument(parser, item, hints[item.name])
     values = vars(parser.parse_args(argv))
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return cls(**values), set(values)
 
 
 def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
@@ -337,9 +372,9 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
     if meta.get("positional"):
         names, extra = [item.name], {"metavar": item.name.upper()}
         if item.default is not MISSING:
-            extra |= {"nargs": "?", "default": item.default}
+            extra |= {"nargs": "?"}
     else:
-        names, extra = [f"--{item.name.replace('_', '-')}"], {"default": item.default}
+        names, extra = [f"--{item.name.replace('_', '-')}"], {}
         if item.default not in (None, "") and hint is not bool:
             text += f" (default {shown(item.default)})"
     if hint is bool:

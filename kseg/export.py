@@ -15,7 +15,7 @@ from typing import Any, Iterator, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, GateFailed, run, say
+from edge.command import BadInput, GateFailed, replace_by, run, say
 from edge.engines import open_engine
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
@@ -118,10 +118,9 @@ def write_files(
         say(f"converting to {scheme} at {size[0]}x{size[1]}, {config.head}{ranges}")
         content = convert(model, scheme, size, config.head, calibration)
         path = folder / f"{scheme}.tflite"
-        part = folder / f".{scheme}.part.tflite"
-        part.write_bytes(content)
-        info.attach(part)
-        part.replace(path)
+        with replace_by(path) as part:
+            part.write_bytes(content)
+            info.attach(part)
         files[scheme] = path
     return files
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
-from edge.command import BadInput, write_text
+from edge.command import BadInput, replace_by, write_text
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter, bounded
-from kseg import __version__
+from kseg import __version__, checkpoint
 from kseg.config import SCHEMES, TrainConfig, from_record, to_record
 from kseg.data import Data
 from kseg.grouping import is_grouping, open_grouping
@@ -44,11 +43,12 @@ def claim(config: TrainConfig) -> Path:
     --resume finds none.
     """
     folder = config.run_folder
-    there = any((folder / name).exists() for name in (CONFIG, BEST, LAST, *STALE))
+    own = (CONFIG, BEST, LAST, checkpoint.NAME, *STALE)
+    there = any((folder / name).exists() for name in own)
     if config.resume and config.overwrite:
         raise BadInput("--resume goes on, --overwrite starts anew: give one of them")
-    if config.resume and not (folder / LAST).exists():
-        raise BadInput(f"{folder}: no {LAST} here to --resume from")
+    if config.resume and not (folder / checkpoint.NAME).exists():
+        raise BadInput(f"{folder}: no {checkpoint.NAME} here to --resume from")
     if there and not (config.overwrite or config.resume):
         raise BadInput(
             f"{folder}: holds a run already; give --output another folder, or --resume "
@@ -65,10 +65,9 @@ def clear_stale(folder: Path) -> None:
 
 def save_model(model: Any, path: Path, info: ModelInfo) -> None:
     """A `.keras` file with kseg.json inside; whole or not at all."""
-    part = path.with_name(f".{path.stem}.part.keras")
-    model.save(part)
-    info.attach(part)
-    os.replace(part, path)
+    with replace_by(path) as part:
+        model.save(part)
+        info.attach(part)
 
 
 def load_model(path: Path, compile: bool = False) -> Any:

@@ -28,8 +28,8 @@ def normalize_batch(
 
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x,
-        scale=gamma,
-        offset=beta,
+        scale=tf.cast(gamma, tf.float32),
+        offset=tf.cast(beta, tf.float32),
         mean=tf.zeros([0]),
         variance=tf.zeros([0]),
         epsilon=epsilon,

@@ -3,35 +3,44 @@
     python -m kseg.train --data DIR --encoder mobilenetv2 --weights imagenet
 
 Without --data it learns procedural shapes. The run folder gets model.keras (the best),
-last.keras, config.json, history.csv, metrics.json, curves.png, samples.png and
-confusion.png. Ctrl-C ends it early and keeps what it has.
+last.keras, checkpoint.npz for --resume, config.json, history.csv, metrics.json,
+curves.png, samples.png and confusion.png. Ctrl-C ends it early and keeps what it has.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
+
+import numpy as np
 
 from edge.command import BadInput, make_folder, run, say
-from edge.metadata import ModelInfo
-from kseg import backend, runs
-from kseg.config import TrainConfig, network_options, parse, to_record
+from edge.metadata import IGNORE_INDEX, ModelInfo
+from kseg import backend, checkpoint, runs
+from kseg.config import (
+    TrainConfig,
+    from_record,
+    network_options,
+    parse_given,
+    to_record,
+)
 from kseg.data import Data, open_data
 from kseg.evaluate import confusion_over, iou_table
 from kseg.findings import quick_findings
 
+MAY_CHANGE = {"data", "output", "json", "resume", "save_seconds"}  # with --resume
 CROP = 320  # the largest default crop
 STEP_OF_CROP = 32
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    config = parse(TrainConfig, __doc__, argv)
+    config, given = parse_given(TrainConfig, __doc__, argv)
     check_shares(config)
     folder = runs.claim(config)
     if config.resume:
-        config = resumed(config, runs.run_config(folder))
+        config = resumed(config, given, recorded_at(folder))
     data = open_data(config.data, config.seed)
     for finding in quick_findings(data):
         say(f"{finding} (python -m kseg.doctor {config.data} looks at everything)")
@@ -61,21 +70,26 @@ def check_shares(config: TrainConfig) -> None:
         raise BadInput(f"--encoder-rate {config.encoder_rate}: is a share, 0 to 1")
 
 
-def resumed(asked: TrainConfig, recorded: TrainConfig) -> TrainConfig:
+def recorded_at(folder: Path) -> TrainConfig:
+    """The options of the run whose checkpoint is in a folder."""
+    record = checkpoint.read(folder / checkpoint.NAME).record
+    return from_record(TrainConfig, record["config"])
+
+
+def resumed(asked: TrainConfig, given: set[str], recorded: TrainConfig) -> TrainConfig:
     """A recorded run goes on as it was; where it and its data are may have changed.
 
-    Raises BadInput for options that would make it another run.
+    `given` names the options of `asked` that the command line had. Raises BadInput for
+    options that would make it another run.
     """
-    data = asked.data if asked.data != TrainConfig.data else recorded.data
-    moved = replace(
-        recorded, output=asked.output, json=asked.json, data=data, resume=True
-    )
-    for field in fields(TrainConfig):
-        value = getattr(asked, field.name)
-        if value not in (field.default, getattr(moved, field.name)):
+    anew = {name: getattr(asked, name) for name in given & MAY_CHANGE}
+    moved = replace(recorded, **{"output": asked.output, **anew})
+    for name in sorted(given - MAY_CHANGE):
+        value, own = getattr(asked, name), getattr(moved, name)
+        if value != own:
             raise BadInput(
-                f"--{field.name.replace('_', '-')} {value}: --resume goes on with the "
-                f"run's own, {getattr(moved, field.name)}; leave it out"
+                f"--{name.replace('_', '-')} {value}: --resume goes on with the run's "
+                f"own, {own}; leave it out"
             )
     return moved
 
@@ -98,8 +112,11 @@ def crop_size(config: TrainConfig, data: Data, info: ModelInfo) -> tuple[int, in
     return config.size
 
 
-def new_network(config: TrainConfig, data: Data) -> Any:
-    """The network of a configuration. Raises BadInput for what cannot be."""
+def new_network(config: TrainConfig, data: Data, fresh: bool = True) -> Any:
+    """The network of a configuration. Raises BadInput for what cannot be.
+
+    One that is not `fresh` gets its weights from a checkpoint: none are fetched.
+    """
     import keras
 
     from kseg.models import build_model, encoder_layers
@@ -110,12 +127,12 @@ def new_network(config: TrainConfig, data: Data) -> Any:
             config.model,
             data.num_classes,
             channels=data.channels,
-            weights=config.weights,
+            weights=config.weights if fresh else "none",
             **network_options(config),
         )
     except ValueError as error:
         raise BadInput(str(error)) from None
-    if config.init_from:
+    if config.init_from and fresh:
         start_from(model, config.init_from)
     encoder = encoder_layers(model)
     if config.encoder_rate != 1 and not encoder:
@@ -159,33 +176,53 @@ def start_from(model: Any, run: str) -> None:
     say(f"starting from {run}; new: {', '.join(fresh) or 'nothing'}")
 
 
-def compile_for(model: Any, config: TrainConfig, data: Data, total_steps: int) -> None:
-    """Gives the network its optimizer, loss and metric."""
-    import keras
-
+def compile_for(
+    model: Any,
+    config: TrainConfig,
+    data: Data,
+    total_steps: int,
+    loss: Optional[Any] = None,
+) -> None:
+    """Gives the network its optimizer, loss (default: the configuration's), metric."""
     from kseg.metrics import MeanIoU
-    from kseg.optimizer import AdamW
+    from kseg.optimizer import Schedule, new_optimizer, peak_of
 
-    warmup = min(config.warmup_steps, total_steps // 5)
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else config.learning_rate,
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-        decay_steps=max(1, total_steps - warmup),
+    schedule = Schedule(
+        peak=config.learning_rate or peak_of(config.optimizer),
+        total=total_steps,
+        warmup=min(config.warmup_steps, total_steps // 5),
+        course=config.schedule,
     )
-    optimizer = AdamW(
-        rate,
-        weight_decay=config.weight_decay,
+    optimizer = new_optimizer(
+        config.optimizer,
+        schedule,
+        config.weight_decay,
         encoder_rate=config.encoder_rate or 1.0,
+        ema=config.ema,
     )
-    loss = new_loss(config, data)
+    loss = loss or new_loss(config, data)
     model.compile(optimizer, loss, metrics=[MeanIoU(data.num_classes)])
 
 
-def new_loss(config: TrainConfig, data: Data) -> Any:
+def build_state(model: Any) -> None:
+    """Makes the variables of optimizer and metric, which Keras would at the first step.
+
+    A checkpoint restores them before that.
+    """
+    model.optimizer.build(model.trainable_variables)
+    void = np.full((1, 1, 1), IGNORE_INDEX, np.uint8)
+    logits = np.zeros((1, 1, 1, model.output_shape[-1]), np.float32)
+    model.compute_metrics(None, void, logits)
+    model.reset_metrics()
+
+
+def new_loss(
+    config: TrainConfig, data: Data, counted: Optional[dict[str, float]] = None
+) -> Any:
     """The loss of a configuration, its class weights counted over the training masks.
 
-    Raises BadInput for what is no sum of losses, and for weights that it cannot take.
+    `counted` are those weights where they are known already. Raises BadInput for what
+    is no sum of losses, and for weights that it cannot take.
     """
     from kseg.class_weights import class_weights, count_pixels
     from kseg.losses import SegmentationLoss
@@ -199,32 +236,39 @@ def new_loss(config: TrainConfig, data: Data) -> Any:
         loss.check_weights("--class-weights")
     except ValueError as error:
         raise BadInput(f"--{error}") from None
+    if counted:
+        return SegmentationLoss(config.loss, tuple(counted[x] for x in data.names))
     counts = count_pixels(data.split("train"), data.num_classes)
     return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))
 
 
-def weights_by_name(model: Any, data: Data) -> Optional[dict[str, float]]:
-    """The class weights in a network's loss, which --resume brings along."""
-    weights = model.loss.class_weights
+def weights_by_name(loss: Any, data: Data) -> Optional[dict[str, float]]:
+    """The class weights in a loss."""
+    weights = loss.class_weights
     return weights and dict(zip(data.names, weights, strict=True))
 
 
 def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
-    """Trains and leaves the run's models, record and history; True if interrupted."""
-    from kseg.callbacks import HISTORY, Keeper, Progress, read_history
+    """Trains and leaves the run's models, record and history; True if interrupted.
+
+    With `config.resume` it goes on from the folder's checkpoint.
+    """
+    from kseg.callbacks import Keeper, ShowProgress
     from kseg.data.pipeline import Reader, training_batches, validation_batches
     from kseg.models import geometry
 
+    kept = folder / checkpoint.NAME
+    progressed = checkpoint.read(kept) if config.resume else None
+    if config.deterministic:
+        backend.make_deterministic()
     train, val = data.split("train"), data.split("val")
     steps = max(1, len(train.sizes) // config.images_per_step)
-    total_steps = steps * config.epochs
-    history: list[dict[str, Any]] = []
-    if config.resume:
-        history = read_history(folder / HISTORY)
-        model = runs.load_model(folder / runs.LAST, compile=True)
-    else:
-        model = new_network(config, data)
-        compile_for(model, config, data, total_steps)
+    loss = new_loss(config, data, progressed and progressed.record["class_weights"])
+    with backend.precision(config.precision):
+        model = new_network(config, data, fresh=not config.resume)
+    fit_batch_norm(model, steps)
+    compile_for(model, config, data, steps * config.epochs, loss)
+    build_state(model)
     shape = geometry(model)
     info = replace(
         data.info,
@@ -234,36 +278,98 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
     )
     check_sizes(data, info)
     size = crop_size(config, data, info)
+    record = runs.record_of(config, data, size)
+    record["class_weights"] = weights_by_name(loss, data)
+    if progressed:
+        check_same_data(record, progressed.record, data)
+        checkpoint.restore(kept, model, "weights", "optimizer")
+        progressed.record = record
     make_folder(folder)
     describe(config, data, size, model)
     readers = [Reader(split, config.max_side) for split in (train, val)]
-    done = len(history)
-    if done >= config.epochs:
-        say(f"nothing left to do: {done} of {config.epochs} epochs are done")
-    batches = training_batches(
-        readers[0], config, size, data.channels, done * steps, shape.border
+    progressed = progressed or checkpoint.Progressed(record)
+    validation = validation_batches(
+        readers[1],
+        config.batch_size,
+        data.channels,
+        shape.border,
+        shape.step,
+        shape.least,
     )
-    record = runs.record_of(config, data, size)
-    record["class_weights"] = weights_by_name(model, data)
-    keeper = Keeper(folder, info, record, history)
-    run_steps(
-        model,
-        readers,
-        batches,
-        initial_epoch=done,
-        epochs=config.epochs,
-        steps_per_epoch=steps,
-        validation_data=validation_batches(
-            readers[1],
-            config.batch_size,
-            data.channels,
-            shape.border,
-            shape.step,
-            shape.least,
-        ),
-        callbacks=[keeper, Progress(steps, done, config.epochs)],
+    keeper = Keeper(
+        folder,
+        info,
+        progressed,
+        steps,
+        validation,
+        config.save_seconds,
+        config.patience,
     )
+    shown = ShowProgress(steps, progressed.step, config.epochs)
+
+    def batches() -> Any:
+        start = progressed.step
+        return training_batches(
+            readers[0], config, size, data.channels, start, shape.border
+        )
+
+    try:
+        run_epochs(model, batches, keeper, shown, config.epochs, readers)
+    finally:
+        shown.close()
     return keeper.stopped
+
+
+def run_epochs(
+    model: Any,
+    batches: Callable[[], Any],
+    keeper: Any,
+    shown: Any,
+    epochs: int,
+    readers: Sequence[Any],
+) -> None:
+    """Trains to the end from where `keeper` is; `batches()` are those from there on.
+
+    An epoch that was broken off is ended first: it has fewer steps than the others.
+    """
+    steps = keeper.steps
+    if keeper.done or keeper.at.step >= steps * epochs:
+        say(f"nothing left to do: {len(keeper.at.history)} epochs are done")
+    while not keeper.done and keeper.at.step < steps * epochs:
+        done, into = divmod(keeper.at.step, steps)
+        run_steps(
+            model,
+            readers,
+            batches(),
+            initial_epoch=done,
+            epochs=done + 1 if into else epochs,
+            steps_per_epoch=steps - into,
+            callbacks=[keeper, shown],
+        )
+
+
+def check_same_data(record: dict, before: dict, data: Data) -> None:
+    """Raises BadInput where the data are not those that the run began with."""
+    now, then = record["data"]["images"], before["data"]["images"]
+    if now != then:
+        raise BadInput(
+            f"{data.name}: has {now} images, the run began with {then}; --resume goes "
+            "on with the same data: bring them back, or train anew in another --output"
+        )
+
+
+def fit_batch_norm(model: Any, steps: int) -> None:
+    """Sets how long batch norms remember: half an epoch, 10 to 100 steps.
+
+    Keras's 0.99 remembers 100 steps and MobileNetV2's 0.999 a thousand: what is
+    validated after an epoch of 45 steps would have another network's statistics.
+    """
+    import keras
+
+    remembered = min(100, max(10, steps / 2))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 1 - 1 / remembered
 
 
 def run_steps(model: Any, readers: Sequence[Any], batches: Any, **options: Any) -> None:
@@ -306,7 +412,7 @@ def describe(
         f"{config.model}{on if has_encoder(config.model) else ''}, "
         f"{model.count_params():,} parameters, crops {size[0]}x{size[1]}"
     )
-    weights = (weights_by_name(model, data) or {}).items()
+    weights = (weights_by_name(model.loss, data) or {}).items()
     shown = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
     say(f"loss {config.loss}, class weights: {shown or 'none'}")
     devices = tf.config.list_physical_devices("GPU")

@@ -6,6 +6,7 @@ it. A run can therefore go on from any step as if it had never stopped.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any, Callable, Optional
 
@@ -20,6 +21,8 @@ from kseg.config import TrainConfig
 from kseg.data import Split, ops
 from kseg.data.border_weights import border_weights
 
+PARALLEL = os.cpu_count() or 1  # images that are read, and varied, at a time
+AHEAD = 2  # batches that wait for the network
 MEMORY_SHARE = 0.4  # of what is free, for decoded images
 
 
@@ -59,7 +62,7 @@ class Reader:
             shaped = tf.ensure_shape(image, (None, None, channels))
             return shaped, tf.ensure_shape(mask, (None, None))
 
-        return indices.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        return indices.map(read, num_parallel_calls=PARALLEL)
 
 
 def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) -> ops.Op:
@@ -150,9 +153,9 @@ def training_batches(
     numbers = tf.data.Dataset.counter(start_step * images)
     pairs = reader.dataset(numbers.map(draw), channels)
     varied = tf.data.Dataset.zip(numbers, pairs).map(
-        variation(config, size, border), num_parallel_calls=tf.data.AUTOTUNE
+        variation(config, size, border), num_parallel_calls=PARALLEL
     )
-    return varied.batch(images).prefetch(tf.data.AUTOTUNE)
+    return untuned(varied.batch(images).prefetch(AHEAD))
 
 
 def validation_batches(
@@ -173,4 +176,16 @@ def validation_batches(
     if (border, step, least) != (0, 1, 1):
         pairs = pairs.map(ops.mirrored_to(border, step, least))
     batches = pairs.batch(batch_size if len(sizes) == 1 else 1)
-    return batches.map(lambda i, m: (tf.cast(i, tf.float32), m)).prefetch(1)
+    batches = batches.map(lambda i, m: (tf.cast(i, tf.float32), m))
+    return untuned(batches.prefetch(AHEAD))
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Without TensorFlow's tuning of it as it runs.
+
+    The thread that tunes sleeps ever longer, up to a minute, and the end of an epoch
+    waits for it (TensorFlow 2.21).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)

@@ -15,6 +15,7 @@ from kseg import tensorflow_ops
 if TYPE_CHECKING:
     from kseg.models.encoders import Features
 
+FUSED = ("float32", "bfloat16", "float16")  # what fused batch norm takes
 ENCODER = "encoder_"  # how the names of an encoder's layers begin
 
 
@@ -57,7 +58,7 @@ class BatchNorm(layers.BatchNormalization):
     """
 
     def call(self, x: Any, training: Any = None, mask: Any = None) -> Any:
-        fused = keras.backend.backend() == "tensorflow" and x.dtype == "float32"
+        fused = keras.backend.backend() == "tensorflow" and x.dtype in FUSED
         if not (training and self.trainable and fused):
             return super().call(x, training=training, mask=mask)
         gamma = self.gamma if self.scale else ops.ones_like(self.moving_mean)
@@ -99,6 +100,21 @@ def with_batch_norm(
     copy = keras.models.clone_model(model, clone_function=clone)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def as_float32(model: keras.Model) -> keras.Model:
+    """The same network in float32 with weights of its own, whatever it was trained in.
+
+    Loss and optimizer are not taken along.
+    """
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        return layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    # A clone of a compiled model is compiled.
+    return keras.Model(copy.inputs, copy.outputs, name=model.name)
 
 
 @keras.saving.register_keras_serializable("kseg")
@@ -195,7 +211,10 @@ class Enlarge(layers.Layer):
     def call(self, x: Any) -> Any:
         _, height, width, _ = ops.shape(x)
         size = (height * self.factor, width * self.factor)
-        if all(isinstance(side, int) for side in size):
+        static = all(isinstance(side, int) for side in size)
+        # Keras clips what it resized in half precision, which takes longer than that.
+        direct = keras.backend.backend() == "tensorflow" and x.dtype != "float32"
+        if static and not direct:
             return ops.image.resize(x, size, interpolation=self.interpolation)
         # No other backend gets here.
         return tensorflow_ops.resize(x, size, self.interpolation)

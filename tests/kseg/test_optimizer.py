@@ -3,7 +3,16 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kseg.optimizer import AdamW
+from kseg.config import OPTIMIZER_NAMES, SCHEDULE_NAMES
+from kseg.optimizer import (
+    COURSES,
+    OPTIMIZERS,
+    SGD,
+    AdamW,
+    Schedule,
+    average_into,
+    new_optimizer,
+)
 
 ENCODER, DECODER = "encoder_dense", "decoder"
 X, Y = np.random.RandomState(0).normal(size=(2, 8, 4)).astype(np.float32)
@@ -98,3 +107,72 @@ def test_config_is_restored():
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(copy, AdamW)
     assert (copy.encoder_rate, copy.weight_decay) == (0.25, 1e-4)
+
+
+# The learning rate's course
+
+
+@pytest.mark.parametrize(
+    ("course", "half", "late"),
+    # (1 + cos(pi / 2)) / 2, (1 + cos(3 pi / 4)) / 2; 0.5 ** 0.9, 0.25 ** 0.9
+    [("cosine", 0.5, 0.146447), ("polynomial", 0.535887, 0.287175)],
+)
+def test_the_rate_rises_in_a_line_and_falls_to_0(course, half, late):
+    schedule = Schedule(peak=2.0, total=50, warmup=10, course=course)
+    expected = {0: 0, 5: 0.5, 10: 1, 30: half, 40: late, 50: 0, 60: 0}
+    for step, share in expected.items():
+        assert float(schedule(step)) == pytest.approx(2 * share, abs=1e-5), step
+
+
+def test_without_warmup_the_first_step_is_at_the_peak():
+    assert float(Schedule(0.1, 10, 0, "cosine")(0)) == pytest.approx(0.1)
+
+
+def test_unknown_names_list_the_known():
+    with pytest.raises(ValueError, match="cosine.*polynomial.*'linear'"):
+        Schedule(1.0, 10, 0, "linear")
+    with pytest.raises(ValueError, match="adamw.*sgd.*'lion'"):
+        new_optimizer("lion", Schedule(1.0, 10, 0, "cosine"), 0.0)
+
+
+def test_the_command_line_offers_what_there_is():
+    assert OPTIMIZER_NAMES == tuple(OPTIMIZERS)
+    assert SCHEDULE_NAMES == COURSES
+
+
+# SGD and averages
+
+
+def test_sgd_by_hand():
+    """Nesterov: v = 0.9 v - rate g, w += 0.9 v - rate g; decay: rate * decay * w."""
+    optimizer = SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.5)
+    weight = keras.Variable([1.0])
+    optimizer.apply_gradients([(keras.ops.convert_to_tensor([2.0]), weight)])
+    decayed = 1.0 - 0.1 * 0.5 * 1.0
+    velocity = -0.1 * 2.0
+    assert float(weight[0]) == pytest.approx(decayed + 0.9 * velocity - 0.1 * 2.0)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_averages_stay_beside_the_weights(name):
+    """After w1, w2, w3 the average is 0.5 (0.5 w1 + 0.5 w2) + 0.5 w3."""
+    optimizer = new_optimizer(name, Schedule(0.1, 100, 0, "cosine"), 0.0, ema=0.5)
+    weight, seen = keras.Variable([1.0]), []
+    for gradient in (1.0, -2.0, 0.5):
+        optimizer.apply_gradients([(keras.ops.convert_to_tensor([gradient]), weight)])
+        seen.append(float(weight[0]))
+    optimizer.finalize_variable_values([weight])  # as `fit` does at its end
+    assert float(weight[0]) == seen[-1]
+    copy = keras.Variable([0.0])
+    average_into(optimizer, [copy])
+    expected = 0.25 * seen[0] + 0.25 * seen[1] + 0.5 * seen[2]
+    assert float(copy[0]) == pytest.approx(expected, rel=1e-5)
+    assert float(weight[0]) == seen[-1]
+
+
+def test_without_averages_nothing_is_put_anywhere():
+    optimizer = new_optimizer("adamw", Schedule(0.1, 100, 0, "cosine"), 0.0)
+    weight, copy = keras.Variable([1.0]), keras.Variable([7.0])
+    optimizer.apply_gradients([(keras.ops.convert_to_tensor([1.0]), weight)])
+    average_into(optimizer, [copy])
+    assert float(copy[0]) == 7.0

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,12 +19,23 @@ from PIL import Image
 from edge import shapes
 from edge.command import BadInput
 from edge.metadata import read_info
+from kseg import checkpoint
 from kseg.class_weights import class_weights, count_pixels
-from kseg.config import TrainConfig
+from kseg.config import TrainConfig, from_record
 from kseg.data import open_data
 from kseg.keras_engine import KerasEngine
+from kseg.models.layers import BatchNorm
+from kseg.resuming import outcome
 from kseg.runs import load_model, save_model
-from kseg.train import compile_for, crop_size, fit, main, new_network
+from kseg.train import (
+    compile_for,
+    crop_size,
+    fit,
+    fit_batch_norm,
+    main,
+    new_loss,
+    new_network,
+)
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--width", "4", "--batch-size", "4", "--size", "64x64"]
@@ -37,6 +49,17 @@ METRICS = {
     "frequency_weighted_iou",
     "per_class_iou",
 }
+
+
+def reconfigure(folder: Path, **options) -> None:
+    """Changes what the run of a checkpoint is to be."""
+    path = folder / checkpoint.NAME
+    with np.load(path) as file:
+        arrays = dict(file)
+    state = json.loads(arrays["state"].tobytes())
+    state["record"]["config"] |= options
+    arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    np.savez(path, **arrays)
 
 
 def digest(path: Path) -> str:
@@ -76,15 +99,14 @@ def test_the_shown_metric_is_the_reported_one(trained):
     assert best == pytest.approx(reported, abs=2e-4)
 
 
-def test_the_best_model_carries_no_optimizer_state(trained):
+def test_models_carry_no_optimizer_state(trained):
     """AdamW keeps two more numbers per weight; only --resume needs them."""
-    states = {}
     for name in ("model", "last"):
         with zipfile.ZipFile(trained / f"{name}.keras") as archive:
-            states[name] = archive.getinfo("model.weights.h5").file_size
-    assert states["model"] < 0.6 * states["last"]
-    last = load_model(trained / "last.keras", compile=True)
-    assert int(last.optimizer.iterations) == 2 * 4
+            state = archive.getinfo("model.weights.h5").file_size
+        assert state < 0.6 * (trained / checkpoint.NAME).stat().st_size
+        assert not load_model(trained / f"{name}.keras", compile=True).compiled
+    assert checkpoint.read(trained / checkpoint.NAME).step == 2 * 4
 
 
 def test_the_model_describes_itself(trained):
@@ -265,6 +287,105 @@ def interrupted(process: subprocess.Popen, folder: Path, after: int) -> str:
     return process.communicate()[1]
 
 
+# Exact resume
+
+
+TRICKS = "--elastic 4 --noise 0.02 --loss ce+dice --ema 0.8 --deterministic".split()
+DROPOUT = "--model fcn8s --fc-width 8 --epochs 2 --save-seconds 0".split()
+
+
+@pytest.fixture(scope="module")
+def steps_of_a_run(data_folder, tmp_path_factory):
+    """A run of 2 epochs of 4 steps, and the checkpoint after each of its steps."""
+    folder = tmp_path_factory.mktemp("exact")
+    whole, kept, save = folder / "whole", {}, checkpoint.save
+
+    def keeping(path, model, progressed):
+        save(path, model, progressed)
+        kept[progressed.step] = path.read_bytes()
+
+    arguments = ["--data", str(data_folder), "--output", str(whole), *SMALL]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save", keeping)
+        assert main([*arguments, *DROPOUT, *TRICKS]) == 0
+    return whole, kept
+
+
+def test_every_step_leaves_a_checkpoint(steps_of_a_run):
+    assert list(steps_of_a_run[1]) == list(range(1, 9))
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 7])
+def test_a_resumed_run_ends_bit_equal(step, steps_of_a_run, tmp_path):
+    """Within the first epoch, at its end, and in the second."""
+    whole, kept = steps_of_a_run
+    if step > 4:  # as it was left: an epoch's files, and a later checkpoint
+        shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    (tmp_path / checkpoint.NAME).write_bytes(kept[step])
+    assert main(["--output", str(tmp_path), "--resume"]) == 0
+    expected, found = outcome(whole), outcome(tmp_path)
+    assert [name for name in expected if expected[name] != found[name]] == []
+
+
+def test_resume_tells_a_default_from_what_was_not_given(steps_of_a_run):
+    whole = str(steps_of_a_run[0])
+    with pytest.raises(BadInput, match="--ema 0.0: --resume .* own, 0.8; leave it"):
+        main(["--output", whole, "--resume", "--ema", "0"])
+    assert main(["--output", whole, "--resume", "--elastic", "4"]) == 0
+
+
+def test_resume_wants_the_same_data(steps_of_a_run, data_folder, tmp_path):
+    fewer = tmp_path / "tiny"
+    shutil.copytree(data_folder, fewer)
+    for kind in ("images", "masks"):
+        (fewer / "train" / kind / "s0.png").unlink()
+    run = tmp_path / "run"
+    shutil.copytree(steps_of_a_run[0], run)
+    with pytest.raises(BadInput, match="the run began with .*'train': 16"):
+        main(["--output", str(run), "--resume", "--data", str(fewer)])
+
+
+def test_training_ends_after_so_many_epochs_without_gain(data_folder, tmp_path):
+    """With a learning rate of almost nothing, nothing gets better."""
+    still = "--learning-rate 1e-12 --weight-decay 0 --patience 2 --epochs 9".split()
+    # Batch norms learn even so: at a momentum of almost 1 they do not either.
+    arguments = ["--data", str(data_folder), "--output", str(tmp_path), *SMALL, *still]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kseg.train.fit_batch_norm", lambda model, steps: None)
+        assert main([*arguments, "--model", "unet_paper", "--size", "204x204"]) == 0
+    assert epochs_of(tmp_path) == [1, 2, 3]
+    assert main(["--output", str(tmp_path), "--resume"]) == 0
+    assert epochs_of(tmp_path) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_what_is_kept_of_a_half_precision_run_is_float32(
+    precision, data_folder, tmp_path
+):
+    arguments = ["--data", str(data_folder), "--output", str(tmp_path), *SMALL]
+    half = ["--epochs", "1", "--precision", precision, "--ema", "0.5"]
+    assert main([*arguments, *half]) == 0
+    model = load_model(tmp_path / "model.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    with (tmp_path / "history.csv").open() as file:
+        (line,) = csv.DictReader(file)
+    assert 0 < float(line["loss"]) < 5
+    assert float(line["val_mean_iou"]) == pytest.approx(
+        json.loads((tmp_path / "metrics.json").read_text())["mean_iou"], abs=2e-4
+    )
+
+
+def test_batch_norms_remember_half_an_epoch(data):
+    model = new_network(TrainConfig(width=4), data)
+    for steps, momentum in ((45, 1 - 2 / 45), (4, 0.9), (1000, 0.99)):
+        fit_batch_norm(model, steps)
+        norms = [x for x in model.layers if isinstance(x, BatchNorm)]
+        assert norms
+        for norm in norms:
+            assert norm.momentum == pytest.approx(momentum)
+
+
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_run_and_resume_goes_on(data_folder, tmp_path):
     folder = tmp_path / "run"
@@ -275,9 +396,7 @@ def test_ctrl_c_keeps_the_run_and_resume_goes_on(data_folder, tmp_path):
     assert "Traceback" not in log
     assert set(json.loads((folder / "metrics.json").read_text())) == METRICS
     done = len(epochs_of(folder))
-
-    last = load_model(folder / "last.keras", compile=True)
-    assert int(last.optimizer.iterations) == done * 4  # whole epochs alone
+    assert done <= checkpoint.read(folder / checkpoint.NAME).step / 4 < done + 1
 
     process = start("kseg.train", "--output", str(folder), "--resume")
     log = interrupted(process, folder, after=done + 2)
@@ -318,8 +437,10 @@ def test_class_weights_are_recorded_and_in_the_loss(weighted, data):
     by_name = record["class_weights"]
     expected = class_weights("median", count_pixels(data.split("train"), len(by_name)))
     assert tuple(by_name) == data.names and tuple(by_name.values()) == expected
-    loss = load_model(weighted / "last.keras", compile=True).loss
-    assert (loss.spec, loss.class_weights) == ("ce+0.5*dice", expected)
+    config = from_record(TrainConfig, record["config"])
+    for counted in (None, by_name):
+        loss = new_loss(config, data, counted)
+        assert (loss.spec, loss.class_weights) == ("ce+0.5*dice", expected)
 
 
 def test_a_run_without_class_weights_records_none(trained):
@@ -330,8 +451,7 @@ def test_resume_does_not_count_again(weighted, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "run"
     shutil.copytree(weighted, folder)
     record = json.loads((folder / "config.json").read_text())
-    record["config"]["epochs"] = 2
-    (folder / "config.json").write_text(json.dumps(record))
+    reconfigure(folder, epochs=2)
     monkeypatch.setattr("kseg.class_weights.count_pixels", None)
     assert main(["--output", str(folder), "--resume"]) == 0
     assert epochs_of(folder) == [1, 2]
@@ -546,15 +666,14 @@ def test_resume_in_a_new_process_keeps_the_encoder_frozen(finer, coarse, tmp_pat
     """And needs the run no more that it began with."""
     folder = tmp_path / "run"
     shutil.copytree(finer, folder)
-    record = json.loads((folder / "config.json").read_text())
-    assert record["config"]["encoder_rate"] == 0
-    record["config"] |= {"epochs": 2, "init_from": str(tmp_path / "gone")}
-    (folder / "config.json").write_text(json.dumps(record))
+    reconfigure(folder, epochs=2, init_from=str(tmp_path / "gone"))
     process = start("kseg.train", "--output", str(folder), "--resume")
     log = process.communicate()[1]
     assert process.returncode == 0, log
     assert epochs_of(folder) == [1, 2]
     before = load_model(coarse / "last.keras")
-    after = load_model(folder / "last.keras", compile=True)
-    assert int(after.optimizer.iterations) == 2 * 4
+    after = load_model(folder / "last.keras")
+    progressed = checkpoint.read(folder / checkpoint.NAME)
+    assert progressed.step == 2 * 4
+    assert progressed.record["config"]["encoder_rate"] == 0
     assert_equal_weights(after, before, inside_encoder(after))
