@@ -7,6 +7,7 @@ import io
 import signal
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,16 @@ class Keeper(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, "seconds": seconds, **values})
         runs.save_model(self.model, self.folder / runs.LAST, self.info)
         write_history(self.folder / HISTORY, self.history)
+
+
+def event_writer(folder: Path) -> keras.callbacks.Callback:
+    """Writes scalars after each epoch into RUN/tensorboard, beside those there.
+
+    Raises BadInput without the package, which TensorFlow 2.21 does not bring along.
+    """
+    if not find_spec("tensorboard"):
+        raise BadInput("--tensorboard: needs its package; pip install tensorboard")
+    return keras.callbacks.TensorBoard(folder / runs.EVENTS, write_graph=False)
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

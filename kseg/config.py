@@ -49,6 +49,7 @@ SCHEMES = ("float32", "int8")
 
 Size = tuple[int, int]
 Output = NewType("Output", str)  # a file to write, - for stdout, or empty for neither
+File = NewType("File", str)  # a file to write, or empty
 Share = NewType("Share", float)  # from 0 to 1
 Config = TypeVar("Config")
 
@@ -141,6 +142,7 @@ class TrainConfig:
     output: str = option("", "run folder; default saved_models/DATA-MODEL-ENCODER")
     overwrite: bool = option(False, "replace a run that is there")
     resume: bool = option(False, "go on after the last whole epoch of a run")
+    tensorboard: bool = option(False, "also write RUN/tensorboard, scalars by epoch")
     json: Output = option("", "also write the metrics here; - is stdout")
 
     @property
@@ -183,6 +185,17 @@ class EvaluateConfig:
     name_by_truth: bool = option(
         False, "of a grouping: a segment's class is what the truth has most of there"
     )
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Options of `python -m kseg.report`."""
+
+    run: str = positional("a run folder")
+    data: str = option("", "where the run's data are now, if they have moved")
+    split: str = option("val", "train, val or test")
+    output: File = option("", "the page; default RUN/report.html")
+    json: Output = option("", "also write its figures here; - is stdout")
 
 
 @dataclass(frozen=True)
@@ -367,7 +380,8 @@ def converter(hint: Any, zero: bool) -> Any:
     if typing.get_origin(hint) is tuple or hint is Size:
         return command.size
     whole = command.whole if zero else command.positive
-    readers = {int: whole, float: command.number, Share: share, Output: output}
+    readers = {int: whole, float: command.number, Share: share}
+    readers |= {Output: output, File: file}
     return readers.get(hint, str)
 
 
@@ -379,7 +393,11 @@ def share(text: str) -> float:
 
 
 def output(text: str) -> str:
-    return text if text in ("", "-") else str(command.writable(text))
+    return text if text == "-" else file(text)
+
+
+def file(text: str) -> str:
+    return text and str(command.writable(text))
 
 
 def choices_of(choices: Sequence[str]) -> Any:

@@ -3,8 +3,8 @@
     python -m kseg.train --data DIR --encoder mobilenetv2 --weights imagenet
 
 Without --data it learns procedural shapes. The run folder gets model.keras (the best),
-last.keras, config.json, history.csv, metrics.json, curves.png, samples.png and
-confusion.png. Ctrl-C ends it early and keeps what it has.
+last.keras, config.json, history.csv, metrics.json, report.html, curves.png, samples.png
+and confusion.png. Ctrl-C ends it early and keeps what it has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edge.metadata import ModelInfo
 from kseg import backend, runs
 from kseg.config import TrainConfig, network_options, parse, to_record
 from kseg.data import Data, open_data
-from kseg.evaluate import confusion_over, iou_table
+from kseg.evaluate import iou_table
 from kseg.findings import quick_findings
 
 CROP = 320  # the largest default crop
@@ -40,7 +40,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     metrics = report(data, folder)
     if config.json != "-":
         print(iou_table(metrics))
-        print(f"\n{folder} holds the run; look at samples.png. Next:")
+        print(f"\n{folder} holds the run; look at report.html. Next:")
         print(f"  python -m kseg.export {folder}")
     runs.write_result(config.json, metrics)
     return 130 if stopped else 0
@@ -211,7 +211,7 @@ def weights_by_name(model: Any, data: Data) -> Optional[dict[str, float]]:
 
 def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
     """Trains and leaves the run's models, record and history; True if interrupted."""
-    from kseg.callbacks import HISTORY, Keeper, Progress, read_history
+    from kseg.callbacks import HISTORY, Keeper, Progress, event_writer, read_history
     from kseg.data.pipeline import Reader, training_batches, validation_batches
     from kseg.models import geometry
 
@@ -245,7 +245,11 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
     )
     record = runs.record_of(config, data, size)
     record["class_weights"] = weights_by_name(model, data)
+    record["parameters"] = model.count_params()
     keeper = Keeper(folder, info, record, history)
+    events = [event_writer(folder)] if config.tensorboard else []
+    if not config.resume:
+        runs.clear_events(folder)
     run_steps(
         model,
         readers,
@@ -261,7 +265,7 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
             shape.step,
             shape.least,
         ),
-        callbacks=[keeper, Progress(steps, done, config.epochs)],
+        callbacks=[keeper, Progress(steps, done, config.epochs), *events],
     )
     return keeper.stopped
 
@@ -315,21 +319,23 @@ def describe(
 
 
 def report(data: Data, folder: Path) -> dict[str, Any]:
-    """Evaluates the best weights; leaves the pictures and metrics.json, its content."""
+    """Evaluates the best weights once; leaves report.html, the pictures, metrics.json.
+
+    Returns the content of metrics.json.
+    """
     from kseg import pictures
     from kseg.callbacks import HISTORY, read_history
-    from kseg.metrics import summarize
+    from kseg.report import evaluate_once, write_page
 
     segmenter = runs.open_segmenter(folder / runs.BEST)
-    val = data.split("val")
-    matrix = confusion_over(segmenter, val, data.num_classes)
-    metrics = summarize(matrix, data.names, len(val.sizes))
-    runs.write_json(folder / "metrics.json", metrics)
+    evaluation = evaluate_once(segmenter, data, "val")
+    runs.write_json(folder / runs.METRICS, evaluation.metrics)
     if (folder / HISTORY).is_file():  # not where the first epoch was broken off
         pictures.curves(folder / "curves.png", read_history(folder / HISTORY))
-    pictures.sample_sheet(folder / "samples.png", segmenter, val)
-    pictures.confusion(folder / "confusion.png", matrix, data.names)
-    return metrics
+    pictures.sample_sheet(folder / "samples.png", segmenter, data.split("val"))
+    pictures.confusion(folder / "confusion.png", evaluation.matrix, data.names)
+    write_page(folder / runs.REPORT, folder, evaluation)
+    return evaluation.metrics
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ def test_a_run_leaves_what_the_contract_names(trained):
     with (trained / "history.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["epoch"] for line in lines] == ["1", "2"]
-    for name in ("model.keras", "last.keras", "curves.png", "confusion.png"):
+    pages = ("report.html", "curves.png", "confusion.png")
+    for name in ("model.keras", "last.keras", *pages):
         assert (trained / name).stat().st_size > 1000
     assert not list(trained.glob(".*part*"))
     # Three pictures a row, four rows, and a column of names.
@@ -111,11 +112,12 @@ def test_files_that_are_no_run_are_not_touched(data_folder, tmp_path):
     assert (tmp_path / "precious.tflite").read_text() == "mine"
 
 
-def test_a_file_of_a_name_that_training_writes_is_kept(data_folder, tmp_path):
-    (tmp_path / "samples.png").write_text("mine")
+@pytest.mark.parametrize("name", ["samples.png", "report.html", "tensorboard"])
+def test_a_file_of_a_name_that_training_writes_is_kept(name, data_folder, tmp_path):
+    (tmp_path / name).write_text("mine")
     with pytest.raises(BadInput, match="holds a run already"):
         main(["--data", str(data_folder), "--output", str(tmp_path), *SMALL])
-    assert (tmp_path / "samples.png").read_text() == "mine"
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_resume_refuses_what_would_be_another_run(trained, data_folder):
@@ -131,7 +133,9 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
     for stale in ("int8.tflite", "parity.json", "config.json"):
         (tmp_path / stale).write_text("{}")
     (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "tensorboard").mkdir()
     assert main([*arguments, "--epochs", "1", "--overwrite"]) == 0
+    assert not (tmp_path / "tensorboard").exists()
     assert not (tmp_path / "int8.tflite").exists()
     assert not (tmp_path / "parity.json").exists()
     assert (tmp_path / "notes.txt").read_text() == "mine"
