@@ -74,6 +74,26 @@ class Evaluation:
     labels: dict[int, np.ndarray] = field(default_factory=dict)
     stage_millis: dict[str, dict[str, float]] = field(default_factory=dict)
 
+    def add(
+        self, mask: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
+    ) -> None:
+        """Counts the next picture in: ids, ids and probabilities, each (H, W)."""
+        from kseg.metrics import confusion_matrix, iou_per_class
+
+        counts = confusion_matrix(mask, labels, self.data.num_classes)
+        iou = iou_per_class(counts)
+        iou = iou[~np.isnan(iou)]
+        self.matrix += counts
+        self.labels[len(self.ious)] = labels
+        self.ious.append(float(iou.mean()) if iou.size else np.nan)
+        order = ranked(self.ious)
+        kept = {*order[:SHOWN], *order[-SHOWN:]}
+        self.labels = {k: v for k, v in self.labels.items() if k in kept}
+        if confidence is None:
+            self.calibration = None
+        else:
+            self.calibration += calibration_counts(mask, labels, confidence)
+
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
@@ -106,8 +126,6 @@ def evaluate_once(segmenter: Segmenter, data: Data, split: str) -> Evaluation:
     Memory stays that of a few pictures. Raises BadInput for a picture that the network
     cannot take.
     """
-    from kseg.metrics import confusion_matrix, iou_per_class
-
     classes, pictures = data.num_classes, data.split(split)
     matrix = np.zeros((classes, classes), np.int64)
     found = Evaluation(data, split, matrix, np.zeros((BINS, 3)))
@@ -117,19 +135,7 @@ def evaluate_once(segmenter: Segmenter, data: Data, split: str) -> Evaluation:
             labels, confidence = segmenter.predict_with_confidence(image)
         except BadInput as error:
             raise BadInput(f"{pictures.names[index]}: {error}") from None
-        counts = confusion_matrix(mask, labels, classes)
-        found.matrix += counts
-        iou = iou_per_class(counts)
-        iou = iou[~np.isnan(iou)]
-        found.ious.append(float(iou.mean()) if iou.size else np.nan)
-        found.labels[index] = labels
-        order = ranked(found.ious)
-        kept = {*order[:SHOWN], *order[-SHOWN:]}
-        found.labels = {k: v for k, v in found.labels.items() if k in kept}
-        if confidence is None:
-            found.calibration = None
-        else:
-            found.calibration += calibration_counts(mask, labels, confidence)
+        found.add(mask, labels, confidence)
     found.stage_millis = segmenter.stages.summary()
     return found
 

@@ -230,8 +230,8 @@ def test_a_refusal_leaves_the_run_that_would_be_overwritten(trained, tmp_path):
     arguments = ["--output", str(folder), "--overwrite", "--model", "patch"]
     with pytest.raises(BadInput, match="the next is 70x70"):
         main([*arguments, "--size", "64x64"])
-    for path in trained.iterdir():
-        assert digest(folder / path.name) == digest(path)
+    for path in filter(Path.is_file, trained.rglob("*")):
+        assert digest(folder / path.relative_to(trained)) == digest(path)
 
 
 def test_an_image_below_the_minimum_is_refused_before_training(tmp_path):
