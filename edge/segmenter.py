@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from functools import reduce
+from typing import Any, Iterator, List, Optional
 
 import cv2
 import numpy as np
@@ -62,18 +63,26 @@ def cells(count: int, given: int, used: int, size: int) -> tuple[int, int]:
     return kept, max(size, round(kept * given * size / (count * used)))
 
 
-def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(h, w, C) scores -> (H, W) uint8: bilinear to `size`, then the largest.
+def enlarged(scores: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """(h, w, C) scores -> each class at `size`, bilinear: C times (H, W).
 
-    One class at a time, so that memory stays that of two pictures. The first of equals
-    wins, as in argmax.
+    One class at a time, so that memory stays that of a few pictures.
     """
-    labels = np.zeros(size, np.uint8)
-    best: Optional[np.ndarray] = None
     for index in range(scores.shape[2]):
         plane = np.ascontiguousarray(scores[..., index])
         if plane.shape != size:
             plane = cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
+        yield plane
+
+
+def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w, C) scores -> (H, W) uint8: bilinear to `size`, then the largest.
+
+    The first of equals wins, as in argmax.
+    """
+    labels = np.zeros(size, np.uint8)
+    best: Optional[np.ndarray] = None
+    for index, plane in enumerate(enlarged(scores, size)):
         if best is None:
             best = plane
             continue
@@ -81,6 +90,29 @@ def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         labels[better] = index
         np.maximum(best, plane, out=best)
     return labels
+
+
+def scores_to_confidence(
+    scores: np.ndarray, size: tuple[int, int], head: str = "logits"
+) -> np.ndarray:
+    """(h, w, C) scores -> (H, W) float32 in (0, 1]: the largest class's probability.
+
+    Bilinear to `size` as for the labels, then the largest of softmax; `head`
+    "probabilities" says that scores are softmax already.
+
+    >>> scores_to_confidence(np.log(np.float32([[[1, 3]]])), (1, 1)).round(4).tolist()
+    [[0.75]]
+    """
+    planes = enlarged(scores, size)
+    if head == "probabilities":
+        return reduce(np.maximum, planes)
+    best = next(planes)
+    total = np.ones_like(best)  # of exp(score - best)
+    for plane in planes:
+        larger = np.maximum(best, plane)
+        total = total * np.exp(best - larger) + np.exp(plane - larger)
+        best = larger
+    return 1 / total
 
 
 def pace(inside: int, step: int) -> int:
@@ -155,6 +187,29 @@ class Segmenter:
         `order` is "RGB" for pictures, "BGR" for frames of OpenCV. Raises BadInput for a
         picture smaller than the network's minimum.
         """
+        output, whole = self._run(image, order)
+        with self.stages.stage("postprocess"):
+            return self._to_labels(output, whole, image.shape[:2])
+
+    def predict_with_confidence(
+        self, image: np.ndarray, order: str = "RGB"
+    ) -> tuple[np.ndarray, Optional[np.ndarray]]:
+        """The labels of `predict`, and the probability (H, W) float32 given to each.
+
+        None where the network gives labels alone.
+        """
+        size = image.shape[:2]
+        output, whole = self._run(image, order)
+        with self.stages.stage("postprocess"):
+            labels = self._to_labels(output, whole, size)
+        if output.ndim < 3:
+            return labels, None
+        with self.stages.stage("confidence"):
+            confidence = scores_to_confidence(output, whole, self.info.head)
+        return labels, confidence[: size[0], : size[1]]
+
+    def _run(self, image: np.ndarray, order: str) -> tuple[np.ndarray, tuple[int, int]]:
+        """The network's output where it saw picture, and how many pixels that spans."""
         size = image.shape[:2]
         if min(size) < self.info.minimum:
             least = self.info.minimum
@@ -166,9 +221,11 @@ class Segmenter:
             tiles, used = self.prepare(image, order)
         with self.stages.stage("inference"):
             outputs = [[self.engine(tile) for tile in row] for row in tiles]
-        with self.stages.stage("postprocess"):
-            given = spanned(tiles, self.info.border, self.info.step)
-            return self._to_labels(joined(outputs, self.info.step), given, used, size)
+            output = joined(outputs, self.info.step)
+        given = spanned(tiles, self.info.border, self.info.step)
+        rows, height = cells(output.shape[0], given[0], used[0], size[0])
+        columns, width = cells(output.shape[1], given[1], used[1], size[1])
+        return output[:rows, :columns], (height, width)
 
     def prepare(
         self, image: np.ndarray, order: str = "RGB"
@@ -198,14 +255,10 @@ class Segmenter:
             image = canvas
         return [[image]], used
 
-    def _to_labels(self, output, given, used, size) -> np.ndarray:
-        """The network's output -> labels at the image's own size.
-
-        `given` is the size of the network's input, `used` the part that was picture.
-        """
-        rows, height = cells(output.shape[0], given[0], used[0], size[0])
-        columns, width = cells(output.shape[1], given[1], used[1], size[1])
-        output, whole = output[:rows, :columns], (height, width)
+    def _to_labels(
+        self, output: np.ndarray, whole: tuple[int, int], size: tuple[int, int]
+    ) -> np.ndarray:
+        """The network's output, which spans `whole` -> labels at the image's `size`."""
         if output.ndim == 3:
             return scores_to_labels(output, whole)[: size[0], : size[1]]
         labels = output.astype(np.uint8, copy=False)

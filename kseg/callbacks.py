@@ -7,6 +7,7 @@ import io
 import signal
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,16 @@ def patience_ended(history: list[dict[str, Any]], patience: int) -> bool:
     """Whether the last `patience` epochs brought nothing better; 0 waits for ever."""
     waited = len(history) > patience > 0
     return waited and best_of(history[-patience:]) <= best_of(history[:-patience])
+
+
+def event_writer(folder: Path) -> keras.callbacks.Callback:
+    """Writes scalars after each epoch into RUN/tensorboard, beside those there.
+
+    Raises BadInput without the package, which TensorFlow 2.21 does not bring along.
+    """
+    if not find_spec("tensorboard"):
+        raise BadInput("--tensorboard: needs its package; pip install tensorboard")
+    return keras.callbacks.TensorBoard(folder / runs.EVENTS, write_graph=False)
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

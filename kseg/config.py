@@ -39,7 +39,7 @@ ENCODER_NAMES = (
     "resnet50",
     "vgg16",
 )
-OPTIMIZER_NAMES = ("adamw", "sgd")
+PEAK_RATES = {"adamw": 1e-3, "sgd": 2e-2}  # optimizers, and what suits each
 SCHEDULE_NAMES = ("cosine", "polynomial")
 PRECISIONS = ("float32", "bfloat16", "float16")
 LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")
@@ -52,6 +52,7 @@ SCHEMES = ("float32", "int8")
 
 Size = tuple[int, int]
 Output = NewType("Output", str)  # a file to write, - for stdout, or empty for neither
+File = NewType("File", str)  # a file to write, or empty
 Share = NewType("Share", float)  # from 0 to 1
 Config = TypeVar("Config")
 
@@ -101,7 +102,7 @@ class TrainConfig:
     batch_size: int = option(8, "images per step")
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
     max_side: int = option(1024, "larger images are shrunk to this longest side")
-    optimizer: str = option("adamw", "what makes the steps", choices=OPTIMIZER_NAMES)
+    optimizer: str = option("adamw", "what makes the steps", choices=tuple(PEAK_RATES))
     learning_rate: Optional[float] = option(
         None, "peak, reached after the warm-up; default 1e-3, of sgd 2e-2"
     )
@@ -165,7 +166,13 @@ class TrainConfig:
     output: str = option("", "run folder; default saved_models/DATA-MODEL-ENCODER")
     overwrite: bool = option(False, "replace a run that is there")
     resume: bool = option(False, "go on from the last checkpoint of a run")
+    tensorboard: bool = option(False, "also write RUN/tensorboard, scalars by epoch")
     json: Output = option("", "also write the metrics here; - is stdout")
+
+    @property
+    def peak_rate(self) -> float:
+        """The highest learning rate."""
+        return self.learning_rate or PEAK_RATES[self.optimizer]
 
     @property
     def images_per_step(self) -> int:
@@ -207,6 +214,17 @@ class EvaluateConfig:
     name_by_truth: bool = option(
         False, "of a grouping: a segment's class is what the truth has most of there"
     )
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Options of `python -m kseg.report`."""
+
+    run: str = positional("a run folder")
+    data: str = option("", "where the run's data are now, if they have moved")
+    split: str = option("val", "train, val or test")
+    output: File = option("", "the page; default RUN/report.html")
+    json: Output = option("", "also write its figures here; - is stdout")
 
 
 @dataclass(frozen=True)
@@ -402,7 +420,8 @@ def converter(hint: Any, zero: bool) -> Any:
     if typing.get_origin(hint) is tuple or hint is Size:
         return command.size
     whole = command.whole if zero else command.positive
-    readers = {int: whole, float: command.number, Share: share, Output: output}
+    readers = {int: whole, float: command.number, Share: share}
+    readers |= {Output: output, File: file}
     return readers.get(hint, str)
 
 
@@ -414,7 +433,11 @@ def share(text: str) -> float:
 
 
 def output(text: str) -> str:
-    return text if text in ("", "-") else str(command.writable(text))
+    return text if text == "-" else file(text)
+
+
+def file(text: str) -> str:
+    return text and str(command.writable(text))
 
 
 def choices_of(choices: Sequence[str]) -> Any:

@@ -60,10 +60,9 @@ class SGD(EncoderRate, keras.optimizers.SGD):
     """Stochastic gradient descent with momentum; decay as in AdamW, times the rate."""
 
 
-# By name: the class, its options, and a peak of the learning rate that suits it.
 OPTIMIZERS = {
-    "adamw": (AdamW, {}, 1e-3),
-    "sgd": (SGD, {"momentum": MOMENTUM, "nesterov": True}, 2e-2),
+    "adamw": (AdamW, {}),
+    "sgd": (SGD, {"momentum": MOMENTUM, "nesterov": True}),
 }
 
 
@@ -115,7 +114,7 @@ def new_optimizer(
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"`name` must be one of {sorted(OPTIMIZERS)}, got {name!r}.")
-    cls, options, _ = OPTIMIZERS[name]
+    cls, options = OPTIMIZERS[name]
     average = {"use_ema": True, "ema_momentum": ema} if ema else {}
     return cls(
         schedule,
@@ -132,8 +131,3 @@ def average_into(optimizer: Any, variables: Any) -> None:
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer.use_ema:
         optimizer.average_into(variables)
-
-
-def peak_of(name: str) -> float:
-    """The peak of the learning rate where none was asked for."""
-    return OPTIMIZERS[name][2]

@@ -18,6 +18,7 @@ from kseg.grouping import Naming
 CELL = (240, 320)  # at most
 SAMPLES = 6
 COLUMNS = 5  # of the gallery
+LETTERS = 24  # of a class's name beside a chart
 GAP = 6
 
 
@@ -95,16 +96,24 @@ def save_figure(figure: Any, path: Path) -> None:
 def curves(path: Path, history: Sequence[dict[str, float]]) -> None:
     """Mean IoU and loss by epoch, of training crops and of validation images."""
     figure, both = new_figure(9, 3.6, columns=2)
+    for axes, name in zip(both, ("mean_iou", "loss"), strict=True):
+        draw_curve(axes, history, name)
+    save_figure(figure, path)
+
+
+def draw_curve(axes: Any, history: Sequence[dict[str, float]], name: str) -> None:
+    """One column of the history by epoch, of training and of validation if it is."""
     epochs = [line["epoch"] for line in history]
-    shown = ("mean_iou", "mean IoU"), ("loss", "loss")
-    for axes, (name, label) in zip(both, shown, strict=True):
-        for prefix, where in (("", "training crops"), ("val_", "validation")):
+    for prefix, where in (("", "training crops"), ("val_", "validation")):
+        if prefix + name in history[0]:
             values = [line[prefix + name] for line in history]
             axes.plot(epochs, values, marker=".", label=where)
-        axes.set(xlabel="epoch", title=label)
-        axes.grid(alpha=0.3)
+    title = name.replace("_", " ").replace("iou", "IoU")
+    axes.set(xlabel="epoch", title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    if len(axes.lines) > 1:
         axes.legend()
-    save_figure(figure, path)
 
 
 def gains(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -147,12 +156,20 @@ def gallery(
 
 def confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
     """Shares of each true class that went to each predicted one, rows summing to 1."""
+    figure = confusion_figure(matrix, names)
+    save_figure(figure, path)
+
+
+def confusion_figure(matrix: np.ndarray, names: Sequence[str]) -> Any:
+    """The picture of `confusion`, not yet written."""
     side = max(4.0, 0.45 * len(names) + 2)
     figure, axes = new_figure(side + 0.5, side)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right")
-    axes.set_yticks(range(len(names)), names)
+    short = [n if len(n) <= LETTERS else n[: LETTERS - 1] + "…" for n in names]
+    # A dollar sign in a name is no formula.
+    axes.set_xticks(range(len(names)), short, rotation=60, ha="right", parse_math=False)
+    axes.set_yticks(range(len(names)), short, parse_math=False)
     axes.set(xlabel="prediction", ylabel="truth")
     if len(names) <= 16:
         for i, j in np.argwhere(shares >= 0.005):
@@ -160,4 +177,4 @@ def confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
             text = f"{shares[i, j]:.2f}"
             axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=7)
     figure.colorbar(image, ax=axes, shrink=0.7)
-    save_figure(figure, path)
+    return figure

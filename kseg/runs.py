@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -12,16 +13,18 @@ from typing import Any, Optional
 from edge.command import BadInput, replace_by, write_text
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter, bounded
-from kseg import __version__, checkpoint
+from kseg import checkpoint
 from kseg.config import SCHEMES, TrainConfig, from_record, to_record
 from kseg.data import Data
 from kseg.grouping import is_grouping, open_grouping
 
 DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
+METRICS, REPORT = "metrics.json", "report.html"
+EVENTS = "tensorboard"  # a folder
 PICTURES = ("curves.png", "samples.png", "confusion.png")
 EXPORTS = (*(f"{scheme}.tflite" for scheme in SCHEMES), "parity.json")
-STALE = (*PICTURES, *EXPORTS, "metrics.json", "history.csv")  # until made anew
+STALE = (*PICTURES, *EXPORTS, METRICS, REPORT, "history.csv")  # until made anew
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -43,8 +46,8 @@ def claim(config: TrainConfig) -> Path:
     --resume finds none.
     """
     folder = config.run_folder
-    own = (CONFIG, BEST, LAST, checkpoint.NAME, *STALE)
-    there = any((folder / name).exists() for name in own)
+    made = (CONFIG, BEST, LAST, checkpoint.NAME, EVENTS, *STALE)
+    there = any((folder / name).exists() for name in made)
     if config.resume and config.overwrite:
         raise BadInput("--resume goes on, --overwrite starts anew: give one of them")
     if config.resume and not (folder / checkpoint.NAME).exists():
@@ -61,6 +64,11 @@ def clear_stale(folder: Path) -> None:
     """Removes what an overwritten run left and the new one has not yet made."""
     for name in STALE:
         (folder / name).unlink(missing_ok=True)
+
+
+def clear_events(folder: Path) -> None:
+    """Removes an overwritten run's events; TensorBoard would show them as one run."""
+    shutil.rmtree(folder / EVENTS, ignore_errors=True)
 
 
 def save_model(model: Any, path: Path, info: ModelInfo) -> None:
@@ -91,8 +99,8 @@ def load_model(path: Path, compile: bool = False) -> Any:
 
 
 def record_of(config: TrainConfig, data: Data, size: tuple[int, int]) -> dict[str, Any]:
-    """The content of config.json: a run's options, its data, who made it."""
-    import keras
+    """The content of config.json: a run's options, its data, what made it."""
+    from kseg import provenance
 
     return {
         "config": to_record(replace(config, size=size)),
@@ -102,8 +110,10 @@ def record_of(config: TrainConfig, data: Data, size: tuple[int, int]) -> dict[st
             "channels": data.channels,
             "images": {name: len(split.sizes) for name, split in data.splits.items()},
             "size": typical_size(data, config.max_side),
+            "fingerprint": provenance.fingerprint(data),
         },
-        "versions": {"kseg": __version__, "keras": keras.__version__},
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
     }
 
 

@@ -4,7 +4,8 @@
 
 Without --data it learns procedural shapes. The run folder gets model.keras (the best),
 last.keras, checkpoint.npz for --resume, config.json, history.csv, metrics.json,
-curves.png, samples.png and confusion.png. Ctrl-C ends it early and keeps what it has.
+report.html, curves.png, samples.png and confusion.png. Ctrl-C ends it early and keeps
+what it has.
 """
 
 from __future__ import annotations
@@ -27,10 +28,17 @@ from kseg.config import (
     to_record,
 )
 from kseg.data import Data, open_data
-from kseg.evaluate import confusion_over, iou_table
+from kseg.evaluate import iou_table
 from kseg.findings import quick_findings
 
-MAY_CHANGE = {"data", "output", "json", "resume", "save_seconds"}  # with --resume
+MAY_CHANGE = {
+    "data",
+    "output",
+    "json",
+    "resume",
+    "save_seconds",
+    "tensorboard",
+}  # with --resume
 CROP = 320  # the largest default crop
 STEP_OF_CROP = 32
 
@@ -49,7 +57,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     metrics = report(data, folder)
     if config.json != "-":
         print(iou_table(metrics))
-        print(f"\n{folder} holds the run; look at samples.png. Next:")
+        print(f"\n{folder} holds the run; look at report.html. Next:")
         print(f"  python -m kseg.export {folder}")
     runs.write_result(config.json, metrics)
     return 130 if stopped else 0
@@ -185,10 +193,10 @@ def compile_for(
 ) -> None:
     """Gives the network its optimizer, loss (default: the configuration's), metric."""
     from kseg.metrics import MeanIoU
-    from kseg.optimizer import Schedule, new_optimizer, peak_of
+    from kseg.optimizer import Schedule, new_optimizer
 
     schedule = Schedule(
-        peak=config.learning_rate or peak_of(config.optimizer),
+        peak=config.peak_rate,
         total=total_steps,
         warmup=min(config.warmup_steps, total_steps // 5),
         course=config.schedule,
@@ -253,7 +261,7 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
 
     With `config.resume` it goes on from the folder's checkpoint.
     """
-    from kseg.callbacks import Keeper, ShowProgress
+    from kseg.callbacks import Keeper, ShowProgress, event_writer
     from kseg.data.pipeline import Reader, training_batches, validation_batches
     from kseg.models import geometry
 
@@ -280,6 +288,7 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
     size = crop_size(config, data, info)
     record = runs.record_of(config, data, size)
     record["class_weights"] = weights_by_name(loss, data)
+    record["parameters"] = model.count_params()
     if progressed:
         check_same_data(record, progressed.record, data)
         checkpoint.restore(kept, model, "weights", "optimizer")
@@ -306,6 +315,9 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
         config.patience,
     )
     shown = ShowProgress(steps, progressed.step, config.epochs)
+    events = [event_writer(folder)] if config.tensorboard else []
+    if not config.resume:
+        runs.clear_events(folder)
 
     def batches() -> Any:
         start = progressed.step
@@ -314,7 +326,7 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
         )
 
     try:
-        run_epochs(model, batches, keeper, shown, config.epochs, readers)
+        run_epochs(model, batches, [keeper, shown, *events], config.epochs, readers)
     finally:
         shown.close()
     return keeper.stopped
@@ -323,15 +335,15 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
 def run_epochs(
     model: Any,
     batches: Callable[[], Any],
-    keeper: Any,
-    shown: Any,
+    callbacks: Sequence[Any],
     epochs: int,
     readers: Sequence[Any],
 ) -> None:
-    """Trains to the end from where `keeper` is; `batches()` are those from there on.
+    """Trains to the end from where a Keeper is; `batches()` are those from there on.
 
     An epoch that was broken off is ended first: it has fewer steps than the others.
     """
+    keeper = callbacks[0]
     steps = keeper.steps
     if keeper.done or keeper.at.step >= steps * epochs:
         say(f"nothing left to do: {len(keeper.at.history)} epochs are done")
@@ -344,17 +356,18 @@ def run_epochs(
             initial_epoch=done,
             epochs=done + 1 if into else epochs,
             steps_per_epoch=steps - into,
-            callbacks=[keeper, shown],
+            callbacks=callbacks,
         )
 
 
 def check_same_data(record: dict, before: dict, data: Data) -> None:
     """Raises BadInput where the data are not those that the run began with."""
-    now, then = record["data"]["images"], before["data"]["images"]
-    if now != then:
+    now, then = record["data"], before["data"]
+    if now["fingerprint"] != then["fingerprint"]:
         raise BadInput(
-            f"{data.name}: has {now} images, the run began with {then}; --resume goes "
-            "on with the same data: bring them back, or train anew in another --output"
+            f"{data.name}: is not what the run began with: {now['images']} images, "
+            f"then {then['images']}, or other content; bring those back, or train anew "
+            "in another --output"
         )
 
 
@@ -421,21 +434,23 @@ def describe(
 
 
 def report(data: Data, folder: Path) -> dict[str, Any]:
-    """Evaluates the best weights; leaves the pictures and metrics.json, its content."""
+    """Evaluates the best weights once; leaves report.html, the pictures, metrics.json.
+
+    Returns the content of metrics.json.
+    """
     from kseg import pictures
     from kseg.callbacks import HISTORY, read_history
-    from kseg.metrics import summarize
+    from kseg.report import evaluate_once, write_page
 
     segmenter = runs.open_segmenter(folder / runs.BEST)
-    val = data.split("val")
-    matrix = confusion_over(segmenter, val, data.num_classes)
-    metrics = summarize(matrix, data.names, len(val.sizes))
-    runs.write_json(folder / "metrics.json", metrics)
+    evaluation = evaluate_once(segmenter, data, "val")
+    runs.write_json(folder / runs.METRICS, evaluation.metrics)
     if (folder / HISTORY).is_file():  # not where the first epoch was broken off
         pictures.curves(folder / "curves.png", read_history(folder / HISTORY))
-    pictures.sample_sheet(folder / "samples.png", segmenter, val)
-    pictures.confusion(folder / "confusion.png", matrix, data.names)
-    return metrics
+    pictures.sample_sheet(folder / "samples.png", segmenter, data.split("val"))
+    pictures.confusion(folder / "confusion.png", evaluation.matrix, data.names)
+    write_page(folder / runs.REPORT, folder, evaluation)
+    return evaluation.metrics
 
 
 if __name__ == "__main__":

@@ -16,10 +16,14 @@ SHAPES_SCENES = {"train": 800, "val": 100, "test": 100}
 
 
 class Split(Protocol):
-    """Labelled images: `sizes` are (height, width) of each, `names` for people."""
+    """Labelled images: `sizes` are (height, width) of each, `names` for people.
+
+    `files` are all that they are read from; none where they are procedural.
+    """
 
     names: list[str]
     sizes: list[tuple[int, int]]
+    files: list[Path]
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image (H, W, channels) uint8 and mask (H, W) uint8, void being 255."""
@@ -67,6 +71,10 @@ class ShapesSplit:
     @property
     def sizes(self) -> list[tuple[int, int]]:
         return [shapes.SIZE] * self.count
+
+    @property
+    def files(self) -> list[Path]:
+        return []
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return shapes.scene(self.seed, index)

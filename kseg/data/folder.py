@@ -71,6 +71,10 @@ class FolderSplit:
     def names(self) -> list[str]:
         return [path.name for path in self.images]
 
+    @property
+    def files(self) -> list[Path]:
+        return [*self.images, *self.masks]
+
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image = read_image(self.images[index], self.channels, self.white)
         mask = load_mask(self.masks[index], self.images[index])

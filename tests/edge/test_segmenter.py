@@ -19,6 +19,7 @@ from edge.segmenter import (
     spanned,
     tiled,
 )
+from edge.segmenter import scores_to_confidence as to_confidence
 from edge.segmenter import scores_to_labels as to_labels
 
 FIT = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
@@ -411,6 +412,76 @@ def test_each_stage_is_timed():
     }
 
 
+# Confidence
+
+
+def softmax_of_the_largest(scores):
+    """All classes at once, in float64."""
+    powers = np.exp(scores.astype(np.float64) - scores.max(axis=-1, keepdims=True))
+    return (powers / powers.sum(axis=-1, keepdims=True)).max(axis=-1)
+
+
+def test_the_confidence_is_the_largest_of_softmax():
+    # exp of the scores is 1, 2, 5 and 1, 1, 2: 5 of 8 and 2 of 4.
+    scores = np.log(np.float32([[[1, 2, 5], [1, 1, 2]]]))
+    np.testing.assert_allclose(to_confidence(scores, (1, 2)), [[0.625, 0.5]], 1e-6)
+
+
+def test_large_scores_are_no_overflow():
+    scores = np.random.default_rng(2).normal(0, 300, (7, 9, 5)).astype(np.float32)
+    expected = softmax_of_the_largest(scores)
+    np.testing.assert_allclose(to_confidence(scores, (7, 9)), expected, 1e-5)
+    assert (scores > 89).any()  # exp of which is no float32
+
+
+def test_probabilities_are_the_confidence():
+    scores = np.float32([[[0.25, 0.75], [0.5, 0.5]]])
+    assert to_confidence(scores, (1, 2), "probabilities").tolist() == [[0.75, 0.5]]
+
+
+def test_one_class_is_certain():
+    assert to_confidence(np.float32([[[-3]]]), (1, 1)).tolist() == [[1]]
+
+
+def test_scores_are_enlarged_before_their_softmax():
+    # Two pixels become four: 0 and 4 at 0, 1, 3 and 4 quarters of the way... halved.
+    scores = np.float32([[[0, 0], [4, 0]]])
+    between = np.float32([[[0, 0], [1, 0], [3, 0], [4, 0]]])
+    confidence = to_confidence(scores, (1, 4))
+    np.testing.assert_allclose(confidence, softmax_of_the_largest(between), 1e-6)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 7), (16, 6), (9, 30)])
+@pytest.mark.parametrize("engine", [Scores, CoarseScores, CoarserScores])
+def test_confidence_goes_with_the_labels_of_predict(engine, size):
+    image = grey_as_rgb(random_ids(size, count=2))
+    segmenter = Segmenter(engine((8, 8)), FIT)
+    labels, confidence = segmenter.predict_with_confidence(image)
+    np.testing.assert_array_equal(labels, segmenter.predict(image))
+    assert confidence.shape == size and confidence.dtype == np.float32
+    # One of three scores is 1: at most e of e + 2; two equal ones give e of 2 e + 1.
+    assert 1 / 3 <= confidence.min() <= confidence.max() <= np.e / (np.e + 2) + 1e-6
+
+
+def test_padding_has_no_part_in_the_confidence():
+    """Scores are surer where the network sees padding, which is cut off."""
+
+    class SureOfPadding(Scores):
+        def labels(self, image):
+            return super().labels(image) * np.where(image[..., :1] == PADDING, 50, 1)
+
+    image = grey_as_rgb(random_ids((4, 8), count=2))
+    _, confidence = Segmenter(SureOfPadding((8, 8)), FIT).predict_with_confidence(image)
+    np.testing.assert_allclose(confidence, np.e / (np.e + 2), 1e-6)
+
+
+def test_labels_alone_have_no_confidence():
+    image = grey_as_rgb(random_ids((4, 4)))
+    labels, confidence = Segmenter(Engine(), FIT).predict_with_confidence(image)
+    assert confidence is None
+    np.testing.assert_array_equal(labels, image[..., 0])
+
+
 # Tiles, for networks of valid convolutions
 
 VALID = replace(FIT, minimum=2, least=11, step=Valid.step, border=Valid.border)
@@ -520,6 +591,15 @@ def test_tiles_leave_no_seam(engine, box, size):
     labels = Segmenter(engine(box), VALID).predict(grey_as_rgb(ids))
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, in_one_piece(ids))
+
+
+@pytest.mark.parametrize("box", [None, (15, 19), (11, 11)])
+def test_tiles_have_a_confidence_at_the_pictures_size(box):
+    ids = random_ids((20, 13))
+    segmenter = Segmenter(ValidScores(box), VALID)
+    labels, confidence = segmenter.predict_with_confidence(grey_as_rgb(ids))
+    np.testing.assert_array_equal(labels, in_one_piece(ids))
+    np.testing.assert_allclose(confidence, np.full((20, 13), np.e / (np.e + 5)), 1e-6)
 
 
 @pytest.mark.parametrize(

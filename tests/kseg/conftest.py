@@ -43,7 +43,7 @@ def trained(data_folder, tmp_path_factory) -> Path:
     from kseg.train import main
 
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    arguments = ["--data", str(data_folder), "--output", str(folder)]
+    arguments = ["--data", str(data_folder), "--output", str(folder), "--tensorboard"]
     assert main([*arguments, *SMALL]) == 0
     return folder
 

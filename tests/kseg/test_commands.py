@@ -16,6 +16,7 @@ COMMANDS = (
     "benchmark",
     "summary",
     "doctor",
+    "report",
 )
 
 

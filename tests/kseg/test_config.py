@@ -19,6 +19,7 @@ from kseg.config import (
     ExportConfig,
     PredictConfig,
     PrepareConfig,
+    ReportConfig,
     SummaryConfig,
     TrainConfig,
     from_record,
@@ -37,6 +38,7 @@ With these options:
 COMMANDS = (
     (TrainConfig, []),
     (EvaluateConfig, ["RUN"]),
+    (ReportConfig, ["RUN"]),
     (PredictConfig, ["RUN", "a.jpg", "b.jpg"]),
     (PrepareConfig, ["SRC", "DIR"]),
     (ExportConfig, ["RUN"]),

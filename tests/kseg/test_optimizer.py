@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kseg.config import OPTIMIZER_NAMES, SCHEDULE_NAMES
+from kseg.config import PEAK_RATES, SCHEDULE_NAMES
 from kseg.optimizer import (
     COURSES,
     OPTIMIZERS,
@@ -136,7 +136,7 @@ def test_unknown_names_list_the_known():
 
 
 def test_the_command_line_offers_what_there_is():
-    assert OPTIMIZER_NAMES == tuple(OPTIMIZERS)
+    assert list(PEAK_RATES) == list(OPTIMIZERS)
     assert SCHEDULE_NAMES == COURSES
 
 

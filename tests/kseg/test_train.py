@@ -84,7 +84,8 @@ def test_a_run_leaves_what_the_contract_names(trained):
     with (trained / "history.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["epoch"] for line in lines] == ["1", "2"]
-    for name in ("model.keras", "last.keras", "curves.png", "confusion.png"):
+    pages = ("report.html", "curves.png", "confusion.png")
+    for name in ("model.keras", "last.keras", *pages):
         assert (trained / name).stat().st_size > 1000
     assert not list(trained.glob(".*part*"))
     # Three pictures a row, four rows, and a column of names.
@@ -133,11 +134,12 @@ def test_files_that_are_no_run_are_not_touched(data_folder, tmp_path):
     assert (tmp_path / "precious.tflite").read_text() == "mine"
 
 
-def test_a_file_of_a_name_that_training_writes_is_kept(data_folder, tmp_path):
-    (tmp_path / "samples.png").write_text("mine")
+@pytest.mark.parametrize("name", ["samples.png", "report.html", "tensorboard"])
+def test_a_file_of_a_name_that_training_writes_is_kept(name, data_folder, tmp_path):
+    (tmp_path / name).write_text("mine")
     with pytest.raises(BadInput, match="holds a run already"):
         main(["--data", str(data_folder), "--output", str(tmp_path), *SMALL])
-    assert (tmp_path / "samples.png").read_text() == "mine"
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_resume_refuses_what_would_be_another_run(trained, data_folder):
@@ -153,7 +155,9 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
     for stale in ("int8.tflite", "parity.json", "config.json"):
         (tmp_path / stale).write_text("{}")
     (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "tensorboard").mkdir()
     assert main([*arguments, "--epochs", "1", "--overwrite"]) == 0
+    assert not (tmp_path / "tensorboard").exists()
     assert not (tmp_path / "int8.tflite").exists()
     assert not (tmp_path / "parity.json").exists()
     assert (tmp_path / "notes.txt").read_text() == "mine"
@@ -248,8 +252,8 @@ def test_a_refusal_leaves_the_run_that_would_be_overwritten(trained, tmp_path):
     arguments = ["--output", str(folder), "--overwrite", "--model", "patch"]
     with pytest.raises(BadInput, match="the next is 70x70"):
         main([*arguments, "--size", "64x64"])
-    for path in trained.iterdir():
-        assert digest(folder / path.name) == digest(path)
+    for path in filter(Path.is_file, trained.rglob("*")):
+        assert digest(folder / path.relative_to(trained)) == digest(path)
 
 
 def test_an_image_below_the_minimum_is_refused_before_training(tmp_path):
@@ -335,14 +339,16 @@ def test_resume_tells_a_default_from_what_was_not_given(steps_of_a_run):
 
 
 def test_resume_wants_the_same_data(steps_of_a_run, data_folder, tmp_path):
-    fewer = tmp_path / "tiny"
-    shutil.copytree(data_folder, fewer)
-    for kind in ("images", "masks"):
-        (fewer / "train" / kind / "s0.png").unlink()
+    other = tmp_path / "tiny"
+    shutil.copytree(data_folder, other)
+    shutil.copy(other / "train/masks/s1.png", other / "train/masks/s0.png")
     run = tmp_path / "run"
     shutil.copytree(steps_of_a_run[0], run)
-    with pytest.raises(BadInput, match="the run began with .*'train': 16"):
-        main(["--output", str(run), "--resume", "--data", str(fewer)])
+    arguments = ["--output", str(run), "--resume", "--data", str(other)]
+    with pytest.raises(BadInput, match="not what the run began with.* other content"):
+        main(arguments)
+    shutil.copy(data_folder / "train/masks/s0.png", other / "train/masks/s0.png")
+    assert main(arguments) == 0  # the same, elsewhere
 
 
 def test_training_ends_after_so_many_epochs_without_gain(data_folder, tmp_path):
