@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ PADDING = 128  # mid-grey: what networks see as zero
 TILE = (512, 512)  # of a network that works in tiles of any size, at most
 
 Tiles = List[List[np.ndarray]]
+Labelled = Tuple[np.ndarray, Optional[np.ndarray]]  # class ids, confidence
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -34,8 +35,7 @@ def fitting(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
     >>> fitting((540, 960), (360, 480))
     (270, 480)
     """
-    scale = min(box[0] / size[0], box[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    return scaled(size, min(box[0] / size[0], box[1] / size[1]))
 
 
 def bounded(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -47,6 +47,15 @@ def bounded(size: tuple[int, int], max_side: int) -> tuple[int, int]:
     if max(size) <= max_side:
         return tuple(size)
     return fitting(size, (max_side, max_side))
+
+
+def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """`size` times `scale`, in whole pixels.
+
+    >>> scaled((360, 481), 0.75)
+    (270, 361)
+    """
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def cells(count: int, given: int, used: int, size: int) -> tuple[int, int]:
@@ -62,6 +71,14 @@ def cells(count: int, given: int, used: int, size: int) -> tuple[int, int]:
     return kept, max(size, round(kept * given * size / (count * used)))
 
 
+def plane_of(scores: np.ndarray, index: int, size: tuple[int, int]) -> np.ndarray:
+    """(h, w, C) scores -> those of one class, (H, W), bilinear to `size`."""
+    plane = np.ascontiguousarray(scores[..., index])
+    if plane.shape == tuple(size):
+        return plane
+    return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(h, w, C) scores -> (H, W) uint8: bilinear to `size`, then the largest.
 
@@ -69,18 +86,33 @@ def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     wins, as in argmax.
     """
     labels = np.zeros(size, np.uint8)
-    best: Optional[np.ndarray] = None
-    for index in range(scores.shape[2]):
-        plane = np.ascontiguousarray(scores[..., index])
-        if plane.shape != size:
-            plane = cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
-        if best is None:
-            best = plane
-            continue
+    best = plane_of(scores, 0, size)
+    for index in range(1, scores.shape[2]):
+        plane = plane_of(scores, index, size)
         better = plane > best
         labels[better] = index
         np.maximum(best, plane, out=best)
     return labels
+
+
+def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) ids of any integer type -> (H, W) uint8, each from the nearest cell."""
+    labels = labels.astype(np.uint8, copy=False)
+    if labels.shape == tuple(size):
+        return labels
+    # INTER_NEAREST_EXACT takes the pixel at the centre; INTER_NEAREST its corner.
+    labels = np.ascontiguousarray(labels)
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def probabilities(scores: np.ndarray, head: str) -> np.ndarray:
+    """(h, w, C) what a head gives -> probabilities float32, softmax of logits."""
+    scores = scores.astype(np.float32, copy=False)
+    if head == "probabilities":
+        return scores
+    odds = np.exp(scores - scores.max(axis=2, keepdims=True))
+    odds /= odds.sum(axis=2, keepdims=True)
+    return odds
 
 
 def pace(inside: int, step: int) -> int:
@@ -155,6 +187,38 @@ class Segmenter:
         `order` is "RGB" for pictures, "BGR" for frames of OpenCV. Raises BadInput for a
         picture smaller than the network's minimum.
         """
+        return self._label(image, order, sure=False)[0]
+
+    def predict_with_confidence(
+        self, image: np.ndarray, order: str = "RGB"
+    ) -> Labelled:
+        """As `predict`, and the probability of each pixel's class, (H, W) float32.
+
+        None in its place where the network gives labels alone.
+        """
+        return self._label(image, order, sure=True)
+
+    def _label(self, image: np.ndarray, order: str, sure: bool) -> Labelled:
+        """Class ids and, where `sure` asks for it and it can be said, confidence."""
+        size = image.shape[:2]
+        output, given, used = self._run(image, order)
+        with self.stages.stage("postprocess"):
+            output, whole = only_picture(output, given, used, size)
+            if output.ndim == 2:
+                return resize_labels(output, whole)[: size[0], : size[1]], None
+            labels = scores_to_labels(output, whole)[: size[0], : size[1]]
+            if not sure:
+                return labels, None
+            best = probabilities(output, self.info.head).max(axis=2, keepdims=True)
+            return labels, plane_of(best, 0, whole)[: size[0], : size[1]]
+
+    def _run(
+        self, image: np.ndarray, order: str, scale: float = 1.0
+    ) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
+        """What the network gives, the size of its input, and the part that was picture.
+
+        Raises BadInput for a picture smaller than the network's minimum.
+        """
         size = image.shape[:2]
         if min(size) < self.info.minimum:
             least = self.info.minimum
@@ -163,28 +227,32 @@ class Segmenter:
                 f"minimum of {least}x{least}; enlarge it first"
             )
         with self.stages.stage("preprocess"):
-            tiles, used = self.prepare(image, order)
+            tiles, used = self.prepare(image, order, scale)
         with self.stages.stage("inference"):
             outputs = [[self.engine(tile) for tile in row] for row in tiles]
-        with self.stages.stage("postprocess"):
-            given = spanned(tiles, self.info.border, self.info.step)
-            return self._to_labels(joined(outputs, self.info.step), given, used, size)
+        given = spanned(tiles, self.info.border, self.info.step)
+        return joined(outputs, self.info.step), given, used
+
+    def size_within(self, size: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
+        """The size that a picture of `size` is resized to, before any padding."""
+        box = self.engine.size
+        if box is None or self.info.border:
+            return scaled(bounded(size, self.info.max_side), scale)
+        if self.info.resize == "stretch":
+            return box
+        return fitting(size, box)
 
     def prepare(
-        self, image: np.ndarray, order: str = "RGB"
+        self, image: np.ndarray, order: str = "RGB", scale: float = 1.0
     ) -> tuple[Tiles, tuple[int, int]]:
         """An image -> what the network takes, and how much of it is picture.
 
         (H, W[, C]) uint8 -> rows of tiles (h, w, channels) uint8, one tile unless the
         network needs a border, and the picture's (height, width) before padding.
+        `scale` is for networks of free size: how much larger they see the picture.
         """
         box = self.engine.size
-        if box is None or self.info.border:
-            used = bounded(image.shape[:2], self.info.max_side)
-        elif self.info.resize == "stretch":
-            used = box
-        else:
-            used = fitting(image.shape[:2], box)
+        used = self.size_within(image.shape[:2], scale)
         image = resize(image, used)
         if order == "BGR" and image.ndim == 3:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -198,20 +266,18 @@ class Segmenter:
             image = canvas
         return [[image]], used
 
-    def _to_labels(self, output, given, used, size) -> np.ndarray:
-        """The network's output -> labels at the image's own size.
 
-        `given` is the size of the network's input, `used` the part that was picture.
-        """
-        rows, height = cells(output.shape[0], given[0], used[0], size[0])
-        columns, width = cells(output.shape[1], given[1], used[1], size[1])
-        output, whole = output[:rows, :columns], (height, width)
-        if output.ndim == 3:
-            return scores_to_labels(output, whole)[: size[0], : size[1]]
-        labels = output.astype(np.uint8, copy=False)
-        if labels.shape == tuple(size):
-            return labels
-        # INTER_NEAREST_EXACT takes the pixel at the centre; INTER_NEAREST its corner.
-        labels = np.ascontiguousarray(labels)
-        labels = cv2.resize(labels, whole[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-        return labels[: size[0], : size[1]]
+def only_picture(
+    output: np.ndarray,
+    given: tuple[int, int],
+    used: tuple[int, int],
+    size: tuple[int, int],
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The cells of an output that see picture, and the size to enlarge them to.
+
+    `given` is the size of the network's input, `used` the part that was picture, `size`
+    what the picture is to have; it is cut out of the enlarged cells, top left.
+    """
+    rows, height = cells(output.shape[0], given[0], used[0], size[0])
+    columns, width = cells(output.shape[1], given[1], used[1], size[1])
+    return output[:rows, :columns], (height, width)

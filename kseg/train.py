@@ -19,7 +19,7 @@ from edge.metadata import ModelInfo
 from kseg import backend, runs
 from kseg.config import TrainConfig, network_options, parse, to_record
 from kseg.data import Data, open_data
-from kseg.evaluate import confusion_over, iou_table
+from kseg.evaluate import evaluate_split, iou_table
 from kseg.findings import quick_findings
 
 CROP = 320  # the largest default crop
@@ -318,17 +318,16 @@ def report(data: Data, folder: Path) -> dict[str, Any]:
     """Evaluates the best weights; leaves the pictures and metrics.json, its content."""
     from kseg import pictures
     from kseg.callbacks import HISTORY, read_history
-    from kseg.metrics import summarize
 
     segmenter = runs.open_segmenter(folder / runs.BEST)
     val = data.split("val")
-    matrix = confusion_over(segmenter, val, data.num_classes)
-    metrics = summarize(matrix, data.names, len(val.sizes))
+    evaluation = evaluate_split(segmenter, val, data.names)
+    metrics = evaluation.figures()
     runs.write_json(folder / "metrics.json", metrics)
     if (folder / HISTORY).is_file():  # not where the first epoch was broken off
         pictures.curves(folder / "curves.png", read_history(folder / HISTORY))
     pictures.sample_sheet(folder / "samples.png", segmenter, val)
-    pictures.confusion(folder / "confusion.png", matrix, data.names)
+    pictures.confusion(folder / "confusion.png", evaluation.matrix, data.names)
     return metrics
 
 

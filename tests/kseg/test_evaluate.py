@@ -12,7 +12,7 @@ from edge.overlay import blend
 from edge.segmenter import Segmenter
 from kseg import pictures
 from kseg.data import open_data
-from kseg.evaluate import confusion_over, main
+from kseg.evaluate import evaluate_split, main
 from kseg.grouping import GROUPINGS, name_by_majority
 from kseg.runs import open_segmenter
 
@@ -96,7 +96,7 @@ def test_a_picture_below_the_minimum_is_named(trained):
             return np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
 
     with pytest.raises(BadInput, match="tiny: .*minimum of 16x16"):
-        confusion_over(segmenter, Small(), data.num_classes)
+        evaluate_split(segmenter, Small(), data.names)
 
 
 def test_a_damaged_model_is_one_line(trained, tmp_path):
