@@ -24,7 +24,7 @@ from edge.segmenter import (
     scores_to_labels,
 )
 
-FULL_TILE = (768, 768)  # of pictures at full size, unless told
+FULL_TILE = (512, 512)  # of pictures at full size, unless told
 MARGIN = 64  # pixels of a tile that its neighbour decides, at most
 STEP = 32  # of the coarsest encoders: tiles begin where their cells begin
 

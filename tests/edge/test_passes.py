@@ -183,7 +183,7 @@ def test_a_low_picture_in_tiles_of_fixed_size_is_padded():
 
 
 def test_full_size_is_not_bounded_and_has_tiles_by_default():
-    engine, image = Engine(), random_picture((700, 1700))
+    engine, image = Engine(), random_picture((500, 1300))
     segmenter = patient(engine, replace(INFO, max_side=64), full_size=True)
     np.testing.assert_array_equal(segmenter.predict(image), image[..., 0] % 6)
     assert segmenter.tile == FULL_TILE

@@ -1,8 +1,10 @@
 import json
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
+import sklearn.metrics as sklearn
 from keras import ops
 
 from kseg.metrics import (
@@ -203,3 +205,67 @@ def test_config_is_restored():
     copy = keras.metrics.deserialize(keras.metrics.serialize(metric))
     assert isinstance(copy, MeanIoU)
     assert (copy.num_classes, copy.ignore_index, copy.name) == (3, 7, "miou")
+
+
+# Against scikit-learn
+
+
+def random_maps(seed, size=(3, 37, 41)):
+    """Masks with void and logits of 6 classes: 4 is absent from both, 5 is predicted
+    alone."""
+    random = np.random.RandomState(seed)
+    mask = random.choice([0, 1, 2, 3, 255], size, p=(0.5, 0.3, 0.05, 0.05, 0.1))
+    logits = random.normal(size=(*size, 6)).astype(np.float32)
+    logits += 1.5 * np.eye(6, dtype=np.float32)[np.where(mask == 255, 0, mask)]
+    logits[..., 4] = -100
+    return mask.astype(np.uint8), logits
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_and_ratios_are_scikit_learns(seed):
+    mask, logits = random_maps(seed)
+    labels = logits.argmax(-1)
+    matrix = confusion_matrix(mask, labels, 6)
+    truth, told = mask[mask != 255], labels[mask != 255]
+    ids = range(6)
+    np.testing.assert_array_equal(
+        matrix, sklearn.confusion_matrix(truth, told, labels=ids)
+    )
+    present = [0, 1, 2, 3, 5]
+    assert np.isnan(iou_per_class(matrix)[4])
+    each = sklearn.jaccard_score(truth, told, labels=present, average=None)
+    np.testing.assert_allclose(iou_per_class(matrix)[present], each, rtol=1e-12)
+    summary = summarize(matrix, tuple("abcdef"), images=3)
+    score = partial(sklearn.jaccard_score, truth, told, labels=present)
+    assert summary["mean_iou"] == pytest.approx(score(average="macro"))
+    assert summary["frequency_weighted_iou"] == pytest.approx(score(average="weighted"))
+    assert summary["pixel_accuracy"] == sklearn.accuracy_score(truth, told)
+    mean_accuracy = sklearn.recall_score(truth, told, labels=ids[:4], average="macro")
+    assert summary["mean_accuracy"] == pytest.approx(mean_accuracy)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float16", "bfloat16"))
+def test_the_metric_of_half_precision_is_scikit_learns(dtype):
+    """Rounded logits, of which many tie: the first of equals counts in both."""
+    mask, logits = random_maps(3)
+    logits = np.round(2 * logits) + 0.0  # Keras ranks -0.0 below 0.0, NumPy does not
+    rounded = ops.convert_to_tensor(logits, dtype)
+    metric = MeanIoU(6)
+    for index in range(len(mask)):
+        metric.update_state(mask[index : index + 1], rounded[index : index + 1])
+    told = logits.argmax(-1)[mask != 255]
+    expected = sklearn.confusion_matrix(mask[mask != 255], told, labels=range(6))
+    assert counts_of(metric).tolist() == expected.tolist()
+    present = [0, 1, 2, 3, 5]
+    iou = sklearn.jaccard_score(
+        mask[mask != 255], told, labels=present, average="macro"
+    )
+    assert float(metric.result()) == pytest.approx(iou, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ("float16", "bfloat16"))
+def test_the_metric_of_logits_as_large_as_half_precision_has(dtype):
+    logits = 6e4 * np.eye(2, dtype=np.float32)[np.array([[[0, 1, 1]]])]
+    metric = MeanIoU(2)
+    metric.update_state(np.array([[[0, 1, 0]]]), ops.convert_to_tensor(logits, dtype))
+    assert counts_of(metric).tolist() == [[1, 1], [0, 1]]
