@@ -3,6 +3,9 @@
     python -m kseg.evaluate saved_models/RUN --data DIR --split val
     python -m kseg.evaluate grouping:color --data DIR --name-by-truth
 
+As papers do it: --full-size, --flip and --scales 0.75,1,1.25. Beside mean IoU stand
+boundary IoU, the mean over images of their mean IoU, and AP50 of connected components.
+
 A grouping (color, edges, intensity, texture) is the baseline that learns nothing: its
 segments have no class names, so the truth names them: no other names fit more pixels.
 """

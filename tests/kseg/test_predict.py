@@ -89,12 +89,15 @@ def test_passes_that_cannot_be_leave_no_folder(exported, pictures, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+# The highest so far of this process's own memory; getrusage would begin with its
+# parent's, whose pages it had until it became another program.
 PEAK = """
-import resource, sys
+import sys
 from kseg import backend
 
 def megabytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with open("/proc/self/status") as lines:
+        return next(int(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM"))
 
 backend.start()
 before = megabytes()
@@ -131,8 +134,11 @@ def large(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ("model.keras", "logits.tflite"))
-@pytest.mark.parametrize("command", ("predict", "evaluate"))
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("command", "model"),
+    [("predict", "model.keras"), ("evaluate", "logits.tflite")],
+)
 def test_12_megapixels_of_21_classes_stay_under_a_gigabyte(large, command, model):
     """Beyond what TensorFlow takes to be imported. All scores at once would be 1 GB."""
     what = [str(large / "images" / "one.png"), "--output", str(large / "out")]
@@ -146,7 +152,8 @@ def test_12_megapixels_of_21_classes_stay_under_a_gigabyte(large, command, model
     )
     assert done.returncode == 0, done.stderr
     before, peak = map(float, done.stdout.splitlines()[-1].split())
-    assert 0 < peak - before < 1000, (before, peak)
+    print(f"{command} {model}: {before:.0f} MB imported, {peak:.0f} at most")
+    assert 0 < peak - before < 1000
 
 
 # --- groupings ---
