@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any, Iterator, List, Optional
+from typing import Any, Iterator, List, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ PADDING = 128  # mid-grey: what networks see as zero
 TILE = (512, 512)  # of a network that works in tiles of any size, at most
 
 Tiles = List[List[np.ndarray]]
+Labelled = Tuple[np.ndarray, Optional[np.ndarray]]  # class ids, confidence
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -35,8 +36,7 @@ def fitting(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
     >>> fitting((540, 960), (360, 480))
     (270, 480)
     """
-    scale = min(box[0] / size[0], box[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    return scaled(size, min(box[0] / size[0], box[1] / size[1]))
 
 
 def bounded(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -48,6 +48,15 @@ def bounded(size: tuple[int, int], max_side: int) -> tuple[int, int]:
     if max(size) <= max_side:
         return tuple(size)
     return fitting(size, (max_side, max_side))
+
+
+def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """`size` times `scale`, in whole pixels.
+
+    >>> scaled((360, 481), 0.75)
+    (270, 361)
+    """
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def cells(count: int, given: int, used: int, size: int) -> tuple[int, int]:
@@ -63,16 +72,21 @@ def cells(count: int, given: int, used: int, size: int) -> tuple[int, int]:
     return kept, max(size, round(kept * given * size / (count * used)))
 
 
+def plane_of(scores: np.ndarray, index: int, size: tuple[int, int]) -> np.ndarray:
+    """(h, w, C) scores -> those of one class, (H, W), bilinear to `size`."""
+    plane = np.ascontiguousarray(scores[..., index])
+    if plane.shape == tuple(size):
+        return plane
+    return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 def enlarged(scores: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]:
     """(h, w, C) scores -> each class at `size`, bilinear: C times (H, W).
 
     One class at a time, so that memory stays that of a few pictures.
     """
     for index in range(scores.shape[2]):
-        plane = np.ascontiguousarray(scores[..., index])
-        if plane.shape != size:
-            plane = cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
-        yield plane
+        yield plane_of(scores, index, size)
 
 
 def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -113,6 +127,26 @@ def scores_to_confidence(
         total = total * np.exp(best - larger) + np.exp(plane - larger)
         best = larger
     return 1 / total
+
+
+def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) ids of any integer type -> (H, W) uint8, each from the nearest cell."""
+    labels = labels.astype(np.uint8, copy=False)
+    if labels.shape == tuple(size):
+        return labels
+    # INTER_NEAREST_EXACT takes the pixel at the centre; INTER_NEAREST its corner.
+    labels = np.ascontiguousarray(labels)
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def probabilities(scores: np.ndarray, head: str) -> np.ndarray:
+    """(h, w, C) what a head gives -> probabilities float32, softmax of logits."""
+    scores = scores.astype(np.float32, copy=False)
+    if head == "probabilities":
+        return scores
+    odds = np.exp(scores - scores.max(axis=2, keepdims=True))
+    odds /= odds.sum(axis=2, keepdims=True)
+    return odds
 
 
 def pace(inside: int, step: int) -> int:
@@ -187,29 +221,39 @@ class Segmenter:
         `order` is "RGB" for pictures, "BGR" for frames of OpenCV. Raises BadInput for a
         picture smaller than the network's minimum.
         """
-        output, whole = self._run(image, order)
-        with self.stages.stage("postprocess"):
-            return self._to_labels(output, whole, image.shape[:2])
+        return self._label(image, order, sure=False)[0]
 
     def predict_with_confidence(
         self, image: np.ndarray, order: str = "RGB"
-    ) -> tuple[np.ndarray, Optional[np.ndarray]]:
-        """The labels of `predict`, and the probability (H, W) float32 given to each.
+    ) -> Labelled:
+        """As `predict`, and the probability of each pixel's class, (H, W) float32.
 
-        None where the network gives labels alone.
+        None in its place where the network gives labels alone.
         """
+        return self._label(image, order, sure=True)
+
+    def _label(self, image: np.ndarray, order: str, sure: bool) -> Labelled:
+        """Class ids and, where `sure` asks for it and it can be said, confidence."""
         size = image.shape[:2]
-        output, whole = self._run(image, order)
+        output, given, used = self._run(image, order)
         with self.stages.stage("postprocess"):
-            labels = self._to_labels(output, whole, size)
-        if output.ndim < 3:
+            output, whole = only_picture(output, given, used, size)
+            if output.ndim == 2:
+                return resize_labels(output, whole)[: size[0], : size[1]], None
+            labels = scores_to_labels(output, whole)[: size[0], : size[1]]
+        if not sure:
             return labels, None
         with self.stages.stage("confidence"):
             confidence = scores_to_confidence(output, whole, self.info.head)
         return labels, confidence[: size[0], : size[1]]
 
-    def _run(self, image: np.ndarray, order: str) -> tuple[np.ndarray, tuple[int, int]]:
-        """The network's output where it saw picture, and how many pixels that spans."""
+    def _run(
+        self, image: np.ndarray, order: str, scale: float = 1.0
+    ) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
+        """What the network gives, the size of its input, and the part that was picture.
+
+        Raises BadInput for a picture smaller than the network's minimum.
+        """
         size = image.shape[:2]
         if min(size) < self.info.minimum:
             least = self.info.minimum
@@ -218,30 +262,32 @@ class Segmenter:
                 f"minimum of {least}x{least}; enlarge it first"
             )
         with self.stages.stage("preprocess"):
-            tiles, used = self.prepare(image, order)
+            tiles, used = self.prepare(image, order, scale)
         with self.stages.stage("inference"):
             outputs = [[self.engine(tile) for tile in row] for row in tiles]
-            output = joined(outputs, self.info.step)
         given = spanned(tiles, self.info.border, self.info.step)
-        rows, height = cells(output.shape[0], given[0], used[0], size[0])
-        columns, width = cells(output.shape[1], given[1], used[1], size[1])
-        return output[:rows, :columns], (height, width)
+        return joined(outputs, self.info.step), given, used
+
+    def size_within(self, size: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
+        """The size that a picture of `size` is resized to, before any padding."""
+        box = self.engine.size
+        if box is None or self.info.border:
+            return scaled(bounded(size, self.info.max_side), scale)
+        if self.info.resize == "stretch":
+            return box
+        return fitting(size, box)
 
     def prepare(
-        self, image: np.ndarray, order: str = "RGB"
+        self, image: np.ndarray, order: str = "RGB", scale: float = 1.0
     ) -> tuple[Tiles, tuple[int, int]]:
         """An image -> what the network takes, and how much of it is picture.
 
         (H, W[, C]) uint8 -> rows of tiles (h, w, channels) uint8, one tile unless the
         network needs a border, and the picture's (height, width) before padding.
+        `scale` is for networks of free size: how much larger they see the picture.
         """
         box = self.engine.size
-        if box is None or self.info.border:
-            used = bounded(image.shape[:2], self.info.max_side)
-        elif self.info.resize == "stretch":
-            used = box
-        else:
-            used = fitting(image.shape[:2], box)
+        used = self.size_within(image.shape[:2], scale)
         image = resize(image, used)
         if order == "BGR" and image.ndim == 3:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -255,16 +301,18 @@ class Segmenter:
             image = canvas
         return [[image]], used
 
-    def _to_labels(
-        self, output: np.ndarray, whole: tuple[int, int], size: tuple[int, int]
-    ) -> np.ndarray:
-        """The network's output, which spans `whole` -> labels at the image's `size`."""
-        if output.ndim == 3:
-            return scores_to_labels(output, whole)[: size[0], : size[1]]
-        labels = output.astype(np.uint8, copy=False)
-        if labels.shape == tuple(size):
-            return labels
-        # INTER_NEAREST_EXACT takes the pixel at the centre; INTER_NEAREST its corner.
-        labels = np.ascontiguousarray(labels)
-        labels = cv2.resize(labels, whole[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-        return labels[: size[0], : size[1]]
+
+def only_picture(
+    output: np.ndarray,
+    given: tuple[int, int],
+    used: tuple[int, int],
+    size: tuple[int, int],
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The cells of an output that see picture, and the size to enlarge them to.
+
+    `given` is the size of the network's input, `used` the part that was picture, `size`
+    what the picture is to have; it is cut out of the enlarged cells, top left.
+    """
+    rows, height = cells(output.shape[0], given[0], used[0], size[0])
+    columns, width = cells(output.shape[1], given[1], used[1], size[1])
+    return output[:rows, :columns], (height, width)

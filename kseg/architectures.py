@@ -15,8 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Sequence
 
-import numpy as np
-
 from edge.command import BadInput, make_folder, say
 from edge.engines import open_engine
 from edge.metadata import info_of
@@ -29,7 +27,8 @@ from kseg.config import (
     ExportConfig,
     TrainConfig,
 )
-from kseg.data import Data, Split, open_data
+from kseg.data import Data, open_data
+from kseg.evaluate import evaluate_split
 from kseg.progress import bar
 
 # Coarse to fine, and for each what enlarges: the plain way before the learned one.
@@ -49,7 +48,6 @@ NETWORKS = (
     ("dense", ""),
 )
 TIMED = 50  # pictures
-BOUNDARY = 0.02  # of the diagonal: how far from an outline boundary IoU looks
 
 
 def compare(config: BenchmarkConfig) -> dict[str, Any]:
@@ -163,10 +161,11 @@ def measured(config: TrainConfig, data: Data, calibration_images: int) -> dict:
     size = open_engine(folder / "float32.tflite").size
     model = runs.load_model(folder / runs.BEST)
     segmenter = Segmenter(KerasEngine(model), info_of(folder / runs.BEST))
+    evaluation = evaluate_split(segmenter, data.split("val"), data.names)
     seconds = [line["seconds"] for line in read_history(folder / HISTORY)]
     return {
         "mean_iou": json.loads((folder / "metrics.json").read_text())["mean_iou"],
-        "boundary_iou": boundary_iou_over(segmenter, data.split("val"), data),
+        "boundary_iou": evaluation.figures()["boundary_iou"] or 0.0,
         "parameters": model.count_params(),
         "multiply_adds": sum(map(multiply_adds, trace(model, size).steps)),
         "epoch_seconds": round(median(seconds), 1),
@@ -207,20 +206,6 @@ def timed(folder: Path, names: Sequence[str], data: Data) -> list[dict[str, floa
         }
         for name in names
     ]
-
-
-def boundary_iou_over(segmenter: Segmenter, split: Split, data: Data) -> float:
-    """Mean boundary IoU over the classes, all pictures of a split together."""
-    from kseg.metrics import boundary_counts
-
-    total = np.zeros((data.num_classes, 2), np.int64)
-    for index in bar(range(len(split.sizes)), "outlines"):
-        image, mask = split.read(index)
-        labels = segmenter.predict(image)
-        distance = max(1, round(BOUNDARY * np.hypot(*mask.shape)))
-        total += boundary_counts(mask, labels, data.num_classes, distance)
-    both, either = total[total[:, 1] > 0].T
-    return float((both / either).mean()) if len(both) else 0.0
 
 
 def table(figures: dict[str, Any]) -> str:

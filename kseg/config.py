@@ -17,6 +17,7 @@ from typing import Any, NewType, Optional, Sequence, TypeVar
 from edge import command
 from edge.command import BadInput, Parser
 from edge.engines import ENGINES
+from edge.passes import FULL_TILE, Passes
 
 MODEL_NAMES = (
     "dense",
@@ -49,11 +50,13 @@ OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 HEADS = ("labels", "logits", "probabilities")
 SCHEMES = ("float32", "int8")
+LARGEST_SCALE = 4  # of a pass; memory grows with its square
 
 Size = tuple[int, int]
 Output = NewType("Output", str)  # a file to write, - for stdout, or empty for neither
 File = NewType("File", str)  # a file to write, or empty
 Share = NewType("Share", float)  # from 0 to 1
+Scales = NewType("Scales", tuple)  # of floats over 0
 Config = TypeVar("Config")
 
 DATA_HELP = "a data folder, or shapes (procedural scenes that need no file)"
@@ -196,8 +199,31 @@ class TrainConfig:
         return Path(self.output or default)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PassesConfig:
+    """How a picture is looked at: options of evaluate and predict."""
+
+    full_size: bool = option(
+        False,
+        "at the pictures' own size, whatever the run's --max-side: large ones in tiles",
+    )
+    tile: Optional[Size] = option(
+        None,
+        "largest piece at once, overlapping the next; implies --full-size; default "
+        f"{FULL_TILE[0]}x{FULL_TILE[1]}, or a .tflite's own size",
+    )
+    flip: bool = option(False, "average with the mirrored picture")
+    scales: Scales = option(
+        (1.0,), "average over these sizes, with commas between: 0.75,1,1.25"
+    )
+
+    @property
+    def passes(self) -> Passes:
+        return Passes(self.full_size, self.flip, self.scales, self.tile)
+
+
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(PassesConfig):
     """Options of `python -m kseg.evaluate`."""
 
     model: str = positional(MODEL_HELP)
@@ -228,7 +254,7 @@ class ReportConfig:
 
 
 @dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(PassesConfig):
     """Options of `python -m kseg.predict`."""
 
     model: str = positional(MODEL_HELP)
@@ -411,7 +437,9 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
 
 
 def shown(default: Any) -> str:
-    return ",".join(default) if isinstance(default, tuple) else str(default)
+    if isinstance(default, tuple):
+        return ",".join(x if isinstance(x, str) else f"{x:g}" for x in default)
+    return str(default)
 
 
 def converter(hint: Any, zero: bool) -> Any:
@@ -420,8 +448,14 @@ def converter(hint: Any, zero: bool) -> Any:
     if typing.get_origin(hint) is tuple or hint is Size:
         return command.size
     whole = command.whole if zero else command.positive
-    readers = {int: whole, float: command.number, Share: share}
-    readers |= {Output: output, File: file}
+    readers = {
+        int: whole,
+        float: command.number,
+        Share: share,
+        Scales: scales,
+        Output: output,
+        File: file,
+    }
     return readers.get(hint, str)
 
 
@@ -430,6 +464,21 @@ def share(text: str) -> float:
     if value > 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no share, from 0 to 1")
     return value
+
+
+def scales(text: str) -> tuple[float, ...]:
+    """'0.75,1,1.25' -> (0.75, 1.0, 1.25).
+
+    >>> scales("0.75,1")
+    (0.75, 1.0)
+    """
+    numbers = tuple(dict.fromkeys(command.number(part) for part in text.split(",")))
+    for value in numbers:
+        if not 0 < value <= LARGEST_SCALE:
+            raise argparse.ArgumentTypeError(
+                f"{value:g} is no scale, over 0 and at most {LARGEST_SCALE}"
+            )
+    return numbers
 
 
 def output(text: str) -> str:

@@ -3,12 +3,16 @@
     python -m kseg.evaluate saved_models/RUN --data DIR --split val
     python -m kseg.evaluate grouping:color --data DIR --name-by-truth
 
+As papers do it: --full-size, --flip and --scales 0.75,1,1.25. Beside mean IoU stand
+boundary IoU, the mean over images of their mean IoU, and AP50 of connected components.
+
 A grouping (color, edges, intensity, texture) is the baseline that learns nothing: its
 segments have no class names, so the truth names them: no other names fit more pixels.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional, Sequence
@@ -19,61 +23,142 @@ from edge.command import BadInput, make_folder, run, say
 from edge.metadata import unknown_model
 from edge.segmenter import Segmenter
 from kseg import backend
+from kseg.components import Components
 from kseg.config import EvaluateConfig, parse
 from kseg.data import Data, Split, open_data
 from kseg.grouping import PREFIX, Naming, is_grouping, name_by_majority
+from kseg.outlines import OF_DIAGONAL, boundary_counts, boundary_iou, distance_in
 from kseg.progress import bar
 from kseg.runs import locate, open_segmenter, run_config, write_result
 
 
-def confusion_over(
+@dataclass
+class Evaluation:
+    """What one pass over a split has counted of it.
+
+    `matrix` (C, C) is the confusion matrix, `boundary` (C, 2) as `boundary_counts`,
+    `per_image_iou` (C,) of each picture, nan where a class is absent.
+    """
+
+    names: tuple[str, ...]
+    matrix: np.ndarray = field(init=False)
+    boundary: np.ndarray = field(init=False)
+    components: Components = field(init=False)
+    per_image_iou: list[np.ndarray] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        self.matrix = np.zeros((count, count), np.int64)
+        self.boundary = np.zeros((count, 2), np.int64)
+        self.components = Components(count)
+
+    def add(
+        self,
+        mask: np.ndarray,
+        labels: np.ndarray,
+        confidence: Optional[np.ndarray] = None,
+    ) -> None:
+        """Counts one picture: ids (H, W) twice, confidence (H, W) float32 if known."""
+        from kseg.metrics import confusion_matrix, iou_per_class
+
+        count = len(self.names)
+        matrix = confusion_matrix(mask, labels, count)
+        self.matrix += matrix
+        self.per_image_iou.append(iou_per_class(matrix))
+        self.boundary += boundary_counts(mask, labels, count, distance_in(mask.shape))
+        self.components.add(mask, labels, confidence)
+
+    def figures(self) -> dict[str, Any]:
+        """The content of metrics.json: the accumulated ones of `summarize`, and beside
+        them what only resembles them, each under its own name.
+
+        boundary_iou is the mean over classes of boundary IoU, its distance a share of
+        the diagonal. mean_iou_per_image is the mean over pictures of a picture's mean
+        IoU over the classes that it or its prediction has: a small picture counts like
+        a large one, and a class counts by the pictures that have it. It is not mean IoU
+        (Csurka, Larlus and Perronnin, BMVC 2013, compare the two). component_ap50 is
+        null where the network gives labels without scores.
+        """
+        from kseg.metrics import mean_of_present, named, summarize
+
+        boundary = boundary_iou(self.boundary)
+        precision = self.components.average_precision()
+        per_image = [mean_of_present(iou) for iou in self.per_image_iou]
+        seen = [value for value in per_image if value is not None]
+        return {
+            **summarize(self.matrix, self.names, len(self.per_image_iou)),
+            "boundary_iou": mean_of_present(boundary),
+            "boundary_distance_of_diagonal": OF_DIAGONAL,
+            "per_class_boundary_iou": named(self.names, boundary),
+            "mean_iou_per_image": float(np.mean(seen)) if seen else None,
+            "component_ap50": mean_of_present(precision),
+            "per_class_component_ap50": named(self.names, precision),
+        }
+
+
+def evaluate_split(
     segmenter: Segmenter,
     split: Split,
-    num_classes: int,
+    names: tuple[str, ...],
     name: Optional[Naming] = None,
-) -> np.ndarray:
-    """Predicts every image of a split -> counts (C, C) int64, truth in rows.
+    into: Optional[Evaluation] = None,
+) -> Evaluation:
+    """Predicts every image of a split and counts it against its mask, `into` or anew.
 
     `name` turns (labels, mask) into class ids where the labels are none yet. Raises
     BadInput for pictures that the network cannot take, and for predictions outside the
     classes.
     """
-    from kseg.metrics import confusion_matrix
-
-    total = np.zeros((num_classes, num_classes), np.int64)
+    evaluation = into or Evaluation(names)
     for index in bar(range(len(split.sizes)), "evaluating"):
         image, mask = split.read(index)
         try:
-            labels = segmenter.predict(image)
+            labels, confidence = segmenter.predict_with_confidence(image)
         except BadInput as error:
             raise BadInput(f"{split.names[index]}: {error}") from None
         if name:
             labels = name(labels, mask)
-        elif labels.max() >= num_classes:
+        elif labels.max() >= len(names):
             raise BadInput(
                 f"{split.names[index]}: the model predicts class {labels.max()}, the "
-                f"data have {num_classes} classes; give data of its own classes"
+                f"data have {len(names)} classes; give data of its own classes"
             )
-        total += confusion_matrix(mask, labels, num_classes)
-    return total
+        evaluation.add(mask, labels, confidence)
+    return evaluation
+
+
+PER_CLASS = {
+    "per_class_iou": "IoU",
+    "per_class_boundary_iou": "boundary IoU",
+    "per_class_component_ap50": "component AP50",
+}
+SUMMARY = {
+    "mean_iou": "mean IoU",
+    "pixel_accuracy": "pixel accuracy",
+    "mean_accuracy": "mean accuracy",
+    "frequency_weighted_iou": "frequency weighted IoU",
+    "boundary_iou": "mean boundary IoU",
+    "mean_iou_per_image": "mean over images of their mean IoU",
+    "component_ap50": "mean component AP50",
+}
 
 
 def iou_table(metrics: dict[str, Any]) -> str:
-    """IoU per class and the summaries, for people."""
+    """The figures per class and the summaries, for people."""
     from tabulate import tabulate
 
-    rows = [
-        (name, "absent" if value is None else f"{value:.4f}")
-        for name, value in metrics["per_class_iou"].items()
+    def shown(value: Optional[float]) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
+    rows: list[tuple[str, ...]] = [
+        (name, *(shown(metrics[key][name]) for key in PER_CLASS))
+        for name in metrics["per_class_iou"]
     ]
-    summary = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
-    rows.append(("", ""))
-    for name in summary:
-        value = metrics[name]
-        shown = "-" if value is None else f"{value:.4f}"
-        rows.append((name.replace("_", " ").replace("iou", "IoU"), shown))
-    align = ("left", "right")
-    return tabulate(rows, ("class", "IoU"), colalign=align, disable_numparse=True)
+    rows.append(("", "", "", ""))
+    rows += [(text, shown(metrics[key]), "", "") for key, text in SUMMARY.items()]
+    align = ("left", *["right"] * len(PER_CLASS))
+    header = ("class", *PER_CLASS.values())
+    return tabulate(rows, header, colalign=align, disable_numparse=True)
 
 
 def data_of(model: str, folder: Optional[Path], data: str, seed: Optional[int]) -> Data:
@@ -132,21 +217,21 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     data = data_of(config.model, folder, config.data, config.seed)
     split = data.split(config.split)
     backend.start()
-    segmenter = open_segmenter(path, config.engine, config.threads, config.segments)
+    segmenter = open_segmenter(
+        path, config.engine, config.threads, config.segments, config.passes
+    )
     name = None
     if config.name_by_truth:
         segmenter, name = by_truth(segmenter, data)
     check_classes(segmenter, data, config.model)
-    from kseg.metrics import summarize
-
-    matrix = confusion_over(segmenter, split, data.num_classes, name)
-    metrics = summarize(matrix, data.names, len(split.sizes))
+    evaluation = evaluate_split(segmenter, split, data.names, name)
+    metrics = evaluation.figures()
     if config.output:
         from kseg import pictures
 
         output = make_folder(Path(config.output))
         pictures.sample_sheet(output / "samples.png", segmenter, split, name)
-        pictures.confusion(output / "confusion.png", matrix, data.names)
+        pictures.confusion(output / "confusion.png", evaluation.matrix, data.names)
         say(f"samples.png and confusion.png are in {output}")
     if config.json != "-":
         print(iou_table(metrics))

@@ -34,15 +34,16 @@ def confusion_matrix(
     if mask.shape != labels.shape:
         raise ValueError(f"mask {mask.shape} and labels {labels.shape} differ in shape")
     valid = mask != ignore_index
-    truth = mask[valid].astype(np.int64)
-    predicted = labels[valid].astype(np.int64)
+    truth, predicted = mask[valid], labels[valid]
     for ids in (truth, predicted):
         wrong = ids[(ids < 0) | (ids >= num_classes)]
         if wrong.size:
             raise ValueError(
                 f"class id {wrong[0]} is outside the {num_classes} classes"
             )
-    counts = np.bincount(truth * num_classes + predicted, minlength=num_classes**2)
+    # Bytes would overflow; 64 bits would take half a gigabyte of a large photo.
+    cells = truth.astype(np.int32) * num_classes + predicted
+    counts = np.bincount(cells, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
@@ -59,44 +60,6 @@ def iou_per_class(matrix: np.ndarray) -> np.ndarray:
         return hits / (matrix.sum(0) + matrix.sum(1) - hits)
 
 
-def boundary_counts(
-    mask: np.ndarray,
-    labels: np.ndarray,
-    num_classes: int,
-    distance: int,
-    ignore_index: int = IGNORE_INDEX,
-) -> np.ndarray:
-    """Two maps of class ids -> pixels (C, 2) int64 near both outlines, near either.
-
-    Near the outline of a region are its own pixels at most `distance` from its end, by
-    the larger of rows and columns. The picture's frame and void end nothing. The ratio
-    of the two is boundary IoU: Cheng, Girshick, Dollar, Berg and Kirillov (CVPR 2021),
-    who do count the frame.
-
-    >>> mask = np.zeros((4, 6), int); mask[:, 3:] = 1
-    >>> boundary_counts(mask, mask, 2, 1).tolist()
-    [[4, 4], [4, 4]]
-    """
-    void = mask == ignore_index
-    counts = np.zeros((num_classes, 2), np.int64)
-    for index in range(num_classes):
-        near = []
-        for ids in (mask, labels):
-            region = (ids == index) & ~void
-            near.append(region & ~interior(region | void, distance))
-        counts[index] = (near[0] & near[1]).sum(), (near[0] | near[1]).sum()
-    return counts
-
-
-def interior(region: np.ndarray, distance: int) -> np.ndarray:
-    """Pixels (H, W) bool with nothing but `region` within `distance`, frame apart."""
-    side = 2 * distance + 1
-    outside = np.pad(~region, ((distance + 1, distance),) * 2).astype(np.int32)
-    sums = outside.cumsum(0).cumsum(1)
-    corners = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side]
-    return corners + sums[:-side, :-side] == 0
-
-
 def summarize(matrix: np.ndarray, names: Sequence[str], images: int) -> dict[str, Any]:
     """Counts (C, C) -> the content of metrics.json; null for what cannot be said."""
     pixels = int(matrix.sum())
@@ -109,21 +72,28 @@ def summarize(matrix: np.ndarray, names: Sequence[str], images: int) -> dict[str
     return {
         "images": images,
         "pixels": pixels,
-        "mean_iou": mean(iou[~np.isnan(iou)]),
+        "mean_iou": mean_of_present(iou),
         "pixel_accuracy": float(hits.sum() / pixels) if pixels else None,
-        "mean_accuracy": mean(accuracy[seen]),
+        "mean_accuracy": mean_of_present(accuracy),
         "frequency_weighted_iou": (
             float((truth[seen] * iou[seen]).sum() / pixels) if pixels else None
         ),
-        "per_class_iou": {
-            name: None if np.isnan(value) else float(value)
-            for name, value in zip(names, iou, strict=True)
-        },
+        "per_class_iou": named(names, iou),
     }
 
 
-def mean(values: np.ndarray) -> float | None:
-    return float(values.mean()) if values.size else None
+def mean_of_present(values: np.ndarray) -> float | None:
+    """The mean of (C,) over the classes that are not nan; None where all are."""
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if present.size else None
+
+
+def named(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
+    """(C,) by the names of its classes, None for nan."""
+    return {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(names, values, strict=True)
+    }
 
 
 @keras.saving.register_keras_serializable("kseg")

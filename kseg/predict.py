@@ -48,7 +48,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if path.suffix == ".keras":
         backend.start()
     segmenter = runs.open_segmenter(
-        path, config.engine, config.threads, config.segments
+        path, config.engine, config.threads, config.segments, config.passes
     )
     truth = open_truth(Path(config.truth), paths) if config.truth else None
     output = Path(config.output)

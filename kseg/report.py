@@ -25,8 +25,7 @@ from kseg.calibration import (
 )
 from kseg.config import OWN_LAYERS, ReportConfig, TrainConfig, from_record, parse
 from kseg.data import Data
-from kseg.evaluate import check_classes, data_of
-from kseg.progress import bar
+from kseg.evaluate import Evaluation, check_classes, data_of, evaluate_split
 from kseg.provenance import command_line, fingerprint
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -50,40 +49,41 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     page = Path(config.output or folder / runs.REPORT)
     write_page(page, folder, evaluation)
     say(f"{page} shows the run")
-    runs.write_result(config.json, evaluation.figures)
+    runs.write_result(config.json, evaluation.all_figures())
 
 
 # --- one pass over a split ---
 
 
-@dataclass
-class Evaluation:
-    """What one pass over a split shows.
+@dataclass(kw_only=True)
+class PageEvaluation(Evaluation):
+    """What the page shows of a split, from the one pass that also gives the metrics.
 
-    `matrix` (C, C) int64 counts pixels, truth in rows; `ious` are the mean IoU of each
-    picture over the classes in its truth or prediction, nan where nothing is labelled;
-    `calibration` (BINS, 3) as in `calibration_counts`, None where the network gives
-    labels alone; `labels` are the predictions of the pictures to show, by index.
+    `ious` are the mean IoU of each picture over the classes in its truth or prediction,
+    nan where nothing is labelled; `calibration` (BINS, 3) as in `calibration_counts`,
+    None where the network gives labels alone; `labels` are the predictions of the
+    pictures to show, by index.
     """
 
     data: Data
     split: str
-    matrix: np.ndarray
-    calibration: Optional[np.ndarray]
+    calibration: Optional[np.ndarray] = field(
+        default_factory=lambda: np.zeros((BINS, 3))
+    )
     ious: list[float] = field(default_factory=list)
     labels: dict[int, np.ndarray] = field(default_factory=dict)
     stage_millis: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def add(
-        self, mask: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
+        self,
+        mask: np.ndarray,
+        labels: np.ndarray,
+        confidence: Optional[np.ndarray] = None,
     ) -> None:
         """Counts the next picture in: ids, ids and probabilities, each (H, W)."""
-        from kseg.metrics import confusion_matrix, iou_per_class
-
-        counts = confusion_matrix(mask, labels, self.data.num_classes)
-        iou = iou_per_class(counts)
+        super().add(mask, labels, confidence)
+        iou = self.per_image_iou[-1]
         iou = iou[~np.isnan(iou)]
-        self.matrix += counts
         self.labels[len(self.ious)] = labels
         self.ious.append(float(iou.mean()) if iou.size else np.nan)
         order = ranked(self.ious)
@@ -97,12 +97,9 @@ class Evaluation:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
-        from kseg.metrics import summarize
+        return self.figures()
 
-        return summarize(self.matrix, self.data.names, len(self.ious))
-
-    @property
-    def figures(self) -> dict[str, Any]:
+    def all_figures(self) -> dict[str, Any]:
         """All that the page shows in numbers, as JSON."""
         names = self.data.split(self.split).names
         per_picture = zip(names, self.ious, strict=True)
@@ -120,22 +117,13 @@ class Evaluation:
         return expected_calibration_error(self.calibration)
 
 
-def evaluate_once(segmenter: Segmenter, data: Data, split: str) -> Evaluation:
+def evaluate_once(segmenter: Segmenter, data: Data, split: str) -> PageEvaluation:
     """Predicts every picture of a split once, and keeps what the report shows.
 
-    Memory stays that of a few pictures. Raises BadInput for a picture that the network
-    cannot take.
+    Memory stays that of a few pictures. Raises BadInput as `evaluate_split` does.
     """
-    classes, pictures = data.num_classes, data.split(split)
-    matrix = np.zeros((classes, classes), np.int64)
-    found = Evaluation(data, split, matrix, np.zeros((BINS, 3)))
-    for index in bar(range(len(pictures.sizes)), "evaluating"):
-        image, mask = pictures.read(index)
-        try:
-            labels, confidence = segmenter.predict_with_confidence(image)
-        except BadInput as error:
-            raise BadInput(f"{pictures.names[index]}: {error}") from None
-        found.add(mask, labels, confidence)
+    found = PageEvaluation(data.names, data=data, split=split)
+    evaluate_split(segmenter, data.split(split), data.names, into=found)
     found.stage_millis = segmenter.stages.summary()
     return found
 
@@ -163,7 +151,7 @@ def both_ends(ious: Sequence[float]) -> tuple[list[int], list[int]]:
 # --- the page ---
 
 
-def write_page(path: Path, folder: Path, evaluation: Evaluation) -> None:
+def write_page(path: Path, folder: Path, evaluation: PageEvaluation) -> None:
     """Writes the report of a run folder. Raises BadInput where it cannot be written."""
     from jinja2 import Environment, StrictUndefined
 
@@ -180,7 +168,7 @@ def write_page(path: Path, folder: Path, evaluation: Evaluation) -> None:
         ) from None
 
 
-def content(folder: Path, evaluation: Evaluation) -> dict[str, Any]:
+def content(folder: Path, evaluation: PageEvaluation) -> dict[str, Any]:
     """What the template is filled with."""
     from kseg import report_pictures
 
@@ -226,7 +214,7 @@ def history_of(folder: Path) -> list[dict[str, Any]]:
     return history
 
 
-def class_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+def class_rows(evaluation: PageEvaluation) -> list[dict[str, Any]]:
     """A row of the table for each class; None for what cannot be said."""
     matrix = evaluation.matrix
     truth, predicted, hits = matrix.sum(1), matrix.sum(0), np.diagonal(matrix)
@@ -245,7 +233,7 @@ def class_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def picture(evaluation: Evaluation, index: int) -> dict[str, Any]:
+def picture(evaluation: PageEvaluation, index: int) -> dict[str, Any]:
     """One of the best or worst: its name, its mean IoU, its views."""
     from kseg.report_pictures import views
 
@@ -278,7 +266,7 @@ def most_mistaken(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, An
     ]
 
 
-def calibration_of(evaluation: Evaluation) -> Optional[dict[str, Any]]:
+def calibration_of(evaluation: PageEvaluation) -> Optional[dict[str, Any]]:
     """What the page says of the confidence; None where there is none."""
     from kseg.report_pictures import reliability
 
@@ -289,7 +277,9 @@ def calibration_of(evaluation: Evaluation) -> Optional[dict[str, Any]]:
 
 
 def facts(
-    record: dict[str, Any], history: Sequence[dict[str, Any]], evaluation: Evaluation
+    record: dict[str, Any],
+    history: Sequence[dict[str, Any]],
+    evaluation: PageEvaluation,
 ) -> dict[str, str]:
     """What ran, on what, in which time: name -> words. What is unknown is left out."""
     config = from_record(TrainConfig, record["config"])

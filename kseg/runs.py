@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from edge.command import BadInput, replace_by, write_text
 from edge.metadata import ModelInfo, info_of
+from edge.passes import Passes, PatientSegmenter
 from edge.segmenter import Segmenter, bounded
 from kseg import checkpoint
 from kseg.config import SCHEMES, TrainConfig, from_record, to_record
@@ -24,6 +25,7 @@ METRICS, REPORT = "metrics.json", "report.html"
 EVENTS = "tensorboard"  # a folder
 PICTURES = ("curves.png", "samples.png", "confusion.png")
 EXPORTS = (*(f"{scheme}.tflite" for scheme in SCHEMES), "parity.json")
+ONE_PASS = Passes()
 STALE = (*PICTURES, *EXPORTS, METRICS, REPORT, "history.csv")  # until made anew
 
 
@@ -183,12 +185,19 @@ def open_segmenter(
     engine: str = "auto",
     threads: Optional[int] = None,
     segments: Optional[int] = None,
+    passes: Passes = ONE_PASS,
 ) -> Segmenter:
     """A `.keras` or `.tflite` file, or grouping:KIND, as a Segmenter.
 
-    `segments` is of a grouping alone. Raises BadInput for what is none of the three.
+    `segments` is of a grouping alone, `passes` of networks. Raises BadInput for what is
+    none of the three, and for passes that it cannot make.
     """
     if is_grouping(str(path), segments):
+        if passes != ONE_PASS:
+            raise BadInput(
+                f"{path}: groups a picture as a whole; leave --full-size, --tile, "
+                "--flip and --scales out"
+            )
         return open_grouping(str(path), segments)
     if path.suffix == ".tflite":
         from edge.engines import open_engine
@@ -198,4 +207,5 @@ def open_segmenter(
         from kseg.keras_engine import KerasEngine
 
         runner = KerasEngine(load_model(path))
-    return Segmenter(runner, info_of(path))
+    segmenter = Segmenter(runner, info_of(path))
+    return segmenter if passes == ONE_PASS else PatientSegmenter(segmenter, passes)

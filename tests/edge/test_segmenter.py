@@ -332,6 +332,32 @@ def test_one_class_of_scores_is_class_0():
     assert not to_labels(np.ones((2, 2, 1), np.float32), (4, 4)).any()
 
 
+# How sure it is
+
+
+def test_confidence_is_the_probability_of_the_label():
+    # Odds of 3 to 1 for class 0, then of 1 to 9.
+    scores = np.log(np.array([[[3, 1], [1, 9]]], np.float32))
+    image = np.zeros((1, 2, 3), np.uint8)
+    labels, sure = Segmenter(Fixed(scores), FIT).predict_with_confidence(image)
+    assert labels.tolist() == [[0, 1]]
+    np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
+    info = replace(FIT, head="probabilities")
+    given = np.array([[[0.75, 0.25], [0.1, 0.9]]], np.float32)
+    _, sure = Segmenter(Fixed(given), info).predict_with_confidence(image)
+    np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
+
+
+def test_confidence_has_the_pictures_size_without_what_was_padding():
+    scores = np.zeros((4, 4, 2), np.float32)
+    scores[2:] = 0, 99  # of the padding below (4, 8) in (8, 8)
+    engine = Fixed(scores, (8, 8))
+    image = np.zeros((4, 8, 3), np.uint8)
+    labels, sure = Segmenter(engine, FIT).predict_with_confidence(image)
+    assert not labels.any() and sure.shape == (4, 8)
+    np.testing.assert_allclose(sure, 0.5)
+
+
 # Channels
 
 RED = (255, 0, 0)

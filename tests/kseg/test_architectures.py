@@ -1,16 +1,12 @@
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
-import numpy as np
 import pytest
 
 from edge.command import BadInput
-from edge.metadata import ModelInfo, palette
-from edge.segmenter import Segmenter
 from kseg.architectures import (
     NETWORKS,
-    boundary_iou_over,
     check_budget,
     compare,
     table,
@@ -18,7 +14,7 @@ from kseg.architectures import (
     training_of,
 )
 from kseg.config import MODEL_NAMES, UPSAMPLINGS, BenchmarkConfig
-from kseg.data import Data, open_data
+from kseg.data import open_data
 from kseg.runs import run_config
 
 
@@ -103,61 +99,6 @@ def test_a_run_of_another_budget_is_refused(there, trained, change, option):
     with pytest.raises(BadInput, match=f"was trained with {option}.*another") as caught:
         check_budget(replace(config, **change))
     assert str(trained) in str(caught.value) and "\n" not in str(caught.value)
-
-
-# Boundary IoU over a split
-
-
-class Ids:
-    """An engine that gives the first channel as labels."""
-
-    name, threads, size, channels = "test", 1, None, 3
-
-    def __call__(self, image):
-        return image[..., 0]
-
-
-@dataclass
-class Pairs:
-    """A split of (labels, mask); the image shows the labels."""
-
-    pairs: list
-
-    @property
-    def sizes(self):
-        return [mask.shape for _, mask in self.pairs]
-
-    def read(self, index):
-        labels, mask = self.pairs[index]
-        return np.repeat(labels[..., None], 3, axis=2), mask
-
-
-def halves(left) -> np.ndarray:
-    """60x80, whose diagonal is 100: class 0 as far as `left`, then class 1."""
-    ids = np.zeros((60, 80), np.uint8)
-    ids[:, left:] = 1
-    return ids
-
-
-def boundary_iou(*pairs) -> float:
-    info = ModelInfo(tuple("abc"), palette(3))
-    data = Data("test", info.names, info.colors, {})
-    return boundary_iou_over(Segmenter(Ids(), info), Pairs(list(pairs)), data)
-
-
-def test_the_boundary_is_a_fiftieth_of_the_diagonal():
-    # Two columns on each side of the end: one of three is both's.
-    assert boundary_iou((halves(41), halves(40))) == pytest.approx(1 / 3)
-
-
-def test_boundaries_of_all_pictures_are_counted_together():
-    # (2 + 1) / (2 + 3) in both classes; class 2 is absent. The mean of two is 2/3.
-    pairs = (halves(40), halves(40)), (halves(41), halves(40))
-    assert boundary_iou(*pairs) == pytest.approx(3 / 5)
-
-
-def test_labels_of_another_size_make_no_difference():
-    assert boundary_iou((halves(40), halves(40)), (halves(9), halves(9))) == 1
 
 
 # The whole of it

@@ -4,15 +4,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edge import shapes
 from edge.command import BadInput
 from edge.images import read_image
 from edge.overlay import blend
+from edge.passes import Passes
 from edge.segmenter import Segmenter
 from kseg import pictures
 from kseg.data import open_data
-from kseg.evaluate import confusion_over, main
+from kseg.evaluate import Evaluation, evaluate_split, iou_table, main
 from kseg.grouping import GROUPINGS, name_by_majority
 from kseg.runs import open_segmenter
 
@@ -96,7 +98,7 @@ def test_a_picture_below_the_minimum_is_named(trained):
             return np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
 
     with pytest.raises(BadInput, match="tiny: .*minimum of 16x16"):
-        confusion_over(segmenter, Small(), data.num_classes)
+        evaluate_split(segmenter, Small(), data.names)
 
 
 def test_a_damaged_model_is_one_line(trained, tmp_path):
@@ -108,6 +110,160 @@ def test_a_damaged_model_is_one_line(trained, tmp_path):
     path.write_bytes(content)
     with pytest.raises(BadInput, match="x.keras: is no model that Keras can load"):
         main([str(path), "--data", "shapes"])
+
+
+# --- beside mean IoU ---
+
+
+# Of 60x80 the diagonal is 100, so that 2 pixels from an outline are near it.
+def halves(left) -> np.ndarray:
+    """Class 0 as far as column `left`, then class 1."""
+    ids = np.zeros((60, 80), np.uint8)
+    ids[:, left:] = 1
+    return ids
+
+
+def figures_of(*pairs):
+    """Of (mask, labels), everything being half sure."""
+    evaluation = Evaluation(("a", "b", "c"))
+    for mask, labels in pairs:
+        evaluation.add(mask, labels, np.full(mask.shape, 0.5, np.float32))
+    return evaluation.figures()
+
+
+def test_the_figures_of_two_pictures_by_hand():
+    # Of the first all is right. Of the second 60 pixels are called 1 where 0 is true,
+    # and half of what is 1 is void.
+    second = halves(41)
+    second[30:, 41:] = 255
+    figures = figures_of((halves(40), halves(40)), (second, halves(40)))
+    assert figures["images"] == 2
+    assert figures["pixels"] == 4800 + 4800 - 30 * 39
+    one, other = 40 * 60, 39 * 30
+    iou = [(one + one) / (one + 41 * 60), (one + other) / (one + other + 60)]
+    assert figures["mean_iou"] == pytest.approx(sum(iou) / 2)
+    per_image = [40 / 41, other / (other + 60)]
+    assert figures["mean_iou_per_image"] == pytest.approx((1 + sum(per_image) / 2) / 2)
+    assert figures["component_ap50"] == 1
+    assert figures["per_class_component_ap50"] == {"a": 1, "b": 1, "c": None}
+    assert figures["per_class_boundary_iou"]["c"] is None
+
+
+def test_boundaries_of_all_pictures_are_counted_together():
+    # Off by one, one of three columns is near both outlines: (2 + 1) / (2 + 3).
+    figures = figures_of((halves(40), halves(40)), (halves(40), halves(41)))
+    assert figures["boundary_iou"] == pytest.approx(3 / 5)
+    assert figures["boundary_distance_of_diagonal"] == 0.02
+    assert figures["per_class_boundary_iou"] == {"a": 3 / 5, "b": 3 / 5, "c": None}
+
+
+def test_a_picture_of_void_alone_is_in_no_mean():
+    void = np.full((60, 80), 255, np.uint8)
+    figures = figures_of((halves(40), halves(40)), (void, halves(40)))
+    assert figures["mean_iou_per_image"] == 1
+    figures = figures_of((void, halves(40)))
+    assert figures["mean_iou"] is figures["mean_iou_per_image"] is None
+    assert figures["boundary_iou"] is figures["component_ap50"] is None
+    assert "-" in iou_table(figures)
+
+
+def test_the_table_names_each_figure_for_what_it_is():
+    table = iou_table(figures_of((halves(40), halves(41))))
+    head, *rows = table.splitlines()
+    assert head.split("  ")[0] == "class"
+    assert [name for name in ("IoU", "boundary IoU", "component AP50") if name in head]
+    shown = {row.split("  ")[0]: row.split()[-1] for row in rows if row.strip()}
+    assert shown["mean IoU"] == "0.9753"  # 40 / 41 and 39 / 40, by the columns
+    assert shown["mean boundary IoU"] == "0.3333"
+    assert shown["mean over images of their mean IoU"] == "0.9753"
+    assert shown["mean component AP50"] == "1.0000"
+
+
+def test_labels_alone_have_no_ap(exported, capsys):
+    main([str(exported / "int8.tflite"), "--json", "-"])
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["component_ap50"] is None
+    assert 0 <= figures["boundary_iou"] <= 1
+
+
+# --- passes ---
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        (["--full-size"], Passes(full_size=True)),
+        (
+            ["--tile", "32x48", "--flip", "--scales", "0.5,1"],
+            Passes(tile=(32, 48), flip=True, scales=(0.5, 1.0)),
+        ),
+    ],
+)
+def test_options_are_passes(trained, options, passes, capsys):
+    main([str(trained), *options, "--json", "-"])
+    found = json.loads(capsys.readouterr().out)
+    data = open_data(
+        str(json.loads((trained / "config.json").read_text())["data"]["name"])
+    )
+    segmenter = open_segmenter(trained / "model.keras", passes=passes)
+    assert segmenter.passes == passes
+    expected = evaluate_split(segmenter, data.split("val"), data.names).figures()
+    assert found == expected
+    plain = json.loads((trained / "metrics.json").read_text())
+    # Pictures of 64x80 are at full size and one tile by default.
+    assert (found == plain) == (options == ["--full-size"])
+
+
+def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
+    """Pictures twice as high and wide as the file's input of 64x80."""
+    for index in range(2):
+        for kind, array in zip(
+            ("images", "masks"), shapes.scene(5, index, (128, 160)), strict=True
+        ):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            Image.fromarray(array).save(tmp_path / kind / f"{index}.png")
+    classes = {"classes": [{"name": name} for name in shapes.CLASSES]}
+    (tmp_path / "classes.json").write_text(json.dumps(classes))
+    arguments = [str(exported / "float32.tflite"), "--data", str(tmp_path)]
+    main([*arguments, "--full-size", "--json", "-"])
+    tiled = json.loads(capsys.readouterr().out)
+    data = open_data(str(tmp_path), seed=0)
+    segmenter = open_segmenter(
+        exported / "model.keras", passes=Passes(tile=(64, 80), full_size=True)
+    )
+    expected = evaluate_split(segmenter, data.split("val"), data.names).figures()
+    # Tiles of fixed size end at the picture's end, not whole cells apart.
+    assert tiled["mean_iou"] == pytest.approx(expected["mean_iou"], abs=0.05)
+    main([*arguments, "--json", "-"])
+    assert json.loads(capsys.readouterr().out) != tiled  # shrunk to a quarter
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["{run}", "--scales", "1,0"], "--scales: 0 is no scale, over 0 and at most 4"),
+        (["{run}", "--scales", "8"], "--scales: 8 is no scale, over 0 and at most 4"),
+        (["{run}", "--scales", "1,x"], "--scales: 'x' is no number from 0 up"),
+        (["{run}", "--scales", ""], "--scales: '' is no number from 0 up"),
+        (["{run}", "--tile", "big"], "--tile: 'big' is no size"),
+        (["{run}", "--tile", "8x64"], "--tile 8x64: .* give 32x32 or more"),
+        (["{run}", "--scales", "0.1"], "s0.png: --scales 0.1: makes it 6x8, smaller"),
+        (
+            ["{run}/int8.tflite", "--flip"],
+            "gives labels alone; export .* --head logits",
+        ),
+        (["{run}/int8.tflite", "--scales", "1,2"], "gives labels alone"),
+        (["{run}/int8.tflite", "--tile", "32x32"], "takes 64x80 alone; leave it out"),
+        (
+            ["grouping:color", "--data", "shapes", "--name-by-truth", "--full-size"],
+            "groups a picture as a whole; leave --full-size",
+        ),
+    ],
+)
+def test_passes_that_cannot_be_are_one_line(exported, arguments, complaint):
+    with pytest.raises(BadInput, match=complaint) as refusal:
+        main([argument.format(run=exported) for argument in arguments])
+    assert "\n" not in str(refusal.value) and refusal.value.status == 2
 
 
 # --- groupings ---

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from sklearn.metrics import f1_score, log_loss
 
 from kseg.losses import (
     LOSSES,
@@ -477,6 +478,56 @@ def test_lovasz_slopes_keep_their_digits_in_a_large_batch():
     coarse = np.diff(running.astype(np.float32), prepend=np.float32(0))
     tail = slice(2**18, -1000)
     assert np.median(np.abs(coarse - expected)[tail] / expected[tail]) > 0.5
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float16", "bfloat16"))
+def test_cross_entropy_is_scikit_learns(dtype):
+    """Its `log_loss` over the valid pixels, of the logits as they were rounded."""
+    mask, logits = random_batch(6)
+    logits = ops.convert_to_tensor(logits, dtype)
+    exact = ops.convert_to_numpy(ops.cast(logits, "float32")).astype(np.float64)
+    odds = np.exp(exact)[mask != 255]
+    expected = log_loss(mask[mask != 255], odds / odds.sum(-1, keepdims=True))
+    assert loss_of(mask, logits) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dice_of_hard_predictions_is_scikit_learns_f1(seed):
+    mask, labels, logits = hard_batch(seed)
+    truth, told = mask[mask != 255], labels[mask != 255]
+    present = np.unique(truth)
+    expected = 1 - f1_score(truth, told, labels=present, average="macro")
+    assert float(dice(mask, logits)) == pytest.approx(expected, rel=1e-5)
+
+
+def lovasz_by_the_papers_code(mask, logits):
+    """The authors' algorithm 1: neighbours of the running Jaccard loss, subtracted."""
+    odds = np.exp(logits.astype(np.float64))
+    probabilities = (odds / odds.sum(-1, keepdims=True))[mask != 255]
+    mask, losses = mask[mask != 255], []
+    for index in np.unique(mask):
+        truth = (mask == index).astype(np.float64)
+        errors = np.abs(truth - probabilities[:, index])
+        order = np.argsort(-errors)
+        truth = truth[order]
+        intersection = truth.sum() - truth.cumsum()
+        union = truth.sum() + (1 - truth).cumsum()
+        jaccard = 1 - intersection / union
+        jaccard[1:] -= jaccard[:-1].copy()
+        losses.append(errors[order] @ jaccard)
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float16", "bfloat16"))
+@pytest.mark.parametrize("classes", (2, 5))
+def test_lovasz_is_the_papers_algorithm(classes, dtype):
+    """With void and, of five classes, one that the masks lack."""
+    mask, logits = random_batch(9, classes, shape=(2, 23, 31))
+    mask = np.where(mask == 4, 0, mask)
+    logits = ops.convert_to_tensor(logits, dtype)
+    rounded = ops.convert_to_numpy(ops.cast(logits, "float32"))
+    expected = lovasz_by_the_papers_code(mask, rounded)
+    assert float(lovasz(mask, logits)) == pytest.approx(expected, rel=1e-5)
 
 
 # --- sums ---

@@ -1,17 +1,16 @@
 import json
+from functools import partial
 
-import cv2
 import keras
 import numpy as np
 import pytest
+import sklearn.metrics as sklearn
 from keras import ops
 
 from kseg.metrics import (
     DIGIT,
     MeanIoU,
-    boundary_counts,
     confusion_matrix,
-    interior,
     iou_per_class,
     summarize,
 )
@@ -208,117 +207,65 @@ def test_config_is_restored():
     assert (copy.num_classes, copy.ignore_index, copy.name) == (3, 7, "miou")
 
 
-# Near the outlines alone
-
-# fmt: off
-SQUARE = np.array([[0, 0, 0, 0, 0],
-                   [0, 1, 1, 1, 0],
-                   [0, 1, 1, 1, 0],
-                   [0, 1, 1, 1, 0],
-                   [0, 0, 0, 0, 0]])
-# At the picture's frame, which ends nothing.
-MOVED = np.array([[0, 0, 0, 0, 0],
-                  [0, 0, 1, 1, 1],
-                  [0, 0, 1, 1, 1],
-                  [0, 0, 1, 1, 1],
-                  [0, 0, 0, 0, 0]])
-# fmt: on
+# Against scikit-learn
 
 
-def test_boundary_of_a_square():
-    # Of the square all but its centre, of the rest all: it is one pixel wide.
-    assert boundary_counts(SQUARE, SQUARE, 2, 1).tolist() == [[16, 16], [8, 8]]
-    # The moved square's inside is (2, 3) and (2, 4), so 7 are near. Of these (1, 2),
-    # (1, 3), (3, 2) and (3, 3) are near the true one's end: 4 of 8 + 7 - 4.
-    # Of the rest columns 1 to 4 are near, 11 pixels; 8 of them are no square in truth.
-    assert boundary_counts(SQUARE, MOVED, 2, 1).tolist() == [[8, 19], [4, 11]]
+def random_maps(seed, size=(3, 37, 41)):
+    """Masks with void and logits of 6 classes: 4 is absent from both, 5 is predicted
+    alone."""
+    random = np.random.RandomState(seed)
+    mask = random.choice([0, 1, 2, 3, 255], size, p=(0.5, 0.3, 0.05, 0.05, 0.1))
+    logits = random.normal(size=(*size, 6)).astype(np.float32)
+    logits += 1.5 * np.eye(6, dtype=np.float32)[np.where(mask == 255, 0, mask)]
+    logits[..., 4] = -100
+    return mask.astype(np.uint8), logits
 
 
-def test_boundary_is_measured_along_rows_and_columns_alike():
-    mask = np.zeros((7, 7), int)
-    mask[3, 3] = 1  # a king's two moves away: 5x5 and the pixel itself
-    assert boundary_counts(mask, mask, 2, 2).tolist() == [[24, 24], [1, 1]]
-
-
-@pytest.mark.parametrize(
-    ("distance", "near"), [(1, 1), (2, 2), (3, 3), (4, 3), (99, 3)]
-)
-def test_boundary_is_as_wide_as_the_distance(distance, near):
-    mask = np.array([[0, 0, 0, 1, 1, 1]] * 2)
-    expected = [[2 * near] * 2] * 2
-    assert boundary_counts(mask, mask, 2, distance).tolist() == expected
-
-
-def test_boundary_that_is_off_by_one():
-    # Two pixels on each side of the end: columns 4 and 5, and 5 and 6.
-    mask, labels = (np.array([[0] * n + [1] * (12 - n)]) for n in (6, 7))
-    assert boundary_counts(mask, labels, 2, 2).tolist() == [[1, 3], [1, 3]]
-
-
-@pytest.mark.parametrize(("distance", "near"), [(1, 0), (2, 1), (3, 2)])
-def test_void_ends_no_region_and_counts_nowhere(distance, near):
-    # Class 1 is two pixels from class 0, whatever is said of the void between.
-    mask = np.array([[0, 0, 255, 1, 1]])
-    for said in (0, 1, 2):
-        labels = np.array([[0, 0, said, 1, 1]])
-        counts = boundary_counts(mask, labels, 3, distance)
-        assert counts.tolist() == [[near, near], [near, near], [0, 0]]
-
-
-def test_another_void():
-    mask, labels = np.array([[0, 7, 1]]), np.array([[0, 0, 1]])
-    counts = boundary_counts(mask, labels, 2, 1, ignore_index=7)
-    assert counts.tolist() == [[0, 0], [0, 0]]
-
-
-def test_absent_classes_have_no_boundary():
-    # Class 1 is only true, class 2 only predicted, class 3 neither.
-    mask, labels = np.array([[0, 0, 1, 1]]), np.array([[2, 2, 0, 0]])
-    counts = boundary_counts(mask, labels, 4, 1)
-    assert counts.dtype == np.int64
-    assert counts.tolist() == [[0, 2], [0, 1], [0, 1], [0, 0]]
-
-
-def test_a_class_that_is_everywhere_has_no_boundary():
-    mask = np.full((4, 5), 2)
-    assert not boundary_counts(mask, mask, 3, 1).any()
-
-
-def eroded_counts(mask, labels, num_classes, distance):
-    """`boundary_counts` by OpenCV: a region less what is left when it is eroded."""
-    kernel = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
-    beyond = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 1}
-    void, counts = mask == 255, []
-    for index in range(num_classes):
-        outlines = []
-        for ids in (mask, labels):
-            held = ((ids == index) | void).astype(np.uint8)
-            kept = cv2.erode(held, kernel, **beyond).astype(bool)
-            outlines.append((ids == index) & ~void & ~kept)
-        both, either = np.logical_and(*outlines), np.logical_or(*outlines)
-        counts.append([int(both.sum()), int(either.sum())])
-    return counts
-
-
-@pytest.mark.parametrize("void", (0.0, 0.02))
-@pytest.mark.parametrize("distance", (1, 2, 5))
-@pytest.mark.parametrize("size", ((40, 56), (17, 3), (1, 30)))
-def test_boundary_equals_erosion(size, distance, void):
-    random = np.random.RandomState(distance)
-    coarse = random.randint(0, 3, (2, 8, 8)).astype(np.uint8)  # class 3 is absent
-    mask, labels = (
-        cv2.resize(ids, size[::-1], interpolation=cv2.INTER_NEAREST) for ids in coarse
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_and_ratios_are_scikit_learns(seed):
+    mask, logits = random_maps(seed)
+    labels = logits.argmax(-1)
+    matrix = confusion_matrix(mask, labels, 6)
+    truth, told = mask[mask != 255], labels[mask != 255]
+    ids = range(6)
+    np.testing.assert_array_equal(
+        matrix, sklearn.confusion_matrix(truth, told, labels=ids)
     )
-    mask[random.uniform(size=size) < void] = 255
-    counts = boundary_counts(mask, labels, 4, distance)
-    assert counts.tolist() == eroded_counts(mask, labels, 4, distance)
-    assert counts[:3].all() or min(size) < 40
+    present = [0, 1, 2, 3, 5]
+    assert np.isnan(iou_per_class(matrix)[4])
+    each = sklearn.jaccard_score(truth, told, labels=present, average=None)
+    np.testing.assert_allclose(iou_per_class(matrix)[present], each, rtol=1e-12)
+    summary = summarize(matrix, tuple("abcdef"), images=3)
+    score = partial(sklearn.jaccard_score, truth, told, labels=present)
+    assert summary["mean_iou"] == pytest.approx(score(average="macro"))
+    assert summary["frequency_weighted_iou"] == pytest.approx(score(average="weighted"))
+    assert summary["pixel_accuracy"] == sklearn.accuracy_score(truth, told)
+    mean_accuracy = sklearn.recall_score(truth, told, labels=ids[:4], average="macro")
+    assert summary["mean_accuracy"] == pytest.approx(mean_accuracy)
 
 
-def test_interior_is_all_but_what_is_near_an_end():
-    region = np.ones((4, 6), bool)
-    region[0, 0] = False
-    expected = region.copy()
-    expected[:3, :3] = False
-    np.testing.assert_array_equal(interior(region, 2), expected)
-    assert interior(np.ones((2, 2), bool), 5).all()
+@pytest.mark.parametrize("dtype", ("float32", "float16", "bfloat16"))
+def test_the_metric_of_half_precision_is_scikit_learns(dtype):
+    """Rounded logits, of which many tie: the first of equals counts in both."""
+    mask, logits = random_maps(3)
+    logits = np.round(2 * logits) + 0.0  # Keras ranks -0.0 below 0.0, NumPy does not
+    rounded = ops.convert_to_tensor(logits, dtype)
+    metric = MeanIoU(6)
+    for index in range(len(mask)):
+        metric.update_state(mask[index : index + 1], rounded[index : index + 1])
+    told = logits.argmax(-1)[mask != 255]
+    expected = sklearn.confusion_matrix(mask[mask != 255], told, labels=range(6))
+    assert counts_of(metric).tolist() == expected.tolist()
+    present = [0, 1, 2, 3, 5]
+    iou = sklearn.jaccard_score(
+        mask[mask != 255], told, labels=present, average="macro"
+    )
+    assert float(metric.result()) == pytest.approx(iou, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ("float16", "bfloat16"))
+def test_the_metric_of_logits_as_large_as_half_precision_has(dtype):
+    logits = 6e4 * np.eye(2, dtype=np.float32)[np.array([[[0, 1, 1]]])]
+    metric = MeanIoU(2)
+    metric.update_state(np.array([[[0, 1, 0]]]), ops.convert_to_tensor(logits, dtype))
+    assert counts_of(metric).tolist() == [[1, 1], [0, 1]]

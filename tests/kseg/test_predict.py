@@ -1,4 +1,8 @@
 import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,10 +11,14 @@ from PIL import Image
 from edge import shapes
 from edge.command import BadInput
 from edge.images import read_image
+from edge.metadata import ModelInfo, palette
+from edge.passes import Passes
 from kseg.data import open_data
 from kseg.grouping import GROUPINGS, name_by_majority
 from kseg.predict import main
 from kseg.runs import open_segmenter
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -62,6 +70,90 @@ def test_a_picture_below_the_minimum_is_named(exported, tmp_path, model):
 def test_missing_picture(trained):
     with pytest.raises(BadInput, match="gone.jpg: no such picture"):
         main([str(trained), "gone.jpg"])
+
+
+def test_passes_are_made(trained, pictures, tmp_path):
+    options = ["--tile", "32x32", "--flip", "--scales", "0.75,1"]
+    main([str(trained), str(pictures), *options, "--output", str(tmp_path / "out")])
+    passes = Passes(tile=(32, 32), flip=True, scales=(0.75, 1.0))
+    segmenter = open_segmenter(trained / "model.keras", passes=passes)
+    with Image.open(tmp_path / "out" / "masks" / "p0.png") as mask:
+        labels = segmenter.predict(read_image(pictures / "p0.png"))
+        np.testing.assert_array_equal(np.asarray(mask), labels)
+
+
+def test_passes_that_cannot_be_leave_no_folder(exported, pictures, tmp_path):
+    arguments = [str(exported / "int8.tflite"), str(pictures), "--flip"]
+    with pytest.raises(BadInput, match="gives labels alone"):
+        main([*arguments, "--output", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+# The highest so far of this process's own memory; getrusage would begin with its
+# parent's, whose pages it had until it became another program.
+PEAK = """
+import sys
+from kseg import backend
+
+def megabytes():
+    with open("/proc/self/status") as lines:
+        return next(int(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM"))
+
+backend.start()
+before = megabytes()
+command, *arguments = sys.argv[1:]
+__import__(f"kseg.{command}", fromlist=["main"]).main(arguments)
+print(before, megabytes())
+"""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A folder with a photo of 12 megapixels, its mask, and a network of 21 classes as
+    Keras and TFLite have it."""
+    from kseg.models import build_model, geometry
+    from kseg.quantize.post_training import convert
+    from kseg.runs import save_model
+
+    folder = tmp_path_factory.mktemp("large")
+    image, mask = shapes.scene(0, 0, (3000, 4000))
+    for name in ("one", "two"):
+        for kind, array in ("images", image), ("masks", mask):
+            (folder / kind).mkdir(exist_ok=True)
+            Image.fromarray(array).save(folder / kind / f"{name}.png")
+    names = tuple(f"class {index}" for index in range(21))
+    classes = {"classes": [{"name": name} for name in names]}
+    (folder / "classes.json").write_text(json.dumps(classes))
+    model = build_model("unet", 21)
+    info = ModelInfo(names, palette(21), **asdict(geometry(model)))
+    save_model(model, folder / "model.keras", info)
+    path = folder / "logits.tflite"
+    path.write_bytes(convert(model, "float32", (512, 512), "logits", lambda: iter(())))
+    info.attach(path)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("command", "model"),
+    [("predict", "model.keras"), ("evaluate", "logits.tflite")],
+)
+def test_12_megapixels_of_21_classes_stay_under_a_gigabyte(large, command, model):
+    """Beyond what TensorFlow takes to be imported. All scores at once would be 1 GB."""
+    what = [str(large / "images" / "one.png"), "--output", str(large / "out")]
+    if command == "evaluate":
+        what = ["--data", str(large)]
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, command, str(large / model), *what, "--full-size"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    before, peak = map(float, done.stdout.splitlines()[-1].split())
+    print(f"{command} {model}: {before:.0f} MB imported, {peak:.0f} at most")
+    assert 0 < peak - before < 1000
 
 
 # --- groupings ---

@@ -119,7 +119,7 @@ def test_pictures_without_a_label_have_no_rank(segmenter, data, trained, tmp_pat
     split = Counted(data.split("val"), void=(0, 1, 2, 3))
     found = evaluate_once(segmenter, replace(data, splits={"val": split}), "val")
     assert np.isnan(found.ious).all() and found.calibration_error is None
-    assert found.figures["per_picture_iou"]["s0.png"] is None
+    assert found.all_figures()["per_picture_iou"]["s0.png"] is None
     write_page(tmp_path / "r.html", trained, found)
     text = text_of(tmp_path / "r.html")
     assert "No picture has a labelled pixel" in text

@@ -48,6 +48,12 @@ METRICS = {
     "mean_accuracy",
     "frequency_weighted_iou",
     "per_class_iou",
+    "boundary_iou",
+    "boundary_distance_of_diagonal",
+    "per_class_boundary_iou",
+    "mean_iou_per_image",
+    "component_ap50",
+    "per_class_component_ap50",
 }
 
 
