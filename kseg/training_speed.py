@@ -256,7 +256,7 @@ def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
     shapes = {x.shape for step in steps for x in (step.inputs[0], step.outputs[0])}
     noise = {shape: tf.random.normal((batch_size, *shape[1:])) for shape in shapes}
 
-    def gradients(step: Step) -> list[Any]:
+    def both_ways(step: Step) -> list[Any]:
         x, upstream = noise[step.inputs[0].shape], noise[step.outputs[0].shape]
         # Nobody asks for the gradient of what the first one takes: the image.
         wanted = [x] if step is not steps[0] else []
@@ -264,15 +264,15 @@ def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = step.layer(x)
-        found = tape.gradient(y, wanted, output_gradients=upstream)
-        return [tf.reshape(gradient, [-1])[0] for gradient in found]
+        given = [y, *tape.gradient(y, wanted, output_gradients=upstream)]
+        return [tf.reshape(x, [-1])[0] for x in given]
 
     @tf.function(autograph=False)
     def run() -> Any:
         done: list[Any] = []
         for step in steps:
             with tf.control_dependencies(done[-1:]):
-                done += gradients(step)
+                done += both_ways(step)
         return tf.stack(done)  # what nobody asked for would not be computed
 
     return run

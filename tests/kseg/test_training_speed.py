@@ -69,17 +69,17 @@ def test_table_names_each_figure():
 
 
 def test_every_convolution_runs_forward_and_backward():
-    """The optimizer of graphs leaves none out: each kernel's gradient is asked for."""
+    """The optimizer of graphs leaves none out, as something of each is asked for."""
     import numpy as np
 
     from kseg.models import build_model
 
     model = build_model("unet", 3, width=4, upsampling="transposed")
     run = convolutions(trace(model, (32, 32)), batch_size=2)
-    # 18 3x3 and 4 transposed convolutions and the score's, with its bias: 23 kernels,
-    # 1 bias, and the gradients of 22 inputs.
+    # 18 3x3 and 4 transposed convolutions and the score's, with its bias: 23 outputs,
+    # and the gradients of 23 kernels, 1 bias and 22 inputs.
     given = np.asarray(run())
-    assert given.shape == (46,) and np.all(given != 0)
+    assert given.shape == (69,) and np.all(given != 0)
     kinds = [op.type for op in run.get_concrete_function().graph.get_operations()]
     assert kinds.count("Conv2DBackpropFilter") == 23
 
