@@ -311,7 +311,7 @@ class BenchmarkConfig:
     batch_size: int = option(8, "images per step")
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
     steps: int = option(20, "train: timed steps of each kind in a round")
-    rounds: int = option(5, "train, sliding: rounds; the two kinds alternate")
+    rounds: int = option(5, "train, sliding: rounds; the kinds alternate")
     weights: str = option("none", "architectures: of the encoder")
     epochs: int = option(6, "architectures: passes of each network over the data")
     models: tuple[str, ...] = option(
