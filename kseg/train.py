@@ -16,9 +16,10 @@ from typing import Any, Optional, Sequence
 
 from edge.command import BadInput, make_folder, run, say
 from edge.metadata import ModelInfo
-from kseg import backend, runs
-from kseg.config import TrainConfig, network_options, parse, to_record
+from kseg import backend, distribute, runs
+from kseg.config import OF_MACHINES, TrainConfig, network_options, parse, to_record
 from kseg.data import Data, open_data
+from kseg.distribute import ALONE, Place
 from kseg.evaluate import confusion_over, iou_table
 from kseg.findings import quick_findings
 
@@ -29,14 +30,20 @@ STEP_OF_CROP = 32
 def main(argv: Optional[Sequence[str]] = None) -> int:
     config = parse(TrainConfig, __doc__, argv)
     check_shares(config)
+    place = distribute.place_of(config)
+    if distribute.to_be_watched(place):
+        return distribute.watch(place)
     folder = runs.claim(config)
     if config.resume:
         config = resumed(config, runs.run_config(folder))
     data = open_data(config.data, config.seed)
-    for finding in quick_findings(data):
+    for finding in quick_findings(data) if place.leads else ():
         say(f"{finding} (python -m kseg.doctor {config.data} looks at everything)")
     backend.start()
-    stopped = fit(config, data, folder)
+    with distribute.joined(config, place, data) as place:
+        stopped = fit(config, data, folder, place)
+    if not place.leads:
+        return 130 if stopped else 0
     metrics = report(data, folder)
     if config.json != "-":
         print(iou_table(metrics))
@@ -68,7 +75,12 @@ def resumed(asked: TrainConfig, recorded: TrainConfig) -> TrainConfig:
     """
     data = asked.data if asked.data != TrainConfig.data else recorded.data
     moved = replace(
-        recorded, output=asked.output, json=asked.json, data=data, resume=True
+        recorded,
+        output=asked.output,
+        json=asked.json,
+        data=data,
+        resume=True,
+        **{name: getattr(asked, name) for name in OF_MACHINES},
     )
     for field in fields(TrainConfig):
         value = getattr(asked, field.name)
@@ -209,7 +221,7 @@ def weights_by_name(model: Any, data: Data) -> Optional[dict[str, float]]:
     return weights and dict(zip(data.names, weights, strict=True))
 
 
-def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
+def fit(config: TrainConfig, data: Data, folder: Path, place: Place = ALONE) -> bool:
     """Trains and leaves the run's models, record and history; True if interrupted."""
     from kseg.callbacks import HISTORY, Keeper, Progress, read_history
     from kseg.data.pipeline import Reader, training_batches, validation_batches
@@ -235,17 +247,19 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
     check_sizes(data, info)
     size = crop_size(config, data, info)
     make_folder(folder)
-    describe(config, data, size, model)
+    if place.leads:
+        describe(config, data, size, model)
     readers = [Reader(split, config.max_side) for split in (train, val)]
     done = len(history)
     if done >= config.epochs:
         say(f"nothing left to do: {done} of {config.epochs} epochs are done")
     batches = training_batches(
-        readers[0], config, size, data.channels, done * steps, shape.border
+        readers[0], config, size, data.channels, done * steps, shape.border, place
     )
     record = runs.record_of(config, data, size)
     record["class_weights"] = weights_by_name(model, data)
-    keeper = Keeper(folder, info, record, history)
+    keeper = Keeper(place.written(folder), info, record, history)
+    progress = [Progress(steps, done, config.epochs)] if place.leads else []
     run_steps(
         model,
         readers,
@@ -260,8 +274,9 @@ def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
             shape.border,
             shape.step,
             shape.least,
+            place,
         ),
-        callbacks=[keeper, Progress(steps, done, config.epochs)],
+        callbacks=[keeper, *progress, *place.callbacks(keeper.stop)],
     )
     return keeper.stopped
 
