@@ -25,8 +25,10 @@ ROOT = Path(__file__).parents[2]
 SLURM = {"SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_PROCID": "1"}
 TINY = ["--model", "dense", "--width", "2", "--size", "32x32", "--batch-size", "4"]
 EPOCHS = 12
-# Sums in another order differ in their last digits, which every step builds upon.
-LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-4, 2e-3
+# Devices sum up in another order than one: equal but for last digits at first, which
+# every step then builds upon. Over 48 steps losses came to differ by 1.2e-4, weights by
+# 1.6e-3; devices of one process and of two by nothing.
+FIRST_TOLERANCE, LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-5, 1e-3, 5e-3
 
 
 # --- what the options mean ---
@@ -141,10 +143,10 @@ for count in (1, 2):
         np.testing.assert_array_equal(values[0], values[-1])
 assert norms
 (one, weights), (two, others) = results
-rounding = {"rtol": 1e-5 if frozen else 0.02, "atol": 2e-6 if frozen else 0.02}
-for name in ("loss", "val_loss"):
-    np.testing.assert_allclose(two[name], one[name], err_msg=name, **rounding)
+rounding = {"rtol": 1e-5, "atol": 2e-6} if frozen else {"rtol": 0.02}
+np.testing.assert_allclose(two["loss"], one["loss"], **rounding)
 if frozen:
+    np.testing.assert_allclose(two["val_loss"], one["val_loss"], **rounding)
     for name in ("mean_iou", "val_mean_iou"):
         np.testing.assert_allclose(two[name], one[name], atol=1e-6, err_msg=name)
     for found, expected in zip(others, weights, strict=True):
@@ -154,7 +156,7 @@ if frozen:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("loss", "norms"), [("ce+0.5*dice", "frozen"), ("focal", "frozen"), ("ce", "own")]
+    ("loss", "norms"), [("ce+focal+0.5*dice", "frozen"), ("ce", "own")]
 )
 def test_two_replicas_of_tensorflow_are_one_device(loss, norms):
     """Exactly with frozen batch norms; else each replica normalizes its own images."""
@@ -254,18 +256,26 @@ def after_epochs(folder: Path, count: int, processes: list[subprocess.Popen]) ->
         time.sleep(0.05)
 
 
-def assert_same_run(folder: Path, expected: Path) -> None:
-    """Equal loss curves and final weights, rounding apart."""
+def assert_same_run(
+    folder: Path, expected: Path, loss: float = 1e-6, weight: float = 1e-6
+) -> None:
+    """Loss curves and final weights are equal, within tolerances."""
     found, curve = (read_history(run / "history.csv") for run in (folder, expected))
     assert [line["epoch"] for line in found] == [line["epoch"] for line in curve]
     for name in ("loss", "val_loss"):
         values = ([line[name] for line in lines] for lines in (found, curve))
-        np.testing.assert_allclose(*values, rtol=LOSS_TOLERANCE, err_msg=name)
-    weights = (
+        np.testing.assert_allclose(*values, rtol=loss, err_msg=name)
+    weights = [
         load_model(run / "last.keras").get_weights() for run in (folder, expected)
-    )
+    ]
     for one, other in zip(*weights, strict=True):
-        np.testing.assert_allclose(one, other, atol=WEIGHT_TOLERANCE)
+        np.testing.assert_allclose(one, other, atol=weight)
+
+
+def assert_same_but_for_rounding(folder: Path, alone: Path) -> None:
+    first, other = (read_history(run / "history.csv")[0] for run in (folder, alone))
+    assert first["loss"] == pytest.approx(other["loss"], rel=FIRST_TOLERANCE)
+    assert_same_run(folder, alone, LOSS_TOLERANCE, WEIGHT_TOLERANCE)
 
 
 @pytest.fixture(scope="module")
@@ -283,16 +293,22 @@ def alone(options, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.slow
-def test_two_devices_of_jax_are_one(options, alone, tmp_path):
-    folder = tmp_path / "run"
+@pytest.fixture(scope="module")
+def pair(options, tmp_path_factory) -> Path:
+    """That run by one process on two devices."""
+    folder = tmp_path_factory.mktemp("runs") / "pair"
     own = ["--output", str(folder), "--distribute", "--devices", "2"]
     ended(start("jax", *options, *own), 0)
-    assert_same_run(folder, alone)
+    return folder
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_under_slurm(options, alone, tmp_path):
+def test_two_devices_of_jax_are_one(pair, alone):
+    assert_same_but_for_rounding(pair, alone)
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_under_slurm(options, alone, pair, tmp_path):
     folder = tmp_path / "run"
     step = SLURM | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_JOB_ID": str(free_port())}
     own = ["--output", str(folder), "--distribute"]
@@ -303,12 +319,13 @@ def test_two_processes_are_one_under_slurm(options, alone, tmp_path):
     log, other = (ended(process, 0) for process in both)
     assert "processes: 2, devices: 2, each with 2 of a step's 4 images" in log
     assert len(other.splitlines()) == 1  # process 1 says where its log is
-    assert_same_run(folder, alone)
+    assert_same_but_for_rounding(folder, alone)
+    assert_same_run(folder, pair)
     assert (folder / "samples.png").is_file()
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_the_run_resumes(options, alone, tmp_path):
+def test_a_killed_process_ends_the_other_and_the_run_resumes(options, pair, tmp_path):
     """First process 1 dies, then process 0, then they end the run."""
     folder = tmp_path / "run"
     own = [*options, "--output", str(folder)]
@@ -327,7 +344,7 @@ def test_a_killed_process_ends_the_other_and_the_run_resumes(options, alone, tmp
     assert len(read_history(folder / "history.csv")) < EPOCHS
     for process in start_both(*own, *resume):
         ended(process, 0)
-    assert_same_run(folder, alone)
+    assert_same_run(folder, pair)
 
 
 @pytest.mark.slow
