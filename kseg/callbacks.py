@@ -18,6 +18,7 @@ from edge.command import BadInput, say, write_text
 from edge.metadata import ModelInfo
 from kseg import checkpoint, runs
 from kseg.checkpoint import Progressed
+from kseg.config import TrainConfig
 from kseg.metrics import MeanIoU
 from kseg.models.layers import as_float32
 from kseg.optimizer import average_into
@@ -48,7 +49,10 @@ class ShowProgress(keras.callbacks.Callback):
         line = f"epoch {epoch + 1:3d}  {values}  {left:.0f} min left"
         self.bar.write(line, file=sys.stderr)
 
-    def close(self) -> None:
+    def __enter__(self) -> ShowProgress:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
         self.bar.close()
 
 
@@ -64,21 +68,24 @@ class Keeper(keras.callbacks.Callback):
 
     def __init__(
         self,
+        model: keras.Model,
         folder: Path,
         info: ModelInfo,
         progressed: Progressed,
         steps: int,
         validation: Any,
-        save_seconds: float = 60.0,
-        patience: int = 0,
+        config: TrainConfig,
     ):
         super().__init__()
         self.folder, self.info, self.at = folder, info, progressed
+        self.files = folder  # elsewhere in processes that do not write the run
         self.steps, self.validation = steps, validation
-        self.save_seconds, self.patience = save_seconds, patience
+        self.save_seconds, self.patience = config.save_seconds, config.patience
         self.stopped = False  # by Ctrl-C
-        self.kept: Any = None  # the network that is saved, without a loss
-        self.used: Any = None  # its layers, with the loss and the metric
+        self.kept = as_float32(model)  # what is saved
+        self.used = keras.Model(self.kept.inputs, self.kept.outputs)  # the same layers
+        metric = MeanIoU(model.output_shape[-1])
+        self.used.compile(loss=model.loss, metrics=[metric])
 
     @property
     def done(self) -> bool:
@@ -87,11 +94,6 @@ class Keeper(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.previous = signal.signal(signal.SIGINT, self.stop)
-        if self.kept is None:
-            self.kept = as_float32(self.model)
-            self.used = keras.Model(self.kept.inputs, self.kept.outputs)
-            metric = MeanIoU(self.kept.output_shape[-1])
-            self.used.compile(loss=self.model.loss, metrics=[metric])
 
     def on_train_end(self, logs: Any = None) -> None:
         signal.signal(signal.SIGINT, self.previous)
@@ -116,7 +118,7 @@ class Keeper(keras.callbacks.Callback):
     def save_step(self) -> None:
         """A checkpoint within an epoch; where there is no room the older one stays."""
         self.at.seconds = time.monotonic() - self.start
-        path = self.folder / checkpoint.NAME
+        path = self.files / checkpoint.NAME
         try:
             checkpoint.save(path, self.model, self.at)
         except OSError as error:
@@ -144,12 +146,12 @@ class Keeper(keras.callbacks.Callback):
         if not self.at.history:
             self.begin_run()
             self.refresh_kept()
-            runs.save_model(self.kept, self.folder / runs.BEST, self.info)
+            runs.save_model(self.kept, self.files / runs.BEST, self.info)
 
     def begin_run(self) -> None:
         """The run takes the folder: what an overwritten one left there goes."""
-        runs.clear_stale(self.folder)
-        runs.write_json(self.folder / runs.CONFIG, self.at.record)
+        runs.clear_stale(self.files)
+        runs.write_json(self.files / runs.CONFIG, self.at.record)
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         self.refresh_kept()
@@ -163,15 +165,15 @@ class Keeper(keras.callbacks.Callback):
         line |= {name: float(value) for name, value in logs.items()}
         if not self.at.history:
             self.begin_run()
-        runs.write_json(self.folder / runs.CONFIG, self.at.record)
+        runs.write_json(self.files / runs.CONFIG, self.at.record)
         if line["val_mean_iou"] > best_of(self.at.history):
-            runs.save_model(self.kept, self.folder / runs.BEST, self.info)
-        runs.save_model(self.kept, self.folder / runs.LAST, self.info)
+            runs.save_model(self.kept, self.files / runs.BEST, self.info)
+        runs.save_model(self.kept, self.files / runs.LAST, self.info)
         self.at.history.append(line)
         self.at.seconds = 0.0
-        write_history(self.folder / HISTORY, self.at.history)
+        write_history(self.files / HISTORY, self.at.history)
         # Last: killed before it, --resume repeats the epoch's end as it was.
-        checkpoint.save(self.folder / checkpoint.NAME, self.model, self.at)
+        checkpoint.save(self.files / checkpoint.NAME, self.model, self.at)
 
     def refresh_kept(self) -> None:
         """Gives the network that is kept the weights of the one that is trained."""

@@ -48,6 +48,15 @@ CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
 OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
+# Options that say where a run is trained: it can go on elsewhere.
+OF_MACHINES = (
+    "distribute",
+    "devices",
+    "coordinator",
+    "processes",
+    "process",
+    "join_seconds",
+)
 HEADS = ("labels", "logits", "probabilities")
 SCHEMES = ("float32", "int8")
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
@@ -167,6 +176,18 @@ class TrainConfig:
         0, "of weights, shuffling, augmentation and splitting", zero=True
     )
     output: str = option("", "run folder; default saved_models/DATA-MODEL-ENCODER")
+    distribute: bool = option(
+        False, "split each step's images over all devices; see docs/distributed.md"
+    )
+    devices: Optional[int] = option(
+        None, "with --distribute: so many of each machine; without GPUs, logical ones"
+    )
+    coordinator: str = option("", "with --distribute: HOST:PORT of process 0")
+    processes: Optional[int] = option(None, "with --coordinator: how many there are")
+    process: Optional[int] = option(
+        None, "with --coordinator: which this is, from 0", zero=True
+    )
+    join_seconds: int = option(300, "how long to wait for the other processes")
     overwrite: bool = option(False, "replace a run that is there")
     resume: bool = option(False, "go on from the last checkpoint of a run")
     tensorboard: bool = option(False, "also write RUN/tensorboard, scalars by epoch")

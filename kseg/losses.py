@@ -18,6 +18,8 @@ from typing import Any, Optional, Sequence
 import keras
 from keras import ops
 
+from kseg import tensorflow_ops
+
 IGNORE_INDEX = 255
 FOCUS = 2.0  # gamma of the focal loss
 FALSE_POSITIVES, FALSE_NEGATIVES = 0.3, 0.7  # alpha and beta of the Tversky index
@@ -142,7 +144,19 @@ def weighted(
 
 def mean_over(counted: Any, terms: Any) -> Any:
     """The mean of terms, each counted so often; 0 where nothing counts."""
-    return ops.sum(terms * counted) / ops.maximum(ops.sum(counted), 1.0)
+    total, count = whole(ops.sum(terms * counted)), whole(ops.sum(counted))
+    return total / ops.maximum(count, 1.0)
+
+
+def whole(total: Any) -> Any:
+    """A sum over a replica's part of the batch -> over all of it.
+
+    Replicas have different numbers of valid pixels: a mean of means would not be the
+    batch's. On JAX the code sees the whole batch already.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return total
+    return tensorflow_ops.sum_over_replicas(total)
 
 
 def hardest(terms: Any, valid: Any, share: float) -> Any:
@@ -194,14 +208,14 @@ def tversky(
     """
     truth, predicted = truth_and_probabilities(mask, logits, ignore_index)
     pixels = (0, 1, 2)
-    hits = ops.sum(truth * predicted, pixels)
-    area = ops.sum(truth, pixels)
-    too_many = ops.sum(predicted, pixels) - hits
+    hits = whole(ops.sum(truth * predicted, pixels))
+    area = whole(ops.sum(truth, pixels))
+    too_many = whole(ops.sum(predicted, pixels)) - hits
     missed = area - hits
-    whole = hits + alpha * too_many + beta * missed
+    union = hits + alpha * too_many + beta * missed
     present = ops.cast(area > 0, "float32")
-    # Absent classes may have no whole at all: 1, lest they be 0 / 0.
-    index = hits / ops.where(area > 0, whole, 1.0)
+    # Absent classes may have no union at all: 1, lest they be 0 / 0.
+    index = hits / ops.where(area > 0, union, 1.0)
     return mean_over(present, 1.0 - index)
 
 
@@ -351,7 +365,7 @@ class SegmentationLoss(keras.losses.Loss):
         if weight is not None:
             self.check_weights("weights of pixels")
         weights = {"weight": weight, "class_weights": self.class_weights}
-        return sum(
+        loss = sum(
             factor
             * LOSSES[name](
                 mask,
@@ -361,6 +375,9 @@ class SegmentationLoss(keras.losses.Loss):
             )
             for factor, name in self.terms
         )
+        if keras.backend.backend() != "tensorflow":
+            return loss
+        return tensorflow_ops.replica_share(loss)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -13,14 +13,15 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
 from edge.command import BadInput, make_folder, run, say
 from edge.metadata import IGNORE_INDEX, ModelInfo
-from kseg import backend, checkpoint, runs
+from kseg import backend, checkpoint, distribute, runs
 from kseg.config import (
+    OF_MACHINES,
     TrainConfig,
     from_record,
     network_options,
@@ -28,17 +29,11 @@ from kseg.config import (
     to_record,
 )
 from kseg.data import Data, open_data
+from kseg.distribute import ALONE, Place
 from kseg.evaluate import iou_table
 from kseg.findings import quick_findings
 
-MAY_CHANGE = {
-    "data",
-    "output",
-    "json",
-    "resume",
-    "save_seconds",
-    "tensorboard",
-}  # with --resume
+MAY_CHANGE = {"data", "json", "resume", "save_seconds", "tensorboard"}  # by --resume
 CROP = 320  # the largest default crop
 STEP_OF_CROP = 32
 
@@ -46,14 +41,20 @@ STEP_OF_CROP = 32
 def main(argv: Optional[Sequence[str]] = None) -> int:
     config, given = parse_given(TrainConfig, __doc__, argv)
     check_shares(config)
+    place = distribute.place_of(config)
+    if distribute.to_be_watched(place):
+        return distribute.watch(place)
     folder = runs.claim(config)
     if config.resume:
         config = resumed(config, given, recorded_at(folder))
     data = open_data(config.data, config.seed)
-    for finding in quick_findings(data):
+    for finding in quick_findings(data) if place.leads else ():
         say(f"{finding} (python -m kseg.doctor {config.data} looks at everything)")
     backend.start()
-    stopped = fit(config, data, folder)
+    with distribute.joined(config, place, data) as place:
+        stopped = fit(config, data, folder, place)
+    if not place.leads:
+        return 130 if stopped else 0
     metrics = report(data, folder)
     if config.json != "-":
         print(iou_table(metrics))
@@ -90,9 +91,9 @@ def resumed(asked: TrainConfig, given: set[str], recorded: TrainConfig) -> Train
     `given` names the options of `asked` that the command line had. Raises BadInput for
     options that would make it another run.
     """
-    anew = {name: getattr(asked, name) for name in given & MAY_CHANGE}
-    moved = replace(recorded, **{"output": asked.output, **anew})
-    for name in sorted(given - MAY_CHANGE):
+    names = {"output", *OF_MACHINES, *(given & MAY_CHANGE)}
+    moved = replace(recorded, **{name: getattr(asked, name) for name in names})
+    for name in sorted(given - names):
         value, own = getattr(asked, name), getattr(moved, name)
         if value != own:
             raise BadInput(
@@ -212,12 +213,15 @@ def compile_for(
     model.compile(optimizer, loss, metrics=[MeanIoU(data.num_classes)])
 
 
-def build_state(model: Any) -> None:
+def build_state(model: Any, place: Place) -> None:
     """Makes the variables of optimizer and metric, which Keras would at the first step.
 
-    A checkpoint restores them before that.
+    A checkpoint restores them before that. With several devices Keras makes those of
+    the metric itself when `fit` begins.
     """
     model.optimizer.build(model.trainable_variables)
+    if place.devices > 1:
+        return
     void = np.full((1, 1, 1), IGNORE_INDEX, np.uint8)
     logits = np.zeros((1, 1, 1, model.output_shape[-1]), np.float32)
     model.compute_metrics(None, void, logits)
@@ -256,108 +260,85 @@ def weights_by_name(loss: Any, data: Data) -> Optional[dict[str, float]]:
     return weights and dict(zip(data.names, weights, strict=True))
 
 
-def fit(config: TrainConfig, data: Data, folder: Path) -> bool:
+def fit(config: TrainConfig, data: Data, folder: Path, place: Place = ALONE) -> bool:
     """Trains and leaves the run's models, record and history; True if interrupted.
 
     With `config.resume` it goes on from the folder's checkpoint.
     """
     from kseg.callbacks import Keeper, ShowProgress, event_writer
-    from kseg.data.pipeline import Reader, training_batches, validation_batches
+    from kseg.data.pipeline import Feed
     from kseg.models import geometry
 
-    kept = folder / checkpoint.NAME
-    progressed = checkpoint.read(kept) if config.resume else None
     if config.deterministic:
         backend.make_deterministic()
-    train, val = data.split("train"), data.split("val")
-    steps = max(1, len(train.sizes) // config.images_per_step)
-    loss = new_loss(config, data, progressed and progressed.record["class_weights"])
+    before = checkpoint.read(folder / checkpoint.NAME) if config.resume else None
+    steps = max(1, len(data.split("train").sizes) // config.images_per_step)
+    loss = new_loss(config, data, before and before.record["class_weights"])
     with backend.precision(config.precision):
         model = new_network(config, data, fresh=not config.resume)
     fit_batch_norm(model, steps)
     compile_for(model, config, data, steps * config.epochs, loss)
-    build_state(model)
+    build_state(model, place)
     shape = geometry(model)
     info = replace(
-        data.info,
-        max_side=config.max_side,
-        run=to_record(config),
-        **asdict(shape),
+        data.info, max_side=config.max_side, run=to_record(config), **asdict(shape)
     )
     check_sizes(data, info)
     size = crop_size(config, data, info)
     record = runs.record_of(config, data, size)
     record["class_weights"] = weights_by_name(loss, data)
     record["parameters"] = model.count_params()
-    if progressed:
-        check_same_data(record, progressed.record, data)
-        checkpoint.restore(kept, model, "weights", "optimizer")
-        progressed.record = record
-    make_folder(folder)
-    describe(config, data, size, model)
-    readers = [Reader(split, config.max_side) for split in (train, val)]
-    progressed = progressed or checkpoint.Progressed(record)
-    validation = validation_batches(
-        readers[1],
-        config.batch_size,
-        data.channels,
-        shape.border,
-        shape.step,
-        shape.least,
-    )
-    keeper = Keeper(
-        folder,
-        info,
-        progressed,
-        steps,
-        validation,
-        config.save_seconds,
-        config.patience,
-    )
-    shown = ShowProgress(steps, progressed.step, config.epochs)
-    events = [event_writer(folder)] if config.tensorboard else []
-    if not config.resume:
+    if before:
+        check_same_data(record, before.record, data)
+        checkpoint.restore(folder / checkpoint.NAME, model, "weights", "optimizer")
+        progressed = replace(before, record=record)
+    else:
+        progressed = checkpoint.Progressed(record)
         runs.clear_events(folder)
-
-    def batches() -> Any:
-        start = progressed.step
-        return training_batches(
-            readers[0], config, size, data.channels, start, shape.border
-        )
-
-    try:
-        run_epochs(model, batches, [keeper, shown, *events], config.epochs, readers)
-    finally:
-        shown.close()
+    make_folder(folder)
+    feed = Feed(config, data, size, shape, place)
+    keeper = Keeper(model, folder, info, progressed, steps, feed.validation(), config)
+    keeper.files = place.written(folder)
+    callbacks = [keeper, *place.callbacks(keeper.stop)]
+    if not place.leads:
+        run_epochs(model, feed, callbacks, config.epochs)
+        return keeper.stopped
+    describe(config, data, size, model)
+    if config.tensorboard:
+        callbacks.append(event_writer(folder))
+    with ShowProgress(steps, progressed.step, config.epochs) as shown:
+        run_epochs(model, feed, [*callbacks, shown], config.epochs)
     return keeper.stopped
 
 
-def run_epochs(
-    model: Any,
-    batches: Callable[[], Any],
-    callbacks: Sequence[Any],
-    epochs: int,
-    readers: Sequence[Any],
-) -> None:
-    """Trains to the end from where a Keeper is; `batches()` are those from there on.
+def run_epochs(model: Any, feed: Any, callbacks: Sequence[Any], epochs: int) -> None:
+    """Trains to the end from where the first of the callbacks, a Keeper, is.
 
     An epoch that was broken off is ended first: it has fewer steps than the others.
+    What a reader refuses comes out as its own BadInput.
     """
+    import tensorflow as tf
+
     keeper = callbacks[0]
-    steps = keeper.steps
-    if keeper.done or keeper.at.step >= steps * epochs:
+    if keeper.done or keeper.at.step >= keeper.steps * epochs:
         say(f"nothing left to do: {len(keeper.at.history)} epochs are done")
-    while not keeper.done and keeper.at.step < steps * epochs:
-        done, into = divmod(keeper.at.step, steps)
-        run_steps(
-            model,
-            readers,
-            batches(),
-            initial_epoch=done,
-            epochs=done + 1 if into else epochs,
-            steps_per_epoch=steps - into,
-            callbacks=callbacks,
-        )
+    while not keeper.done and keeper.at.step < keeper.steps * epochs:
+        done, into = divmod(keeper.at.step, keeper.steps)
+        try:
+            model.fit(
+                feed.training(keeper.at.step),
+                initial_epoch=done,
+                epochs=done + 1 if into else epochs,
+                steps_per_epoch=keeper.steps - into,
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=0,
+            )
+        except tf.errors.OpError:
+            for reader in feed.readers.values():
+                if reader.failure:
+                    raise reader.failure from None
+            raise
 
 
 def check_same_data(record: dict, before: dict, data: Data) -> None:
@@ -383,19 +364,6 @@ def fit_batch_norm(model: Any, steps: int) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 1 - 1 / remembered
-
-
-def run_steps(model: Any, readers: Sequence[Any], batches: Any, **options: Any) -> None:
-    """`model.fit`; what a reader refuses comes out as its own BadInput."""
-    import tensorflow as tf
-
-    try:
-        model.fit(batches, shuffle=False, verbose=0, **options)
-    except tf.errors.OpError:
-        failures = [reader.failure for reader in readers if reader.failure]
-        if failures:
-            raise failures[0] from None
-        raise
 
 
 def check_sizes(data: Data, info: ModelInfo) -> None:

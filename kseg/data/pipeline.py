@@ -16,13 +16,17 @@ import psutil
 import tensorflow as tf
 
 from edge.command import BadInput
+from edge.metadata import IGNORE_INDEX
 from edge.segmenter import bounded, resize
 from kseg.config import TrainConfig
-from kseg.data import Split, ops
+from kseg.data import Data, Split, ops
 from kseg.data.border_weights import border_weights
+from kseg.distribute import ALONE, Place
+from kseg.models import Geometry
 
 PARALLEL = os.cpu_count() or 1  # images that are read, and varied, at a time
 AHEAD = 2  # batches that wait for the network
+VOID = np.uint8(IGNORE_INDEX)
 MEMORY_SHARE = 0.4  # of what is free, for decoded images
 
 
@@ -141,21 +145,45 @@ def training_batches(
     channels: int,
     start_step: int = 0,
     border: int = 0,
+    place: Place = ALONE,
 ) -> tf.data.Dataset:
     """Batches without end: image (B, h, w, C) in [0, 255], mask (B, h, w) uint8.
 
     B is `config.images_per_step`. With `config.border_weight` weights (B, h, w) float32
     come third, which `fit` hands to the loss. With `border` mask and weights are that
-    much smaller on each side. Every image comes once before any comes again.
+    much smaller on each side. Every image comes once before any comes again. Of several
+    processes each gets its `place.part` of every batch.
     """
     draw = partial(drawn, count=len(reader.split.sizes), seed=config.seed)
     images = config.images_per_step
     numbers = tf.data.Dataset.counter(start_step * images)
+    mine = place.part(images)
+    if place.processes > 1:
+        numbers = numbers.batch(images).map(lambda batch: batch[mine]).unbatch()
     pairs = reader.dataset(numbers.map(draw), channels)
     varied = tf.data.Dataset.zip(numbers, pairs).map(
         variation(config, size, border), num_parallel_calls=PARALLEL
     )
-    return untuned(varied.batch(images).prefetch(AHEAD))
+    return untuned(varied.batch(mine.stop - mine.start).prefetch(AHEAD))
+
+
+def shared_out(count: int, size: int, place: Place) -> tuple[np.ndarray, np.ndarray]:
+    """Images 0 to count - 1 in batches of `size`: this process's, and which are copies.
+
+    A batch that the devices cannot share evenly ends in copies of its last image.
+
+    >>> indices, copies = shared_out(5, 4, Place(process=1, processes=2, devices=2))
+    >>> indices.tolist(), copies.tolist()
+    ([2, 3, 4], [False, False, True])
+    """
+    indices, copies = [], []
+    for start in range(0, count, size):
+        last = min(start + size, count) - 1
+        filled = place.filled(last + 1 - start)
+        numbers = start + np.arange(filled)[place.part(filled)]
+        indices.append(np.minimum(numbers, last))
+        copies.append(numbers > last)
+    return np.concatenate(indices), np.concatenate(copies)
 
 
 def validation_batches(
@@ -165,17 +193,25 @@ def validation_batches(
     border: int = 0,
     step: int = 1,
     least: int = 1,
+    place: Place = ALONE,
 ) -> tf.data.Dataset:
     """Every pair once at its own size; in batches where all sizes are equal.
+
+    For devices to share them evenly, batches are filled up with copies in void, which
+    no measure counts. Of several processes each gets its `place.part` of every batch.
 
     Networks that take sides of `least + k * step` alone and give no logits for `border`
     pixels all around get the picture mirrored to such a size, see `ops.mirrored_to`.
     """
     sizes = {bounded(size, reader.max_side) for size in reader.split.sizes}
-    pairs = reader.dataset(tf.data.Dataset.range(len(reader.split.sizes)), channels)
+    size = batch_size if len(sizes) == 1 else 1
+    indices, copies = shared_out(len(reader.split.sizes), size, place)
+    pairs = reader.dataset(tf.data.Dataset.from_tensor_slices(indices), channels)
+    pairs = tf.data.Dataset.zip(pairs, tf.data.Dataset.from_tensor_slices(copies))
+    pairs = pairs.map(lambda pair, copy: (pair[0], tf.where(copy, VOID, pair[1])))
     if (border, step, least) != (0, 1, 1):
         pairs = pairs.map(ops.mirrored_to(border, step, least))
-    batches = pairs.batch(batch_size if len(sizes) == 1 else 1)
+    batches = pairs.batch(place.filled(size) // place.processes)
     batches = batches.map(lambda i, m: (tf.cast(i, tf.float32), m))
     return untuned(batches.prefetch(AHEAD))
 
@@ -189,3 +225,45 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
+
+
+class Feed:
+    """What a run trains on and validates with: the batches of both, their readers."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: Data,
+        size: tuple[int, int],
+        shape: Geometry,
+        place: Place = ALONE,
+    ):
+        self.config, self.channels, self.size = config, data.channels, size
+        self.shape, self.place = shape, place
+        self.readers = {
+            name: Reader(data.split(name), config.max_side) for name in ("train", "val")
+        }
+
+    def training(self, start_step: int = 0) -> tf.data.Dataset:
+        """See `training_batches`."""
+        return training_batches(
+            self.readers["train"],
+            self.config,
+            self.size,
+            self.channels,
+            start_step,
+            self.shape.border,
+            self.place,
+        )
+
+    def validation(self) -> tf.data.Dataset:
+        """See `validation_batches`."""
+        return validation_batches(
+            self.readers["val"],
+            self.config.batch_size,
+            self.channels,
+            self.shape.border,
+            self.shape.step,
+            self.shape.least,
+            self.place,
+        )

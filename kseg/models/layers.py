@@ -54,8 +54,15 @@ def conv_bn_relu(
 class BatchNorm(layers.BatchNormalization):
     """Keras's own over the last axis, in one operation while TensorFlow trains it.
 
-    Weights, configuration and inference are those of the parent class.
+    Weights, configuration and inference are those of the parent class. Under a
+    `tf.distribute` strategy each replica normalizes its own images, and the running
+    statistics move by the mean of theirs: Keras would let each replica's drift apart.
     """
+
+    def add_weight(self, *args: Any, trainable: bool = True, **options: Any) -> Any:
+        if not trainable:
+            options["aggregation"] = "mean"
+        return super().add_weight(*args, trainable=trainable, **options)
 
     def call(self, x: Any, training: Any = None, mask: Any = None) -> Any:
         fused = keras.backend.backend() == "tensorflow" and x.dtype in FUSED

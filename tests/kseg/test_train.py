@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from tensorflow.python.framework.config import disable_op_determinism
 
 from edge import shapes
 from edge.command import BadInput
@@ -318,7 +319,8 @@ def steps_of_a_run(data_folder, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "save", keeping)
         assert main([*arguments, *DROPOUT, *TRICKS]) == 0
-    return whole, kept
+    yield whole, kept
+    disable_op_determinism()  # which is the whole process's
 
 
 def test_every_step_leaves_a_checkpoint(steps_of_a_run):
