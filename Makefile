@@ -13,7 +13,7 @@ TORCH := 2.13.0
 
 demo: $(RUN)/demo.mp4
 	@echo
-	@echo "Look at $(RUN)/samples.png, $(RUN)/demo.mp4 and $(RUN)/parity.json"
+	@echo "Look at $(RUN)/report.html, $(RUN)/demo.mp4 and $(RUN)/parity.json"
 
 test: $(VENV)/.dev
 	$(PY) -m pytest -m "not slow and not device"
@@ -37,7 +37,7 @@ clean:
 $(RUN)/.trained: | $(VENV)/.base
 	$(PY) -m kseg.train --data shapes --epochs 10 --learning-rate 3e-3 --scale 1 --color 0 \
 	  --output $(RUN) \
-	  $(if $(wildcard $(RUN)/last.keras),--resume,--overwrite)
+	  $(if $(wildcard $(RUN)/checkpoint.npz),--resume,--overwrite)
 	@touch $@
 
 $(RUN)/.exported: $(RUN)/.trained
