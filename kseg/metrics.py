@@ -128,7 +128,7 @@ class MeanIoU(keras.metrics.Metric):
         cell = mask * classes + labels
         # One cell more, for void, that is cut off again.
         cell = ops.where(ops.equal(mask, self.ignore_index), classes**2, cell)
-        counts = ops.bincount(cell, minlength=classes**2 + 1)[:-1]
+        counts = ops.segment_sum(ops.ones_like(cell), cell, classes**2 + 1)[:-1]
         low = self.low + ops.reshape(counts, (classes, classes))
         self.high.assign(self.high + low // DIGIT)
         self.low.assign(low % DIGIT)

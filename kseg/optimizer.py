@@ -45,6 +45,8 @@ class EncoderRate:
     def average_into(self, variables: Any) -> None:
         """Puts the averages into `variables`, which are in the order of the trained."""
         super().finalize_variable_values(variables)
+        for variable in variables:  # JAX has them share memory, and frees it in a step
+            variable.assign(ops.copy(variable))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "encoder_rate": self.encoder_rate}
