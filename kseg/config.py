@@ -137,6 +137,9 @@ class TrainConfig:
     deterministic: bool = option(
         False, "the same numbers in every run and after --resume, a little slower"
     )
+    memory_share: Share = option(
+        0.4, "of the free memory, to keep decoded images in; 0 reads them every time"
+    )
     save_seconds: float = option(
         60.0, "at most so long between checkpoints; 0 makes one every step"
     )

@@ -33,7 +33,14 @@ from kseg.distribute import ALONE, Place
 from kseg.evaluate import iou_table
 from kseg.findings import quick_findings
 
-MAY_CHANGE = {"data", "json", "resume", "save_seconds", "tensorboard"}  # by --resume
+MAY_CHANGE = {
+    "data",
+    "json",
+    "resume",
+    "save_seconds",
+    "memory_share",
+    "tensorboard",
+}  # by --resume
 CROP = 320  # the largest default crop
 STEP_OF_CROP = 32
 

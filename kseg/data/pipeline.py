@@ -27,15 +27,14 @@ from kseg.models import Geometry
 PARALLEL = os.cpu_count() or 1  # images that are read, and varied, at a time
 AHEAD = 2  # batches that wait for the network
 VOID = np.uint8(IGNORE_INDEX)
-MEMORY_SHARE = 0.4  # of what is free, for decoded images
 
 
 class Reader:
-    """Reads pairs bounded by `max_side`, and keeps them while memory allows."""
+    """Reads pairs bounded by `max_side`, and keeps them in a share of free memory."""
 
-    def __init__(self, split: Split, max_side: int):
+    def __init__(self, split: Split, max_side: int, memory_share: float = 0.4):
         self.split, self.max_side = split, max_side
-        self.budget = MEMORY_SHARE * psutil.virtual_memory().available
+        self.budget = memory_share * psutil.virtual_memory().available
         self.kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.failure: Optional[BadInput] = None  # tf.data hides the type of errors
 
@@ -240,8 +239,10 @@ class Feed:
     ):
         self.config, self.channels, self.size = config, data.channels, size
         self.shape, self.place = shape, place
+        share = config.memory_share / 2
         self.readers = {
-            name: Reader(data.split(name), config.max_side) for name in ("train", "val")
+            name: Reader(data.split(name), config.max_side, share)
+            for name in ("train", "val")
         }
 
     def training(self, start_step: int = 0) -> tf.data.Dataset:
