@@ -2,11 +2,12 @@ import shlex
 import shutil
 from dataclasses import fields, replace
 from importlib import metadata
+from typing import Optional, get_type_hints
 
 import pytest
 
 from edge import shapes
-from kseg.config import TrainConfig, parse
+from kseg.config import Size, TrainConfig, parse
 from kseg.data import open_data
 from kseg.provenance import command_line, fingerprint, machine, versions
 
@@ -29,9 +30,8 @@ def another(field):
         return 0.125
     if "choices" in field.metadata:
         return field.metadata["choices"][1]
-    return {"size": (64, 96), "width": 4, "alpha": 0.5, "fc_width": 7}.get(
-        field.name, "it's a name"
-    )
+    kinds = {Optional[Size]: (64, 96), Optional[int]: 4, Optional[float]: 0.5}
+    return kinds.get(get_type_hints(TrainConfig)[field.name], "it's a name")
 
 
 @pytest.mark.parametrize("field", fields(TrainConfig), ids=lambda field: field.name)
