@@ -2,7 +2,7 @@ import shlex
 import shutil
 from dataclasses import fields, replace
 from importlib import metadata
-from typing import Optional, get_type_hints
+from typing import get_type_hints
 
 import pytest
 
@@ -30,7 +30,7 @@ def another(field):
         return 0.125
     if "choices" in field.metadata:
         return field.metadata["choices"][1]
-    kinds = {Optional[Size]: (64, 96), Optional[int]: 4, Optional[float]: 0.5}
+    kinds = {Size | None: (64, 96), int | None: 4, float | None: 0.5}
     return kinds.get(get_type_hints(TrainConfig)[field.name], "it's a name")
 
 

@@ -327,7 +327,12 @@ def test_every_step_leaves_a_checkpoint(steps_of_a_run):
     assert list(steps_of_a_run[1]) == list(range(1, 9))
 
 
-@pytest.mark.parametrize("step", [1, 3, 4, 7])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "step", [3, 4, pytest.param(1, marks=SLOW), pytest.param(7, marks=SLOW)]
+)
 def test_a_resumed_run_ends_bit_equal(step, steps_of_a_run, tmp_path):
     """Within the first epoch, at its end, and in the second."""
     whole, kept = steps_of_a_run
@@ -372,7 +377,7 @@ def test_training_ends_after_so_many_epochs_without_gain(data_folder, tmp_path):
     assert epochs_of(tmp_path) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=SLOW)])
 def test_what_is_kept_of_a_half_precision_run_is_float32(
     precision, data_folder, tmp_path
 ):
