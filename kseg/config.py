@@ -336,6 +336,9 @@ class BenchmarkConfig:
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
     steps: int = option(20, "train: timed steps of each kind in a round")
     rounds: int = option(5, "train, sliding: rounds; the kinds alternate")
+    precision: str = option(
+        "float32", "train: of kseg's step; PyTorch's is float32", choices=PRECISIONS
+    )
     weights: str = option("none", "architectures: of the encoder")
     epochs: int = option(6, "architectures: passes of each network over the data")
     models: tuple[str, ...] = option(

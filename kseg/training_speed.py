@@ -64,7 +64,8 @@ def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
     }
     with pytorch_process(network, training) as pytorch:
         backend.start()
-        model = new_network(training, data)
+        with backend.precision(config.precision):
+            model = new_network(training, data)
         compile_for(model, training, data, total_steps=10_000)
         size, batches, kept = sources(config, training, data, model)
         turns = {
@@ -87,6 +88,7 @@ def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
         "model": f"{config.model}-{config.encoder}",
         "size": size,
         "batch_size": config.batch_size,
+        "precision": config.precision,
         "threads": threads(),
         **summary(rounds, config.batch_size),
         "peak_mebibytes": {name: round(peak) for name, peak in peaks.items()},
@@ -166,7 +168,7 @@ def train_table(figures: dict[str, Any]) -> str:
     peaks = figures["peak_mebibytes"]
     lines = [
         f"{figures['model']}, crops {size}, batches of {figures['batch_size']}, "
-        f"{figures['threads']} threads",
+        f"{figures['threads']} threads, {figures['precision']}",
         "",
         tabulate(rows, heads, floatfmt=("", ".1f", ".1f", ".2f")),
         "",
