@@ -1,6 +1,7 @@
 """A small data folder, a run trained on it, and a network of every kind, made once."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,25 @@ def trained(data_folder, tmp_path_factory) -> Path:
     arguments = ["--data", str(data_folder), "--output", str(folder), "--tensorboard"]
     assert main([*arguments, *SMALL]) == 0
     return folder
+
+
+@pytest.fixture
+def reconfigure() -> Callable[..., None]:
+    """`reconfigure(folder, **options)` makes another run of a checkpoint's."""
+    import numpy as np
+
+    from kseg import checkpoint
+
+    def change(folder: Path, **options: Any) -> None:
+        path = folder / checkpoint.NAME
+        with np.load(path) as file:
+            arrays = dict(file)
+        state = json.loads(arrays[checkpoint.STATE].tobytes())
+        state["record"]["config"] |= options
+        arrays[checkpoint.STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        np.savez(path, **arrays)
+
+    return change
 
 
 @pytest.fixture(scope="session")

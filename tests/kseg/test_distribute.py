@@ -377,13 +377,11 @@ def test_a_coordinator_that_never_answers_is_one_line(options, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_alone(options, alone, tmp_path):
+def test_a_run_goes_on_alone(options, alone, reconfigure, tmp_path):
     """What two began one can end: where a run is trained is not part of it."""
     folder = tmp_path / "run"
     shutil.copytree(alone, folder)
-    record = json.loads((folder / "config.json").read_text())
-    record["config"] |= {"epochs": EPOCHS + 1, "distribute": True, "devices": 2}
-    (folder / "config.json").write_text(json.dumps(record))
+    reconfigure(folder, epochs=EPOCHS + 1, distribute=True, devices=2)
     own = ["--output", str(folder), "--resume"]
     ended(start("jax", *own), 0)
     assert len(read_history(folder / "history.csv")) == EPOCHS + 1

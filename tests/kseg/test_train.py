@@ -58,17 +58,6 @@ METRICS = {
 }
 
 
-def reconfigure(folder: Path, **options) -> None:
-    """Changes what the run of a checkpoint is to be."""
-    path = folder / checkpoint.NAME
-    with np.load(path) as file:
-        arrays = dict(file)
-    state = json.loads(arrays["state"].tobytes())
-    state["record"]["config"] |= options
-    arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    np.savez(path, **arrays)
-
-
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -466,7 +455,9 @@ def test_a_run_without_class_weights_records_none(trained):
     assert json.loads((trained / "config.json").read_text())["class_weights"] is None
 
 
-def test_resume_does_not_count_again(weighted, tmp_path, monkeypatch, capsys):
+def test_resume_does_not_count_again(
+    weighted, reconfigure, tmp_path, monkeypatch, capsys
+):
     folder = tmp_path / "run"
     shutil.copytree(weighted, folder)
     record = json.loads((folder / "config.json").read_text())
@@ -681,7 +672,9 @@ def test_resume_refuses_another_share_or_start(finer, coarse):
         main([*arguments, "--upsampling", "bilinear"])
 
 
-def test_resume_in_a_new_process_keeps_the_encoder_frozen(finer, coarse, tmp_path):
+def test_resume_in_a_new_process_keeps_the_encoder_frozen(
+    finer, coarse, reconfigure, tmp_path
+):
     """And needs the run no more that it began with."""
     folder = tmp_path / "run"
     shutil.copytree(finer, folder)
