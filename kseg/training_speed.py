@@ -378,7 +378,7 @@ def torch_step(
     x = x.contiguous(memory_format=torch.channels_last)
     mask = torch.from_numpy(masks)
     optimizer = torch.optim.AdamW(
-        twin.parameters(), training.learning_rate, weight_decay=training.weight_decay
+        twin.parameters(), training.peak_rate, weight_decay=training.weight_decay
     )
 
     def step() -> None:

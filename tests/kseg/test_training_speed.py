@@ -50,6 +50,7 @@ def shown(figures: dict) -> dict:
         "size": (64, 80),
         "batch_size": 4,
         "threads": 2,
+        "precision": "float32",
         "peak_mebibytes": {"kseg": 1500},
         **figures,
     }
@@ -57,7 +58,9 @@ def shown(figures: dict) -> dict:
 
 def test_table_names_each_figure():
     text = train_table(shown(summary(ROUNDS, batch_size=4)))
-    assert text.startswith("unet-plain, crops 64x80, batches of 4, 2 threads\n")
+    assert text.startswith(
+        "unet-plain, crops 64x80, batches of 4, 2 threads, float32\n"
+    )
     for line in (
         "input costs 6.5% of a step in memory",
         "convolutions are 70% of a step in memory",
