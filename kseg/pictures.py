@@ -8,6 +8,7 @@ from typing import Any, Callable, Optional, Sequence
 import cv2
 import numpy as np
 
+from edge.command import replace_by
 from edge.images import with_channels, write_image
 from edge.metadata import IGNORE_INDEX, ModelInfo
 from edge.overlay import blend, caption, colored, legend
@@ -88,9 +89,8 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    figure.savefig(part, dpi=110)
-    part.replace(path)
+    with replace_by(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def curves(path: Path, history: Sequence[dict[str, float]]) -> None:

@@ -81,11 +81,12 @@ class PageEvaluation(Evaluation):
         confidence: Optional[np.ndarray] = None,
     ) -> None:
         """Counts the next picture in: ids, ids and probabilities, each (H, W)."""
+        from kseg.metrics import mean_of_present
+
         super().add(mask, labels, confidence)
-        iou = self.per_image_iou[-1]
-        iou = iou[~np.isnan(iou)]
+        iou = mean_of_present(self.per_image_iou[-1])
         self.labels[len(self.ious)] = labels
-        self.ious.append(float(iou.mean()) if iou.size else np.nan)
+        self.ious.append(np.nan if iou is None else iou)
         order = ranked(self.ious)
         kept = {*order[:SHOWN], *order[-SHOWN:]}
         self.labels = {k: v for k, v in self.labels.items() if k in kept}

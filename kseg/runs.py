@@ -15,11 +15,11 @@ from edge.metadata import ModelInfo, info_of
 from edge.passes import Passes, PatientSegmenter
 from edge.segmenter import Segmenter, bounded
 from kseg import checkpoint
+from kseg.checkpoint import DAMAGE
 from kseg.config import SCHEMES, TrainConfig, from_record, to_record
 from kseg.data import Data
 from kseg.grouping import is_grouping, open_grouping
 
-DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
 METRICS, REPORT = "metrics.json", "report.html"
 EVENTS = "tensorboard"  # a folder
