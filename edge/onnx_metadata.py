@@ -1,0 +1,70 @@
+"""What an .onnx file says of itself, read without ONNX Runtime or onnx.
+
+An .onnx file is one protobuf message, ModelProto of onnx.proto; the encoding is that of
+protobuf.dev/programming-guides/encoding. Only its outermost fields are read, so that
+this is instant, and refuses a file that is cut off, before any library trusts it.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+GRAPH, METADATA_PROPS = 7, 14  # fields of ModelProto
+KEY, VALUE = 1, 2  # fields of StringStringEntryProto
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
+
+
+def metadata_props(data: bytes) -> dict[str, str]:
+    """The pairs of `metadata_props`. Raises ValueError for what is no .onnx file."""
+    found, whole = {}, False
+    for number, value in fields(data):
+        whole = whole or number == GRAPH
+        if number == METADATA_PROPS:
+            pair = dict(fields(value))
+            found[pair.get(KEY, b"").decode()] = pair.get(VALUE, b"").decode()
+    if not whole:
+        raise ValueError("it has no graph")
+    return found
+
+
+def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The fields of a message: number, and the bytes of those that have a length.
+
+    >>> list(fields(bytes([0x08, 0x96, 0x01, 0x12, 0x02]) + b"hi"))
+    [(1, b''), (2, b'hi')]
+    """
+    at = 0
+    while at < len(message):
+        tag, at = varint(message, at)
+        kind, value = tag & 7, b""
+        if kind == VARINT:
+            _, at = varint(message, at)
+        elif kind == LENGTH:
+            length, at = varint(message, at)
+            value = message[at : at + length]
+            at += length
+        elif kind in (FIXED64, FIXED32):
+            at += 8 if kind == FIXED64 else 4
+        else:
+            raise ValueError(f"byte {at} is no field of protobuf")
+        if at > len(message):
+            raise ValueError("it ends early")
+        yield tag >> 3, value
+
+
+def varint(message: bytes, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, the least first, and where the next thing is.
+
+    >>> varint(bytes([0x96, 0x01]), 0)
+    (150, 2)
+    """
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(message):
+            raise ValueError("it ends early")
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+    raise ValueError(f"byte {at} is no number of protobuf")
