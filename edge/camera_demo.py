@@ -32,7 +32,7 @@ from edge.command import (  # noqa: E402
     writable,
     write_text,
 )
-from edge.engines import ENGINES, open_engine  # noqa: E402
+from edge.engines import ENGINES, describe, open_engine  # noqa: E402
 from edge.frames import Recorder, Source, open_source, recorder  # noqa: E402
 from edge.images import write_image  # noqa: E402
 from edge.metadata import info_of  # noqa: E402
@@ -51,7 +51,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="a .tflite file")
+    add("model", type=Path, metavar="MODEL", help="a .tflite or .onnx file")
     add(
         "--source",
         default="0",
@@ -59,6 +59,8 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         "moving procedural scene); default 0",
     )
     add("--engine", default="auto", choices=ENGINES, help="what runs the model")
+    add("--delegate", metavar="PATH", help="library that takes its operators over")
+    add("--require", action="store_true", help="exit 3 where another engine must do")
     add("--threads", type=positive, help="processors to use; default all")
     add("--headless", action="store_true", help="open no window")
     add("--record", type=writable, metavar="FILE", help="write what is seen to a video")
@@ -77,12 +79,15 @@ def has_display() -> bool:
 
 def load(arguments: argparse.Namespace) -> Segmenter:
     """The model as a Segmenter, with a word on what runs."""
-    engine = open_engine(arguments.model, arguments.engine, arguments.threads)
+    engine = open_engine(
+        arguments.model,
+        *(arguments.engine, arguments.threads, arguments.delegate, arguments.require),
+    )
     info = info_of(arguments.model)
     if engine.wants_floats:
         say("its input is floating point: values are scaled to -1..1")
     height, width = engine.size
-    say(f"engine {engine.name}, CPU, {engine.threads} threads, input {height}x{width}")
+    say(f"{describe(engine)}, input {height}x{width}")
     return Segmenter(engine, info, Stages())
 
 

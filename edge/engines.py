@@ -1,27 +1,36 @@
-"""Engines: one .tflite file in one interpreter, behind `engine(image) -> output`.
+"""Engines: one model file in one runtime, behind `engine(image) -> output`.
 
 An engine has `name`, `threads`, `size` ((height, width), or None where any size will
 do) and `channels`. Called with (H, W, channels) uint8 it returns labels (h, w) of any
 integer type, or scores (h, w, classes) float32.
+
+Those of this folder say what runs as well: `accelerator` ("" where none), `share`, its
+part of the operators (None where that cannot be known), and `first_millis`.
+
+An engine is chosen by name, or as the fastest of those that work here. A file that
+nobody has seen run in an engine is tried in a process of its own first (edge.proving).
 """
 
 from __future__ import annotations
 
-import importlib
 import os
+import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional, Union
 
-import numpy as np
-
-from edge.command import BadInput, native_log_held
+from edge import proving
+from edge.command import BadInput, GateFailed, say
 from edge.flatbuffer import reach
+from edge.gpu_engine import GPU, drivers
+from edge.onnx_engine import ONNX, TENSORRT, gpus
+from edge.onnx_metadata import metadata_props
+from edge.proving import Choice, Outcome
+from edge.tflite_engine import INTERPRETERS, PACKAGES, TFLite, find_interpreter
 
-INTERPRETERS = {
-    "litert": "ai_edge_litert.interpreter",
-    "tflite-runtime": "tflite_runtime.interpreter",
-}
-ENGINES = ("auto", "cpu", *INTERPRETERS)
+ENGINES = ("auto", "cpu", "gpu", *INTERPRETERS, "onnx")
+BUILDING = 1800.0  # seconds that TensorRT may take to build for its GPU
+
+Engine = Union[TFLite, GPU, ONNX]
 
 
 def cores() -> int:
@@ -31,112 +40,195 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-class TFLite:
-    """A .tflite file in LiteRT's or tflite-runtime's interpreter, on the CPU."""
-
-    def __init__(self, path: Path, name: str, interpreter: Any, threads: int):
-        self.name, self.threads, self.path = name, threads, path
-        with native_log_held():
-            self._interpreter = self._load(interpreter)
-        self._input = self._interpreter.get_input_details()[0]
-        outputs = self._interpreter.get_output_details()
-        shape = self._input["shape"]
-        if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
-            raise BadInput(
-                f"{path}: takes {shape.tolist()}; a model of images takes "
-                "[1, height, width, 1 or 3]"
-            )
-        maps = [o for o in outputs if len(o["shape"]) in (3, 4)]
-        if -1 in self._input["shape_signature"]:
-            raise BadInput(f"{path}: its input has no fixed size; export it with one")
-        if not maps:
-            shapes = [o["shape"].tolist() for o in outputs]
-            raise BadInput(
-                f"{path}: gives {shapes}, no map; is it a segmentation model?"
-            )
-        self._output = maps[0]
-        if len(self._output["shape"]) == 4 and self._output["shape"][3] > 256:
-            raise BadInput(f"{path}: gives over 256 classes")
-        self.size = (int(shape[1]), int(shape[2]))
-        self.channels = int(shape[3])
-
-    def _load(self, interpreter: Any) -> Any:
-        try:
-            loaded = interpreter(model_path=str(self.path), num_threads=self.threads)
-            loaded.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise BadInput(
-                f"{self.path}: {self.name} refuses it; is it damaged, or made for "
-                f"a newer version? ({one_line(error)})"
-            ) from None
-        return loaded
-
-    @property
-    def wants_floats(self) -> bool:
-        return self._input["dtype"] == np.float32
-
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        self._interpreter.set_tensor(self._input["index"], self._encode(image)[None])
-        try:
-            self._interpreter.invoke()
-        except RuntimeError as error:
-            raise BadInput(
-                f"{self.path}: {self.name} stops: {one_line(error)}"
-            ) from None
-        return self._decode(self._interpreter.get_tensor(self._output["index"])[0])
-
-    def _encode(self, image: np.ndarray) -> np.ndarray:
-        """uint8 -> the input's type: bytes as they are, int8 less 128, floats -1..1."""
-        if self._input["dtype"] == np.uint8:
-            return image
-        if self._input["dtype"] == np.int8:
-            return (image ^ 0x80).view(np.int8)
-        return ((image - 127.5) / 127.5).astype(self._input["dtype"])
-
-    def _decode(self, output: np.ndarray) -> np.ndarray:
-        scale, zero_point = self._output["quantization"]
-        if output.dtype.kind in "iu" and not scale:  # labels have no scale
-            return output[..., 0] if output.ndim == 3 else output
-        if scale:
-            output = (output.astype(np.float32) - zero_point) * np.float32(scale)
-        if output.ndim == 2:
-            output = output[..., None]
-        if output.shape[2] == 1:  # one sigmoid channel: the other class is the rest
-            return np.concatenate([1 - output, output], axis=2)
-        return output
-
-
-def one_line(error: Exception) -> str:
-    """The beginning of an interpreter's complaint."""
-    return str(error).strip().partition("\n")[0][:90] or type(error).__name__
-
-
-def find_interpreter(name: str) -> tuple[str, Any]:
-    """The interpreter called `name`, or for "auto" and "cpu" the first there is."""
-    wanted = INTERPRETERS if name in ("auto", "cpu") else (name,)
-    for candidate in wanted:
-        try:
-            module = importlib.import_module(INTERPRETERS[candidate])
-        except ImportError:
-            continue
-        return candidate, module.Interpreter
-    package = "ai-edge-litert" if name != "tflite-runtime" else name
-    raise BadInput(f"no interpreter for --engine {name}; pip install {package}")
-
-
 def open_engine(
-    path: Path, name: str = "auto", threads: Optional[int] = None
-) -> TFLite:
-    """Loads a .tflite file. Raises BadInput for one that is missing or damaged."""
+    path: Path,
+    name: str = "auto",
+    threads: Optional[int] = None,
+    delegate: Optional[str] = None,
+    require: bool = False,
+    prove: bool = True,
+) -> Engine:
+    """Loads a .tflite or .onnx file into the engine called `name`.
+
+    `delegate` is a shared library for a .tflite, a provider's name for an .onnx. Where
+    what was asked for does not run the CPU does, which is said; with `require` that
+    raises GateFailed. `prove` False trusts the file, which the caller has just made,
+    and takes the CPU. Raises BadInput for a file that is missing, damaged or of
+    another kind, and where no engine takes it.
+    """
     path = Path(path)
+    check_file(path)
+    choices = choices_of(path, name, threads or cores(), delegate)
+    if not prove:
+        return warmed(load(path, choices[-1]))
+    if name == "auto" and not delegate:
+        return fastest(path, choices)
+    wanted, *others = choices
+    outcome = proved(path, wanted)
+    if outcome.works:
+        engine = warmed(load(path, wanted))
+        lack = lacking(engine, wanted)
+        if not lack:
+            return engine
+        if engine.share != 0:  # it does a part
+            return partial(engine, f"{path}: {lack}", require)
+        outcome = Outcome(said=lack)
+    return instead(path, wanted, others, outcome, require)
+
+
+def check_file(path: Path) -> None:
+    """Raises BadInput for a file that is not there, is no model or is cut off."""
     if not path.is_file():
         raise BadInput(f"{path}: no such model file")
-    with path.open("rb") as file:
-        if file.read(8)[4:] != b"TFL3":
+    data = path.read_bytes()
+    if path.suffix == ".onnx":
+        try:
+            metadata_props(data)
+        except ValueError as error:
             raise BadInput(
-                f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
-            )
-    if reach(path.read_bytes()) > path.stat().st_size:
+                f"{path}: is no ONNX model ({error}); copy or export it again"
+            ) from None
+        return
+    if data[4:8] != b"TFL3":
+        raise BadInput(
+            f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
+        )
+    if reach(data) > len(data):
         raise BadInput(f"{path}: the file ends early; copy or export it again")
-    name, interpreter = find_interpreter(name)
-    return TFLite(path, name, interpreter, threads or cores())
+
+
+def choices_of(
+    path: Path, name: str, threads: int, delegate: Optional[str]
+) -> list[Choice]:
+    """What `name` and `delegate` mean for a file: first what is wanted, last the CPU.
+
+    Raises BadInput where they do not go with the file, or a package is missing.
+    """
+    if path.suffix == ".onnx":
+        return onnx_choices(path, name, threads, delegate)
+    if name == "onnx":
+        raise BadInput(f"{path}: --engine onnx runs .onnx files; leave it out")
+    if delegate and name == "gpu":
+        raise BadInput("--delegate goes with an interpreter; leave --engine gpu out")
+    interpreter, _ = find_interpreter(name)
+    cpu = Choice(interpreter, PACKAGES[interpreter], threads)
+    if delegate:
+        return [Choice(interpreter, cpu.package, threads, delegate), cpu]
+    if name == "gpu" or (name == "auto" and interpreter == "litert" and drivers()):
+        driver = tuple(drivers())
+        return [Choice("gpu", PACKAGES["litert"], threads, drivers=driver), cpu]
+    return [cpu]
+
+
+def onnx_choices(
+    path: Path, name: str, threads: int, delegate: Optional[str]
+) -> list[Choice]:
+    """As `choices_of`, for an .onnx file."""
+    if name in INTERPRETERS:
+        raise BadInput(f"{path}: --engine {name} runs .tflite files; leave it out")
+    providers = [] if name == "cpu" else gpus()
+    if name == "gpu" and not providers:
+        providers = [TENSORRT]  # which then says that it is not there
+    if delegate:
+        providers = [delegate]
+    return [
+        Choice("onnx", "onnxruntime", threads, provider)
+        for provider in (*providers, None)
+    ]
+
+
+def load(path: Path, choice: Choice) -> Engine:
+    """The engine of a choice, in this process. Raises BadInput where it refuses."""
+    if choice.engine == "gpu":
+        return GPU(path, choice.threads)
+    if choice.engine == "onnx":
+        return ONNX(path, choice.threads, choice.delegate, proving.folder())
+    return TFLite(path, choice.engine, choice.threads, choice.delegate)
+
+
+def proved(path: Path, choice: Choice) -> Outcome:
+    """The outcome of a trial, which takes minutes where TensorRT builds."""
+    return proving.prove(
+        path, choice, BUILDING if choice.delegate == TENSORRT else proving.SECONDS
+    )
+
+
+def warmed(engine: Engine) -> Engine:
+    """Runs an engine once, on a blank picture, and keeps how long that took."""
+    blank, start = engine.tensors.blank(), time.perf_counter()
+    engine(blank)
+    engine.first_millis = 1e3 * (time.perf_counter() - start)
+    return engine
+
+
+def fastest(path: Path, choices: list[Choice]) -> Engine:
+    """The fastest of the engines that work. One that breaks is said in a line.
+
+    One that refuses in words, a GPU that is none, is no loss worth a line.
+    """
+    outcomes = [(proved(path, choice), choice) for choice in choices]
+    working = [(o.millis, i) for i, (o, _) in enumerate(outcomes) if o.works]
+    if not working:
+        raise BadInput(complaint(path, choices[-1], outcomes[-1][0]))
+    for outcome, choice in outcomes:
+        if outcome.broke:
+            say(f"{complaint(path, choice, outcome)}; the next engine runs")
+    return warmed(load(path, choices[min(working)[1]]))
+
+
+def lacking(engine: Engine, wanted: Choice) -> str:
+    """What the accelerator that was asked for leaves to the CPU; "" where nothing."""
+    if wanted.engine != "gpu" and not wanted.delegate:
+        return ""
+    if engine.share is None:
+        return f"{wanted} does not run all of its operators; the CPU does the rest"
+    if engine.share == 0:
+        return f"{wanted} takes none of its operators"
+    return ""
+
+
+def partial(engine: Engine, lack: str, require: bool) -> Engine:
+    """An engine whose accelerator does a part that is not known."""
+    if require:
+        raise GateFailed(lack)
+    say(lack)
+    return engine
+
+
+def instead(
+    path: Path, wanted: Choice, others: list[Choice], outcome: Outcome, require: bool
+) -> Engine:
+    """The first of `others` that works, for what was wanted and does not."""
+    reason = complaint(path, wanted, outcome)
+    if require and others:
+        raise GateFailed(reason)
+    for choice in others:
+        if proved(path, choice).works:
+            say(f"{reason}; {choice} on {choice.delegate or 'the CPU'} runs instead")
+            return warmed(load(path, choice))
+    raise BadInput(reason)
+
+
+def complaint(path: Path, choice: Choice, outcome: Outcome) -> str:
+    """One line: the file, the engine, what happened, what to do."""
+    if not outcome.broke:
+        return f"{path}: {outcome.said}"
+    return (
+        f"{path}: {choice} {outcome.said} with this file; export it again or give "
+        f"another --engine (remembered in {proving.folder() / 'proven.json'})"
+    )
+
+
+def describe(engine: Engine) -> str:
+    """What runs, for people: engine, accelerator and its part, threads, first run."""
+    parts = [f"engine {engine.name}"]
+    if engine.accelerator:
+        known = engine.share is not None
+        part = f"{engine.share:.0%}" if known else "an unknown part"
+        parts.append(f"{engine.accelerator} runs {part} of the operators")
+    else:
+        parts.append("CPU")
+    parts.append(f"{engine.threads} threads")
+    if engine.first_millis is not None:
+        parts.append(f"first run {engine.first_millis:.0f} ms")
+    return ", ".join(parts)

@@ -47,6 +47,8 @@ class GPU:
         self.wants_floats = self.tensors.wants_floats
 
     def _load(self) -> None:
+        if not drivers():
+            raise BadInput("--engine gpu: no Vulkan driver here; install the GPU's")
         _, module = find_interpreter("litert")
         try:
             from ai_edge_litert import compiled_model as litert
@@ -69,7 +71,7 @@ class GPU:
             self._outputs = self._model.create_output_buffers(0)
         except (ValueError, RuntimeError) as error:
             raise BadInput(
-                f"{self.path}: the GPU does not take it ({one_line(error)})"
+                f"{self.path}: the GPU, or its driver, does not take it ({one_line(error)})"
             ) from None
         self.share = 1.0 if self._model.is_fully_accelerated() else None
         # The buffers before the model: the other way round, as Python may end, crashes.
@@ -84,9 +86,7 @@ class GPU:
             self._model.run_by_index(0, self._inputs, self._outputs)
             values = output.read(int(np.prod(shape)), dtype.type)
         except (ValueError, RuntimeError) as error:
-            raise BadInput(
-                f"{self.path}: the GPU stops: {one_line(error)}"
-            ) from None
+            raise BadInput(f"{self.path}: the GPU stops: {one_line(error)}") from None
         return self.tensors.decode(np.asarray(values).reshape(shape)[0])
 
 

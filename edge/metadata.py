@@ -1,7 +1,8 @@
 """What a model file says of itself: class names, colours, how to feed it.
 
 A `.keras` file is a zip; a `.tflite` becomes one too when files are attached behind
-the flatbuffer. Both carry `kseg.json`, read here with `zipfile` alone.
+the flatbuffer. Both carry `kseg.json`, read here with `zipfile` alone. An `.onnx`
+has it among its `metadata_props`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from edge.command import BadInput, say
+from edge.onnx_metadata import metadata_props
 
 NAME = "kseg.json"
 DAMAGE = (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError)
@@ -107,13 +109,11 @@ def read_info(path: Path) -> Optional[ModelInfo]:
 
     Raises BadInput where it is there and cannot be understood.
     """
-    if not zipfile.is_zipfile(path):
-        return None
     try:
-        with zipfile.ZipFile(path) as archive:
-            if NAME not in archive.namelist():
-                return None
-            fields = json.loads(archive.read(NAME))
+        text = read_text(path)
+        if text is None:
+            return None
+        fields = json.loads(text)
         known = {k: v for k, v in fields.items() if k in ModelInfo.__dataclass_fields__}
         known["names"] = tuple(known["names"])
         known["colors"] = tuple(tuple(color) for color in known["colors"])
@@ -124,3 +124,13 @@ def read_info(path: Path) -> Optional[ModelInfo]:
         raise BadInput(
             f"{path}: its {NAME} is damaged ({error}); export again"
         ) from None
+
+
+def read_text(path: Path) -> Optional[str]:
+    """The text of `kseg.json`: a pair of an .onnx file's metadata, else in a zip."""
+    if path.suffix == ".onnx":
+        return metadata_props(path.read_bytes()).get(NAME)
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(NAME).decode() if NAME in archive.namelist() else None

@@ -58,9 +58,7 @@ class ONNX:
 
     name = "onnx"
 
-    def __init__(
-        self, path: Path, threads: int, provider: Optional[str], folder: Path
-    ):
+    def __init__(self, path: Path, threads: int, provider: Optional[str], folder: Path):
         self.path, self.threads = path, threads
         self.first_millis: Optional[float] = None
         self.accelerator, self.share = provider or "", None
@@ -71,10 +69,8 @@ class ONNX:
         providers: list[Union[str, tuple[str, dict[str, str]]]] = [CPU]
         if provider:
             if provider not in module.get_available_providers():
-                raise BadInput(
-                    f"--delegate {provider}: this ONNX Runtime has only "
-                    f"{', '.join(module.get_available_providers())}"
-                )
+                others = ", ".join(module.get_available_providers())
+                raise BadInput(f"this ONNX Runtime has no {provider}, only {others}")
             providers.insert(0, (provider, options_of(provider, folder)))
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(tempfile.mkdtemp()) / "first_run")
@@ -91,9 +87,7 @@ class ONNX:
 
     def _load(self, module: Any, options: Any, providers: list[Any]) -> Any:
         try:
-            return module.InferenceSession(
-                str(self.path), options, providers=providers
-            )
+            return module.InferenceSession(str(self.path), options, providers=providers)
         except Exception as error:  # its classes have no common base but this
             raise BadInput(
                 f"{self.path}: ONNX Runtime refuses it; is it damaged, or made for a "

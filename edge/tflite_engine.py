@@ -110,7 +110,11 @@ def load_delegate(module: Any, library: str) -> Any:
     """A delegate's shared library. Raises BadInput where it cannot be had."""
     try:
         return module.load_delegate(library)
-    except (OSError, ValueError, AttributeError) as error:  # AttributeError: no delegate
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+    ) as error:  # AttributeError: no delegate
         raise BadInput(
             f"--delegate {library}: cannot be loaded ({one_line(error)})"
         ) from None
