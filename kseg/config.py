@@ -58,7 +58,9 @@ OF_MACHINES = (
     "join_seconds",
 )
 HEADS = ("labels", "logits", "probabilities")
-SCHEMES = ("float32", "int8")
+SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+USUAL_SCHEMES = ("float32", "int8")
+CALIBRATED = ("int8", "int16x8")  # by pictures that show the ranges of activations
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
 
 Size = tuple[int, int]
@@ -299,12 +301,17 @@ class ExportConfig:
 
     run: str = positional("a run folder")
     quantize: tuple[str, ...] = option(
-        SCHEMES, "schemes, with commas between", choices=SCHEMES
+        USUAL_SCHEMES, "schemes, with commas between", choices=SCHEMES
     )
     size: Optional[Size] = option(None, "input; default: the data's own size")
     head: str = option("labels", "what the model gives", choices=HEADS)
+    low_resolution: bool = option(
+        False, "leave the last enlargement to the program that runs the model"
+    )
     max_drop: float = option(0.02, "largest loss of mean IoU; more exits 3")
-    calibration_images: int = option(100, "training images that set int8's ranges")
+    calibration_images: int = option(
+        100, "training images that set int8's ranges, chosen to show all classes"
+    )
     data: str = option("", "where the run's data are now, if they have moved")
     threads: Optional[int] = option(None, "processors for the evaluation; default all")
     json: Output = option("", "also write parity.json's content here; - is stdout")

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Iterator, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, GateFailed, replace_by, run, say
-from edge.engines import open_engine
+from edge.command import BadInput, replace_by, run, say
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
 from kseg import backend, runs
-from kseg.config import ExportConfig, parse
+from kseg.config import CALIBRATED, ExportConfig, parse
 from kseg.data import Data, Split
 from kseg.evaluate import check_classes, data_of
-from kseg.progress import bar
+from kseg.parity import Parity, check_gate, compare, table
+from kseg.quantize.coverage import Coverage, choose
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -31,7 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     done = export(config)
     runs.write_result(config.json, done.parity)
     if config.json != "-":
-        print(table(done))
+        print(table(done.parity, done.size, done.mean_iou))
     check_gate(done.parity, config.max_drop)
     if config.json != "-":
         best = done.files.get("int8") or next(iter(done.files.values()))
@@ -44,31 +45,59 @@ class Exported:
 
     files: dict[str, Path]
     size: tuple[int, int]
-    parity: dict[str, dict[str, Any]]
+    parity: Parity
     mean_iou: Optional[float]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What files are made from: a trained network, its data, the input size.
+
+    `network` ends where the files' head begins; `reference` labels as it does in Keras,
+    in full.
+    """
+
+    network: Any
+    info: ModelInfo
+    data: Data
+    size: tuple[int, int]
+    reference: Segmenter
 
 
 def export(config: ExportConfig) -> Exported:
     """Converts, compares, and leaves the files and parity.json in the run folder."""
     folder = Path(config.run)
+    source = open_run(config, folder)
+    coverage = coverage_for(config, source.data)
+    files = write_files(config, source, folder, coverage)
+    parity = compare(source.reference, files, source.data, config.threads)
+    for scheme in files:
+        if coverage and scheme in CALIBRATED:
+            parity[scheme]["calibration"] = coverage.record()
+    runs.write_json(folder / "parity.json", parity)
+    trained = source.info.metrics.get("mean_iou")
+    return Exported(files, source.size, parity, trained)
+
+
+def open_run(config: ExportConfig, folder: Path) -> Source:
+    """The run as it is to be exported. Raises BadInput for what does not fit."""
     record = runs.read_record(folder)
     data = data_of(config.run, folder, config.data, None)
     backend.start()
     check_backend()
     from kseg.keras_engine import KerasEngine
+    from kseg.quantize.head import at_low_resolution
 
     model = runs.load_model(folder / runs.BEST)
     metrics = read_metrics(folder)
     info = replace(info_of(folder / runs.BEST), head=config.head, metrics=metrics)
     size = config.size or info.covering(record["data"]["size"])
     runs.check_size(size, info)
+    network = at_low_resolution(model, size) if config.low_resolution else model
     labels = config.head == "labels"
     reference = Segmenter(KerasEngine(model, size, labels), info)
     check_classes(reference, data, config.run)
-    files = write_files(config, model, info, reference, data, folder, size)
-    parity = compare(reference, files, data, config.threads)
-    runs.write_json(folder / "parity.json", parity)
-    return Exported(files, size, parity, metrics.get("mean_iou"))
+    return Source(network, info, data, size, reference)
 
 
 def check_backend() -> None:
@@ -83,90 +112,55 @@ def check_backend() -> None:
         )
 
 
+def coverage_for(config: ExportConfig, data: Data) -> Optional[Coverage]:
+    """The pictures that set ranges, where a scheme asks for any."""
+    if not set(config.quantize) & set(CALIBRATED):
+        return None
+    return choose(data, config.calibration_images)
+
+
 def calibration_images(
-    segmenter: Segmenter, split: Split, count: int
+    segmenter: Segmenter, split: Split, coverage: Optional[Coverage]
 ) -> Iterator[np.ndarray]:
-    """`count` images spread over the split, as the Segmenter would feed them."""
-    total = len(split.sizes)
-    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-    for index in chosen:
-        image, _ = split.read(int(index))
+    """The chosen pictures as the Segmenter would feed them."""
+    for index in coverage.indices if coverage else ():
+        image, _ = split.read(index)
         for row in segmenter.prepare(image)[0]:
             yield from row
 
 
 def write_files(
-    config: ExportConfig,
-    model: Any,
-    info: ModelInfo,
-    reference: Segmenter,
-    data: Data,
-    folder: Path,
-    size: tuple[int, int],
+    config: ExportConfig, source: Source, folder: Path, coverage: Optional[Coverage]
 ) -> dict[str, Path]:
     """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
     from kseg.quantize.post_training import convert
 
-    train, files = data.split("train"), {}
-
-    def calibration() -> Iterator[np.ndarray]:
-        return calibration_images(reference, train, config.calibration_images)
-
+    files = {}
+    train = source.data.split("train")
+    calibration = partial(calibration_images, source.reference, train, coverage)
     for scheme in config.quantize:
-        count = min(config.calibration_images, len(train.sizes))
-        ranges = f", ranges from {count} images" if scheme == "int8" else ""
-        say(f"converting to {scheme} at {size[0]}x{size[1]}, {config.head}{ranges}")
-        content = convert(model, scheme, size, config.head, calibration)
+        say(f"converting to {announced(scheme, config, source.size, coverage)}")
+        content = convert(source.network, scheme, source.size, config.head, calibration)
         path = folder / f"{scheme}.tflite"
         with replace_by(path) as part:
             part.write_bytes(content)
-            info.attach(part)
+            source.info.attach(part)
         files[scheme] = path
     return files
 
 
-@dataclass
-class Tally:
-    """What one engine did over a split."""
-
-    segmenter: Segmenter
-    matrix: np.ndarray
-    agreeing: int = 0
-
-
-def compare(
-    reference: Segmenter, files: dict[str, Path], data: Data, threads: Optional[int]
-) -> dict[str, dict[str, Any]]:
-    """The content of parity.json: each file against the Keras model, image by image."""
-    from kseg.metrics import confusion_matrix, iou_per_class
-
-    classes, split = data.num_classes, data.split("val")
-    segmenters = {"keras": reference}
-    for scheme, path in files.items():
-        engine = open_engine(path, threads=threads)
-        segmenters[scheme] = Segmenter(engine, info_of(path))
-    empty = np.zeros((classes, classes), np.int64)
-    tallies = {name: Tally(s, empty.copy()) for name, s in segmenters.items()}
-    pixels = 0
-    for index in bar(range(len(split.sizes)), "comparing"):
-        image, mask = split.read(index)
-        expected = reference.predict(image)
-        pixels += mask.size
-        for name, tally in tallies.items():
-            labels = expected if name == "keras" else tally.segmenter.predict(image)
-            tally.matrix += confusion_matrix(mask, labels, classes)
-            tally.agreeing += int((labels == expected).sum())
-    means = {n: float(np.nanmean(iou_per_class(t.matrix))) for n, t in tallies.items()}
-    return {
-        name: {
-            "mean_iou": means[name],
-            "drop": means["keras"] - means[name],
-            "agreement": tally.agreeing / pixels,
-            "bytes": files[name].stat().st_size if name in files else None,
-            "latency_millis": tally.segmenter.stages.summary()["inference"]["p50"],
-        }
-        for name, tally in tallies.items()
-    }
+def announced(
+    scheme: str,
+    config: ExportConfig,
+    size: tuple[int, int],
+    coverage: Optional[Coverage],
+) -> str:
+    """A scheme and how it is made, in words."""
+    low = ", before the last enlargement" if config.low_resolution else ""
+    text = f"{scheme} at {size[0]}x{size[1]}, {config.head}{low}"
+    if coverage and scheme in CALIBRATED:
+        text += f", ranges from {len(coverage.indices)} images"
+    return text
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -176,35 +170,6 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text()) if path.is_file() else {}
     except ValueError as error:
         raise BadInput(f"{path}: is damaged ({error}); train again") from None
-
-
-def table(done: Exported) -> str:
-    """parity.json for people."""
-    from tabulate import tabulate
-
-    rows = []
-    if done.mean_iou is not None:
-        rows.append(("keras, own sizes", f"{done.mean_iou:.4f}", "", "", "", ""))
-    for name, row in done.parity.items():
-        kib = f"{row['bytes'] / 1024:,.0f}" if row["bytes"] else ""
-        drop, agreement = f"{row['drop']:+.4f}", f"{row['agreement']:.4%}"
-        if name == "keras":
-            name, drop, agreement = f"keras, {done.size[0]}x{done.size[1]}", "", ""
-        millis = f"{row['latency_millis']:.1f}"
-        rows.append((name, f"{row['mean_iou']:.4f}", drop, agreement, kib, millis))
-    header = ("model", "mean IoU", "drop", "same labels", "KiB", "ms per image")
-    align = ("left", *["right"] * 5)
-    return tabulate(rows, header, colalign=align, disable_numparse=True)
-
-
-def check_gate(parity: dict[str, dict[str, Any]], max_drop: float) -> None:
-    """Raises GateFailed for the worst file where it lost more than `max_drop`."""
-    name, worst = max(parity.items(), key=lambda item: item[1]["drop"])
-    if worst["drop"] > max_drop:
-        raise GateFailed(
-            f"{name} lost {worst['drop']:.4f} of mean IoU, more than "
-            f"--max-drop {max_drop}"
-        )
 
 
 if __name__ == "__main__":
