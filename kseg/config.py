@@ -312,6 +312,12 @@ class ExportConfig:
     calibration_images: int = option(
         100, "training images that set int8's ranges, chosen to show all classes"
     )
+    explain: bool = option(
+        False, "show what int8 costs in each layer alone: a table and explain.png"
+    )
+    mend: bool = option(
+        False, "where int8 loses over --max-drop: mended.tflite, its worst layers float"
+    )
     data: str = option("", "where the run's data are now, if they have moved")
     threads: Optional[int] = option(None, "processors for the evaluation; default all")
     json: Output = option("", "also write parity.json's content here; - is stdout")

@@ -4,27 +4,45 @@
 
 The run folder gets one .tflite per scheme, each with its class names and colours
 inside, and parity.json: every file against the Keras model on the validation images.
+Where int8 hurts, --explain shows which layer, and --mend keeps the worst in float.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence
 
 import numpy as np
 
 from edge.command import BadInput, replace_by, run, say
+from edge.engines import open_engine
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
 from kseg import backend, runs
 from kseg.config import CALIBRATED, ExportConfig, parse
-from kseg.data import Data, Split
+from kseg.data import Data
 from kseg.evaluate import check_classes, data_of
-from kseg.parity import Parity, check_gate, compare, table
+from kseg.parity import (
+    MENDED,
+    REFERENCE,
+    Parity,
+    check_gate,
+    compare,
+    mean_iou,
+    table,
+    tally,
+)
 from kseg.quantize.coverage import Coverage, choose
+
+if TYPE_CHECKING:
+    from kseg.quantize.explain import Finding
+
+EXPLAINED = "explain.png"
+EXPLAINED_ON = 4  # pictures: rounding is in every pixel of each
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -32,21 +50,26 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     done = export(config)
     runs.write_result(config.json, done.parity)
     if config.json != "-":
+        if done.layers:
+            print(f"{done.layers}\n")
         print(table(done.parity, done.size, done.mean_iou))
     check_gate(done.parity, config.max_drop)
     if config.json != "-":
-        best = done.files.get("int8") or next(iter(done.files.values()))
+        offered = (done.files.get(name) for name in (MENDED, "int8"))
+        best = next(filter(None, offered), next(iter(done.files.values())))
         print(f"\nNext:\n  python edge/camera_demo.py {best} --source 0")
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The files by scheme, their input size, parity.json, and training's mean IoU."""
+    """The files by scheme, their input size, parity.json, training's mean IoU, and
+    what --explain says, for people."""
 
     files: dict[str, Path]
     size: tuple[int, int]
     parity: Parity
     mean_iou: Optional[float]
+    layers: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,20 +86,43 @@ class Source:
     size: tuple[int, int]
     reference: Segmenter
 
+    def calibration(
+        self, coverage: Optional[Coverage]
+    ) -> Callable[[], Iterator[np.ndarray]]:
+        """The chosen training pictures as the Segmenter would feed them."""
+        train = self.data.split("train")
+
+        def images() -> Iterator[np.ndarray]:
+            for index in coverage.indices if coverage else ():
+                image, _ = train.read(index)
+                for row in self.reference.prepare(image)[0]:
+                    yield from row
+
+        return images
+
 
 def export(config: ExportConfig) -> Exported:
-    """Converts, compares, and leaves the files and parity.json in the run folder."""
+    """Converts, compares, and leaves the files and parity.json in the run folder.
+
+    Raises BadInput for what does not fit the run, and for --mend without int8.
+    """
+    if config.mend and "int8" not in config.quantize:
+        raise BadInput("--mend mends int8: add it to --quantize")
     folder = Path(config.run)
     source = open_run(config, folder)
     coverage = coverage_for(config, source.data)
     files = write_files(config, source, folder, coverage)
+    findings = look_into_int8(config, source, folder, files, coverage)
     parity = compare(source.reference, files, source.data, config.threads)
     for scheme in files:
-        if coverage and scheme in CALIBRATED:
+        if coverage and (scheme in CALIBRATED or scheme == MENDED):
             parity[scheme]["calibration"] = coverage.record()
+    if "int8" in files and findings:
+        parity["int8"]["layers"] = [finding.record() for finding in findings]
     runs.write_json(folder / "parity.json", parity)
     trained = source.info.metrics.get("mean_iou")
-    return Exported(files, source.size, parity, trained)
+    layers = layers_table(findings) if findings else ""
+    return Exported(files, source.size, parity, trained, layers)
 
 
 def open_run(config: ExportConfig, folder: Path) -> Source:
@@ -100,6 +146,12 @@ def open_run(config: ExportConfig, folder: Path) -> Source:
     return Source(network, info, data, size, reference)
 
 
+def layers_table(findings: list[Finding]) -> str:
+    from kseg.quantize.explain import table
+
+    return table(findings)
+
+
 def check_backend() -> None:
     """Raises BadInput where Keras does not run on TensorFlow, which converts."""
     import keras
@@ -114,19 +166,10 @@ def check_backend() -> None:
 
 def coverage_for(config: ExportConfig, data: Data) -> Optional[Coverage]:
     """The pictures that set ranges, where a scheme asks for any."""
-    if not set(config.quantize) & set(CALIBRATED):
+    asked = set(config.quantize) & set(CALIBRATED) or config.explain or config.mend
+    if not asked:
         return None
     return choose(data, config.calibration_images)
-
-
-def calibration_images(
-    segmenter: Segmenter, split: Split, coverage: Optional[Coverage]
-) -> Iterator[np.ndarray]:
-    """The chosen pictures as the Segmenter would feed them."""
-    for index in coverage.indices if coverage else ():
-        image, _ = split.read(index)
-        for row in segmenter.prepare(image)[0]:
-            yield from row
 
 
 def write_files(
@@ -136,17 +179,73 @@ def write_files(
     from kseg.quantize.post_training import convert
 
     files = {}
-    train = source.data.split("train")
-    calibration = partial(calibration_images, source.reference, train, coverage)
     for scheme in config.quantize:
         say(f"converting to {announced(scheme, config, source.size, coverage)}")
+        calibration = source.calibration(coverage)
         content = convert(source.network, scheme, source.size, config.head, calibration)
-        path = folder / f"{scheme}.tflite"
-        with replace_by(path) as part:
-            part.write_bytes(content)
-            source.info.attach(part)
-        files[scheme] = path
+        files[scheme] = folder / f"{scheme}.tflite"
+        write_file(files[scheme], content, source.info)
     return files
+
+
+def write_file(path: Path, content: bytes, info: ModelInfo) -> None:
+    with replace_by(path) as part:
+        part.write_bytes(content)
+        info.attach(part)
+
+
+def look_into_int8(
+    config: ExportConfig,
+    source: Source,
+    folder: Path,
+    files: dict[str, Path],
+    coverage: Optional[Coverage],
+) -> list[Finding]:
+    """What --explain and --mend ask for; a mended file is written and joins `files`."""
+    if not (config.explain or config.mend):
+        return []
+    from kseg.quantize import explain, mend
+
+    (folder / f"{MENDED}.tflite").unlink(missing_ok=True)
+    calibration = source.calibration(coverage)
+    images = list(islice(calibration(), EXPLAINED_ON))
+    findings = explain.explain(source.network, source.size, images)
+    explain.draw(folder / EXPLAINED, findings)
+    if not config.mend:
+        return findings
+    drop = Drop(source, folder)
+    before = drop(files["int8"].read_bytes())
+    if before <= config.max_drop:
+        say(f"int8 loses {before:.4f}, within --max-drop: there is nothing to mend")
+        return findings
+    say(f"int8 loses {before:.4f}: keeping its worst layers in float")
+    worst = [finding.spot for finding in explain.worst_first(findings)]
+    selective = mend.SelectiveInt8(
+        source.network, source.size, config.head, calibration
+    )
+    files[MENDED] = folder / f"{MENDED}.tflite"
+    content, _, _ = mend.mended(selective, worst, drop, config.max_drop)
+    write_file(files[MENDED], content, source.info)
+    return findings
+
+
+class Drop:
+    """`drop(content)`: how much mean IoU a file loses on the validation images."""
+
+    def __init__(self, source: Source, folder: Path):
+        self.source, self.folder = source, folder
+        self.expected = self._mean_iou(source.reference)
+
+    def __call__(self, content: bytes) -> float:
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".mend") as folder:
+            path = Path(folder) / "candidate.tflite"
+            path.write_bytes(content)
+            engine = open_engine(path)
+            return self.expected - self._mean_iou(Segmenter(engine, self.source.info))
+
+    def _mean_iou(self, segmenter: Segmenter) -> float:
+        tallies, _ = tally({REFERENCE: segmenter}, self.source.data)
+        return mean_iou(tallies[REFERENCE].matrix)
 
 
 def announced(

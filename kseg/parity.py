@@ -22,7 +22,7 @@ from edge.segmenter import Segmenter
 from kseg.data import Data
 from kseg.progress import bar
 
-REFERENCE = "keras"
+REFERENCE, MENDED = "keras", "mended"
 ROUNDS = 15  # of timing: each engine once per round
 TIMING_SECONDS = 20.0  # after these no further round begins
 
@@ -187,8 +187,12 @@ def table(parity: Parity, size: tuple[int, int], own_sizes: Optional[float]) -> 
 
 
 def check_gate(parity: Parity, max_drop: float) -> None:
-    """Raises GateFailed for the worst file where it lost more than `max_drop`."""
-    name, worst = max(parity.items(), key=lambda item: item[1]["drop"])
+    """Raises GateFailed for the worst file where it lost more than `max_drop`.
+
+    A mended file stands for the int8 that it was made from.
+    """
+    judged = {k: v for k, v in parity.items() if k != "int8" or MENDED not in parity}
+    name, worst = max(judged.items(), key=lambda item: item[1]["drop"])
     if worst["drop"] > max_drop:
         raise GateFailed(
             f"{name} lost {worst['drop']:.4f} of mean IoU, more than "

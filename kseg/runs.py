@@ -24,7 +24,7 @@ BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
 METRICS, REPORT = "metrics.json", "report.html"
 EVENTS = "tensorboard"  # a folder
 PICTURES = ("curves.png", "samples.png", "confusion.png")
-EXPORTS = ("*.tflite", "*.onnx", "parity.json")
+EXPORTS = ("*.tflite", "*.onnx", "parity.json", "explain.png")
 ONE_PASS = Passes()
 STALE = (*PICTURES, *EXPORTS, METRICS, REPORT, "history.csv")  # patterns
 

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from edge.command import native_log_held
+from kseg.quantize.fold import CENTRE, without_normalization
 from kseg.quantize.head import with_head
 
 OpsSet = tf.lite.OpsSet
@@ -112,17 +113,20 @@ def int8_converter(
     calibration: Calibration,
 ) -> tf.lite.TFLiteConverter:
     """A converter to whole numbers from end to end."""
+    network, scale, centre = model, 1.0, 0
+    if (without := without_normalization(model, size)) is not None:
+        (network, scale), centre = without, CENTRE
 
     def representative() -> Iterable[list[np.ndarray]]:
         for index, image in enumerate(calibration()):
             image = image.astype(np.float32)
             if index == 0:
-                # The input's range must be all of 0..255: its scale is then 1 and its
-                # zero point 0, and bytes go in as they are.
+                # The input's range must be that of all bytes: they then go in as they
+                # are, and int8 is x - 128.
                 image[0, 0], image[-1, -1] = 0.0, 255.0
-            yield [image[None]]
+            yield [(image[None] - centre) * np.float32(scale)]
 
-    converter = converter_of(model, size, head, folder, tf.float32)
+    converter = converter_of(network, size, head, folder, tf.float32)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [OpsSet.TFLITE_BUILTINS_INT8]

@@ -63,7 +63,8 @@ def test_files_stand_alone(exported, scheme):
     assert info.run["width"] == 4
     assert info.metrics == json.loads((exported / "metrics.json").read_text())
     if scheme == "int8":
-        assert given["quantization"] == (1.0, 0)
+        # int8 is x - 128, at the scale that the network had in its normalisation.
+        assert given["quantization"] == pytest.approx((1 / 127.5, 128))
 
 
 def test_int8_has_no_float_inside(exported):
