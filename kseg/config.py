@@ -340,8 +340,10 @@ class BenchmarkConfig:
     """Options of `python -m kseg.benchmark`."""
 
     what: str = positional(
-        "what to measure", choices=("architectures", "resume", "sliding", "train")
+        "what to measure",
+        choices=("architectures", "export", "resume", "sliding", "train"),
     )
+    run: str = option("", "export: a run folder")
     data: str = option("shapes", DATA_HELP)
     model: str = option("unet", "architecture", choices=MODEL_NAMES)
     encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
@@ -357,7 +359,9 @@ class BenchmarkConfig:
     models: tuple[str, ...] = option(
         MODEL_NAMES, "architectures: which, with commas between", choices=MODEL_NAMES
     )
-    calibration_images: int = option(50, "architectures: that set int8's ranges")
+    calibration_images: int = option(
+        50, "architectures, export: that set int8's ranges"
+    )
     output: str = option("saved_models/architectures", "architectures: folder")
     kills: int = option(20, "resume: trainings that are killed and resumed")
     seed: int = option(0, "resume: of the moments", zero=True)
