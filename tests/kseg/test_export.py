@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.command import BadInput, GateFailed
+from edge.command import BadInput
 from edge.engines import open_engine
 from edge.metadata import ModelInfo, palette, read_info
 from edge.segmenter import Segmenter
 from kseg.data import open_data
 from kseg.export import main
-from kseg.parity import check_gate
 from kseg.quantize import post_training
 from kseg.runs import open_segmenter
 
@@ -98,20 +97,6 @@ def test_other_heads_and_sizes(trained, tmp_path, head):
         np.testing.assert_allclose(exact.sum(-1), 1, atol=1e-5)
         assert np.abs(exact - coarse).mean() < 0.1
     assert read_info(folder / "int8.tflite").head == head
-
-
-def test_the_gate_names_the_worst_file_and_both_numbers():
-    parity = {
-        "keras": {"drop": 0.0},
-        "float32": {"drop": 0.001},
-        "int8": {"drop": 0.05},
-    }
-    check_gate(parity, max_drop=0.05)
-    with pytest.raises(
-        GateFailed, match="int8 lost 0.0500 .*--max-drop 0.02"
-    ) as caught:
-        check_gate(parity, max_drop=0.02)
-    assert caught.value.status == 3
 
 
 @pytest.mark.parametrize(
