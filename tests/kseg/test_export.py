@@ -1,5 +1,8 @@
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -199,3 +202,23 @@ def test_low_resolution_leaves_the_last_enlargement_out(trained, tmp_path, head)
     with pytest.raises(BadInput, match="--low-resolution: .* leave it out"):
         main([str(folder), "--low-resolution", "--head", head])
     assert not list(folder.glob("*.tflite"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, number):
+    """Stopped while it converts to int8: what is there is whole, int8 is not there."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    command = [sys.executable, "-m", "kseg.export", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("converting to int8"):
+                process.send_signal(number)
+                break
+        said = process.stderr.read()
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert "Traceback" not in said
+    assert [path.name for path in folder.rglob("*.tflite")] == ["float32.tflite"]
+    assert open_engine(folder / "float32.tflite").size == (64, 80)
+    assert not (folder / "parity.json").exists()
