@@ -20,7 +20,7 @@ from edge.engines import open_engine
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
 from kseg import backend, runs
-from kseg.config import ExportConfig, parse
+from kseg.config import AWARE_SCHEMES, ExportConfig, parse
 from kseg.data import Data, Split
 from kseg.evaluate import check_classes, data_of
 from kseg.progress import bar
@@ -65,7 +65,7 @@ def export(config: ExportConfig) -> Exported:
     labels = config.head == "labels"
     reference = Segmenter(KerasEngine(model, size, labels), info)
     check_classes(reference, data, config.run)
-    files = write_files(config, model, info, reference, data, folder, size)
+    files = write_files(config, model, info, reference, data, record, folder, size)
     parity = compare(reference, files, data, config.threads)
     runs.write_json(folder / "parity.json", parity)
     return Exported(files, size, parity, metrics.get("mean_iou"))
@@ -101,22 +101,31 @@ def write_files(
     info: ModelInfo,
     reference: Segmenter,
     data: Data,
+    record: dict[str, Any],
     folder: Path,
     size: tuple[int, int],
 ) -> dict[str, Path]:
     """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
     from kseg.quantize.post_training import convert
 
-    train, files = data.split("train"), {}
+    train, files, tuner = data.split("train"), {}, None
+    if set(config.quantize) & set(AWARE_SCHEMES):
+        from kseg.quantize.aware import FineTuner
+
+        tuner = FineTuner(model, data, record, config)
 
     def calibration() -> Iterator[np.ndarray]:
         return calibration_images(reference, train, config.calibration_images)
 
     for scheme in config.quantize:
         count = min(config.calibration_images, len(train.sizes))
-        ranges = f", ranges from {count} images" if scheme == "int8" else ""
+        quantized = scheme.endswith(("int8", "qat"))
+        ranges = f", ranges from {count} images" if quantized else ""
         say(f"converting to {scheme} at {size[0]}x{size[1]}, {config.head}{ranges}")
-        content = convert(model, scheme, size, config.head, calibration)
+        if scheme in AWARE_SCHEMES:
+            content = tuner.convert(scheme, size, config.head, calibration)
+        else:
+            content = convert(model, scheme, size, config.head, calibration)
         path = folder / f"{scheme}.tflite"
         with replace_by(path) as part:
             part.write_bytes(content)

@@ -16,7 +16,7 @@ from edge.passes import Passes, PatientSegmenter
 from edge.segmenter import Segmenter, bounded
 from kseg import checkpoint
 from kseg.checkpoint import DAMAGE
-from kseg.config import SCHEMES, TrainConfig, from_record, to_record
+from kseg.config import AWARE_SCHEMES, SCHEMES, TrainConfig, from_record, to_record
 from kseg.data import Data
 from kseg.grouping import is_grouping, open_grouping
 
@@ -26,7 +26,15 @@ EVENTS = "tensorboard"  # a folder
 PICTURES = ("curves.png", "samples.png", "confusion.png")
 EXPORTS = (*(f"{scheme}.tflite" for scheme in SCHEMES), "parity.json")
 ONE_PASS = Passes()
-STALE = (*PICTURES, *EXPORTS, METRICS, REPORT, "history.csv")  # until made anew
+FINE_TUNED = tuple(f"{scheme}.tflite" for scheme in AWARE_SCHEMES)
+STALE = (
+    *PICTURES,
+    *EXPORTS,
+    *FINE_TUNED,
+    METRICS,
+    REPORT,
+    "history.csv",
+)  # until made anew
 
 
 def write_json(path: Path, content: Any) -> None:

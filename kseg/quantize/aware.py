@@ -77,7 +77,7 @@ class Recipe:
     file: str = "int8"  # "qat", or a scheme of post_training
 
 
-AWARE_SCHEMES = {
+RECIPES = {
     "qat": Recipe(file="qat"),
     "pruned": Recipe(("pruned",), "float32"),
     "pruned-int8": Recipe(("pruned",)),
@@ -117,7 +117,7 @@ class FineTuner:
         self, scheme: str, size: tuple[int, int], head: str, calibration: Calibration
     ) -> bytes:
         """The .tflite file of a scheme, as `post_training.convert` gives others'."""
-        recipe = AWARE_SCHEMES[scheme]
+        recipe = RECIPES[scheme]
         network = self.network(recipe.steps)
         if recipe.file != "qat":
             return post_training.convert(network, recipe.file, size, head, calibration)
@@ -150,7 +150,7 @@ class FineTuner:
         callback = tfmot.sparsity.keras.UpdatePruningStep()
         callback.set_model(model)
         callback.on_train_begin()
-        self.train(model, "pruning", callback.on_epoch_end)
+        self.train(model, "pruning", PRUNING_RATE, callback.on_epoch_end)
         source.write_back()
 
     def cluster(self, network: Any, before: tuple[str, ...]) -> None:
@@ -170,7 +170,7 @@ class FineTuner:
             return tfmot.clustering.keras.experimental.cluster_weights(layer, **options)
 
         model = wrapped(source, wrap)
-        self.train(model, "clustering")
+        self.train(model, "clustering", CLUSTERING_RATE)
         stripped = tfmot.clustering.keras.strip_clustering(model)
         names = source.convolutions
         source.write_back({x: stripped.get_layer(x).get_weights() for x in names})
@@ -215,23 +215,27 @@ class FineTuner:
             best = max(best, (value, content), key=lambda pair: pair[0])
 
         keep(0)
-        self.train(model, "qat", lambda epoch: keep(epoch + 1))
+        self.train(model, "qat", QAT_RATE, lambda epoch: keep(epoch + 1))
         return best[1]
 
     def train(
         self,
         model: Any,
         text: str,
+        rate: float,
         after_epoch: Callable[[int], None] = lambda epoch: None,
     ) -> None:
-        """Some epochs over the run's own batches, the learning rate falling to 0."""
+        """Some epochs over the run's own batches, the learning rate falling to 0.
+
+        It begins at `rate` unless the options say otherwise.
+        """
         tf_keras.utils.set_random_seed(self.options.seed)
         epochs = self.options.fine_tune_epochs
         total = self.steps * epochs
-        rate = tf_keras.optimizers.schedules.CosineDecay(
-            self.options.fine_tune_rate, total
+        course = tf_keras.optimizers.schedules.CosineDecay(
+            self.options.fine_tune_rate or rate, total
         )
-        step = training_step(model, self.loss, tf_keras.optimizers.Adam(rate))
+        step = training_step(model, self.loss, tf_keras.optimizers.Adam(course))
         batches = iter(self.feed.training())
         with bar(total=total, text=text, unit="step", delay=0) as shown:
             for epoch in range(epochs):
@@ -253,6 +257,7 @@ class FineTuner:
             raise
 
 
+PRUNING_RATE, CLUSTERING_RATE, QAT_RATE = 3e-4, 3e-4, 3e-5
 STEPS = {"pruned": FineTuner.prune, "clustered": FineTuner.cluster}
 PRUNABLE = (tf_keras.layers.Conv2D, tf_keras.layers.Conv2DTranspose)
 CENTROIDS = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
