@@ -19,6 +19,7 @@ import os
 import tempfile
 import warnings
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable, Iterable, Optional
 
@@ -67,6 +68,10 @@ def library() -> Any:
 
 tfmot = library()
 quantization = tfmot.quantization.keras
+# The guide names it by this path; it is not among the public names.
+clustering = import_module(
+    "tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster"
+)
 
 
 @dataclass(frozen=True)
@@ -165,9 +170,11 @@ class FineTuner:
         def wrap(layer: Any) -> Any:
             if type(layer) not in PRUNABLE or not layer.trainable:
                 return layer
-            if np.prod(layer.kernel.shape) <= self.options.clusters:
+            kernel = layer.kernel.numpy()
+            if min((kernel > 0).sum(), (kernel < 0).sum()) < self.options.clusters:
+                layer.trainable = False  # few values as it is: it keeps them
                 return layer
-            return tfmot.clustering.keras.experimental.cluster_weights(layer, **options)
+            return clustering.cluster_weights(layer, **options)
 
         model = wrapped(source, wrap)
         self.train(model, "clustering", CLUSTERING_RATE)
@@ -319,10 +326,11 @@ def shared_ranges(
         x.name: (min(0.0, a), b) for x, a, b in zip(layers, low, high, strict=True)
     }
     bounds[PICTURE] = (0.0, 255.0)  # bytes go in as they are
-    groups = groups_of(layers)
-    for members in groups:
+    for members in groups_of(layers):
         least = min(bounds[name][0] for name in members)
         most = max(bounds[name][1] for name in members)
+        # A dead tensor, nothing but zeros, needs a scale all the same.
+        most = most if most > least else least + 1
         bounds.update({name: (float(least), float(most)) for name in members})
     return {x.name: bounds[x.name] for x in layers if is_quantized(x)}
 
@@ -355,11 +363,14 @@ class PerChannel(quantization.quantizers.Quantizer):
 
     The library's own take one range for a depthwise or transposed kernel, whose
     channels differ by orders of magnitude once a batch norm is folded into them.
-    `zeros`, of the kernel's shape, says what stays zero.
+    `zeros`, of the kernel's shape, says what stays zero; a `frozen` kernel stays as it
+    is altogether.
     """
 
-    def __init__(self, axis: int, zeros: Optional[np.ndarray] = None):
-        self.axis, self.zeros = axis, zeros
+    def __init__(
+        self, axis: int, zeros: Optional[np.ndarray] = None, frozen: bool = False
+    ):
+        self.axis, self.zeros, self.frozen = axis, zeros, frozen
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> None:
         """It has no weights."""
@@ -367,6 +378,8 @@ class PerChannel(quantization.quantizers.Quantizer):
     def __call__(self, inputs: Any, training: bool, weights: Any, **kwargs: Any) -> Any:
         if self.zeros is not None:
             inputs = tf.where(self.zeros, 0.0, inputs)
+        if self.frozen:
+            inputs = tf.stop_gradient(inputs)
         order = [x for x in range(4) if x != self.axis] + [self.axis]
         x = tf.transpose(inputs, order)
         reach = tf.stop_gradient(tf.reduce_max(tf.abs(x), axis=(0, 1, 2)))
@@ -438,20 +451,23 @@ def weight_quantizers(
 ) -> dict[str, Any]:
     """By name, what quantizes each convolution's kernel and keeps what was done to it.
 
-    The library keeps the clusters of plain convolutions alone, not of transposed ones.
+    The library keeps the clusters of plain convolutions alone: transposed ones that
+    were clustered are not trained on. Depthwise ones it neither prunes nor clusters.
     """
-    registry = tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(
-        preserve_sparsity="pruned" in before
-    ).get_quantize_registry()
-    quantizers = {}
+    combine, quantizers = tfmot.experimental.combine, {}
     for name in source.convolutions:
         layer = source.model.get_layer(name)
         kind = type(layer).__name__
         if kind == "Conv2D" and "clustered" in before:
+            # One each: it forgets the zeros of all where one kernel has none.
+            registry = combine.Default8BitClusterPreserveQuantizeScheme(
+                preserve_sparsity="pruned" in before and zeros[name].any()
+            ).get_quantize_registry()
             quantizers[name] = registry.get_quantize_config(layer).weight_quantizer
         else:
             keep = zeros[name] if "pruned" in before else None
-            quantizers[name] = PerChannel(KERNELS[kind][1], keep)
+            frozen = "clustered" in before and kind == "Conv2DTranspose"
+            quantizers[name] = PerChannel(KERNELS[kind][1], keep, frozen)
     return quantizers
 
 

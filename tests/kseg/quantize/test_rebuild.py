@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow_model_optimization", reason="the package is absent")
+pytest.importorskip("tf_keras", reason="tensorflow-model-optimization brings it")
 
 from edge.command import BadInput
 from kseg.models import build_model, geometry
