@@ -60,7 +60,17 @@ OF_MACHINES = (
 HEADS = ("labels", "logits", "probabilities")
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 USUAL_SCHEMES = ("float32", "int8")
-CALIBRATED = ("int8", "int16x8")  # by pictures that show the ranges of activations
+AWARE_SCHEMES = (
+    "qat",
+    "pruned",
+    "pruned-int8",
+    "pruned-qat",
+    "clustered",
+    "clustered-int8",
+    "clustered-qat",
+    "pruned-clustered-int8",
+    "pruned-clustered-qat",
+)  # these are fine-tuned
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
 
 Size = tuple[int, int]
@@ -301,7 +311,9 @@ class ExportConfig:
 
     run: str = positional("a run folder")
     quantize: tuple[str, ...] = option(
-        USUAL_SCHEMES, "schemes, with commas between", choices=SCHEMES
+        USUAL_SCHEMES,
+        "schemes, with commas between",
+        choices=SCHEMES + AWARE_SCHEMES,
     )
     size: Optional[Size] = option(None, "input; default: the data's own size")
     head: str = option("labels", "what the model gives", choices=HEADS)
@@ -318,6 +330,13 @@ class ExportConfig:
     mend: bool = option(
         False, "where int8 loses over --max-drop: mended.tflite, its worst layers float"
     )
+    fine_tune_epochs: int = option(3, "of each step of pruned, clustered and qat")
+    fine_tune_rate: Optional[float] = option(
+        None, "learning rate there, falling to 0; default 3e-4, of qat 3e-5"
+    )
+    sparsity: Share = option(0.5, "pruned: share of each kernel that becomes zero")
+    clusters: int = option(32, "clustered: values that a kernel has at most")
+    seed: int = option(0, "of fine-tuning", zero=True)
     data: str = option("", "where the run's data are now, if they have moved")
     threads: Optional[int] = option(None, "processors for the evaluation; default all")
     json: Output = option("", "also write parity.json's content here; - is stdout")

@@ -23,7 +23,7 @@ from edge.engines import open_engine
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
 from kseg import backend, runs
-from kseg.config import CALIBRATED, ExportConfig, parse
+from kseg.config import AWARE_SCHEMES, ExportConfig, parse
 from kseg.data import Data
 from kseg.evaluate import check_classes, data_of
 from kseg.parity import (
@@ -74,12 +74,14 @@ class Exported:
 
 @dataclass(frozen=True)
 class Source:
-    """What files are made from: a trained network, its data, the input size.
+    """What files are made from: a trained run and the input size.
 
-    `network` ends where the files' head begins; `reference` labels as it does in Keras,
-    in full.
+    `model` is its network, `network` that ends where the files' head begins;
+    `reference` labels as it does in Keras, in full. `record` is its config.json.
     """
 
+    record: dict[str, Any]
+    model: Any
     network: Any
     info: ModelInfo
     data: Data
@@ -104,10 +106,9 @@ class Source:
 def export(config: ExportConfig) -> Exported:
     """Converts, compares, and leaves the files and parity.json in the run folder.
 
-    Raises BadInput for what does not fit the run, and for --mend without int8.
+    Raises BadInput for what does not fit the run, or goes together.
     """
-    if config.mend and "int8" not in config.quantize:
-        raise BadInput("--mend mends int8: add it to --quantize")
+    check_options(config)
     folder = Path(config.run)
     source = open_run(config, folder)
     coverage = coverage_for(config, source.data)
@@ -115,7 +116,7 @@ def export(config: ExportConfig) -> Exported:
     findings = look_into_int8(config, source, folder, files, coverage)
     parity = compare(source.reference, files, source.data, config.threads)
     for scheme in files:
-        if coverage and (scheme in CALIBRATED or scheme == MENDED):
+        if coverage and has_ranges(scheme):
             parity[scheme]["calibration"] = coverage.record()
     if "int8" in files and findings:
         parity["int8"]["layers"] = [finding.record() for finding in findings]
@@ -123,6 +124,17 @@ def export(config: ExportConfig) -> Exported:
     trained = source.info.metrics.get("mean_iou")
     layers = layers_table(findings) if findings else ""
     return Exported(files, source.size, parity, trained, layers)
+
+
+def check_options(config: ExportConfig) -> None:
+    """Raises BadInput for options that do not go together."""
+    aware = [scheme for scheme in config.quantize if scheme in AWARE_SCHEMES]
+    if config.mend and "int8" not in config.quantize:
+        raise BadInput("--mend mends int8: add it to --quantize")
+    if config.low_resolution and aware:
+        raise BadInput(
+            f"--low-resolution: {aware[0]} is fine-tuned at full size; export it alone"
+        )
 
 
 def open_run(config: ExportConfig, folder: Path) -> Source:
@@ -143,7 +155,7 @@ def open_run(config: ExportConfig, folder: Path) -> Source:
     labels = config.head == "labels"
     reference = Segmenter(KerasEngine(model, size, labels), info)
     check_classes(reference, data, config.run)
-    return Source(network, info, data, size, reference)
+    return Source(record, model, network, info, data, size, reference)
 
 
 def layers_table(findings: list[Finding]) -> str:
@@ -164,10 +176,14 @@ def check_backend() -> None:
         )
 
 
+def has_ranges(scheme: str) -> bool:
+    """Whether calibration pictures set the ranges of a scheme's activations."""
+    return scheme.endswith(("int8", "qat")) or scheme in ("int16x8", MENDED)
+
+
 def coverage_for(config: ExportConfig, data: Data) -> Optional[Coverage]:
     """The pictures that set ranges, where a scheme asks for any."""
-    asked = set(config.quantize) & set(CALIBRATED) or config.explain or config.mend
-    if not asked:
+    if not (any(map(has_ranges, config.quantize)) or config.explain or config.mend):
         return None
     return choose(data, config.calibration_images)
 
@@ -257,7 +273,7 @@ def announced(
     """A scheme and how it is made, in words."""
     low = ", before the last enlargement" if config.low_resolution else ""
     text = f"{scheme} at {size[0]}x{size[1]}, {config.head}{low}"
-    if coverage and scheme in CALIBRATED:
+    if coverage and has_ranges(scheme):
         text += f", ranges from {len(coverage.indices)} images"
     return text
 
