@@ -22,7 +22,7 @@ from edge.segmenter import Segmenter
 from kseg import backend, checkpoint, runs
 from kseg.config import (
     OWN_LAYERS,
-    SCHEMES,
+    USUAL_SCHEMES,
     BenchmarkConfig,
     ExportConfig,
     TrainConfig,
@@ -177,7 +177,8 @@ def exported(folder: Path, calibration_images: int) -> dict[str, Any]:
     """parity.json of a run, made unless it is there with its files."""
     from kseg.export import export
 
-    if all((folder / name).is_file() for name in runs.EXPORTS):
+    made = (*(f"{scheme}.tflite" for scheme in USUAL_SCHEMES), "parity.json")
+    if all((folder / name).is_file() for name in made):
         return json.loads((folder / "parity.json").read_text())
     config = ExportConfig(str(folder), calibration_images=calibration_images)
     return export(config).parity
@@ -192,7 +193,7 @@ def timed(folder: Path, names: Sequence[str], data: Data) -> list[dict[str, floa
     segmenters = {
         (name, scheme): runs.open_segmenter(folder / name / f"{scheme}.tflite")
         for name in names
-        for scheme in SCHEMES
+        for scheme in USUAL_SCHEMES
     }
     for index in bar(range(min(len(split.sizes), TIMED)), "timing"):
         image, _ = split.read(index)
@@ -202,7 +203,7 @@ def timed(folder: Path, names: Sequence[str], data: Data) -> list[dict[str, floa
     return [
         {
             f"{scheme}_millis": stages[name, scheme]["inference"]["p50"]
-            for scheme in SCHEMES
+            for scheme in USUAL_SCHEMES
         }
         for name in names
     ]

@@ -4,6 +4,7 @@
     python -m kseg.benchmark train --data DIR --encoder mobilenetv2
     python -m kseg.benchmark sliding
     python -m kseg.benchmark resume
+    python -m kseg.benchmark export --run saved_models/RUN
 
 `architectures` trains every network with an equal budget and shows what each gained.
 `train` times in turns the steps of `fit` on the real pipeline and on one batch kept in
@@ -12,6 +13,7 @@ the input costs, how fast that is beside PyTorch, what is left to gain.
 `sliding` times a patch classifier slid over a picture against the same as convolutions.
 `resume` kills trainings at random moments: each must end, once resumed, bit for bit as
 one that nobody stopped.
+`export` times heads and resolutions of exported files beside Keras's own export.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from edge.command import BadInput, run
 from kseg import architectures, backend, resuming
 from kseg.config import BenchmarkConfig, parse
 from kseg.data import open_data
+from kseg.export_speed import export_speed, export_table
 from kseg.runs import write_result
 from kseg.training_speed import train_speed, train_table
 
@@ -100,6 +103,7 @@ BENCHMARKS = {
     "architectures": (architectures.compare, architectures.table),
     "sliding": (sliding_speed, sliding_table),
     "resume": (resuming.survive, resuming.table),
+    "export": (export_speed, export_table),
 }
 
 

@@ -58,7 +58,19 @@ OF_MACHINES = (
     "join_seconds",
 )
 HEADS = ("labels", "logits", "probabilities")
-SCHEMES = ("float32", "int8")
+SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+USUAL_SCHEMES = ("float32", "int8")
+AWARE_SCHEMES = (
+    "qat",
+    "pruned",
+    "pruned-int8",
+    "pruned-qat",
+    "clustered",
+    "clustered-int8",
+    "clustered-qat",
+    "pruned-clustered-int8",
+    "pruned-clustered-qat",
+)  # these are fine-tuned
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
 
 Size = tuple[int, int]
@@ -299,12 +311,32 @@ class ExportConfig:
 
     run: str = positional("a run folder")
     quantize: tuple[str, ...] = option(
-        SCHEMES, "schemes, with commas between", choices=SCHEMES
+        USUAL_SCHEMES,
+        "schemes, with commas between",
+        choices=SCHEMES + AWARE_SCHEMES,
     )
     size: Optional[Size] = option(None, "input; default: the data's own size")
     head: str = option("labels", "what the model gives", choices=HEADS)
+    low_resolution: bool = option(
+        False, "leave the last enlargement to the program that runs the model"
+    )
     max_drop: float = option(0.02, "largest loss of mean IoU; more exits 3")
-    calibration_images: int = option(100, "training images that set int8's ranges")
+    calibration_images: int = option(
+        100, "training images that set int8's ranges, chosen to show all classes"
+    )
+    explain: bool = option(
+        False, "show what int8 costs in each layer alone: a table and explain.png"
+    )
+    mend: bool = option(
+        False, "where int8 loses over --max-drop: mended.tflite, its worst layers float"
+    )
+    fine_tune_epochs: int = option(3, "of each step of pruned, clustered and qat")
+    fine_tune_rate: Optional[float] = option(
+        None, "learning rate there, falling to 0; default 3e-4, of qat 3e-5"
+    )
+    sparsity: Share = option(0.5, "pruned: share of each kernel that becomes zero")
+    clusters: int = option(32, "clustered: values that a kernel has at most")
+    seed: int = option(0, "of fine-tuning", zero=True)
     data: str = option("", "where the run's data are now, if they have moved")
     threads: Optional[int] = option(None, "processors for the evaluation; default all")
     json: Output = option("", "also write parity.json's content here; - is stdout")
@@ -327,8 +359,10 @@ class BenchmarkConfig:
     """Options of `python -m kseg.benchmark`."""
 
     what: str = positional(
-        "what to measure", choices=("architectures", "resume", "sliding", "train")
+        "what to measure",
+        choices=("architectures", "export", "resume", "sliding", "train"),
     )
+    run: str = option("", "export: a run folder")
     data: str = option("shapes", DATA_HELP)
     model: str = option("unet", "architecture", choices=MODEL_NAMES)
     encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
@@ -344,7 +378,9 @@ class BenchmarkConfig:
     models: tuple[str, ...] = option(
         MODEL_NAMES, "architectures: which, with commas between", choices=MODEL_NAMES
     )
-    calibration_images: int = option(50, "architectures: that set int8's ranges")
+    calibration_images: int = option(
+        50, "architectures, export: that set int8's ranges"
+    )
     output: str = option("saved_models/architectures", "architectures: folder")
     kills: int = option(20, "resume: trainings that are killed and resumed")
     seed: int = option(0, "resume: of the moments", zero=True)

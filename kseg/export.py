@@ -4,26 +4,45 @@
 
 The run folder gets one .tflite per scheme, each with its class names and colours
 inside, and parity.json: every file against the Keras model on the validation images.
+Where int8 hurts, --explain shows which layer, and --mend keeps the worst in float.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Iterator, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, GateFailed, replace_by, run, say
+from edge.command import BadInput, replace_by, run, say
 from edge.engines import open_engine
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
 from kseg import backend, runs
-from kseg.config import ExportConfig, parse
-from kseg.data import Data, Split
+from kseg.config import AWARE_SCHEMES, ExportConfig, parse
+from kseg.data import Data
 from kseg.evaluate import check_classes, data_of
-from kseg.progress import bar
+from kseg.parity import (
+    MENDED,
+    REFERENCE,
+    Parity,
+    check_gate,
+    compare,
+    mean_iou,
+    table,
+    tally,
+)
+from kseg.quantize.coverage import Coverage, choose
+
+if TYPE_CHECKING:
+    from kseg.quantize.explain import Finding
+
+EXPLAINED = "explain.png"
+EXPLAINED_ON = 4  # pictures: rounding is in every pixel of each
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -31,44 +50,118 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     done = export(config)
     runs.write_result(config.json, done.parity)
     if config.json != "-":
-        print(table(done))
+        if done.layers:
+            print(f"{done.layers}\n")
+        print(table(done.parity, done.size, done.mean_iou))
     check_gate(done.parity, config.max_drop)
     if config.json != "-":
-        best = done.files.get("int8") or next(iter(done.files.values()))
+        offered = (done.files.get(name) for name in (MENDED, "int8"))
+        best = next(filter(None, offered), next(iter(done.files.values())))
         print(f"\nNext:\n  python edge/camera_demo.py {best} --source 0")
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The files by scheme, their input size, parity.json, and training's mean IoU."""
+    """The files by scheme, their input size, parity.json, training's mean IoU, and
+    what --explain says, for people."""
 
     files: dict[str, Path]
     size: tuple[int, int]
-    parity: dict[str, dict[str, Any]]
+    parity: Parity
     mean_iou: Optional[float]
+    layers: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What files are made from: a trained run and the input size.
+
+    `model` is its network, `network` that ends where the files' head begins;
+    `reference` labels as it does in Keras, in full. `record` is its config.json.
+    """
+
+    record: dict[str, Any]
+    model: Any
+    network: Any
+    info: ModelInfo
+    data: Data
+    size: tuple[int, int]
+    reference: Segmenter
+
+    def calibration(
+        self, coverage: Optional[Coverage]
+    ) -> Callable[[], Iterator[np.ndarray]]:
+        """The chosen training pictures as the Segmenter would feed them."""
+        train = self.data.split("train")
+
+        def images() -> Iterator[np.ndarray]:
+            for index in coverage.indices if coverage else ():
+                image, _ = train.read(index)
+                for row in self.reference.prepare(image)[0]:
+                    yield from row
+
+        return images
 
 
 def export(config: ExportConfig) -> Exported:
-    """Converts, compares, and leaves the files and parity.json in the run folder."""
+    """Converts, compares, and leaves the files and parity.json in the run folder.
+
+    Raises BadInput for what does not fit the run, or goes together.
+    """
+    check_options(config)
     folder = Path(config.run)
+    source = open_run(config, folder)
+    coverage = coverage_for(config, source.data)
+    files = write_files(config, source, folder, coverage)
+    findings = look_into_int8(config, source, folder, files, coverage)
+    parity = compare(source.reference, files, source.data, config.threads)
+    for scheme in files:
+        if coverage and has_ranges(scheme):
+            parity[scheme]["calibration"] = coverage.record()
+    if "int8" in files and findings:
+        parity["int8"]["layers"] = [finding.record() for finding in findings]
+    runs.write_json(folder / "parity.json", parity)
+    trained = source.info.metrics.get("mean_iou")
+    layers = layers_table(findings) if findings else ""
+    return Exported(files, source.size, parity, trained, layers)
+
+
+def check_options(config: ExportConfig) -> None:
+    """Raises BadInput for options that do not go together."""
+    aware = [scheme for scheme in config.quantize if scheme in AWARE_SCHEMES]
+    if config.mend and "int8" not in config.quantize:
+        raise BadInput("--mend mends int8: add it to --quantize")
+    if config.low_resolution and aware:
+        raise BadInput(
+            f"--low-resolution: {aware[0]} is fine-tuned at full size; export it alone"
+        )
+
+
+def open_run(config: ExportConfig, folder: Path) -> Source:
+    """The run as it is to be exported. Raises BadInput for what does not fit."""
     record = runs.read_record(folder)
     data = data_of(config.run, folder, config.data, None)
     backend.start()
     check_backend()
     from kseg.keras_engine import KerasEngine
+    from kseg.quantize.head import at_low_resolution
 
     model = runs.load_model(folder / runs.BEST)
     metrics = read_metrics(folder)
     info = replace(info_of(folder / runs.BEST), head=config.head, metrics=metrics)
     size = config.size or info.covering(record["data"]["size"])
     runs.check_size(size, info)
+    network = at_low_resolution(model, size) if config.low_resolution else model
     labels = config.head == "labels"
     reference = Segmenter(KerasEngine(model, size, labels), info)
     check_classes(reference, data, config.run)
-    files = write_files(config, model, info, reference, data, folder, size)
-    parity = compare(reference, files, data, config.threads)
-    runs.write_json(folder / "parity.json", parity)
-    return Exported(files, size, parity, metrics.get("mean_iou"))
+    return Source(record, model, network, info, data, size, reference)
+
+
+def layers_table(findings: list[Finding]) -> str:
+    from kseg.quantize.explain import table
+
+    return table(findings)
 
 
 def check_backend() -> None:
@@ -83,90 +176,106 @@ def check_backend() -> None:
         )
 
 
-def calibration_images(
-    segmenter: Segmenter, split: Split, count: int
-) -> Iterator[np.ndarray]:
-    """`count` images spread over the split, as the Segmenter would feed them."""
-    total = len(split.sizes)
-    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-    for index in chosen:
-        image, _ = split.read(int(index))
-        for row in segmenter.prepare(image)[0]:
-            yield from row
+def has_ranges(scheme: str) -> bool:
+    """Whether calibration pictures set the ranges of a scheme's activations."""
+    return scheme.endswith(("int8", "qat")) or scheme in ("int16x8", MENDED)
+
+
+def coverage_for(config: ExportConfig, data: Data) -> Optional[Coverage]:
+    """The pictures that set ranges, where a scheme asks for any."""
+    if not (any(map(has_ranges, config.quantize)) or config.explain or config.mend):
+        return None
+    return choose(data, config.calibration_images)
 
 
 def write_files(
-    config: ExportConfig,
-    model: Any,
-    info: ModelInfo,
-    reference: Segmenter,
-    data: Data,
-    folder: Path,
-    size: tuple[int, int],
+    config: ExportConfig, source: Source, folder: Path, coverage: Optional[Coverage]
 ) -> dict[str, Path]:
     """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
     from kseg.quantize.post_training import convert
 
-    train, files = data.split("train"), {}
-
-    def calibration() -> Iterator[np.ndarray]:
-        return calibration_images(reference, train, config.calibration_images)
-
+    files = {}
     for scheme in config.quantize:
-        count = min(config.calibration_images, len(train.sizes))
-        ranges = f", ranges from {count} images" if scheme == "int8" else ""
-        say(f"converting to {scheme} at {size[0]}x{size[1]}, {config.head}{ranges}")
-        content = convert(model, scheme, size, config.head, calibration)
-        path = folder / f"{scheme}.tflite"
-        with replace_by(path) as part:
-            part.write_bytes(content)
-            info.attach(part)
-        files[scheme] = path
+        say(f"converting to {announced(scheme, config, source.size, coverage)}")
+        calibration = source.calibration(coverage)
+        content = convert(source.network, scheme, source.size, config.head, calibration)
+        files[scheme] = folder / f"{scheme}.tflite"
+        write_file(files[scheme], content, source.info)
     return files
 
 
-@dataclass
-class Tally:
-    """What one engine did over a split."""
-
-    segmenter: Segmenter
-    matrix: np.ndarray
-    agreeing: int = 0
+def write_file(path: Path, content: bytes, info: ModelInfo) -> None:
+    with replace_by(path) as part:
+        part.write_bytes(content)
+        info.attach(part)
 
 
-def compare(
-    reference: Segmenter, files: dict[str, Path], data: Data, threads: Optional[int]
-) -> dict[str, dict[str, Any]]:
-    """The content of parity.json: each file against the Keras model, image by image."""
-    from kseg.metrics import confusion_matrix, iou_per_class
+def look_into_int8(
+    config: ExportConfig,
+    source: Source,
+    folder: Path,
+    files: dict[str, Path],
+    coverage: Optional[Coverage],
+) -> list[Finding]:
+    """What --explain and --mend ask for; a mended file is written and joins `files`."""
+    if not (config.explain or config.mend):
+        return []
+    from kseg.quantize import explain, mend
 
-    classes, split = data.num_classes, data.split("val")
-    segmenters = {"keras": reference}
-    for scheme, path in files.items():
-        engine = open_engine(path, threads=threads)
-        segmenters[scheme] = Segmenter(engine, info_of(path))
-    empty = np.zeros((classes, classes), np.int64)
-    tallies = {name: Tally(s, empty.copy()) for name, s in segmenters.items()}
-    pixels = 0
-    for index in bar(range(len(split.sizes)), "comparing"):
-        image, mask = split.read(index)
-        expected = reference.predict(image)
-        pixels += mask.size
-        for name, tally in tallies.items():
-            labels = expected if name == "keras" else tally.segmenter.predict(image)
-            tally.matrix += confusion_matrix(mask, labels, classes)
-            tally.agreeing += int((labels == expected).sum())
-    means = {n: float(np.nanmean(iou_per_class(t.matrix))) for n, t in tallies.items()}
-    return {
-        name: {
-            "mean_iou": means[name],
-            "drop": means["keras"] - means[name],
-            "agreement": tally.agreeing / pixels,
-            "bytes": files[name].stat().st_size if name in files else None,
-            "latency_millis": tally.segmenter.stages.summary()["inference"]["p50"],
-        }
-        for name, tally in tallies.items()
-    }
+    (folder / f"{MENDED}.tflite").unlink(missing_ok=True)
+    calibration = source.calibration(coverage)
+    images = list(islice(calibration(), EXPLAINED_ON))
+    findings = explain.explain(source.network, source.size, images)
+    explain.draw(folder / EXPLAINED, findings)
+    if not config.mend:
+        return findings
+    drop = Drop(source, folder)
+    before = drop(files["int8"].read_bytes())
+    if before <= config.max_drop:
+        say(f"int8 loses {before:.4f}, within --max-drop: there is nothing to mend")
+        return findings
+    say(f"int8 loses {before:.4f}: keeping its worst layers in float")
+    worst = [finding.spot for finding in explain.worst_first(findings)]
+    selective = mend.SelectiveInt8(
+        source.network, source.size, config.head, calibration
+    )
+    files[MENDED] = folder / f"{MENDED}.tflite"
+    content, _, _ = mend.mended(selective, worst, drop, config.max_drop)
+    write_file(files[MENDED], content, source.info)
+    return findings
+
+
+class Drop:
+    """`drop(content)`: how much mean IoU a file loses on the validation images."""
+
+    def __init__(self, source: Source, folder: Path):
+        self.source, self.folder = source, folder
+        self.expected = self._mean_iou(source.reference)
+
+    def __call__(self, content: bytes) -> float:
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".mend") as folder:
+            path = Path(folder) / "candidate.tflite"
+            path.write_bytes(content)
+            engine = open_engine(path)
+            return self.expected - self._mean_iou(Segmenter(engine, self.source.info))
+
+    def _mean_iou(self, segmenter: Segmenter) -> float:
+        tallies, _ = tally({REFERENCE: segmenter}, self.source.data)
+        return mean_iou(tallies[REFERENCE].matrix)
+
+
+def announced(
+    scheme: str,
+    config: ExportConfig,
+    size: tuple[int, int],
+    coverage: Optional[Coverage],
+) -> str:
+    """A scheme and how it is made, in words."""
+    low = ", before the last enlargement" if config.low_resolution else ""
+    text = f"{scheme} at {size[0]}x{size[1]}, {config.head}{low}"
+    if coverage and has_ranges(scheme):
+        text += f", ranges from {len(coverage.indices)} images"
+    return text
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -176,35 +285,6 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text()) if path.is_file() else {}
     except ValueError as error:
         raise BadInput(f"{path}: is damaged ({error}); train again") from None
-
-
-def table(done: Exported) -> str:
-    """parity.json for people."""
-    from tabulate import tabulate
-
-    rows = []
-    if done.mean_iou is not None:
-        rows.append(("keras, own sizes", f"{done.mean_iou:.4f}", "", "", "", ""))
-    for name, row in done.parity.items():
-        kib = f"{row['bytes'] / 1024:,.0f}" if row["bytes"] else ""
-        drop, agreement = f"{row['drop']:+.4f}", f"{row['agreement']:.4%}"
-        if name == "keras":
-            name, drop, agreement = f"keras, {done.size[0]}x{done.size[1]}", "", ""
-        millis = f"{row['latency_millis']:.1f}"
-        rows.append((name, f"{row['mean_iou']:.4f}", drop, agreement, kib, millis))
-    header = ("model", "mean IoU", "drop", "same labels", "KiB", "ms per image")
-    align = ("left", *["right"] * 5)
-    return tabulate(rows, header, colalign=align, disable_numparse=True)
-
-
-def check_gate(parity: dict[str, dict[str, Any]], max_drop: float) -> None:
-    """Raises GateFailed for the worst file where it lost more than `max_drop`."""
-    name, worst = max(parity.items(), key=lambda item: item[1]["drop"])
-    if worst["drop"] > max_drop:
-        raise GateFailed(
-            f"{name} lost {worst['drop']:.4f} of mean IoU, more than "
-            f"--max-drop {max_drop}"
-        )
 
 
 if __name__ == "__main__":

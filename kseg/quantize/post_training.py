@@ -1,7 +1,8 @@
 """Post-training conversion to TFLite: static shapes, builtin operators only.
 
 The scheme of int8 is TensorFlow Lite's full-integer quantization (Jacob et al., 2018):
-weights per channel, activations by the ranges that calibration images show.
+weights per channel, activations by the ranges that calibration images show. Every
+scheme takes uint8 images, normalisation being in the graph.
 """
 
 from __future__ import annotations
@@ -17,23 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from edge.command import native_log_held
+from kseg.quantize.fold import CENTRE, without_normalization
+from kseg.quantize.head import with_head
 
+OpsSet = tf.lite.OpsSet
 Calibration = Callable[[], Iterable[np.ndarray]]
-
-
-def with_head(model: keras.Model, head: str) -> Callable[[Any], Any]:
-    """The network as a function of float32 images that ends in `head`.
-
-    labels: uint8 (1, H, W); logits and probabilities: float32 (1, H, W, C).
-    """
-
-    def run(image: Any) -> Any:
-        logits = model(image, training=False)
-        if head == "labels":
-            return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
-        return tf.nn.softmax(logits) if head == "probabilities" else logits
-
-    return run
 
 
 def converter_of(
@@ -93,27 +82,81 @@ def interrupt_afterwards() -> Iterator[None]:
 
 def to_float32(model, size, head, folder, calibration) -> bytes:
     converter = converter_of(model, size, head, folder, tf.uint8)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    converter.target_spec.supported_ops = [OpsSet.TFLITE_BUILTINS]
+    return converter.convert()
+
+
+def to_float16(model, size, head, folder, calibration) -> bytes:
+    """Weights of half the size; engines without such kernels enlarge them at load."""
+    converter = converter_of(model, size, head, folder, tf.uint8)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+def to_dynamic(model, size, head, folder, calibration) -> bytes:
+    """int8 weights; activations are rounded as they come, each by its own range."""
+    converter = converter_of(model, size, head, folder, tf.uint8)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
     return converter.convert()
 
 
 def to_int8(model, size, head, folder, calibration: Calibration) -> bytes:
+    return int8_converter(model, size, head, folder, calibration).convert()
+
+
+def int8_converter(
+    model: keras.Model,
+    size: tuple[int, int],
+    head: str,
+    folder: str,
+    calibration: Calibration,
+) -> tf.lite.TFLiteConverter:
+    """A converter to whole numbers from end to end."""
+    network, scale, centre = model, 1.0, 0
+    if (without := without_normalization(model, size)) is not None:
+        (network, scale), centre = without, CENTRE
+
     def representative() -> Iterable[list[np.ndarray]]:
         for index, image in enumerate(calibration()):
             image = image.astype(np.float32)
             if index == 0:
-                # The input's range must be all of 0..255: its scale is then 1 and its
-                # zero point 0, and bytes go in as they are.
+                # The input's range must be that of all bytes: they then go in as they
+                # are, and int8 is x - 128.
                 image[0, 0], image[-1, -1] = 0.0, 255.0
-            yield [image[None]]
+            yield [(image[None] - centre) * np.float32(scale)]
 
-    converter = converter_of(model, size, head, folder, tf.float32)
+    converter = converter_of(network, size, head, folder, tf.float32)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.target_spec.supported_ops = [OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.uint8
+    return converter
+
+
+def to_int16x8(model, size, head, folder, calibration: Calibration) -> bytes:
+    """int16 activations, int8 weights; the scores are floats again for argmax, which
+    has no int16 kernel. Bytes go in, by a cast: the converter knows no other way."""
+
+    def representative() -> Iterable[list[np.ndarray]]:
+        for image in calibration():
+            yield [image[None]]
+
+    converter = converter_of(model, size, head, folder, tf.uint8)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [
+        OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        OpsSet.TFLITE_BUILTINS,
+    ]
     return converter.convert()
 
 
-SCHEMES = {"float32": to_float32, "int8": to_int8}
+SCHEMES = {
+    "float32": to_float32,
+    "float16": to_float16,
+    "dynamic": to_dynamic,
+    "int8": to_int8,
+    "int16x8": to_int16x8,
+}

@@ -9,6 +9,7 @@ from edge.engines import open_engine
 from edge.metadata import ModelInfo
 from kseg.keras_engine import KerasEngine
 from kseg.models import geometry
+from kseg.quantize.fold import without_normalization
 from kseg.quantize.post_training import convert
 
 SIZE = (64, 80)
@@ -58,7 +59,10 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     path.write_bytes(convert(model, "int8", size, "labels", pictures))
     assert_builtin_and_static(path)
     engine = open_engine(path)
-    assert engine._input["quantization"] == (1.0, 0)
+    scale, zero_point = engine._input["quantization"]
+    folded = without_normalization(model, size)
+    assert scale == pytest.approx(folded[1] if folded else 1)
+    assert zero_point == (128 if folded else 0)
     labels = engine(image)
     assert labels.shape == inside and labels.dtype == np.uint8
     assert labels.max() < CLASSES

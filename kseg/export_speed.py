@@ -1,0 +1,181 @@
+"""What an exported graph's arrangement brings: heads, resolutions, and others' ways.
+
+The same network is exported in each way and takes turns on the same pictures. Bare is
+the interpreter's run alone; whole is the Segmenter's, from picture to labels at the
+picture's own size. "naive" is Keras's own export, left at its defaults: a person who
+uses it has to scale, enlarge and choose labels outside, as the last columns count.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Iterator, Optional
+
+import numpy as np
+
+from edge.command import BadInput, say
+from edge.engines import open_engine
+from edge.segmenter import Segmenter
+from kseg.config import BenchmarkConfig, ExportConfig
+from kseg.parity import mean_iou, tally
+from kseg.progress import bar
+
+PICTURES = 50  # of val, at most
+HEADS = (("labels", False), ("labels", True), ("logits", False), ("logits", True))
+
+
+@dataclass(frozen=True)
+class Way:
+    """One file, and how it is used."""
+
+    name: str
+    segmenter: Segmenter
+    operators: int
+    bytes: int
+
+
+def export_speed(config: BenchmarkConfig) -> dict[str, Any]:
+    """Milliseconds bare and whole, mean IoU, operators and bytes of each way."""
+    from kseg.export import coverage_for, open_run
+
+    if not config.run:
+        raise BadInput("benchmark export: give --run a run folder")
+    options = ExportConfig(config.run, calibration_images=config.calibration_images)
+    source = open_run(options, Path(config.run))
+    calibration = source.calibration(coverage_for(options, source.data))
+    with tempfile.TemporaryDirectory() as folder:
+        ways = list(all_ways(source, calibration, Path(folder)))
+        rows, scores = timed(ways, source), mean_ious(ways, source)
+    return {
+        "size": source.size,
+        "pictures": min(PICTURES, len(source.data.split("val").sizes)),
+        "ways": [row | {"mean_iou": scores[row["name"]]} for row in rows],
+    }
+
+
+def all_ways(source: Any, calibration: Any, folder: Path) -> Iterator[Way]:
+    """kseg's heads in float32 and int8, Keras's export, ONNX Runtime where it is."""
+    from kseg.quantize.head import at_low_resolution
+    from kseg.quantize.post_training import convert
+
+    for scheme in ("float32", "int8"):
+        for head, low in HEADS:
+            name = f"{scheme}, {head}{', low resolution' if low else ''}"
+            say(f"converting: {name}")
+            try:
+                network = source.network
+                network = at_low_resolution(network, source.size) if low else network
+            except BadInput as refusal:
+                say(f"left out: {refusal}")
+                continue
+            content = convert(network, scheme, source.size, head, calibration)
+            info = replace(source.info, head=head)
+            yield way(
+                folder / f"{len(list(folder.iterdir()))}.tflite", name, content, info
+            )
+        say(f"converting: {scheme}, naive")
+        content = naive(source, scheme, calibration, folder)
+        info = replace(source.info, head="logits")
+        yield way(folder / f"naive-{scheme}.tflite", f"{scheme}, naive", content, info)
+
+
+def way(path: Path, name: str, content: bytes, info: Any) -> Way:
+    path.write_bytes(content)
+    engine = open_engine(path)
+    return Way(name, Segmenter(engine, info), operators_in(content), len(content))
+
+
+def operators_in(content: bytes) -> int:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(
+        model_content=content, experimental_op_resolver_type=plain
+    )
+    return len(interpreter._get_ops_details())
+
+
+def naive(source: Any, scheme: str, calibration: Any, folder: Path) -> bytes:
+    """Keras's own export to LiteRT: floats in and out, whatever the converter makes."""
+    import keras
+    import tensorflow as tf
+
+    from kseg.quantize.mend import quiet
+
+    shape = (1, *source.size, source.network.input_shape[-1])
+    signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
+    options: dict[str, Any] = {}
+    if scheme == "int8":
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+        options["representative_dataset"] = lambda: (
+            [image[None].astype(np.float32)] for image in calibration()
+        )
+    path = folder / "keras.tflite"
+    with quiet():
+        source.network.export(
+            path, format="litert", input_signature=signature, verbose=False, **options
+        )
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def timed(ways: list[Way], source: Any) -> list[dict[str, Any]]:
+    """Each way on each picture, in turns; medians in milliseconds."""
+    split = source.data.split("val")
+    bare: dict[str, list[float]] = {each.name: [] for each in ways}
+    whole: dict[str, list[float]] = {each.name: [] for each in ways}
+    count = min(PICTURES, len(split.sizes))
+    for index in bar(range(count), "timing"):
+        image, _ = split.read(index)
+        for each in ways:
+            start = time.perf_counter()
+            each.segmenter.predict(image)
+            whole[each.name].append(1e3 * (time.perf_counter() - start))
+            bare[each.name].append(each.segmenter.stages.millis["inference"][-1])
+    return [
+        {
+            "name": each.name,
+            "bare_millis": round(median(bare[each.name]), 2),
+            "whole_millis": round(median(whole[each.name]), 2),
+            "operators": each.operators,
+            "bytes": each.bytes,
+        }
+        for each in ways
+    ]
+
+
+def mean_ious(ways: list[Way], source: Any) -> dict[str, Optional[float]]:
+    """On the whole val split; None for naive files, which want other values."""
+    ours = {each.name: each.segmenter for each in ways if "naive" not in each.name}
+    tallies, _ = tally({"keras": source.reference, **ours}, source.data)
+    return {
+        each.name: mean_iou(tallies[each.name].matrix) if each.name in ours else None
+        for each in ways
+    }
+
+
+def export_table(figures: dict[str, Any]) -> str:
+    """The figures for people."""
+    from tabulate import tabulate
+
+    rows = [
+        (
+            row["name"],
+            f"{row['bare_millis']:.1f}",
+            f"{row['whole_millis']:.1f}",
+            "" if row["mean_iou"] is None else f"{row['mean_iou']:.4f}",
+            row["operators"],
+            f"{row['bytes'] / 1024:,.0f}",
+        )
+        for row in figures["ways"]
+    ]
+    header = ("file", "ms bare", "ms whole", "mean IoU", "operators", "KiB")
+    align = ("left", *["right"] * 5)
+    height, width = figures["size"]
+    text = tabulate(rows, header, colalign=align, disable_numparse=True)
+    return f"{text}\n{figures['pictures']} pictures at {height}x{width}, in turns"
