@@ -71,7 +71,7 @@ class GPU:
             self._outputs = self._model.create_output_buffers(0)
         except (ValueError, RuntimeError) as error:
             raise BadInput(
-                f"{self.path}: the GPU, or its driver, does not take it ({one_line(error)})"
+                f"{self.path}: no GPU driver here takes it ({one_line(error)})"
             ) from None
         self.share = 1.0 if self._model.is_fully_accelerated() else None
         # The buffers before the model: the other way round, as Python may end, crashes.

@@ -68,9 +68,8 @@ class Outcome:
 
 
 def folder() -> Path:
-    """Where outcomes, and what TensorRT builds, are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "kseg"
+    """Where outcomes, and what TensorRT builds, are kept; KSEG_CACHE names another."""
+    return Path(os.environ.get("KSEG_CACHE") or Path.home() / ".cache" / "kseg")
 
 
 def key_of(path: Path, choice: Choice) -> str:

@@ -158,7 +158,7 @@ def measured(config: TrainConfig, data: Data, calibration_images: int) -> dict:
 
     folder = config.run_folder
     parity = exported(folder, calibration_images)
-    size = open_engine(folder / "float32.tflite").size
+    size = open_engine(folder / "float32.tflite", prove=False).size
     model = runs.load_model(folder / runs.BEST)
     segmenter = Segmenter(KerasEngine(model), info_of(folder / runs.BEST))
     evaluation = evaluate_split(segmenter, data.split("val"), data.names)

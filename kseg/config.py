@@ -71,6 +71,7 @@ AWARE_SCHEMES = (
     "pruned-clustered-int8",
     "pruned-clustered-qat",
 )  # these are fine-tuned
+ONNX = "onnx"  # not TFLite: for ONNX Runtime and TensorRT
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
 
 Size = tuple[int, int]
@@ -83,7 +84,7 @@ Config = TypeVar("Config")
 DATA_HELP = "a data folder, or shapes (procedural scenes that need no file)"
 SEGMENTS_HELP = "of a grouping: at most how many, 2 to 254; default 100"
 MODEL_HELP = (
-    "a run folder, .keras or .tflite; or grouping:KIND, which needs no training, KIND "
+    "a run folder, .keras, .tflite or .onnx; or grouping:KIND, which needs no training, KIND "
     f"being {', '.join(GROUPING_NAMES)}"
 )
 
@@ -265,7 +266,7 @@ class EvaluateConfig(PassesConfig):
     model: str = positional(MODEL_HELP)
     data: str = option("", f"{DATA_HELP}; default: what the run was trained on")
     split: str = option("val", "train, val or test")
-    engine: str = option("auto", "what runs a .tflite", choices=ENGINES)
+    engine: str = option("auto", "what runs a .tflite or .onnx", choices=ENGINES)
     threads: Optional[int] = option(None, "processors to use; default all")
     seed: Optional[int] = option(None, "of the split; default: the run's", zero=True)
     json: Output = option("", "also write the metrics here; - is stdout")
@@ -296,7 +297,7 @@ class PredictConfig(PassesConfig):
     model: str = positional(MODEL_HELP)
     images: tuple[str, ...] = positional("pictures, or folders of them", nargs="+")
     output: str = option("predictions", "folder for masks/ and overlays/")
-    engine: str = option("auto", "what runs a .tflite", choices=ENGINES)
+    engine: str = option("auto", "what runs a .tflite or .onnx", choices=ENGINES)
     threads: Optional[int] = option(None, "processors to use; default all")
     json: Output = option("", "write the share of each class per picture; - is stdout")
     segments: Optional[int] = option(None, SEGMENTS_HELP)
@@ -313,7 +314,7 @@ class ExportConfig:
     quantize: tuple[str, ...] = option(
         USUAL_SCHEMES,
         "schemes, with commas between",
-        choices=SCHEMES + AWARE_SCHEMES,
+        choices=(*SCHEMES, *AWARE_SCHEMES, ONNX),
     )
     size: Optional[Size] = option(None, "input; default: the data's own size")
     head: str = option("labels", "what the model gives", choices=HEADS)

@@ -85,7 +85,7 @@ def all_ways(source: Any, calibration: Any, folder: Path) -> Iterator[Way]:
 
 def way(path: Path, name: str, content: bytes, info: Any) -> Way:
     path.write_bytes(content)
-    engine = open_engine(path)
+    engine = open_engine(path, prove=False)
     return Way(name, Segmenter(engine, info), operators_in(content), len(content))
 
 

@@ -50,7 +50,7 @@ def compare(
     """
     segmenters = {REFERENCE: reference}
     for scheme, path in files.items():
-        engine = open_engine(path, threads=threads)
+        engine = open_engine(path, threads=threads, prove=False)
         segmenters[scheme] = Segmenter(engine, info_of(path))
     tallies, pixels = tally(segmenters, data)
     times = latencies(reference, segmenters, files, data)
@@ -114,7 +114,7 @@ def latencies(
         threads = each.engine.threads or cores()
         runs[name, threads] = lambda engine=each.engine: engine(tile)
         if name in files and threads > 1:
-            alone = open_engine(files[name], threads=1)
+            alone = open_engine(files[name], threads=1, prove=False)
             runs[name, 1] = lambda engine=alone: engine(tile)
     millis = timed(runs)
     found = {}

@@ -174,9 +174,9 @@ def locate(model: str) -> tuple[Path, Optional[Path]]:
         if not (path / BEST).is_file():
             raise BadInput(f"{path}: has no {BEST}; python -m kseg.train writes one")
         return path / BEST, path
-    if path.suffix not in (".keras", ".tflite"):
+    if path.suffix not in (".keras", ".tflite", ".onnx"):
         raise BadInput(
-            f"{path}: is no model; give a run folder, .keras or .tflite file"
+            f"{path}: is no model; give a run folder, .keras, .tflite or .onnx file"
         )
     return path, path.parent if (path.parent / CONFIG).is_file() else None
 
@@ -188,10 +188,10 @@ def open_segmenter(
     segments: Optional[int] = None,
     passes: Passes = ONE_PASS,
 ) -> Segmenter:
-    """A `.keras` or `.tflite` file, or grouping:KIND, as a Segmenter.
+    """A `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a Segmenter.
 
     `segments` is of a grouping alone, `passes` of networks. Raises BadInput for what is
-    none of the three, and for passes that it cannot make.
+    none of them, and for passes that it cannot make.
     """
     if is_grouping(str(path), segments):
         if passes != ONE_PASS:
@@ -200,7 +200,7 @@ def open_segmenter(
                 "--flip and --scales out"
             )
         return open_grouping(str(path), segments)
-    if path.suffix == ".tflite":
+    if path.suffix != ".keras":
         from edge.engines import open_engine
 
         runner: Any = open_engine(path, engine, threads)

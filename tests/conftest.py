@@ -1,5 +1,8 @@
 """What the tests of both packages share."""
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,12 @@ def bird(shared) -> Path:
 def bird_mask(shared) -> Path:
     """Its ids, 513x513: 3 is bird."""
     return shared / "models" / "bird_segmentation_mask.bmp"
+
+
+def pytest_configure() -> None:
+    """What models came to on this machine before must not decide a test."""
+    os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ.pop("KSEG_CACHE"), ignore_errors=True)
