@@ -84,8 +84,8 @@ Config = TypeVar("Config")
 DATA_HELP = "a data folder, or shapes (procedural scenes that need no file)"
 SEGMENTS_HELP = "of a grouping: at most how many, 2 to 254; default 100"
 MODEL_HELP = (
-    "a run folder, .keras, .tflite or .onnx; or grouping:KIND, which needs no training, KIND "
-    f"being {', '.join(GROUPING_NAMES)}"
+    "a run folder, .keras, .tflite or .onnx; or grouping:KIND, which needs no training, "
+    f"KIND being {', '.join(GROUPING_NAMES)}"
 )
 
 

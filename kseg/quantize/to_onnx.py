@@ -85,7 +85,7 @@ def name_output(graph: Any, name: str) -> None:
 
 
 def pick_whole_steps(onnx: Any, node: Any) -> None:
-    """Makes a nearest Resize one that TensorRT takes; kseg enlarges by whole factors."""
+    """Makes a nearest Resize one that TensorRT takes: kseg's are by whole factors."""
     kept = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     if kept["mode"] != b"nearest":
         return

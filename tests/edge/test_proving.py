@@ -1,0 +1,125 @@
+"""Trials in real child processes."""
+
+import json
+import time
+
+import pytest
+
+from edge import proving
+from edge.engines import load, open_engine
+from edge.proving import Choice, Outcome, prove
+
+LITERT = Choice("litert", "ai-edge-litert", 1)
+RUNTIME = Choice("onnx", "onnxruntime", 1)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KSEG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "proven.json"
+
+
+@pytest.fixture
+def network(tmp_path):
+    """`network(*nodes)` is an .onnx file of nodes from `image` to `map`."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto
+
+    def make(nodes, initializers=()):
+        image = helper.make_tensor_value_info("image", kind.UINT8, [1, 4, 4, 3])
+        labels = helper.make_tensor_value_info("map", kind.UINT8, [1, 4, 4, 3])
+        graph = helper.make_graph(nodes, "g", [image], [labels], list(initializers))
+        opset = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+        path = tmp_path / "made.onnx"
+        onnx.save(model, path)
+        return path
+
+    return make
+
+
+def test_a_model_that_runs_is_remembered(deeplab, cache):
+    outcome = prove(deeplab, LITERT)
+    assert outcome.works and 1 < outcome.millis < 60_000 and not outcome.broke
+    ((key, kept),) = json.loads(cache.read_text()).items()
+    cache.write_text(json.dumps({key: {**kept, "millis": 12.5}}))
+    assert prove(deeplab, LITERT) == Outcome(12.5)
+
+
+def test_other_bytes_are_tried_anew(deeplab, cache, tmp_path):
+    copy = tmp_path / "copy.tflite"
+    copy.write_bytes(deeplab.read_bytes())
+    assert proving.key_of(copy, LITERT) == proving.key_of(deeplab, LITERT)
+    copy.write_bytes(deeplab.read_bytes() + b"x")
+    assert proving.key_of(copy, LITERT) != proving.key_of(deeplab, LITERT)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"x": 1', "null"])
+def test_a_damaged_memory_is_no_memory(cache, text):
+    cache.parent.mkdir()
+    cache.write_text(text)
+    assert proving.outcomes() == {}
+    proving.keep("key", Outcome(1.0))
+    assert list(proving.outcomes()) == ["key"]
+
+
+def test_the_oldest_are_forgotten(cache):
+    for number in range(proving.KEPT + 5):
+        proving.keep(str(number), Outcome(1.0))
+    assert list(proving.outcomes())[0] == "5"
+
+
+def test_a_folder_that_cannot_be_written_costs_memory_alone(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KSEG_CACHE", str(tmp_path / "file"))
+    proving.keep("key", Outcome(1.0))
+    assert proving.outcomes() == {}
+
+
+def test_a_refusal_is_in_the_engines_words(shared):
+    outcome = prove(shared / "models" / "broken_zero_point.tflite", LITERT)
+    assert not outcome.works and not outcome.broke
+    assert outcome.said.startswith("litert refuses it")
+
+
+def test_a_model_that_never_ends(network):
+    from onnx import TensorProto, helper
+
+    yes = helper.make_tensor("yes", TensorProto.BOOL, [], [True])
+    kinds = {"going": TensorProto.BOOL, "given": TensorProto.UINT8}
+    inputs = [helper.make_tensor_value_info("turn", TensorProto.INT64, [])]
+    inputs += [helper.make_tensor_value_info(n, k, None) for n, k in kinds.items()]
+    outputs = [
+        helper.make_tensor_value_info(f"{n}_on", k, None) for n, k in kinds.items()
+    ]
+    body = helper.make_graph(
+        [helper.make_node("Identity", [n], [f"{n}_on"]) for n in kinds],
+        *("body", inputs, outputs),
+    )
+    loop = helper.make_node("Loop", ["", "yes", "image"], ["map"], body=body)
+    path, start = network([loop], [yes]), time.monotonic()
+    outcome = prove(path, RUNTIME, seconds=8)
+    assert outcome == Outcome(said="does not end within 8 seconds", broke=True)
+    assert time.monotonic() - start < 20
+
+
+def test_a_model_that_wants_more_memory_than_there_is(network):
+    from onnx import TensorProto, helper
+
+    huge = helper.make_tensor("huge", TensorProto.INT64, [4], [1, 4 << 20, 1 << 10, 64])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["huge"], ["large"]),
+        helper.make_node("ReduceMax", ["large"], ["most"]),
+        helper.make_node("Cast", ["most"], ["byte"], to=TensorProto.UINT8),
+        helper.make_node("Add", ["byte", "image"], ["map"]),
+    ]
+    outcome = prove(network(nodes, [huge]), RUNTIME)
+    assert not outcome.works
+    assert "ONNX Runtime stops" in outcome.said or "refuses" in outcome.said
+
+
+def test_what_a_trial_runs_is_what_loads_here(deeplab):
+    engine = load(deeplab, LITERT)
+    assert (engine.name, engine.threads) == ("litert", 1)
+    assert open_engine(deeplab, "litert", 1).share == engine.share
