@@ -194,11 +194,19 @@ def write_files(
     """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
     from kseg.quantize.post_training import convert
 
-    files = {}
+    files, tuner = {}, None
+    if set(config.quantize) & set(AWARE_SCHEMES):
+        from kseg.quantize.aware import FineTuner
+
+        tuner = FineTuner(source.model, source.data, source.record, config)
+    calibration = source.calibration(coverage)
     for scheme in config.quantize:
         say(f"converting to {announced(scheme, config, source.size, coverage)}")
-        calibration = source.calibration(coverage)
-        content = convert(source.network, scheme, source.size, config.head, calibration)
+        goal = (scheme, source.size, config.head, calibration)
+        if tuner and scheme in AWARE_SCHEMES:
+            content = tuner.convert(*goal)
+        else:
+            content = convert(source.network, *goal)
         files[scheme] = folder / f"{scheme}.tflite"
         write_file(files[scheme], content, source.info)
     return files
