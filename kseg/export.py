@@ -105,6 +105,7 @@ def write_files(
     size: tuple[int, int],
 ) -> dict[str, Path]:
     """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
+    from kseg.quantize.metadata import with_metadata
     from kseg.quantize.post_training import convert
 
     train, files = data.split("train"), {}
@@ -119,7 +120,7 @@ def write_files(
         content = convert(model, scheme, size, config.head, calibration)
         path = folder / f"{scheme}.tflite"
         with replace_by(path) as part:
-            part.write_bytes(content)
+            part.write_bytes(with_metadata(content, info))
             info.attach(part)
         files[scheme] = path
     return files
