@@ -137,20 +137,25 @@ def find_interpreter(name: str) -> tuple[str, Any]:
     raise BadInput(f"no interpreter for --engine {name}; pip install {package}")
 
 
+def read_tflite(path: Path) -> bytes:
+    """A .tflite file. Raises BadInput for one that is missing, another, or cut off."""
+    if not path.is_file():
+        raise BadInput(f"{path}: no such model file")
+    data = path.read_bytes()
+    if data[4:8] != b"TFL3":
+        raise BadInput(
+            f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
+        )
+    if reach(data) > len(data):
+        raise BadInput(f"{path}: the file ends early; copy or export it again")
+    return data
+
+
 def open_engine(
     path: Path, name: str = "auto", threads: Optional[int] = None
 ) -> TFLite:
     """Loads a .tflite file. Raises BadInput for one that is missing or damaged."""
     path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"{path}: no such model file")
-    with path.open("rb") as file:
-        if file.read(8)[4:] != b"TFL3":
-            raise BadInput(
-                f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
-            )
-    data = path.read_bytes()
-    if reach(data) > len(data):
-        raise BadInput(f"{path}: the file ends early; copy or export it again")
+    data = read_tflite(path)
     name, interpreter = find_interpreter(name)
     return TFLite(path, name, interpreter, threads or cores(), normalization(data))
