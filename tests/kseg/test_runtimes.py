@@ -5,7 +5,6 @@ Each program in an environment of its own, from its real package.
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
@@ -96,8 +95,7 @@ def labels_by(engine, path: Path, folder: Path) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("head", ["labels", "probabilities"])
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_interpreters_give_the_same_labels(folder, scheme, head):
-    """LiteRT, and against it tflite-runtime 2.14 and TensorFlow's own."""
+def test_tensorflow_gives_the_same_labels(folder, scheme, head):
     import tensorflow as tf
 
     path = folder / head / f"{scheme}.tflite"
@@ -105,11 +103,15 @@ def test_interpreters_give_the_same_labels(folder, scheme, head):
     assert len(np.unique(expected)) > 2
     engine = TFLite(path, "tensorflow", tf.lite.Interpreter, threads=2)
     assert (labels_by(engine, path, folder) == expected).mean() >= 0.999
-    if sys.version_info >= (3, 12):
-        pytest.skip("tflite-runtime 2.14, its last, is for Python up to 3.11")
-    requirements = ROOT / "edge" / "requirements-tflite-runtime.txt"
-    python = python_with("tflite-runtime", requirements.read_text())
-    labels, _ = elsewhere(python, IN_TFLITE_RUNTIME, path, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["labels", "probabilities"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_tflite_runtime_gives_the_same_labels(folder, tflite_runtime, scheme, head):
+    path = folder / head / f"{scheme}.tflite"
+    expected = labels_by(open_engine(path, "litert"), path, folder)
+    labels, _ = elsewhere(tflite_runtime, IN_TFLITE_RUNTIME, path, folder)
     assert (labels == expected).mean() >= 0.999
 
 
