@@ -15,12 +15,13 @@ from typing import Any, Optional
 import numpy as np
 
 from edge.command import BadInput, native_log_held
-from edge.flatbuffer import reach
+from edge.flatbuffer import Normalization, normalization, reach
 
 INTERPRETERS = {
     "litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
+SYMMETRIC = ((127.5,), (127.5,))  # bytes to -1..1, where a model does not say
 ENGINES = ("auto", "cpu", *INTERPRETERS)
 
 
@@ -34,7 +35,14 @@ def cores() -> int:
 class TFLite:
     """A .tflite file in LiteRT's or tflite-runtime's interpreter, on the CPU."""
 
-    def __init__(self, path: Path, name: str, interpreter: Any, threads: int):
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        interpreter: Any,
+        threads: int,
+        normalization: Optional[Normalization] = None,
+    ):
         self.name, self.threads, self.path = name, threads, path
         with native_log_held():
             self._interpreter = self._load(interpreter)
@@ -59,6 +67,10 @@ class TFLite:
             raise BadInput(f"{path}: gives over 256 classes")
         self.size = (int(shape[1]), int(shape[2]))
         self.channels = int(shape[3])
+        self._mean, self._deviation = (
+            np.float32(values if len(values) in (1, self.channels) else default)
+            for values, default in zip(normalization or SYMMETRIC, SYMMETRIC)
+        )
 
     def _load(self, interpreter: Any) -> Any:
         try:
@@ -86,12 +98,13 @@ class TFLite:
         return self._decode(self._interpreter.get_tensor(self._output["index"])[0])
 
     def _encode(self, image: np.ndarray) -> np.ndarray:
-        """uint8 -> the input's type: bytes as they are, int8 less 128, floats -1..1."""
+        """uint8 -> the input's type: bytes, int8 less 128, floats as the model says."""
         if self._input["dtype"] == np.uint8:
             return image
         if self._input["dtype"] == np.int8:
             return (image ^ 0x80).view(np.int8)
-        return ((image - 127.5) / 127.5).astype(self._input["dtype"])
+        normal = (image - self._mean) / self._deviation
+        return normal.astype(self._input["dtype"])
 
     def _decode(self, output: np.ndarray) -> np.ndarray:
         scale, zero_point = self._output["quantization"]
@@ -124,19 +137,25 @@ def find_interpreter(name: str) -> tuple[str, Any]:
     raise BadInput(f"no interpreter for --engine {name}; pip install {package}")
 
 
+def read_tflite(path: Path) -> bytes:
+    """A .tflite file. Raises BadInput for one that is missing, another, or cut off."""
+    if not path.is_file():
+        raise BadInput(f"{path}: no such model file")
+    data = path.read_bytes()
+    if data[4:8] != b"TFL3":
+        raise BadInput(
+            f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
+        )
+    if reach(data) > len(data):
+        raise BadInput(f"{path}: the file ends early; copy or export it again")
+    return data
+
+
 def open_engine(
     path: Path, name: str = "auto", threads: Optional[int] = None
 ) -> TFLite:
     """Loads a .tflite file. Raises BadInput for one that is missing or damaged."""
     path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"{path}: no such model file")
-    with path.open("rb") as file:
-        if file.read(8)[4:] != b"TFL3":
-            raise BadInput(
-                f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
-            )
-    if reach(path.read_bytes()) > path.stat().st_size:
-        raise BadInput(f"{path}: the file ends early; copy or export it again")
+    data = read_tflite(path)
     name, interpreter = find_interpreter(name)
-    return TFLite(path, name, interpreter, threads or cores())
+    return TFLite(path, name, interpreter, threads or cores(), normalization(data))

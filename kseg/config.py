@@ -309,7 +309,10 @@ class PredictConfig(PassesConfig):
 class ExportConfig:
     """Options of `python -m kseg.export`."""
 
-    run: str = positional("a run folder")
+    run: str = positional("a run folder", "")
+    check: tuple[str, ...] = option(
+        (), "instead: say what keeps any .tflite from devices; 3 if from all", nargs="+"
+    )
     quantize: tuple[str, ...] = option(
         USUAL_SCHEMES,
         "schemes, with commas between",
@@ -482,7 +485,7 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
             extra |= {"nargs": "?"}
     else:
         names, extra = [f"--{item.name.replace('_', '-')}"], {}
-        if item.default not in (None, "") and hint is not bool:
+        if item.default not in (None, "", ()) and hint is not bool:
             text += f" (default {shown(item.default)})"
     if hint is bool:
         extra["action"] = (

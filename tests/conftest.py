@@ -1,8 +1,11 @@
 """What the tests of both packages share."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+from tests.environments import python_with
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,3 +35,12 @@ def bird(shared) -> Path:
 def bird_mask(shared) -> Path:
     """Its ids, 513x513: 3 is bird."""
     return shared / "models" / "bird_segmentation_mask.bmp"
+
+
+@pytest.fixture(scope="session")
+def tflite_runtime() -> Path:
+    """The Python of an environment with tflite-runtime 2.14."""
+    if sys.version_info >= (3, 12):
+        pytest.skip("tflite-runtime 2.14, its last, is for Python up to 3.11")
+    requirements = ROOT / "edge" / "requirements-tflite-runtime.txt"
+    return python_with("tflite-runtime", requirements.read_text())
