@@ -6,11 +6,12 @@ library can combine of them. The network is trained on with the run's own data a
 
 Its batch norms are folded and its ReLUs fused before (`rebuild`), so what is trained,
 pruned or clustered are the weights that the file will have, for transposed convolutions
-too, and the statistics of the batch norms stay those that it was trained to. Pruned and clustered weights go back into the Keras 3 network, which is converted
-as any other. A quantization-aware network is converted with the ranges that it was
-trained with. They are those that the calibration images show, as in post-training
-quantization; tensors that a pooling, an enlargement or a concatenation hands on share
-one, for in int8 these operations cannot change it.
+too, and the statistics of the batch norms stay those that it was trained to. Pruned and
+clustered weights go back into the Keras 3 network, which is converted as any other. A
+quantization-aware network is converted with the ranges that it was trained with. They
+are those that the calibration images show, as in post-training quantization; tensors
+that a pooling, an enlargement or a concatenation hands on share one, for in int8 these
+operations cannot change it.
 """
 
 from __future__ import annotations
