@@ -20,12 +20,17 @@ from typing import Optional, Union
 
 from edge import proving
 from edge.command import BadInput, GateFailed, say
-from edge.flatbuffer import reach
 from edge.gpu_engine import GPU, drivers
 from edge.onnx_engine import ONNX, TENSORRT, gpus
 from edge.onnx_metadata import metadata_props
 from edge.proving import Choice, Outcome
-from edge.tflite_engine import INTERPRETERS, PACKAGES, TFLite, find_interpreter
+from edge.tflite_engine import (
+    INTERPRETERS,
+    PACKAGES,
+    TFLite,
+    find_interpreter,
+    read_tflite,
+)
 
 ENGINES = ("auto", "cpu", "gpu", *INTERPRETERS, "onnx")
 BUILDING = 1800.0  # seconds that TensorRT may take to build for its GPU
@@ -80,21 +85,15 @@ def check_file(path: Path) -> None:
     """Raises BadInput for a file that is not there, is no model or is cut off."""
     if not path.is_file():
         raise BadInput(f"{path}: no such model file")
-    data = path.read_bytes()
-    if path.suffix == ".onnx":
-        try:
-            metadata_props(data)
-        except ValueError as error:
-            raise BadInput(
-                f"{path}: is no ONNX model ({error}); copy or export it again"
-            ) from None
+    if path.suffix != ".onnx":
+        read_tflite(path)
         return
-    if data[4:8] != b"TFL3":
+    try:
+        metadata_props(path.read_bytes())
+    except ValueError as error:
         raise BadInput(
-            f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
-        )
-    if reach(data) > len(data):
-        raise BadInput(f"{path}: the file ends early; copy or export it again")
+            f"{path}: is no ONNX model ({error}); copy or export it again"
+        ) from None
 
 
 def choices_of(

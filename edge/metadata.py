@@ -11,12 +11,13 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, List, Optional, Sequence
 
 from edge.command import BadInput, say
 from edge.onnx_metadata import metadata_props
 
 NAME = "kseg.json"
+LABELS = "labels.txt"  # a name a line, as others write it too
 DAMAGE = (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError)
 IGNORE_INDEX = 255  # void and padding in every mask that kseg has read
 
@@ -80,13 +81,13 @@ class ModelInfo:
         """Adds this and the list of names to a model file."""
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(NAME, json.dumps(asdict(self), indent=1))
-            archive.writestr("labels.txt", "\n".join(self.names) + "\n")
+            archive.writestr(LABELS, "\n".join(self.names) + "\n")
 
 
-def unknown_model() -> ModelInfo:
-    """What is assumed of a model that says nothing: numbered classes, stretching."""
+def unknown_model(names: Sequence[str] = ()) -> ModelInfo:
+    """What is assumed of a model that says at most names: numbers, stretching."""
     return ModelInfo(
-        names=tuple(f"class {i}" for i in range(256)),
+        names=(*names, *(f"class {i}" for i in range(len(names), 256))),
         colors=palette(256),
         resize="stretch",
     )
@@ -97,11 +98,30 @@ def info_of(path: Path) -> ModelInfo:
     info = read_info(path)
     if info is not None:
         return info
+    names = read_labels(path)
     say(
-        f"{path.name} does not describe itself: classes are numbered, colours are "
+        f"{path.name} does not describe itself: classes are "
+        f"{'named by its labels file' if names else 'numbered'}, colours are "
         "Pascal VOC's, pictures are stretched to its input"
     )
-    return unknown_model()
+    return unknown_model(names)
+
+
+def read_labels(path: Path) -> List[str]:
+    """The names in a labels file attached to another's model, a name a line.
+
+    TFLite Metadata call it labels.txt or labelmap.txt, say. None where there is none.
+    """
+    if not zipfile.is_zipfile(path):
+        return []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = [n for n in archive.namelist() if n.endswith(".txt")]
+            files = [n for n in files if "label" in n.lower()]
+            lines = archive.read(files[0]).decode().splitlines() if files else []
+    except DAMAGE as error:
+        raise BadInput(f"{path}: its labels file is damaged ({error})") from None
+    return [line.strip() for line in lines[:256]]
 
 
 def read_info(path: Path) -> Optional[ModelInfo]:

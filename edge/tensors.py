@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
 from edge.command import BadInput
+from edge.flatbuffer import Normalization
 
 INPUT_TYPES = tuple(map(np.dtype, (np.uint8, np.int8, np.int16, np.float16, "f4")))
 MOST_CLASSES = 256
+SYMMETRIC = ((127.5,), (127.5,))  # bytes to -1..1, where a model does not say
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,13 @@ class Tensors:
     outputs the first map counts; `index` says which that is.
     """
 
-    def __init__(self, path: Path, image: Tensor, outputs: Sequence[Tensor]):
+    def __init__(
+        self,
+        path: Path,
+        image: Tensor,
+        outputs: Sequence[Tensor],
+        normalization: Optional[Normalization] = None,
+    ):
         shape = image.shape
         if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
             raise BadInput(
@@ -54,6 +62,10 @@ class Tensors:
             raise BadInput(f"{path}: gives over {MOST_CLASSES} classes")
         self.size = (shape[1], shape[2])
         self.channels = shape[3]
+        self._mean, self._deviation = (
+            np.float32(values if len(values) in (1, self.channels) else default)
+            for values, default in zip(normalization or SYMMETRIC, SYMMETRIC)
+        )
 
     @property
     def wants_floats(self) -> bool:
@@ -66,13 +78,14 @@ class Tensors:
     def encode(self, image: np.ndarray) -> np.ndarray:
         """(h, w, C) uint8 -> (1, h, w, C) of the input's type.
 
-        Bytes go as they are, int8 less 128; floats, and quantized ones, are -1..1.
+        Bytes go as they are, int8 less 128; floats, and int16 by its scale, as the
+        model says, else -1..1.
         """
         if self.image.dtype == np.uint8:
             return image[None]
         if self.image.dtype == np.int8:
             return (image ^ 0x80).view(np.int8)[None]
-        values = (image - np.float32(127.5)) / np.float32(127.5)
+        values = (image - self._mean) / self._deviation
         if self.image.dtype == np.int16:
             values = np.rint(values / (self.image.scale or 1 / 32767))
         return values.astype(self.image.dtype)[None]

@@ -10,6 +10,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from edge.command import BadInput, native_log_held
+from edge.flatbuffer import normalization, reach
 from edge.tensors import Tensor, Tensors, one_line
 
 INTERPRETERS = {
@@ -31,6 +32,20 @@ def find_interpreter(name: str) -> tuple[str, Any]:
     raise BadInput(f"no interpreter for --engine {name}; pip install {package}")
 
 
+def read_tflite(path: Path) -> bytes:
+    """A .tflite file. Raises BadInput for one that is missing, another, or cut off."""
+    if not path.is_file():
+        raise BadInput(f"{path}: no such model file")
+    data = path.read_bytes()
+    if data[4:8] != b"TFL3":
+        raise BadInput(
+            f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
+        )
+    if reach(data) > len(data):
+        raise BadInput(f"{path}: the file ends early; copy or export it again")
+    return data
+
+
 def tensor_of(details: dict[str, Any]) -> Tensor:
     """An interpreter's details of a tensor; a side that is free has length -1."""
     scale, zero_point = details["quantization"]
@@ -49,7 +64,10 @@ def tensors_of(path: Path, interpreter: Any) -> Tensors:
     outputs = interpreter.get_output_details()
     if not inputs:
         raise BadInput(f"{path}: takes nothing; a model of images takes one")
-    return Tensors(path, tensor_of(inputs[0]), [tensor_of(o) for o in outputs])
+    return Tensors(
+        *(path, tensor_of(inputs[0]), [tensor_of(o) for o in outputs]),
+        normalization(path.read_bytes()),
+    )
 
 
 class TFLite:

@@ -84,8 +84,8 @@ Config = TypeVar("Config")
 DATA_HELP = "a data folder, or shapes (procedural scenes that need no file)"
 SEGMENTS_HELP = "of a grouping: at most how many, 2 to 254; default 100"
 MODEL_HELP = (
-    "a run folder, .keras, .tflite or .onnx; or grouping:KIND, which needs no training, "
-    f"KIND being {', '.join(GROUPING_NAMES)}"
+    "a run folder, .keras, .tflite or .onnx; or grouping:KIND, which needs no "
+    f"training, KIND being {', '.join(GROUPING_NAMES)}"
 )
 
 
@@ -310,7 +310,10 @@ class PredictConfig(PassesConfig):
 class ExportConfig:
     """Options of `python -m kseg.export`."""
 
-    run: str = positional("a run folder")
+    run: str = positional("a run folder", "")
+    check: tuple[str, ...] = option(
+        (), "instead: say what keeps any .tflite from devices; 3 if from all", nargs="+"
+    )
     quantize: tuple[str, ...] = option(
         USUAL_SCHEMES,
         "schemes, with commas between",
@@ -483,7 +486,7 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
             extra |= {"nargs": "?"}
     else:
         names, extra = [f"--{item.name.replace('_', '-')}"], {}
-        if item.default not in (None, "") and hint is not bool:
+        if item.default not in (None, "", ()) and hint is not bool:
             text += f" (default {shown(item.default)})"
     if hint is bool:
         extra["action"] = (

@@ -1,6 +1,7 @@
 """Converts a trained run to TFLite and measures what that cost.
 
     python -m kseg.export saved_models/RUN --quantize float32,int8 --max-drop 0.02
+    python -m kseg.export --check any.tflite
 
 The run folder gets one .tflite per scheme, each with its class names and colours
 inside, and parity.json: every file against the Keras model on the validation images.
@@ -47,6 +48,10 @@ EXPLAINED_ON = 4  # pictures: rounding is in every pixel of each
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     config = parse(ExportConfig, __doc__, argv)
+    if config.check:
+        return check(config)
+    if not config.run:
+        raise BadInput("name a run folder, or .tflite files to --check")
     done = export(config)
     runs.write_result(config.json, done.parity)
     if config.json != "-":
@@ -58,6 +63,19 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         offered = (done.files.get(name) for name in (MENDED, "int8"))
         best = next(filter(None, offered), next(iter(done.files.values())))
         print(f"\nNext:\n  python edge/camera_demo.py {best} --source 0")
+
+
+def check(config: ExportConfig) -> None:
+    """Says what is wrong with files of anyone's. Raises GateFailed for an error."""
+    from kseg.quantize import lint
+
+    if config.run:
+        raise BadInput(f"{config.run}: --check takes files alone, RUN is exported")
+    findings = lint.check(config.check)
+    runs.write_result(config.json, lint.as_json(findings))
+    if config.json != "-":
+        print(lint.table(findings))
+    lint.refuse(findings)
 
 
 @dataclass(frozen=True)
@@ -194,14 +212,23 @@ def write_files(
     """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
     from kseg.quantize.post_training import convert
 
-    files = {}
+    files, tuner = {}, None
+    if set(config.quantize) & set(AWARE_SCHEMES):
+        from kseg.quantize.aware import FineTuner
+
+        tuner = FineTuner(source.model, source.data, source.record, config)
+    calibration = source.calibration(coverage)
     for scheme in config.quantize:
         say(f"converting to {announced(scheme, config, source.size, coverage)}")
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue
         calibration = source.calibration(coverage)
-        content = convert(source.network, scheme, source.size, config.head, calibration)
+        goal = (scheme, source.size, config.head, calibration)
+        if tuner and scheme in AWARE_SCHEMES:
+            content = tuner.convert(*goal)
+        else:
+            content = convert(source.network, *goal)
         files[scheme] = folder / f"{scheme}.tflite"
         write_file(files[scheme], content, source.info)
     return files
@@ -218,9 +245,14 @@ def write_onnx(config: ExportConfig, source: Source, folder: Path) -> Path:
 
 
 def write_file(path: Path, content: bytes, info: ModelInfo) -> None:
+    """The file with all that it says of itself, looked over for what devices refuse."""
+    from kseg.quantize import lint
+    from kseg.quantize.metadata import with_metadata
+
     with replace_by(path) as part:
-        part.write_bytes(content)
+        part.write_bytes(with_metadata(content, info))
         info.attach(part)
+        lint.warn(part, path.name)
 
 
 def look_into_int8(

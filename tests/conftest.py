@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.environments import python_with
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,3 +47,12 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ.pop("KSEG_CACHE"), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tflite_runtime() -> Path:
+    """The Python of an environment with tflite-runtime 2.14."""
+    if sys.version_info >= (3, 12):
+        pytest.skip("tflite-runtime 2.14, its last, is for Python up to 3.11")
+    requirements = ROOT / "edge" / "requirements-tflite-runtime.txt"
+    return python_with("tflite-runtime", requirements.read_text())

@@ -6,11 +6,12 @@ library can combine of them. The network is trained on with the run's own data a
 
 Its batch norms are folded and its ReLUs fused before (`rebuild`), so what is trained,
 pruned or clustered are the weights that the file will have, for transposed convolutions
-too. Pruned and clustered weights go back into the Keras 3 network, which is converted
-as any other. A quantization-aware network is converted with the ranges that it was
-trained with. They are those that the calibration images show, as in post-training
-quantization; tensors that a pooling, an enlargement or a concatenation hands on share
-one, for in int8 these operations cannot change it.
+too, and the statistics of the batch norms stay those that it was trained to. Pruned and
+clustered weights go back into the Keras 3 network, which is converted as any other. A
+quantization-aware network is converted with the ranges that it was trained with. They
+are those that the calibration images show, as in post-training quantization; tensors
+that a pooling, an enlargement or a concatenation hands on share one, for in int8 these
+operations cannot change it.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ class FineTuner:
     def __init__(
         self, model: Any, data: Data, record: dict[str, Any], options: ExportConfig
     ):
+        check_options(options)
         self.data, self.options = data, options
         config = from_record(TrainConfig, record["config"])
         self.loss = new_loss(config, data, record.get("class_weights"))
@@ -265,6 +267,15 @@ class FineTuner:
             raise
 
 
+def check_options(options: ExportConfig) -> None:
+    """Raises BadInput for what cannot be."""
+    if not 0 < options.sparsity < 1:
+        raise BadInput(f"--sparsity {options.sparsity}: is a share between 0 and 1")
+    if options.clusters < LEAST_CLUSTERS:
+        raise BadInput(f"--clusters {options.clusters}: has to be {LEAST_CLUSTERS} up")
+
+
+LEAST_CLUSTERS = 3  # of the library, which gives zero one of its own
 PRUNING_RATE, CLUSTERING_RATE, QAT_RATE = 3e-4, 3e-4, 3e-5
 STEPS = {"pruned": FineTuner.prune, "clustered": FineTuner.cluster}
 PRUNABLE = (tf_keras.layers.Conv2D, tf_keras.layers.Conv2DTranspose)

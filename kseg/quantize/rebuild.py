@@ -288,8 +288,8 @@ REASONS = {
     "BatchNorm": "a batch norm is folded into the convolution before it, and there "
     "is none",
     "Dense": "networks of convolutions alone are fine-tuned here",
-    "GlobalAveragePooling2D": "squeeze-and-excite has no fake quantization in "
-    "tensorflow-model-optimization, whose 8-bit scheme lacks the product",
+    "GlobalAveragePooling2D": "it is for squeeze-and-excite, and the library's 8-bit "
+    "scheme lacks the product",
     "MaxUnpool": "max-unpooling is made of comparisons, which fake quantization "
     "cannot follow",
 }
@@ -298,5 +298,8 @@ REASONS["Multiply"] = REASONS["GlobalAveragePooling2D"]
 
 def reason_against(step: Step, reason: str = "") -> str:
     kind = type(step.layer).__name__
-    reason = reason or REASONS.get(kind, "tensorflow-model-optimization has none such")
-    return f"layer {step.layer.name} ({kind}): {reason}"
+    reason = reason or REASONS.get(kind, "it has no counterpart to fine-tune")
+    return (
+        f"layer {step.layer.name} ({kind}): {reason}; schemes without fine-tuning take "
+        "this network"
+    )

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from edge.command import BadInput
-from edge.metadata import ModelInfo, palette, read_info, unknown_model
+from edge.metadata import ModelInfo, info_of, palette, read_info, unknown_model
 
 # Root table at 28, the identifier of TFLite, then anything.
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256))
@@ -58,11 +58,30 @@ def test_a_model_that_says_nothing(tmp_path):
     assert read_info(flatbuffer(tmp_path)) is None
 
 
-def test_a_model_with_files_of_others(tmp_path):
+@pytest.mark.parametrize("name", ["labels.txt", "labelmap.txt", "LABELS_en.txt"])
+def test_a_model_with_a_labels_file_of_others(tmp_path, name):
     path = flatbuffer(tmp_path)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("labels.txt", "bird\n")
+        archive.writestr("readme.txt", "nobody\n")
+        archive.writestr(name, "sea\r\nbird \n")
     assert read_info(path) is None
+    assert info_of(path).names[:4] == ("sea", "bird", "class 2", "class 3")
+    assert info_of(path) == replace(unknown_model(), names=info_of(path).names)
+
+
+def test_a_model_with_other_files_is_numbered(tmp_path):
+    path = flatbuffer(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("readme.txt", "nobody\n")
+    assert info_of(path) == unknown_model()
+
+
+def test_a_damaged_labels_file_is_refused_by_name(tmp_path):
+    path = flatbuffer(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", b"\xff\xfe\xfd")
+    with pytest.raises(BadInput, match="model.tflite: its labels file is damaged"):
+        info_of(path)
 
 
 @pytest.mark.parametrize(

@@ -219,3 +219,11 @@ def test_the_command_writes_the_files_and_refuses_in_one_line(
     with pytest.raises(BadInput, match="MaxUnpool"):
         main([str(folder), "--quantize", "qat"])
     assert not (folder / "qat.tflite").exists()
+
+
+@pytest.mark.parametrize("options", [{"clusters": 2}, {"sparsity": 1.0}])
+def test_options_that_cannot_be(options):
+    from edge.command import BadInput
+
+    with pytest.raises(BadInput, match=f"--{next(iter(options))}"):
+        aware.check_options(ExportConfig("", **options))

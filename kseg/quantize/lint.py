@@ -1,0 +1,409 @@
+"""What in a .tflite file keeps it from running, or from running fast, and where.
+
+Errors are what no plain interpreter takes; warnings what one device leaves to the CPU
+or refuses, and what makes a graph slower than it need be; notes what follows from the
+kind of file, a float file on an Edge TPU say.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Callable, Iterator, Optional, Sequence
+
+from edge.command import BadInput, GateFailed, native_log_held, say
+from edge.tensors import one_line
+from edge.tflite_engine import read_tflite
+from kseg.quantize.devices import (
+    EDGE_TPU,
+    EDGE_TPU_SOFTMAX,
+    GPU,
+    GPU_TYPES,
+    RUNTIME_2_14,
+    TYPES_2_14,
+)
+
+ANY, SPEED = "any", "speed"
+MEDIAPIPE, OLD = "MediaPipe", "tflite-runtime 2.14"
+ON_GPU, ON_EDGE_TPU = "LiteRT GPU", "Edge TPU"
+SEVERITIES = ("error", "warning", "note")
+DAMAGE = (struct.error, IndexError, TypeError, ValueError, AttributeError)
+
+FLOATS = frozenset(("float16", "float32", "float64", "bfloat16"))
+BYTES = frozenset(("int8", "uint8"))
+QUANTIZED = BYTES | {"int16"}
+CONVOLUTIONS = frozenset(
+    ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
+)
+CONVERSIONS = frozenset(("QUANTIZE", "DEQUANTIZE"))
+FUSING = CONVOLUTIONS | {"ADD", "MUL", "SUB"}  # can end in a ReLU of their own
+
+
+@dataclass(eq=False)
+class Tensor:
+    """One tensor; `maker` is the operator that gives it, none of inputs and weights."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    dynamic: bool
+    constant: bool
+    zero_points: tuple[int, ...]
+    maker: Optional[Operator] = None
+    users: list[Operator] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Operator:
+    """One operator. `options` are those of TFLite's schema, None for none."""
+
+    name: str
+    version: int
+    custom: bool
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    options: Any
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [*self.inputs, *self.outputs]
+
+    @property
+    def activations(self) -> list[Tensor]:
+        """What changes from picture to picture."""
+        return [tensor for tensor in self.tensors if not tensor.constant]
+
+    def option(self, name: str, default: Any = 0) -> Any:
+        return getattr(self.options, name, default)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph of operators; `integer` where it computes with quantized numbers."""
+
+    operators: list[Operator]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+    @property
+    def integer(self) -> bool:
+        return any(
+            tensor.dtype in QUANTIZED
+            for operator in self.operators
+            if operator.name in CONVOLUTIONS
+            for tensor in operator.inputs
+            if not tensor.constant
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: where first, and how often."""
+
+    severity: str
+    device: str
+    operator: str
+    tensor: str
+    problem: str
+    count: int = 1
+
+    def __str__(self) -> str:
+        more = f" and {self.count - 1} more" if self.count > 1 else ""
+        where = f"{self.operator} ({self.tensor}){more}: " if self.operator else ""
+        return f"{self.device}: {where}{self.problem}"
+
+
+Problem = tuple[Tensor, str]
+Rule = Callable[[Operator, Graph], Iterator[Problem]]
+
+
+def read_graphs(path: Path) -> list[Graph]:
+    """The graphs of a .tflite file. Raises BadInput for what is none, or damaged."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = read_tflite(path)
+    try:
+        model = schema.ModelT.InitFromPackedBuf(data, 0)
+        return [graph_of(model, graph, schema) for graph in model.subgraphs]
+    except DAMAGE as error:
+        raise BadInput(f"{path}: is damaged ({one_line(error)})") from None
+
+
+def graph_of(model: Any, graph: Any, schema: Any) -> Graph:
+    """A graph of TFLite's schema as operators that know their tensors."""
+    types, builtins = names_of(schema.TensorType), names_of(schema.BuiltinOperator)
+    tensors = [tensor_of(tensor, model.buffers, types) for tensor in graph.tensors]
+    operators = []
+    for item in listed(graph.operators):
+        code = model.operatorCodes[item.opcodeIndex]
+        # Old files have the one field, new ones both.
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        custom = number == schema.BuiltinOperator.CUSTOM
+        name = (
+            text(code.customCode) if custom else builtins.get(number, f"no. {number}")
+        )
+        operator = Operator(
+            name,
+            code.version,
+            custom,
+            [tensors[index] for index in listed(item.inputs) if index >= 0],
+            [tensors[index] for index in listed(item.outputs)],
+            item.builtinOptions,
+        )
+        for tensor in operator.outputs:
+            tensor.maker = operator
+        for tensor in operator.inputs:
+            tensor.users.append(operator)
+        operators.append(operator)
+    inputs, outputs = (
+        [tensors[i] for i in listed(ends)] for ends in (graph.inputs, graph.outputs)
+    )
+    return Graph(operators, inputs, outputs)
+
+
+def tensor_of(tensor: Any, buffers: Sequence[Any], types: dict[int, str]) -> Tensor:
+    quantization = tensor.quantization
+    zero_points = quantization.zeroPoint if quantization is not None else None
+    signature = listed(tensor.shapeSignature)
+    buffer = buffers[tensor.buffer]
+    return Tensor(
+        name=text(tensor.name),
+        dtype=types.get(tensor.type, f"type {tensor.type}").lower(),
+        shape=tuple(int(side) for side in listed(tensor.shape)),
+        dynamic=any(side < 0 for side in signature),
+        constant=buffer.data is not None or buffer.offset > 1,
+        zero_points=tuple(int(point) for point in listed(zero_points)),
+    )
+
+
+def names_of(enum: type) -> dict[int, str]:
+    return {v: k for k, v in vars(enum).items() if isinstance(v, int)}
+
+
+def listed(values: Any) -> Any:
+    """A vector of the schema: one that is not there is None."""
+    return [] if values is None else values
+
+
+def text(name: Optional[bytes]) -> str:
+    return (name or b"").decode(errors="replace")
+
+
+def runs_nowhere(operator: Operator, graph: Graph) -> Iterator[Problem]:
+    """What no interpreter takes that has TFLite's own operators alone."""
+    first = operator.outputs[0] if operator.outputs else operator.inputs[0]
+    if operator.custom and operator.name.startswith("Flex"):
+        yield first, "is TensorFlow's: convert to builtin operators alone"
+    elif operator.custom:
+        yield first, "is a custom operator: only a program that brings it runs it"
+    elif operator.name.startswith("no. "):
+        yield first, "is an operator that LiteRT's schema does not name"
+    for tensor in operator.tensors:
+        if tensor.dynamic:
+            yield tensor, "has no fixed size: convert with a static signature, batch 1"
+        if tensor.constant and tensor.dtype == "int8" and any(tensor.zero_points[1:]):
+            yield tensor, "weights per channel must have zero points of 0"
+    if operator.name in ("ARG_MAX", "ARG_MIN") and operator.inputs[0].dtype == "int16":
+        yield operator.inputs[0], "has no int16 kernel: export logits, or as int8"
+
+
+def slows(operator: Operator, graph: Graph) -> Iterator[Problem]:
+    """What a converter could have left out."""
+    given, made = operator.inputs[:1], operator.outputs[:1]
+    if not given or not made or given[0].constant:
+        return
+    before, ends = given[0].maker, made[0] in graph.outputs or given[0] in graph.inputs
+    floats = [t for t in operator.activations if t.dtype in FLOATS]
+    if operator.name not in CONVERSIONS and floats and graph.integer:
+        yield floats[0], "computes in floats, in a graph of integers"
+    if operator.name == "QUANTIZE" and before and before.name == "DEQUANTIZE":
+        yield made[0], "quantizes anew what was dequantized before it"
+    elif operator.name == "QUANTIZE" and given[0].dtype in QUANTIZED and not ends:
+        yield made[0], "rescales inside the graph"
+    if operator.name == "TRANSPOSE":
+        yield made[0], "moves every number and computes nothing"
+    if before and before.name in FUSING and len(given[0].users) == 1:
+        plain = not before.option("fusedActivationFunction")
+        if operator.name in ("RELU", "RELU6") and plain:
+            yield made[0], f"could be part of the {before.name} before it"
+        factors = [tensor for tensor in operator.inputs if tensor.constant]
+        by_channel = factors and factors[0].shape == made[0].shape[-1:]
+        if operator.name == "MUL" and before.name in CONVOLUTIONS and by_channel:
+            yield made[0], f"scales what the {before.name} before it could scale itself"
+
+
+def not_on_gpu(operator: Operator, graph: Graph) -> Iterator[Problem]:
+    """Measured with LiteRT 2.3's accelerator: types, dimensions; else the CPU's."""
+    if operator.name not in GPU:
+        yield operator.outputs[0], "is not among its operators"
+        return
+    for tensor in operator.activations:
+        if tensor.dtype not in GPU_TYPES:
+            yield tensor, f"{tensor.dtype} is not taken"
+        elif len(tensor.shape) > 4:
+            yield tensor, "more than 4 dimensions are not taken"
+
+
+def not_on_edge_tpu(operator: Operator, graph: Graph) -> Iterator[Problem]:
+    """Its compiler leaves this operator, and all that come after it, to the CPU."""
+    name, made = operator.name, operator.outputs[0]
+    if name not in EDGE_TPU:
+        yield made, "is not among its operators"
+        return
+    for tensor in operator.activations:
+        if tensor.dtype not in BYTES:
+            yield tensor, f"{tensor.dtype} is not taken"
+        elif any(side > 1 for side in tensor.shape[:-3]):
+            yield tensor, "a batch over 1, or more than 3 dimensions, is not taken"
+    pools = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION")
+    if name in pools and operator.option("fusedActivationFunction"):
+        yield made, "with an activation of its own it is not taken"
+    dilations = [operator.option(f"dilation{side}Factor", 1) for side in ("H", "W")]
+    if dilations[0] != dilations[1]:
+        yield made, "dilation must be equal down and across"
+    if name == "SOFTMAX" and (
+        any(side > 1 for side in made.shape[:-1]) or made.shape[-1] > EDGE_TPU_SOFTMAX
+    ):
+        yield made, f"more than one dimension, or {EDGE_TPU_SOFTMAX}, is not taken"
+    if name.startswith("RESIZE"):
+        yield made, "may stay on the CPU, by its size"
+
+
+def not_on_old(operator: Operator, graph: Graph) -> Iterator[Problem]:
+    """What tflite-runtime 2.14 cannot run."""
+    if operator.custom:
+        return
+    made = operator.outputs[0]
+    known = RUNTIME_2_14.get(operator.name, 0)
+    if operator.version > known:
+        knows = f"version {known}" if known else "none"
+        yield made, f"is version {operator.version}; it knows {knows}"
+    for tensor in operator.tensors:
+        if tensor.dtype not in TYPES_2_14:
+            yield tensor, f"it knows no {tensor.dtype}"
+    if operator.name == "TRANSPOSE_CONV" and len(operator.inputs) > 2:
+        weights, given = operator.inputs[1:3]
+        if weights.dtype == "int8" and given.dtype == "float32":
+            yield weights, "it takes no int8 weights with float32 pictures"
+
+
+RULES: tuple[tuple[str, str, Rule], ...] = (
+    ("error", ANY, runs_nowhere),
+    ("warning", SPEED, slows),
+    ("warning", OLD, not_on_old),
+    ("warning", ON_GPU, not_on_gpu),
+    ("warning", ON_EDGE_TPU, not_on_edge_tpu),
+)
+
+
+def lint(path: Path) -> list[Finding]:
+    """All that is wrong with a .tflite file, the worst first; each kind once.
+
+    Raises BadInput for a file that is missing, damaged or no TFLite model.
+    """
+    graphs = read_graphs(Path(path))
+    found = [finding for graph in graphs for finding in of_graph(graph)]
+    found += of_ends(graphs[0])
+    if not any(finding.severity == "error" for finding in found):
+        refusal = refused(Path(path))
+        found += [Finding("error", ANY, "", "", refusal)] if refusal else []
+    return sorted(counted(found), key=lambda item: SEVERITIES.index(item.severity))
+
+
+def of_graph(graph: Graph) -> Iterator[Finding]:
+    for severity, device, rule in RULES:
+        if device == ON_EDGE_TPU and not graph.integer:
+            reason = "computes in floats, it takes int8: export --quantize int8"
+            yield Finding("note", device, "", "", reason)
+            continue
+        for operator in graph.operators:
+            for tensor, problem in rule(operator, graph):
+                yield Finding(severity, device, operator.name, tensor.name, problem)
+
+
+def of_ends(graph: Graph) -> Iterator[Finding]:
+    """MediaPipe's ImageSegmenter takes the last of four dimensions for the classes."""
+    outputs = graph.outputs
+    if len(outputs) != 1 or len(outputs[0].shape) != 4 or outputs[0].dtype == "int64":
+        shapes = ", ".join(f"{t.dtype} {list(t.shape)}" for t in outputs)
+        reason = (
+            f"gives {shapes}; ImageSegmenter wants scores [1, height, width, "
+            "classes]: export --head probabilities"
+        )
+        yield Finding("note", MEDIAPIPE, "", "", reason)
+
+
+def refused(path: Path) -> Optional[str]:
+    """What LiteRT says of a file that it cannot prepare; None where it can."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with native_log_held():
+        try:
+            Interpreter(model_path=str(path)).allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            return f"LiteRT refuses it: {one_line(error)}"
+    return None
+
+
+def counted(findings: Sequence[Finding]) -> list[Finding]:
+    """Equal ones as the first of them and how many there are."""
+    kinds = [(f.severity, f.device, f.operator, f.problem) for f in findings]
+    firsts = dict(zip(reversed(kinds), reversed(findings), strict=True))
+    counts = Counter(kinds)  # in the order of their first
+    return [replace(firsts[kind], count=count) for kind, count in counts.items()]
+
+
+def warn(path: Path, name: str) -> None:
+    """Says what there is to say of an exported file, a line for each device.
+
+    `name` is what the file will be called. Raises GateFailed for one that no plain
+    interpreter takes.
+    """
+    findings = [f for f in lint(path) if f.severity != "note"]
+    refuse({name: findings})
+    for device in dict.fromkeys(finding.device for finding in findings):
+        first, *more = (f for f in findings if f.device == device)
+        kinds = f" (and {len(more)} more; see --check)" if more else ""
+        say(f"{name}: {first}{kinds}")
+
+
+def check(paths: Sequence[str]) -> dict[str, list[Finding]]:
+    """What is wrong with each file."""
+    return {path: lint(Path(path)) for path in paths}
+
+
+def refuse(findings: dict[str, list[Finding]]) -> None:
+    """Raises GateFailed for the first error there is."""
+    for path, found in findings.items():
+        for finding in found:
+            if finding.severity == "error":
+                raise GateFailed(f"{path}: {finding}")
+
+
+def as_json(findings: dict[str, list[Finding]]) -> dict[str, list[dict[str, Any]]]:
+    return {path: [asdict(item) for item in found] for path, found in findings.items()}
+
+
+def table(findings: dict[str, list[Finding]]) -> str:
+    """The findings of each file, for people."""
+    return "\n\n".join(table_of(path, found) for path, found in findings.items())
+
+
+def table_of(path: str, findings: Sequence[Finding]) -> str:
+    from tabulate import tabulate
+
+    if not findings:
+        return f"{path}: nothing stands against it anywhere"
+    rows = [
+        (f.severity, f.device, f.operator, shortened(f.tensor), f.count, f.problem)
+        for f in findings
+    ]
+    header = ("", "where", "operator", "first tensor", "times", "problem")
+    return f"{path}\n" + tabulate(rows, header, disable_numparse=True)
+
+
+def shortened(name: str, limit: int = 36) -> str:
+    """The end of a tensor's name, which tells it from others."""
+    return name if len(name) <= limit else f"…{name[1 - limit :]}"

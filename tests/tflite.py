@@ -1,0 +1,92 @@
+"""Small .tflite files made by hand, by TFLite's own schema."""
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+STATE = "state"  # the content of a tensor that is no constant
+
+
+def tensor(
+    dtype: str = "float32",
+    shape: tuple[int, ...] = (1, 4, 4, 8),
+    content: Any = STATE,
+    dynamic: bool = False,
+    zero_points: tuple[int, ...] = (),
+) -> dict[str, Any]:
+    return locals()
+
+
+def operator(
+    name: str,
+    inputs: list[str],
+    output: str,
+    version: int = 1,
+    options: tuple[str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """`name` is TFLite's, or that of a custom operator."""
+    return locals()
+
+
+def tflite(
+    tensors: dict[str, dict[str, Any]],
+    operators: list[dict[str, Any]],
+    metadata: dict[str, bytes] | None = None,
+) -> bytes:
+    """A file whose input is the first tensor and whose output the last."""
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.subgraphs, model.buffers = 3, [graph], [schema.BufferT()]
+    model.operatorCodes, model.metadata = [], []
+    names = list(tensors)
+    graph.tensors = [tensor_of(model, n, **given) for n, given in tensors.items()]
+    graph.operators = [operator_of(model, names, **given) for given in operators]
+    graph.inputs, graph.outputs = [0], [len(names) - 1]
+    for name, content in (metadata or {}).items():
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = name, buffer_of(model, content)
+        model.metadata.append(entry)
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def buffer_of(model, content: bytes) -> int:
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(content, np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def tensor_of(model, name, dtype, shape, content, dynamic, zero_points):
+    result = schema.TensorT()
+    result.name, result.shape = name, list(shape)
+    result.type = getattr(schema.TensorType, dtype.upper())
+    result.shapeSignature = [-1, *shape[1:]] if dynamic else None
+    constant = not isinstance(content, str)
+    result.buffer = buffer_of(model, np.asarray(content).tobytes()) if constant else 0
+    result.quantization = schema.QuantizationParametersT()
+    result.quantization.zeroPoint = list(zero_points)
+    result.quantization.scale = [1.0] * len(zero_points)
+    return result
+
+
+def operator_of(model, names, name, inputs, output, version, options):
+    code, result = schema.OperatorCodeT(), schema.OperatorT()
+    number = getattr(schema.BuiltinOperator, name, schema.BuiltinOperator.CUSTOM)
+    code.builtinCode, code.deprecatedBuiltinCode = number, min(number, 127)
+    code.version = version
+    code.customCode = name if number == schema.BuiltinOperator.CUSTOM else None
+    model.operatorCodes.append(code)
+    result.opcodeIndex = len(model.operatorCodes) - 1
+    result.inputs, result.outputs = (
+        [names.index(n) for n in inputs],
+        [names.index(output)],
+    )
+    if options:
+        kind, values = options
+        result.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+        result.builtinOptions = getattr(schema, f"{kind}T")()
+        vars(result.builtinOptions).update(values)
+    return result
