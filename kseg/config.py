@@ -336,7 +336,7 @@ class ExportConfig:
     )
     fine_tune_epochs: int = option(3, "of each step of pruned, clustered and qat")
     fine_tune_rate: Optional[float] = option(
-        None, "learning rate there, falling to 0; default 3e-4, of qat 3e-5"
+        None, "learning rate there, falling to 0; default 1e-4, of qat 1e-5"
     )
     sparsity: Share = option(0.5, "pruned: share of each kernel that becomes zero")
     clusters: int = option(32, "clustered: values that a kernel has at most")

@@ -237,13 +237,17 @@ class FineTuner:
     ) -> None:
         """Some epochs over the run's own batches, the learning rate falling to 0.
 
-        It begins at `rate` unless the options say otherwise.
+        Its peak, after a tenth of the steps, is `rate` unless the options say another:
+        Adam's first steps are as large as any, whatever their gradients.
         """
         tf_keras.utils.set_random_seed(self.options.seed)
         epochs = self.options.fine_tune_epochs
         total = self.steps * epochs
         course = tf_keras.optimizers.schedules.CosineDecay(
-            self.options.fine_tune_rate or rate, total
+            0.0,
+            decay_steps=total - total // 10,
+            warmup_target=self.options.fine_tune_rate or rate,
+            warmup_steps=total // 10,
         )
         step = training_step(model, self.loss, tf_keras.optimizers.Adam(course))
         batches = iter(self.feed.training())
@@ -276,7 +280,7 @@ def check_options(options: ExportConfig) -> None:
 
 
 LEAST_CLUSTERS = 3  # of the library, which gives zero one of its own
-PRUNING_RATE, CLUSTERING_RATE, QAT_RATE = 3e-4, 3e-4, 3e-5
+PRUNING_RATE, CLUSTERING_RATE, QAT_RATE = 1e-4, 1e-4, 1e-5
 STEPS = {"pruned": FineTuner.prune, "clustered": FineTuner.cluster}
 PRUNABLE = (tf_keras.layers.Conv2D, tf_keras.layers.Conv2DTranspose)
 CENTROIDS = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
