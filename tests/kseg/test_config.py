@@ -41,7 +41,7 @@ COMMANDS = (
     (ReportConfig, ["RUN"]),
     (PredictConfig, ["RUN", "a.jpg", "b.jpg"]),
     (PrepareConfig, ["SRC", "DIR"]),
-    (ExportConfig, ["RUN"]),
+    (ExportConfig, []),  # RUN, or --check FILE
     (BenchmarkConfig, ["train"]),
     (SummaryConfig, []),
     (DoctorConfig, ["DIR"]),
