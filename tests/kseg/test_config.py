@@ -41,7 +41,7 @@ COMMANDS = (
     (ReportConfig, ["RUN"]),
     (PredictConfig, ["RUN", "a.jpg", "b.jpg"]),
     (PrepareConfig, ["SRC", "DIR"]),
-    (ExportConfig, ["RUN"]),
+    (ExportConfig, []),
     (BenchmarkConfig, ["train"]),
     (SummaryConfig, []),
     (DoctorConfig, ["DIR"]),
@@ -101,6 +101,11 @@ def test_positional_arguments():
 def test_a_positional_argument_with_a_default_may_be_left_out():
     assert parse(SummaryConfig, DOC, ["--width", "4"]).model == ""
     assert parse(SummaryConfig, DOC, ["unet", "--width", "4"]).model == "unet"
+
+
+def test_files_to_check():
+    config = parse(ExportConfig, DOC, ["--check", "a.tflite", "b.tflite", "--json=-"])
+    assert (config.run, config.check) == ("", ("a.tflite", "b.tflite"))
 
 
 @pytest.mark.parametrize("cls", [cls for cls, least in COMMANDS if least])
