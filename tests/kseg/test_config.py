@@ -103,6 +103,11 @@ def test_a_positional_argument_with_a_default_may_be_left_out():
     assert parse(SummaryConfig, DOC, ["unet", "--width", "4"]).model == "unet"
 
 
+def test_files_to_check():
+    config = parse(ExportConfig, DOC, ["--check", "a.tflite", "b.tflite", "--json=-"])
+    assert (config.run, config.check) == ("", ("a.tflite", "b.tflite"))
+
+
 @pytest.mark.parametrize("cls", [cls for cls, least in COMMANDS if least])
 def test_positional_arguments_are_needed(cls):
     assert "required" in refusal(cls)

@@ -50,7 +50,7 @@ with vision.ImageSegmenter.create_from_options(options) as segmenter:
     for picture in np.load(pictures):
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, picture)
         mask = segmenter.segment(image).category_mask.numpy_view()
-        masks.append(mask.reshape(picture.shape[:2]))
+        masks.append(mask.reshape(picture.shape[:2]).copy())  # MediaPipe reuses it
 np.save(output, masks)
 """
 
