@@ -44,6 +44,7 @@ from edge.images import read_image  # noqa: E402
 from edge.live import Live  # noqa: E402
 from edge.metadata import ModelInfo, info_of  # noqa: E402
 from edge.overlay import Background, View, blurred, covering  # noqa: E402
+from edge.recorder import Recorder  # noqa: E402
 from edge.segmenter import Segmenter  # noqa: E402
 from edge.sinks import Controls, FrameLines, Masks, Recording, Window  # noqa: E402
 from edge.steady import Steady  # noqa: E402
@@ -246,6 +247,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     status = 0
     with ExitStack() as stack:
         source = stack.enter_context(open_source(arguments.source, options))
+        if arguments.record:
+            Recorder(arguments.record, source.fps)  # refuses now what it cannot write
         if not arguments.headless and why_headless():
             arguments.headless = True
             say(f"{why_headless()}: running headless (--record, --masks keep frames)")

@@ -41,7 +41,7 @@ class Recorder:
         if frame.shape[1::-1] != self.size_wh:
             frame = cv2.resize(frame, self.size_wh)
         place = round((seconds - self._start) * self.fps)
-        late = place - self.written - round(LONGEST_GAP * self.fps)
+        late = place - (self.written - 1) - round(LONGEST_GAP * self.fps)
         if late > 0:
             self._start += late / self.fps
             place -= late
