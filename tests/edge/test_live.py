@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from edge.frames import Shot, Source
@@ -11,6 +12,7 @@ from edge.metadata import ModelInfo
 from edge.overlay import View, toggled
 from edge.segmenter import Segmenter
 from edge.sinks import Controls, Seen
+from edge.steady import Steady
 
 INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 SIZE = (120, 300)
@@ -129,3 +131,20 @@ def test_viewers_are_told_when_a_live_source_is_away(is_live):
     for seen in again:  # the frame, and the caption over it
         assert (seen.view != notes.taken[0].view).any()
         assert (seen.view[0, -5:] == notes.taken[0].view[0, -5:]).all()
+
+
+def test_memory_does_not_grow():
+    """Two thousand frames, the first five hundred of them to warm up."""
+    process, sizes = psutil.Process(), []
+
+    class Scale(Notes):
+        def take(self, seen):
+            if seen.index in (500, 1999):
+                sizes.append(process.memory_info().rss)
+
+    frames = (Shot(np.zeros((*SIZE, 3), np.uint8), i / 25) for i in range(2000))
+    controls = Controls(View())
+    segmenter = Segmenter(Threshold(), INFO)
+    Live(Source(frames, "file"), segmenter, [Scale()], controls, Steady(3)).run()
+    warm, end = sizes
+    assert end - warm < 5 * 2**20  # 2,000 frames are 206 MiB

@@ -78,7 +78,7 @@ EVERYTHING = View(
     background=blurred,
     keep=frozenset({1}),
     hidden=frozenset({2}),
-    numbered=True,
+    keys=True,
     help=True,
 )
 MANY = ModelInfo(names=tuple(f"class {i}" for i in range(256)), colors=palette(256))
