@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 from contextlib import ExitStack, closing
@@ -123,14 +124,16 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def why_headless() -> str:
-    """Why no window can be opened, or "". Asked first: OpenCV aborts where it cannot.
+def has_windows() -> bool:
+    """Whether this OpenCV can draw windows: opencv-python-headless cannot."""
+    return not re.search(r"GUI:\s+NONE", cv2.getBuildInformation())
 
-    OpenCV knows the name of what draws its windows, which opencv-python-headless lacks.
-    """
-    if not cv2.currentUIFramework():
-        return "this OpenCV has no windows"
+
+def why_headless() -> str:
+    """Why no window can be opened, or "". Asked first: OpenCV may abort instead."""
     displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    if not has_windows():
+        return "this OpenCV has no windows"
     if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
         return "no display"
     return ""
