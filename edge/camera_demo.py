@@ -121,7 +121,10 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     add("--stats", type=writable, metavar="FILE", help="write the times as JSON")
     add("--max-frames", type=positive, metavar="N", help="end after N frames")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if bool(arguments.background) != bool(arguments.keep):
+        parser.error("--background and --keep NAMES, who is before it, go together")
+    return arguments
 
 
 def has_windows() -> bool:
@@ -176,11 +179,6 @@ def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
 
 def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
     """The options as a View; before a background no colours are laid over."""
-    if bool(arguments.background) != bool(arguments.keep):
-        raise BadInput(
-            "--background and --keep go together: what is behind, and which classes "
-            "are before it"
-        )
     opacity = arguments.opacity
     if opacity is None:
         opacity = 0.0 if arguments.background else 0.5
