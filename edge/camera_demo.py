@@ -3,8 +3,10 @@
 
     python edge/camera_demo.py saved_models/RUN/int8.tflite --source 0
     python edge/camera_demo.py MODEL --source street.mp4 --headless --record out.mp4
+    python edge/camera_demo.py MODEL --source rtsp://door/stream --steady 5
+    python edge/camera_demo.py MODEL --background blur --keep person
 
-Keys in the window: q or Esc ends, space pauses.
+Keys in the window: q or Esc ends, space pauses, h shows the others.
 """
 
 from __future__ import annotations
@@ -12,36 +14,65 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
-from itertools import islice
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, Iterator, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
+from edge.captures import CameraOptions  # noqa: E402
 from edge.command import (  # noqa: E402
+    BadInput,
     Parser,
     make_folder,
+    number,
     positive,
     run,
     say,
+    size,
     writable,
     write_text,
 )
 from edge.engines import ENGINES, describe, open_engine  # noqa: E402
-from edge.frames import Recorder, Source, open_source, recorder  # noqa: E402
-from edge.images import write_image  # noqa: E402
-from edge.metadata import info_of  # noqa: E402
-from edge.overlay import draw  # noqa: E402
+from edge.frames import Source, open_source  # noqa: E402
+from edge.images import read_image  # noqa: E402
+from edge.live import Live  # noqa: E402
+from edge.metadata import ModelInfo, info_of  # noqa: E402
+from edge.overlay import Background, View, blurred, covering  # noqa: E402
+from edge.recorder import Recorder  # noqa: E402
 from edge.segmenter import Segmenter  # noqa: E402
-from edge.timing import Rate, Stages  # noqa: E402
+from edge.sinks import Controls, FrameLines, Masks, Recording, Window  # noqa: E402
+from edge.steady import Steady  # noqa: E402
+from edge.timing import Stages  # noqa: E402
 
-WINDOW = "kseg"
 STAGES = ("capture", "preprocess", "inference", "postprocess", "draw")
+
+
+def fourcc(text: str) -> str:
+    """Four letters that name a camera's format, for `type=`."""
+    if len(text) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is no format of four letters")
+    return text.upper()
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, for `type=`."""
+    if number(text) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return float(text)
+
+
+def votes(text: str) -> int:
+    """How many frames vote, for `type=`."""
+    if positive(text) > 99:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 99")
+    return int(text)
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -55,26 +86,62 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add(
         "--source",
         default="0",
-        help="camera number, video file, picture, folder of pictures, or shapes (a "
-        "moving procedural scene); default 0",
+        help="camera number (default 0), csi[:N] (Jetson's), picamera (the Pi's), "
+        "video file, picture, folder of pictures, rtsp/http/tcp/udp URL, GStreamer "
+        "pipeline ('... ! appsink'), or shapes (a moving procedural scene)",
     )
+    add("--camera-size", type=size, metavar="HxW", help="size to ask a camera for")
+    add("--camera-fps", type=positive, metavar="N", help="its frames per second")
+    add("--camera-format", type=fourcc, metavar="MJPG", help="its pixel format")
     add("--engine", default="auto", choices=ENGINES, help="what runs the model")
     add("--delegate", metavar="PATH", help="library that takes its operators over")
     add("--require", action="store_true", help="exit 3 where another engine must do")
     add("--threads", type=positive, help="processors to use; default all")
     add("--headless", action="store_true", help="open no window")
+    add("--opacity", type=share, help="of the classes' colours, 0 to 1; default 0.5")
+    add("--outlines", action="store_true", help="draw the borders of the classes")
+    add(
+        "--background",
+        metavar="blur|COLOR|FILE",
+        help="put behind the classes of --keep: the picture blurred, a colour such as "
+        "00b140, or a picture",
+    )
+    add("--keep", metavar="NAMES", help="classes before the background, with commas")
+    add(
+        "--steady",
+        type=votes,
+        metavar="N",
+        help="the last N frames vote on each pixel; changes show N // 2 frames late",
+    )
     add("--record", type=writable, metavar="FILE", help="write what is seen to a video")
     add("--masks", type=Path, metavar="DIR", help="write each frame's labels as a PNG")
+    add(
+        "--frames-json",
+        type=writable,
+        metavar="FILE",
+        help="write a line of JSON for each frame: times and shares of the classes",
+    )
     add("--stats", type=writable, metavar="FILE", help="write the times as JSON")
     add("--max-frames", type=positive, metavar="N", help="end after N frames")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if bool(arguments.background) != bool(arguments.keep):
+        parser.error("--background and --keep NAMES, who is before it, go together")
+    return arguments
 
 
-def has_display() -> bool:
-    """Whether a window can be opened. Asked first: OpenCV aborts where it cannot."""
-    if sys.platform.startswith("linux"):
-        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return True
+def has_windows() -> bool:
+    """Whether this OpenCV can draw windows: opencv-python-headless cannot."""
+    return not re.search(r"GUI:\s+NONE", cv2.getBuildInformation())
+
+
+def why_headless() -> str:
+    """Why no window can be opened, or "". Asked first: OpenCV may abort instead."""
+    displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    if not has_windows():
+        return "this OpenCV has no windows"
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
+        return "no display"
+    return ""
 
 
 def load(arguments: argparse.Namespace) -> Segmenter:
@@ -91,70 +158,82 @@ def load(arguments: argparse.Namespace) -> Segmenter:
     return Segmenter(engine, info, Stages())
 
 
-def timed(source: Source, stages: Stages, limit: Optional[int]) -> Iterator[np.ndarray]:
-    """The frames of a source, each wait for one counted as "capture"."""
-    frames = islice(source.frames, limit)
-    while True:
-        with stages.stage("capture"):
-            frame = next(frames, None)
-        if frame is None:
-            stages.millis["capture"].pop()  # the wait that found the end
-            return
-        yield frame
+def background_of(text: str) -> Background:
+    """What --background names. Raises BadInput for what is none."""
+    if text == "blur":
+        return blurred
+    digits = text.lstrip("#")
+    if len(digits) == 6 and set(digits.lower()) <= set("0123456789abcdef"):
+        bgr = bytes.fromhex(digits)[::-1]
+        return lambda frame: np.full_like(frame, np.frombuffer(bgr, np.uint8))
+    if not Path(text).is_file():
+        raise BadInput(f"--background {text}: is neither blur, RRGGBB nor a picture")
+    picture = cv2.cvtColor(read_image(Path(text)), cv2.COLOR_RGB2BGR)
+    return lambda frame: covering(picture, frame.shape[:2])
 
 
-def show(view: np.ndarray, still: bool) -> bool:
-    """Puts a frame into the window; False when the viewer wants to end."""
-    cv2.imshow(WINDOW, view)
-    key = cv2.waitKey(0 if still else 1) & 0xFF
-    if key == ord(" ") and not still:
-        key = cv2.waitKey(0) & 0xFF
-    closed = cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1
-    return not closed and key not in (ord("q"), 27)
+def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
+    """'person,car' -> their ids. Raises BadInput for a name that the model lacks."""
+    wanted = [name.strip() for name in names.split(",")]
+    unknown = [name for name in wanted if name not in info.names]
+    if unknown:
+        known = ", ".join(info.names[:30])
+        raise BadInput(f"--keep {unknown[0]}: the model's classes are {known}")
+    return frozenset(info.names.index(name) for name in wanted)
 
 
-def loop(
-    segmenter: Segmenter, source: Source, arguments: argparse.Namespace, rate: Rate
-) -> None:
-    """Segments frame after frame until the source, a limit or the viewer ends it."""
-    recent = Rate(window=20)
-    with recorder(arguments.record, source.fps) as video:
-        for frame in timed(source, segmenter.stages, arguments.max_frames):
-            labels = segmenter.predict(frame, order="BGR")
-            with segmenter.stages.stage("draw"):
-                text = f"{recent.fps:.1f} fps" if recent.fps else ""
-                view = draw(frame, labels, segmenter.info, text)
-            if video:
-                video.write(view)
-            if arguments.masks:
-                name = f"{rate.count:06d}.png"
-                write_image(arguments.masks / name, labels)
-            rate.tick()
-            recent.tick()
-            if not arguments.headless and not show(view, source.still):
-                break
+def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
+    """The options as a View; before a background no colours are laid over."""
+    opacity = arguments.opacity
+    if opacity is None:
+        opacity = 0.0 if arguments.background else 0.5
+    return View(
+        opacity=opacity,
+        outlines=arguments.outlines,
+        background=background_of(arguments.background) if arguments.keep else None,
+        keep=classes_of(arguments.keep, info) if arguments.keep else frozenset(),
+        keys=not arguments.headless,
+    )
 
 
-def statistics(segmenter: Segmenter, rate: Rate) -> dict[str, Any]:
-    """What --stats writes; `fps` counts the whole loop."""
+def sinks_of(
+    arguments: argparse.Namespace, source: Source, info: ModelInfo, controls: Controls
+) -> list[Any]:
+    """Everything that takes the frames, each as in edge.sinks."""
+    sinks: list[Any] = []
+    if arguments.record:
+        sinks.append(Recording(arguments.record, source.fps))
+    if arguments.masks:
+        sinks.append(Masks(arguments.masks))
+    if arguments.frames_json:
+        sinks.append(FrameLines(arguments.frames_json, info))
+    if not arguments.headless:
+        behind = controls.view.background
+        sinks.append(Window(controls, info, behind, source.still))
+    return sinks
+
+
+def statistics(live: Live) -> dict[str, Any]:
+    """What --stats writes; `fps` counts the whole loop. What did not run took 0 ms."""
+    engine = live.segmenter.engine
+    none = {stage: {"p50": 0.0, "p95": 0.0} for stage in STAGES}
     return {
-        "frames": rate.count,
-        "dropped": 0,
-        "fps": round(rate.fps, 3),
-        "engine": segmenter.engine.name,
-        "threads": segmenter.engine.threads,
-        "stage_millis": segmenter.stages.summary(),
+        "frames": live.rate.count,
+        "dropped": live.dropped,
+        "fps": round(live.rate.fps, 3),
+        "engine": engine.name,
+        "threads": engine.threads,
+        "stage_millis": {**none, **live.segmenter.stages.summary()},
     }
 
 
 def table(stats: dict[str, Any]) -> str:
     """The statistics for people."""
-    rows = [f"{stats['frames']} frames, {stats['fps']:.1f} per second"]
+    dropped = f", {stats['dropped']} dropped" if stats["dropped"] else ""
+    rows = [f"{stats['frames']} frames{dropped}, {stats['fps']:.1f} per second"]
     rows.append(f"{'stage':<12} {'p50 ms':>8} {'p95 ms':>8}")
-    for stage in STAGES:
-        if stage in stats["stage_millis"]:
-            times = stats["stage_millis"][stage]
-            rows.append(f"{stage:<12} {times['p50']:8.1f} {times['p95']:8.1f}")
+    for stage, times in stats["stage_millis"].items():
+        rows.append(f"{stage:<12} {times['p50']:8.1f} {times['p95']:8.1f}")
     return "\n".join(rows)
 
 
@@ -168,19 +247,30 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         make_folder(arguments.masks)
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first
         signal.signal(ending, interrupt)
-    with open_source(arguments.source) as source:
+    options = CameraOptions(
+        arguments.camera_size, arguments.camera_fps, arguments.camera_format
+    )
+    status = 0
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(arguments.source, options))
         if arguments.record:
             Recorder(arguments.record, source.fps)  # refuses now what it cannot write
-        segmenter, rate, status = load(arguments), Rate(), 0
-        say(f"source {source.name}")
-        if not arguments.headless and not has_display():
-            say("no display: running headless (--record or --masks keep what is seen)")
+        if not arguments.headless and why_headless():
             arguments.headless = True
+            say(f"{why_headless()}: running headless (--record, --masks keep frames)")
+        segmenter = load(arguments)
+        controls = Controls(view_of(arguments, segmenter.info))
+        sinks = sinks_of(arguments, source, segmenter.info, controls)
+        for sink in sinks:
+            stack.enter_context(closing(sink))
+        say(f"source {source.name}")
+        steady = Steady(arguments.steady) if arguments.steady else None
+        live = Live(source, segmenter, sinks, controls, steady)
         try:
-            loop(segmenter, source, arguments, rate)
+            live.run(arguments.max_frames)
         except KeyboardInterrupt:
-            status = 0 if source.live else 130
-    stats = statistics(segmenter, rate)
+            status = 0 if source.endless else 130
+    stats = statistics(live)
     print(table(stats))
     if arguments.stats:
         write_text(arguments.stats, json.dumps(stats, indent=1) + "\n")

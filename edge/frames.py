@@ -1,146 +1,218 @@
-"""Sources of frames and the recorder: context managers around iterators.
+"""Sources of frames: a context manager around an iterator.
 
 A frame is (H, W, 3) uint8 in OpenCV's order, BGR.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional
+from queue import Empty, SimpleQueue
+from typing import Any, Callable, Iterator, NamedTuple, Optional
 
 import cv2
 import numpy as np
 
-from edge.command import BadInput
+from edge.captures import (
+    AS_IT_IS,
+    CameraOptions,
+    Capture,
+    capture_of,
+    for_cameras_alone,
+)
+from edge.command import BadInput, say
 from edge.images import is_image, list_images, read_image
 from edge.shapes import scene
 
 SHAPES_SIZE = (480, 640)
 SHAPES_SEED = 31
+FPS = 25.0  # of what does not say
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds before a source is opened again
+OPENS = 20.0  # seconds; streams have a shorter limit of their own
+HANGS = 2.0  # seconds after which a read is taken to hang
+
+
+class Shot(NamedTuple):
+    """A frame and its time: its place in a file, or when a camera gave it."""
+
+    frame: np.ndarray
+    seconds: float
 
 
 @dataclass
 class Source:
-    """An open source: iterate `frames`. `live` ones have no end of their own."""
+    """An open source: iterate `shots`, in one thread.
 
-    frames: Iterator[np.ndarray]
+    `live` ones do not wait: of their frames only the newest counts. `endless` ones
+    have no end of their own. `still` ones are pictures, worth a look each.
+    """
+
+    shots: Iterator[Shot]
     name: str
-    fps: float = 25.0
+    fps: float = FPS
     live: bool = False
-    still: bool = False  # pictures: worth a look each
+    endless: bool = False
+    still: bool = False
 
 
-def shapes_frames() -> Iterator[np.ndarray]:
+def shapes_shots() -> Iterator[Shot]:
     """The procedural world moving, a new scene every ten seconds."""
     time = 0
     while True:
         image, _ = scene(SHAPES_SEED, time // 250, SHAPES_SIZE, time % 250)
-        yield cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        yield Shot(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), time / FPS)
         time += 1
 
 
-def picture_frames(paths: list[Path]) -> Iterator[np.ndarray]:
-    for path in paths:
-        yield cv2.cvtColor(read_image(path), cv2.COLOR_RGB2BGR)
+def picture_shots(paths: list[Path]) -> Iterator[Shot]:
+    """Pictures, a second apart."""
+    for index, path in enumerate(paths):
+        yield Shot(cv2.cvtColor(read_image(path), cv2.COLOR_RGB2BGR), float(index))
 
 
-def video_frames(capture: cv2.VideoCapture, source: str, live: bool):
-    """Frames until the end. A live source that stops giving is an error."""
-    count = 0
-    while True:
-        ok, frame = capture.read()
-        if not ok:
-            break
-        count += 1
-        yield frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
-    if live or not count:
-        raise BadInput(f"source {source}: gave {count} frames and then no more")
+def apart(work: Callable[[], Any], name: str) -> Any:
+    """work() in a thread of its own, for OpenCV hears no Ctrl-C.
 
+    Raises BadInput where it hangs, as GStreamer does over a pipeline that lacks parts.
+    """
+    done: SimpleQueue = SimpleQueue()
 
-def open_capture(source: str) -> cv2.VideoCapture:
-    """A camera by number or a video file. Raises BadInput where neither opens."""
-    camera = source.isdecimal()
-    if not camera and not Path(source).is_file():
-        raise BadInput(
-            f"source {source}: no such file or folder; a camera is a number, such as 0"
-        )
+    def call() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=call, daemon=True).start()
     try:
-        capture = cv2.VideoCapture(int(source) if camera else source)
-        if capture.isOpened():
-            return capture
-        capture.release()
-    except cv2.error:  # a number beyond all cameras
-        pass
-    if camera:
-        raise BadInput(f"camera {source}: cannot be opened; is it plugged in and free?")
-    raise BadInput(f"source {source}: is no video that OpenCV can read")
+        result, error = done.get(timeout=OPENS)
+    except Empty:
+        raise BadInput(f"source {name}: does not open within {OPENS:.0f} s") from None
+    if error is not None:
+        raise error
+    return result
+
+
+def pauses() -> Iterator[float]:
+    """How long to wait before each attempt to open a source again, in seconds.
+
+    >>> from itertools import islice
+    >>> list(islice(pauses(), 7))
+    [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    """
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+class Video:
+    """An open capture; a live one that goes away is opened again, for ever."""
+
+    def __init__(self, source: str, kind: Capture):
+        self.source, self.kind = source, kind
+        self._capture = apart(kind.open, kind.name)
+        self._closing = threading.Event()
+        self._reading = threading.Lock()  # nothing is released under a reader
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if 1 <= fps <= 240 else FPS
+        # A file behind a web address counts its frames, a stream cannot.
+        on_the_web = source.startswith("http")
+        counted = on_the_web and self._capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+        self.live = kind.live and not counted
+
+    def close(self) -> None:
+        """Lets go of the device, unless a read hangs: that ends with the process."""
+        self._closing.set()
+        if self._reading.acquire(timeout=HANGS):
+            self._capture.release()
+            self._reading.release()
+
+    def shots(self) -> Iterator[Shot]:
+        return self._live_shots() if self.live else self._file_shots()
+
+    def _read(self) -> Optional[np.ndarray]:
+        """The next frame; None where there is none, or no more."""
+        with self._reading:
+            ok, frame = (
+                (False, None) if self._closing.is_set() else self._capture.read()
+            )
+        if not ok:
+            return None
+        return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+
+    def _file_shots(self) -> Iterator[Shot]:
+        seconds = -1 / self.fps
+        while (frame := self._read()) is not None:
+            place = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+            # Formats that know no times give 0.
+            seconds = place if place > seconds else seconds + 1 / self.fps
+            yield Shot(frame, seconds)
+        if seconds < 0 and not self._closing.is_set():
+            raise BadInput(f"source {self.source}: holds no frame that can be decoded")
+
+    def _live_shots(self) -> Iterator[Shot]:
+        while not self._closing.is_set():
+            frame = self._read()
+            if frame is None:
+                frame = self._returned()
+            if frame is not None:
+                yield Shot(frame, time.monotonic())
+
+    def _returned(self) -> Optional[np.ndarray]:
+        """Opens a source that went away until it gives a frame; None when closed."""
+        if self._closing.is_set():
+            return None
+        gone = time.monotonic()
+        say(f"source {self.kind.name}: gives no more frames; opening it again")
+        for pause in pauses():
+            with self._reading:
+                self._capture.release()
+            if self._closing.wait(pause):
+                return None
+            try:
+                self._reopen()
+            except BadInput:
+                continue
+            frame = self._read()
+            if frame is not None:
+                away = time.monotonic() - gone
+                say(f"source {self.kind.name}: is back after {away:.1f} s")
+                return frame
+        return None
+
+    def _reopen(self) -> None:
+        capture = self.kind.open()
+        with self._reading:
+            self._capture = capture
+            if self._closing.is_set():
+                capture.release()
 
 
 @contextmanager
-def open_source(source: str) -> Iterator[Source]:
-    """A camera number, video file, picture, folder of pictures or "shapes"."""
+def open_source(source: str, options: CameraOptions = AS_IT_IS) -> Iterator[Source]:
+    """A camera, video file, stream, pipeline, picture, folder of them or "shapes"."""
     path = Path(source)
+    pictures = path.is_dir() or (path.is_file() and is_image(path))
+    if source == "shapes" or pictures:
+        for_cameras_alone(source, options)
     if source == "shapes":
-        yield Source(shapes_frames(), "shapes", live=True)
-    elif path.is_dir() or (path.is_file() and is_image(path)):
+        yield Source(shapes_shots(), "shapes", endless=True)
+    elif pictures:
         paths = list_images(path) if path.is_dir() else [path]
         if not paths:
             raise BadInput(f"source {source}: the folder has no pictures")
-        yield Source(picture_frames(paths), path.name, fps=1.0, still=True)
+        yield Source(picture_shots(paths), path.name, fps=1.0, still=True)
     else:
-        capture = open_capture(source)
+        video = Video(source, capture_of(source, options))
         try:
-            fps = capture.get(cv2.CAP_PROP_FPS)
-            live = source.isdecimal()
-            name = f"camera {source}" if live else path.name
-            frames = video_frames(capture, source, live)
-            yield Source(frames, name, fps=fps if 1 <= fps <= 240 else 25.0, live=live)
+            yield Source(
+                *(video.shots(), video.kind.name, video.fps),
+                live=video.live,
+                endless=video.live,
+            )
         finally:
-            capture.release()
-
-
-CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
-
-
-class Recorder:
-    """Writes frames to a video file, whole or not at all: it is renamed at the end."""
-
-    def __init__(self, path: Path, fps: float):
-        if path.suffix.lower() not in CODECS:
-            raise BadInput(f"--record {path}: use one of {', '.join(CODECS)}")
-        self.path, self.fps = path, fps
-        self.part = path.with_name(f".{path.stem}.part{path.suffix}")
-        self._writer: Optional[cv2.VideoWriter] = None
-
-    def write(self, frame: np.ndarray) -> None:
-        """The first frame decides the size; later ones are fitted to it."""
-        if self._writer is None:
-            self.size_wh = frame.shape[1::-1]
-            code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
-            self._writer = cv2.VideoWriter(str(self.part), code, self.fps, self.size_wh)
-            if not self._writer.isOpened():
-                self._writer = None
-                raise BadInput(f"--record {self.path}: OpenCV cannot write this video")
-        if frame.shape[1::-1] != self.size_wh:
-            frame = cv2.resize(frame, self.size_wh)
-        self._writer.write(frame)
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.release()
-            self.part.replace(self.path)
-
-
-@contextmanager
-def recorder(path: Optional[Path], fps: float) -> Iterator[Optional[Recorder]]:
-    """A Recorder that is closed however the block ends; None where `path` is None."""
-    if path is None:
-        yield None
-        return
-    writer = Recorder(path, fps)
-    try:
-        yield writer
-    finally:
-        writer.close()
+            video.close()

@@ -36,10 +36,20 @@ class Stages:
         yield
         self.millis[name].append(1e3 * (self.clock() - start))
 
+    def last(self, *names: str) -> dict[str, float]:
+        """How many milliseconds these stages took the last time."""
+        return {name: self.millis[name][-1] for name in names}
+
+    def forget(self, name: str) -> None:
+        """Leaves the last time of a stage out."""
+        self.millis[name].pop()
+
     def summary(self) -> dict[str, dict[str, float]]:
         """Stage -> median and 95th percentile in milliseconds, after warm-up."""
         result = {}
-        for name, millis in self.millis.items():
+        for name, millis in list(self.millis.items()):  # threads may add one
+            if not millis:
+                continue
             skipped = WARM_UP if len(millis) > 2 * WARM_UP else 0
             counted = list(millis)[skipped:]
             p50, p95 = np.percentile(counted, (50, 95))

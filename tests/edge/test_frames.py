@@ -1,5 +1,6 @@
-"""Sources that are opened and read, and a recorder whose video is read back."""
+"""Sources that are opened and read."""
 
+import threading
 from itertools import islice
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.captures import Capture
 from edge.command import BadInput
-from edge.frames import SHAPES_SEED, SHAPES_SIZE, Recorder, open_source, recorder
+from edge.frames import SHAPES_SEED, SHAPES_SIZE, Video, open_source
 from edge.images import write_image
 from edge.shapes import scene
 
@@ -31,7 +33,7 @@ def write_video(path: Path, count: int = 12, fps: float = 12.0) -> None:
 
 def read_video(path: Path) -> list[np.ndarray]:
     with open_source(str(path)) as source:
-        return list(source.frames)
+        return [shot.frame for shot in source.shots]
 
 
 # Sources
@@ -44,9 +46,11 @@ def test_a_video_file(tmp_path, suffix):
     with open_source(str(path)) as source:
         assert (source.name, source.live, source.still) == (path.name, False, False)
         assert source.fps == pytest.approx(12)
-        frames = list(source.frames)
+        shots = list(source.shots)
+    frames = [shot.frame for shot in shots]
     assert len(frames) == 12
     assert {(f.shape, f.dtype) for f in frames} == {((48, 64, 3), np.dtype(np.uint8))}
+    assert [s.seconds for s in shots] == pytest.approx(np.arange(12) / 12, abs=0.002)
     # In order: lossy, but not by half a step.
     assert [f.mean() for f in frames] == pytest.approx(range(0, 120, 10), abs=5)
 
@@ -57,7 +61,11 @@ def test_a_folder_of_pictures_in_order_of_name(tmp_path):
     (tmp_path / "notes.txt").touch()
     with open_source(str(tmp_path)) as source:
         assert (source.name, source.live, source.still) == (tmp_path.name, False, True)
-        assert [f.shape for f in source.frames] == [(5, 10, 3), (5, 20, 3), (5, 30, 3)]
+        assert [shot.frame.shape for shot in source.shots] == [
+            (5, 10, 3),
+            (5, 20, 3),
+            (5, 30, 3),
+        ]
 
 
 def test_a_single_picture_is_a_frame_in_bgr(tmp_path):
@@ -65,7 +73,8 @@ def test_a_single_picture_is_a_frame_in_bgr(tmp_path):
     write_image(path, np.full((4, 5, 3), BLUE[::-1], np.uint8))
     with open_source(str(path)) as source:
         assert (source.name, source.still) == ("blue.png", True)
-        (only,) = source.frames
+        ((only, seconds),) = source.shots
+    assert seconds == 0
     assert only.shape == (4, 5, 3)
     assert (only == BLUE).all()
 
@@ -73,14 +82,16 @@ def test_a_single_picture_is_a_frame_in_bgr(tmp_path):
 def test_a_grey_picture_is_a_frame_of_three_channels(tmp_path):
     write_image(tmp_path / "grey.png", np.full((4, 5), 7, np.uint8))
     with open_source(str(tmp_path / "grey.png")) as source:
-        (only,) = source.frames
+        ((only, seconds),) = source.shots
+    assert seconds == 0
     assert (only == frame(7, (4, 5))).all()
 
 
 def test_shapes_are_the_scene_moving():
     with open_source("shapes") as source:
-        assert (source.name, source.live, source.still) == ("shapes", True, False)
-        for time, given in enumerate(islice(source.frames, 3)):
+        assert (source.name, source.live, source.endless) == ("shapes", False, True)
+        for time, (given, seconds) in enumerate(islice(source.shots, 3)):
+            assert seconds == time / 25
             image, _ = scene(SHAPES_SEED, 0, SHAPES_SIZE, time)
             np.testing.assert_array_equal(given[..., ::-1], image)
 
@@ -88,7 +99,7 @@ def test_shapes_are_the_scene_moving():
 def bad_source(source: str) -> str:
     """What is said of a source that gives nothing."""
     with pytest.raises(BadInput) as refusal, open_source(source) as opened:
-        list(opened.frames)
+        list(opened.shots)
     message = str(refusal.value)
     assert "\n" not in message
     return message
@@ -126,59 +137,7 @@ def test_a_damaged_picture_of_a_folder_is_named(tmp_path):
     assert bad_source(str(tmp_path)).startswith(f"{tmp_path / 'b.png'}: ")
 
 
-# Recorder
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".MP4"])
-def test_a_recording_is_renamed_at_the_end(tmp_path, suffix):
-    path = tmp_path / f"seen{suffix}"
-    with recorder(path, 12.0) as video:
-        for index in range(5):
-            video.write(frame(10 * index))
-        assert not path.exists()
-        assert video.part.exists()
-    assert list(tmp_path.iterdir()) == [path]
-    frames = read_video(path)
-    assert [f.mean() for f in frames] == pytest.approx(range(0, 50, 10), abs=5)
-
-
-def test_frames_of_another_size_are_fitted_to_the_first(tmp_path):
-    path = tmp_path / "seen.avi"
-    with recorder(path, 12.0) as video:
-        video.write(frame(0))
-        video.write(frame(100, (20, 30)))
-    assert [f.shape for f in read_video(path)] == [(48, 64, 3)] * 2
-
-
-def test_what_was_recorded_before_an_error_is_kept(tmp_path):
-    path = tmp_path / "seen.mp4"
-    with pytest.raises(KeyboardInterrupt), recorder(path, 12.0) as video:
-        video.write(frame(0))
-        raise KeyboardInterrupt
-    assert len(read_video(path)) == 1
-
-
-def test_nothing_recorded_is_no_file(tmp_path):
-    with recorder(tmp_path / "seen.mp4", 12.0):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_no_path_is_no_recorder():
-    with recorder(None, 12.0) as video:
-        assert video is None
-
-
-@pytest.mark.parametrize("name", ["seen.gif", "seen"])
-def test_an_unknown_suffix_is_refused_at_once(tmp_path, name):
-    with pytest.raises(BadInput, match="--record") as refusal:
-        Recorder(tmp_path / name, 12.0)
-    assert "\n" not in str(refusal.value)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_video_that_cannot_be_written_is_bad_input(tmp_path):
-    """Its name is as long as names may be, so that of the part is too long."""
-    path = tmp_path / ("x" * 251 + ".mp4")
-    with pytest.raises(BadInput, match="cannot write"), recorder(path, 12.0) as video:
-        video.write(frame(0))
+def test_a_driver_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr("edge.frames.OPENS", 0.1)
+    with pytest.raises(BadInput, match="source csi: does not open"):
+        Video("csi", Capture("csi", threading.Event().wait))

@@ -1,0 +1,180 @@
+"""Where frames go once they are labelled: window, recording, masks, a line of JSON.
+
+A sink has `take(seen)`, called with every frame in order, `close()`, and `wants_view`:
+whether it looks at `seen.view`, which is drawn only where some sink does.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Optional
+
+import cv2
+import numpy as np
+
+from edge.command import BadInput
+from edge.images import write_image
+from edge.metadata import ModelInfo
+from edge.overlay import Background, View, pressed
+from edge.recorder import Recorder
+
+WINDOW = "kseg"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A frame (H, W, 3) BGR, its labels (H, W), and the view of both, if drawn.
+
+    `seconds` are the frame's own: its place in a file, or when a camera gave it.
+    `millis` holds what each stage took. `again` is the last frame drawn anew: while a
+    live source is away, or when a viewer changed something.
+    """
+
+    index: int
+    seconds: float
+    frame: np.ndarray
+    labels: np.ndarray
+    view: Optional[np.ndarray]
+    millis: dict[str, float]
+    again: bool = False
+
+
+@dataclass
+class Controls:
+    """What viewers may change while it runs; threads replace `view` as a whole."""
+
+    view: View
+    paused: bool = False
+    ended: bool = False
+
+
+class Window:
+    """A window on the screen, and its keys."""
+
+    wants_view = True
+
+    def __init__(
+        self,
+        controls: Controls,
+        info: ModelInfo,
+        background: Optional[Background],
+        still: bool,
+    ):
+        self.controls, self.info = controls, info
+        self.background, self.still = background, still
+        self._open = False
+
+    def take(self, seen: Seen) -> None:
+        if not self._open:
+            cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
+            cv2.resizeWindow(WINDOW, *seen.view.shape[1::-1])
+            self._open = True
+        cv2.imshow(WINDOW, seen.view)
+        if self.still and not seen.again:  # each picture until the space bar
+            self.controls.paused = True
+        self.poll(1)
+
+    def poll(self, millis: int) -> None:
+        """Lets the window work for so long, and obeys a key."""
+        if not self._open:
+            return
+        key = cv2.waitKey(millis) & 0xFF
+        if cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1:
+            self.controls.ended = True
+        elif key != 0xFF:
+            self.obey(key)
+
+    def obey(self, key: int) -> None:
+        """What a key of the window does."""
+        if key in (ord("q"), 27):
+            self.controls.ended = True
+        elif key == ord(" "):
+            self.controls.paused = not self.controls.paused
+        else:
+            view = pressed(self.controls.view, chr(key), self.info, self.background)
+            self.controls.view = view
+
+    def close(self) -> None:
+        if self._open:
+            cv2.destroyWindow(WINDOW)
+
+
+class Recording:
+    """What is seen, in a video file."""
+
+    wants_view = True
+
+    def __init__(self, path: Path, fps: float):
+        self._recorder = Recorder(path, fps)
+
+    def take(self, seen: Seen) -> None:
+        if not seen.again:
+            self._recorder.write(seen.view, seen.seconds)
+
+    def close(self) -> None:
+        self._recorder.close()
+
+
+class Masks:
+    """Each frame's class ids as a grey PNG, numbered, in a folder."""
+
+    wants_view = False
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def take(self, seen: Seen) -> None:
+        if not seen.again:
+            write_image(self.folder / f"{seen.index:06d}.png", seen.labels)
+
+    def close(self) -> None:
+        pass
+
+
+class FrameLines:
+    """One line of JSON for each frame, written at once: others follow the file.
+
+    `{"frame", "seconds" since the first, "time" of day, "shares": {class: of the
+    frame's pixels}, "stage_millis"}`; classes that are not there are left out.
+    """
+
+    wants_view = False
+
+    def __init__(self, path: Path, info: ModelInfo):
+        self.info, self._first = info, 0.0
+        try:
+            self._file = path.open("w", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be written ({error.strerror})") from None
+
+    def take(self, seen: Seen) -> None:
+        if seen.again:
+            return
+        if not seen.index:
+            self._first = seen.seconds
+        line = {
+            "frame": seen.index,
+            "seconds": round(seen.seconds - self._first, 3),
+            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "shares": shares(seen.labels, self.info),
+            "stage_millis": {k: round(v, 3) for k, v in seen.millis.items()},
+        }
+        self._file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def shares(labels: np.ndarray, info: ModelInfo) -> dict[str, float]:
+    """The share of the pixels that each class has which is there.
+
+    >>> info = ModelInfo(names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
+    >>> shares(np.uint8([[0, 1, 1, 255]]), info)
+    {'road': 0.25, 'car': 0.5}
+    """
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    named = zip(info.names, counts)
+    return {name: round(float(n) / labels.size, 6) for name, n in named if n}
