@@ -5,6 +5,7 @@
     python edge/camera_demo.py MODEL --source street.mp4 --headless --record out.mp4
     python edge/camera_demo.py MODEL --source rtsp://door/stream --steady 5
     python edge/camera_demo.py MODEL --background blur --keep person
+    python edge/camera_demo.py MODEL --serve 0.0.0.0:8080
 
 Keys in the window: q or Esc ends, space pauses, h shows the others.
 """
@@ -95,6 +96,13 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--engine", default="auto", choices=ENGINES, help="what runs the model")
     add("--threads", type=positive, help="processors to use; default all")
     add("--headless", action="store_true", help="open no window")
+    add(
+        "--serve",
+        metavar="[HOST:]PORT",
+        help="show it in browsers instead of a window; without HOST for this machine "
+        "alone, 0.0.0.0 is for all, with a token",
+    )
+    add("--token", help="what browsers must know; default beyond this machine: random")
     add("--opacity", type=share, help="of the classes' colours, 0 to 1; default 0.5")
     add("--outlines", action="store_true", help="draw the borders of the classes")
     add(
@@ -190,8 +198,29 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
     )
 
 
+def door_of(arguments: argparse.Namespace) -> Any:
+    """The open sockets of --serve; None without. Raises BadInput without Tornado."""
+    if not arguments.serve:
+        if arguments.token is not None:
+            raise BadInput("--token: is for --serve, which is missing")
+        return None
+    try:
+        from edge.web import opened
+    except ModuleNotFoundError as error:
+        if error.name != "tornado":
+            raise
+        remedy = "pip install 'tornado>=6.2,<7'"
+        raise BadInput(f"--serve: needs Tornado: {remedy}") from None
+    arguments.headless = True
+    return opened(arguments.serve, arguments.token)
+
+
 def sinks_of(
-    arguments: argparse.Namespace, source: Source, info: ModelInfo, controls: Controls
+    arguments: argparse.Namespace,
+    source: Source,
+    info: ModelInfo,
+    controls: Controls,
+    door: Any = None,
 ) -> list[Any]:
     """Everything that takes the frames, each as in edge.sinks."""
     sinks: list[Any] = []
@@ -201,8 +230,13 @@ def sinks_of(
         sinks.append(Masks(arguments.masks))
     if arguments.frames_json:
         sinks.append(FrameLines(arguments.frames_json, info))
+    behind = controls.view.background
+    if door:
+        from edge.web import Web
+
+        sinks.append(Web(door, controls, info, behind, source))
+        say(f"view {door.url}")
     if not arguments.headless:
-        behind = controls.view.background
         sinks.append(Window(controls, info, behind, source.still))
     return sinks
 
@@ -241,6 +275,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         make_folder(arguments.masks)
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first
         signal.signal(ending, interrupt)
+    door = door_of(arguments)
     options = CameraOptions(
         arguments.camera_size, arguments.camera_fps, arguments.camera_format
     )
@@ -254,7 +289,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             say(f"{why_headless()}: running headless (--record, --masks keep frames)")
         segmenter = load(arguments)
         controls = Controls(view_of(arguments, segmenter.info))
-        sinks = sinks_of(arguments, source, segmenter.info, controls)
+        sinks = sinks_of(arguments, source, segmenter.info, controls, door)
         for sink in sinks:
             stack.enter_context(closing(sink))
         say(f"source {source.name}")

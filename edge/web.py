@@ -1,0 +1,551 @@
+"""The live picture in a browser: a page, a stream of JPEGs, the switches of the view.
+
+    GET /              the page, edge/web.html
+    GET /snapshot.png  the picture as it is now
+    GET /stream.mjpg   the pictures as a multipart stream, for other programs
+    WebSocket /link    the page's: numbers twice a second, each picture that it asks for
+
+A page asks for a picture when it has shown the last, so that nothing old waits on the
+way to it. It needs Tornado, an optional import: one package that needs no other. The
+server has a thread of its own; the loop only leaves each frame there, never waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hmac
+import ipaddress
+import json
+import logging
+import re
+import secrets
+import socket
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+import cv2
+import numpy as np
+import tornado.httpserver
+import tornado.iostream
+import tornado.netutil
+import tornado.web
+import tornado.websocket
+
+from edge.command import BadInput
+from edge.frames import Source
+from edge.live import PATIENCE
+from edge.metadata import ModelInfo
+from edge.overlay import Background, View, all_of, listed
+from edge.sinks import Controls, Seen, shares
+from edge.timing import Rate
+
+PAGE = Path(__file__).with_name("web.html")
+LOOPBACK = "127.0.0.1"
+STALLED = 10.0  # seconds after which a viewer that takes nothing is let go
+HELD = 1 << 16  # bytes that may wait for a slow viewer: what waits there gets old
+IDLE = 1.0  # seconds after which a page that asks for no picture is not looking
+QUALITY = 80  # of the JPEGs
+LONGEST = 1280  # pixels of their sides; the snapshot has all
+STATE_SECONDS = 0.5
+GOODBYE = 2.0  # seconds for the server to end
+BOUNDARY = "kseg-frame"
+REMEDIES = {
+    errno.EADDRINUSE: "another program has this port, name another",
+    errno.EACCES: "ports below 1024 are the system's, name another such as 8080",
+    errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 is all it has",
+}
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; img-src blob:; connect-src "
+    "'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",  # an address may hold the token
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+# Who may come in
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """What --serve was given. Raises BadInput for what is no address.
+
+    >>> address_of("8080"), address_of("0.0.0.0:80"), address_of("[::1]:0")
+    (('127.0.0.1', 8080), ('0.0.0.0', 80), ('::1', 0))
+    """
+    match = re.fullmatch(r"(?:(\[[\da-fA-F:.]+\]|[^:\[\]\s]+):)?(\d{1,5})", text)
+    if not match or int(match[2]) > 65535:
+        raise BadInput(f"--serve {text}: write PORT or HOST:PORT, such as 0.0.0.0:8080")
+    return (match[1] or LOOPBACK).strip("[]").lower(), int(match[2])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an IP address (127.0.0.0/8, ::1) or `localhost` leads to this machine.
+
+    >>> [is_loopback(host) for host in ("127.0.0.2", "::1", "0.0.0.0", "a.example")]
+    [True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def own_address() -> str:
+    """The address by which others reach this machine, as far as it can tell."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of documentation; sends nothing
+            return probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
+
+
+@dataclass(frozen=True)
+class Door:
+    """Open sockets, and the token that those who come must have; "" for none."""
+
+    sockets: list[socket.socket]
+    host: str
+    token: str
+
+    @property
+    def port(self) -> int:
+        return self.sockets[0].getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        host = own_address() if self.host in ("0.0.0.0", "::") else self.host
+        host = f"[{host}]" if ":" in host else host
+        query = f"?token={self.token}" if self.token else ""
+        return f"http://{host}:{self.port}/{query}"
+
+    @property
+    def cookie(self) -> str:
+        return f"kseg-{self.port}"  # browsers do not keep cookies apart by port
+
+    def lets_in(self, tokens: list[str]) -> bool:
+        """Whether one of the tokens is right, in a time that tells nothing of it."""
+        return any(
+            hmac.compare_digest(token.encode(), self.token.encode()) for token in tokens
+        )
+
+    def is_name(self, host: str) -> bool:
+        """Whether a browser that was told `host` meant this machine.
+
+        Without a token, a page from elsewhere could else have its own name lead to
+        127.0.0.1 and read the pictures (DNS rebinding).
+        """
+        return is_loopback(host) or host == self.host
+
+
+def opened(address: str, token: Optional[str] = None) -> Door:
+    """Sockets at an address; beyond loopback with a token, if need be a new one.
+
+    Raises BadInput where the address cannot be had, and for a token that is too short
+    or does not fit into an address.
+    """
+    host, port = address_of(address)
+    if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{8,}", token):
+        raise BadInput("--token: take at least 8 letters and digits")
+    try:
+        sockets = tornado.netutil.bind_sockets(port, host)
+    except OSError as error:
+        remedy = REMEDIES.get(error.errno, "name another address")
+        raise BadInput(f"--serve {address}: {error.strerror}; {remedy}") from None
+    for listening in sockets:  # those that it accepts inherit it
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HELD)
+    near = all(is_loopback(listening.getsockname()[0]) for listening in sockets)
+    return Door(sockets, host, token or ("" if near else secrets.token_urlsafe(16)))
+
+
+# What is sent
+
+
+def encoded(view: np.ndarray) -> bytes:
+    """The view as a JPEG, no side longer than LONGEST."""
+    scale = LONGEST / max(view.shape[:2])
+    if scale < 1:
+        view = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def part(index: int, jpeg: bytes) -> bytes:
+    """A picture of the stream. Viewers show it once they see the boundary behind."""
+    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n"
+    head += f"X-Frame: {index}\r\n\r\n"
+    return head.encode() + jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
+
+
+def changed(
+    view: View,
+    change: dict[str, Any],
+    info: ModelInfo,
+    background: Optional[Background] = None,
+) -> View:
+    """The view after a switch of the page; ValueError where there is no such switch.
+
+    >>> info = ModelInfo(names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
+    >>> changed(View(), {"hide": 1}, info).hidden
+    frozenset({1})
+    """
+    ((switch, value),) = change.items()
+    if switch in ("hide", "show") and value == "all":
+        return replace(view, hidden=all_of(info) if switch == "hide" else frozenset())
+    if switch in ("hide", "show") and value in range(len(info.names)):
+        hidden = view.hidden | {value} if switch == "hide" else view.hidden - {value}
+        return replace(view, hidden=hidden)
+    if switch == "opacity" and isinstance(value, (int, float)) and 0 <= value <= 1:
+        return replace(view, opacity=float(value))
+    if switch in ("outlines", "legend") and isinstance(value, bool):
+        return replace(view, **{switch: value})
+    if switch == "background" and isinstance(value, bool):
+        return replace(view, background=background if value else None)
+    raise ValueError(f"no such switch: {switch}")
+
+
+class Newest:
+    """A place where only the newest counts, for many readers at their own pace."""
+
+    def __init__(self):
+        self.value: Any = None
+        self.readers: set[asyncio.Event] = set()
+
+    def put(self, value: Any) -> None:
+        self.value = value
+        for news in self.readers:
+            news.set()
+
+    @contextmanager
+    def reader(self) -> Iterator[asyncio.Event]:
+        """An event that is set whenever there is something new."""
+        news = asyncio.Event()
+        self.readers.add(news)
+        try:
+            yield news
+        finally:
+            self.readers.discard(news)
+
+
+class Web:
+    """The sink that shows frames in browsers; see edge.sinks.
+
+    Frames are drawn and encoded only while somebody looks. All who look see one view
+    and may change it.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        controls: Controls,
+        info: ModelInfo,
+        background: Optional[Background],
+        source: Source,
+    ):
+        self.door, self.controls, self.info = door, controls, info
+        self.background, self.source = background, source
+        self.pictures, self.states = Newest(), Newest()
+        self.snapshots = 0  # that wait for a frame
+        self._seen: Optional[Seen] = None
+        self._rate, self._millis = Rate(window=20), deque(maxlen=20)
+        self._came = time.monotonic()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    @property
+    def wants_view(self) -> bool:
+        """Whether somebody looks."""
+        return bool(self.pictures.readers) or self.snapshots > 0
+
+    def take(self, seen: Seen) -> None:
+        """Leaves the frame with the server: nothing here waits for anybody."""
+        if not seen.again:
+            self._rate.tick()
+            self._millis.append(seen.millis)
+            self._came = time.monotonic()
+        self._seen = seen
+        if self.pictures.readers:
+            self._loop.call_soon_threadsafe(self.fresh.set)
+
+    def close(self) -> None:
+        """Tells those who look, and ends the server."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._ending.set)
+            self._thread.join(GOODBYE)
+
+    # From here on all runs in the server's thread.
+
+    def _run(self) -> None:
+        logging.getLogger("tornado.general").setLevel(logging.ERROR)  # bad requests
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.fresh, self._ending = asyncio.Event(), asyncio.Event()
+        server = tornado.httpserver.HTTPServer(
+            application(self), max_body_size=0, idle_connection_timeout=60
+        )
+        server.add_sockets(self.door.sockets)
+        tasks = [asyncio.ensure_future(x) for x in (self._encode(), self._tell())]
+        self._started.set()
+        await self._ending.wait()
+        for task in tasks:
+            task.cancel()
+        server.stop()
+        self.states.put({"ended": True})
+        await asyncio.sleep(0.1)  # for that to be sent
+
+    async def _encode(self) -> None:
+        """Puts every newest view among the pictures, once; all readers share it."""
+        shown = None
+        while True:
+            await self.fresh.wait()
+            self.fresh.clear()
+            seen = self._seen
+            if seen is None or seen.view is None:
+                continue
+            if seen is not shown:
+                jpeg = await self._loop.run_in_executor(None, encoded, seen.view)
+                picture, shown = (seen.index, jpeg), seen
+            self.pictures.put(picture)
+
+    async def _tell(self) -> None:
+        """Keeps the pages told."""
+        while True:
+            if self.states.readers:
+                self.states.put(self.state())
+            await asyncio.sleep(STATE_SECONDS)
+
+    def hello(self) -> dict[str, Any]:
+        """What a page is told first."""
+        classes = [
+            {"index": i, "name": self.info.names[i], "color": self.info.colors[i]}
+            for i in listed(self.info)
+        ]
+        return {
+            "source": self.source.name,
+            "classes": classes,
+            "background": self.background is not None,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What a page is told again and again: numbers and how the switches are."""
+        view, millis, seen = self.controls.view, list(self._millis), self._seen
+        return {
+            "fps": round(self._rate.fps, 1),
+            "millis": {
+                stage: round(float(np.mean([m.get(stage, 0.0) for m in millis])), 1)
+                for stage in (millis[-1] if millis else ())
+            },
+            "shares": shares(seen.labels, self.info) if seen else {},
+            "waiting": self._waiting(),
+            "paused": self.controls.paused,
+            "hidden": sorted(view.hidden),
+            "opacity": view.opacity,
+            "outlines": view.outlines,
+            "legend": view.legend,
+            "background": view.background is not None,
+        }
+
+    def _waiting(self) -> str:
+        """What the runner waits for, or ""."""
+        if not self._rate.count:
+            return "the first frame"
+        away = time.monotonic() - self._came
+        if self.source.live and away > PATIENCE and not self.controls.paused:
+            return self.source.name
+        return ""
+
+    def obey(self, message: str) -> None:
+        """What a switch of the page does. ValueError for what is none."""
+        change = json.loads(message)
+        if not isinstance(change, dict) or len(change) != 1:
+            raise ValueError("not one switch")
+        if isinstance(change.get("paused"), bool):
+            self.controls.paused = change["paused"]
+        else:
+            view, ours = self.controls.view, (self.info, self.background)
+            self.controls.view = changed(view, change, *ours)
+        self.states.put(self.state())
+
+    @contextmanager
+    def looking(self) -> Iterator[asyncio.Event]:
+        """An event that is set whenever there is a new picture."""
+        with self.pictures.reader() as news:
+            self.fresh.set()  # there may be one already
+            yield news
+
+    async def drawn(self) -> np.ndarray:
+        """The newest view; drawn for this if nobody else looks."""
+        self.snapshots += 1
+        try:
+            while self._seen is None or self._seen.view is None:
+                await asyncio.sleep(0.02)
+            return self._seen.view
+        finally:
+            self.snapshots -= 1
+
+
+def application(web: Web) -> tornado.web.Application:
+    handlers = [
+        (pattern, handler, {"web": web})
+        for pattern, handler in (
+            ("/", Page),
+            ("/stream.mjpg", Stream),
+            ("/snapshot.png", Snapshot),
+            ("/link", Link),
+        )
+    ]
+    return tornado.web.Application(
+        handlers,
+        log_function=lambda _: None,  # who looks is nobody's business
+        websocket_ping_interval=5,  # a page that is gone is noticed
+        websocket_ping_timeout=5,
+        websocket_max_message_size=1000,
+    )
+
+
+class Guarded(tornado.web.RequestHandler):
+    """What every answer begins with: the token, if there must be one."""
+
+    def initialize(self, web: Web) -> None:
+        self.web = web
+
+    def set_default_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        self.clear_header("Server")
+
+    def prepare(self) -> None:
+        door = self.web.door
+        if not door.token:
+            if not door.is_name(self.request.host_name.strip("[]")):
+                raise tornado.web.HTTPError(403, reason="Not the name of this machine")
+            return
+        given = [self.get_query_argument("token", ""), self.get_cookie(door.cookie, "")]
+        if not door.lets_in(given):
+            reason = "Open the address that the runner has printed, with its token"
+            raise tornado.web.HTTPError(403, reason=reason)
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.finish(f"{status_code}: {self._reason}\n")
+
+
+class Page(Guarded):
+    def get(self) -> None:
+        door = self.web.door
+        if "token" in self.request.arguments:  # into a cookie, out of sight
+            # Lax: whoever follows a link from elsewhere should come in.
+            options = {"httponly": True, "samesite": "Lax"}
+            self.set_cookie(door.cookie, door.token, **options)
+            self.redirect("./")
+            return
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        self.finish(PAGE.read_bytes())
+
+
+class Stream(Guarded):
+    async def get(self) -> None:
+        self._sending = asyncio.current_task()
+        kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+        self.set_header("Content-Type", kind)
+        self.write(f"--{BOUNDARY}\r\n")
+        try:
+            with self.web.looking() as news:
+                while True:
+                    await news.wait()
+                    news.clear()
+                    self.write(part(*self.web.pictures.value))
+                    await asyncio.wait_for(self.flush(), STALLED)
+        except asyncio.TimeoutError:
+            self.request.connection.stream.close()
+        except (asyncio.CancelledError, tornado.iostream.StreamClosedError):
+            pass
+
+    def on_connection_close(self) -> None:
+        self._sending.cancel()
+
+
+class Snapshot(Guarded):
+    async def get(self) -> None:
+        try:
+            view = await asyncio.wait_for(self.web.drawn(), STALLED)
+        except asyncio.TimeoutError:
+            raise tornado.web.HTTPError(503, reason="There is no frame yet") from None
+        loop = asyncio.get_running_loop()
+        _, png = await loop.run_in_executor(None, cv2.imencode, ".png", view)
+        name = time.strftime("kseg-%Y%m%d-%H%M%S.png")
+        self.set_header("Content-Type", "image/png")
+        self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+        self.finish(png.tobytes())
+
+
+class Link(tornado.websocket.WebSocketHandler, Guarded):
+    """A page's line to the runner. Tornado refuses pages of other origins."""
+
+    def open(self) -> None:
+        self._asked = asyncio.Event()
+        work = (self._tell(), self._show())
+        self._tasks = [asyncio.ensure_future(self._while_open(x)) for x in work]
+
+    @staticmethod
+    async def _while_open(work: Any) -> None:
+        try:
+            await work
+        except tornado.websocket.WebSocketClosedError:
+            pass
+
+    async def _tell(self) -> None:
+        """Each page at its own pace: one that does not read holds up no other."""
+        with self.web.states.reader() as news:
+            await self.write_message({**self.web.hello(), **self.web.state()})
+            while True:
+                await news.wait()
+                news.clear()
+                await self.write_message(self.web.states.value)
+
+    async def _show(self) -> None:
+        """The newest picture whenever the page asks. A hidden page does not ask."""
+        while True:
+            await self._asked.wait()
+            with self.web.looking() as news:
+                while await self._asks():
+                    await news.wait()
+                    news.clear()
+                    _, jpeg = self.web.pictures.value
+                    await self.write_message(jpeg, binary=True)
+
+    async def _asks(self) -> bool:
+        """Whether the page asks within a moment."""
+        try:
+            await asyncio.wait_for(self._asked.wait(), IDLE)
+        except asyncio.TimeoutError:
+            return False
+        self._asked.clear()
+        return True
+
+    def on_message(self, message: Any) -> None:
+        if message == "next":
+            self._asked.set()
+            return
+        try:
+            self.web.obey(message)
+        except (ValueError, TypeError) as error:
+            self.close(1003, str(error)[:100])
+
+    def on_close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
