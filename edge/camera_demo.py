@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -39,6 +40,7 @@ from edge.command import (  # noqa: E402
     writable,
     write_text,
 )
+from edge.door import Door, opened  # noqa: E402
 from edge.engines import ENGINES, open_engine  # noqa: E402
 from edge.frames import Source, open_source  # noqa: E402
 from edge.images import read_image  # noqa: E402
@@ -198,19 +200,14 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
     )
 
 
-def door_of(arguments: argparse.Namespace) -> Any:
-    """The open sockets of --serve; None without. Raises BadInput without Tornado."""
+def door_of(arguments: argparse.Namespace) -> Optional[Door]:
+    """The address of --serve, taken now; BadInput where it cannot be, or no Tornado."""
     if not arguments.serve:
         if arguments.token is not None:
             raise BadInput("--token: is for --serve, which is missing")
         return None
-    try:
-        from edge.web import opened
-    except ModuleNotFoundError as error:
-        if error.name != "tornado":
-            raise
-        remedy = "pip install 'tornado>=6.2,<7'"
-        raise BadInput(f"--serve: needs Tornado: {remedy}") from None
+    if not find_spec("tornado"):
+        raise BadInput("--serve: needs Tornado: pip install 'tornado>=6.2,<7'")
     arguments.headless = True
     return opened(arguments.serve, arguments.token)
 
@@ -220,7 +217,7 @@ def sinks_of(
     source: Source,
     info: ModelInfo,
     controls: Controls,
-    door: Any = None,
+    door: Optional[Door],
 ) -> list[Any]:
     """Everything that takes the frames, each as in edge.sinks."""
     sinks: list[Any] = []

@@ -13,19 +13,13 @@ server has a thread of its own; the loop only leaves each frame there, never wai
 from __future__ import annotations
 
 import asyncio
-import errno
-import hmac
-import ipaddress
 import json
 import logging
-import re
-import secrets
-import socket
 import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
@@ -33,11 +27,10 @@ import cv2
 import numpy as np
 import tornado.httpserver
 import tornado.iostream
-import tornado.netutil
 import tornado.web
 import tornado.websocket
 
-from edge.command import BadInput
+from edge.door import Door
 from edge.frames import Source
 from edge.live import PATIENCE
 from edge.metadata import ModelInfo
@@ -46,20 +39,13 @@ from edge.sinks import Controls, Seen, shares
 from edge.timing import Rate
 
 PAGE = Path(__file__).with_name("web.html")
-LOOPBACK = "127.0.0.1"
 STALLED = 10.0  # seconds after which a viewer that takes nothing is let go
-HELD = 1 << 16  # bytes that may wait for a slow viewer: what waits there gets old
 IDLE = 1.0  # seconds after which a page that asks for no picture is not looking
 QUALITY = 80  # of the JPEGs
 LONGEST = 1280  # pixels of their sides; the snapshot has all
 STATE_SECONDS = 0.5
 GOODBYE = 2.0  # seconds for the server to end
 BOUNDARY = "kseg-frame"
-REMEDIES = {
-    errno.EADDRINUSE: "another program has this port, name another",
-    errno.EACCES: "ports below 1024 are the system's, name another such as 8080",
-    errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 is all it has",
-}
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; img-src blob:; connect-src "
@@ -69,101 +55,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",  # an address may hold the token
     "X-Content-Type-Options": "nosniff",
 }
-
-
-# Who may come in
-
-
-def address_of(text: str) -> tuple[str, int]:
-    """What --serve was given. Raises BadInput for what is no address.
-
-    >>> address_of("8080"), address_of("0.0.0.0:80"), address_of("[::1]:0")
-    (('127.0.0.1', 8080), ('0.0.0.0', 80), ('::1', 0))
-    """
-    match = re.fullmatch(r"(?:(\[[\da-fA-F:.]+\]|[^:\[\]\s]+):)?(\d{1,5})", text)
-    if not match or int(match[2]) > 65535:
-        raise BadInput(f"--serve {text}: write PORT or HOST:PORT, such as 0.0.0.0:8080")
-    return (match[1] or LOOPBACK).strip("[]").lower(), int(match[2])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an IP address (127.0.0.0/8, ::1) or `localhost` leads to this machine.
-
-    >>> [is_loopback(host) for host in ("127.0.0.2", "::1", "0.0.0.0", "a.example")]
-    [True, True, False, False]
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def own_address() -> str:
-    """The address by which others reach this machine, as far as it can tell."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # of documentation; sends nothing
-            return probe.getsockname()[0]
-        except OSError:
-            return socket.gethostname()
-
-
-@dataclass(frozen=True)
-class Door:
-    """Open sockets, and the token that those who come must have; "" for none."""
-
-    sockets: list[socket.socket]
-    host: str
-    token: str
-
-    @property
-    def port(self) -> int:
-        return self.sockets[0].getsockname()[1]
-
-    @property
-    def url(self) -> str:
-        host = own_address() if self.host in ("0.0.0.0", "::") else self.host
-        host = f"[{host}]" if ":" in host else host
-        query = f"?token={self.token}" if self.token else ""
-        return f"http://{host}:{self.port}/{query}"
-
-    @property
-    def cookie(self) -> str:
-        return f"kseg-{self.port}"  # browsers do not keep cookies apart by port
-
-    def lets_in(self, tokens: list[str]) -> bool:
-        """Whether one of the tokens is right, in a time that tells nothing of it."""
-        return any(
-            hmac.compare_digest(token.encode(), self.token.encode()) for token in tokens
-        )
-
-    def is_name(self, host: str) -> bool:
-        """Whether a browser that was told `host` meant this machine.
-
-        Without a token, a page from elsewhere could else have its own name lead to
-        127.0.0.1 and read the pictures (DNS rebinding).
-        """
-        return is_loopback(host) or host == self.host
-
-
-def opened(address: str, token: Optional[str] = None) -> Door:
-    """Sockets at an address; beyond loopback with a token, if need be a new one.
-
-    Raises BadInput where the address cannot be had, and for a token that is too short
-    or does not fit into an address.
-    """
-    host, port = address_of(address)
-    if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{8,}", token):
-        raise BadInput("--token: take at least 8 letters and digits")
-    try:
-        sockets = tornado.netutil.bind_sockets(port, host)
-    except OSError as error:
-        remedy = REMEDIES.get(error.errno, "name another address")
-        raise BadInput(f"--serve {address}: {error.strerror}; {remedy}") from None
-    for listening in sockets:  # those that it accepts inherit it
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HELD)
-    near = all(is_loopback(listening.getsockname()[0]) for listening in sockets)
-    return Door(sockets, host, token or ("" if near else secrets.token_urlsafe(16)))
 
 
 # What is sent
@@ -297,7 +188,7 @@ class Web:
         server = tornado.httpserver.HTTPServer(
             application(self), max_body_size=0, idle_connection_timeout=60
         )
-        server.add_sockets(self.door.sockets)
+        server.add_socket(self.door.listening)
         tasks = [asyncio.ensure_future(x) for x in (self._encode(), self._tell())]
         self._started.set()
         await self._ending.wait()
