@@ -34,7 +34,7 @@ from edge.door import Door
 from edge.frames import Source
 from edge.live import PATIENCE
 from edge.metadata import ModelInfo
-from edge.overlay import Background, View, all_of, listed
+from edge.overlay import Background, View, all_of, draw, listed
 from edge.sinks import Controls, Seen, shares
 from edge.timing import Rate
 
@@ -143,7 +143,6 @@ class Web:
         self.door, self.controls, self.info = door, controls, info
         self.background, self.source = background, source
         self.pictures, self.states = Newest(), Newest()
-        self.snapshots = 0  # that wait for a frame
         self._seen: Optional[Seen] = None
         self._rate, self._millis = Rate(window=20), deque(maxlen=20)
         self._came = time.monotonic()
@@ -155,7 +154,7 @@ class Web:
     @property
     def wants_view(self) -> bool:
         """Whether somebody looks."""
-        return bool(self.pictures.readers) or self.snapshots > 0
+        return bool(self.pictures.readers)
 
     def take(self, seen: Seen) -> None:
         """Leaves the frame with the server: nothing here waits for anybody."""
@@ -164,7 +163,7 @@ class Web:
             self._millis.append(seen.millis)
             self._came = time.monotonic()
         self._seen = seen
-        if self.pictures.readers:
+        if self.wants_view:
             self._loop.call_soon_threadsafe(self.fresh.set)
 
     def close(self) -> None:
@@ -278,15 +277,13 @@ class Web:
             self.fresh.set()  # there may be one already
             yield news
 
-    async def drawn(self) -> np.ndarray:
-        """The newest view; drawn for this if nobody else looks."""
-        self.snapshots += 1
-        try:
-            while self._seen is None or self._seen.view is None:
-                await asyncio.sleep(0.02)
-            return self._seen.view
-        finally:
-            self.snapshots -= 1
+    def snapshot(self) -> Optional[bytes]:
+        """The newest frame as the view is now, as a PNG; None before the first."""
+        seen, view = self._seen, self.controls.view
+        if seen is None:
+            return None
+        picture = draw(seen.frame, seen.labels, self.info, "", view)
+        return cv2.imencode(".png", picture)[1].tobytes()
 
 
 def application(web: Web) -> tornado.web.Application:
@@ -372,16 +369,14 @@ class Stream(Guarded):
 
 class Snapshot(Guarded):
     async def get(self) -> None:
-        try:
-            view = await asyncio.wait_for(self.web.drawn(), STALLED)
-        except asyncio.TimeoutError:
-            raise tornado.web.HTTPError(503, reason="There is no frame yet") from None
         loop = asyncio.get_running_loop()
-        _, png = await loop.run_in_executor(None, cv2.imencode, ".png", view)
+        png = await loop.run_in_executor(None, self.web.snapshot)
+        if png is None:
+            raise tornado.web.HTTPError(503, reason="There is no frame yet")
         name = time.strftime("kseg-%Y%m%d-%H%M%S.png")
         self.set_header("Content-Type", "image/png")
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-        self.finish(png.tobytes())
+        self.finish(png)
 
 
 class Link(tornado.websocket.WebSocketHandler, Guarded):
