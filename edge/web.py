@@ -144,6 +144,7 @@ class Web:
         self.background, self.source = background, source
         self.pictures, self.states = Newest(), Newest()
         self._seen: Optional[Seen] = None
+        self._encoded: Optional[Seen] = None
         self._rate, self._millis = Rate(window=20), deque(maxlen=20)
         self._came = time.monotonic()
         self._started = threading.Event()
@@ -196,20 +197,20 @@ class Web:
         server.stop()
         self.states.put({"ended": True})
         await asyncio.sleep(0.1)  # for that to be sent
+        closing = asyncio.ensure_future(server.close_all_connections())
+        await asyncio.wait([closing], timeout=GOODBYE / 2)
 
     async def _encode(self) -> None:
         """Puts every newest view among the pictures, once; all readers share it."""
-        shown = None
         while True:
             await self.fresh.wait()
             self.fresh.clear()
             seen = self._seen
-            if seen is None or seen.view is None:
+            if seen is None or seen.view is None or seen is self._encoded:
                 continue
-            if seen is not shown:
-                jpeg = await self._loop.run_in_executor(None, encoded, seen.view)
-                picture, shown = (seen.index, jpeg), seen
-            self.pictures.put(picture)
+            jpeg = await self._loop.run_in_executor(None, encoded, seen.view)
+            self._encoded = seen
+            self.pictures.put((seen.index, jpeg))
 
     async def _tell(self) -> None:
         """Keeps the pages told."""
@@ -274,7 +275,9 @@ class Web:
     def looking(self) -> Iterator[asyncio.Event]:
         """An event that is set whenever there is a new picture."""
         with self.pictures.reader() as news:
-            self.fresh.set()  # there may be one already
+            if self._encoded and self._encoded is self._seen:
+                news.set()  # there is one already
+            self.fresh.set()
             yield news
 
     def snapshot(self) -> Optional[bytes]:
