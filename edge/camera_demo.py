@@ -196,7 +196,7 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
         outlines=arguments.outlines,
         background=background_of(arguments.background) if arguments.keep else None,
         keep=classes_of(arguments.keep, info) if arguments.keep else frozenset(),
-        numbered=not arguments.headless,
+        keys=not arguments.headless,
     )
 
 

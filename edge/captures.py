@@ -21,9 +21,6 @@ from edge.command import BadInput, say
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "tcp", "udp", "srt")
 OPEN_MILLIS, READ_MILLIS = 10_000, 5_000  # how long a stream may keep us waiting
-FFMPEG = {"OPENCV_FFMPEG_LOGLEVEL": "-8"}  # what it says is said in our line
-# A live picture should not wait in a buffer; RTSP over UDP loses packets.
-FFMPEG_LIVE = "fflags;nobuffer|flags;low_delay|rtsp_transport;tcp"
 
 APPSINK = "videoconvert ! video/x-raw,format=BGR ! {sink}"
 SINK = "appsink drop=true max-buffers=1 sync=false"
@@ -72,14 +69,19 @@ def capture_of(source: str, options: CameraOptions = AS_IT_IS) -> Capture:
     if ready:
         pipeline = pipeline_of(*ready.groups(), options)
         return Capture(source, lambda: open_pipeline(source, pipeline))
-    if options != AS_IT_IS:
-        raise BadInput(f"source {source}: is no camera, --camera-... are for those")
+    for_cameras_alone(source, options)
     if " ! " in source:
         return Capture("pipeline", lambda: open_pipeline(source, source))
     if source.partition("://")[0] in SCHEMES and "://" in source:
         name = without_password(source)
         return Capture(name, lambda: open_stream(source, name))
     return Capture(Path(source).name, lambda: open_file(source), live=False)
+
+
+def for_cameras_alone(source: str, options: CameraOptions) -> None:
+    """Raises BadInput for options of a camera that go to something else."""
+    if options != AS_IT_IS:
+        raise BadInput(f"source {source}: is no camera; leave --camera-... out")
 
 
 def opened(name: str, remedy: str, *arguments: Any) -> cv2.VideoCapture:
@@ -133,14 +135,13 @@ def open_file(source: str) -> cv2.VideoCapture:
 
 def open_stream(url: str, name: str) -> cv2.VideoCapture:
     """A network stream, with limits on how long it may keep us waiting."""
-    for variable, value in FFMPEG.items():
-        os.environ.setdefault(variable, value)
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_LIVE)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our line says enough
     limits = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MILLIS),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MILLIS),
+        *(cv2.CAP_PROP_N_THREADS, 1),  # each more holds one frame back
     ]
-    remedy = f"gives no video within {OPEN_MILLIS // 1000} s; is it being sent?"
+    remedy = f"gives no video (limit {OPEN_MILLIS // 1000} s); is it being sent?"
     return opened(f"source {name}", remedy, url, cv2.CAP_FFMPEG, limits)
 
 

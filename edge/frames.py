@@ -16,7 +16,13 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional
 import cv2
 import numpy as np
 
-from edge.captures import AS_IT_IS, CameraOptions, Capture, capture_of
+from edge.captures import (
+    AS_IT_IS,
+    CameraOptions,
+    Capture,
+    capture_of,
+    for_cameras_alone,
+)
 from edge.command import BadInput, say
 from edge.images import is_image, list_images, read_image
 from edge.shapes import scene
@@ -183,9 +189,12 @@ class Video:
 def open_source(source: str, options: CameraOptions = AS_IT_IS) -> Iterator[Source]:
     """A camera, video file, stream, pipeline, picture, folder of them or "shapes"."""
     path = Path(source)
+    pictures = path.is_dir() or (path.is_file() and is_image(path))
+    if source == "shapes" or pictures:
+        for_cameras_alone(source, options)
     if source == "shapes":
         yield Source(shapes_shots(), "shapes", endless=True)
-    elif path.is_dir() or (path.is_file() and is_image(path)):
+    elif pictures:
         paths = list_images(path) if path.is_dir() else [path]
         if not paths:
             raise BadInput(f"source {source}: the folder has no pictures")

@@ -103,7 +103,8 @@ class View:
     """How frames are shown: everything that people may switch.
 
     Classes of `hidden` are not drawn. With a `background` only the classes of `keep`
-    are shown as they are. `numbered` writes the keys of the first ten classes.
+    are shown as they are. `keys` says that there is a keyboard: the first ten
+    classes have numbers.
     """
 
     opacity: float = 0.5
@@ -112,12 +113,12 @@ class View:
     legend: bool = True
     background: Optional[Background] = None
     keep: FrozenSet[int] = frozenset()
-    numbered: bool = False
+    keys: bool = False
     help: bool = False
 
 
-HELP = """q end   space pause   1-9, 0 classes   a all or none   o outlines
-b background   + - opacity   l legend   h keys"""
+HELP = """q end   space pause   1 2 3 classes   a all
+o outlines   b background   + - opacity   l legend   h keys"""
 
 
 def listed(info: ModelInfo) -> list[int]:
@@ -178,9 +179,7 @@ def put_legend(
         rows = [index for index in rows if index in there]
     if not rows:
         return
-    texts = [
-        (numbers.get(i, "") if view.numbered else "") + info.names[i] for i in rows
-    ]
+    texts = [(numbers.get(i, "") if view.keys else "") + info.names[i] for i in rows]
     widest = max(cv2.getTextSize(text, FONT, scale, 1)[0][0] for text in texts)
     panel = image[: row * len(rows) + row // 2, : widest + 2 * row + 4]
     darken(panel)
@@ -249,5 +248,6 @@ def draw(
         picture = frame.copy()
     if view.legend and (view.opacity or view.outlines):
         put_legend(picture, info, lambda: present_in(labels, info), view)
-    put_caption(picture, f"{text}\n{HELP}" if view.help else text)
+    hint = HELP if view.help else "h keys" if view.keys else ""
+    put_caption(picture, "   ".join(filter(None, (text, hint))))
     return picture

@@ -164,6 +164,12 @@ BAD_USE = {
     "--threads": ["--source", "shapes", "--threads", "0"],
     "abacus": ["--source", "shapes", "--engine", "abacus"],
     "--sauce": ["--sauce", "shapes"],
+    "--camera": ["--source", "shapes", "--camera-fps", "5"],
+    "MJPEG": ["--source", "shapes", "--camera-format", "MJPEG"],
+    "1.5": ["--source", "shapes", "--opacity", "1.5"],
+    "100": ["--source", "shapes", "--steady", "100"],
+    "--keep": ["--source", "shapes", "--background", "blur"],
+    "gone.jsonl": ["--source", "shapes", "--frames-json", "no_folder/gone.jsonl"],
 }
 
 
@@ -197,6 +203,32 @@ def test_a_place_that_cannot_be_written_to_is_bad_input(
     assert done.returncode == 2, done.stderr
     assert str(path) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--background", "blur", "--keep", "class 1,person"), "--keep person"),
+        (("--background", "mauve", "--keep", "class 1"), "--background mauve"),
+    ],
+)
+def test_a_view_that_the_model_cannot_give(deeplab, bird, options, named):
+    done = demo(deeplab, "--source", bird, "--headless", *options)
+    assert done.returncode == 2, done.stderr
+    assert named in done.stderr.splitlines()[-1]
+
+
+def test_a_bird_before_a_colour(deeplab, bird, bird_mask, tmp_path):
+    done = demo(
+        *(deeplab, "--source", bird, "--headless", "--record", tmp_path / "a.avi"),
+        *("--background", "00ff00", "--keep", f"class {BIRD}"),
+    )
+    assert done.returncode == 0, done.stderr
+    seen = cv2.VideoCapture(str(tmp_path / "a.avi")).read()[1]
+    green = (abs(seen.astype(int) - (0, 255, 0)) < 30).all(axis=2)
+    kept = read_raw(bird_mask) == BIRD
+    assert green[~kept].mean() > 0.9
+    assert green[kept].mean() < 0.1
 
 
 @pytest.mark.parametrize("text", [None, "I am no model."])
@@ -260,6 +292,29 @@ def test_ending_a_live_source_is_0(deeplab, tmp_path, name):
     assert stats["frames"] >= 2
     assert recorded - stats["frames"] in (0, 1)  # the last was not finished
     assert not list(tmp_path.glob(".*"))
+
+
+@unix
+def test_a_process_that_is_killed_leaves_the_part_alone(deeplab, tmp_path):
+    """Power is cut: nothing has the name of a whole recording; lines are whole."""
+    masks, lines = tmp_path / "masks", tmp_path / "frames.jsonl"
+    options = ("--record", tmp_path / "seen.mp4", "--stats", tmp_path / "stats.json")
+    with started(
+        *(deeplab, "--source", "shapes", "--headless", *options),
+        *("--masks", masks, "--frames-json", lines),
+    ) as process:
+        deadline = time.monotonic() + LONG
+        while not (masks / "000002.png").exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
+    assert {file.name for file in tmp_path.iterdir()} == {
+        *(".seen.part.mp4", "masks", "frames.jsonl")
+    }
+    frames = [json.loads(line)["frame"] for line in lines.read_text().splitlines()]
+    assert frames == list(range(len(frames)))
+    assert len(frames) >= 2
 
 
 @unix
