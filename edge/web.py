@@ -228,7 +228,7 @@ class Web:
         return {
             "source": self.source.name,
             "classes": classes,
-            "background": self.background is not None,
+            "replaceable": self.background is not None,
         }
 
     def state(self) -> dict[str, Any]:
