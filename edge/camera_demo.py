@@ -5,6 +5,7 @@
     python edge/camera_demo.py MODEL --source street.mp4 --headless --record out.mp4
     python edge/camera_demo.py MODEL --source rtsp://door/stream --steady 5
     python edge/camera_demo.py MODEL --background blur --keep person
+    python edge/camera_demo.py MODEL --serve 0.0.0.0:8080
 
 Keys in the window: q or Esc ends, space pauses, h shows the others.
 """
@@ -18,6 +19,7 @@ import re
 import signal
 import sys
 from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -39,6 +41,7 @@ from edge.command import (  # noqa: E402
     writable,
     write_text,
 )
+from edge.door import Door, opened  # noqa: E402
 from edge.engines import ENGINES, describe, open_engine  # noqa: E402
 from edge.frames import Source, open_source  # noqa: E402
 from edge.images import read_image  # noqa: E402
@@ -98,6 +101,13 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--require", action="store_true", help="exit 3 where another engine must do")
     add("--threads", type=positive, help="processors to use; default all")
     add("--headless", action="store_true", help="open no window")
+    add(
+        "--serve",
+        metavar="[HOST:]PORT",
+        help="show it in browsers instead of a window; without HOST for this machine "
+        "alone, 0.0.0.0 is for all, with a token",
+    )
+    add("--token", help="what browsers must know; default beyond this machine: random")
     add("--opacity", type=share, help="of the classes' colours, 0 to 1; default 0.5")
     add("--outlines", action="store_true", help="draw the borders of the classes")
     add(
@@ -196,8 +206,24 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
     )
 
 
+def door_of(arguments: argparse.Namespace) -> Optional[Door]:
+    """The address of --serve, taken now; BadInput where it cannot be, or no Tornado."""
+    if not arguments.serve:
+        if arguments.token is not None:
+            raise BadInput("--token: is for --serve, which is missing")
+        return None
+    if not find_spec("tornado"):
+        raise BadInput("--serve: needs Tornado: pip install 'tornado>=6.2,<7'")
+    arguments.headless = True
+    return opened(arguments.serve, arguments.token)
+
+
 def sinks_of(
-    arguments: argparse.Namespace, source: Source, info: ModelInfo, controls: Controls
+    arguments: argparse.Namespace,
+    source: Source,
+    info: ModelInfo,
+    controls: Controls,
+    door: Optional[Door],
 ) -> list[Any]:
     """Everything that takes the frames, each as in edge.sinks."""
     sinks: list[Any] = []
@@ -207,8 +233,13 @@ def sinks_of(
         sinks.append(Masks(arguments.masks))
     if arguments.frames_json:
         sinks.append(FrameLines(arguments.frames_json, info))
+    behind = controls.view.background
+    if door:
+        from edge.web import Web
+
+        sinks.append(Web(door, controls, info, behind, source))
+        say(f"view {door.url}")
     if not arguments.headless:
-        behind = controls.view.background
         sinks.append(Window(controls, info, behind, source.still))
     return sinks
 
@@ -247,6 +278,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         make_folder(arguments.masks)
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first
         signal.signal(ending, interrupt)
+    door = door_of(arguments)
     options = CameraOptions(
         arguments.camera_size, arguments.camera_fps, arguments.camera_format
     )
@@ -260,7 +292,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             say(f"{why_headless()}: running headless (--record, --masks keep frames)")
         segmenter = load(arguments)
         controls = Controls(view_of(arguments, segmenter.info))
-        sinks = sinks_of(arguments, source, segmenter.info, controls)
+        sinks = sinks_of(arguments, source, segmenter.info, controls, door)
         for sink in sinks:
             stack.enter_context(closing(sink))
         say(f"source {source.name}")

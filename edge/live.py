@@ -38,7 +38,6 @@ class Live:
         self.controls = controls
         self.rate, self._recent = Rate(), Rate(window=20)
         self.pipeline = Pipeline(source, segmenter, steady)
-        self._draws = any(sink.wants_view for sink in sinks)
         self._last: Optional[Seen] = None
         self._came = time.monotonic()
         self._drawn_as = controls.view
@@ -47,6 +46,10 @@ class Live:
     def dropped(self) -> int:
         """How many frames of a live source were replaced by newer ones."""
         return self.pipeline.dropped
+
+    @property
+    def _draws(self) -> bool:
+        return any(sink.wants_view for sink in self.sinks)
 
     def run(self, limit: Optional[int] = None) -> None:
         """Ends after `limit` frames, where there is one."""
@@ -93,7 +96,8 @@ class Live:
 
     def _pause(self) -> None:
         """Lets viewers change what they see of the last frame."""
-        if self.controls.view is not self._drawn_as:
+        never_drawn = self._last and self._last.view is None
+        if self.controls.view is not self._drawn_as or never_drawn:
             self._again("")
         self._poll(50)
 
@@ -102,8 +106,9 @@ class Live:
         if not (self._last and self._draws):
             return
         view = self._drawn(self._last.frame, self._last.labels, text)
+        self._last = replace(self._last, view=view, again=True)
         for sink in self.sinks:
-            sink.take(replace(self._last, view=view, again=True))
+            sink.take(self._last)
 
     def _poll(self, millis: int) -> None:
         """Lets windows work, or waits as long."""

@@ -1,7 +1,7 @@
 """Where frames go once they are labelled: window, recording, masks, a line of JSON.
 
 A sink has `take(seen)`, called with every frame in order, `close()`, and `wants_view`:
-whether it looks at `seen.view`, which is drawn only where some sink does.
+whether it looks at `seen.view`, which is drawn only while some sink does.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,71 @@ def tflite_runtime() -> Path:
         pytest.skip("tflite-runtime 2.14, its last, is for Python up to 3.11")
     requirements = ROOT / "edge" / "requirements-tflite-runtime.txt"
     return python_with("tflite-runtime", requirements.read_text())
+
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
+# Of each element with text of its own: contrast with what is behind it (WCAG 2.2).
+CONTRASTS = """
+const channels = text => text.match(/[\\d.]+/g).map(Number);
+const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+const shares = [0.2126, 0.7152, 0.0722];
+const light = c => shares.reduce((sum, share, i) => sum + share * linear(c[i]), 0);
+const behind = e => {
+  for (; e; e = e.parentElement) {
+    const color = channels(getComputedStyle(e).backgroundColor);
+    if (color.length < 4 || color[3] > 0) return color;
+  }
+  return [255, 255, 255];
+};
+return [...document.body.querySelectorAll('*')]
+  .filter(e => [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()))
+  .map(e => {
+    const [a, b] = [getComputedStyle(e).color, 0].map(
+      (c, i) => light(i ? behind(e) : channels(c)) + 0.05);
+    return [Math.max(a, b) / Math.min(a, b), e.outerHTML.slice(0, 80)];
+  });
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Chromium without a window, in a profile of its own."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (program and driver):
+        pytest.skip("no chromium and chromedriver: apt install chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability(
+        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
+    )
+    service = webdriver.ChromeService(driver)
+    with webdriver.Chrome(options, service) as chrome:
+        yield chrome
+
+
+@pytest.fixture
+def look(browser) -> Callable[[str, str, int], None]:
+    """`look(address, scheme, width)` opens a page as seen on such a screen."""
+
+    def open_page(address: str, scheme: str, width: int) -> None:
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        screen = {"width": width, "height": 900, "deviceScaleFactor": 1}
+        screen["mobile"] = width < 600
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        browser.get_log("performance")  # of what was there before
+        browser.get(address)
+
+    return open_page
+
+
+@pytest.fixture
+def contrasts_of(browser) -> Callable[[], list]:
+    """(contrast, beginning of it) of each element of the page with text of its own."""
+    return lambda: browser.execute_script(CONTRASTS)

@@ -294,31 +294,6 @@ def test_the_largest_confusions_by_hand():
 
 WIDTHS = (390, 1280)  # a phone, a desk
 SCHEMES = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}  # and the page
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
-# Of each element with text of its own: contrast with what is behind it (WCAG 2.2).
-CONTRASTS = """
-const channels = text => text.match(/[\\d.]+/g).map(Number);
-const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-const shares = [0.2126, 0.7152, 0.0722];
-const light = c => shares.reduce((sum, share, i) => sum + share * linear(c[i]), 0);
-const behind = e => {
-  for (; e; e = e.parentElement) {
-    const color = channels(getComputedStyle(e).backgroundColor);
-    if (color.length < 4 || color[3] > 0) return color;
-  }
-  return [255, 255, 255];
-};
-return [...document.body.querySelectorAll('*')]
-  .filter(e => [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()))
-  .map(e => {
-    const [a, b] = [getComputedStyle(e).color, 0].map(
-      (c, i) => light(i ? behind(e) : channels(c)) + 0.05);
-    return [Math.max(a, b) / Math.min(a, b), e.outerHTML.slice(0, 80)];
-  });
-"""
 PICTURES = """
 return Promise.all([...document.images].map(i => i.decode().then(
   () => [i.alt, i.naturalWidth, i.getBoundingClientRect().width, i.currentSrc.length],
@@ -328,36 +303,6 @@ CELLS = """
 return [...document.querySelectorAll('#classes tbody tr')].map(
   row => [...row.children].slice(0, 2).map(cell => cell.innerText.trim()));
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium without a window, in a profile of its own."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (program and driver):
-        pytest.skip("no chromium and chromedriver: apt install chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability(
-        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
-    )
-    service = webdriver.ChromeService(driver)
-    with webdriver.Chrome(options, service) as chrome:
-        yield chrome
-
-
-def look(browser, page: Path, scheme: str, width: int) -> None:
-    """Opens the page as someone with that screen sees it."""
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1}
-    screen["mobile"] = width < 600
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    browser.get_log("performance")  # of what was there before
-    browser.get(page.as_uri())
 
 
 def asked_for(browser) -> set[str]:
@@ -370,8 +315,10 @@ def asked_for(browser) -> set[str]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_page_in_a_browser(browser, trained, scheme, width, tmp_path):
-    look(browser, trained / "report.html", scheme, width)
+def test_the_page_in_a_browser(
+    browser, look, contrasts_of, trained, scheme, width, tmp_path
+):
+    look((trained / "report.html").as_uri(), scheme, width)
     assert browser.get_log("browser") == []
     # Every picture is there, and where it is to be seen.
     pictures = browser.execute_script(PICTURES)
@@ -382,7 +329,7 @@ def test_the_page_in_a_browser(browser, trained, scheme, width, tmp_path):
     across = browser.execute_script("return document.documentElement.scrollWidth")
     assert across <= width
     # The scheme is obeyed, and everything can be read.
-    contrasts = browser.execute_script(CONTRASTS)
+    contrasts = contrasts_of()
     assert len(contrasts) > 50
     assert min(contrasts)[0] >= 4.5, min(contrasts)
     page = "return getComputedStyle(document.body).backgroundColor"
@@ -396,11 +343,11 @@ def test_the_page_in_a_browser(browser, trained, scheme, width, tmp_path):
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
 
-def test_drawings_follow_the_scheme(browser, trained):
+def test_drawings_follow_the_scheme(browser, look, trained):
     """Black letters on a dark page could not be read."""
     sources = {}
     for scheme in SCHEMES:
-        look(browser, trained / "report.html", scheme, WIDTHS[1])
+        look((trained / "report.html").as_uri(), scheme, WIDTHS[1])
         script = "return [...document.querySelectorAll('picture img')]"
         sources[scheme] = browser.execute_script(script + ".map(i => i.currentSrc)")
     assert len(sources["light"]) == 5
@@ -408,12 +355,12 @@ def test_drawings_follow_the_scheme(browser, trained):
 
 
 def test_a_name_like_a_tag_asks_for_nothing(
-    browser, segmenter, data, trained, tmp_path
+    browser, look, segmenter, data, trained, tmp_path
 ):
     named = replace(data, names=(NASTY, *data.names[1:]))
     page = tmp_path / "r.html"
     write_page(page, trained, evaluate_once(segmenter, named, "val"))
-    look(browser, page, "light", WIDTHS[0])
+    look(page.as_uri(), "light", WIDTHS[0])
     assert browser.get_log("browser") == []
     assert browser.execute_script(CELLS)[0][0] == NASTY
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
