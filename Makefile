@@ -1,6 +1,6 @@
 # make demo   trains on procedural shapes, exports, segments a video of them
 # make test   the tests; make test-slow those that take minutes
-# make backends   JAX and PyTorch too: their tests run where they are installed
+# make backends   JAX, PyTorch and ONNX too: their tests run where they are installed
 # Each does all the set-up it needs in .venv. make PYTHON=python3.12 demo picks a Python.
 
 PYTHON ?= python3
@@ -24,7 +24,7 @@ test-slow: $(VENV)/.dev
 # PyTorch by itself first: a range could bring a build for other devices.
 backends: $(VENV)/.dev
 	$(PY) -m pip install --quiet --disable-pip-version-check torch==$(TORCH)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[jax,torch]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[jax,torch,onnx]"
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
