@@ -1,0 +1,462 @@
+#!/usr/bin/env python3
+"""Measures a model on this device: the network alone, each stage, the whole loop.
+
+    python edge/benchmark.py MODEL --source street.mp4
+    python edge/benchmark.py MODEL --engines cpu,gpu --threads 1,4 --json board.json
+    python edge/benchmark.py MODEL --source street.mp4 --live-fps 60
+    python edge/benchmark.py MODEL --source street.mp4 --mediapipe venv/bin/python
+
+In each round every engine with every number of threads has its turn, the network alone
+and then the loop of camera_demo.py. What is shown are medians over the rounds, ratios
+too, each of one round. Processor time is the work of all processors for a frame: it
+carries over from a busy machine, where frames per second do not.
+
+`--live-fps` plays the frames as a camera that does not wait, each with the time in its
+first pixels, and says how old they are when they are shown. `--mediapipe` gives turns
+to MediaPipe's ImageSegmenter, in its own environment, on the same file and video: for a
+model exported with --head probabilities; it draws nothing, so give --headless too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import sys
+from contextlib import ExitStack, nullcontext
+from importlib import metadata
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any, Callable, ContextManager, Optional, Sequence
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from edge.command import (  # noqa: E402
+    BadInput,
+    GateFailed,
+    Parser,
+    positive,
+    run,
+    say,
+    writable,
+    write_text,
+)
+from edge.engines import ENGINES, Engine, cores, describe, open_engine  # noqa: E402
+from edge.frames import Source, open_source  # noqa: E402
+from edge.gpu_engine import drivers  # noqa: E402
+from edge.measuring import (  # noqa: E402
+    FEWEST,
+    Figures,
+    Mark,
+    figures,
+    medians,
+    network_alone,
+    shots_again,
+    stamped_shots,
+    whole_loop,
+)
+from edge.metadata import info_of  # noqa: E402
+from edge.onnx_engine import gpus, runtime  # noqa: E402
+from edge.rival import Rival  # noqa: E402
+from edge.segmenter import Segmenter, resize  # noqa: E402
+from edge.tflite_engine import INTERPRETERS, PACKAGES  # noqa: E402
+
+STAGES = ("capture", "preprocess", "inference", "postprocess", "draw")
+HELD = 20  # frames that are kept in memory, of what is not read as it goes
+COMPARED = 8  # pictures on which labels are compared with MediaPipe's
+
+Opening = Callable[[], ContextManager[Source]]
+
+
+def frames(text: str) -> int:
+    """How many frames a turn has, for `type=`."""
+    if positive(text) < FEWEST:
+        raise argparse.ArgumentTypeError(f"{text} is too few; {FEWEST} or more")
+    return int(text)
+
+
+def counts(text: str) -> list[int]:
+    """'1,2' -> [1, 2], for `type=`."""
+    return [positive(part.strip()) for part in text.split(",")]
+
+
+def engine_names(text: str) -> list[str]:
+    """'cpu,gpu' -> their names, for `type=`."""
+    names = [part.strip() for part in text.split(",")]
+    for name in names:
+        if name not in ENGINES:
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is none of {', '.join(ENGINES)}"
+            )
+    return names
+
+
+def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = Parser(
+        prog="benchmark.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="a .tflite or .onnx file")
+    add(
+        "--source",
+        default="shapes",
+        help="as camera_demo.py's; default shapes, made beforehand. A camera bounds "
+        "the frames per second",
+    )
+    add(
+        "--engines",
+        type=engine_names,
+        metavar="NAMES",
+        help=f"of {', '.join(ENGINES)}, with commas; default all that are here",
+    )
+    add("--delegate", metavar="PATH", help="a delegate's library, measured as well")
+    add(
+        "--threads",
+        type=counts,
+        metavar="1,2",
+        help="numbers of threads; default 1, 2, 4 ... up to all processors",
+    )
+    add("--frames", type=frames, default=50, metavar="N", help="of a turn; default 50")
+    add("--rounds", type=positive, default=5, metavar="N", help="default 5")
+    add("--headless", action="store_true", help="draw nothing, as without viewers")
+    add("--live-fps", type=positive, metavar="N", help="play as a camera of that rate")
+    add("--mediapipe", metavar="PYTHON", help="one that has mediapipe, to compare with")
+    add("--json", type=writable, metavar="FILE", help="write everything as JSON")
+    arguments = parser.parse_args(argv)
+    if arguments.mediapipe and not Path(arguments.source).is_file():
+        parser.error("--mediapipe needs a video file as --source")
+    if arguments.mediapipe and arguments.live_fps:
+        parser.error("--mediapipe and --live-fps do not go together")
+    return arguments
+
+
+def up_to(processors: int) -> list[int]:
+    """1, 2, 4 ... and all.
+
+    >>> up_to(1), up_to(4), up_to(6)
+    ([1], [1, 2, 4], [1, 2, 4, 6])
+    """
+    doubled = [2**i for i in range(processors.bit_length())]
+    return sorted({*doubled, processors})
+
+
+def here(path: Path) -> list[tuple[str, Optional[str]]]:
+    """(name, delegate or provider) of every engine that could run a file here."""
+    if path.suffix == ".onnx":
+        return [("cpu", None), *(("auto", provider) for provider in gpus())]
+    names = [n for n, module in INTERPRETERS.items() if find_spec(module.split(".")[0])]
+    if "litert" in names and drivers():
+        names.append("gpu")
+    return [(name, None) for name in names or ["cpu"]]
+
+
+def open_all(arguments: argparse.Namespace) -> list[Engine]:
+    """The engines to measure, each with each number of threads.
+
+    One that was not asked for by name and does not run is said and left out. Raises
+    BadInput or GateFailed for one that was, and where none runs.
+    """
+    named = [(name, None) for name in arguments.engines or ()]
+    if arguments.delegate:
+        named.append(("auto", arguments.delegate))
+    opened, refusals = [], []
+    for name, delegate in named or here(arguments.model):
+        threads = arguments.threads or up_to(cores())
+        for count in threads[-1:] if name == "gpu" else threads:
+            try:
+                engine = open_engine(arguments.model, name, count, delegate, True)
+            except (BadInput, GateFailed) as refusal:
+                if named:
+                    raise
+                refusals.append(refusal)
+                break
+            say(describe(engine))
+            opened.append(engine)
+    if not opened:
+        raise refusals[-1]
+    for refusal in refusals:
+        say(f"{refusal}; left out")
+    return opened
+
+
+def first_frames(source: str, count: int) -> list[np.ndarray]:
+    """The first so many frames of a source, or all of one that has fewer."""
+    with open_source(source) as opened:
+        return [shot.frame for shot in islice(opened.shots, count)]
+
+
+def opening(arguments: argparse.Namespace, kept: list[np.ndarray]) -> Opening:
+    """What opens the source anew for each turn, so that all see the same frames.
+
+    Making the frames of `shapes` is no work of the loop's: those come from memory.
+    """
+    name, fps = arguments.source, arguments.live_fps
+    if fps:
+        return lambda: nullcontext(Source(stamped_shots(kept, fps), name, fps, True))
+    if name == "shapes":
+        return lambda: nullcontext(Source(shots_again(kept), name))
+    return lambda: open_source(name)
+
+
+def measured(
+    arguments: argparse.Namespace,
+    segmenters: list[Segmenter],
+    frame: np.ndarray,
+    open_frames: Opening,
+    rival: Optional[Rival],
+) -> tuple[list[Figures], Figures]:
+    """The figures of each segmenter and of MediaPipe, as medians over the rounds."""
+    rounds: list[list[Figures]] = [[] for _ in segmenters]
+    rivals: list[Figures] = []
+    for _ in range(arguments.rounds):
+        for turns, segmenter in zip(rounds, segmenters):
+            turns.append(one_turn(arguments, segmenter, frame, open_frames))
+        if rival:
+            marks = rival.turn(arguments.frames)
+            rivals.append(figures([Mark(*mark) for mark in marks]))
+            for turns in rounds:
+                turns[-1]["of_mediapipe"] = turns[-1]["loop"]["fps"] / rivals[-1]["fps"]
+    return [medians(turns) for turns in rounds], medians(rivals) if rivals else {}
+
+
+def one_turn(
+    arguments: argparse.Namespace,
+    segmenter: Segmenter,
+    frame: np.ndarray,
+    open_frames: Opening,
+) -> Figures:
+    """A network alone, then its loop, and what the one is of the other."""
+    alone = network_alone(segmenter, frame, arguments.frames)
+    loop = whole_loop(
+        *(segmenter, open_frames, arguments.frames),
+        wants_view=not arguments.headless,
+        stamped=bool(arguments.live_fps),
+    )
+    return {
+        "network": alone,
+        "loop": loop,
+        "of_network": loop["fps"] / alone["fps"],
+        "other_processor_millis": loop["processor_millis"] - alone["processor_millis"],
+    }
+
+
+def board() -> str:
+    """What this device calls itself: a board its model, a PC its processor."""
+    try:
+        return Path("/proc/device-tree/model").read_text().strip("\0\n ")
+    except OSError:
+        pass
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return (names or [platform.processor() or platform.machine()])[0]
+
+
+def versions(engines: list[Engine]) -> dict[str, str]:
+    """Of Python, OpenCV, NumPy and what runs the model."""
+    found = {
+        "python": platform.python_version(),
+        "opencv": cv2.__version__,
+        "numpy": np.__version__,
+    }
+    for name in {engine.name for engine in engines}:
+        if name == "onnx":
+            found["onnxruntime"] = runtime().__version__
+        else:
+            package = PACKAGES.get(name, PACKAGES["litert"])
+            found[package] = metadata.version(package)
+    return found
+
+
+def circumstances(
+    arguments: argparse.Namespace, engines: list[Engine], frame: np.ndarray
+) -> dict[str, Any]:
+    """Everything that the figures hang on."""
+    data = arguments.model.read_bytes()
+    return {
+        "board": board(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processors": cores(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "versions": versions(engines),
+        "model": {
+            "file": arguments.model.name,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "bytes": len(data),
+            "input": engines[0].size,
+        },
+        "source": arguments.source,
+        "frame_size": frame.shape[:2],
+        "frames": arguments.frames,
+        "rounds": arguments.rounds,
+        "headless": arguments.headless,
+        "live_fps": arguments.live_fps,
+    }
+
+
+def agreement(segmenter: Segmenter, rival: Rival, kept: list[np.ndarray]) -> float:
+    """The share of pixels that MediaPipe labels as we do, on pictures of equal size."""
+    size = segmenter.engine.size or kept[0].shape[:2]
+    pictures = np.stack([resize(frame[..., ::-1], size) for frame in kept[:COMPARED]])
+    ours = np.stack([segmenter.predict(picture) for picture in pictures])
+    return round(float((ours == rival.labels(pictures)).mean()), 5)
+
+
+def described(engine: Engine) -> dict[str, Any]:
+    """What runs, for the JSON."""
+    return {
+        "engine": engine.name,
+        "accelerator": engine.accelerator,
+        "share": engine.share,
+        "threads": engine.threads,
+        "first_millis": round(engine.first_millis, 3),
+    }
+
+
+def bound_on_age(result: Figures, fps: int) -> float:
+    """One interval of the camera's and one and a half times inference and drawing."""
+    times = result["loop"]["stage_millis"]
+    work = sum(times[stage]["p50"] for stage in ("inference", "draw") if stage in times)
+    return round(1e3 / fps + 1.5 * work, 3)
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Columns, the first to the left.
+
+    >>> print(aligned([["engine", "ms"], ["litert", "12.5"]]))
+    engine    ms
+    litert  12.5
+    """
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths))
+        )
+        for row in rows
+    )
+
+
+def both(times: Figures) -> str:
+    return f"{times['p50']:.1f} / {times['p95']:.1f}"
+
+
+def named(result: Figures) -> str:
+    accelerator = f" {result['accelerator']}" if result["accelerator"] else ""
+    return f"{result['engine']}{accelerator}, {result['threads']} threads"
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report for people."""
+    return "\n\n".join(
+        [heading(report), speeds(report), stages(report), *remarks(report)]
+    )
+
+
+def heading(report: dict[str, Any]) -> str:
+    model, size = report["model"], "x".join(map(str, report["frame_size"]))
+    packages = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
+    drawn = "nothing drawn" if report["headless"] else "drawn"
+    return "\n".join(
+        [
+            f"{report['board']}, {report['processors']} processors, load "
+            f"{report['load']}; {packages}",
+            f"{model['file']} ({model['sha256'][:12]}), input {model['input']}; "
+            f"{report['rounds']} rounds of {report['frames']} frames of "
+            f"{Path(report['source']).name}, {size}, {drawn}",
+        ]
+    )
+
+
+def speeds(report: dict[str, Any]) -> str:
+    """The network alone, the loop, and what the loop costs beside it."""
+    head = "per second|network|loop|of it|processor ms|network|loop|other"
+    rows = [["", *head.split("|")]]
+    for result in report["engines"]:
+        alone, loop = result["network"], result["loop"]
+        rows.append(
+            [
+                *(named(result), "", f"{alone['fps']:.1f}", f"{loop['fps']:.1f}"),
+                *(f"{result['of_network']:.2f}", ""),
+                *(f"{f['processor_millis']:.1f}" for f in (alone, loop)),
+                f"{result['other_processor_millis']:.1f}",
+            ]
+        )
+    return aligned(rows)
+
+
+def stages(report: dict[str, Any]) -> str:
+    """How long the network alone and each stage of the loop take."""
+    rows = [["p50 / p95 ms", "network", *STAGES]]
+    for result in report["engines"]:
+        times = result["loop"]["stage_millis"]
+        shown = [both(times[s]) if s in times else "-" for s in STAGES]
+        rows.append([named(result), both(result["network"]["millis"]), *shown])
+    return aligned(rows)
+
+
+def remarks(report: dict[str, Any]) -> list[str]:
+    """A line about ages, and about MediaPipe, for each engine that has them."""
+    lines = []
+    for result in report["engines"]:
+        if "bound_millis" in result:
+            loop = result["loop"]
+            lines.append(
+                f"{named(result)}: frames shown are {both(loop['age_millis'])} ms old, "
+                f"one interval + 1.5 x (inference + draw) is "
+                f"{result['bound_millis']:.1f}; grew by "
+                f"{loop['age_growth_millis']:.1f} ms; {loop['dropped']:.0f} dropped"
+            )
+        if "agreement" in result:
+            lines.append(
+                f"{named(result)}: {result['of_mediapipe']:.2f} times MediaPipe "
+                f"{report['mediapipe']['version']}'s {report['mediapipe']['fps']:.1f} "
+                f"per second ({report['mediapipe']['processor_millis']:.1f} processor "
+                f"ms); labels agree on {result['agreement']:.2%} of pixels"
+            )
+    return ["\n".join(lines)] if lines else []
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    arguments = parse(argv)
+    engines = open_all(arguments)
+    info = info_of(arguments.model)
+    segmenters = [Segmenter(engine, info) for engine in engines]
+    kept = first_frames(arguments.source, HELD)
+    report = circumstances(arguments, engines, kept[0])
+    with ExitStack() as stack:
+        rival = None
+        if arguments.mediapipe:
+            rival = stack.enter_context(
+                Rival(arguments.mediapipe, arguments.model, arguments.source)
+            )
+        results, others = measured(
+            arguments, segmenters, kept[0], opening(arguments, kept), rival
+        )
+        report["engines"] = [
+            {**described(engine), **result} for engine, result in zip(engines, results)
+        ]
+        if rival:
+            report["mediapipe"] = {"version": rival.version, **others}
+            for segmenter, result in zip(segmenters, report["engines"]):
+                result["agreement"] = agreement(segmenter, rival, kept)
+    if arguments.live_fps:
+        for result in report["engines"]:
+            result["bound_millis"] = bound_on_age(result, arguments.live_fps)
+    print(table(report))
+    if arguments.json:
+        write_text(arguments.json, json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run("benchmark", main)
