@@ -65,6 +65,10 @@ class Slot:
                 raise self._end
             return None
 
+    @property
+    def ended(self) -> bool:
+        return self._end is not None
+
     def end(self, reason: BaseException) -> None:
         """No more is put; the first reason counts."""
         with self._changed:
@@ -127,7 +131,7 @@ class Pipeline:
     def _capture(self) -> None:
         stages = self.segmenter.stages
         shots = iter(self.source.shots)
-        while True:
+        while not self._shots.ended:  # live sources go on for ever
             with stages.stage("capture"):
                 shot = next(shots, None)
             if shot is None:

@@ -139,8 +139,10 @@ def test_one_who_waits_is_told_and_a_read_that_hangs_holds_nobody():
     assert time.monotonic() - begin < 5
 
 
-def test_leaving_early_ends_the_threads():
-    with Pipeline(Source(shots(1000), "file"), segmenter(0.001)) as pipeline:
+@pytest.mark.parametrize("live", [False, True])
+def test_leaving_early_ends_the_threads(live):
+    source = Source(shots(1000, 0.01), "numbers", live=live)
+    with Pipeline(source, segmenter(0.001)) as pipeline:
         assert next(iter(pipeline)) is not None
     assert not any(thread.is_alive() for thread in pipeline._threads)
 
