@@ -64,6 +64,7 @@ from edge.measuring import (  # noqa: E402
 from edge.metadata import info_of  # noqa: E402
 from edge.onnx_engine import gpus, runtime  # noqa: E402
 from edge.rival import Rival  # noqa: E402
+from edge.passes import shown  # noqa: E402
 from edge.segmenter import Segmenter, resize  # noqa: E402
 from edge.tflite_engine import INTERPRETERS, PACKAGES  # noqa: E402
 
@@ -293,10 +294,10 @@ def circumstances(
             "file": arguments.model.name,
             "sha256": hashlib.sha256(data).hexdigest(),
             "bytes": len(data),
-            "input": engines[0].size,
+            "input": shown(engines[0].size or ("any", "any")),
         },
         "source": arguments.source,
-        "frame_size": frame.shape[:2],
+        "frame_size": shown(frame.shape[:2]),
         "frames": arguments.frames,
         "rounds": arguments.rounds,
         "headless": arguments.headless,
@@ -364,7 +365,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 def heading(report: dict[str, Any]) -> str:
-    model, size = report["model"], "x".join(map(str, report["frame_size"]))
+    model, source = report["model"], Path(report["source"]).name
     packages = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
     drawn = "nothing drawn" if report["headless"] else "drawn"
     return "\n".join(
@@ -373,7 +374,7 @@ def heading(report: dict[str, Any]) -> str:
             f"{report['load']}; {packages}",
             f"{model['file']} ({model['sha256'][:12]}), input {model['input']}; "
             f"{report['rounds']} rounds of {report['frames']} frames of "
-            f"{Path(report['source']).name}, {size}, {drawn}",
+            f"{source}, {report['frame_size']}, {drawn}",
         ]
     )
 

@@ -46,14 +46,21 @@ class Rival:
                 f"--mediapipe {python}: cannot be started ({error.strerror}); name the "
                 "Python of an environment that has mediapipe"
             ) from None
-        self.version: str = self._answer()["version"]
+        try:
+            self.version: str = self._answer()["version"]
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Rival:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._child.stdin.close()
+        self.close()
+
+    def close(self) -> None:
         self._child.kill()
+        self._child.stdin.close()
         self._child.wait()
         self._child.stdout.close()
         self._words.close()
