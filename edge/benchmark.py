@@ -63,8 +63,8 @@ from edge.measuring import (  # noqa: E402
 )
 from edge.metadata import info_of  # noqa: E402
 from edge.onnx_engine import gpus, runtime  # noqa: E402
-from edge.rival import Rival  # noqa: E402
 from edge.passes import shown  # noqa: E402
+from edge.rival import Rival  # noqa: E402
 from edge.segmenter import Segmenter, resize  # noqa: E402
 from edge.tflite_engine import INTERPRETERS, PACKAGES  # noqa: E402
 

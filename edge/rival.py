@@ -42,6 +42,7 @@ class Rival:
                 text=True,
             )
         except OSError as error:
+            self._words.close()
             raise BadInput(
                 f"--mediapipe {python}: cannot be started ({error.strerror}); name the "
                 "Python of an environment that has mediapipe"

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+
 from edge.benchmark import STAGES, board, bound_on_age, main, table
 from edge.command import BadInput
 from edge.metadata import ModelInfo
