@@ -13,8 +13,9 @@ carries over from a busy machine, where frames per second do not.
 
 `--live-fps` plays the frames as a camera that does not wait, each with the time in its
 first pixels, and says how old they are when they are shown. `--mediapipe` gives turns
-to MediaPipe's ImageSegmenter, in its own environment, on the same file and video: for a
-model exported with --head probabilities; it draws nothing, so give --headless too.
+to MediaPipe's ImageSegmenter, in its own environment, on the same video and file, or
+on that of `--mediapipe-model`: it takes models exported with --head probabilities. It
+draws nothing, so give --headless too.
 """
 
 from __future__ import annotations
@@ -130,12 +131,21 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--headless", action="store_true", help="draw nothing, as without viewers")
     add("--live-fps", type=positive, metavar="N", help="play as a camera of that rate")
     add("--mediapipe", metavar="PYTHON", help="one that has mediapipe, to compare with")
+    add(
+        "--mediapipe-model",
+        type=Path,
+        metavar="FILE",
+        help="what it runs, where MODEL is the same network with labels",
+    )
     add("--json", type=writable, metavar="FILE", help="write everything as JSON")
     arguments = parser.parse_args(argv)
     if arguments.mediapipe and not Path(arguments.source).is_file():
         parser.error("--mediapipe needs a video file as --source")
     if arguments.mediapipe and arguments.live_fps:
         parser.error("--mediapipe and --live-fps do not go together")
+    other = arguments.mediapipe_model
+    if other and not (arguments.mediapipe and other.is_file()):
+        parser.error(f"--mediapipe-model {other}: is no file, or lacks --mediapipe")
     return arguments
 
 
@@ -438,8 +448,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     with ExitStack() as stack:
         rival = None
         if arguments.mediapipe:
+            path = arguments.mediapipe_model or arguments.model
             rival = stack.enter_context(
-                Rival(arguments.mediapipe, arguments.model, arguments.source)
+                Rival(arguments.mediapipe, path, arguments.source)
             )
         results, others = measured(
             arguments, segmenters, kept[0], opening(arguments, kept), rival

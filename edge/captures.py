@@ -186,8 +186,14 @@ class PiCamera:
     """The Raspberry Pi's camera module through Picamera2, as a cv2.VideoCapture."""
 
     def __init__(self, options: CameraOptions):
-        from picamera2 import Picamera2
-
+        try:
+            from picamera2 import Picamera2
+        except (ImportError, ValueError) as error:  # ValueError: another NumPy's
+            raise BadInput(
+                f"picamera: Picamera2 does not load ({error}); it needs a virtual "
+                "environment made with --system-site-packages and the system's NumPy, "
+                "1 or 2: docs/boards.md"
+            ) from None
         height, width = options.size or PIPELINE_SIZE
         self.fps = options.fps or PIPELINE_FPS
         try:

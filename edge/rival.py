@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class Rival:
 
     def close(self) -> None:
         self._child.kill()
-        self._child.stdin.close()
+        with suppress(BrokenPipeError):  # what it did not read any more
+            self._child.stdin.close()
         self._child.wait()
         self._child.stdout.close()
         self._words.close()

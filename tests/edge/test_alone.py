@@ -47,6 +47,18 @@ def test_edge_runs_alone(deeplab, board):
 
 
 @pytest.mark.slow
+def test_the_benchmark_runs_alone(deeplab, board):
+    engine, (python, _), folder = board
+    done = run_on(
+        *(folder, [python, "edge/benchmark.py"], deeplab, "--threads", 2),
+        *("--frames", 8, "--rounds", 1, "--json", "report.json"),
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((folder / "report.json").read_text())
+    assert engine in {result["engine"] for result in report["engines"]}
+
+
+@pytest.mark.slow
 def test_a_model_cut_off_is_bad_input(deeplab, board):
     """As a copy that broke off leaves it on the board."""
     _, command, folder = board

@@ -152,6 +152,7 @@ def test_the_table_has_a_line_for_each_engine(measured):
         (["--engines", "onnx"], "onnx runs .onnx files"),
         (["--source", "gone.mp4"], "gone.mp4: no such file"),
         (["--mediapipe", "python"], "--mediapipe needs a video file"),
+        (["--mediapipe-model", "gone"], "--mediapipe-model gone: is no file"),
         (["--json", "gone/report.json"], "no file in an existing folder"),
     ],
 )

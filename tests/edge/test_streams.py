@@ -238,6 +238,21 @@ def test_without_gstreamer_the_remedy_is_said(source, remedy):
     assert remedy in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    ["raise ValueError('numpy.dtype size changed')", "import libcamera_that_is_not"],
+)
+def test_a_picamera2_that_does_not_load_is_one_line(tmp_path, monkeypatch, fault):
+    """As built for NumPy 1 and met by NumPy 2, or without the system's packages."""
+    (tmp_path / "picamera2.py").write_text(fault)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    with pytest.raises(BadInput, match="^picamera: Picamera2 does not load") as refusal:
+        with open_source("picamera"):
+            pass
+    assert len(str(refusal.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize("source", ["shapes", "a.mp4", "tcp://127.0.0.1:1", "."])
 def test_options_of_a_camera_are_for_cameras(source):
     with pytest.raises(BadInput, match="--camera"):

@@ -1,0 +1,42 @@
+"""The systemd unit: systemd understands it, and the command takes its options."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.camera_demo import parse
+
+UNIT = Path(__file__).resolve().parents[2] / "edge" / "kseg.service"
+
+
+def value_of(name: str) -> str:
+    return re.search(f"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)[1]
+
+
+def test_the_command_takes_its_options():
+    python, script, *options = shlex.split(value_of("ExecStart"))
+    assert python.startswith(value_of("WorkingDirectory"))
+    assert Path(script) == Path("edge/camera_demo.py")
+    assert options.pop() == "$KSEG_OPTIONS"
+    arguments = parse(options)
+    assert (arguments.source, arguments.serve) == ("0", "0.0.0.0:8080")
+
+
+def test_systemd_understands_it(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze: apt install systemd")
+    unit = tmp_path / UNIT.name
+    python = shlex.split(value_of("ExecStart"))[0]
+    unit.write_text(UNIT.read_text().replace(python, sys.executable))
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    complaints = [x for x in done.stderr.splitlines() if UNIT.name in x]
+    assert complaints == []
+    unit.write_text(unit.read_text().replace("Restart=on-failure", "Restart=perhaps"))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert UNIT.name in done.stderr  # so that the silence above says something
