@@ -62,7 +62,7 @@ from edge.measuring import (  # noqa: E402
     stamped_shots,
     whole_loop,
 )
-from edge.metadata import info_of  # noqa: E402
+from edge.metadata import info_of, read_info  # noqa: E402
 from edge.onnx_engine import gpus, runtime  # noqa: E402
 from edge.passes import shown  # noqa: E402
 from edge.rival import Rival  # noqa: E402
@@ -323,6 +323,18 @@ def agreement(segmenter: Segmenter, rival: Rival, kept: list[np.ndarray]) -> flo
     return round(float((ours == rival.labels(pictures)).mean()), 5)
 
 
+def rivals_model(arguments: argparse.Namespace) -> Path:
+    """What MediaPipe is to run. Raises BadInput for labels: it would hang over them."""
+    path = arguments.mediapipe_model or arguments.model
+    info = read_info(path)
+    if info and info.head == "labels":
+        raise BadInput(
+            f"{path}: gives labels, and MediaPipe takes scores; name the same network, "
+            "exported with --head probabilities, as --mediapipe-model"
+        )
+    return path
+
+
 def described(engine: Engine) -> dict[str, Any]:
     """What runs, for the JSON."""
     return {
@@ -448,7 +460,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     with ExitStack() as stack:
         rival = None
         if arguments.mediapipe:
-            path = arguments.mediapipe_model or arguments.model
+            path = rivals_model(arguments)
             rival = stack.enter_context(
                 Rival(arguments.mediapipe, path, arguments.source)
             )

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 import numpy as np  # noqa: E402
 
 from edge.command import BadInput  # noqa: E402
+
+SECONDS = 300.0  # for an answer: MediaPipe hangs over some models
 
 
 class Rival:
@@ -89,13 +93,18 @@ class Rival:
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
+        limit = threading.Timer(SECONDS, self._child.kill)
+        limit.start()
         line = self._child.stdout.readline()
+        limit.cancel()
         if line:
             return json.loads(line)
         self._child.wait()
         self._words.seek(0)
-        last = (self._words.read().strip().splitlines() or ["no word"])[-1]
-        raise BadInput(f"--mediapipe {self.python}: {last}")
+        words = self._words.read().strip().splitlines() or ["no word"]
+        if self._child.returncode == -signal.SIGKILL:
+            words = [f"gives no answer within {SECONDS:.0f} seconds"]
+        raise BadInput(f"--mediapipe {self.python}: {words[-1]}")
 
 
 class Child:

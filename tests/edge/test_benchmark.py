@@ -168,6 +168,12 @@ def test_a_video_too_short_for_its_turns(model, video):
         main(few(model, "--source", video, "--threads", 1, frames=13))
 
 
+def test_labels_are_nothing_for_mediapipe(model, video):
+    arguments = few(model, "--source", video, "--mediapipe", sys.executable)
+    with pytest.raises(BadInput, match="gives labels, and MediaPipe takes scores"):
+        main(arguments)
+
+
 def test_a_damaged_model_is_said_once(tmp_path, capsys):
     path = tmp_path / "damaged.tflite"
     path.write_bytes(b"\0\0\0\0TFL3" + bytes(100))

@@ -88,11 +88,11 @@ def test_a_network_alone_rests_or_works():
 
 def test_the_loop_has_all_stages_and_its_work_counts():
     source = Source(shots_again([FRAME]), "memory")
-    result = loop(segmenter(at_work=0.01), source, 20)
+    result = loop(segmenter(at_work=0.01), source, 40)
     stages = {"capture", "preprocess", "inference", "postprocess", "draw"}
     assert set(result["stage_millis"]) == stages
     assert result["stage_millis"]["inference"]["p50"] >= 10
-    assert result["processor_millis"] >= 10
+    assert result["processor_millis"] >= 9  # it may be two frames ahead at first
     assert "age_millis" not in result
 
 
