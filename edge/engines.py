@@ -142,7 +142,8 @@ def load(path: Path, choice: Choice) -> Engine:
         return GPU(path, choice.threads)
     if choice.engine == "onnx":
         return ONNX(path, choice.threads, choice.delegate, proving.folder())
-    return TFLite(path, choice.engine, choice.threads, choice.delegate)
+    name, module = find_interpreter(choice.engine)
+    return TFLite(path, name, module, choice.threads, choice.delegate)
 
 
 def proved(path: Path, choice: Choice) -> Outcome:

@@ -117,6 +117,7 @@ def test_the_gpu_gives_the_same_labels(
     assert done.stdout.startswith("engine gpu, WebGPU runs 100% of the operators")
     expected = labels_of(path, pictures, "cpu")
     assert (np.load(out) == expected).mean() >= 0.999
+    assert open_engine(path, "auto").name == "litert"  # faster than a GPU of software
 
 
 def test_what_runs_is_said(exported):

@@ -103,7 +103,7 @@ def test_tensorflow_gives_the_same_labels(folder, scheme, head):
     path = folder / head / f"{scheme}.tflite"
     expected = labels_by(open_engine(path, "litert"), path, folder)
     assert len(np.unique(expected)) > 2
-    engine = TFLite(path, "tensorflow", tf.lite.Interpreter, threads=2)
+    engine = TFLite(path, "tensorflow", tf.lite, threads=2)
     assert (labels_by(engine, path, folder) == expected).mean() >= 0.999
 
 
