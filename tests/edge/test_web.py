@@ -373,6 +373,9 @@ def test_whoever_comes_while_it_is_paused_sees_the_frame_that_stands():
             return await state_where(link, lambda state: state["paused"])
 
         talk(shown, pause)
+        with stream(shown) as answer:  # nothing was drawn so far
+            _, view = next(pictures_of(answer))
+        assert np.abs(view[-9, -9].astype(int) - RED).max() < 9
         assert snapshot(shown)[-9, -9].tolist() == RED
         count = loop.rate.count
         loop.controls.view = changed(loop.controls.view, {"opacity": 0}, INFO)
