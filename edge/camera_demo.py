@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 from contextlib import ExitStack, closing
@@ -130,17 +131,22 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     add("--stats", type=writable, metavar="FILE", help="write the times as JSON")
     add("--max-frames", type=positive, metavar="N", help="end after N frames")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if bool(arguments.background) != bool(arguments.keep):
+        parser.error("--background and --keep NAMES, who is before it, go together")
+    return arguments
+
+
+def has_windows() -> bool:
+    """Whether this OpenCV can draw windows: opencv-python-headless cannot."""
+    return not re.search(r"GUI:\s+NONE", cv2.getBuildInformation())
 
 
 def why_headless() -> str:
-    """Why no window can be opened, or "". Asked first: OpenCV aborts where it cannot.
-
-    OpenCV knows the name of what draws its windows, which opencv-python-headless lacks.
-    """
-    if not cv2.currentUIFramework():
-        return "this OpenCV has no windows"
+    """Why no window can be opened, or "". Asked first: OpenCV may abort instead."""
     displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    if not has_windows():
+        return "this OpenCV has no windows"
     if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
         return "no display"
     return ""
@@ -183,11 +189,6 @@ def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
 
 def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
     """The options as a View; before a background no colours are laid over."""
-    if bool(arguments.background) != bool(arguments.keep):
-        raise BadInput(
-            "--background and --keep go together: what is behind, and which classes "
-            "are before it"
-        )
     opacity = arguments.opacity
     if opacity is None:
         opacity = 0.0 if arguments.background else 0.5

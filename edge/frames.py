@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Callable, Iterator, NamedTuple, Optional
 
 import cv2
@@ -31,6 +31,7 @@ SHAPES_SIZE = (480, 640)
 SHAPES_SEED = 31
 FPS = 25.0  # of what does not say
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds before a source is opened again
+OPENS = 20.0  # seconds; streams have a shorter limit of their own
 HANGS = 2.0  # seconds after which a read is taken to hang
 
 
@@ -72,8 +73,11 @@ def picture_shots(paths: list[Path]) -> Iterator[Shot]:
         yield Shot(cv2.cvtColor(read_image(path), cv2.COLOR_RGB2BGR), float(index))
 
 
-def apart(work: Callable[[], Any]) -> Any:
-    """work() in a thread of its own: Ctrl-C ends the wait for it, not so for OpenCV."""
+def apart(work: Callable[[], Any], name: str) -> Any:
+    """work() in a thread of its own, for OpenCV hears no Ctrl-C.
+
+    Raises BadInput where it hangs, as GStreamer does over a pipeline that lacks parts.
+    """
     done: SimpleQueue = SimpleQueue()
 
     def call() -> None:
@@ -83,7 +87,10 @@ def apart(work: Callable[[], Any]) -> Any:
             done.put((None, error))
 
     threading.Thread(target=call, daemon=True).start()
-    result, error = done.get()
+    try:
+        result, error = done.get(timeout=OPENS)
+    except Empty:
+        raise BadInput(f"source {name}: does not open within {OPENS:.0f} s") from None
     if error is not None:
         raise error
     return result
@@ -107,7 +114,7 @@ class Video:
 
     def __init__(self, source: str, kind: Capture):
         self.source, self.kind = source, kind
-        self._capture = apart(kind.open)
+        self._capture = apart(kind.open, kind.name)
         self._closing = threading.Event()
         self._reading = threading.Lock()  # nothing is released under a reader
         fps = self._capture.get(cv2.CAP_PROP_FPS)

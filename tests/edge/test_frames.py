@@ -1,5 +1,6 @@
 """Sources that are opened and read."""
 
+import threading
 from itertools import islice
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.captures import Capture
 from edge.command import BadInput
-from edge.frames import SHAPES_SEED, SHAPES_SIZE, open_source
+from edge.frames import SHAPES_SEED, SHAPES_SIZE, Video, open_source
 from edge.images import write_image
 from edge.shapes import scene
 
@@ -133,3 +135,9 @@ def test_a_damaged_picture_of_a_folder_is_named(tmp_path):
     write_image(tmp_path / "a.png", frame(1))
     (tmp_path / "b.png").write_bytes(b"no picture")
     assert bad_source(str(tmp_path)).startswith(f"{tmp_path / 'b.png'}: ")
+
+
+def test_a_driver_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr("edge.frames.OPENS", 0.1)
+    with pytest.raises(BadInput, match="source csi: does not open"):
+        Video("csi", Capture("csi", threading.Event().wait))

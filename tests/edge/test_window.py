@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.camera_demo import has_windows
 from edge.engines import open_engine
 from edge.metadata import unknown_model
 from edge.overlay import View, draw
@@ -26,9 +27,7 @@ pytestmark = [
     pytest.mark.skipif(
         not shutil.which("Xvfb"), reason="Xvfb is missing: apt-get install xvfb"
     ),
-    pytest.mark.skipif(
-        not cv2.currentUIFramework(), reason="this OpenCV has no windows"
-    ),
+    pytest.mark.skipif(not has_windows(), reason="this OpenCV has no windows"),
 ]
 
 
