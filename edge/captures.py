@@ -19,6 +19,9 @@ import numpy as np
 
 from edge.command import BadInput, say
 
+# Read once, at the first video. FFmpeg's own complaints would show passwords of URLs.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "tcp", "udp", "srt")
 OPEN_MILLIS, READ_MILLIS = 10_000, 5_000  # how long a stream may keep us waiting
 
@@ -135,7 +138,6 @@ def open_file(source: str) -> cv2.VideoCapture:
 
 def open_stream(url: str, name: str) -> cv2.VideoCapture:
     """A network stream, with limits on how long it may keep us waiting."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our line says enough
     limits = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MILLIS),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MILLIS),
