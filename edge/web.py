@@ -21,7 +21,7 @@ from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Awaitable, Callable, Iterator, Optional
 
 import cv2
 import numpy as np
@@ -391,13 +391,13 @@ class Link(tornado.websocket.WebSocketHandler, Guarded):
     def open(self) -> None:
         self.web.links.add(self)
         self._asked = asyncio.Event()
-        work = (self._tell(), self._show())
+        work = (self._tell, self._show)
         self._tasks = [asyncio.ensure_future(self._while_open(x)) for x in work]
 
     @staticmethod
-    async def _while_open(work: Any) -> None:
+    async def _while_open(work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except tornado.websocket.WebSocketClosedError:
             pass
 

@@ -171,8 +171,9 @@ def talk(shown: Web, work, **headers):
             return await asyncio.wait_for(work(link), LONG)
         finally:
             link.close()
-            while await asyncio.wait_for(link.read_message(), LONG) is not None:
-                pass  # until the other side has closed too
+            while link.close_code is None:  # until the other side has closed too
+                if await asyncio.wait_for(link.read_message(), LONG) is None:
+                    break
 
     return asyncio.run(main())
 
