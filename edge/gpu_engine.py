@@ -60,7 +60,8 @@ class GPU:
         self.first_millis: Optional[float] = None
         with log_held():
             self._load()
-            self(self.tensors.blank())  # compiles what is left, and logs that
+            blank = self.tensors.encode(self.tensors.blank())
+            self._inputs[0].write(blank)  # the first makes an environment, and logs it
         self.size, self.channels = self.tensors.size, self.tensors.channels
         self.wants_floats = self.tensors.wants_floats
 

@@ -143,6 +143,7 @@ def test_an_interpreter_by_name(deeplab, name):
     assert open_engine(deeplab, name).name == name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("require", [False, True])
 def test_the_runner_says_what_runs_instead(deeplab, tmp_path, require):
     """Exit 3 where that is not enough."""
