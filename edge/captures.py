@@ -19,7 +19,7 @@ import numpy as np
 
 from edge.command import BadInput, say
 
-# FFmpeg's own words; our line says enough. OpenCV reads it once, at the first video.
+# Read once, at the first video. FFmpeg's own complaints would show passwords of URLs.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "tcp", "udp", "srt")

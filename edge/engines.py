@@ -142,7 +142,8 @@ def load(path: Path, choice: Choice) -> Engine:
         return GPU(path, choice.threads)
     if choice.engine == "onnx":
         return ONNX(path, choice.threads, choice.delegate, proving.folder())
-    return TFLite(path, choice.engine, choice.threads, choice.delegate)
+    name, module = find_interpreter(choice.engine)
+    return TFLite(path, name, module, choice.threads, choice.delegate)
 
 
 def proved(path: Path, choice: Choice) -> Outcome:
@@ -163,16 +164,23 @@ def warmed(engine: Engine) -> Engine:
 def fastest(path: Path, choices: list[Choice]) -> Engine:
     """The fastest of the engines that work. One that breaks is said in a line.
 
-    One that refuses in words, a GPU that is none, is no loss worth a line.
+    One that refuses in words, a GPU that is none, is no loss worth a line. A network of
+    whole numbers stays on the CPU: a GPU runs it in floats, which round otherwise.
     """
-    outcomes = [(proved(path, choice), choice) for choice in choices]
+    *others, cpu = choices
+    outcomes = [(proved(path, cpu), cpu)]
+    if outcomes[0][0].works and others:
+        engine = load(path, cpu)
+        if engine.tensors.image.scale:
+            return warmed(engine)
+    outcomes += [(proved(path, choice), choice) for choice in others]
     working = [(o.millis, i) for i, (o, _) in enumerate(outcomes) if o.works]
     if not working:
-        raise BadInput(complaint(path, choices[-1], outcomes[-1][0]))
+        raise BadInput(complaint(path, cpu, outcomes[0][0]))
     for outcome, choice in outcomes:
         if outcome.broke:
             say(f"{complaint(path, choice, outcome)}; the next engine runs")
-    return warmed(load(path, choices[min(working)[1]]))
+    return warmed(load(path, outcomes[min(working)[1]][1]))
 
 
 def lacking(engine: Engine, wanted: Choice) -> str:

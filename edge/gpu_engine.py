@@ -5,11 +5,13 @@ LiteRT's accelerator on Linux is WebGPU on a Vulkan driver, on macOS Metal.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import weakref
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 import numpy as np
 
@@ -32,6 +34,21 @@ def drivers() -> list[str]:
     return named or sorted(map(str, found))
 
 
+@contextmanager
+def log_held() -> Iterator[None]:
+    """As `native_log_held`, of stdout too: the GPU accelerator logs there as well."""
+    with native_log_held():
+        sys.stdout.flush()
+        saved = os.dup(1)
+        os.dup2(2, 1)
+        try:
+            yield
+        finally:
+            ctypes.CDLL(None).fflush(None)  # what C has not written yet
+            os.dup2(saved, 1)
+            os.close(saved)
+
+
 class GPU:
     """A .tflite file on the GPU, in float32 as on the CPU."""
 
@@ -41,8 +58,10 @@ class GPU:
         self.path, self.threads = path, threads
         self.accelerator = "Metal" if sys.platform == "darwin" else "WebGPU"
         self.first_millis: Optional[float] = None
-        with native_log_held():
+        with log_held():
             self._load()
+            blank = self.tensors.encode(self.tensors.blank())
+            self._inputs[0].write(blank)  # the first makes an environment, and logs it
         self.size, self.channels = self.tensors.size, self.tensors.channels
         self.wants_floats = self.tensors.wants_floats
 
@@ -91,9 +110,12 @@ class GPU:
 
 
 def release(model: Any, parts: list[list[Any]]) -> None:
-    """Gives a GPU's buffers back, then its model."""
-    for buffers in parts:
-        for buffer in buffers:
-            buffer.destroy()
-        buffers.clear()
-    model.close()
+    """Gives a GPU's buffers back, then its model and what that ran in."""
+    with log_held():
+        for buffers in parts:
+            for buffer in buffers:
+                buffer.destroy()
+            buffers.clear()
+        environment = model.environment
+        model.close()
+        environment.close()

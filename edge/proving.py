@@ -22,7 +22,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Optional
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+if not __package__:  # run as a script, by `tried`
+    sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
 from edge.command import BadInput, write_text  # noqa: E402
 
@@ -156,17 +157,22 @@ def free_memory() -> Optional[int]:
         return None
 
 
-def limit(seconds: float) -> None:
-    """Bounds this process's memory and time, where the system can.
+def limit(seconds: float, memory: bool) -> None:
+    """Bounds this process's time and, if `memory`, that too, where the system can.
 
     Data, not address space: a GPU's driver reserves far more addresses than it uses.
+    Whatever runs out, this process is the first that the system ends for it.
     """
     try:
         import resource
     except ImportError:  # Windows: the parent's time limit alone
         return
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    except OSError:
+        pass
     free = free_memory()
-    if free:
+    if free and memory:
         bytes_ = int(OF_MEMORY * free)
         resource.setrlimit(resource.RLIMIT_DATA, (bytes_, bytes_))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -201,8 +207,9 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     path, seconds = Path(order.pop("path")), order.pop("seconds")
     order["drivers"] = tuple(order["drivers"])
-    limit(seconds)
-    outcome = trial(path, Choice(**order))
+    choice = Choice(**order)
+    limit(seconds, memory=not choice.delegate)  # what a delegate maps nobody knows
+    outcome = trial(path, choice)
     os.write(out, json.dumps(asdict(outcome)).encode())
     os._exit(0)  # some engines crash as Python takes them down
 

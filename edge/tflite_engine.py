@@ -71,17 +71,21 @@ def tensors_of(path: Path, interpreter: Any) -> Tensors:
 
 
 class TFLite:
-    """A .tflite file in an interpreter.
+    """A .tflite file in the interpreter of `module`, called `name`.
 
     `delegate` is a shared library that takes operators over; without one XNNPACK does,
     where it is built in. `accelerator` names it, `share` is its part of the operators.
     """
 
     def __init__(
-        self, path: Path, name: str, threads: int, delegate: Optional[str] = None
+        self,
+        path: Path,
+        name: str,
+        module: Any,
+        threads: int,
+        delegate: Optional[str] = None,
     ):
-        self.name, module = find_interpreter(name)
-        self.threads, self.path = threads, path
+        self.name, self.threads, self.path = name, threads, path
         self.first_millis: Optional[float] = None
         with native_log_held():
             self._load(module, delegate)

@@ -21,7 +21,7 @@ from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Awaitable, Callable, Iterator, Optional
 
 import cv2
 import numpy as np
@@ -143,6 +143,7 @@ class Web:
         self.door, self.controls, self.info = door, controls, info
         self.background, self.source = background, source
         self.pictures, self.states = Newest(), Newest()
+        self.links: set[Link] = set()
         self._seen: Optional[Seen] = None
         self._encoded: Optional[Seen] = None
         self._rate, self._millis = Rate(window=20), deque(maxlen=20)
@@ -197,6 +198,8 @@ class Web:
         server.stop()
         self.states.put({"ended": True})
         await asyncio.sleep(0.1)  # for that to be sent
+        for link in list(self.links):
+            link.leave()
         closing = asyncio.ensure_future(server.close_all_connections())
         await asyncio.wait([closing], timeout=GOODBYE / 2)
 
@@ -386,14 +389,15 @@ class Link(tornado.websocket.WebSocketHandler, Guarded):
     """A page's line to the runner. Tornado refuses pages of other origins."""
 
     def open(self) -> None:
+        self.web.links.add(self)
         self._asked = asyncio.Event()
-        work = (self._tell(), self._show())
+        work = (self._tell, self._show)
         self._tasks = [asyncio.ensure_future(self._while_open(x)) for x in work]
 
     @staticmethod
-    async def _while_open(work: Any) -> None:
+    async def _while_open(work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except tornado.websocket.WebSocketClosedError:
             pass
 
@@ -435,6 +439,12 @@ class Link(tornado.websocket.WebSocketHandler, Guarded):
         except (ValueError, TypeError) as error:
             self.close(1003, str(error)[:100])
 
+    def leave(self) -> None:
+        """Hangs up at once, without waiting for the page to agree."""
+        if self.ws_connection:
+            self.ws_connection.stream.close()
+
     def on_close(self) -> None:
+        self.web.links.discard(self)
         for task in self._tasks:
             task.cancel()

@@ -223,7 +223,6 @@ def write_files(
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue
-        calibration = source.calibration(coverage)
         goal = (scheme, source.size, config.head, calibration)
         if tuner and scheme in AWARE_SCHEMES:
             content = tuner.convert(*goal)

@@ -16,7 +16,7 @@ from edge.passes import Passes, PatientSegmenter
 from edge.segmenter import Segmenter, bounded
 from kseg import checkpoint
 from kseg.checkpoint import DAMAGE
-from kseg.config import TrainConfig, from_record, to_record
+from kseg.config import AWARE_SCHEMES, SCHEMES, TrainConfig, from_record, to_record
 from kseg.data import Data
 from kseg.grouping import is_grouping, open_grouping
 
@@ -24,9 +24,12 @@ BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
 METRICS, REPORT = "metrics.json", "report.html"
 EVENTS = "tensorboard"  # a folder
 PICTURES = ("curves.png", "samples.png", "confusion.png")
-EXPORTS = ("*.tflite", "*.onnx", "parity.json", "explain.png")
+EXPORTS = (
+    *(f"{name}.tflite" for name in (*SCHEMES, *AWARE_SCHEMES, "mended")),
+    *("model.onnx", "parity.json", "explain.png"),
+)
 ONE_PASS = Passes()
-STALE = (*PICTURES, *EXPORTS, METRICS, REPORT, "history.csv")  # patterns
+STALE = (*PICTURES, *EXPORTS, METRICS, REPORT, "history.csv")  # until made anew
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -49,7 +52,7 @@ def claim(config: TrainConfig) -> Path:
     """
     folder = config.run_folder
     made = (CONFIG, BEST, LAST, checkpoint.NAME, EVENTS, *STALE)
-    there = any(any(folder.glob(name)) for name in made)
+    there = any((folder / name).exists() for name in made)
     if config.resume and config.overwrite:
         raise BadInput("--resume goes on, --overwrite starts anew: give one of them")
     if config.resume and not (folder / checkpoint.NAME).exists():
@@ -65,8 +68,7 @@ def claim(config: TrainConfig) -> Path:
 def clear_stale(folder: Path) -> None:
     """Removes what an overwritten run left and the new one has not yet made."""
     for name in STALE:
-        for path in folder.glob(name):
-            path.unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
 
 
 def clear_events(folder: Path) -> None:

@@ -141,3 +141,23 @@ def test_a_missing_interpreter_names_its_package(monkeypatch, name, package):
 def test_an_interpreter_by_name(deeplab, name):
     pytest.importorskip(INTERPRETERS[name].partition(".")[0])
     assert open_engine(deeplab, name).name == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("require", [False, True])
+def test_the_runner_says_what_runs_instead(deeplab, tmp_path, require):
+    """Exit 3 where that is not enough."""
+    command = [sys.executable, "edge/camera_demo.py", deeplab, "--source", "shapes"]
+    command += ["--headless", "--max-frames", 2, "--delegate", tmp_path / "gone.so"]
+    done = subprocess.run(
+        [*map(str, command), *(["--require"] if require else [])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == (3 if require else 0), done.stderr
+    assert "gone.so: cannot be loaded" in done.stderr
+    assert ("litert on the CPU runs instead" in done.stderr) is not require
+    assert ("engine litert, XNNPACK runs 97% of the operators" in done.stderr) is not (
+        require
+    )

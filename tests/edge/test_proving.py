@@ -1,7 +1,10 @@
 """Trials in real child processes."""
 
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,7 @@ from edge import proving
 from edge.engines import load, open_engine
 from edge.proving import Choice, Outcome, prove
 
+ROOT = Path(__file__).resolve().parents[2]
 LITERT = Choice("litert", "ai-edge-litert", 1)
 RUNTIME = Choice("onnx", "onnxruntime", 1)
 
@@ -83,6 +87,7 @@ def test_a_refusal_is_in_the_engines_words(shared):
     assert outcome.said.startswith("litert refuses it")
 
 
+@pytest.mark.slow
 def test_a_model_that_never_ends(network):
     from onnx import TensorProto, helper
 
@@ -104,19 +109,30 @@ def test_a_model_that_never_ends(network):
     assert time.monotonic() - start < 20
 
 
-def test_a_model_that_wants_more_memory_than_there_is(network):
-    from onnx import TensorProto, helper
+ASK = """
+import numpy as np
+from edge.proving import free_memory, limit
+asked = int(0.9 * free_memory())
+limit(60, memory={memory})
+try:
+    np.empty(asked, np.uint8)  # nothing is written: it costs nobody anything
+    print("granted")
+except MemoryError:
+    print("refused")
+"""
 
-    huge = helper.make_tensor("huge", TensorProto.INT64, [4], [1, 4 << 20, 1 << 10, 64])
-    nodes = [
-        helper.make_node("ConstantOfShape", ["huge"], ["large"]),
-        helper.make_node("ReduceMax", ["large"], ["most"]),
-        helper.make_node("Cast", ["most"], ["byte"], to=TensorProto.UINT8),
-        helper.make_node("Add", ["byte", "image"], ["map"]),
-    ]
-    outcome = prove(network(nodes, [huge]), RUNTIME)
-    assert not outcome.works
-    assert "ONNX Runtime stops" in outcome.said or "refuses" in outcome.said
+
+@pytest.mark.parametrize(("memory", "said"), [(True, "refused"), (False, "granted")])
+def test_a_trial_cannot_have_all_memory(memory, said):
+    if proving.free_memory() is None:
+        pytest.skip("this system does not say how much memory is free")
+    done = subprocess.run(
+        [sys.executable, "-c", ASK.format(memory=memory)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == said, done.stderr
 
 
 def test_what_a_trial_runs_is_what_loads_here(deeplab):

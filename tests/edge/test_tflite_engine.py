@@ -69,7 +69,7 @@ def test_shares_by_hand():
 
 def test_xnnpack_takes_most_of_a_model(deeplab):
     """By hand: 72 operators, of which XNNPACK leaves RESIZE_BILINEAR and ARG_MAX."""
-    engine = TFLite(deeplab, "litert", 1)
+    engine = open_engine(deeplab, "litert", 1)
     assert engine.accelerator == "XNNPACK"
     assert engine.share == pytest.approx(70 / 72)
 
@@ -87,7 +87,8 @@ def test_a_delegate_that_takes_nothing_is_said(deeplab, lazy, capsys):
 def test_its_labels_are_those_without(deeplab, lazy):
     picture = np.random.default_rng(0).integers(0, 256, (513, 513, 3), np.uint8)
     plain, lazily = (
-        TFLite(deeplab, "litert", 2, library)(picture) for library in (None, str(lazy))
+        TFLite(deeplab, *find_interpreter("litert"), 2, library)(picture)
+        for library in (None, str(lazy))
     )
     np.testing.assert_array_equal(plain, lazily)
 

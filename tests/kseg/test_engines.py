@@ -116,7 +116,10 @@ def test_the_gpu_gives_the_same_labels(
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("engine gpu, WebGPU runs 100% of the operators")
     expected = labels_of(path, pictures, "cpu")
-    assert (np.load(out) == expected).mean() >= 0.999
+    # int8 runs there in floats, which round otherwise; this network knows little yet.
+    least = {"float32": 0.999, "int8": 0.9}[scheme]
+    assert (np.load(out) == expected).mean() >= least
+    assert open_engine(path, "auto").name == "litert"  # faster than a GPU of software
 
 
 def test_what_runs_is_said(exported):

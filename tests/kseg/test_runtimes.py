@@ -5,6 +5,7 @@ Each program in an environment of its own, from its real package.
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -93,6 +94,7 @@ def labels_by(engine, path: Path, folder: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:[\\s\\S]*tf.lite.Interpreter is deprecated")
 @pytest.mark.parametrize("head", ["labels", "probabilities"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_tensorflow_gives_the_same_labels(folder, scheme, head):
@@ -101,7 +103,7 @@ def test_tensorflow_gives_the_same_labels(folder, scheme, head):
     path = folder / head / f"{scheme}.tflite"
     expected = labels_by(open_engine(path, "litert"), path, folder)
     assert len(np.unique(expected)) > 2
-    engine = TFLite(path, "tensorflow", tf.lite.Interpreter, threads=2)
+    engine = TFLite(path, "tensorflow", tf.lite, threads=2)
     assert (labels_by(engine, path, folder) == expected).mean() >= 0.999
 
 
@@ -109,8 +111,17 @@ def test_tensorflow_gives_the_same_labels(folder, scheme, head):
 @pytest.mark.parametrize("head", ["labels", "probabilities"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_tflite_runtime_gives_the_same_labels(folder, tflite_runtime, scheme, head):
+    """By TFLite's own kernels: it has no XNNPACK for integers, whose rounding differs.
+
+    On a network trained for two epochs, where most pixels are near a tie.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
     path = folder / head / f"{scheme}.tflite"
-    expected = labels_by(open_engine(path, "litert"), path, folder)
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = partial(Interpreter, experimental_op_resolver_type=plain)
+    engine = TFLite(path, "litert", interpreter, threads=2)
+    expected = labels_by(engine, path, folder)
     labels, _ = elsewhere(tflite_runtime, IN_TFLITE_RUNTIME, path, folder)
     assert (labels == expected).mean() >= 0.999
 
