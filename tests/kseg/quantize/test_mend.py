@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from edge.command import BadInput, GateFailed
-from edge.engines import open_engine
 from kseg.quantize.mend import SelectiveInt8, mended
 
 
@@ -61,8 +61,8 @@ def test_explain_names_the_layer_and_mend_mends_it(ruined, capsys):
     assert layers[0]["layer"] in out and "mended" in out
     assert "2 of 28 layers in float" in err and "mended.tflite" in out
     assert (ruined / "explain.png").stat().st_size > 10_000
-    engine = open_engine(ruined / "mended.tflite")
-    assert engine._input["dtype"] == np.uint8  # as int8: bytes in
+    (given,) = Interpreter(str(ruined / "mended.tflite")).get_input_details()
+    assert given["dtype"] == np.uint8  # as int8: bytes in
     assert not [path for path in ruined.iterdir() if path.name.startswith(".")]
 
 
