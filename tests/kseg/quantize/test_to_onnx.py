@@ -28,7 +28,7 @@ TENSORRT = set(
 
 def fitting(case) -> tuple[int, int]:
     """A size that every network of that kind takes."""
-    return {"unet_paper": (188, 204), "patch": (65, 81)}.get(case.model, (64, 80))
+    return {"unet_paper": (188, 204), "patch": (62, 78)}.get(case.model, (64, 80))
 
 
 def attributes(node) -> dict:
