@@ -47,7 +47,7 @@ class SelectiveInt8:
         nodes = [name for name in self._outputs if made_by(name, layers)]
         with quiet():
             self._debugger.options = tf.lite.experimental.QuantizationDebugOptions(
-                denylisted_nodes=nodes, fully_quantize=True
+                denylisted_nodes=nodes
             )
             content = self._debugger.get_nondebug_quantized_model()
             for kind in (tf.uint8, tf.float32):  # the last layer may be a float one
