@@ -1,3 +1,4 @@
+# make setup  the environment alone: . .venv/bin/activate
 # make demo   trains on procedural shapes, exports, segments a video of them
 # make test   the tests; make test-slow those that take minutes
 # make backends   JAX, PyTorch and ONNX too: their tests run where they are installed
@@ -9,11 +10,13 @@ PY := $(VENV)/bin/python
 RUN := saved_models/demo
 TORCH := 2.13.0
 
-.PHONY: demo test test-slow backends lint clean
+.PHONY: setup demo test test-slow backends lint clean
 
 demo: $(RUN)/demo.mp4
 	@echo
 	@echo "Look at $(RUN)/report.html, $(RUN)/demo.mp4 and $(RUN)/parity.json"
+
+setup: $(VENV)/.base
 
 test: $(VENV)/.dev
 	$(PY) -m pytest -m "not slow and not device"

@@ -272,8 +272,19 @@ def interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
+def check_model(path: Path) -> None:
+    """Raises BadInput where there is no such file."""
+    if path.is_dir():
+        raise BadInput(
+            f"{path}: is a folder; name a model in it, {path}/int8.tflite say"
+        )
+    if not path.is_file():
+        raise BadInput(f"{path}: no such model file")
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse(argv)
+    check_model(arguments.model)  # before a camera is blamed
     if arguments.masks:
         make_folder(arguments.masks)
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first

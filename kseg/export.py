@@ -130,6 +130,8 @@ def export(config: ExportConfig) -> Exported:
     folder = Path(config.run)
     source = open_run(config, folder)
     coverage = coverage_for(config, source.data)
+    if "int8" in config.quantize:  # it was mended from the one that is now made anew
+        (folder / f"{MENDED}.tflite").unlink(missing_ok=True)
     files = write_files(config, source, folder, coverage)
     findings = look_into_int8(config, source, folder, files, coverage)
     parity = compare(source.reference, files, source.data, config.threads)
@@ -138,8 +140,11 @@ def export(config: ExportConfig) -> Exported:
             parity[scheme]["calibration"] = coverage.record()
     if "int8" in files and findings:
         parity["int8"]["layers"] = [finding.record() for finding in findings]
+    for row in parity.values():
+        row |= {"size": source.size, "head": config.head}
     runs.write_json(folder / "parity.json", parity)
     trained = source.info.metrics.get("mean_iou")
+    warn_of_size(trained, parity[REFERENCE]["mean_iou"], source.size, config.max_drop)
     layers = layers_table(findings) if findings else ""
     return Exported(files, source.size, parity, trained, layers)
 
@@ -180,6 +185,18 @@ def layers_table(findings: list[Finding]) -> str:
     from kseg.quantize.explain import table
 
     return table(findings)
+
+
+def warn_of_size(
+    trained: Optional[float], here: float, size: tuple[int, int], max_drop: float
+) -> None:
+    """Says what the input's size alone costs: drops are against Keras at that size."""
+    if trained is not None and trained - here > max_drop:
+        say(
+            """What --explain and --mend ask for; a mended file is written, into `files` too."""
+            f"pictures' own size {trained:.4f}: drops are against the former; a larger "
+            "--size keeps more"
+        )
 
 
 def check_backend() -> None:
@@ -266,7 +283,6 @@ def look_into_int8(
         return []
     from kseg.quantize import explain, mend
 
-    (folder / f"{MENDED}.tflite").unlink(missing_ok=True)
     calibration = source.calibration(coverage)
     images = list(islice(calibration(), EXPLAINED_ON))
     findings = explain.explain(source.network, source.size, images)

@@ -15,7 +15,7 @@ from edge.engines import open_engine
 from edge.metadata import ModelInfo, palette, read_info
 from edge.segmenter import Segmenter
 from kseg.data import open_data
-from kseg.export import main
+from kseg.export import main, warn_of_size
 from kseg.quantize import post_training
 from kseg.runs import open_segmenter
 
@@ -222,3 +222,11 @@ def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, number):
     assert [path.name for path in folder.rglob("*.tflite")] == ["float32.tflite"]
     assert open_engine(folder / "float32.tflite").size == (64, 80)
     assert not (folder / "parity.json").exists()
+
+
+def test_what_the_size_alone_costs_is_said(capsys):
+    warn_of_size(0.75, 0.55, (96, 128), 0.02)
+    assert "at 96x128 the network itself has mean IoU 0.5500" in capsys.readouterr().err
+    warn_of_size(0.75, 0.74, (96, 128), 0.02)
+    warn_of_size(None, 0.1, (96, 128), 0.02)
+    assert not capsys.readouterr().err
