@@ -226,7 +226,7 @@ def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, number):
 
 def test_what_the_size_alone_costs_is_said(capsys):
     warn_of_size(0.75, 0.55, (96, 128), 0.02)
-    assert "at 96x128 the network itself has mean IoU 0.5500" in capsys.readouterr().err
+    assert "at 96x128 the network has mean IoU 0.5500" in capsys.readouterr().err
     warn_of_size(0.75, 0.74, (96, 128), 0.02)
     warn_of_size(None, 0.1, (96, 128), 0.02)
     assert not capsys.readouterr().err
