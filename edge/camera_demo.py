@@ -284,12 +284,12 @@ def check_model(path: Path) -> None:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = parse(argv)
-    check_model(arguments.model)  # before a camera is blamed
     if arguments.masks:
         make_folder(arguments.masks)
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first
         signal.signal(ending, interrupt)
     door = door_of(arguments)
+    check_model(arguments.model)  # before a camera is blamed
     options = CameraOptions(
         arguments.camera_size, arguments.camera_fps, arguments.camera_format
     )

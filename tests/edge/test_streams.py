@@ -181,6 +181,8 @@ def test_who_accepts_and_says_nothing_is_waited_for_so_long(monkeypatch):
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
 def test_a_stream_that_hangs_does_not_hold_ctrl_c(tmp_path):
     """Whoever waits for a stream to open can leave at once."""
+    model = tmp_path / "x.tflite"  # it is not read before the source is open
+    model.touch()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         code = (
@@ -188,7 +190,7 @@ def test_a_stream_that_hangs_does_not_hold_ctrl_c(tmp_path):
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from edge import camera_demo\n"
             "from edge.command import run\n"
-            f"sys.argv[1:] = ['x.tflite', '--headless', '--source', {url!r}]\n"
+            f"sys.argv[1:] = [{str(model)!r}, '--headless', '--source', {url!r}]\n"
             "run('camera_demo', camera_demo.main)\n"
         )
         with subprocess.Popen(

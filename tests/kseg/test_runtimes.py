@@ -7,6 +7,7 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -28,11 +29,12 @@ IN_TFLITE_RUNTIME = """
 import sys
 import numpy as np
 from edge.engines import open_engine
+from pathlib import Path
 from edge.metadata import info_of
 from edge.segmenter import Segmenter
 
 path, pictures, output = sys.argv[1:]
-segmenter = Segmenter(open_engine(path, "tflite-runtime"), info_of(path))
+segmenter = Segmenter(open_engine(path, "tflite-runtime"), info_of(Path(path)))
 np.save(output, [segmenter.predict(picture) for picture in np.load(pictures)])
 """
 IN_MEDIAPIPE = """
@@ -115,12 +117,13 @@ def test_tflite_runtime_gives_the_same_labels(folder, tflite_runtime, scheme, he
 
     On a network trained for two epochs, where most pixels are near a tie.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    from ai_edge_litert import interpreter as litert
 
     path = folder / head / f"{scheme}.tflite"
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = partial(Interpreter, experimental_op_resolver_type=plain)
-    engine = TFLite(path, "litert", interpreter, threads=2)
+    plain = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = partial(litert.Interpreter, experimental_op_resolver_type=plain)
+    module = SimpleNamespace(**{**vars(litert), "Interpreter": interpreter})
+    engine = TFLite(path, "litert", module, threads=2)
     expected = labels_by(engine, path, folder)
     labels, _ = elsewhere(tflite_runtime, IN_TFLITE_RUNTIME, path, folder)
     assert (labels == expected).mean() >= 0.999
