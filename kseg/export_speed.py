@@ -104,7 +104,7 @@ def naive(source: Any, scheme: str, calibration: Any, folder: Path) -> bytes:
     import keras
     import tensorflow as tf
 
-    from kseg.quantize.mend import quiet
+    from kseg.quantize.post_training import quiet
 
     shape = (1, *source.size, source.network.input_shape[-1])
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]

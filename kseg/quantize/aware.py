@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from edge.command import BadInput, native_log_held, say
+from edge.command import BadInput, say
 from edge.engines import open_engine
 from edge.segmenter import Segmenter
 from kseg.config import ExportConfig, TrainConfig, from_record
@@ -501,12 +501,7 @@ def quantized_file(
     channels = source.model.input_shape[-1]
     signature = tf.TensorSpec((1, *size, channels), tf.float32, name="image")
     function = tf.function(run, input_signature=[signature]).get_concrete_function()
-    with (
-        post_training.interrupt_afterwards(),
-        native_log_held(),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
+    with post_training.quiet():
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [function], source.model
         )

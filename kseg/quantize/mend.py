@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import re
 import tempfile
-import warnings
-from typing import Any, Callable, Iterator, Sequence
+from typing import Callable, Iterator, Sequence
 
 import keras
 import tensorflow as tf
 from tensorflow.lite.python.util import modify_model_io_type
 
-from edge.command import BadInput, native_log_held, say
+from edge.command import BadInput, say
 from kseg.quantize.explain import Spot
 from kseg.quantize.post_training import (
     Calibration,
     int8_converter,
-    interrupt_afterwards,
+    quiet,
 )
 
 
@@ -56,18 +55,6 @@ class SelectiveInt8:
                 except ValueError:
                     continue
         raise BadInput("--mend: the input cannot be bytes with these layers in float")
-
-
-def quiet() -> Any:
-    """The converter's own log held back, its warnings too; Ctrl-C put off."""
-    from contextlib import ExitStack
-
-    stack = ExitStack()
-    stack.enter_context(interrupt_afterwards())
-    stack.enter_context(native_log_held())
-    stack.enter_context(warnings.catch_warnings())
-    warnings.simplefilter("ignore")
-    return stack
 
 
 def operator_outputs(content: bytes) -> list[str]:

@@ -57,14 +57,16 @@ def convert(
 
     `scheme` is a key of SCHEMES; `calibration` yields uint8 (H, W, C) images at `size`.
     """
-    with (
-        interrupt_afterwards(),
-        tempfile.TemporaryDirectory() as folder,
-        native_log_held(),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
+    with quiet(), tempfile.TemporaryDirectory() as folder:
         return SCHEMES[scheme](model, size, head, folder, calibration)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A converter's own log held back, its warnings too; Ctrl-C put off."""
+    with interrupt_afterwards(), native_log_held(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

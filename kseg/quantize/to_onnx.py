@@ -14,17 +14,16 @@ of DataType.UINT8, both of 8.5 to 10):
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import asdict
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from edge.command import BadInput, native_log_held
+from edge.command import BadInput
 from edge.metadata import NAME, ModelInfo
 from kseg.quantize.head import with_head
-from kseg.quantize.post_training import interrupt_afterwards
+from kseg.quantize.post_training import quiet
 
 OPSET = 17  # TensorRT 8.6, of JetPack 6, knows it; 8.5, of JetPack 5, all that we use
 ASYMMETRIC = {
@@ -60,8 +59,7 @@ def convert(
         return tf.identity(given, name=head)
 
     signature = tf.TensorSpec((1, *size, model.input_shape[-1]), tf.uint8, "image")
-    with interrupt_afterwards(), native_log_held(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         proto, _ = tf2onnx.convert.from_function(
             tf.function(run), [signature], opset=OPSET
         )
