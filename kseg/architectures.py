@@ -92,7 +92,10 @@ def compare(config: BenchmarkConfig) -> dict[str, Any]:
 def training_of(
     config: BenchmarkConfig, model: str, upsampling: str, folder: Path
 ) -> TrainConfig:
-    """The run of one network. Procedural shapes need no augmentation."""
+    """The run of one network. Procedural shapes need no augmentation.
+
+    Cross-entropy alone, as in the papers: what differs is the network.
+    """
     name = f"{model}-{upsampling}" if upsampling else model
     still = {"scale": 1.0, "color": 0.0} if config.data == "shapes" else {}
     own = {"encoder": config.encoder, "weights": config.weights}
@@ -103,6 +106,7 @@ def training_of(
         width=16 if model == "unet_paper" else None,
         epochs=config.epochs,
         batch_size=config.batch_size,
+        loss="ce",
         size=None if model in ("unet_paper", "patch") else config.size,
         output=str(folder / name),
         **({} if model in OWN_LAYERS else own),

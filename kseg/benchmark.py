@@ -24,7 +24,7 @@ from typing import Any, Optional, Sequence
 
 from edge.command import BadInput, run
 from kseg import architectures, backend, resuming
-from kseg.config import BenchmarkConfig, parse
+from kseg.config import BenchmarkConfig, parse_given, refuse_idle
 from kseg.data import open_data
 from kseg.export_speed import export_speed, export_table
 from kseg.runs import write_result
@@ -32,7 +32,8 @@ from kseg.training_speed import train_speed, train_table
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(BenchmarkConfig, __doc__, argv)
+    config, given = parse_given(BenchmarkConfig, __doc__, argv)
+    refuse_idle(config, given, config.what)
     measure, shown = BENCHMARKS[config.what]
     figures = measure(config)
     if config.json != "-":

@@ -90,7 +90,7 @@ MODEL_HELP = (
 
 
 def option(default: Any, text: str, **extra: Any) -> Any:
-    """A field that becomes --its-name."""
+    """A field that becomes --its-name; `of` are the kinds of work that read it."""
     return field(default=default, metadata={"help": text, **extra})
 
 
@@ -156,7 +156,9 @@ class TrainConfig:
     save_seconds: float = option(
         60.0, "at most so long between checkpoints; 0 makes one every step"
     )
-    loss: str = option("ce", f"{', '.join(LOSS_NAMES)}, or a sum such as ce+0.5*dice")
+    loss: str = option(
+        "ce+dice", f"{', '.join(LOSS_NAMES)}, or a sum such as ce+0.5*dice"
+    )
     class_weights: str = option(
         "none",
         "of ce, focal and ohem: rare classes weigh more, by median frequency or log",
@@ -366,28 +368,45 @@ class BenchmarkConfig:
         "what to measure",
         choices=("architectures", "export", "resume", "sliding", "train"),
     )
-    run: str = option("", "export: a run folder")
-    data: str = option("shapes", DATA_HELP)
-    model: str = option("unet", "architecture", choices=MODEL_NAMES)
-    encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
-    batch_size: int = option(8, "images per step")
-    size: Optional[Size] = option(None, "training crop; default: to suit the images")
-    steps: int = option(20, "train: timed steps of each kind in a round")
-    rounds: int = option(5, "train, sliding: rounds; the kinds alternate")
-    precision: str = option(
-        "float32", "train: of kseg's step; PyTorch's is float32", choices=PRECISIONS
+    run: str = option("", "a run folder", of=("export",))
+    data: str = option("shapes", DATA_HELP, of=("architectures", "sliding", "train"))
+    model: str = option("unet", "architecture", choices=MODEL_NAMES, of=("train",))
+    encoder: str = option(
+        "plain",
+        "what the features come from",
+        choices=ENCODER_NAMES,
+        of=("architectures", "train"),
     )
-    weights: str = option("none", "architectures: of the encoder")
-    epochs: int = option(6, "architectures: passes of each network over the data")
+    batch_size: int = option(8, "images per step", of=("architectures", "train"))
+    size: Optional[Size] = option(
+        None,
+        "training crop; default: to suit the images",
+        of=("architectures", "train"),
+    )
+    steps: int = option(20, "timed steps of each kind in a round", of=("train",))
+    rounds: int = option(5, "rounds; the kinds alternate", of=("sliding", "train"))
+    precision: str = option(
+        "float32",
+        "of kseg's step; PyTorch's is float32",
+        choices=PRECISIONS,
+        of=("train",),
+    )
+    weights: str = option("none", "of the encoder", of=("architectures",))
+    epochs: int = option(
+        6, "passes of each network over the data", of=("architectures",)
+    )
     models: tuple[str, ...] = option(
-        MODEL_NAMES, "architectures: which, with commas between", choices=MODEL_NAMES
+        MODEL_NAMES,
+        "which, with commas between",
+        choices=MODEL_NAMES,
+        of=("architectures",),
     )
     calibration_images: int = option(
-        50, "architectures, export: that set int8's ranges"
+        50, "that set int8's ranges", of=("architectures", "export")
     )
-    output: str = option("saved_models/architectures", "architectures: folder")
-    kills: int = option(20, "resume: trainings that are killed and resumed")
-    seed: int = option(0, "resume: of the moments", zero=True)
+    output: str = option("saved_models/architectures", "folder", of=("architectures",))
+    kills: int = option(20, "trainings that are killed and resumed", of=("resume",))
+    seed: int = option(0, "of the moments", zero=True, of=("resume",))
     json: Output = option("", "also write the figures here; - is stdout")
 
 
@@ -477,15 +496,35 @@ def parse_given(
     return cls(**values), set(values)
 
 
+def flag(name: str) -> str:
+    """A field's name as it is typed.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+def refuse_idle(config: Any, given: set[str], work: str) -> None:
+    """Raises BadInput for an option that this kind of work does not read."""
+    for item in dataclasses.fields(config):
+        readers = item.metadata.get("of", (work,))
+        if item.name in given and work not in readers:
+            raise BadInput(
+                f"{flag(item.name)}: does nothing with {work}; it is for "
+                f"{', '.join(readers)}"
+            )
+
+
 def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
     meta = item.metadata
-    text = meta["help"]
+    text = ": ".join([*filter(None, [", ".join(meta.get("of", ()))]), meta["help"]])
     if meta.get("positional"):
         names, extra = [item.name], {"metavar": item.name.upper()}
         if item.default is not MISSING:
             extra |= {"nargs": "?"}
     else:
-        names, extra = [f"--{item.name.replace('_', '-')}"], {}
+        names, extra = [flag(item.name)], {}
         if item.default not in (None, "", ()) and hint is not bool:
             text += f" (default {shown(item.default)})"
     if hint is bool:

@@ -11,7 +11,6 @@ Where int8 hurts, --explain shows which layer, and --mend keeps the worst in flo
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -20,11 +19,10 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence
 import numpy as np
 
 from edge.command import BadInput, replace_by, run, say
-from edge.engines import open_engine
 from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
 from kseg import backend, runs
-from kseg.config import AWARE_SCHEMES, ONNX, ExportConfig, parse
+from kseg.config import AWARE_SCHEMES, ONNX, ExportConfig, flag, parse_given
 from kseg.data import Data
 from kseg.evaluate import check_classes, data_of
 from kseg.parity import (
@@ -33,9 +31,9 @@ from kseg.parity import (
     Parity,
     check_gate,
     compare,
-    mean_iou,
+    mean_iou_of,
+    mean_iou_of_file,
     table,
-    tally,
 )
 from kseg.quantize.coverage import Coverage, choose
 
@@ -44,10 +42,18 @@ if TYPE_CHECKING:
 
 EXPLAINED = "explain.png"
 EXPLAINED_ON = 4  # pictures: rounding is in every pixel of each
+READ_BY = {  # options that some schemes alone read
+    "sparsity": tuple(scheme for scheme in AWARE_SCHEMES if "pruned" in scheme),
+    "clusters": tuple(scheme for scheme in AWARE_SCHEMES if "clustered" in scheme),
+    "fine_tune_epochs": AWARE_SCHEMES,
+    "fine_tune_rate": AWARE_SCHEMES,
+    "seed": AWARE_SCHEMES,
+}
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(ExportConfig, __doc__, argv)
+    config, given = parse_given(ExportConfig, __doc__, argv)
+    check_given(config, given)
     if config.check:
         return check(config)
     if not config.run:
@@ -65,16 +71,38 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         print(f"\nNext:\n  python edge/camera_demo.py {best} --source 0")
 
 
+def check_given(config: ExportConfig, given: set[str]) -> None:
+    """Raises BadInput for an option that nothing asked for would read."""
+    for name in sorted(given):
+        if config.check and name not in ("run", "check", "json"):
+            raise BadInput(f"{flag(name)}: does nothing beside --check")
+        readers = READ_BY.get(name)
+        if readers and not set(readers) & set(config.quantize):
+            some = ", ".join(readers[:3])
+            raise BadInput(
+                f"{flag(name)}: does nothing without a scheme that is fine-tuned so; "
+                f"--quantize {some} and others read it"
+            )
+
+
 def check(config: ExportConfig) -> None:
-    """Says what is wrong with files of anyone's. Raises GateFailed for an error."""
+    """Says what is wrong with files of anyone's.
+
+    Raises GateFailed for an error, BadInput for a file that cannot be read; the others
+    are shown all the same.
+    """
     from kseg.quantize import lint
 
     if config.run:
         raise BadInput(f"{config.run}: --check takes files alone, RUN is exported")
-    findings = lint.check(config.check)
+    findings, refusals = lint.check(config.check)
     runs.write_result(config.json, lint.as_json(findings))
-    if config.json != "-":
+    if config.json != "-" and findings:
         print(lint.table(findings))
+    for refusal in refusals[1:]:
+        say(str(refusal))
+    if refusals:
+        raise refusals[0]
     lint.refuse(findings)
 
 
@@ -152,8 +180,9 @@ def export(config: ExportConfig) -> Exported:
 def check_options(config: ExportConfig) -> None:
     """Raises BadInput for options that do not go together."""
     aware = [scheme for scheme in config.quantize if scheme in AWARE_SCHEMES]
-    if config.mend and "int8" not in config.quantize:
-        raise BadInput("--mend mends int8: add it to --quantize")
+    for name in ("explain", "mend"):
+        if getattr(config, name) and "int8" not in config.quantize:
+            raise BadInput(f"--{name}: is for int8; add it to --quantize")
     if config.low_resolution and aware:
         raise BadInput(
             f"--low-resolution: {aware[0]} is fine-tuned at full size; export it alone"
@@ -287,9 +316,14 @@ def look_into_int8(
     images = list(islice(calibration(), EXPLAINED_ON))
     findings = explain.explain(source.network, source.size, images)
     explain.draw(folder / EXPLAINED, findings)
+    say(f"what int8 costs in each layer is drawn in {folder / EXPLAINED}")
     if not config.mend:
         return findings
-    drop = Drop(source, folder)
+    expected = mean_iou_of(source.reference, source.data)
+
+    def drop(content: bytes) -> float:
+        return expected - mean_iou_of_file(content, source.info, source.data)
+
     before = drop(files["int8"].read_bytes())
     if before <= config.max_drop:
         say(f"int8 loses {before:.4f}, within --max-drop: there is nothing to mend")
@@ -303,25 +337,6 @@ def look_into_int8(
     content, _, _ = mend.mended(selective, worst, drop, config.max_drop)
     write_file(files[MENDED], content, source.info)
     return findings
-
-
-class Drop:
-    """`drop(content)`: how much mean IoU a file loses on the validation images."""
-
-    def __init__(self, source: Source, folder: Path):
-        self.source, self.folder = source, folder
-        self.expected = self._mean_iou(source.reference)
-
-    def __call__(self, content: bytes) -> float:
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".mend") as folder:
-            path = Path(folder) / "candidate.tflite"
-            path.write_bytes(content)
-            engine = open_engine(path, prove=False)
-            return self.expected - self._mean_iou(Segmenter(engine, self.source.info))
-
-    def _mean_iou(self, segmenter: Segmenter) -> float:
-        tallies, _ = tally({REFERENCE: segmenter}, self.source.data)
-        return mean_iou(tallies[REFERENCE].matrix)
 
 
 def announced(

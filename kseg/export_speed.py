@@ -26,6 +26,7 @@ from kseg.progress import bar
 
 PICTURES = 50  # of val, at most
 HEADS = (("labels", False), ("labels", True), ("logits", False), ("logits", True))
+ONNX_WAY = "float32, labels, ONNX Runtime"
 
 
 @dataclass(frozen=True)
@@ -59,31 +60,54 @@ def export_speed(config: BenchmarkConfig) -> dict[str, Any]:
 
 def all_ways(source: Any, calibration: Any, folder: Path) -> Iterator[Way]:
     """kseg's heads in float32 and int8, Keras's export, ONNX Runtime where it is."""
-    from kseg.quantize.head import at_low_resolution
-    from kseg.quantize.post_training import convert
-
     for scheme in ("float32", "int8"):
         for head, low in HEADS:
             name = f"{scheme}, {head}{', low resolution' if low else ''}"
             say(f"converting: {name}")
             try:
-                network = source.network
-                network = at_low_resolution(network, source.size) if low else network
+                content = converted(source, scheme, head, low, calibration)
             except BadInput as refusal:
                 say(f"left out: {refusal}")
                 continue
-            content = convert(network, scheme, source.size, head, calibration)
-            info = replace(source.info, head=head)
-            yield way(
-                folder / f"{len(list(folder.iterdir()))}.tflite", name, content, info
-            )
+            yield way(folder, name, content, replace(source.info, head=head))
         say(f"converting: {scheme}, naive")
         content = naive(source, scheme, calibration, folder)
         info = replace(source.info, head="logits")
-        yield way(folder / f"naive-{scheme}.tflite", f"{scheme}, naive", content, info)
+        yield way(folder, f"{scheme}, naive", content, info)
+    say(f"converting: {ONNX_WAY}")
+    try:
+        yield onnx_way(source, folder)
+    except BadInput as refusal:
+        say(f"left out: {refusal}")
 
 
-def way(path: Path, name: str, content: bytes, info: Any) -> Way:
+def converted(
+    source: Any, scheme: str, head: str, low_resolution: bool, calibration: Any
+) -> bytes:
+    """kseg's own file. Raises BadInput where nothing is enlarged at its end."""
+    from kseg.quantize.head import at_low_resolution
+    from kseg.quantize.post_training import convert
+
+    network = source.network
+    if low_resolution:
+        network = at_low_resolution(network, source.size)
+    return convert(network, scheme, source.size, head, calibration)
+
+
+def onnx_way(source: Any, folder: Path) -> Way:
+    """The same in ONNX Runtime. Raises BadInput where a package is missing."""
+    from kseg.quantize import to_onnx
+
+    info = replace(source.info, head="labels")
+    content = to_onnx.convert(source.network, source.size, "labels", info)
+    path = folder / "model.onnx"
+    path.write_bytes(content)
+    segmenter = Segmenter(open_engine(path, prove=False), info)
+    return Way(ONNX_WAY, segmenter, to_onnx.operators_in(content), len(content))
+
+
+def way(folder: Path, name: str, content: bytes, info: Any) -> Way:
+    path = folder / f"{name}.tflite"
     path.write_bytes(content)
     engine = open_engine(path, prove=False)
     return Way(name, Segmenter(engine, info), operators_in(content), len(content))

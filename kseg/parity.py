@@ -6,6 +6,7 @@ difference is the file's alone.
 
 from __future__ import annotations
 
+import tempfile
 import time
 import zlib
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 
 from edge.command import GateFailed
 from edge.engines import cores, open_engine
-from edge.metadata import info_of
+from edge.metadata import ModelInfo, info_of
 from edge.segmenter import Segmenter
 from kseg.data import Data
 from kseg.progress import bar
@@ -71,6 +72,21 @@ def mean_iou(matrix: np.ndarray) -> float:
     from kseg.metrics import iou_per_class
 
     return float(np.nanmean(iou_per_class(matrix)))
+
+
+def mean_iou_of(segmenter: Segmenter, data: Data) -> float:
+    """What it reaches on the val split."""
+    tallies, _ = tally({REFERENCE: segmenter}, data)
+    return mean_iou(tallies[REFERENCE].matrix)
+
+
+def mean_iou_of_file(content: bytes, info: ModelInfo, data: Data) -> float:
+    """The same of a .tflite file that was made here and is not to stay."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "candidate.tflite"
+        path.write_bytes(content)
+        info.attach(path)
+        return mean_iou_of(Segmenter(open_engine(path, prove=False), info), data)
 
 
 def tally(segmenters: dict[str, Segmenter], data: Data) -> tuple[dict[str, Tally], int]:

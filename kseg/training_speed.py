@@ -56,6 +56,7 @@ def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
         model=config.model,
         encoder=config.encoder,
         batch_size=config.batch_size,
+        loss="ce",  # PyTorch's, of its own
     )
     network = network_options(training) | {
         "name": config.model,
@@ -255,11 +256,14 @@ def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
     import tensorflow as tf
 
     steps = [step for step in graph.steps if multiply_adds(step)]
-    shapes = {x.shape for step in steps for x in (step.inputs[0], step.outputs[0])}
-    noise = {shape: tf.random.normal((batch_size, *shape[1:])) for shape in shapes}
+    kinds = {kind for step in steps for kind in ends_of(step)}
+    noise = {
+        (shape, dtype): tf.cast(tf.random.normal((batch_size, *shape[1:])), dtype)
+        for shape, dtype in kinds
+    }
 
     def both_ways(step: Step) -> list[Any]:
-        x, upstream = noise[step.inputs[0].shape], noise[step.outputs[0].shape]
+        x, upstream = (noise[kind] for kind in ends_of(step))
         # Nobody asks for the gradient of what the first one takes: the image.
         wanted = [x] if step is not steps[0] else []
         wanted += [weight.value for weight in step.layer.trainable_weights]
@@ -267,7 +271,7 @@ def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
             tape.watch(x)
             y = step.layer(x)
         given = [y, *tape.gradient(y, wanted, output_gradients=upstream)]
-        return [tf.reshape(x, [-1])[0] for x in given]
+        return [tf.cast(tf.reshape(x, [-1])[0], tf.float32) for x in given]
 
     @tf.function(autograph=False)
     def run() -> Any:
@@ -278,6 +282,12 @@ def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
         return tf.stack(done)  # what nobody asked for would not be computed
 
     return run
+
+
+def ends_of(step: Step) -> list[tuple[Any, str]]:
+    """(shape, dtype) of what a layer takes and of what it gives."""
+    dtype = step.layer.compute_dtype
+    return [(tensor.shape, dtype) for tensor in (step.inputs[0], step.outputs[0])]
 
 
 # --- PyTorch ---

@@ -17,11 +17,9 @@ operations cannot change it.
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Callable, Iterable, Optional
 
 import numpy as np
@@ -29,14 +27,12 @@ import tensorflow as tf
 import tf_keras
 
 from edge.command import BadInput, say
-from edge.engines import open_engine
-from edge.segmenter import Segmenter
 from kseg.config import ExportConfig, TrainConfig, from_record
 from kseg.data import Data
 from kseg.data.pipeline import Feed
-from kseg.metrics import confusion_matrix, iou_per_class
 from kseg.models import geometry
 from kseg.models.layers import as_float32
+from kseg.parity import mean_iou_of_file
 from kseg.progress import bar
 from kseg.quantize import post_training
 from kseg.quantize.head import with_head
@@ -220,7 +216,7 @@ class FineTuner:
                     kernel[zeros[name]] = 0
             source.write_back(weights)
             content = quantized_file(rebuild(network, size), ranges, size, head)
-            value = measured(content, info, self.data)
+            value = mean_iou_of_file(content, info, self.data)
             say(f"after {epoch} epochs of qat: mean IoU {value:.4f} on val")
             best = max(best, (value, content), key=lambda pair: pair[0])
 
@@ -509,18 +505,3 @@ def quantized_file(
         converter.inference_input_type = tf.uint8
         converter.inference_output_type = tf.uint8
         return converter.convert()
-
-
-def measured(content: bytes, info: Any, data: Data) -> float:
-    """The mean IoU of a .tflite file over the validation images."""
-    split, classes = data.split("val"), data.num_classes
-    matrix = np.zeros((classes, classes), np.int64)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(content)
-        info.attach(path)
-        segmenter = Segmenter(open_engine(path), info)
-        for index in bar(range(len(split.sizes)), "measuring"):
-            image, mask = split.read(index)
-            matrix += confusion_matrix(mask, segmenter.predict(image), classes)
-    return float(np.nanmean(iou_per_class(matrix)))

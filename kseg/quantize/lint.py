@@ -369,9 +369,17 @@ def warn(path: Path, name: str) -> None:
         say(f"{name}: {first}{kinds}")
 
 
-def check(paths: Sequence[str]) -> dict[str, list[Finding]]:
-    """What is wrong with each file."""
-    return {path: lint(Path(path)) for path in paths}
+def check(paths: Sequence[str]) -> tuple[dict[str, list[Finding]], list[BadInput]]:
+    """What is wrong with each file that can be read, and why others cannot."""
+    findings, refusals = {}, []
+    for path in paths:
+        try:
+            if Path(path).is_dir():
+                raise BadInput(f"{path}: is a folder; name the .tflite files in it")
+            findings[path] = lint(Path(path))
+        except BadInput as refusal:
+            refusals.append(refusal)
+    return findings, refusals
 
 
 def refuse(findings: dict[str, list[Finding]]) -> None:
@@ -400,7 +408,7 @@ def table_of(path: str, findings: Sequence[Finding]) -> str:
         (f.severity, f.device, f.operator, shortened(f.tensor), f.count, f.problem)
         for f in findings
     ]
-    header = ("", "where", "operator", "first tensor", "times", "problem")
+    header = ("severity", "where", "operator", "first tensor", "times", "problem")
     return f"{path}\n" + tabulate(rows, header, disable_numparse=True)
 
 

@@ -73,6 +73,13 @@ def convert(
     return proto.SerializeToString()
 
 
+def operators_in(content: bytes) -> int:
+    """How many an .onnx file has."""
+    import onnx
+
+    return len(onnx.load_model_from_string(content).graph.node)
+
+
 def name_output(graph: Any, name: str) -> None:
     """Gives the one output a name that says what it is."""
     (output,) = graph.output

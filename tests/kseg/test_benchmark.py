@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from edge.command import BadInput
 from kseg.benchmark import main, sliding_table
 
 
@@ -30,3 +31,9 @@ def test_sliding_table_names_each_figure():
     assert text.startswith("15 patches of a 62x78 picture\n")
     for shown in (" 18.8 ms", " 2.9 ms", " 6.5\n", " 2.0e-06"):
         assert shown in text
+
+
+def test_an_option_of_another_benchmark_is_refused():
+    line = "--batch-size: does nothing with resume; it is for architectures, train"
+    with pytest.raises(BadInput, match=line):
+        main(["resume", "--batch-size", "4"])

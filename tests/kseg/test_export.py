@@ -230,3 +230,17 @@ def test_what_the_size_alone_costs_is_said(capsys):
     warn_of_size(0.75, 0.74, (96, 128), 0.02)
     warn_of_size(None, 0.1, (96, 128), 0.02)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--sparsity", "0.3"], "--sparsity: does nothing without a scheme that"),
+        (["--quantize", "pruned", "--clusters", "8"], "--clusters: does nothing"),
+        (["--check", "a.tflite", "--mend"], "--mend: does nothing beside --check"),
+        (["--quantize", "float16", "--explain"], "--explain: is for int8"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(trained, options, line):
+    with pytest.raises(BadInput, match=line):
+        main([str(trained), *options])

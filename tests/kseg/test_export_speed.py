@@ -1,10 +1,13 @@
 import json
+from importlib.util import find_spec
 
 import pytest
 
 from edge.command import BadInput
 from kseg.benchmark import main
-from kseg.export_speed import export_table
+from kseg.export_speed import ONNX_WAY, export_table
+
+HAS_ONNX = all(map(find_spec, ("onnx", "onnxruntime", "tf2onnx")))
 
 
 def test_a_run_has_to_be_named():
@@ -18,11 +21,17 @@ def test_every_way_is_timed_and_measured(trained, capsys):
     main([*arguments, "--json", "-"])
     figures = json.loads(capsys.readouterr().out)
     ways = {row["name"]: row for row in figures["ways"]}
-    assert list(ways) == [
+    expected = [
         f"{scheme}, {end}"
         for scheme in ("float32", "int8")
         for end in ("labels", "logits", "naive")  # the plain U-Net ends at full size
     ]
+    if HAS_ONNX:
+        expected.append(ONNX_WAY)
+        assert ways[ONNX_WAY]["mean_iou"] == pytest.approx(
+            ways["float32, labels"]["mean_iou"], abs=1e-3
+        )
+    assert list(ways) == expected
     assert figures["pictures"] == 4 and figures["size"] == [64, 80]
     for name, row in ways.items():
         assert 0 < row["bare_millis"] <= row["whole_millis"]

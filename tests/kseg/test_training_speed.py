@@ -3,6 +3,7 @@ import multiprocessing
 
 import pytest
 
+from kseg import backend
 from kseg.benchmark import main
 from kseg.config import TrainConfig
 from kseg.graph import trace
@@ -85,6 +86,16 @@ def test_every_convolution_runs_forward_and_backward():
     assert given.shape == (69,) and np.all(given != 0)
     kinds = [op.type for op in run.get_concrete_function().graph.get_operations()]
     assert kinds.count("Conv2DBackpropFilter") == 23
+
+
+def test_the_convolutions_of_half_precision_run_too():
+    import numpy as np
+
+    from kseg.models import build_model
+
+    with backend.precision("bfloat16"):
+        model = build_model("unet", 3, width=4, upsampling="transposed")
+    assert np.isfinite(convolutions(trace(model, (32, 32)), batch_size=2)()).all()
 
 
 @pytest.mark.slow

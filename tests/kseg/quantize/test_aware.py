@@ -19,6 +19,7 @@ from kseg import runs
 from kseg.config import AWARE_SCHEMES, ExportConfig, TrainConfig, to_record
 from kseg.data import open_data
 from kseg.models import build_model
+from kseg.parity import mean_iou_of_file
 from kseg.quantize import aware
 from kseg.quantize.post_training import convert as convert_plain
 from kseg.quantize.rebuild import rebuild
@@ -108,7 +109,7 @@ def test_qat_is_not_behind_plain_int8(tuner, trained):
     """What it was before the first epoch is among those that it chooses from."""
     info = replace(info_of(trained / runs.BEST), head="labels")
     plain, found = (
-        aware.measured(content, info, tuner.data)
+        mean_iou_of_file(content, info, tuner.data)
         for content in (
             convert_plain(tuner.networks[()], "int8", SIZE, "labels", pictures),
             convert(tuner, "qat"),

@@ -400,3 +400,14 @@ def test_the_versions_are_what_tflite_runtime_says(tmp_path, tflite_runtime):
     expected = sorted(f"{name}-{version}" for name, version in RUNTIME_2_14.items())
     assert json.loads(done.stdout.splitlines()[-1]) == expected
     assert "int4" in TYPES_2_14
+
+
+def test_one_bad_file_does_not_hide_the_others(tmp_path, capsys):
+    tensors, operators, _ = WRONG["int64 labels"]
+    good = written(tmp_path, tensors, operators)
+    (bad := tmp_path / "bad.tflite").write_bytes(b"no model")
+    with pytest.raises(BadInput, match="bad.tflite"):
+        main(["--check", str(bad), str(good), str(tmp_path)])
+    printed = capsys.readouterr()
+    assert "ARG_MAX" in printed.out
+    assert f"{tmp_path}: is a folder; name the .tflite files in it" in printed.err
