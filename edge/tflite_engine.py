@@ -9,7 +9,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, native_log_held
+from edge.command import BadInput, native_log_held, say
 from edge.flatbuffer import normalization, reach
 from edge.tensors import Tensor, Tensors, one_line
 
@@ -74,7 +74,8 @@ class TFLite:
     """A .tflite file in the interpreter of `module`, called `name`.
 
     `delegate` is a shared library that takes operators over; without one XNNPACK does,
-    where it is built in. `accelerator` names it, `share` is its part of the operators.
+    where it is built in and takes them. `accelerator` names it, `share` is its part of
+    the operators.
     """
 
     def __init__(
@@ -97,24 +98,41 @@ class TFLite:
         self._output = outputs[self.tensors.index]["index"]
 
     def _load(self, module: Any, delegate: Optional[str]) -> None:
-        options: dict[str, Any] = {}
         if delegate:
-            options["experimental_delegates"] = [load_delegate(module, delegate)]
-        try:
-            self._interpreter = module.Interpreter(
-                model_path=str(self.path), num_threads=self.threads, **options
-            )
-            taken = delegated(self._interpreter)  # before XNNPACK takes the rest
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+            ways = [{"experimental_delegates": [load_delegate(module, delegate)]}]
+        else:
+            # XNNPACK refuses int8 layers whose scales lie far apart. TFLite's own
+            # kernels take them.
+            plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            ways = [{}, {"experimental_op_resolver_type": plain}]
+        errors = []
+        for way in ways:
+            try:
+                taken = self._prepare(module, way)
+                break
+            except (ValueError, RuntimeError) as error:
+                errors.append(one_line(error))
+        else:
             raise BadInput(
                 f"{self.path}: {self.name} refuses it; is it damaged, or made for "
-                f"a newer version? ({one_line(error)})"
-            ) from None
+                f"a newer version? ({errors[0]})"
+            )
         self.accelerator = Path(delegate).name if delegate else "XNNPACK"
+        if errors:
+            self.accelerator = ""
+            say(f"{self.path}: XNNPACK refuses it; TFLite's own kernels run it, slower")
         self.share: Optional[float] = (
             taken if delegate else delegated(self._interpreter)
         )
+
+    def _prepare(self, module: Any, options: dict[str, Any]) -> Optional[float]:
+        """Makes the interpreter ready; the part that delegates of `options` took."""
+        self._interpreter = module.Interpreter(
+            model_path=str(self.path), num_threads=self.threads, **options
+        )
+        taken = delegated(self._interpreter)  # before XNNPACK takes the rest
+        self._interpreter.allocate_tensors()
+        return taken
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         self._interpreter.set_tensor(self._input, self.tensors.encode(image))

@@ -307,8 +307,7 @@ def lint(path: Path) -> list[Finding]:
     found = [finding for graph in graphs for finding in of_graph(graph)]
     found += of_ends(graphs[0])
     if not any(finding.severity == "error" for finding in found):
-        refusal = refused(Path(path))
-        found += [Finding("error", ANY, "", "", refusal)] if refusal else []
+        found += of_interpreter(Path(path))
     return sorted(counted(found), key=lambda item: SEVERITIES.index(item.severity))
 
 
@@ -335,15 +334,32 @@ def of_ends(graph: Graph) -> Iterator[Finding]:
         yield Finding("note", MEDIAPIPE, "", "", reason)
 
 
-def refused(path: Path) -> Optional[str]:
+def of_interpreter(path: Path) -> Iterator[Finding]:
+    """What LiteRT says of a file, which XNNPACK alone may refuse."""
+    from ai_edge_litert.interpreter import OpResolverType
+
+    refusal = refused(path, OpResolverType.AUTO)
+    if not refusal:
+        return
+    if refused(path, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
+        yield Finding("error", ANY, "", "", f"LiteRT refuses it: {refusal}")
+    else:
+        reason = "XNNPACK refuses it, so TFLite's own kernels run it, slower: are the "
+        reason += f"scales of a layer far apart? ({refusal})"
+        yield Finding("warning", SPEED, "", "", reason)
+
+
+def refused(path: Path, resolver: Any) -> Optional[str]:
     """What LiteRT says of a file that it cannot prepare; None where it can."""
     from ai_edge_litert.interpreter import Interpreter
 
     with native_log_held():
         try:
-            Interpreter(model_path=str(path)).allocate_tensors()
+            Interpreter(
+                model_path=str(path), experimental_op_resolver_type=resolver
+            ).allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            return f"LiteRT refuses it: {one_line(error)}"
+            return one_line(error)
     return None
 
 

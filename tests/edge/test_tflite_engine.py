@@ -10,6 +10,7 @@ from edge.command import BadInput, GateFailed
 from edge.engines import open_engine
 from edge.proving import Choice, prove
 from edge.tflite_engine import TFLite, find_interpreter, share_of
+from tests.tflite import far_scales
 
 # The first fields of TfLiteDelegate (TensorFlow Lite's common.h) are its data and what
 # it does before the first run; a delegate that does nothing there takes no operator.
@@ -125,3 +126,16 @@ def test_a_model_for_a_missing_interpreter(deeplab):
         assert "pip install tflite-runtime" in str(refusal)
         with pytest.raises(BadInput):
             open_engine(deeplab, "tflite-runtime")
+
+
+def test_a_file_that_xnnpack_refuses_runs_without_it(tmp_path, capsys):
+    """Bytes 1, 2, 3 add up to 6 in every class: more than its scores can say."""
+    (path := tmp_path / "far.tflite").write_bytes(far_scales(1000))
+    engine = open_engine(path, threads=1)
+    assert (engine.accelerator, engine.share) == ("", 0)
+    line = f"{path}: XNNPACK refuses it; TFLite's own kernels run it, slower"
+    assert line in capsys.readouterr().err
+    image = np.full((8, 8, 3), (1, 2, 3), np.uint8)
+    np.testing.assert_allclose(engine(image), 127 / 1000)
+    path.write_bytes(far_scales(10))
+    assert open_engine(path, threads=1).accelerator == "XNNPACK"

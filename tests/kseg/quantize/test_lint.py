@@ -11,7 +11,7 @@ from kseg.quantize import lint
 from kseg.quantize.devices import RUNTIME_2_14, TYPES_2_14
 from kseg.quantize.lint import ANY, MEDIAPIPE, OLD, ON_EDGE_TPU, ON_GPU, SPEED
 from tests.environments import run
-from tests.tflite import operator, tensor, tflite
+from tests.tflite import far_scales, operator, tensor, tflite
 
 BYTES = tensor("int8")
 INT64 = ("ArgMaxOptions", {"outputType": 4})
@@ -411,3 +411,14 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path, capsys):
     printed = capsys.readouterr()
     assert "ARG_MAX" in printed.out
     assert f"{tmp_path}: is a folder; name the .tflite files in it" in printed.err
+
+
+def test_a_file_that_xnnpack_alone_refuses_is_no_error(tmp_path):
+    """What edge's engine does with it is in its own test."""
+    (path := tmp_path / "far.tflite").write_bytes(far_scales(1000))
+    (finding,) = [f for f in lint.lint(path) if f.device == SPEED]
+    assert finding.severity == "warning"
+    assert "XNNPACK refuses it, so TFLite's own kernels run it" in finding.problem
+    lint.refuse({"far": [finding]})
+    path.write_bytes(far_scales(100))
+    assert not [f for f in lint.lint(path) if f.device == SPEED]
