@@ -144,16 +144,16 @@ def latencies(
 
 
 def timed(runs: dict[Any, Callable[[], Any]]) -> dict[Any, float]:
-    """Median milliseconds of each; they take turns, and the first turn is not counted.
+    """Median milliseconds of each; they take turns of two runs, the second counts.
 
-    In turns whatever else the machine does is shared among them.
+    In turns whatever else the machine does is shared among them. The first run finds
+    the caches, and threads that still wait for work, as the one before it left them.
     """
-    for run in runs.values():
-        run()
     millis: dict[Any, list[float]] = {key: [] for key in runs}
     end = time.perf_counter() + TIMING_SECONDS
     for _ in bar(range(ROUNDS), "timing"):
         for key, run in runs.items():
+            run()
             start = time.perf_counter()
             run()
             millis[key].append(1e3 * (time.perf_counter() - start))

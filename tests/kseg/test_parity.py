@@ -38,13 +38,17 @@ def test_a_mended_file_stands_for_its_int8():
         check_gate(parity, max_drop=0.005)
 
 
-def test_engines_take_turns_and_the_first_turn_is_not_counted(monkeypatch):
-    ticks = iter(range(1000))
-    monkeypatch.setattr("time.perf_counter", lambda: next(ticks) / 1000)
-    order = []
-    found = timed({"a": lambda: order.append("a"), "b": lambda: order.append("b")})
-    assert order == ["a", "b"] * (len(order) // 2) and len(order) == 2 * 16
-    assert found == {"a": 1.0, "b": 1.0}  # a tick each
+def test_engines_take_turns_of_two_runs_of_which_the_second_counts(monkeypatch):
+    now, order = [0], []
+    monkeypatch.setattr("time.perf_counter", lambda: now[0] / 1000)
+
+    def run(name, cold, warm):
+        now[0] += warm if order[-1:] == [name] else cold
+        order.append(name)
+
+    found = timed({"a": lambda: run("a", 9, 1), "b": lambda: run("b", 9, 2)})
+    assert order == ["a", "a", "b", "b"] * 15
+    assert found == {"a": 1.0, "b": 2.0}
 
 
 def test_sizes_are_those_of_the_file_and_deflated(tmp_path):
