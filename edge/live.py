@@ -54,7 +54,7 @@ class Live:
     def run(self, limit: Optional[int] = None) -> None:
         """Ends after `limit` frames, where there is one."""
         # More threads of OpenCV's would only push the network's aside: on two cores
-        # two of them cost a tenth of the frames per second.
+        # two of them cost a twentieth of the frames per second.
         cv2.setNumThreads(1)
         with self.pipeline:
             for result in self.pipeline:

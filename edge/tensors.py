@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Optional, Sequence
 
 import numpy as np
@@ -117,5 +118,10 @@ def is_map(tensor: Tensor) -> bool:
 
 
 def one_line(error: Any) -> str:
-    """The beginning of an interpreter's complaint."""
-    return str(error).strip().partition("\n")[0][:90] or type(error).__name__
+    """The beginning of an interpreter's complaint, in whole words.
+
+    >>> one_line(ValueError("Mmap of '8' failed.\\nOn the device"))
+    "Mmap of '8' failed."
+    """
+    line = str(error).strip().partition("\n")[0]
+    return shorten(line, 160, placeholder=" …") or type(error).__name__
