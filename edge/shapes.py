@@ -83,6 +83,7 @@ def objects(seed: int, index: int, size: tuple[int, int], time: int) -> list[tup
     return placed
 
 
+NOISE = 128  # pixels of a tile's side
 MOTION = ((-24, 25), (-24, 25), (-16, 17), (0, TURN))
 
 
@@ -108,7 +109,9 @@ def background(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarr
     tint = random.uniform(-22, 22, 3)
     rough = smooth_field(random, size, int(random.randint(3, 24)))
     pattern = 0.5 * waves(x, y, random) * random.randint(0, 2)
-    return base + tint * (rough + pattern)[..., None]
+    image = tint * (rough + pattern)[..., None]
+    image += base
+    return image
 
 
 def paint_of(label: int, random: np.random.RandomState) -> np.ndarray:
@@ -150,16 +153,26 @@ def scene(
     return finish(image, look, np.random.RandomState([seed, index, 2, time])), mask
 
 
-def noise(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, 3) normal noise; beyond 128 pixels a side it repeats, drawing is slow."""
-    tile = random.standard_normal((min(size[0], 128), min(size[1], 128), 3))
-    repeats = -(-size[0] // tile.shape[0]), -(-size[1] // tile.shape[1]), 1
-    return np.tile(tile, repeats)[: size[0], : size[1]]
+def add_noise(
+    image: np.ndarray, strength: float, random: np.random.RandomState
+) -> None:
+    """Normal noise; beyond 128 pixels a side it repeats, drawing is slow."""
+    height, width = image.shape[:2]
+    tile = random.standard_normal((min(height, NOISE), min(width, NOISE), 3))
+    tile *= strength
+    for top in range(0, height, NOISE):
+        for left in range(0, width, NOISE):
+            part = image[top : top + NOISE, left : left + NOISE]
+            part += tile[: part.shape[0], : part.shape[1]]
 
 
 def finish(image, look, grain) -> np.ndarray:
-    """Uneven light, blur and noise; (H, W, 3) float -> uint8."""
+    """Uneven light, blur and noise; (H, W, 3) float -> uint8.
+
+    In its place: a picture in floats is large, and a live source makes many.
+    """
     light = 1 + look.uniform(0, 0.25) * smooth_field(look, image.shape[:2], 2)
-    image = cv2.GaussianBlur(image * light[..., None], (0, 0), look.uniform(0.3, 1.0))
-    image += look.uniform(2, 10) * noise(grain, image.shape[:2])
-    return np.clip(image, 0, 255).astype(np.uint8)
+    image *= light[..., None]
+    image = cv2.GaussianBlur(image, (0, 0), look.uniform(0.3, 1.0), dst=image)
+    add_noise(image, look.uniform(2, 10), grain)
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)
