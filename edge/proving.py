@@ -28,6 +28,7 @@ if not __package__:  # run as a script, by `tried`
 from edge.command import BadInput, write_text  # noqa: E402
 
 SECONDS = 60.0  # for a model to load and run; one frame of a live camera it is not
+REVISION = 2  # of the engines here: what one refused the next may take
 KEPT = 200  # outcomes; the oldest go first
 OF_MEMORY = 0.8  # of what is free: more would make the machine end other programs
 RUNS = 3  # timed ones, after the first
@@ -81,7 +82,7 @@ def key_of(path: Path, choice: Choice) -> str:
         version = "?"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     machine = f"{platform.node()} {platform.machine()} {platform.release()}"
-    return f"{digest} {version} {asdict(choice)} {machine}"
+    return f"{REVISION} {digest} {version} {asdict(choice)} {machine}"
 
 
 def outcomes() -> dict[str, Any]:

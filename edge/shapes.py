@@ -21,6 +21,7 @@ COLORS = (
 )
 SIZE = (128, 128)
 UNIT = 16  # lengths are in sixteenths of a pixel
+NOISE_TILE = 128  # pixels a side: drawing more than that by chance is slow
 TURN = 64  # angles are in sixty-fourths of a turn
 ONE = 1024  # sines are in 1024ths
 COSINE = np.round(ONE * np.cos(2 * np.pi * np.arange(TURN) / TURN)).astype(np.int64)
@@ -83,7 +84,6 @@ def objects(seed: int, index: int, size: tuple[int, int], time: int) -> list[tup
     return placed
 
 
-NOISE = 128  # pixels of a tile's side
 MOTION = ((-24, 25), (-24, 25), (-16, 17), (0, TURN))
 
 
@@ -156,20 +156,20 @@ def scene(
 def add_noise(
     image: np.ndarray, strength: float, random: np.random.RandomState
 ) -> None:
-    """Normal noise; beyond 128 pixels a side it repeats, drawing is slow."""
+    """Adds normal noise to `image` itself; beyond a tile it repeats."""
     height, width = image.shape[:2]
-    tile = random.standard_normal((min(height, NOISE), min(width, NOISE), 3))
+    tile = random.standard_normal((min(height, NOISE_TILE), min(width, NOISE_TILE), 3))
     tile *= strength
-    for top in range(0, height, NOISE):
-        for left in range(0, width, NOISE):
-            part = image[top : top + NOISE, left : left + NOISE]
+    for top in range(0, height, NOISE_TILE):
+        for left in range(0, width, NOISE_TILE):
+            part = image[top : top + NOISE_TILE, left : left + NOISE_TILE]
             part += tile[: part.shape[0], : part.shape[1]]
 
 
 def finish(image, look, grain) -> np.ndarray:
-    """Uneven light, blur and noise; (H, W, 3) float -> uint8.
+    """Uneven light, blur and noise; (H, W, 3) float -> uint8. Overwrites `image`.
 
-    In its place: a picture in floats is large, and a live source makes many.
+    A picture in floats is large, and a live source makes one after another.
     """
     light = 1 + look.uniform(0, 0.25) * smooth_field(look, image.shape[:2], 2)
     image *= light[..., None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Optional, Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ from edge.flatbuffer import Normalization
 
 INPUT_TYPES = tuple(map(np.dtype, (np.uint8, np.int8, np.int16, np.float16, "f4")))
 MOST_CLASSES = 256
+LONGEST = 160  # characters of an interpreter's complaint
 SYMMETRIC = ((127.5,), (127.5,))  # bytes to -1..1, where a model does not say
 
 
@@ -124,4 +124,7 @@ def one_line(error: Any) -> str:
     "Mmap of '8' failed."
     """
     line = str(error).strip().partition("\n")[0]
-    return shorten(line, 160, placeholder=" …") or type(error).__name__
+    if len(line) > LONGEST:
+        words = line[:LONGEST].rpartition(" ")[0]
+        line = f"{words if len(words) > LONGEST / 2 else line[:LONGEST]} …"
+    return line or type(error).__name__

@@ -90,6 +90,8 @@ class TFLite:
         self.first_millis: Optional[float] = None
         with native_log_held():
             self._load(module, delegate)
+        if not self.accelerator:
+            say(f"{path}: XNNPACK refuses it; TFLite's own kernels run it, slower")
         self.tensors = tensors_of(path, self._interpreter)
         self.size, self.channels = self.tensors.size, self.tensors.channels
         self.wants_floats = self.tensors.wants_floats
@@ -105,22 +107,21 @@ class TFLite:
             # kernels take them.
             plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
             ways = [{}, {"experimental_op_resolver_type": plain}]
-        errors = []
+        refusal = ""
         for way in ways:
             try:
                 taken = self._prepare(module, way)
                 break
             except (ValueError, RuntimeError) as error:
-                errors.append(one_line(error))
+                refusal = one_line(error)
         else:
             raise BadInput(
                 f"{self.path}: {self.name} refuses it; is it damaged, or made for "
-                f"a newer version? ({errors[0]})"
+                f"a newer version? ({refusal})"
             )
         self.accelerator = Path(delegate).name if delegate else "XNNPACK"
-        if errors:
+        if refusal:
             self.accelerator = ""
-            say(f"{self.path}: XNNPACK refuses it; TFLite's own kernels run it, slower")
         self.share: Optional[float] = (
             taken if delegate else delegated(self._interpreter)
         )

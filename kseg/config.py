@@ -122,7 +122,9 @@ class TrainConfig:
     encoder_rate: float = option(
         1.0, "share of each update that the encoder gets: 0 freezes it"
     )
-    init_from: str = option("", "run to start from: 16s from 32s, 8s from 16s")
+    init_from: str = option(
+        "", "run whose weights to start from; of FCN: 16s from 32s, 8s from 16s"
+    )
     epochs: int = option(30, "passes over the training images, whole batches of them")
     batch_size: int = option(8, "images per step")
     size: Optional[Size] = option(None, "training crop; default: to suit the images")
@@ -518,7 +520,8 @@ def refuse_idle(config: Any, given: set[str], work: str) -> None:
 
 def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
     meta = item.metadata
-    text = ": ".join([*filter(None, [", ".join(meta.get("of", ()))]), meta["help"]])
+    readers = ", ".join(meta.get("of", ()))
+    text = f"{readers}: {meta['help']}" if readers else meta["help"]
     if meta.get("positional"):
         names, extra = [item.name], {"metavar": item.name.upper()}
         if item.default is not MISSING:

@@ -72,7 +72,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def check_given(config: ExportConfig, given: set[str]) -> None:
-    """Raises BadInput for an option that nothing asked for would read."""
+    """Raises BadInput for options beside --check, or of fine-tuning not asked for."""
     for name in sorted(given):
         if config.check and name not in ("run", "check", "json"):
             raise BadInput(f"{flag(name)}: does nothing beside --check")
@@ -182,7 +182,7 @@ def check_options(config: ExportConfig) -> None:
     aware = [scheme for scheme in config.quantize if scheme in AWARE_SCHEMES]
     for name in ("explain", "mend"):
         if getattr(config, name) and "int8" not in config.quantize:
-            raise BadInput(f"--{name}: is for int8; add it to --quantize")
+            raise BadInput(f"--{name} works on int8: add int8 to --quantize")
     if config.low_resolution and aware:
         raise BadInput(
             f"--low-resolution: {aware[0]} is fine-tuned at full size; export it alone"
@@ -247,7 +247,7 @@ def has_ranges(scheme: str) -> bool:
 
 def coverage_for(config: ExportConfig, data: Data) -> Optional[Coverage]:
     """The pictures that set ranges, where a scheme asks for any."""
-    if not (any(map(has_ranges, config.quantize)) or config.explain or config.mend):
+    if not any(map(has_ranges, config.quantize)):
         return None
     return choose(data, config.calibration_images)
 

@@ -338,14 +338,14 @@ def of_interpreter(path: Path) -> Iterator[Finding]:
     """What LiteRT says of a file, which XNNPACK alone may refuse."""
     from ai_edge_litert.interpreter import OpResolverType
 
-    refusal = refused(path, OpResolverType.AUTO)
-    if not refusal:
+    of_xnnpack = refused(path, OpResolverType.AUTO)
+    if not of_xnnpack:
         return
-    if refused(path, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
+    if refusal := refused(path, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
         yield Finding("error", ANY, "", "", f"LiteRT refuses it: {refusal}")
     else:
         reason = "XNNPACK refuses it, so TFLite's own kernels run it, slower: are the "
-        reason += f"scales of a layer far apart? ({refusal})"
+        reason += f"scales of a layer far apart? ({of_xnnpack})"
         yield Finding("warning", SPEED, "", "", reason)
 
 

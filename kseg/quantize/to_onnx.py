@@ -46,9 +46,7 @@ def convert(
         import onnx
         import tf2onnx
     except ImportError as error:
-        raise BadInput(
-            f"--quantize onnx needs {error.name}; pip install 'kseg[onnx]'"
-        ) from None
+        raise BadInput(f"ONNX needs {error.name}: pip install -e '.[onnx]'") from None
     scores = with_head(model, "logits" if head == "labels" else head)
 
     def run(image: Any) -> Any:

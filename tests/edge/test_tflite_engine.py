@@ -128,13 +128,13 @@ def test_a_model_for_a_missing_interpreter(deeplab):
             open_engine(deeplab, "tflite-runtime")
 
 
-def test_a_file_that_xnnpack_refuses_runs_without_it(tmp_path, capsys):
+def test_a_file_that_xnnpack_refuses_runs_without_it(tmp_path, capfd):
     """Bytes 1, 2, 3 add up to 6 in every class: more than its scores can say."""
     (path := tmp_path / "far.tflite").write_bytes(far_scales(1000))
     engine = open_engine(path, threads=1)
     assert (engine.accelerator, engine.share) == ("", 0)
     line = f"{path}: XNNPACK refuses it; TFLite's own kernels run it, slower"
-    assert line in capsys.readouterr().err
+    assert line in capfd.readouterr().err
     image = np.full((8, 8, 3), (1, 2, 3), np.uint8)
     np.testing.assert_allclose(engine(image), 127 / 1000)
     path.write_bytes(far_scales(10))

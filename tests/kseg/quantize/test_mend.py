@@ -79,7 +79,7 @@ def test_what_needs_no_mending_is_left_alone(ruined, capsys):
 def test_mend_without_int8_is_refused(trained):
     from kseg.export import main
 
-    with pytest.raises(BadInput, match="--mend: is for int8; add it to --quantize"):
+    with pytest.raises(BadInput, match="--mend works on int8: add int8 to --quantize"):
         main([str(trained), "--quantize", "float32", "--mend"])
 
 

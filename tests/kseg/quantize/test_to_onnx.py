@@ -118,5 +118,5 @@ def test_it_describes_itself(small, tmp_path):
 
 def test_a_missing_package_is_one_line(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(BadInput, match=r"needs tf2onnx; pip install 'kseg\[onnx\]'"):
+    with pytest.raises(BadInput, match=r"needs tf2onnx: pip install -e '.\[onnx\]'"):
         to_onnx.convert(small, (64, 80), "labels", INFO)
