@@ -100,13 +100,15 @@ class TFLite:
         self._output = outputs[self.tensors.index]["index"]
 
     def _load(self, module: Any, delegate: Optional[str]) -> None:
+        ways: list[dict[str, Any]] = [{}]
+        resolvers = getattr(module, "OpResolverType", None)  # tf.lite has none
         if delegate:
             ways = [{"experimental_delegates": [load_delegate(module, delegate)]}]
-        else:
+        elif resolvers:
             # XNNPACK refuses int8 layers whose scales lie far apart. TFLite's own
             # kernels take them.
-            plain = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            ways = [{}, {"experimental_op_resolver_type": plain}]
+            plain = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            ways.append({"experimental_op_resolver_type": plain})
         refusal = ""
         for way in ways:
             try:

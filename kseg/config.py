@@ -342,7 +342,7 @@ class ExportConfig:
     fine_tune_rate: Optional[float] = option(
         None, "learning rate there, falling to 0; default 1e-4, of qat 1e-5"
     )
-    sparsity: Share = option(0.5, "pruned: share of each kernel that becomes zero")
+    sparsity: Share = option(0.5, "pruned: share of all weights that becomes zero")
     clusters: int = option(32, "clustered: values that a kernel has at most")
     seed: int = option(0, "of fine-tuning", zero=True)
     data: str = option("", "where the run's data are now, if they have moved")

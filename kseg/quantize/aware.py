@@ -136,21 +136,26 @@ class FineTuner:
         return self.networks[steps]
 
     def prune(self, network: Any, before: tuple[str, ...]) -> None:
-        """Makes a share of each kernel zero, growing over two thirds of the steps."""
+        """Makes a share of all weights zero, growing over two thirds of the steps."""
         source = rebuild(network, self.config.size)
         total = self.steps * self.options.fine_tune_epochs
         end = max(1, total * 2 // 3)
-        schedule = tfmot.sparsity.keras.PolynomialDecay(
-            0.0, self.options.sparsity, 0, end, frequency=max(1, end // 20)
-        )
-        model = wrapped(
-            source,
-            lambda layer: (
-                tfmot.sparsity.keras.prune_low_magnitude(layer, schedule)
-                if type(layer) in PRUNABLE and layer.trainable
-                else layer
-            ),
-        )
+        kernels = {
+            layer.name: layer.kernel.numpy()
+            for layer in source.model.layers
+            if type(layer) in PRUNABLE and layer.trainable
+        }
+        shares = sparsities(kernels, self.options.sparsity)
+
+        def wrap(layer: Any) -> Any:
+            if not shares.get(layer.name):
+                return layer
+            schedule = tfmot.sparsity.keras.PolynomialDecay(
+                0.0, shares[layer.name], 0, end, frequency=max(1, end // 20)
+            )
+            return tfmot.sparsity.keras.prune_low_magnitude(layer, schedule)
+
+        model = wrapped(source, wrap)
         callback = tfmot.sparsity.keras.UpdatePruningStep()
         callback.set_model(model)
         callback.on_train_begin()
@@ -280,6 +285,27 @@ PRUNING_RATE, CLUSTERING_RATE, QAT_RATE = 1e-4, 1e-4, 1e-5
 STEPS = {"pruned": FineTuner.prune, "clustered": FineTuner.cluster}
 PRUNABLE = (tf_keras.layers.Conv2D, tf_keras.layers.Conv2DTranspose)
 CENTROIDS = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
+
+
+def sparsities(kernels: dict[str, np.ndarray], share: float) -> dict[str, float]:
+    """Which share of each kernel goes, for `share` of all weights, by what it costs.
+
+    By layer-adaptive magnitudes (LAMP; Lee et al., 2021): a weight's square over the
+    sum of those in its kernel that are no smaller. The smallest of all go. What is
+    largest in its kernel has 1, so no kernel goes altogether.
+
+    >>> few, many = np.array([3.0, 4.0]), np.array([0.1, 0.1, 0.1, 0.1, 0.1, 9.0])
+    >>> {k: round(v, 2) for k, v in sparsities({"a": few, "b": many}, 0.5).items()}
+    {'a': 0.0, 'b': 0.67}
+    """
+    scores = {}
+    for name, kernel in kernels.items():
+        squares = np.sort(kernel.astype(np.float64).ravel() ** 2)
+        rest = np.cumsum(squares[::-1])[::-1]
+        scores[name] = squares / np.maximum(rest, np.finfo(np.float64).tiny)
+    every = np.sort(np.concatenate([*scores.values()]))
+    limit = every[min(round(share * every.size), every.size - 1)]
+    return {name: float((each < limit).mean()) for name, each in scores.items()}
 
 
 def training_step(model: Any, loss: Any, optimizer: Any) -> Callable[..., Any]:
