@@ -18,11 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from edge.core.errors import InputError
+
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
-import numpy as np  # noqa: E402
-
-from edge.command import BadInput  # noqa: E402
 
 SECONDS = 300.0  # for an answer: MediaPipe hangs over some models
 
@@ -30,7 +31,7 @@ SECONDS = 300.0  # for an answer: MediaPipe hangs over some models
 class Rival:
     """MediaPipe in `python`, with a model and a video; a context manager.
 
-    Raises BadInput where it does not start, or stops, with its last words.
+    Raises InputError where it does not start, or stops, with its last words.
     """
 
     def __init__(self, python: str, model: Path, video: str):
@@ -48,7 +49,7 @@ class Rival:
             )
         except OSError as error:
             self._words.close()
-            raise BadInput(
+            raise InputError(
                 f"--mediapipe {python}: cannot be started ({error.strerror}); name the "
                 "Python of an environment that has mediapipe"
             ) from None
@@ -104,7 +105,7 @@ class Rival:
         words = self._words.read().strip().splitlines() or ["no word"]
         if self._child.returncode == -signal.SIGKILL:
             words = [f"gives no answer within {SECONDS:.0f} seconds"]
-        raise BadInput(f"--mediapipe {self.python}: {words[-1]}")
+        raise InputError(f"--mediapipe {self.python}: {words[-1]}")
 
 
 class Child:

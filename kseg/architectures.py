@@ -15,10 +15,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Sequence
 
-from edge.command import BadInput, make_folder, say
-from edge.engines import open_engine
-from edge.metadata import info_of
-from edge.segmenter import Segmenter
+from edge.core.errors import InputError
+from edge.core.files import make_folder
+from edge.core.log import say
+from edge.engines.select import open_engine
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
 from kseg import backend, checkpoint, runs
 from kseg.config import (
     OWN_LAYERS,
@@ -120,7 +122,7 @@ def is_there(config: TrainConfig) -> bool:
 
 
 def check_budget(config: TrainConfig) -> None:
-    """Raises BadInput where a run with another budget is in the way."""
+    """Raises InputError where a run with another budget is in the way."""
     if not (config.run_folder / runs.CONFIG).is_file():
         return
     there = runs.run_config(config.run_folder)
@@ -130,7 +132,7 @@ def check_budget(config: TrainConfig) -> None:
         if value != other and (name != "size" or value):
             if name == "size":
                 other = "x".join(map(str, other))
-            raise BadInput(
+            raise InputError(
                 f"{config.run_folder}: was trained with --{name.replace('_', '-')} "
                 f"{other}; give --output another folder"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Iterator
 
-from edge.command import native_log_held
+from edge.core.log import native_log_held
 
 
 def start() -> None:

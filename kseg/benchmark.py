@@ -22,7 +22,8 @@ import time
 from statistics import median
 from typing import Any, Optional, Sequence
 
-from edge.command import BadInput, run
+from edge.core.arguments import run
+from edge.core.errors import InputError
 from kseg import architectures, backend, resuming
 from kseg.config import BenchmarkConfig, parse_given, refuse_idle
 from kseg.data import open_data
@@ -59,7 +60,9 @@ def sliding_speed(config: BenchmarkConfig) -> dict[str, Any]:
     data = open_data(config.data)
     picture, _ = data.split("val").read(0)
     if min(picture.shape[:2]) < WINDOW:
-        raise BadInput(f"{data.name}: its pictures are smaller than {WINDOW}x{WINDOW}")
+        raise InputError(
+            f"{data.name}: its pictures are smaller than {WINDOW}x{WINDOW}"
+        )
     steps = ((side - WINDOW) // STRIDE for side in picture.shape[:2])
     height, width = (WINDOW + count * STRIDE for count in steps)
     picture = picture[:height, :width]

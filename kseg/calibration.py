@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.metadata import IGNORE_INDEX
+from edge.core.constants import IGNORE_INDEX
 
 BINS = 15  # of equal width, as in the paper
 CLOSE = 0.01  # a smaller difference is none worth a warning

@@ -14,8 +14,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from edge.command import BadInput, say, write_text
-from edge.metadata import ModelInfo
+from edge.core.errors import InputError
+from edge.core.files import write_text
+from edge.core.log import say
+from edge.model_file.info import ModelInfo
 from kseg import checkpoint, runs
 from kseg.checkpoint import Progressed
 from kseg.config import TrainConfig
@@ -133,7 +135,7 @@ class Keeper(keras.callbacks.Callback):
             else:
                 self.break_off()
         except OSError as error:
-            raise BadInput(
+            raise InputError(
                 f"{self.folder}: {error.strerror or error}, in epoch {epoch + 1}; what "
                 "was there before is whole: make room and go on with --resume"
             ) from None
@@ -194,10 +196,10 @@ def patience_ended(history: list[dict[str, Any]], patience: int) -> bool:
 def event_writer(folder: Path) -> keras.callbacks.Callback:
     """Writes scalars after each epoch into RUN/tensorboard, beside those there.
 
-    Raises BadInput without the package, which TensorFlow 2.21 does not bring along.
+    Raises InputError without the package, which TensorFlow 2.21 does not bring along.
     """
     if not find_spec("tensorboard"):
-        raise BadInput("--tensorboard: needs its package; pip install tensorboard")
+        raise InputError("--tensorboard: needs its package; pip install tensorboard")
     return keras.callbacks.TensorBoard(folder / runs.EVENTS, write_graph=False)
 
 
@@ -210,12 +212,12 @@ def write_history(path: Path, history: list[dict[str, Any]]) -> None:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """`history.csv` as a list of epochs. Raises BadInput where it is missing."""
+    """`history.csv` as a list of epochs. Raises InputError where it is missing."""
     if not path.is_file():
-        raise BadInput(f"{path}: is missing, so the run cannot be resumed")
+        raise InputError(f"{path}: is missing, so the run cannot be resumed")
     try:
         with path.open(newline="") as file:
             lines = [{k: float(v) for k, v in x.items()} for x in csv.DictReader(file)]
         return [{**line, "epoch": int(line["epoch"])} for line in lines]
     except (ValueError, TypeError, KeyError) as error:
-        raise BadInput(f"{path}: is damaged ({error}); train again") from None
+        raise InputError(f"{path}: is damaged ({error}); train again") from None

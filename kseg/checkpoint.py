@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.command import BadInput, replace_by
+from edge.core.errors import InputError
+from edge.core.files import atomic_write
 
 NAME = "checkpoint.npz"
 STATE = "state"
@@ -59,25 +60,25 @@ def save(path: Path, model: Any, progressed: Progressed) -> None:
         for index, variable in enumerate(variables)
     }
     state = json.dumps(asdict(progressed)).encode()
-    with replace_by(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         np.savez(file, **{STATE: np.frombuffer(state, np.uint8)}, **arrays)
 
 
 def read(path: Path) -> Progressed:
-    """How far a checkpoint's run has come. Raises BadInput for one that is none."""
+    """How far a checkpoint's run has come. Raises InputError for one that is none."""
     if not path.is_file():
-        raise BadInput(f"{path}: is missing, so the run cannot be resumed")
+        raise InputError(f"{path}: is missing, so the run cannot be resumed")
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             return Progressed(**json.loads(arrays[STATE].tobytes()))
     except DAMAGE as error:
-        raise BadInput(f"{path}: is damaged ({error}); train again") from None
+        raise InputError(f"{path}: is damaged ({error}); train again") from None
 
 
 def restore(path: Path, model: Any, *kinds: str) -> None:
     """Gives `model` the values of these kinds of its variables.
 
-    Raises BadInput where they are not those of the model.
+    Raises InputError where they are not those of the model.
     """
     known = variables_of(model)
     with np.load(path) as arrays:
@@ -86,7 +87,7 @@ def restore(path: Path, model: Any, *kinds: str) -> None:
             values = [arrays[name] for name in names]
             shapes = [tuple(variable.shape) for variable in known[kind]]
             if shapes != [value.shape for value in values]:
-                raise BadInput(
+                raise InputError(
                     f"{path}: its {kind} are not those of this network; resume with "
                     "the version of kseg that wrote it, or train again"
                 )

@@ -30,7 +30,10 @@ class Counts:
 
 
 def count_pixels(split: Split, num_classes: int) -> Counts:
-    """Reads every pair once, on threads, and keeps none. Raises BadInput as it does."""
+    """Reads every pair once, on threads, and keeps none.
+
+    Raises InputError as it does.
+    """
 
     def count(index: int) -> np.ndarray:
         _, mask = split.read(index)

@@ -12,7 +12,7 @@ from typing import Optional
 
 import numpy as np
 
-from edge.metadata import IGNORE_INDEX
+from edge.core.constants import IGNORE_INDEX
 
 OVERLAP = 0.5  # intersection over union of a region that is found
 RECALLS = np.linspace(0, 1, 101)  # where COCO reads precision

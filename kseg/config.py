@@ -14,10 +14,17 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, NewType, Optional, Sequence, TypeVar
 
-from edge import command
-from edge.command import BadInput, Parser
-from edge.engines import ENGINES
-from edge.passes import FULL_TILE, Passes
+from edge.core import arguments
+from edge.core.arguments import (
+    Parser,
+    nonnegative_float,
+    nonnegative_int,
+    positive,
+    writable,
+)
+from edge.core.errors import InputError
+from edge.engines.select import ENGINES
+from edge.predict.tta import FULL_SIZE_TILE, TTA
 
 MODEL_NAMES = (
     "dense",
@@ -222,10 +229,10 @@ class TrainConfig:
     def images_per_step(self) -> int:
         """As many as make the pixels in the loss those of `batch_size` whole images.
 
-        Raises BadInput for a `loss_share` outside (0, 1].
+        Raises InputError for a `loss_share` outside (0, 1].
         """
         if not 0 < self.loss_share <= 1:
-            raise BadInput(
+            raise InputError(
                 f"--loss-share {self.loss_share}: is a share of the pixels, over 0 and "
                 "at most 1"
             )
@@ -251,7 +258,7 @@ class PassesConfig:
     tile: Optional[Size] = option(
         None,
         "largest piece at once, overlapping the next; implies --full-size; default "
-        f"{FULL_TILE[0]}x{FULL_TILE[1]}, or a .tflite's own size",
+        f"{FULL_SIZE_TILE[0]}x{FULL_SIZE_TILE[1]}, or a .tflite's own size",
     )
     flip: bool = option(False, "average with the mirrored picture")
     scales: Scales = option(
@@ -259,8 +266,8 @@ class PassesConfig:
     )
 
     @property
-    def passes(self) -> Passes:
-        return Passes(self.full_size, self.flip, self.scales, self.tile)
+    def passes(self) -> TTA:
+        return TTA(self.full_size, self.flip, self.scales, self.tile)
 
 
 @dataclass(frozen=True)
@@ -475,7 +482,7 @@ def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
 
 
 def parse(cls: type[Config], doc: str, argv: Optional[Sequence[str]]) -> Config:
-    """The command line as a `cls`. Raises BadInput for what does not fit."""
+    """The command line as a `cls`. Raises InputError for what does not fit."""
     return parse_given(cls, doc, argv)[0]
 
 
@@ -508,11 +515,11 @@ def flag(name: str) -> str:
 
 
 def refuse_idle(config: Any, given: set[str], work: str) -> None:
-    """Raises BadInput for an option that this kind of work does not read."""
+    """Raises InputError for an option that this kind of work does not read."""
     for item in dataclasses.fields(config):
         readers = item.metadata.get("of", (work,))
         if item.name in given and work not in readers:
-            raise BadInput(
+            raise InputError(
                 f"{flag(item.name)}: does nothing with {work}; it is for "
                 f"{', '.join(readers)}"
             )
@@ -539,7 +546,7 @@ def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
         extra["metavar"] = ",".join(meta["choices"])
     else:
         extra["type"] = converter(hint, meta.get("zero", False))
-        if extra["type"] is command.size:
+        if extra["type"] is arguments.size:
             extra["metavar"] = "HxW"
         extra.update({k: meta[k] for k in ("choices", "nargs") if k in meta})
     parser.add_argument(*names, help=text, **extra)
@@ -555,11 +562,11 @@ def converter(hint: Any, zero: bool) -> Any:
     """An annotation -> the function that reads it; `zero` whether an int may be 0."""
     hint = next((h for h in typing.get_args(hint) if h is not type(None)), hint)
     if typing.get_origin(hint) is tuple or hint is Size:
-        return command.size
-    whole = command.whole if zero else command.positive
+        return arguments.size
+    whole = nonnegative_int if zero else positive
     readers = {
         int: whole,
-        float: command.number,
+        float: nonnegative_float,
         Share: share,
         Scales: scales,
         Output: output,
@@ -569,7 +576,7 @@ def converter(hint: Any, zero: bool) -> Any:
 
 
 def share(text: str) -> float:
-    value = command.number(text)
+    value = nonnegative_float(text)
     if value > 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no share, from 0 to 1")
     return value
@@ -581,7 +588,7 @@ def scales(text: str) -> tuple[float, ...]:
     >>> scales("0.75,1")
     (0.75, 1.0)
     """
-    numbers = tuple(dict.fromkeys(command.number(part) for part in text.split(",")))
+    numbers = tuple(dict.fromkeys(nonnegative_float(part) for part in text.split(",")))
     for value in numbers:
         if not 0 < value <= LARGEST_SCALE:
             raise argparse.ArgumentTypeError(
@@ -595,7 +602,7 @@ def output(text: str) -> str:
 
 
 def file(text: str) -> str:
-    return text and str(command.writable(text))
+    return text and str(writable(text))
 
 
 def choices_of(choices: Sequence[str]) -> Any:

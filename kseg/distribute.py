@@ -25,7 +25,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, NoReturn, Sequence
 
-from edge.command import BadInput, say
+from edge.core.errors import InputError
+from edge.core.log import say
 from kseg import checkpoint
 from kseg.config import OF_MACHINES, TrainConfig
 from kseg.data import Data
@@ -111,18 +112,18 @@ ALONE = Place()
 def place_of(config: TrainConfig) -> Place:
     """What options and, under Slurm or in a Kubernetes Indexed Job, environment say.
 
-    Raises BadInput for options that say half of it.
+    Raises InputError for options that say half of it.
     """
     options = ("devices", "coordinator", "processes", "process")
     given = [name for name in options if getattr(config, name) not in (None, "")]
     if not config.distribute:
         if given:
-            raise BadInput(f"--{given[0]}: goes with --distribute")
+            raise InputError(f"--{given[0]}: goes with --distribute")
         return ALONE
     if config.coordinator:
         return named_place(config)
     if given and given != ["devices"]:
-        raise BadInput(f"--{given[-1]}: needs --coordinator HOST:PORT, of process 0")
+        raise InputError(f"--{given[-1]}: needs --coordinator HOST:PORT, of process 0")
     return slurm_place(os.environ)
 
 
@@ -130,7 +131,7 @@ def named_place(config: TrainConfig) -> Place:
     """The place that --coordinator, --processes and --process name."""
     host, _, port = config.coordinator.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise BadInput(
+        raise InputError(
             f"--coordinator {config.coordinator}: is no HOST:PORT; give process 0's "
             "host and a free port there, such as 10.0.0.1:12345"
         )
@@ -138,9 +139,9 @@ def named_place(config: TrainConfig) -> Place:
     if process is None and os.environ.get("JOB_COMPLETION_INDEX", "").isdecimal():
         process = int(os.environ["JOB_COMPLETION_INDEX"])  # Kubernetes' Indexed Job
     if config.processes is None or process is None:
-        raise BadInput("--coordinator: needs --processes N and --process 0 to N-1")
+        raise InputError("--coordinator: needs --processes N and --process 0 to N-1")
     if process >= config.processes:
-        raise BadInput(
+        raise InputError(
             f"--process {process}: of {config.processes} processes the last is "
             f"{config.processes - 1}; they count from 0"
         )
@@ -238,8 +239,8 @@ def obey_watcher() -> None:
 def joined(config: TrainConfig, place: Place, data: Data) -> Iterator[Place]:
     """Keras works on all devices meanwhile. Gives the place, its devices counted.
 
-    Raises BadInput for what the backend cannot do, for a batch that the devices cannot
-    share evenly and for processes that were not asked for the same.
+    Raises InputError for what the backend cannot do, for a batch that the devices
+    cannot share evenly and for processes that were not asked for the same.
     """
     if not config.distribute:
         yield place
@@ -248,9 +249,9 @@ def joined(config: TrainConfig, place: Place, data: Data) -> Iterator[Place]:
 
     backend = keras.backend.backend()
     if backend not in ("jax", "tensorflow"):
-        raise BadInput(f"--distribute: not on {backend}; set KERAS_BACKEND=jax")
+        raise InputError(f"--distribute: not on {backend}; set KERAS_BACKEND=jax")
     if place.processes > 1 and backend != "jax":
-        raise BadInput(
+        raise InputError(
             "--distribute: several processes need JAX; pip install -e '.[jax]' and set "
             "KERAS_BACKEND=jax"
         )
@@ -297,7 +298,7 @@ def on_jax(config: TrainConfig, place: Place) -> Iterator[Place]:
     if place.processes == 1 and config.devices:
         jax.config.update("jax_num_cpu_devices", config.devices)
     if len(jax.local_devices()) * place.processes != jax.device_count():
-        raise BadInput("--distribute: every process needs the same number of devices")
+        raise InputError("--distribute: every process needs the same number of devices")
     devices = keras.distribution.list_devices()
     if place.processes == 1:
         devices = chosen(devices, config)
@@ -311,15 +312,18 @@ def on_jax(config: TrainConfig, place: Place) -> Iterator[Place]:
 def chosen(devices: Sequence[Any], config: TrainConfig) -> Sequence[Any]:
     """The first --devices of a process's devices; all where it was not given."""
     if len(devices) < (config.devices or 1):
-        raise BadInput(f"--devices {config.devices}: there are {len(devices)} here")
+        raise InputError(f"--devices {config.devices}: there are {len(devices)} here")
     return devices[: config.devices]
 
 
 def with_devices(config: TrainConfig, place: Place, devices: int) -> Place:
-    """The place with its devices, said. Raises BadInput for what they cannot share."""
+    """The place with its devices, said.
+
+    Raises InputError for what they cannot share.
+    """
     images = config.images_per_step
     if images % devices:
-        raise BadInput(
+        raise InputError(
             f"--batch-size {config.batch_size}: {devices} devices share the {images} "
             f"images of a step; give a multiple of {devices}"
         )
@@ -374,7 +378,7 @@ def join(config: TrainConfig, place: Place) -> None:
         jax.devices()
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
-        raise BadInput(
+        raise InputError(
             f"--coordinator {place.coordinator}: cannot be used ({reason}); choose a "
             "free port of process 0's machine"
         ) from None
@@ -383,7 +387,7 @@ def join(config: TrainConfig, place: Place) -> None:
 
 
 def agree(config: TrainConfig, place: Place, data: Data) -> None:
-    """Raises BadInput in all processes where not all are asked for the same run."""
+    """Raises InputError in all processes where not all are asked for the same run."""
     import numpy as np
     from jax.experimental import multihost_utils
 
@@ -402,7 +406,7 @@ def agree(config: TrainConfig, place: Place, data: Data) -> None:
     for name, column in zip(facts, everyone.T, strict=True):
         for process in np.flatnonzero(column != column[0]):
             leave()
-            raise BadInput(
+            raise InputError(
                 f"--distribute: process {process} has another {name} than process 0; "
                 "give all of them the same options, data and run folder"
             )
@@ -437,7 +441,7 @@ def ending_at_once(place: Place) -> Iterator[None]:
     """
     try:
         yield
-    except BadInput as refusal:
+    except InputError as refusal:
         end(f"kseg.train: {refusal}", refusal.status)
     except (RuntimeError, ValueError) as error:
         if not GONE.search(str(error)):

@@ -18,18 +18,15 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, GateFailed, make_folder, run, say
+from edge.core.arguments import run
+from edge.core.errors import GateFailed, InputError
+from edge.core.files import make_folder
+from edge.core.log import say
 from kseg.class_weights import RULES, Counts, class_weights
 from kseg.config import DoctorConfig, TrainConfig, from_record, parse, to_record
 from kseg.data import open_data
 from kseg.data.survey import Survey, shown, survey
-from kseg.findings import (
-    SEVERITIES,
-    Finding,
-    diagnose,
-    kind_counts,
-    size_counts,
-)
+from kseg.findings import SEVERITIES, Finding, diagnose, kind_counts, size_counts
 from kseg.runs import write_result
 
 NAMED = 3  # examples in the table
@@ -56,11 +53,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def check(config: DoctorConfig) -> None:
-    """Raises BadInput for options that do not go together."""
+    """Raises InputError for options that do not go together."""
     if config.show_augmentation and not config.output:
-        raise BadInput("--show-augmentation: give a folder for the picture: --output")
+        raise InputError("--show-augmentation: give a folder for the picture: --output")
     if config.scale < 1:
-        raise BadInput(f"--scale {config.scale}: is the largest factor, from 1 up")
+        raise InputError(f"--scale {config.scale}: is the largest factor, from 1 up")
 
 
 def draw(config: DoctorConfig, found: Survey, findings: Sequence[Finding]) -> None:
@@ -74,7 +71,7 @@ def draw(config: DoctorConfig, found: Survey, findings: Sequence[Finding]) -> No
         return
     try:
         data = open_data(config.data, config.seed)
-    except BadInput as error:
+    except InputError as error:
         say(f"no augmentation.png: training could not start: {error}")
         return
     from kseg import backend

@@ -8,10 +8,12 @@ from typing import Any, Sequence
 import cv2
 import numpy as np
 
-from edge.images import with_channels, write_image
-from edge.metadata import IGNORE_INDEX, ModelInfo
-from edge.overlay import blend, caption, color_table
-from edge.segmenter import fitting
+from edge.core.constants import IGNORE_INDEX
+from edge.core.images import with_channels, write_image
+from edge.display.colors import color_table
+from edge.display.draw import blend, caption
+from edge.model_file.info import ModelInfo
+from edge.predict.resizing import fit_within
 from kseg.config import TrainConfig
 from kseg.data import Data
 from kseg.data.folder import INVALID
@@ -145,7 +147,7 @@ def augmentation_sheet(path: Path, config: TrainConfig, data: Data) -> None:
         [overlaid(*pair, data.info) for pair in pairs]
         for pairs in versions(config, data, size, chosen)
     ]
-    cell = fitting(size, CROP_CELL)
+    cell = fit_within(size, CROP_CELL)
     titles = ["as it is", *(f"epoch {e + 1}" for e in range(VERSIONS))]
     head = np.concatenate([title(text, cell) for text in titles], axis=1)
     body = [

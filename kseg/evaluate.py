@@ -19,9 +19,12 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, make_folder, run, say
-from edge.metadata import unknown_model
-from edge.segmenter import Segmenter
+from edge.core.arguments import run
+from edge.core.errors import InputError
+from edge.core.files import make_folder
+from edge.core.log import say
+from edge.model_file.info import unknown_model
+from edge.predict.semantic import Segmenter
 from kseg import backend
 from kseg.components import Components
 from kseg.config import EvaluateConfig, parse
@@ -106,20 +109,20 @@ def evaluate_split(
     """Predicts every image of a split and counts it against its mask, `into` or anew.
 
     `name` turns (labels, mask) into class ids where the labels are none yet. Raises
-    BadInput for pictures that the network cannot take, and for predictions outside the
-    classes.
+    InputError for pictures that the network cannot take, and for predictions outside
+    the classes.
     """
     evaluation = into or Evaluation(names)
     for index in bar(range(len(split.sizes)), "evaluating"):
         image, mask = split.read(index)
         try:
             labels, confidence = segmenter.predict_with_confidence(image)
-        except BadInput as error:
-            raise BadInput(f"{split.names[index]}: {error}") from None
+        except InputError as error:
+            raise InputError(f"{split.names[index]}: {error}") from None
         if name:
             labels = name(labels, mask)
         elif labels.max() >= len(names):
-            raise BadInput(
+            raise InputError(
                 f"{split.names[index]}: the model predicts class {labels.max()}, the "
                 f"data have {len(names)} classes; give data of its own classes"
             )
@@ -164,27 +167,29 @@ def iou_table(metrics: dict[str, Any]) -> str:
 def data_of(model: str, folder: Optional[Path], data: str, seed: Optional[int]) -> Data:
     """The data that a command names, or those that the run was trained on."""
     if not data and folder is None:
-        raise BadInput(f"{model}: does not say what it was trained on; give --data")
+        raise InputError(f"{model}: does not say what it was trained on; give --data")
     config = run_config(folder) if folder else None
     name = data or config.data
     if not data and name != "shapes" and not Path(name).is_dir():
-        raise BadInput(f"{name}: the run's data are gone; say where with --data")
+        raise InputError(f"{name}: the run's data are gone; say where with --data")
     default = config.seed if config else 0
     return open_data(name, default if seed is None else seed)
 
 
 def check_naming(config: EvaluateConfig) -> None:
-    """Raises BadInput where a grouping is not named by the truth, or a network is."""
+    """Raises InputError where a grouping is not named by the truth, or a network is."""
     grouping = is_grouping(config.model, config.segments)
     if grouping and not config.name_by_truth:
-        raise BadInput(
+        raise InputError(
             f"{config.model}: segments have no class names that could be measured; add "
             "--name-by-truth to name each by the class that the truth has most of there"
         )
     if grouping and not config.data:
-        raise BadInput(f"{config.model}: was trained on no data; say which with --data")
+        raise InputError(
+            f"{config.model}: was trained on no data; say which with --data"
+        )
     if config.name_by_truth and not grouping:
-        raise BadInput(
+        raise InputError(
             f"--name-by-truth: {config.model} names its own classes; leave it out, or "
             f"give {PREFIX}:KIND as MODEL"
         )
@@ -201,11 +206,11 @@ def by_truth(segmenter: Segmenter, data: Data) -> tuple[Segmenter, Naming]:
 
 
 def check_classes(segmenter: Segmenter, data: Data, model: str) -> None:
-    """Raises BadInput where the model's classes are not the data's."""
+    """Raises InputError where the model's classes are not the data's."""
     known, given = segmenter.info.names, data.names
     of_others = unknown_model().names, unknown_model(given).names
     if known != given and known not in of_others:
-        raise BadInput(
+        raise InputError(
             f"{model}: knows the classes {', '.join(known[:32])}; {data.name} has "
             f"{', '.join(given)}"
         )

@@ -18,9 +18,13 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, replace_by, run, say
-from edge.metadata import ModelInfo, info_of
-from edge.segmenter import Segmenter
+from edge.core.arguments import run
+from edge.core.errors import InputError
+from edge.core.files import atomic_write
+from edge.core.log import say
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
 from kseg import backend, runs
 from kseg.config import AWARE_SCHEMES, ONNX, ExportConfig, flag, parse_given
 from kseg.data import Data
@@ -40,6 +44,7 @@ from kseg.quantize.coverage import Coverage, choose
 if TYPE_CHECKING:
     from kseg.quantize.explain import Finding
 
+
 EXPLAINED = "explain.png"
 EXPLAINED_ON = 4  # pictures: rounding is in every pixel of each
 READ_BY = {  # options that some schemes alone read
@@ -57,7 +62,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if config.check:
         return check(config)
     if not config.run:
-        raise BadInput("name a run folder, or .tflite files to --check")
+        raise InputError("name a run folder, or .tflite files to --check")
     done = export(config)
     runs.write_result(config.json, done.parity)
     if config.json != "-":
@@ -72,14 +77,14 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def check_given(config: ExportConfig, given: set[str]) -> None:
-    """Raises BadInput for options beside --check, or of fine-tuning not asked for."""
+    """Raises InputError for options beside --check, or of fine-tuning not asked for."""
     for name in sorted(given):
         if config.check and name not in ("run", "check", "json"):
-            raise BadInput(f"{flag(name)}: does nothing beside --check")
+            raise InputError(f"{flag(name)}: does nothing beside --check")
         readers = READ_BY.get(name)
         if readers and not set(readers) & set(config.quantize):
             some = ", ".join(readers[:3])
-            raise BadInput(
+            raise InputError(
                 f"{flag(name)}: does nothing without a scheme that is fine-tuned so; "
                 f"--quantize {some} and others read it"
             )
@@ -88,13 +93,13 @@ def check_given(config: ExportConfig, given: set[str]) -> None:
 def check(config: ExportConfig) -> None:
     """Says what is wrong with files of anyone's.
 
-    Raises GateFailed for an error, BadInput for a file that cannot be read; the others
-    are shown all the same.
+    Raises GateFailed for an error, InputError for a file that cannot be read; the
+    others are shown all the same.
     """
     from kseg.quantize import lint
 
     if config.run:
-        raise BadInput(f"{config.run}: --check takes files alone, RUN is exported")
+        raise InputError(f"{config.run}: --check takes files alone, RUN is exported")
     findings, refusals = lint.check(config.check)
     runs.write_result(config.json, lint.as_json(findings))
     if config.json != "-" and findings:
@@ -152,7 +157,7 @@ class Source:
 def export(config: ExportConfig) -> Exported:
     """Converts, compares, and leaves the files and parity.json in the run folder.
 
-    Raises BadInput for what does not fit the run, or goes together.
+    Raises InputError for what does not fit the run, or goes together.
     """
     check_options(config)
     folder = Path(config.run)
@@ -178,19 +183,19 @@ def export(config: ExportConfig) -> Exported:
 
 
 def check_options(config: ExportConfig) -> None:
-    """Raises BadInput for options that do not go together."""
+    """Raises InputError for options that do not go together."""
     aware = [scheme for scheme in config.quantize if scheme in AWARE_SCHEMES]
     for name in ("explain", "mend"):
         if getattr(config, name) and "int8" not in config.quantize:
-            raise BadInput(f"--{name} works on int8: add int8 to --quantize")
+            raise InputError(f"--{name} works on int8: add int8 to --quantize")
     if config.low_resolution and aware:
-        raise BadInput(
+        raise InputError(
             f"--low-resolution: {aware[0]} is fine-tuned at full size; export it alone"
         )
 
 
 def open_run(config: ExportConfig, folder: Path) -> Source:
-    """The run as it is to be exported. Raises BadInput for what does not fit."""
+    """The run as it is to be exported. Raises InputError for what does not fit."""
     record = runs.read_record(folder)
     data = data_of(config.run, folder, config.data, None)
     backend.start()
@@ -229,12 +234,12 @@ def warn_of_size(
 
 
 def check_backend() -> None:
-    """Raises BadInput where Keras does not run on TensorFlow, which converts."""
+    """Raises InputError where Keras does not run on TensorFlow, which converts."""
     import keras
 
     name = keras.backend.backend()
     if name != "tensorflow":
-        raise BadInput(
+        raise InputError(
             f"KERAS_BACKEND={name}: TensorFlow converts to TFLite, whatever a run was "
             "trained on; export without that variable"
         )
@@ -284,7 +289,7 @@ def write_onnx(config: ExportConfig, source: Source, folder: Path) -> Path:
     from kseg.quantize import to_onnx
 
     content = to_onnx.convert(source.network, source.size, config.head, source.info)
-    with replace_by(folder / "model.onnx") as part:
+    with atomic_write(folder / "model.onnx") as part:
         part.write_bytes(content)
     return folder / "model.onnx"
 
@@ -294,7 +299,7 @@ def write_file(path: Path, content: bytes, info: ModelInfo) -> None:
     from kseg.quantize import lint
     from kseg.quantize.metadata import with_metadata
 
-    with replace_by(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(with_metadata(content, info))
         info.attach(part)
         lint.warn(part, path.name)
@@ -359,7 +364,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text()) if path.is_file() else {}
     except ValueError as error:
-        raise BadInput(f"{path}: is damaged ({error}); train again") from None
+        raise InputError(f"{path}: is damaged ({error}); train again") from None
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from typing import Any, Iterator, Optional
 
 import numpy as np
 
-from edge.command import BadInput, say
-from edge.engines import open_engine
-from edge.segmenter import Segmenter
+from edge.core.errors import InputError
+from edge.core.log import say
+from edge.engines.select import open_engine
+from edge.predict.semantic import Segmenter
 from kseg.config import BenchmarkConfig, ExportConfig
 from kseg.parity import mean_iou, tally
 from kseg.progress import bar
@@ -44,7 +45,7 @@ def export_speed(config: BenchmarkConfig) -> dict[str, Any]:
     from kseg.export import coverage_for, open_run
 
     if not config.run:
-        raise BadInput("benchmark export: give --run a run folder")
+        raise InputError("benchmark export: give --run a run folder")
     options = ExportConfig(config.run, calibration_images=config.calibration_images)
     source = open_run(options, Path(config.run))
     calibration = source.calibration(coverage_for(options, source.data))
@@ -66,7 +67,7 @@ def all_ways(source: Any, calibration: Any, folder: Path) -> Iterator[Way]:
             say(f"converting: {name}")
             try:
                 content = converted(source, scheme, head, low, calibration)
-            except BadInput as refusal:
+            except InputError as refusal:
                 say(f"left out: {refusal}")
                 continue
             yield way(folder, name, content, replace(source.info, head=head))
@@ -77,14 +78,14 @@ def all_ways(source: Any, calibration: Any, folder: Path) -> Iterator[Way]:
     say(f"converting: {ONNX_WAY}")
     try:
         yield onnx_way(source, folder)
-    except BadInput as refusal:
+    except InputError as refusal:
         say(f"left out: {refusal}")
 
 
 def converted(
     source: Any, scheme: str, head: str, low_resolution: bool, calibration: Any
 ) -> bytes:
-    """kseg's own file. Raises BadInput where nothing is enlarged at its end."""
+    """kseg's own file. Raises InputError where nothing is enlarged at its end."""
     from kseg.quantize.head import at_low_resolution
     from kseg.quantize.post_training import convert
 
@@ -95,7 +96,7 @@ def converted(
 
 
 def onnx_way(source: Any, folder: Path) -> Way:
-    """The same in ONNX Runtime. Raises BadInput where a package is missing."""
+    """The same in ONNX Runtime. Raises InputError where a package is missing."""
     from kseg.quantize import to_onnx
 
     info = replace(source.info, head="labels")

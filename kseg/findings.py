@@ -13,7 +13,7 @@ from typing import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from edge.metadata import IGNORE_INDEX
+from edge.core.constants import IGNORE_INDEX
 from kseg.data import Data, Split
 from kseg.data.duplicates import COPIED, SIMILAR, Nearest, nearest
 from kseg.data.folder import FolderSplit, load_mask, to_class_ids

@@ -13,9 +13,10 @@ from typing import Callable, Optional
 import cv2
 import numpy as np
 
-from edge.command import BadInput
-from edge.metadata import IGNORE_INDEX, ModelInfo, palette
-from edge.segmenter import Segmenter
+from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
 
 PREFIX = "grouping"  # MODEL of a command line is grouping:KIND
 SEGMENTS = 100  # unless told
@@ -243,19 +244,19 @@ class GroupingEngine:
 def is_grouping(model: str, segments: Optional[int] = None) -> bool:
     """Whether MODEL of a command line is grouping:KIND; `segments` its --segments.
 
-    Raises BadInput for kinds and numbers of segments that there are not, and for
+    Raises InputError for kinds and numbers of segments that there are not, and for
     --segments of another model.
     """
     prefix, _, kind = model.partition(":")
     if prefix != PREFIX or Path(model).exists():
         if segments is not None:
-            raise BadInput(f"--segments is for {PREFIX}:KIND, not for {model}")
+            raise InputError(f"--segments is for {PREFIX}:KIND, not for {model}")
         return False
     if kind not in GROUPINGS:
         kinds = ", ".join(f"{PREFIX}:{name}" for name in GROUPINGS)
-        raise BadInput(f"{model}: is no kind of grouping; give one of {kinds}")
+        raise InputError(f"{model}: is no kind of grouping; give one of {kinds}")
     if segments is not None and not 2 <= segments <= MOST:
-        raise BadInput(f"--segments {segments}: give a number from 2 to {MOST}")
+        raise InputError(f"--segments {segments}: give a number from 2 to {MOST}")
     return True
 
 

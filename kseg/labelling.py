@@ -11,8 +11,10 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, make_folder
-from edge.metadata import IGNORE_INDEX, ModelInfo, palette
+from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.errors import InputError
+from edge.core.files import make_folder
+from edge.model_file.info import ModelInfo
 from kseg.data.folder import (
     LOSSY,
     Classes,
@@ -53,22 +55,22 @@ def open_truth(folder: Path, pictures: Sequence[Path]) -> Truth:
     """The masks of `pictures` in a folder, each looked at.
 
     Class names come from a classes.json there or up to two folders above (DIR of
-    DIR/masks and of DIR/train/masks). Raises BadInput for the first fault.
+    DIR/masks and of DIR/train/masks). Raises InputError for the first fault.
     """
     if not folder.is_dir():
-        raise BadInput(f"{folder}: no such folder; --truth is a folder of masks")
+        raise InputError(f"{folder}: no such folder; --truth is a folder of masks")
     given = find_classes(folder)
     classes = given or numbered_classes()
     classes.table[IGNORE_INDEX] = IGNORE_INDEX  # whatever else is void
     masks = by_stem(folder)
     for picture in pictures:
         if picture.stem not in masks:
-            raise BadInput(
+            raise InputError(
                 f"{picture}: has no mask in {folder}; add {picture.stem}.png (class "
                 "ids, 255 where nothing is labelled) or leave the picture out"
             )
         if masks[picture.stem].suffix.lower() in LOSSY:
-            raise BadInput(
+            raise InputError(
                 f"{masks[picture.stem]}: JPEG and WebP blur class ids; save it as PNG"
             )
     pairs = [(picture, masks[picture.stem]) for picture in pictures]
@@ -94,7 +96,7 @@ def numbered_classes() -> Classes:
 def describe(output: Path, truth: Truth) -> None:
     """Writes the classes.json by which the masks under `output` can be read again.
 
-    Raises BadInput where one is there that would give their ids another meaning.
+    Raises InputError where one is there that would give their ids another meaning.
     """
     if not truth.declared:
         return
@@ -108,7 +110,7 @@ def describe(output: Path, truth: Truth) -> None:
         return
     meant = there.table[[*range(len(names)), IGNORE_INDEX]].tolist()
     if there.names != names or meant != [*range(len(names)), IGNORE_INDEX]:
-        raise BadInput(
+        raise InputError(
             f"{path}: gives ids another meaning than the masks to be written (0 to "
             f"{len(names) - 1}, void {IGNORE_INDEX}); name another --output"
         )

@@ -18,9 +18,9 @@ from typing import Any, Optional, Sequence
 import keras
 from keras import ops
 
+from edge.core.constants import IGNORE_INDEX
 from kseg import tensorflow_ops
 
-IGNORE_INDEX = 255
 FOCUS = 2.0  # gamma of the focal loss
 FALSE_POSITIVES, FALSE_NEGATIVES = 0.3, 0.7  # alpha and beta of the Tversky index
 HARD_SHARE = 0.25  # of the pixels, in the hard-example loss

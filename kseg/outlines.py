@@ -7,7 +7,7 @@ from math import hypot
 import cv2
 import numpy as np
 
-from edge.metadata import IGNORE_INDEX
+from edge.core.constants import IGNORE_INDEX
 
 OF_DIAGONAL = 0.02  # how far from an outline, as Cheng et al. choose it
 

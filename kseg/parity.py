@@ -16,10 +16,12 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from edge.command import GateFailed
-from edge.engines import cores, open_engine
-from edge.metadata import ModelInfo, info_of
-from edge.segmenter import Segmenter
+from edge.core.errors import GateFailed
+from edge.engines.load import cores
+from edge.engines.select import open_engine
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
 from kseg.data import Data
 from kseg.progress import bar
 

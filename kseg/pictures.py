@@ -8,11 +8,14 @@ from typing import Any, Callable, Optional, Sequence
 import cv2
 import numpy as np
 
-from edge.command import replace_by
-from edge.images import with_channels, write_image
-from edge.metadata import IGNORE_INDEX, ModelInfo
-from edge.overlay import blend, caption, colored, legend
-from edge.segmenter import Segmenter, fitting, resize
+from edge.core.constants import IGNORE_INDEX
+from edge.core.files import atomic_write
+from edge.core.images import with_channels, write_image
+from edge.display.colors import colored
+from edge.display.draw import blend, caption, legend
+from edge.model_file.info import ModelInfo
+from edge.predict.resizing import fit_within, resize
+from edge.predict.semantic import Segmenter
 from kseg.data import Split
 from kseg.grouping import Naming
 
@@ -32,7 +35,7 @@ def sample_sheet(
     """
     count = len(split.sizes)
     chosen = np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int).tolist()
-    sizes = [fitting(split.sizes[index], CELL) for index in chosen]
+    sizes = [fit_within(split.sizes[index], CELL) for index in chosen]
     cell = max(h for h, _ in sizes), max(w for _, w in sizes)
     rows = [row(segmenter, cell, *split.read(index), name) for index in chosen]
     titles = [
@@ -61,7 +64,7 @@ def row(
 
 def to_cell(image: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
     """A picture, fitted into a white cell; small ones are enlarged pixel by pixel."""
-    size = fitting(image.shape[:2], cell)
+    size = fit_within(image.shape[:2], cell)
     if size > image.shape[:2]:
         image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
     canvas = np.full((cell[0] + GAP, cell[1] + GAP, 3), 255, np.uint8)
@@ -89,7 +92,7 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    with replace_by(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=110)
 
 
@@ -144,7 +147,7 @@ def gallery(
             views["truth"] = colored(mask, segmenter.info)
             views["truth"][mask == IGNORE_INDEX] = 255
         views[name] = colored(segmenter.predict(image), segmenter.info)
-    cell = fitting(mask.shape, CELL)
+    cell = fit_within(mask.shape, CELL)
     cells = [
         np.concatenate([title(name, cell), to_cell(view, cell)])
         for name, view in views.items()

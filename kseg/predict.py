@@ -20,11 +20,15 @@ from typing import Any, Optional, Sequence
 import numpy as np
 from PIL import Image
 
-from edge.command import BadInput, make_folder, run, say
-from edge.images import list_images, read_image, with_channels, write_image
-from edge.metadata import ModelInfo
-from edge.overlay import blend, color_table
-from edge.segmenter import Segmenter
+from edge.core.arguments import run
+from edge.core.errors import InputError
+from edge.core.files import make_folder
+from edge.core.images import list_images, read_image, with_channels, write_image
+from edge.core.log import say
+from edge.display.colors import color_table
+from edge.display.draw import blend
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
 from kseg import backend, runs
 from kseg.config import PredictConfig, parse
 from kseg.grouping import (
@@ -82,18 +86,18 @@ def listed(shares: dict[str, float]) -> str:
 
 
 def check_grouping(config: PredictConfig) -> None:
-    """Raises BadInput for options of a grouping given to a network, and for strokes
+    """Raises InputError for options of a grouping given to a network, and for strokes
     that the masks would be written over."""
     grouping = is_grouping(config.model, config.segments)
     if not config.truth:
         return
     if not grouping:
-        raise BadInput(
+        raise InputError(
             f"--truth names the segments of a {PREFIX}:KIND; {config.model} names its "
             "own classes, leave --truth out"
         )
     if Path(config.truth).resolve() == (Path(config.output) / "masks").resolve():
-        raise BadInput(
+        raise InputError(
             f"--output {config.output}: its masks would be written over those of "
             f"--truth {config.truth}; name another"
         )
@@ -107,8 +111,8 @@ def segment(
     image = read_image(picture, segmenter.engine.channels, info.white)
     try:
         labels = segmenter.predict(image)
-    except BadInput as error:
-        raise BadInput(f"{picture}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{picture}: {error}") from None
     rgb = with_channels(image, 3)
     if not isinstance(segmenter.engine, GroupingEngine):
         return labels, blend(rgb, labels, info)
@@ -120,20 +124,20 @@ def segment(
 
 
 def list_pictures(given: Sequence[str]) -> list[Path]:
-    """Files and the pictures of folders. Raises BadInput where two would collide."""
+    """Files and the pictures of folders. Raises InputError where two would collide."""
     paths: list[Path] = []
     for name in given:
         path = Path(name)
         if not path.exists():
-            raise BadInput(f"{name}: no such picture or folder")
+            raise InputError(f"{name}: no such picture or folder")
         found = list_images(path) if path.is_dir() else [path]
         if not found:
-            raise BadInput(f"{name}: the folder has no pictures")
+            raise InputError(f"{name}: the folder has no pictures")
         paths += found
     stems: dict[str, Path] = {}
     for path in paths:
         if path.stem in stems:
-            raise BadInput(
+            raise InputError(
                 f"{path} and {stems[path.stem]} would both become {path.stem}.png; "
                 "predict them in two calls with two --output"
             )

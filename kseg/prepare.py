@@ -21,7 +21,9 @@ import shlex
 from pathlib import Path
 from typing import Optional, Sequence
 
-from edge.command import BadInput, run, say
+from edge.core.arguments import run
+from edge.core.errors import InputError
+from edge.core.log import say
 from kseg.config import PrepareConfig, parse
 from kseg.data.folder import is_laid_out
 from kseg.data.prepare import FORMATS, recognise
@@ -36,7 +38,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     config = parse(PrepareConfig, __doc__, argv)
     source, target = Path(config.src), Path(config.dir)
     if not 0 < config.val_share < 1:
-        raise BadInput(
+        raise InputError(
             f"--val-share {config.val_share}: is a share of the pictures, over 0 and "
             "under 1"
         )
@@ -54,18 +56,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def format_of(folder: Path) -> str:
-    """The format of an export. Raises BadInput where it is none that is known."""
+    """The format of an export. Raises InputError where it is none that is known."""
     if not folder.is_dir():
-        raise BadInput(f"{folder}: no such folder; name the export's, unpacked")
+        raise InputError(f"{folder}: no such folder; name the export's, unpacked")
     if is_laid_out(folder):
-        raise BadInput(f"{folder}: has the layout already: {training(folder)}")
+        raise InputError(f"{folder}: has the layout already: {training(folder)}")
     name = recognise(folder)
     if name is None:
         inside = next((p for p in sorted(folder.glob("*/")) if recognise(p)), None)
         if inside:  # archives often hold one folder, such as VOCdevkit/VOC2012
-            raise BadInput(f"{folder}: is no export itself, but {inside} is; name that")
+            raise InputError(
+                f"{folder}: is no export itself, but {inside} is; name that"
+            )
         looks = "; ".join(module.LOOKS for module in FORMATS.values())
-        raise BadInput(f"{folder}: is no export known here, which have {looks}")
+        raise InputError(f"{folder}: is no export known here, which have {looks}")
     return name
 
 

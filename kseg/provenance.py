@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edge.engines import cores
+from edge.engines.load import cores
 from kseg import __version__
 from kseg.config import TrainConfig
 from kseg.data import Data

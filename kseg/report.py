@@ -14,8 +14,11 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, run, say, write_text
-from edge.segmenter import Segmenter
+from edge.core.arguments import run
+from edge.core.errors import InputError
+from edge.core.files import write_text
+from edge.core.log import say
+from edge.predict.semantic import Segmenter
 from kseg import backend, runs
 from kseg.calibration import (
     BINS,
@@ -38,7 +41,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     config = parse(ReportConfig, __doc__, argv)
     folder = Path(config.run)
     if not folder.is_dir():
-        raise BadInput(f"{folder}: no such run folder; python -m kseg.train makes one")
+        raise InputError(
+            f"{folder}: no such run folder; python -m kseg.train makes one"
+        )
     path, _ = runs.locate(config.run)
     data = data_of(config.run, folder, config.data, None)
     data.split(config.split)
@@ -121,7 +126,7 @@ class PageEvaluation(Evaluation):
 def evaluate_once(segmenter: Segmenter, data: Data, split: str) -> PageEvaluation:
     """Predicts every picture of a split once, and keeps what the report shows.
 
-    Memory stays that of a few pictures. Raises BadInput as `evaluate_split` does.
+    Memory stays that of a few pictures. Raises InputError as `evaluate_split` does.
     """
     found = PageEvaluation(data.names, data=data, split=split)
     evaluate_split(segmenter, data.split(split), data.names, into=found)
@@ -153,7 +158,10 @@ def both_ends(ious: Sequence[float]) -> tuple[list[int], list[int]]:
 
 
 def write_page(path: Path, folder: Path, evaluation: PageEvaluation) -> None:
-    """Writes the report of a run folder. Raises BadInput where it cannot be written."""
+    """Writes the report of a run folder.
+
+    Raises InputError where it cannot be written.
+    """
     from jinja2 import Environment, StrictUndefined
 
     rules = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
@@ -164,7 +172,7 @@ def write_page(path: Path, folder: Path, evaluation: PageEvaluation) -> None:
     try:
         write_text(path, text)
     except OSError as error:
-        raise BadInput(
+        raise InputError(
             f"{path}: cannot be written ({error.strerror}); name another with --output"
         ) from None
 
@@ -211,7 +219,7 @@ def history_of(folder: Path) -> list[dict[str, Any]]:
     path = folder / HISTORY
     history = read_history(path) if path.is_file() else []
     if history and not {"seconds", "val_mean_iou"} <= set(history[0]):
-        raise BadInput(f"{path}: is damaged (it lacks columns); train again")
+        raise InputError(f"{path}: is damaged (it lacks columns); train again")
     return history
 
 

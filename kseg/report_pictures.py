@@ -9,10 +9,11 @@ from typing import Any, Callable, Sequence
 import cv2
 import numpy as np
 
-from edge.images import with_channels
-from edge.metadata import IGNORE_INDEX, ModelInfo
-from edge.overlay import colored
-from edge.segmenter import bounded, resize
+from edge.core.constants import IGNORE_INDEX
+from edge.core.images import with_channels
+from edge.display.colors import colored
+from edge.model_file.info import ModelInfo
+from edge.predict.resizing import limit_side, resize
 from kseg.pictures import confusion_figure, draw_curve, new_figure
 
 LONGEST = 640  # side of a picture in the page
@@ -35,13 +36,13 @@ def data_uri(kind: str, content: bytes) -> str:
 def photo(image: np.ndarray) -> str:
     """(H, W[, C]) uint8 -> a JPEG, shrunk to LONGEST."""
     rgb = with_channels(image, 3)
-    small = resize(rgb, bounded(rgb.shape[:2], LONGEST))
+    small = resize(rgb, limit_side(rgb.shape[:2], LONGEST))
     return encoded("jpeg", small, [cv2.IMWRITE_JPEG_QUALITY, PHOTO_QUALITY])
 
 
 def flat(image: np.ndarray) -> str:
     """(H, W, 3) uint8 of few colours, which stay as they are -> a PNG."""
-    size = bounded(image.shape[:2], LONGEST)
+    size = limit_side(image.shape[:2], LONGEST)
     small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     return encoded("png", small, [])
 

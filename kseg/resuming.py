@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edge import shapes
-from edge.command import GateFailed, say
+from edge.core.errors import GateFailed
+from edge.core.log import say
+from edge.video import scenes
 from kseg import checkpoint
 from kseg.config import BenchmarkConfig
 from kseg.progress import bar
@@ -58,7 +59,7 @@ def make_data(folder: Path) -> None:
     """A data folder of a few procedural scenes."""
     for seed, (split, count) in enumerate(PICTURES.items()):
         for index in range(count):
-            pair = shapes.scene(seed, index, (64, 80))
+            pair = scenes.scene(seed, index, (64, 80))
             for kind, array in zip(("images", "masks"), pair, strict=True):
                 path = folder / split / kind / f"s{index}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,10 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
-from edge.command import BadInput, replace_by, write_text
-from edge.metadata import ModelInfo, info_of
-from edge.passes import Passes, PatientSegmenter
-from edge.segmenter import Segmenter, bounded
+from edge.core.errors import InputError
+from edge.core.files import atomic_write, write_text
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import info_of
+from edge.predict.resizing import limit_side
+from edge.predict.semantic import Segmenter
+from edge.predict.tta import TTA, SemanticTTA
 from kseg import checkpoint
 from kseg.checkpoint import DAMAGE
 from kseg.config import AWARE_SCHEMES, SCHEMES, TrainConfig, from_record, to_record
@@ -28,7 +31,7 @@ EXPORTS = (
     *(f"{name}.tflite" for name in (*SCHEMES, *AWARE_SCHEMES, "mended")),
     *("model.onnx", "parity.json", "explain.png"),
 )
-ONE_PASS = Passes()
+ONE_PASS = TTA()
 STALE = (*PICTURES, *EXPORTS, METRICS, REPORT, "history.csv")  # until made anew
 
 
@@ -47,18 +50,18 @@ def write_result(target: str, content: Any) -> None:
 def claim(config: TrainConfig) -> Path:
     """The folder that a run will have. A run that is there is kept unless asked.
 
-    Raises BadInput where a run is there without --overwrite or --resume, and where
+    Raises InputError where a run is there without --overwrite or --resume, and where
     --resume finds none.
     """
     folder = config.run_folder
     made = (CONFIG, BEST, LAST, checkpoint.NAME, EVENTS, *STALE)
     there = any((folder / name).exists() for name in made)
     if config.resume and config.overwrite:
-        raise BadInput("--resume goes on, --overwrite starts anew: give one of them")
+        raise InputError("--resume goes on, --overwrite starts anew: give one of them")
     if config.resume and not (folder / checkpoint.NAME).exists():
-        raise BadInput(f"{folder}: no {checkpoint.NAME} here to --resume from")
+        raise InputError(f"{folder}: no {checkpoint.NAME} here to --resume from")
     if there and not (config.overwrite or config.resume):
-        raise BadInput(
+        raise InputError(
             f"{folder}: holds a run already; give --output another folder, or --resume "
             "or --overwrite it"
         )
@@ -78,29 +81,33 @@ def clear_events(folder: Path) -> None:
 
 def save_model(model: Any, path: Path, info: ModelInfo) -> None:
     """A `.keras` file with kseg.json inside; whole or not at all."""
-    with replace_by(path) as part:
+    with atomic_write(path) as part:
         model.save(part)
         info.attach(part)
 
 
 def load_model(path: Path, compile: bool = False) -> Any:
-    """A `.keras` file as a model. Raises BadInput for one that is none."""
+    """A `.keras` file as a model. Raises InputError for one that is none."""
     import keras
 
-    import kseg.losses
-    import kseg.metrics
-    import kseg.models
+    pass  # XXX
+    pass  # XXX
+    pass  # XXX
     import kseg.optimizer  # noqa: F401  the classes that the file names
 
     if not path.is_file():
-        raise BadInput(f"{path}: no such model; python -m kseg.train writes one")
+        raise InputError(f"{path}: no such model; python -m kseg.train writes one")
     if not zipfile.is_zipfile(path):
-        raise BadInput(f"{path}: is no Keras model, or ends early; copy or train again")
+        raise InputError(
+            f"{path}: is no Keras model, or ends early; copy or train again"
+        )
     try:
         return keras.models.load_model(path, compile=compile)
     except DAMAGE as error:
         reason = str(error).strip().partition("\n")[0][:200]
-        raise BadInput(f"{path}: is no model that Keras can load ({reason})") from None
+        raise InputError(
+            f"{path}: is no model that Keras can load ({reason})"
+        ) from None
 
 
 def record_of(config: TrainConfig, data: Data, size: tuple[int, int]) -> dict[str, Any]:
@@ -126,14 +133,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     """`config.json` of a run folder."""
     path = folder / CONFIG
     if not path.is_file():
-        raise BadInput(f"{folder}: is no run folder; python -m kseg.train writes one")
+        raise InputError(f"{folder}: is no run folder; python -m kseg.train writes one")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not {"config", "data"} <= set(record):
             raise ValueError("it lacks config or data")
         return record
     except (ValueError, TypeError) as error:
-        raise BadInput(f"{path}: is damaged ({error}); train again") from None
+        raise InputError(f"{path}: is damaged ({error}); train again") from None
 
 
 def run_config(folder: Path) -> TrainConfig:
@@ -142,21 +149,21 @@ def run_config(folder: Path) -> TrainConfig:
 
 def typical_size(data: Data, max_side: int) -> tuple[int, int]:
     """The most frequent size of the validation images as the network sees them."""
-    sizes = (bounded(size, max_side) for size in data.split("val").sizes)
+    sizes = (limit_side(size, max_side) for size in data.split("val").sizes)
     return Counter(sizes).most_common(1)[0][0]
 
 
 def check_size(size: tuple[int, int], info: ModelInfo) -> None:
-    """Raises BadInput for an input that the network cannot have."""
+    """Raises InputError for an input that the network cannot have."""
     shown = f"--size {size[0]}x{size[1]}"
     if min(size) < info.minimum:
         least = info.minimum
-        raise BadInput(f"{shown}: the network's minimum is {least}x{least}")
+        raise InputError(f"{shown}: the network's minimum is {least}x{least}")
     # Tiles begin whole steps apart: one that shows less than a step would not do.
     inner = tuple(max(info.step, side - 2 * info.border) for side in size)
     fits = info.covering(inner)
     if fits != size:
-        raise BadInput(
+        raise InputError(
             f"{shown}: the network takes sides of {info.least} + k * {info.step} "
             f"pixels; the next is {fits[0]}x{fits[1]}"
         )
@@ -171,13 +178,13 @@ def locate(model: str) -> tuple[Path, Optional[Path]]:
     if is_grouping(model):
         return path, None
     if not path.exists():
-        raise BadInput(f"{model}: no such run folder or model file")
+        raise InputError(f"{model}: no such run folder or model file")
     if path.is_dir():
         if not (path / BEST).is_file():
-            raise BadInput(f"{path}: has no {BEST}; python -m kseg.train writes one")
+            raise InputError(f"{path}: has no {BEST}; python -m kseg.train writes one")
         return path / BEST, path
     if path.suffix not in (".keras", ".tflite", ".onnx"):
-        raise BadInput(
+        raise InputError(
             f"{path}: is no model; give a run folder, .keras, .tflite or .onnx file"
         )
     return path, path.parent if (path.parent / CONFIG).is_file() else None
@@ -188,22 +195,22 @@ def open_segmenter(
     engine: str = "auto",
     threads: Optional[int] = None,
     segments: Optional[int] = None,
-    passes: Passes = ONE_PASS,
+    passes: TTA = ONE_PASS,
 ) -> Segmenter:
     """A `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a Segmenter.
 
-    `segments` is of a grouping alone, `passes` of networks. Raises BadInput for what is
-    none of them, and for passes that it cannot make.
+    `segments` is of a grouping alone, `passes` of networks. Raises InputError for what
+    is none of them, and for passes that it cannot make.
     """
     if is_grouping(str(path), segments):
         if passes != ONE_PASS:
-            raise BadInput(
+            raise InputError(
                 f"{path}: groups a picture as a whole; leave --full-size, --tile, "
                 "--flip and --scales out"
             )
         return open_grouping(str(path), segments)
     if path.suffix != ".keras":
-        from edge.engines import open_engine
+        from edge.engines.select import open_engine
 
         runner: Any = open_engine(path, engine, threads)
     else:
@@ -211,4 +218,4 @@ def open_segmenter(
 
         runner = KerasEngine(load_model(path))
     segmenter = Segmenter(runner, info_of(path))
-    return segmenter if passes == ONE_PASS else PatientSegmenter(segmenter, passes)
+    return segmenter if passes == ONE_PASS else SemanticTTA(segmenter, passes)

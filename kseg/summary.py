@@ -25,7 +25,8 @@ import re
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from edge.command import BadInput, run
+from edge.core.arguments import run
+from edge.core.errors import InputError
 from kseg import backend
 from kseg.config import MODEL_NAMES, Size, SummaryConfig, network_options, parse
 from kseg.graph import (
@@ -70,27 +71,29 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def find(name: str) -> tuple[Path, Optional[Path]]:
     """MODEL that is no architecture -> its .keras file and its run folder, if any."""
     if not Path(name).exists():
-        raise BadInput(
+        raise InputError(
             f"{name}: is no run folder or file, and no architecture; those are "
             f"{', '.join(MODEL_NAMES)}"
         )
     path, folder = locate(name)
     if path.suffix != ".keras":
-        raise BadInput(f"{path}: holds no Keras graph; give the run that it came from")
+        raise InputError(
+            f"{path}: holds no Keras graph; give the run that it came from"
+        )
     return path, folder
 
 
 def one(
     config: SummaryConfig, source: Optional[tuple[Path, Optional[Path]]]
 ) -> dict[str, Any]:
-    """The figures of a file, or else of an architecture. Raises BadInput."""
+    """The figures of a file, or else of an architecture. Raises InputError."""
     path, folder = source or (None, None)
     usual = size_of_run(folder)
     try:
         model = load_model(path) if path else build(config, config.model)
         graph = trace(model, fitting(model, config.size, usual))
     except ValueError as error:
-        raise BadInput(f"{config.model}: {reason(error)}") from None
+        raise InputError(f"{config.model}: {reason(error)}") from None
     return figures_of(model, graph)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import keras
     import torch
 
+
 # What a layer becomes: modules, or functions with what they take after the tensors.
 Steps = list[tuple[Callable, tuple[Any, ...]]]
 

@@ -17,8 +17,12 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from edge.command import BadInput, make_folder, run, say
-from edge.metadata import IGNORE_INDEX, ModelInfo
+from edge.core.arguments import run
+from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
+from edge.core.files import make_folder
+from edge.core.log import say
+from edge.model_file.info import ModelInfo
 from kseg import backend, checkpoint, distribute, runs
 from kseg.config import (
     OF_MACHINES,
@@ -72,18 +76,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def check_shares(config: TrainConfig) -> None:
-    """Raises BadInput for options outside their range."""
+    """Raises InputError for options outside their range."""
     if config.scale < 1:
-        raise BadInput(f"--scale {config.scale}: is the largest factor, from 1 up")
+        raise InputError(f"--scale {config.scale}: is the largest factor, from 1 up")
     if config.color > 1:
-        raise BadInput(f"--color {config.color}: is a strength, 0 to 1")
+        raise InputError(f"--color {config.color}: is a strength, 0 to 1")
     if config.border_weight and config.class_weights != "none":
-        raise BadInput(
+        raise InputError(
             "--border-weight adds to a class's weight in the paper's formula, which is "
             "not built for --class-weights; give one of them"
         )
     if config.encoder_rate > 1:
-        raise BadInput(f"--encoder-rate {config.encoder_rate}: is a share, 0 to 1")
+        raise InputError(f"--encoder-rate {config.encoder_rate}: is a share, 0 to 1")
 
 
 def recorded_at(folder: Path) -> TrainConfig:
@@ -95,15 +99,15 @@ def recorded_at(folder: Path) -> TrainConfig:
 def resumed(asked: TrainConfig, given: set[str], recorded: TrainConfig) -> TrainConfig:
     """A recorded run goes on as it was; where it and its data are may have changed.
 
-    `given` names the options of `asked` that the command line had. Raises BadInput for
-    options that would make it another run.
+    `given` names the options of `asked` that the command line had. Raises InputError
+    for options that would make it another run.
     """
     names = {"output", *OF_MACHINES, *(given & MAY_CHANGE)}
     moved = replace(recorded, **{name: getattr(asked, name) for name in names})
     for name in sorted(given - names):
         value, own = getattr(asked, name), getattr(moved, name)
         if value != own:
-            raise BadInput(
+            raise InputError(
                 f"--{name.replace('_', '-')} {value}: --resume goes on with the run's "
                 f"own, {own}; leave it out"
             )
@@ -121,7 +125,10 @@ def default_crop(data: Data, max_side: int) -> tuple[int, int]:
 
 
 def crop_size(config: TrainConfig, data: Data, info: ModelInfo) -> tuple[int, int]:
-    """The training crop, as asked or by default. Raises BadInput where it cannot be."""
+    """The training crop, as asked or by default.
+
+    Raises InputError where it cannot be.
+    """
     if not config.size:
         return info.covering(default_crop(data, config.max_side))
     runs.check_size(config.size, info)
@@ -129,7 +136,7 @@ def crop_size(config: TrainConfig, data: Data, info: ModelInfo) -> tuple[int, in
 
 
 def new_network(config: TrainConfig, data: Data, fresh: bool = True) -> Any:
-    """The network of a configuration. Raises BadInput for what cannot be.
+    """The network of a configuration. Raises InputError for what cannot be.
 
     One that is not `fresh` gets its weights from a checkpoint: none are fetched.
     """
@@ -147,12 +154,12 @@ def new_network(config: TrainConfig, data: Data, fresh: bool = True) -> Any:
             **network_options(config),
         )
     except ValueError as error:
-        raise BadInput(str(error)) from None
+        raise InputError(str(error)) from None
     if config.init_from and fresh:
         start_from(model, config.init_from)
     encoder = encoder_layers(model)
     if config.encoder_rate != 1 and not encoder:
-        raise BadInput(f"--encoder-rate: {config.model} has no encoder to slow down")
+        raise InputError(f"--encoder-rate: {config.model} has no encoder to slow down")
     if not config.encoder_rate:
         for layer in encoder:
             layer.trainable = False
@@ -164,7 +171,7 @@ def start_from(model: Any, run: str) -> None:
 
     Score layers of other classes and the last enlargement, whose size differs between
     FCN-32s, 16s and 8s, keep their own start, as layers do that the other run lacks.
-    Raises BadInput for a run of another network.
+    Raises InputError for a run of another network.
     """
     from kseg.models.layers import ENCODER
 
@@ -181,14 +188,14 @@ def start_from(model: Any, run: str) -> None:
             theirs and not layer.name.startswith(("score", "logits"))
         ):
             shape = f"has the shape {theirs[0]} there" if theirs else "is not there"
-            raise BadInput(
+            raise InputError(
                 f"--init-from {run}: is another network: {layer.name} {shape}; start "
                 "from a run of the same encoder, widths and upsampling"
             )
         else:
             fresh.append(layer.name)
     if not any(not name.startswith(("score", "logits")) for name in taken):
-        raise BadInput(f"--init-from {run}: is another network: nothing of it fits")
+        raise InputError(f"--init-from {run}: is another network: nothing of it fits")
     say(f"starting from {run}; new: {', '.join(fresh) or 'nothing'}")
 
 
@@ -240,7 +247,7 @@ def new_loss(
 ) -> Any:
     """The loss of a configuration, its class weights counted over the training masks.
 
-    `counted` are those weights where they are known already. Raises BadInput for what
+    `counted` are those weights where they are known already. Raises InputError for what
     is no sum of losses, and for weights that it cannot take.
     """
     from kseg.class_weights import class_weights, count_pixels
@@ -254,7 +261,7 @@ def new_loss(
             return loss
         loss.check_weights("--class-weights")
     except ValueError as error:
-        raise BadInput(f"--{error}") from None
+        raise InputError(f"--{error}") from None
     if counted:
         return SegmentationLoss(config.loss, tuple(counted[x] for x in data.names))
     counts = count_pixels(data.split("train"), data.num_classes)
@@ -322,7 +329,7 @@ def run_epochs(model: Any, feed: Any, callbacks: Sequence[Any], epochs: int) -> 
     """Trains to the end from where the first of the callbacks, a Keeper, is.
 
     An epoch that was broken off is ended first: it has fewer steps than the others.
-    What a reader refuses comes out as its own BadInput.
+    What a reader refuses comes out as its own InputError.
     """
     import tensorflow as tf
 
@@ -349,10 +356,10 @@ def run_epochs(model: Any, feed: Any, callbacks: Sequence[Any], epochs: int) -> 
 
 
 def check_same_data(record: dict, before: dict, data: Data) -> None:
-    """Raises BadInput where the data are not those that the run began with."""
+    """Raises InputError where the data are not those that the run began with."""
     now, then = record["data"], before["data"]
     if now["fingerprint"] != then["fingerprint"]:
-        raise BadInput(
+        raise InputError(
             f"{data.name}: is not what the run began with: {now['images']} images, "
             f"then {then['images']}, or other content; bring those back, or train anew "
             "in another --output"
@@ -374,11 +381,11 @@ def fit_batch_norm(model: Any, steps: int) -> None:
 
 
 def check_sizes(data: Data, info: ModelInfo) -> None:
-    """Raises BadInput for the first validation image that the network cannot take."""
+    """Raises InputError for the first validation image that the network cannot take."""
     split = data.split("val")
     for name, size in zip(split.names, split.sizes, strict=True):
         if min(size) < info.minimum:
-            raise BadInput(
+            raise InputError(
                 f"{name}: {size[0]}x{size[1]} is smaller than the network's minimum of "
                 f"{info.minimum}x{info.minimum}; leave it out or enlarge it"
             )

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 import psutil
 from tabulate import tabulate
 
-from edge.command import say
-from edge.metadata import IGNORE_INDEX
+from edge.core.constants import IGNORE_INDEX
+from edge.core.log import say
 from kseg import backend
 from kseg.config import BenchmarkConfig, TrainConfig, network_options
 from kseg.data import open_data
@@ -33,6 +33,7 @@ from kseg.train import compile_for, crop_size, new_network
 
 if TYPE_CHECKING:
     import torch
+
 
 Millis = tuple[float, float]  # per step: by the clock, and of the processors
 WARM_UP = 3  # steps of each turn that are not counted

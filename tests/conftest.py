@@ -55,7 +55,7 @@ def tflite_runtime() -> Path:
     """The Python of an environment with tflite-runtime 2.14."""
     if sys.version_info >= (3, 12):
         pytest.skip("tflite-runtime 2.14, its last, is for Python up to 3.11")
-    requirements = ROOT / "edge" / "requirements-tflite-runtime.txt"
+    requirements = ROOT / "edge" / "board" / "requirements-tflite-runtime.txt"
     return python_with("tflite-runtime", requirements.read_text())
 
 

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from edge import shapes
-from edge.command import BadInput
-from edge.metadata import ModelInfo
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
+from edge.video import scenes
 
 SHAPES_SCENES = {"train": 800, "val": 100, "test": 100}
 
@@ -53,7 +53,7 @@ class Data:
     def split(self, name: str) -> Split:
         if name not in self.splits:
             have = ", ".join(self.splits)
-            raise BadInput(f"{self.name}: has no split {name!r}; it has {have}")
+            raise InputError(f"{self.name}: has no split {name!r}; it has {have}")
         return self.splits[name]
 
 
@@ -70,26 +70,26 @@ class ShapesSplit:
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
-        return [shapes.SIZE] * self.count
+        return [scenes.SIZE] * self.count
 
     @property
     def files(self) -> list[Path]:
         return []
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return shapes.scene(self.seed, index)
+        return scenes.scene(self.seed, index)
 
 
 def open_shapes() -> Data:
     counts = enumerate(SHAPES_SCENES.items())
     splits = {name: ShapesSplit(seed, count) for seed, (name, count) in counts}
-    return Data("shapes", shapes.CLASSES, shapes.COLORS, splits)
+    return Data("shapes", scenes.CLASSES, scenes.COLORS, splits)
 
 
 def open_data(name: str, seed: int = 0) -> Data:
     """`shapes`, or the folder called `name`, checked file by file.
 
-    `seed` splits a folder that has no splits. Raises BadInput for the first fault.
+    `seed` splits a folder that has no splits. Raises InputError for the first fault.
     """
     if name == "shapes":
         return open_shapes()

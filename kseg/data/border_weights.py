@@ -12,7 +12,7 @@ from typing import Optional, Sequence
 import cv2
 import numpy as np
 
-from edge.metadata import IGNORE_INDEX
+from edge.core.constants import IGNORE_INDEX
 
 BACKGROUND = 0
 REACH = 5  # sigmas; what lies further apart would add less than 4e-6 of w0

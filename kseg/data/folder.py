@@ -17,15 +17,10 @@ from typing import Any, Callable, Iterable, Optional, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from edge.command import BadInput, say
-from edge.images import (
-    is_cut_off,
-    list_images,
-    read_image,
-    read_raw,
-    white_of,
-)
-from edge.metadata import IGNORE_INDEX, palette
+from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.errors import InputError
+from edge.core.images import is_cut_off, list_images, read_image, read_raw, white_of
+from edge.core.log import say
 from kseg.data import Data
 from kseg.progress import bar
 
@@ -82,7 +77,7 @@ class FolderSplit:
 
 
 def open_folder(folder: Path, seed: int) -> Data:
-    """A folder of the layout as Data. Raises BadInput for the first fault found."""
+    """A folder of the layout as Data. Raises InputError for the first fault found."""
     pairs = find_pairs(folder, seed)
     declared = read_classes(folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
@@ -118,13 +113,13 @@ def in_parallel(function: Callable[[T], R], items: list[T], name: str) -> list[R
 def find_pairs(folder: Path, seed: int) -> dict[str, list[tuple[Path, Path]]]:
     """Split -> (image, mask) paths; a folder without `val` is split by `seed`."""
     if not folder.is_dir():
-        raise BadInput(f"{folder}: no such data folder; --data shapes needs none")
+        raise InputError(f"{folder}: no such data folder; --data shapes needs none")
     refuse_export(folder)
     found = {s: pair_up(folder / s) for s in SPLITS if (folder / s).is_dir()}
     if not found and (folder / "images").is_dir():
         found = {"train": pair_up(folder)}
     if not found.get("train"):
-        raise BadInput(
+        raise InputError(
             f"{folder}: has no images in train/images (or images); the layout is "
             f"{folder}/train/images/NAME.jpg with {folder}/train/masks/NAME.png"
         )
@@ -140,12 +135,12 @@ def is_laid_out(folder: Path) -> bool:
 
 
 def refuse_export(folder: Path) -> None:
-    """Raises BadInput that names the command, where a folder is another tool's."""
+    """Raises InputError that names the command, where a folder is another tool's."""
     from kseg.data.prepare import recognise
 
     name = None if is_laid_out(folder) else recognise(folder)
     if name:
-        raise BadInput(
+        raise InputError(
             f"{folder}: is an export ({name}); bring it into the layout: "
             f"python -m kseg.prepare {shlex.quote(str(folder))} DIR"
         )
@@ -155,7 +150,7 @@ def split_by_seed(
     pairs: list, folder: Path, seed: int, share: float = VAL_SHARE
 ) -> dict[str, list]:
     if len(pairs) < 2:
-        raise BadInput(f"{folder}: one image is too few to train and to validate")
+        raise InputError(f"{folder}: one image is too few to train and to validate")
     order = np.random.RandomState(seed).permutation(len(pairs))
     count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
     say(f"{folder}: no val split; {count} of {len(pairs)} images, by --seed {seed}")
@@ -167,18 +162,18 @@ def pair_up(folder: Path) -> list[tuple[Path, Path]]:
     """The images of a split, each with the mask of the same stem."""
     for name in ("images", "masks"):
         if not (folder / name).is_dir():
-            raise BadInput(
+            raise InputError(
                 f"{folder}: has no folder {name!r}; make it beside the other"
             )
     masks = by_stem(folder / "masks")
     pairs = []
     for stem, image in by_stem(folder / "images").items():
         if stem not in masks:
-            raise BadInput(
+            raise InputError(
                 f"{image}: has no mask; add {folder / 'masks' / stem}.png or remove it"
             )
         if masks[stem].suffix.lower() in LOSSY:
-            raise BadInput(
+            raise InputError(
                 f"{masks[stem]}: JPEG and WebP blur class ids; save it as PNG"
             )
         pairs.append((image, masks[stem]))
@@ -191,7 +186,7 @@ def by_stem(folder: Path) -> dict[str, Path]:
         Counter(path.stem for path in paths).most_common(1)[0] if paths else ("", 0)
     )
     if count > 1:
-        raise BadInput(f"{folder}: {count} files are called {stem}; keep one of them")
+        raise InputError(f"{folder}: {count} files are called {stem}; keep one of them")
     return {path.stem: path for path in paths}
 
 
@@ -216,22 +211,22 @@ def read_classes(path: Path) -> Optional[Classes]:
         if any(c and (len(c) != 3 or not 0 <= min(c) <= max(c) <= 255) for c in colors):
             raise ValueError("a color is three numbers from 0 to 255")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(
+        raise InputError(
             f'{path}: cannot be understood ({error!r}); write {{"classes": [{{"name": '
             '"road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
         ) from None
     if len({c for c in colors if c}) < len([c for c in colors if c]):
-        raise BadInput(f"{path}: two classes have the same color; change one")
+        raise InputError(f"{path}: two classes have the same color; change one")
     file_colors = {c: i for i, c in enumerate(colors) if c}
     kept = [index for index in range(len(names)) if index != ignore_index]
     names, colors = ([items[i] for i in kept] for items in (names, colors))
     if not 2 <= len(names) <= 255 or not 0 <= ignore_index <= 255:
-        raise BadInput(
+        raise InputError(
             f"{path}: {len(names)} classes with ignore_index {ignore_index}; 2 to 255 "
             "classes (background is one) and an id from 0 to 255 are possible"
         )
     if len(set(names)) < len(names):
-        raise BadInput(f"{path}: two classes have the same name; rename one")
+        raise InputError(f"{path}: two classes have the same name; rename one")
     table = np.full(256, INVALID)
     table[kept] = np.arange(len(names))
     table[ignore_index] = IGNORE_INDEX
@@ -257,14 +252,14 @@ def count_classes(ids: list[np.ndarray]) -> Classes:
 def to_class_ids(mask: np.ndarray, path: Path, classes: Classes) -> np.ndarray:
     """A mask as read -> (H, W) uint8 class ids, void IGNORE_INDEX.
 
-    Raises BadInput for ids and colours that the classes do not have.
+    Raises InputError for ids and colours that the classes do not have.
     """
     if mask.ndim == 3:
         mask = colors_to_ids(mask, path, classes.file_colors, classes.source)
     result = classes.table[mask]
     if result.min() == INVALID:
         row, column = np.argwhere(result == INVALID)[0]
-        raise BadInput(
+        raise InputError(
             f"{path}: id {mask[row, column]} at row {row}, column {column} is outside "
             f"the {len(classes.names)} classes; correct the mask or {classes.source}"
         )
@@ -291,11 +286,11 @@ def colors_to_ids(
     row, column = np.argwhere(wrong)[0]
     color = mask[row, column].tolist()
     if not colors:
-        raise BadInput(
+        raise InputError(
             f"{path}: an RGB mask, and no classes.json with colors says what its "
             f"colours (such as {color}) mean; write one beside the splits"
         )
-    raise BadInput(
+    raise InputError(
         f"{path}: colour {color} at row {row}, column {column} is not in {source}; "
         "add it there or correct the mask"
     )
@@ -318,7 +313,7 @@ def look_at(image: Path, mask: Path, classes: Optional[Classes]) -> Facts:
     (height, width), grey = look_at_image(image)
     raw = load_mask(mask, image)
     if raw.shape[:2] != (height, width):
-        raise BadInput(
+        raise InputError(
             f"{mask}: {raw.shape[0]}x{raw.shape[1]}, but its image is "
             f"{height}x{width}; export the mask at the image's size"
         )
@@ -335,9 +330,9 @@ def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
     try:
         cut_off = is_cut_off(path.read_bytes())
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if cut_off:
-        raise BadInput(f"{path}: the file ends early; copy it again or remove it")
+        raise InputError(f"{path}: the file ends early; copy it again or remove it")
     with opened(path) as image:
         height, width = stored_size(image)
         if image.getexif().get(ORIENTATION, 1) >= 5:
@@ -347,7 +342,7 @@ def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
             try:
                 image.load()
             except (OSError, SyntaxError) as error:
-                raise BadInput(f"{path}: cannot be read ({error})") from None
+                raise InputError(f"{path}: cannot be read ({error})") from None
     return (height, width), grey
 
 
@@ -362,7 +357,7 @@ def opened(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BadInput(f"{path}: is no picture that can be read ({error})") from None
+        raise InputError(f"{path}: is no picture that can be read ({error})") from None
 
 
 def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
@@ -378,14 +373,16 @@ def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
             rgb = has_colors(upright) or colored and upright.mode == "P"
             mask = np.asarray(upright.convert("RGB") if rgb else upright)
         except (OSError, SyntaxError) as error:
-            raise BadInput(f"{path}: cannot be read ({error}); save it again") from None
+            raise InputError(
+                f"{path}: cannot be read ({error}); save it again"
+            ) from None
         own = file.getexif().get(ORIENTATION, 1)
     if own == 1:
         mask = turned_like(image, mask)
     if mask.ndim == 3 and mask.shape[2] == 2:
         mask = mask[..., 0]
     if mask.ndim == 2 and (mask.max(initial=0) > 255 or mask.min(initial=0) < 0):
-        raise BadInput(f"{path}: id {mask.max()}; ids from 0 to 255 are possible")
+        raise InputError(f"{path}: id {mask.max()}; ids from 0 to 255 are possible")
     return mask.astype(np.uint8)
 
 

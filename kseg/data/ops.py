@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from edge.metadata import IGNORE_INDEX
-from edge.segmenter import PADDING
+from edge.core.constants import IGNORE_INDEX, PADDING
 
 Pair = tuple[Any, Any]
 Op = Callable[[Any, Any, Any], Pair]

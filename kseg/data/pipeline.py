@@ -15,9 +15,9 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from edge.command import BadInput
-from edge.metadata import IGNORE_INDEX
-from edge.segmenter import bounded, resize
+from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
+from edge.predict.resizing import limit_side, resize
 from kseg.config import TrainConfig
 from kseg.data import Data, Split, ops
 from kseg.data.border_weights import border_weights
@@ -36,7 +36,7 @@ class Reader:
         self.split, self.max_side = split, max_side
         self.budget = memory_share * psutil.virtual_memory().available
         self.kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.failure: Optional[BadInput] = None  # tf.data hides the type of errors
+        self.failure: Optional[InputError] = None  # tf.data hides the type of errors
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         index = int(index)
@@ -44,10 +44,10 @@ class Reader:
             return self.kept[index]
         try:
             image, mask = self.split.read(index)
-        except BadInput as failure:
+        except InputError as failure:
             self.failure = failure
             raise
-        size = bounded(mask.shape, self.max_side)
+        size = limit_side(mask.shape, self.max_side)
         if size != mask.shape:
             image = resize(image, size)
             mask = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
@@ -72,10 +72,11 @@ def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) ->
     """The ops that a configuration asks for, ending at `size`.
 
     With `border`, for networks that give no logits for so many pixels all around, the
-    mask is that much smaller on each side. Raises BadInput where nothing is left of it.
+    mask is that much smaller on each side. Raises InputError where nothing is left of
+    it.
     """
     if min(size) <= 2 * border:
-        raise BadInput(
+        raise InputError(
             f"--size {size[0]}x{size[1]}: the network labels all but {border} pixels "
             f"on each side; choose more than {2 * border}x{2 * border}"
         )
@@ -202,7 +203,7 @@ def validation_batches(
     Networks that take sides of `least + k * step` alone and give no logits for `border`
     pixels all around get the picture mirrored to such a size, see `ops.mirrored_to`.
     """
-    sizes = {bounded(size, reader.max_side) for size in reader.split.sizes}
+    sizes = {limit_side(size, reader.max_side) for size in reader.split.sizes}
     size = batch_size if len(sizes) == 1 else 1
     indices, copies = shared_out(len(reader.split.sizes), size, place)
     pairs = reader.dataset(tf.data.Dataset.from_tensor_slices(indices), channels)

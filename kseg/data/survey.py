@@ -12,8 +12,8 @@ from typing import Callable, NamedTuple, Optional, TypeVar
 
 import numpy as np
 
-from edge.command import BadInput
-from edge.images import (
+from edge.core.errors import InputError
+from edge.core.images import (
     as_bytes,
     is_image,
     list_images,
@@ -90,7 +90,7 @@ class Survey:
     """All that was seen of a data set.
 
     `read(look)` gives the pair once more for showing: image (H, W, 3) uint8 and ids
-    (h, w) int, INVALID where they are outside the classes. Raises BadInput where it
+    (h, w) int, INVALID where they are outside the classes. Raises InputError where it
     cannot.
     """
 
@@ -117,7 +117,7 @@ class Survey:
 
 
 def survey(name: str, seed: int) -> Survey:
-    """`shapes` or a folder. Raises BadInput where there is nothing to look at."""
+    """`shapes` or a folder. Raises InputError where there is nothing to look at."""
     if name == "shapes":
         return survey_data(open_shapes())
     return survey_folder(Path(name), seed)
@@ -151,7 +151,7 @@ def survey_folder(folder: Path, seed: int) -> Survey:
     declared = None
     try:
         declared = read_classes(folder / "classes.json")
-    except BadInput as error:
+    except InputError as error:
         faults.append(Fault("classes", "", "classes.json", str(error)))
     reader = PairReader(folder, declared)
     seen = in_parallel(reader.look, list(enumerate(pairs)), folder.name)
@@ -192,7 +192,7 @@ class Pair(NamedTuple):
 def list_pairs(folder: Path, seed: int) -> tuple[list[Pair], list[Fault]]:
     """What can be paired, and what cannot; without `val` it is split by `seed`.
 
-    Raises BadInput for a folder without pictures, and for another tool's export.
+    Raises InputError for a folder without pictures, and for another tool's export.
     """
     if folder.is_dir():
         refuse_export(folder)
@@ -284,7 +284,7 @@ class PairReader:
         """`function(path)`; a refusal becomes a fault, and None."""
         try:
             return function(path)
-        except BadInput as error:
+        except InputError as error:
             detail = str(error).removeprefix(f"{path}: ")
             faults.append(Fault(kind, pair.split, self.name(path), detail))
             return None
@@ -331,7 +331,7 @@ class PairReader:
             mask = load_mask(pair.mask, pair.image)
             if mask.ndim == 3:
                 mask = colors_to_ids(mask, pair.mask, classes.file_colors)
-        except BadInput:
+        except InputError:
             return image, np.full(image.shape[:2], INVALID)
         return image, classes.table[mask]
 
@@ -345,13 +345,13 @@ def can_be_decoded(path: Path) -> bool:
     try:
         with opened(path) as image:
             image.load()
-    except (BadInput, OSError, SyntaxError):
+    except (InputError, OSError, SyntaxError):
         return False
     return True
 
 
 def look_at_picture(path: Path) -> Picture:
-    """An image file, decoded whole. Raises BadInput for one that cannot be."""
+    """An image file, decoded whole. Raises InputError for one that cannot be."""
     look_at_image(path)
     raw = read_raw(path)
     with opened(path) as file:

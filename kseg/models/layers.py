@@ -15,6 +15,7 @@ from kseg import tensorflow_ops
 if TYPE_CHECKING:
     from kseg.models.encoders import Features
 
+
 FUSED = ("float32", "bfloat16", "float16")  # what fused batch norm takes
 ENCODER = "encoder_"  # how the names of an encoder's layers begin
 

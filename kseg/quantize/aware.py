@@ -26,7 +26,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from edge.command import BadInput, say
+from edge.core.errors import InputError
+from edge.core.log import say
 from kseg.config import ExportConfig, TrainConfig, from_record
 from kseg.data import Data
 from kseg.data.pipeline import Feed
@@ -47,7 +48,7 @@ def library() -> Any:
     """tensorflow-model-optimization, its trace in the environment removed.
 
     It asks TensorFlow for tf_keras as tf.keras, in this process and its children. Keras
-    3 is untouched by that, and kseg never uses tf.keras. Raises BadInput without it.
+    3 is untouched by that, and kseg never uses tf.keras. Raises InputError without it.
     """
     before = os.environ.get(LEGACY)
     with warnings.catch_warnings():
@@ -55,7 +56,7 @@ def library() -> Any:
         try:
             import tensorflow_model_optimization as tfmot
         except ImportError as error:
-            raise BadInput(
+            raise InputError(
                 f"pruning, clustering and qat need a package ({error}); "
                 "pip install tensorflow-model-optimization"
             ) from None
@@ -97,7 +98,7 @@ class FineTuner:
     """Makes the files of AWARE_SCHEMES of one run. Its network is left as it is.
 
     `record` is the run's config.json. A network that several schemes need, the pruned
-    one say, is made once. Raises BadInput for a network with a layer that cannot be
+    one say, is made once. Raises InputError for a network with a layer that cannot be
     rebuilt, before anything is trained.
     """
 
@@ -262,7 +263,7 @@ class FineTuner:
                 after_epoch(epoch)
 
     def next_of(self, batches: Any) -> tuple[Any, ...]:
-        """A batch. What a reader refuses comes out as its own BadInput."""
+        """A batch. What a reader refuses comes out as its own InputError."""
         try:
             return next(batches)
         except tf.errors.OpError:
@@ -273,11 +274,13 @@ class FineTuner:
 
 
 def check_options(options: ExportConfig) -> None:
-    """Raises BadInput for what cannot be."""
+    """Raises InputError for what cannot be."""
     if not 0 < options.sparsity < 1:
-        raise BadInput(f"--sparsity {options.sparsity}: is a share between 0 and 1")
+        raise InputError(f"--sparsity {options.sparsity}: is a share between 0 and 1")
     if options.clusters < LEAST_CLUSTERS:
-        raise BadInput(f"--clusters {options.clusters}: has to be {LEAST_CLUSTERS} up")
+        raise InputError(
+            f"--clusters {options.clusters}: has to be {LEAST_CLUSTERS} up"
+        )
 
 
 LEAST_CLUSTERS = 3  # of the library, which gives zero one of its own

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.command import BadInput, say
+from edge.core.errors import InputError
+from edge.core.log import say
 from kseg.data import Data, Split
 
 LOOKED_AT = 10  # times as many pictures as are chosen: enough to find rare classes
@@ -48,7 +49,7 @@ def choose(data: Data, count: int) -> Coverage:
     """`count` pictures of the train split that show every class as often as they can.
 
     Half go to the classes that the ones chosen so far show least; the rest are spread
-    evenly over the split. Raises BadInput where all of them are blank: ranges taken
+    evenly over the split. Raises InputError where all of them are blank: ranges taken
     from these would be nothing's. Says which classes none of them shows.
     """
     split = data.split("train")
@@ -109,9 +110,9 @@ def balanced(looks: list[Look], count: int) -> list[Look]:
 
 
 def warn(coverage: Coverage, name: str, looked_at: int) -> None:
-    """Raises BadInput where nothing but blank pictures was found; says what lacks."""
+    """Raises InputError where nothing but blank pictures was found; says what lacks."""
     if coverage.blank == looked_at:
-        raise BadInput(
+        raise InputError(
             f"{name}: all {looked_at} training pictures that could set int8's ranges "
             "are blank; check the images, or name other data with --data"
         )

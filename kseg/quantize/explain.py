@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edge.command import replace_by
+from edge.core.files import atomic_write
 from kseg.graph import KERNELS, Graph, Step, known_kind, trace
 from kseg.progress import bar
 
@@ -326,5 +326,5 @@ def draw(path: Path, findings: Sequence[Finding]) -> None:
     axes.set_title("What int8 costs in each layer alone, from image to scores")
     axes.margins(x=0.01)
     axes.legend(frameon=False)
-    with replace_by(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=120)

@@ -7,7 +7,7 @@ from typing import Any, Callable
 import keras
 import tensorflow as tf
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.models.layers import CropLike
 
 ENLARGEMENT = "score_up"  # kseg.models.layers.to_logits names it
@@ -33,13 +33,13 @@ def at_low_resolution(model: keras.Model, size: tuple[int, int]) -> keras.Model:
 
     For images of (height, width) `size`. The Segmenter enlarges what it gives: scores
     bilinearly, labels to the nearest. What a learned enlargement has learned is lost.
-    Raises BadInput where the network enlarges nothing at its end, or where its cells do
-    not fit `size`.
+    Raises InputError where the network enlarges nothing at its end, or where its cells
+    do not fit `size`.
     """
     last = model.layers[-1]
     layer = next((x for x in model.layers if x.name.startswith(ENLARGEMENT)), None)
     if layer is None or not isinstance(last, CropLike):
-        raise BadInput(
+        raise InputError(
             f"--low-resolution: {model.name} ends at the picture's own size, or "
             "gives less than the picture; leave it out"
         )
@@ -48,7 +48,7 @@ def at_low_resolution(model: keras.Model, size: tuple[int, int]) -> keras.Model:
     factor = whole[1] // 64
     if size[0] % factor or size[1] % factor:
         nearest = "x".join(str(max(1, round(s / factor)) * factor) for s in size)
-        raise BadInput(
+        raise InputError(
             f"--low-resolution: {size[0]}x{size[1]} is no multiple of {factor}, the "
             f"stride of the scores; give --size {nearest}"
         )

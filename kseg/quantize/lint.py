@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, Sequence
 
-from edge.command import BadInput, GateFailed, native_log_held, say
-from edge.tensors import one_line
-from edge.tflite_engine import read_tflite
+from edge.core.errors import GateFailed, InputError
+from edge.core.log import native_log_held, say
+from edge.engines.base import one_line
+from edge.engines.tflite import read_tflite
 from kseg.quantize.devices import (
     EDGE_TPU,
     EDGE_TPU_SOFTMAX,
@@ -120,7 +121,7 @@ Rule = Callable[[Operator, Graph], Iterator[Problem]]
 
 
 def read_graphs(path: Path) -> list[Graph]:
-    """The graphs of a .tflite file. Raises BadInput for what is none, or damaged."""
+    """The graphs of a .tflite file. Raises InputError for what is none, or damaged."""
     from ai_edge_litert import schema_py_generated as schema
 
     data = read_tflite(path)
@@ -128,7 +129,7 @@ def read_graphs(path: Path) -> list[Graph]:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
         return [graph_of(model, graph, schema) for graph in model.subgraphs]
     except DAMAGE as error:
-        raise BadInput(f"{path}: is damaged ({one_line(error)})") from None
+        raise InputError(f"{path}: is damaged ({one_line(error)})") from None
 
 
 def graph_of(model: Any, graph: Any, schema: Any) -> Graph:
@@ -301,7 +302,7 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
 def lint(path: Path) -> list[Finding]:
     """All that is wrong with a .tflite file, the worst first; each kind once.
 
-    Raises BadInput for a file that is missing, damaged or no TFLite model.
+    Raises InputError for a file that is missing, damaged or no TFLite model.
     """
     graphs = read_graphs(Path(path))
     found = [finding for graph in graphs for finding in of_graph(graph)]
@@ -385,15 +386,15 @@ def warn(path: Path, name: str) -> None:
         say(f"{name}: {first}{kinds}")
 
 
-def check(paths: Sequence[str]) -> tuple[dict[str, list[Finding]], list[BadInput]]:
+def check(paths: Sequence[str]) -> tuple[dict[str, list[Finding]], list[InputError]]:
     """What is wrong with each file that can be read, and why others cannot."""
     findings, refusals = {}, []
     for path in paths:
         try:
             if Path(path).is_dir():
-                raise BadInput(f"{path}: is a folder; name the .tflite files in it")
+                raise InputError(f"{path}: is a folder; name the .tflite files in it")
             findings[path] = lint(Path(path))
-        except BadInput as refusal:
+        except InputError as refusal:
             refusals.append(refusal)
     return findings, refusals
 

@@ -14,13 +14,10 @@ import keras
 import tensorflow as tf
 from tensorflow.lite.python.util import modify_model_io_type
 
-from edge.command import BadInput, say
+from edge.core.errors import InputError
+from edge.core.log import say
 from kseg.quantize.explain import Spot
-from kseg.quantize.post_training import (
-    Calibration,
-    int8_converter,
-    quiet,
-)
+from kseg.quantize.post_training import Calibration, int8_converter, quiet
 
 
 class SelectiveInt8:
@@ -54,7 +51,7 @@ class SelectiveInt8:
                     return modify_model_io_type(content, tf.uint8, kind)
                 except ValueError:
                     continue
-        raise BadInput("--mend: the input cannot be bytes with these layers in float")
+        raise InputError("--mend: the input cannot be bytes with these layers in float")
 
 
 def operator_outputs(content: bytes) -> list[str]:

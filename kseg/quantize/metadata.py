@@ -13,7 +13,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edge.metadata import LABELS, ModelInfo
+from edge.model_file.info import LABELS, ModelInfo
 
 NAME = b"TFLITE_METADATA"
 Table = dict[int, Any]  # a flatbuffers table: the place of a field -> what it holds

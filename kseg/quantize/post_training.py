@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edge.command import native_log_held
+from edge.core.log import native_log_held
 from kseg.quantize.fold import CENTRE, without_normalization
 from kseg.quantize.head import with_head
 

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.graph import Step, Tensor, trace
 
 Weights = dict[str, list[np.ndarray]]  # by layer: [kernel] or [kernel, bias]
@@ -97,7 +97,7 @@ class Rebuilt:
 def rebuild(model: Any, size: tuple[int, int]) -> Rebuilt:
     """The network at one size: (B, H, W, channels) in [0, 255] -> logits.
 
-    Raises BadInput for a layer that has no counterpart, with the reason.
+    Raises InputError for a layer that has no counterpart, with the reason.
     """
     return Builder(model, size).rebuilt
 
@@ -135,7 +135,7 @@ class Builder:
         elif kind in COUNTERPARTS:
             self.made[step.outputs[0]] = COUNTERPARTS[kind](step, *inputs)
         else:
-            raise BadInput(reason_against(step))
+            raise InputError(reason_against(step))
 
     def only_reader(self, tensor: Tensor, *kinds: str) -> Optional[Step]:
         """The step that alone reads a tensor, if its layer is one of `kinds`."""
@@ -162,7 +162,7 @@ class Builder:
 
 
 def activation_of(step: Step) -> Optional[Callable]:
-    """None for linear, ReLU or ReLU6. Raises BadInput for another."""
+    """None for linear, ReLU or ReLU6. Raises InputError for another."""
     layer = step.layer
     if type(layer).__name__ == "ReLU":
         if not layer.negative_slope and not layer.threshold:
@@ -175,7 +175,7 @@ def activation_of(step: Step) -> Optional[Callable]:
         known = {"linear": None, "relu": tf.nn.relu, "relu6": tf.nn.relu6}
         if name in known:
             return known[name]
-    raise BadInput(reason_against(step, "only ReLU and ReLU6 join a convolution"))
+    raise InputError(reason_against(step, "only ReLU and ReLU6 join a convolution"))
 
 
 def convolution(layer: Any, activation: Any, bias: bool) -> Any:

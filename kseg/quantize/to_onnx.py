@@ -20,8 +20,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from edge.command import BadInput
-from edge.metadata import NAME, ModelInfo
+from edge.core.errors import InputError
+from edge.model_file.info import INFO_NAME, ModelInfo
 from kseg.quantize.head import with_head
 from kseg.quantize.post_training import quiet
 
@@ -39,14 +39,14 @@ def convert(
     """The network as an .onnx file with `info` among its metadata.
 
     `image` uint8 (1, H, W, C) in; out comes what `head` names: uint8 (1, H, W) labels,
-    float32 (1, H, W, C) logits or probabilities. Raises BadInput where a package is
+    float32 (1, H, W, C) logits or probabilities. Raises InputError where a package is
     missing.
     """
     try:
         import onnx
         import tf2onnx
     except ImportError as error:
-        raise BadInput(f"ONNX needs {error.name}: pip install -e '.[onnx]'") from None
+        raise InputError(f"ONNX needs {error.name}: pip install -e '.[onnx]'") from None
     scores = with_head(model, "logits" if head == "labels" else head)
 
     def run(image: Any) -> Any:
@@ -66,7 +66,7 @@ def convert(
         if node.op_type == "Resize":
             pick_whole_steps(onnx, node)
     text = json.dumps(asdict(info))
-    onnx.helper.set_model_props(proto, {NAME: text})
+    onnx.helper.set_model_props(proto, {INFO_NAME: text})
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString()
 

@@ -14,7 +14,7 @@ EDGE = ROOT / "edge"
 
 ENGINES = {
     "litert": EDGE / "requirements.txt",
-    "tflite-runtime": EDGE / "requirements-tflite-runtime.txt",
+    "tflite-runtime": EDGE / "board" / "requirements-tflite-runtime.txt",
 }
 
 

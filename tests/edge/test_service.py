@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.camera_demo import parse
+from edge.app.camera import parse
 
-UNIT = Path(__file__).resolve().parents[2] / "edge" / "kseg.service"
+UNIT = Path(__file__).resolve().parents[2] / "edge" / "board" / "kseg.service"
 
 
 def value_of(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edge import shapes
+from edge.video import scenes
 
 COUNTS = {"train": 16, "val": 4}
 SIZE = (64, 80)
@@ -26,10 +26,10 @@ def data_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "tiny"
     for seed, (split, count) in enumerate(COUNTS.items()):
         for index in range(count):
-            write_pair(folder / split, f"s{index}", *shapes.scene(seed, index, SIZE))
+            write_pair(folder / split, f"s{index}", *scenes.scene(seed, index, SIZE))
     classes = [
         {"name": name, "color": color}
-        for name, color in zip(shapes.CLASSES, shapes.COLORS, strict=True)
+        for name, color in zip(scenes.CLASSES, scenes.COLORS, strict=True)
     ]
     (folder / "classes.json").write_text(json.dumps({"classes": classes}))
     return folder

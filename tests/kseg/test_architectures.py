@@ -4,7 +4,7 @@ from dataclasses import replace
 import cv2
 import pytest
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.architectures import (
     NETWORKS,
     check_budget,
@@ -96,7 +96,9 @@ def test_a_run_that_is_there_is_not_trained_again(there, trained, capsys):
 )
 def test_a_run_of_another_budget_is_refused(there, trained, change, option):
     config, _ = there
-    with pytest.raises(BadInput, match=f"was trained with {option}.*another") as caught:
+    with pytest.raises(
+        InputError, match=f"was trained with {option}.*another"
+    ) as caught:
         check_budget(replace(config, **change))
     assert str(trained) in str(caught.value) and "\n" not in str(caught.value)
 
@@ -154,7 +156,7 @@ def test_a_second_comparison_trains_nothing(compared, data_folder, capsys):
 def test_another_budget_needs_another_folder(compared, data_folder):
     folder, _ = compared
     before = (folder / "architectures.json").read_bytes()
-    with pytest.raises(BadInput, match="patch-nearest: was trained with --epochs 1"):
+    with pytest.raises(InputError, match="patch-nearest: was trained with --epochs 1"):
         compare(arguments_of(data_folder, folder, epochs=2))
     assert (folder / "architectures.json").read_bytes() == before
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.benchmark import main, sliding_table
 
 
@@ -35,5 +35,5 @@ def test_sliding_table_names_each_figure():
 
 def test_an_option_of_another_benchmark_is_refused():
     line = "--batch-size: does nothing with resume; it is for architectures, train"
-    with pytest.raises(BadInput, match=line):
+    with pytest.raises(InputError, match=line):
         main(["resume", "--batch-size", "4"])

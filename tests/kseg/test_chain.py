@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge import shapes
-from edge.command import BadInput
-from edge.engines import open_engine
-from edge.metadata import read_info
+from edge.core.errors import InputError
+from edge.engines.select import open_engine
+from edge.model_file.metadata import read_info
+from edge.video import scenes
 from kseg.evaluate import main as evaluate
 from kseg.export import main as export
 from kseg.predict import main as predict
@@ -32,7 +32,7 @@ def write(folder: Path, kind: str, stem: str, array: np.ndarray) -> None:
 def binary_set(folder: Path) -> None:
     """Any object against background: masks of 0 and 255, no splits, no classes.json."""
     for index in range(24):
-        image, mask = shapes.scene(0, index, SIZE)
+        image, mask = scenes.scene(0, index, SIZE)
         write(folder, "images", f"s{index}", image[..., ::-1])
         write(folder, "masks", f"s{index}", (mask > 0).astype(np.uint8) * 255)
 
@@ -40,7 +40,7 @@ def binary_set(folder: Path) -> None:
 def grey_set(folder: Path) -> None:
     """A 12-bit sensor in 16-bit grey PNGs; three classes, the third's edge is void."""
     for index in range(24):
-        image, mask = shapes.scene(0, index, SIZE)
+        image, mask = scenes.scene(0, index, SIZE)
         deep = image.mean(axis=2) * (4095 / 255)
         split = folder / ("train" if index < 18 else "val")
         write(split, "images", f"s{index}", deep.astype(np.uint16))
@@ -133,13 +133,13 @@ def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, ti
     assert json.loads(report.read_text()) == metrics
 
     picture = tmp_path / "odd.png"
-    Image.fromarray(shapes.scene(5, 0, (51, 99))[0]).save(picture)
+    Image.fromarray(scenes.scene(5, 0, (51, 99))[0]).save(picture)
     predict([str(run), str(picture), "--output", str(tmp_path / "p")])
     with Image.open(tmp_path / "p" / "masks" / "odd.png") as mask:
         predicted = np.asarray(mask)
     assert predicted.shape == (51, 99)
 
-    with pytest.raises(BadInput, match="the network takes sides of"):
+    with pytest.raises(InputError, match="the network takes sides of"):
         export([str(run), "--size", "50x50"])
     export([str(run), "--max-drop", "1", *size])
     info = read_info(run / "int8.tflite")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg import checkpoint
 from kseg.checkpoint import Progressed
 from kseg.metrics import MeanIoU
@@ -71,7 +71,7 @@ def test_dropout_draws_what_it_would_have_drawn(tmp_path):
 def test_the_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / checkpoint.NAME
     checkpoint.save(path, network(), Progressed({}))
-    with pytest.raises(BadInput, match="its weights are not those of this network"):
+    with pytest.raises(InputError, match="its weights are not those of this network"):
         checkpoint.restore(path, network(width=5), "weights")
 
 
@@ -80,13 +80,13 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path, kept):
     path = tmp_path / checkpoint.NAME
     checkpoint.save(path, network(), Progressed({}))
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(BadInput, match="checkpoint.npz: is damaged") as caught:
+    with pytest.raises(InputError, match="checkpoint.npz: is damaged") as caught:
         checkpoint.read(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path):
-    with pytest.raises(BadInput, match="is missing, so the run cannot be resumed"):
+    with pytest.raises(InputError, match="is missing, so the run cannot be resumed"):
         checkpoint.read(tmp_path / checkpoint.NAME)
 
 

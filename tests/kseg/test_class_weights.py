@@ -3,7 +3,7 @@ from math import log
 import numpy as np
 import pytest
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.class_weights import (
     RULES,
     Counts,
@@ -89,9 +89,9 @@ def test_shapes_are_counted():
 def test_a_mask_that_cannot_be_read_is_named():
     class Damaged(Pictures):
         def read(self, index):
-            raise BadInput(f"{self.names[index]}: the file ends early")
+            raise InputError(f"{self.names[index]}: the file ends early")
 
-    with pytest.raises(BadInput, match="picture 0: the file ends early"):
+    with pytest.raises(InputError, match="picture 0: the file ends early"):
         count_pixels(Damaged(MASKS), 4)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.config import (
     ENCODER_NAMES,
     HEADS,
@@ -59,7 +59,7 @@ def export(*argv):
 
 def refusal(cls, *argv):
     """What the command says to a line that does not fit."""
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         parse(cls, DOC, argv)
     message = str(caught.value)
     assert "\n" not in message
@@ -267,5 +267,5 @@ def test_shares_are_from_0_to_1(name, text):
 
 @pytest.mark.parametrize("share", (0.0, 1.5, -0.5))
 def test_share_of_the_loss_is_over_0_and_at_most_1(share):
-    with pytest.raises(BadInput, match=f"--loss-share {share}: [^\n]*$"):
+    with pytest.raises(InputError, match=f"--loss-share {share}: [^\n]*$"):
         _ = TrainConfig(loss_share=share).images_per_step

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.callbacks import read_history
 from kseg.config import TrainConfig
 from kseg.data import open_data
@@ -66,7 +66,7 @@ def test_slurm_gives_everything(monkeypatch):
     ],
 )
 def test_half_of_a_place_is_one_line(options, complaint):
-    with pytest.raises(BadInput, match=complaint) as caught:
+    with pytest.raises(InputError, match=complaint) as caught:
         place_of(TrainConfig(**options))
     assert "\n" not in str(caught.value)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge import shapes
-from edge.command import BadInput, GateFailed
-from edge.images import read_image
-from edge.segmenter import fitting
+from edge.core.errors import GateFailed, InputError
+from edge.core.images import read_image
+from edge.predict.resizing import fit_within
+from edge.video import scenes
 from kseg.config import TrainConfig
 from kseg.data import open_data
 from kseg.doctor import main
@@ -66,7 +66,7 @@ def test_class_figures(data_folder, capsys):
     """Counted anew from the masks."""
     main([str(data_folder), "--json", "-"])
     content = json.loads(capsys.readouterr().out)
-    masks = [shapes.scene(0, index, (64, 80))[1] for index in range(16)]
+    masks = [scenes.scene(0, index, (64, 80))[1] for index in range(16)]
     disc = content["classes"][1]
     pixels = sum(int((mask == 1).sum()) for mask in masks)
     within = [mask for mask in masks if (mask == 1).any()]
@@ -83,7 +83,7 @@ def four_masks(folder: Path) -> None:
     for split in ("train", "val"):
         for index, ids in enumerate(parts):
             mask = np.repeat(np.repeat([ids], 40, 0), 6, 1).astype(np.uint8)
-            image = shapes.scene(len(split), index, mask.shape)[0]
+            image = scenes.scene(len(split), index, mask.shape)[0]
             for kind, array in (("images", image), ("masks", mask)):
                 (folder / split / kind).mkdir(parents=True, exist_ok=True)
                 Image.fromarray(array).save(folder / split / kind / f"{index}.png")
@@ -194,7 +194,7 @@ def test_shown_augmentation_is_what_training_sees(data_folder):
 def test_augmentation_png(data_folder, tmp_path, options):
     main([str(data_folder), "--output", str(tmp_path), "--show-augmentation", *options])
     sheet = read_image(tmp_path / "augmentation.png")
-    height, width = fitting((48, 64) if options else (64, 64), CROP_CELL)
+    height, width = fit_within((48, 64) if options else (64, 64), CROP_CELL)
     title_height, legend_width = 30, 160
     assert sheet.shape[0] == title_height + ROWS * (height + GAP)
     assert sheet.shape[1] == (VERSIONS + 1) * (width + GAP) + legend_width
@@ -252,5 +252,5 @@ def test_shapes(tmp_path, capsys):
     ),
 )
 def test_bad_use(argv, words):
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(InputError, match=words):
         main(argv)

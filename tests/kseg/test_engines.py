@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.engines import describe, open_engine
-from edge.images import read_image
-from edge.metadata import info_of
-from edge.segmenter import Segmenter
+from edge.core.images import read_image
+from edge.engines.select import describe, open_engine
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
 
 ROOT = Path(__file__).resolve().parents[2]
 DAMAGED = int(os.environ.get("KSEG_DAMAGED", 60))
@@ -58,11 +58,11 @@ def test_onnx_runtime_gives_the_same_labels(exported, in_onnx, pictures):
 
 
 def test_an_engine_of_the_other_kind_is_one_line(exported, in_onnx):
-    from edge.command import BadInput, GateFailed
+    from edge.core.errors import GateFailed, InputError
 
-    with pytest.raises(BadInput, match="--engine litert runs .tflite files"):
+    with pytest.raises(InputError, match="--engine litert runs .tflite files"):
         open_engine(in_onnx, "litert")
-    with pytest.raises(BadInput, match="--engine onnx runs .onnx files"):
+    with pytest.raises(InputError, match="--engine onnx runs .onnx files"):
         open_engine(exported / "int8.tflite", "onnx")
     import onnxruntime
 
@@ -90,10 +90,10 @@ import sys
 import numpy as np
 from pathlib import Path
 sys.path[:0] = [{root!r}]
-from edge.engines import describe, open_engine
-from edge.images import read_image
-from edge.metadata import info_of
-from edge.segmenter import Segmenter
+from edge.engines.select import describe, open_engine
+from edge.core.images import read_image
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
 path, folder, out = map(Path, sys.argv[1:])
 engine = open_engine(path, "gpu", require=True)
 print(describe(engine))
@@ -136,17 +136,17 @@ import sys
 import numpy as np
 from pathlib import Path
 sys.path[:0] = [{root!r}]
-from edge.command import BadInput
-from edge.engines import open_engine
-from edge.metadata import info_of
-from edge.segmenter import Segmenter
+from edge.command import InputError
+from edge.engines.select import open_engine
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
 picture = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
 for path in map(Path, sys.argv[1:]):
     try:
         segmenter = Segmenter(open_engine(path, "cpu", threads=1), info_of(path))
         labels = segmenter.predict(picture)
         print(path.name, "runs", labels.shape, flush=True)
-    except BadInput as refusal:
+    except InputError as refusal:
         print(path.name, "refused:", refusal, flush=True)
 """
 

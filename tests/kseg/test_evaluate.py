@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge import shapes
-from edge.command import BadInput
-from edge.images import read_image
-from edge.overlay import blend
-from edge.passes import Passes
-from edge.segmenter import Segmenter
+from edge.core.errors import InputError
+from edge.core.images import read_image
+from edge.display.draw import blend
+from edge.predict.semantic import Segmenter
+from edge.predict.tta import TTA
+from edge.video import scenes
 from kseg import pictures
 from kseg.data import open_data
 from kseg.evaluate import Evaluation, evaluate_split, iou_table, main
@@ -67,14 +67,14 @@ def test_parity_and_evaluate_agree(exported, capsys):
     ],
 )
 def test_bad_use_names_the_value(trained, arguments, complaint):
-    with pytest.raises(BadInput, match=complaint):
+    with pytest.raises(InputError, match=complaint):
         main([argument.format(run=trained) for argument in arguments])
 
 
 def test_a_file_that_is_no_model(tmp_path):
     path = tmp_path / "x.keras"
     path.write_bytes(b"no zip")
-    with pytest.raises(BadInput, match="x.keras: is no Keras model, or ends early"):
+    with pytest.raises(InputError, match="x.keras: is no Keras model, or ends early"):
         main([str(path), "--data", "shapes"])
 
 
@@ -83,7 +83,7 @@ def test_data_of_other_classes_are_refused(trained, tmp_path, data_folder):
     other.mkdir()
     (other / "train").symlink_to(data_folder / "train")
     (other / "val").symlink_to(data_folder / "val")
-    with pytest.raises(BadInput, match="knows the classes background, disc"):
+    with pytest.raises(InputError, match="knows the classes background, disc"):
         main([str(trained), "--data", str(other)])
 
 
@@ -97,7 +97,7 @@ def test_a_picture_below_the_minimum_is_named(trained):
         def read(self, index):
             return np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
 
-    with pytest.raises(BadInput, match="tiny: .*minimum of 16x16"):
+    with pytest.raises(InputError, match="tiny: .*minimum of 16x16"):
         evaluate_split(segmenter, Small(), data.names)
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_model_is_one_line(trained, tmp_path):
     content[middle : middle + 2000] = bytes(2000)
     path = tmp_path / "x.keras"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match="x.keras: is no model that Keras can load"):
+    with pytest.raises(InputError, match="x.keras: is no model that Keras can load"):
         main([str(path), "--data", "shapes"])
 
 
@@ -192,10 +192,10 @@ def test_labels_alone_have_no_ap(exported, capsys):
 @pytest.mark.parametrize(
     ("options", "passes"),
     [
-        (["--full-size"], Passes(full_size=True)),
+        (["--full-size"], TTA(full_size=True)),
         (
             ["--tile", "32x48", "--flip", "--scales", "0.5,1"],
-            Passes(tile=(32, 48), flip=True, scales=(0.5, 1.0)),
+            TTA(tile=(32, 48), flip=True, scales=(0.5, 1.0)),
         ),
     ],
 )
@@ -218,18 +218,18 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
     """Pictures twice as high and wide as the file's input of 64x80."""
     for index in range(2):
         for kind, array in zip(
-            ("images", "masks"), shapes.scene(5, index, (128, 160)), strict=True
+            ("images", "masks"), scenes.scene(5, index, (128, 160)), strict=True
         ):
             (tmp_path / kind).mkdir(exist_ok=True)
             Image.fromarray(array).save(tmp_path / kind / f"{index}.png")
-    classes = {"classes": [{"name": name} for name in shapes.CLASSES]}
+    classes = {"classes": [{"name": name} for name in scenes.CLASSES]}
     (tmp_path / "classes.json").write_text(json.dumps(classes))
     arguments = [str(exported / "float32.tflite"), "--data", str(tmp_path)]
     main([*arguments, "--full-size", "--json", "-"])
     tiled = json.loads(capsys.readouterr().out)
     data = open_data(str(tmp_path), seed=0)
     segmenter = open_segmenter(
-        exported / "model.keras", passes=Passes(tile=(64, 80), full_size=True)
+        exported / "model.keras", passes=TTA(tile=(64, 80), full_size=True)
     )
     expected = evaluate_split(segmenter, data.split("val"), data.names).figures()
     # Tiles of fixed size end at the picture's end, not whole cells apart.
@@ -261,7 +261,7 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
     ],
 )
 def test_passes_that_cannot_be_are_one_line(exported, arguments, complaint):
-    with pytest.raises(BadInput, match=complaint) as refusal:
+    with pytest.raises(InputError, match=complaint) as refusal:
         main([argument.format(run=exported) for argument in arguments])
     assert "\n" not in str(refusal.value) and refusal.value.status == 2
 
@@ -285,7 +285,7 @@ def test_a_grouping_is_measured_by_its_best_names(kind, data_folder, capsys, tmp
         pixels += mask.size
     assert metrics["pixels"] == pixels
     assert metrics["pixel_accuracy"] == pytest.approx(hits / pixels)
-    assert set(metrics["per_class_iou"]) == set(shapes.CLASSES)
+    assert set(metrics["per_class_iou"]) == set(scenes.CLASSES)
     assert (tmp_path / "confusion.png").exists()
 
 
@@ -318,6 +318,6 @@ def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
     ],
 )
 def test_groupings_and_networks_are_not_confused(trained, arguments, complaint):
-    with pytest.raises(BadInput, match=complaint) as refusal:
+    with pytest.raises(InputError, match=complaint) as refusal:
         main([argument.format(run=trained) for argument in arguments])
     assert "\n" not in str(refusal.value) and refusal.value.status == 2

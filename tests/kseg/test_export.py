@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.command import BadInput
-from edge.engines import open_engine
-from edge.metadata import ModelInfo, palette, read_info
-from edge.segmenter import Segmenter
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.engines.select import open_engine
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import read_info
+from edge.predict.semantic import Segmenter
 from kseg.data import open_data
 from kseg.export import main, warn_of_size
 from kseg.quantize import post_training
@@ -112,7 +114,7 @@ def test_other_heads_and_sizes(trained, tmp_path, head):
     ],
 )
 def test_bad_use_is_one_line(trained, arguments, complaint):
-    with pytest.raises(BadInput, match=complaint) as caught:
+    with pytest.raises(InputError, match=complaint) as caught:
         main([argument.format(run=trained) for argument in arguments])
     assert "\n" not in str(caught.value)
 
@@ -123,7 +125,7 @@ def test_data_that_are_gone_can_be_named(trained, tmp_path):
     record = json.loads((folder / "config.json").read_text())
     record["config"]["data"] = str(tmp_path / "moved")
     (folder / "config.json").write_text(json.dumps(record))
-    with pytest.raises(BadInput, match="moved: the run's data are gone.*--data"):
+    with pytest.raises(InputError, match="moved: the run's data are gone.*--data"):
         main([str(folder)])
 
 
@@ -133,7 +135,9 @@ def test_a_failing_conversion_leaves_no_file(trained, tmp_path):
     shutil.copytree(trained, folder)
     content = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadInput, match="model.keras: is no Keras model, or ends early"):
+    with pytest.raises(
+        InputError, match="model.keras: is no Keras model, or ends early"
+    ):
         main([str(folder)])
     assert not list(folder.glob("*.tflite"))
 
@@ -199,7 +203,7 @@ def test_low_resolution_leaves_the_last_enlargement_out(trained, tmp_path, head)
     """U-Net on plain ends at full size already: only an encoder with a stem has one."""
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
-    with pytest.raises(BadInput, match="--low-resolution: .* leave it out"):
+    with pytest.raises(InputError, match="--low-resolution: .* leave it out"):
         main([str(folder), "--low-resolution", "--head", head])
     assert not list(folder.glob("*.tflite"))
 
@@ -242,5 +246,5 @@ def test_what_the_size_alone_costs_is_said(capsys):
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(trained, options, line):
-    with pytest.raises(BadInput, match=line):
+    with pytest.raises(InputError, match=line):
         main([str(trained), *options])

@@ -3,7 +3,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.benchmark import main
 from kseg.export_speed import ONNX_WAY, export_table
 
@@ -11,7 +11,7 @@ HAS_ONNX = all(map(find_spec, ("onnx", "onnxruntime", "tf2onnx")))
 
 
 def test_a_run_has_to_be_named():
-    with pytest.raises(BadInput, match="benchmark export: give --run a run folder"):
+    with pytest.raises(InputError, match="benchmark export: give --run a run folder"):
         main(["export"])
 
 

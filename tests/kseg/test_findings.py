@@ -10,16 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge import shapes
+from edge.video import scenes
 from kseg.data import open_data
 from kseg.data.survey import survey
-from kseg.findings import (
-    FAULTS,
-    SEVERITIES,
-    Finding,
-    diagnose,
-    quick_findings,
-)
+from kseg.findings import FAULTS, SEVERITIES, Finding, diagnose, quick_findings
 
 SIZE = (48, 64)
 COUNTS = {"train": 12, "val": 10}
@@ -37,10 +31,10 @@ def sound(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sound")
     for seed, (split, count) in enumerate(COUNTS.items()):
         for index in range(count):
-            image, mask = shapes.scene(seed, index, SIZE)
+            image, mask = scenes.scene(seed, index, SIZE)
             save(folder / split / "images" / f"{index}.png", image)
             save(folder / split / "masks" / f"{index}.png", mask)
-    listed = zip(shapes.CLASSES, shapes.COLORS, strict=True)
+    listed = zip(scenes.CLASSES, scenes.COLORS, strict=True)
     classes = [{"name": name, "color": color} for name, color in listed]
     (folder / "classes.json").write_text(json.dumps({"classes": classes}))
     return folder
@@ -177,7 +171,7 @@ def test_masks_of_background_alone(folder, count, severity):
 
 
 def test_small_pictures_and_several_sizes(folder):
-    image, mask = shapes.scene(5, 0, (31, 64))
+    image, mask = scenes.scene(5, 0, (31, 64))
     save(folder / "val/images/3.png", image)
     save(folder / "val/masks/3.png", mask)
     assert one(folder, "small", "val").examples == ("val/images/3.png",)
@@ -235,7 +229,7 @@ def test_copies_within_a_split_are_a_warning(folder):
 def test_frames_of_one_video_are_no_harm(folder):
     """The scene of train/3, a moment later: a warning in val, a note in train."""
     for split, severity in (("val", "warning"), ("train", "note")):
-        image, mask = shapes.scene(0, 3, SIZE, 2)
+        image, mask = scenes.scene(0, 3, SIZE, 2)
         save(folder / split / "images/99.png", image)
         save(folder / split / "masks/99.png", mask)
         where = "train/val" if split == "val" else "train"

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.command import BadInput
-from edge.metadata import palette
-from edge.segmenter import Segmenter
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.predict.semantic import Segmenter
 from kseg.config import GROUPING_NAMES
 from kseg.grouping import (
     GROUPINGS,
@@ -211,7 +211,7 @@ def test_what_a_grouping_says_of_itself():
 
 
 def test_one_row_is_refused():
-    with pytest.raises(BadInput, match="1x9 is smaller than .* minimum of 2x2"):
+    with pytest.raises(InputError, match="1x9 is smaller than .* minimum of 2x2"):
         open_grouping("grouping:texture").predict(np.zeros((1, 9, 3), np.uint8))
 
 
@@ -224,7 +224,7 @@ def test_a_model_that_is_called_like_a_grouping_is_a_file(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("model", ["grouping:shape", "grouping:", "grouping"])
 def test_an_unknown_kind_lists_the_kinds(model):
-    with pytest.raises(BadInput) as refusal:
+    with pytest.raises(InputError) as refusal:
         locate(model)
     line = str(refusal.value)
     assert line.startswith(model) and "\n" not in line
@@ -233,10 +233,12 @@ def test_an_unknown_kind_lists_the_kinds(model):
 
 @pytest.mark.parametrize("segments", [1, 255, 1000])
 def test_segments_out_of_range(segments):
-    with pytest.raises(BadInput, match=f"--segments {segments}: .* 2 to 254$"):
+    with pytest.raises(InputError, match=f"--segments {segments}: .* 2 to 254$"):
         is_grouping("grouping:color", segments)
 
 
 def test_segments_of_a_network_are_refused():
-    with pytest.raises(BadInput, match="--segments is for grouping:KIND, not for run"):
+    with pytest.raises(
+        InputError, match="--segments is for grouping:KIND, not for run"
+    ):
         is_grouping("run", 7)

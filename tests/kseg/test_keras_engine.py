@@ -3,9 +3,11 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from edge.command import BadInput
-from edge.metadata import ModelInfo, palette
-from edge.segmenter import Segmenter, joined, tiled
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
+from edge.predict.tiling import merge_tiles, split_tiles
 from kseg.keras_engine import KerasEngine
 
 CLASSES = 3
@@ -95,7 +97,7 @@ def test_large_pictures_are_bounded(scoring):
 
 
 def test_pictures_below_the_minimum_are_refused(scoring):
-    with pytest.raises(BadInput, match="15x48.*16x16"):
+    with pytest.raises(InputError, match="15x48.*16x16"):
         Segmenter(scoring, INFO).predict(picture((15, 48)))
 
 
@@ -147,10 +149,10 @@ def test_tiles_give_the_scores_of_the_whole_picture(tiling, size):
     network, info, box = tiling
     engine, image = KerasEngine(network), picture(size)
     expected = covered(engine, info, image)
-    tiles = tiled(image, box, info.border, info.step)
+    tiles = split_tiles(image, box, info.border, info.step)
     assert sum(map(len, tiles)) > 1
     outputs = [[engine(tile) for tile in row] for row in tiles]
-    scores = joined(outputs, info.step)[: size[0], : size[1]]
+    scores = merge_tiles(outputs, info.step)[: size[0], : size[1]]
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
     labels = Segmenter(KerasEngine(network, box), info).predict(image)
@@ -186,5 +188,5 @@ def test_a_grey_network_takes_frames_in_tiles():
 
 def test_a_tiled_picture_of_one_pixel_is_refused(tiling):
     network, info, _ = tiling
-    with pytest.raises(BadInput, match="1x40.*2x2"):
+    with pytest.raises(InputError, match="1x40.*2x2"):
         Segmenter(KerasEngine(network), info).predict(picture((1, 40)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.data import open_data
 from kseg.data.folder import read_classes
 from kseg.labelling import describe, open_truth
@@ -98,7 +98,7 @@ def test_an_output_that_means_other_ids_is_refused(folder, other):
     classes(folder)
     truth = opened(folder)
     classes(folder, **other)
-    with pytest.raises(BadInput, match="another meaning .* name another --output"):
+    with pytest.raises(InputError, match="another meaning .* name another --output"):
         describe(folder, truth)
 
 
@@ -129,11 +129,13 @@ def test_nothing_is_written_where_nothing_is_declared(folder):
 def test_faults_are_one_line(folder, spoil, complaint):
     classes(folder)
     spoil(folder)
-    with pytest.raises(BadInput, match=complaint) as refusal:
+    with pytest.raises(InputError, match=complaint) as refusal:
         opened(folder)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_folder_that_is_not_there(folder):
-    with pytest.raises(BadInput, match="no such folder; --truth is a folder of masks"):
+    with pytest.raises(
+        InputError, match="no such folder; --truth is a folder of masks"
+    ):
         open_truth(folder / "none", [])

@@ -7,13 +7,7 @@ import pytest
 import sklearn.metrics as sklearn
 from keras import ops
 
-from kseg.metrics import (
-    DIGIT,
-    MeanIoU,
-    confusion_matrix,
-    iou_per_class,
-    summarize,
-)
+from kseg.metrics import DIGIT, MeanIoU, confusion_matrix, iou_per_class, summarize
 
 #                                             void: counts nowhere
 TRUTH = np.array([[0, 0, 0, 0, 1], [1, 1, 2, 255, 255]])

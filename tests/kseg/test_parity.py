@@ -2,7 +2,7 @@ import zlib
 
 import pytest
 
-from edge.command import GateFailed
+from edge.core.errors import GateFailed
 from kseg.parity import check_gate, sizes, table, timed
 
 ROW = {

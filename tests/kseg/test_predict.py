@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge import shapes
-from edge.command import BadInput
-from edge.images import read_image
-from edge.metadata import ModelInfo, palette
-from edge.passes import Passes
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.core.images import read_image
+from edge.model_file.info import ModelInfo
+from edge.predict.tta import TTA
+from edge.video import scenes
 from kseg.data import open_data
 from kseg.grouping import GROUPINGS, name_by_majority
 from kseg.predict import main
@@ -26,7 +27,7 @@ def pictures(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for index in range(2):
-        Image.fromarray(shapes.scene(3, index, (50, 70))[0]).save(
+        Image.fromarray(scenes.scene(3, index, (50, 70))[0]).save(
             folder / f"p{index}.png"
         )
     return folder
@@ -41,7 +42,7 @@ def test_masks_hold_the_labels_of_the_segmenter(exported, pictures, tmp_path, mo
         image = read_image(pictures / f"{name}.png")
         with Image.open(out / "masks" / f"{name}.png") as mask:
             assert mask.mode == "P"
-            assert mask.getpalette()[3:6] == list(shapes.COLORS[1])
+            assert mask.getpalette()[3:6] == list(scenes.COLORS[1])
             np.testing.assert_array_equal(np.asarray(mask), segmenter.predict(image))
         assert read_image(out / "overlays" / f"{name}.jpg").shape == (50, 70, 3)
     assert not list(out.rglob(".*"))
@@ -55,7 +56,7 @@ def test_shares_add_up(trained, pictures, capsys):
 
 
 def test_pictures_that_would_collide_are_refused(trained, pictures):
-    with pytest.raises(BadInput, match="would both become p0.png"):
+    with pytest.raises(InputError, match="would both become p0.png"):
         main([str(trained), str(pictures), str(pictures / "p0.png")])
 
 
@@ -63,19 +64,19 @@ def test_pictures_that_would_collide_are_refused(trained, pictures):
 def test_a_picture_below_the_minimum_is_named(exported, tmp_path, model):
     path = tmp_path / "small.png"
     Image.fromarray(np.zeros((9, 60, 3), np.uint8)).save(path)
-    with pytest.raises(BadInput, match="small.png: .*9x60.*minimum of 16x16"):
+    with pytest.raises(InputError, match="small.png: .*9x60.*minimum of 16x16"):
         main([str(exported / model), str(path), "--output", str(tmp_path / "o")])
 
 
 def test_missing_picture(trained):
-    with pytest.raises(BadInput, match="gone.jpg: no such picture"):
+    with pytest.raises(InputError, match="gone.jpg: no such picture"):
         main([str(trained), "gone.jpg"])
 
 
 def test_passes_are_made(trained, pictures, tmp_path):
     options = ["--tile", "32x32", "--flip", "--scales", "0.75,1"]
     main([str(trained), str(pictures), *options, "--output", str(tmp_path / "out")])
-    passes = Passes(tile=(32, 32), flip=True, scales=(0.75, 1.0))
+    passes = TTA(tile=(32, 32), flip=True, scales=(0.75, 1.0))
     segmenter = open_segmenter(trained / "model.keras", passes=passes)
     with Image.open(tmp_path / "out" / "masks" / "p0.png") as mask:
         labels = segmenter.predict(read_image(pictures / "p0.png"))
@@ -84,7 +85,7 @@ def test_passes_are_made(trained, pictures, tmp_path):
 
 def test_passes_that_cannot_be_leave_no_folder(exported, pictures, tmp_path):
     arguments = [str(exported / "int8.tflite"), str(pictures), "--flip"]
-    with pytest.raises(BadInput, match="gives labels alone"):
+    with pytest.raises(InputError, match="gives labels alone"):
         main([*arguments, "--output", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
@@ -116,7 +117,7 @@ def large(tmp_path_factory):
     from kseg.runs import save_model
 
     folder = tmp_path_factory.mktemp("large")
-    image, mask = shapes.scene(0, 0, (3000, 4000))
+    image, mask = scenes.scene(0, 0, (3000, 4000))
     for name in ("one", "two"):
         for kind, array in ("images", image), ("masks", mask):
             (folder / kind).mkdir(exist_ok=True)
@@ -227,7 +228,7 @@ def test_without_classes_ids_have_numbers(pictures, strokes, tmp_path, capsys):
 def test_strokes_are_not_written_over(pictures, strokes, tmp_path):
     strokes.rename(tmp_path / "masks")
     arguments = ["--truth", str(tmp_path / "masks"), "--output", str(tmp_path)]
-    with pytest.raises(BadInput, match="would be written over those of --truth"):
+    with pytest.raises(InputError, match="would be written over those of --truth"):
         main(["grouping:color", str(pictures), *arguments])
 
 
@@ -254,7 +255,7 @@ def test_bad_use_of_groupings(trained, pictures, strokes, arguments, complaint):
         Image.fromarray(np.zeros((60, 70, 3), np.uint8)).save(places[name])
     out = pictures.parent / "out"
     arguments = [argument.format(**places) for argument in arguments]
-    with pytest.raises(BadInput, match=complaint) as refusal:
+    with pytest.raises(InputError, match=complaint) as refusal:
         main([*arguments, "--output", str(out)])
     assert "\n" not in str(refusal.value) and refusal.value.status == 2
     assert not out.exists()

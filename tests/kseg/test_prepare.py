@@ -13,7 +13,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.config import PrepareConfig
 from kseg.data import open_data
 from kseg.data.prepare import FORMATS, recognise
@@ -97,7 +97,7 @@ def test_every_format_is_among_them():
 @pytest.mark.parametrize("name", EXPORTS)
 def test_other_commands_name_this_one(tmp_path, name):
     folder = touch(tmp_path / "my data", EXPORTS[name])
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         open_data(str(folder))
     message = str(caught.value)
     assert "\n" not in message
@@ -149,7 +149,7 @@ def test_round_trip(source, target):
 
 
 def refusal(*argv: object) -> str:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         main([str(argument) for argument in argv])
     message = str(caught.value)
     assert "\n" not in message

@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import pytest
 
-from edge import shapes
+from edge.video import scenes
 from kseg.config import Size, TrainConfig, parse
 from kseg.data import open_data
 from kseg.provenance import command_line, fingerprint, machine, versions
@@ -84,7 +84,7 @@ def test_the_fingerprint_sees(change, data_folder, tmp_path):
 
 def test_procedural_scenes_have_one_too():
     assert fingerprint(open_data("shapes")) == fingerprint(open_data("shapes"))
-    assert shapes.CLASSES  # the scenes are the package's own
+    assert scenes.CLASSES  # the scenes are the package's own
 
 
 def test_versions_and_machine():

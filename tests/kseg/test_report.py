@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.command import BadInput
-from edge.metadata import IGNORE_INDEX
-from edge.segmenter import Segmenter
+from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
+from edge.predict.semantic import Segmenter
 from kseg import runs
 from kseg.data import open_data
 from kseg.keras_engine import KerasEngine
@@ -226,7 +226,7 @@ def test_a_run_of_an_older_kseg_has_less_to_say(run):
 def test_what_cannot_be_is_one_line(run, harm, arguments, complaint):
     if harm:
         (run / harm).write_text("epoch,seconds\n1,x\n")
-    with pytest.raises(BadInput, match=complaint) as caught:
+    with pytest.raises(InputError, match=complaint) as caught:
         main([argument.format(run=run) for argument in arguments])
     assert "\n" not in str(caught.value)
 
@@ -234,13 +234,13 @@ def test_what_cannot_be_is_one_line(run, harm, arguments, complaint):
 def test_data_that_are_gone_are_asked_for(run, data_folder, tmp_path):
     path = run / "config.json"
     path.write_text(path.read_text().replace(str(data_folder), str(tmp_path / "gone")))
-    with pytest.raises(BadInput, match="data are gone; say where with --data"):
+    with pytest.raises(InputError, match="data are gone; say where with --data"):
         main([str(run)])
 
 
 def test_a_page_that_cannot_be_written_names_output(trained, evaluation, tmp_path):
     (tmp_path / ".r.part.html").mkdir()  # where it would be written first
-    with pytest.raises(BadInput, match="r.html: cannot be written .* --output"):
+    with pytest.raises(InputError, match="r.html: cannot be written .* --output"):
         write_page(tmp_path / "r.html", trained, evaluation)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from edge.command import GateFailed
+from edge.core.errors import GateFailed
 from kseg.config import BenchmarkConfig
 from kseg.resuming import check_equal, survive, table
 

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import shapes
-from edge.engines import TFLite, open_engine
-from edge.images import read_image
-from edge.metadata import read_info
-from edge.segmenter import Segmenter
+from edge.core.images import read_image
+from edge.engines.select import open_engine
+from edge.engines.tflite import TFLite
+from edge.model_file.metadata import read_info
+from edge.predict.semantic import Segmenter
+from edge.video import scenes
 from tests.environments import python_with, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,10 +29,10 @@ SCHEMES = ("float32", "int8")
 IN_TFLITE_RUNTIME = """
 import sys
 import numpy as np
-from edge.engines import open_engine
+from edge.engines.select import open_engine
 from pathlib import Path
-from edge.metadata import info_of
-from edge.segmenter import Segmenter
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
 
 path, pictures, output = sys.argv[1:]
 segmenter = Segmenter(open_engine(path, "tflite-runtime"), info_of(Path(path)))
@@ -78,7 +79,7 @@ def pictures() -> list[np.ndarray]:
     if CAMVID.is_dir():
         paths = sorted(CAMVID.iterdir())
         return [read_image(path) for path in paths[:: len(paths) // PICTURES]]
-    return [shapes.scene(9, index, (120, 160))[0] for index in range(PICTURES)]
+    return [scenes.scene(9, index, (120, 160))[0] for index in range(PICTURES)]
 
 
 def elsewhere(python: Path, code: str, path: Path, folder: Path):
@@ -142,7 +143,7 @@ def test_mediapipe_loads_it_with_its_names(folder, scheme):
 
 @pytest.mark.slow
 def test_the_benchmark_has_mediapipe_beside_ours(folder, tmp_path):
-    from edge.benchmark import main
+    from edge.app.benchmark import main
 
     video, report = str(tmp_path / "video.avi"), tmp_path / "report.json"
     writer = cv2.VideoWriter(video, cv2.VideoWriter_fourcc(*"MJPG"), 25, (96, 64))

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.config import MODEL_NAMES
 from kseg.graph import trace
 from kseg.models import MODELS, build_model
@@ -18,7 +18,7 @@ def figures(capsys, *argv):
 
 
 def refusal(*argv):
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         main(list(argv))
     assert "\n" not in str(caught.value)
     return str(caught.value)

@@ -6,11 +6,11 @@ import pytest
 
 from kseg.losses import SegmentationLoss
 from kseg.models import build_model
+from kseg.torch_twin import torch_twin
+from kseg.training_speed import torch_loss as cross_entropy
 
 torch = pytest.importorskip("torch", reason="pip install -e '.[torch]'")
 
-from kseg.torch_twin import torch_twin  # noqa: E402
-from kseg.training_speed import torch_loss as cross_entropy  # noqa: E402
 
 CLASSES = 3
 NETWORKS = {

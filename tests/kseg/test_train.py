@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 from tensorflow.python.framework.config import disable_op_determinism
 
-from edge import shapes
-from edge.command import BadInput
-from edge.metadata import read_info
+from edge.core.errors import InputError
+from edge.model_file.metadata import read_info
+from edge.video import scenes
 from kseg import checkpoint
 from kseg.class_weights import class_weights, count_pixels
 from kseg.config import TrainConfig, from_record
@@ -76,7 +76,7 @@ def test_a_run_leaves_what_the_contract_names(trained):
     metrics = json.loads((trained / "metrics.json").read_text())
     assert set(metrics) == METRICS
     assert metrics["images"] == 4 and metrics["pixels"] == 4 * 64 * 80
-    assert tuple(metrics["per_class_iou"]) == shapes.CLASSES
+    assert tuple(metrics["per_class_iou"]) == scenes.CLASSES
     with (trained / "history.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["epoch"] for line in lines] == ["1", "2"]
@@ -108,15 +108,15 @@ def test_models_carry_no_optimizer_state(trained):
 
 def test_the_model_describes_itself(trained):
     info = read_info(trained / "model.keras")
-    assert info.names == shapes.CLASSES
-    assert info.colors == shapes.COLORS
+    assert info.names == scenes.CLASSES
+    assert info.colors == scenes.COLORS
     assert info.minimum == 16
     assert info.run["model"] == "unet"
 
 
 def test_a_run_is_never_overwritten_unasked(trained, data_folder):
     before = digest(trained / "model.keras")
-    with pytest.raises(BadInput, match="holds a run already"):
+    with pytest.raises(InputError, match="holds a run already"):
         main(["--data", str(data_folder), "--output", str(trained), *SMALL])
     assert digest(trained / "model.keras") == before
 
@@ -133,16 +133,18 @@ def test_files_that_are_no_run_are_not_touched(data_folder, tmp_path):
 @pytest.mark.parametrize("name", ["samples.png", "report.html", "tensorboard"])
 def test_a_file_of_a_name_that_training_writes_is_kept(name, data_folder, tmp_path):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(BadInput, match="holds a run already"):
+    with pytest.raises(InputError, match="holds a run already"):
         main(["--data", str(data_folder), "--output", str(tmp_path), *SMALL])
     assert (tmp_path / name).read_text() == "mine"
 
 
 def test_resume_refuses_what_would_be_another_run(trained, data_folder):
     arguments = ["--output", str(trained), "--resume"]
-    with pytest.raises(BadInput, match="--epochs 27: --resume goes on .* 2; leave it"):
+    with pytest.raises(
+        InputError, match="--epochs 27: --resume goes on .* 2; leave it"
+    ):
         main([*arguments, "--epochs", "27"])
-    with pytest.raises(BadInput, match="give one of them"):
+    with pytest.raises(InputError, match="give one of them"):
         main([*arguments, "--overwrite"])
 
 
@@ -203,7 +205,7 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
     ],
 )
 def test_bad_use_is_one_line(arguments, complaint, tmp_path):
-    with pytest.raises(BadInput, match=complaint) as caught:
+    with pytest.raises(InputError, match=complaint) as caught:
         main(["--output", str(tmp_path / "run"), *arguments])
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -236,7 +238,7 @@ def test_weights_of_another_network_are_refused(arguments, tmp_path):
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     path = tmp_path / "other.weights.h5"
     other.save_weights(path)
-    with pytest.raises(BadInput, match="other.weights.h5: .* do not fit") as caught:
+    with pytest.raises(InputError, match="other.weights.h5: .* do not fit") as caught:
         main(["--output", str(tmp_path / "run"), "--weights", str(path), *arguments])
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -246,7 +248,7 @@ def test_a_refusal_leaves_the_run_that_would_be_overwritten(trained, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
     arguments = ["--output", str(folder), "--overwrite", "--model", "patch"]
-    with pytest.raises(BadInput, match="the next is 70x70"):
+    with pytest.raises(InputError, match="the next is 70x70"):
         main([*arguments, "--size", "64x64"])
     for path in filter(Path.is_file, trained.rglob("*")):
         assert digest(folder / path.relative_to(trained)) == digest(path)
@@ -258,7 +260,7 @@ def test_an_image_below_the_minimum_is_refused_before_training(tmp_path):
             (tmp_path / split / kind).mkdir(parents=True)
             array = np.zeros((10, 40), np.uint8)
             Image.fromarray(array).save(tmp_path / split / kind / "a.png")
-    with pytest.raises(BadInput, match="10x40 is smaller than the network's minimum"):
+    with pytest.raises(InputError, match="10x40 is smaller than the network's minimum"):
         main(["--data", str(tmp_path), "--output", str(tmp_path / "run"), *SMALL])
 
 
@@ -335,7 +337,7 @@ def test_a_resumed_run_ends_bit_equal(step, steps_of_a_run, tmp_path):
 
 def test_resume_tells_a_default_from_what_was_not_given(steps_of_a_run):
     whole = str(steps_of_a_run[0])
-    with pytest.raises(BadInput, match="--ema 0.0: --resume .* own, 0.8; leave it"):
+    with pytest.raises(InputError, match="--ema 0.0: --resume .* own, 0.8; leave it"):
         main(["--output", whole, "--resume", "--ema", "0"])
     assert main(["--output", whole, "--resume", "--elastic", "4"]) == 0
 
@@ -347,7 +349,7 @@ def test_resume_wants_the_same_data(steps_of_a_run, data_folder, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(steps_of_a_run[0], run)
     arguments = ["--output", str(run), "--resume", "--data", str(other)]
-    with pytest.raises(BadInput, match="not what the run began with.* other content"):
+    with pytest.raises(InputError, match="not what the run began with.* other content"):
         main(arguments)
     shutil.copy(data_folder / "train/masks/s0.png", other / "train/masks/s0.png")
     assert main(arguments) == 0  # the same, elsewhere
@@ -423,7 +425,7 @@ def test_a_file_that_goes_bad_during_training_is_named(data_folder, tmp_path):
     victim = folder / "train" / "images" / "s3.png"
     victim.write_bytes(victim.read_bytes()[:200])
     config = TrainConfig(data=str(folder), epochs=1, batch_size=4, width=4)
-    with pytest.raises(BadInput, match="s3.png: the file ends early"):
+    with pytest.raises(InputError, match="s3.png: the file ends early"):
         fit(config, data, tmp_path)
 
 
@@ -468,7 +470,7 @@ def test_resume_does_not_count_again(
     resumed = json.loads((folder / "config.json").read_text())
     assert resumed["class_weights"] == record["class_weights"]
     assert "loss ce+0.5*dice, class weights: background 0." in capsys.readouterr().err
-    with pytest.raises(BadInput, match="--loss dice: --resume .* own, ce.0.5.dice;"):
+    with pytest.raises(InputError, match="--loss dice: --resume .* own, ce.0.5.dice;"):
         main(["--output", str(folder), "--resume", "--loss", "dice"])
 
 
@@ -624,7 +626,7 @@ def test_another_decoder_takes_the_encoder_alone(coarse, data):
 )
 def test_a_run_of_another_network_is_no_start(coarse, data, change, complaint):
     config = TrainConfig(model="fcn16s", init_from=str(coarse), **{**FCN, **change})
-    with pytest.raises(BadInput, match=f"another network: {complaint}.*") as caught:
+    with pytest.raises(InputError, match=f"another network: {complaint}.*") as caught:
         new_network(config, data)
     assert str(coarse) in str(caught.value) and "\n" not in str(caught.value)
 
@@ -632,7 +634,7 @@ def test_a_run_of_another_network_is_no_start(coarse, data, change, complaint):
 def test_a_file_that_is_no_keras_model_is_no_start(data, tmp_path):
     path = tmp_path / "int8.tflite"
     path.write_bytes(b"TFL3")
-    with pytest.raises(BadInput, match="int8.tflite: is no Keras model"):
+    with pytest.raises(InputError, match="int8.tflite: is no Keras model"):
         new_network(TrainConfig(init_from=str(path)), data)
 
 
@@ -664,11 +666,11 @@ def test_an_encoder_at_a_tenth_makes_a_tenth_of_each_update(data):
 
 def test_resume_refuses_another_share_or_start(finer, coarse):
     arguments = ["--output", str(finer), "--resume"]
-    with pytest.raises(BadInput, match="--encoder-rate 0.5: --resume .* own, 0.0;"):
+    with pytest.raises(InputError, match="--encoder-rate 0.5: --resume .* own, 0.0;"):
         main([*arguments, "--encoder-rate", "0.5"])
-    with pytest.raises(BadInput, match="--init-from other: --resume goes on"):
+    with pytest.raises(InputError, match="--init-from other: --resume goes on"):
         main([*arguments, "--init-from", "other"])
-    with pytest.raises(BadInput, match="--upsampling bilinear: .* own, nearest;"):
+    with pytest.raises(InputError, match="--upsampling bilinear: .* own, nearest;"):
         main([*arguments, "--upsampling", "bilinear"])
 
 

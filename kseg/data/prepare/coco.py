@@ -19,8 +19,8 @@ from typing import Any, Iterable, Optional
 
 import numpy as np
 
-from edge.command import BadInput
-from edge.metadata import palette
+from edge.core.constants import palette
+from edge.core.errors import InputError
 from kseg.data.folder import look_at_image, opened, stored_size
 from kseg.data.prepare.export import (
     BACKGROUND,
@@ -73,7 +73,10 @@ def read(folder: Path, skip_missing: bool) -> Export:
 
 
 def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Its lists of images, annotations, categories. Raises BadInput for other files."""
+    """Its lists of images, annotations, categories.
+
+    Raises InputError for other files.
+    """
     content = read_json(path)
     for key, needed in {
         "images": ("id", "file_name"),
@@ -84,7 +87,7 @@ def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
         if not isinstance(entries, list) or not all(
             isinstance(e, dict) and all(n in e for n in needed) for e in entries
         ):
-            raise BadInput(
+            raise InputError(
                 f"{path}: its {key!r} is no list of objects with "
                 f"{' and '.join(needed)}; export it as COCO again"
             )
@@ -140,18 +143,18 @@ def by_picture(
     """Picture id -> annotations, each found to be of a known class."""
     objects: dict[Any, list[Annotation]] = {e["id"]: [] for e in content["images"]}
     if len(objects) < len(content["images"]):
-        raise BadInput(f"{path}: two of its images have one id; export it again")
+        raise InputError(f"{path}: two of its images have one id; export it again")
     for annotation in content["annotations"]:
         name = f"{path}: annotation {annotation.get('id')}"
         if classes.get(annotation["category_id"]) is None:
-            raise BadInput(
+            raise InputError(
                 f"{name} is of category {annotation['category_id']}, which is not in "
                 "its categories; export it again"
             )
         if annotation["image_id"] in objects:
             objects[annotation["image_id"]].append(annotation)
         elif not export.skip_missing:
-            raise BadInput(
+            raise InputError(
                 f"{name} is of image {annotation['image_id']}, which is not in its "
                 "images; export it again or leave it out with --skip-missing"
             )
@@ -201,7 +204,7 @@ def size_of(entry: dict[str, Any], picture: Path) -> Size:
 
 
 def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> Any:
-    """The outline of an object in pycocotools' form. Raises BadInput for none."""
+    """The outline of an object in pycocotools' form. Raises InputError for none."""
     from pycocotools import mask as coco_mask
 
     shape = annotation.get("segmentation")
@@ -214,12 +217,12 @@ def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> 
         check_polygons(parts, height, width)
         return coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
     except (TypeError, KeyError, IndexError, AttributeError):
-        raise BadInput(
+        raise InputError(
             f"{path}: annotation {annotation.get('id')} has neither polygons nor run "
             "lengths of COCO; export it again"
         ) from None
     except ValueError as error:
-        raise BadInput(f"{path}: annotation {annotation.get('id')} {error}") from None
+        raise InputError(f"{path}: annotation {annotation.get('id')} {error}") from None
 
 
 def check_polygons(parts: list[list[float]], height: int, width: int) -> None:

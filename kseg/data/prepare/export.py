@@ -11,8 +11,8 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from edge.command import BadInput
-from edge.metadata import IGNORE_INDEX, palette
+from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.errors import InputError
 from kseg.data.folder import INVALID, Classes
 
 BACKGROUND = "background"
@@ -58,17 +58,20 @@ class Export:
     missing: int = 0
 
     def lacks(self, picture: Path, told_by: Path) -> None:
-        """Counts a picture that is not there. Raises BadInput unless that is wanted."""
+        """Counts a picture that is not there.
+
+        Raises InputError unless that is wanted.
+        """
         self.missing += 1
         if not self.skip_missing:
-            raise BadInput(
+            raise InputError(
                 f"{told_by}: its picture {picture} is missing; export the pictures "
                 "too, or leave such labels out with --skip-missing"
             )
 
 
-def other_size(path: Path, size: Size, labelled: Size) -> BadInput:
-    return BadInput(
+def other_size(path: Path, size: Size, labelled: Size) -> InputError:
+    return InputError(
         f"{path}: is {size[0]}x{size[1]}, but its labels are for "
         f"{labelled[0]}x{labelled[1]}; export it and its labels again"
     )
@@ -77,7 +80,7 @@ def other_size(path: Path, size: Size, labelled: Size) -> BadInput:
 def check_size(path: Path, stored: Size, labelled: Size) -> Size:
     """What a JSON file says of its picture, before a mask of that size is made.
 
-    Raises BadInput where it is the picture's neither as stored nor upright.
+    Raises InputError where it is the picture's neither as stored nor upright.
     """
     if sorted(labelled) != sorted(stored):
         raise other_size(path, stored, labelled)
@@ -95,27 +98,27 @@ def split_of(name: str) -> str:
 
 
 def check_names(names: list[str], source: Path) -> None:
-    """Raises BadInput for classes that masks of one byte cannot hold."""
+    """Raises InputError for classes that masks of one byte cannot hold."""
     if not 2 <= len(names) <= MAX_CLASSES:
-        raise BadInput(
+        raise InputError(
             f"{source}: {len(names)} classes with background; 2 to {MAX_CLASSES} are "
             "possible, join or remove some"
         )
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
-        raise BadInput(f"{source}: two classes are called {double!r}; rename one")
+        raise InputError(f"{source}: two classes are called {double!r}; rename one")
 
 
 def classes_of(labels: dict[int, tuple[str, Optional[Color]]], source: Path) -> Classes:
     """File id -> (name, colour) as Classes: background first, void is 255.
 
     Background is what is black or called so, void what is called so; the others keep
-    their order. Raises BadInput for too many, for equal names and for equal colours.
+    their order. Raises InputError for too many, for equal names and for equal colours.
     """
     given = [color for _, color in labels.values() if color]
     if len(set(given)) < len(given):
         double = next(color for color in given if given.count(color) > 1)
-        raise BadInput(f"{source}: two classes have the color {double}; change one")
+        raise InputError(f"{source}: two classes have the color {double}; change one")
     kept = [i for i, (name, _) in labels.items() if name.lower() not in VOID_NAMES]
     kept.sort(key=lambda i: not is_background(*labels[i]))  # stable: the first first
     names = [labels[i][0] for i in kept]
@@ -135,23 +138,23 @@ def is_background(name: str, color: Optional[Color]) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """A text file. Raises BadInput for one that is missing or none."""
+    """A text file. Raises InputError for one that is missing or none."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
+        raise InputError(
             f"{path}: cannot be read as UTF-8 text ({error}); export it again"
         ) from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object. Raises BadInput for any other."""
+    """A JSON file that holds an object. Raises InputError for any other."""
     try:
         content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: is no JSON ({error}); export it again") from None
+        raise InputError(f"{path}: is no JSON ({error}); export it again") from None
     if not isinstance(content, dict):
-        raise BadInput(f"{path}: holds no JSON object at its top; export it again")
+        raise InputError(f"{path}: holds no JSON object at its top; export it again")
     return content
 
 

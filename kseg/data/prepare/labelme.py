@@ -20,9 +20,9 @@ from typing import Any, Callable, Optional
 import numpy as np
 from PIL import Image, ImageDraw
 
-from edge.command import BadInput
-from edge.images import is_image, list_images
-from edge.metadata import IGNORE_INDEX, palette
+from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.errors import InputError
+from edge.core.images import is_image, list_images
 from kseg.data.folder import in_parallel, look_at_image, opened, stored_size
 from kseg.data.prepare.export import (
     BACKGROUND,
@@ -104,7 +104,7 @@ def order_of(found: set[str], path: Path) -> list[str]:
     lines = (line.strip() for line in read_text(path).splitlines())
     listed = [line for line in dict.fromkeys(lines) if line and line not in SPECIAL]
     for name in sorted(found - set(listed)):
-        raise BadInput(f"{path}: lacks the label {name!r}, which shapes have; add it")
+        raise InputError(f"{path}: lacks the label {name!r}, which shapes have; add it")
     return listed
 
 
@@ -128,7 +128,7 @@ def embedded(path: Path) -> bytes:
     try:
         return base64.b64decode(read_json(path)["imageData"], validate=True)
     except (ValueError, TypeError):
-        raise BadInput(f"{path}: imageData is no base64; save it again") from None
+        raise InputError(f"{path}: imageData is no base64; save it again") from None
 
 
 def read_mask(path: Path, picture: Optional[Path], ids: dict[str, int]) -> np.ndarray:
@@ -153,18 +153,20 @@ def size_of(content: dict[str, Any], path: Path, picture: Optional[Path]) -> Siz
         with Image.open(io.BytesIO(embedded(path))) as image:
             stored = image.height, image.width
     except OSError:
-        raise BadInput(f"{path}: imageData is no picture; save it again") from None
+        raise InputError(f"{path}: imageData is no picture; save it again") from None
     return check_size(path, stored, labelled) if given else stored
 
 
 def shapes_of(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """Its shapes, each found to have a label. Raises BadInput for other files."""
+    """Its shapes, each found to have a label. Raises InputError for other files."""
     shapes = content.get("shapes")
     if not isinstance(shapes, list):
-        raise BadInput(f"{path}: is no file of labelme (no shapes); move it elsewhere")
+        raise InputError(
+            f"{path}: is no file of labelme (no shapes); move it elsewhere"
+        )
     for shape in shapes:
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
-            raise BadInput(f"{path}: a shape has no label; give it one in labelme")
+            raise InputError(f"{path}: a shape has no label; give it one in labelme")
     return shapes
 
 
@@ -172,10 +174,10 @@ def shapes_of(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
 
 
 def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> None:
-    """Draws one shape into `canvas`. Raises BadInput for one that has no area."""
+    """Draws one shape into `canvas`. Raises InputError for one that has no area."""
     kind = shape.get("shape_type") or "polygon"
     if kind not in DRAWN:
-        raise BadInput(
+        raise InputError(
             f"{path}: a shape of {shape['label']!r} is a {kind}, which has no area; "
             f"draw it as one of {', '.join(DRAWN)}"
         )
@@ -193,7 +195,7 @@ def points_of(shape: dict[str, Any], least: int, kind: str, path: Path) -> Point
         if len(points) < least or not np.isfinite(points).all():
             raise ValueError
     except (KeyError, TypeError, ValueError):
-        raise BadInput(
+        raise InputError(
             f"{path}: a {kind} of {shape['label']!r} has fewer than {least} points "
             "that are numbers; draw it again or delete it"
         ) from None
@@ -223,7 +225,7 @@ def draw_mask(
         with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
             stencil = image.convert("L").point(lambda v: 255 * (v > 0))
     except (OSError, ValueError, TypeError, KeyError):
-        raise BadInput(
+        raise InputError(
             f"{path}: a mask of {shape['label']!r} is no picture; draw it again"
         ) from None
     corner = tuple(int(v) for v in np.round(points[0]))

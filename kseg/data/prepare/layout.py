@@ -17,10 +17,12 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from edge.command import BadInput, make_folder, write_text
-from edge.images import SUFFIXES, is_image
-from edge.metadata import IGNORE_INDEX, ModelInfo
-from edge.overlay import color_table
+from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
+from edge.core.files import make_folder, write_text
+from edge.core.images import SUFFIXES, is_image
+from edge.display.colors import color_table
+from edge.model_file.info import ModelInfo
 from kseg.data.folder import SPLITS, look_at_image, split_by_seed, turned_like
 from kseg.data.prepare.export import Export, Pair, other_size
 from kseg.progress import bar
@@ -33,11 +35,11 @@ Splits = dict[str, list[Pair]]
 
 def divide(export: Export, folder: Path, share: float, seed: int) -> Splits:
     """train, val and test. What is of no split is for training, and without a val
-    `share` of that becomes val. Raises BadInput for stems that occur twice in one."""
+    `share` of that becomes val. Raises InputError for stems that occur twice in one."""
     found = export.splits
     train = [*found.get("train", []), *found.get("", [])]
     if not train:
-        raise BadInput(
+        raise InputError(
             f"{folder}: has no labelled pictures to train on ({export.unlabelled} have "
             f"no labels, {export.missing} are missing); label or export them"
         )
@@ -50,19 +52,19 @@ def divide(export: Export, folder: Path, share: float, seed: int) -> Splits:
 
 
 def check_stems(pairs: list[Pair], split: str) -> None:
-    """Raises BadInput for pictures that would become one file, or none of ours."""
+    """Raises InputError for pictures that would become one file, or none of ours."""
     counts = Counter(pair.stem for pair in pairs)
     for pair in pairs:
         if counts[pair.stem] > 1:
             others = (p.picture for p in pairs if p.stem == pair.stem)
             other = next((p for p in others if p != pair.picture), pair.picture)
-            raise BadInput(
+            raise InputError(
                 f"{pair.picture}: {split} has {other} too, and their stem is the same; "
                 "rename one in the tool that labelled them"
             )
         name = file_name(pair)
         if not is_image(Path(name)):
-            raise BadInput(
+            raise InputError(
                 f"{pair.picture}: {name} is no name of a picture here; these end in "
                 f"{', '.join(SUFFIXES)} and do not start with a dot"
             )
@@ -73,9 +75,9 @@ def file_name(pair: Pair) -> str:
 
 
 def check_target(folder: Path) -> None:
-    """Raises BadInput for a folder that is there and has content."""
+    """Raises InputError for a folder that is there and has content."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise BadInput(f"{folder}: is there already; name another, or remove it")
+        raise InputError(f"{folder}: is there already; name another, or remove it")
 
 
 @contextmanager
@@ -118,7 +120,7 @@ def leftovers(place: Path) -> list[Path]:
 
 
 def write_layout(export: Export, splits: Splits, folder: Path) -> None:
-    """Copies the pictures, writes masks and classes.json. Raises BadInput for faults.
+    """Copies the pictures, writes masks and classes.json. Raises InputError for faults.
 
     Pictures are copied byte for byte, EXIF included; masks are upright palette PNGs.
     """
@@ -157,7 +159,10 @@ def each(
 
 
 def write_pair(place: tuple[Path, Pair], colors: list[int]) -> None:
-    """Writes one pair into a split's folder. Raises BadInput for what does not fit."""
+    """Writes one pair into a split's folder.
+
+    Raises InputError for what does not fit.
+    """
     split, pair = place
     target = split / "images" / file_name(pair)
     try:
@@ -166,7 +171,7 @@ def write_pair(place: tuple[Path, Pair], colors: list[int]) -> None:
         else:
             shutil.copyfile(pair.picture, target)
     except OSError as error:
-        raise BadInput(
+        raise InputError(
             f"{pair.picture}: cannot be copied to {split.parent} ({error.strerror})"
         ) from None
     mask = upright_mask(pair, target)
@@ -175,15 +180,17 @@ def write_pair(place: tuple[Path, Pair], colors: list[int]) -> None:
     try:
         image.save(split / "masks" / f"{pair.stem}.png")
     except OSError as error:
-        raise BadInput(f"{split}: cannot be written into ({error.strerror})") from None
+        raise InputError(
+            f"{split}: cannot be written into ({error.strerror})"
+        ) from None
 
 
 def upright_mask(pair: Pair, copy: Path) -> np.ndarray:
     """The mask (H, W) uint8, turned where it was drawn on the picture as stored."""
     try:
         size, _ = look_at_image(copy)
-    except BadInput as error:
-        raise BadInput(str(error).replace(str(copy), str(pair.picture))) from None
+    except InputError as error:
+        raise InputError(str(error).replace(str(copy), str(pair.picture))) from None
     mask = turned_like(copy, pair.mask())
     if mask.shape != size:
         raise other_size(pair.picture, size, mask.shape)

@@ -12,16 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.command import BadInput
-from edge.images import list_images
+from edge.core.errors import InputError
+from edge.core.images import list_images
 from kseg.data.folder import Classes, load_mask, to_class_ids
-from kseg.data.prepare.export import (
-    Export,
-    Pair,
-    classes_of,
-    read_text,
-    split_of,
-)
+from kseg.data.prepare.export import Export, Pair, classes_of, read_text, split_of
 
 LOOKS = "NAME_mask.png beside NAME.jpg and _classes.csv in train/ (Roboflow masks)"
 CLASSES = "_classes.csv"
@@ -42,7 +36,7 @@ def read(folder: Path, skip_missing: bool) -> Export:
     labels = read_classes(files[0])
     for path in files[1:]:
         if read_classes(path) != labels:
-            raise BadInput(
+            raise InputError(
                 f"{path}: names other classes than {files[0]}; export both at once"
             )
     given = {value: (name, None) for value, name in labels.items()}
@@ -78,7 +72,10 @@ def read_mask(path: Path, picture: Path, classes: Classes) -> np.ndarray:
 
 
 def read_classes(path: Path) -> dict[int, str]:
-    """Value -> class name, in order of the values. Raises BadInput for other lines."""
+    """Value -> class name, in order of the values.
+
+    Raises InputError for other lines.
+    """
     rows = list(csv.reader(read_text(path).splitlines(), skipinitialspace=True))
     labels: dict[int, str] = {}
     for row in filter(None, rows[1:]):
@@ -87,7 +84,7 @@ def read_classes(path: Path) -> dict[int, str]:
             if not 0 <= value <= 255 or value in labels:
                 raise ValueError
         except (ValueError, IndexError):
-            raise BadInput(
+            raise InputError(
                 f"{path}: the line {', '.join(row)!r} is no value from 0 to 255 with a "
                 "class of its own; write it as 1, road"
             ) from None

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.command import BadInput
-from edge.metadata import palette
+from edge.core.constants import palette
+from edge.core.errors import InputError
 from kseg.data.folder import Classes, by_stem, load_mask, to_class_ids
 from kseg.data.prepare.export import (
     BLACK,
@@ -99,7 +99,7 @@ def read_colors(path: Path) -> Classes:
     else:
         labels = [read_label(words, path) for words in rows]
     if len(labels) > 256:
-        raise BadInput(f"{path}: {len(labels)} labels; at most 255 are possible")
+        raise InputError(f"{path}: {len(labels)} labels; at most 255 are possible")
     return classes_of(dict(enumerate(labels)), path)
 
 
@@ -112,7 +112,7 @@ def read_label(words: list[str], path: Path) -> tuple[str, Color]:
         ):
             raise ValueError
     except ValueError:
-        raise BadInput(
+        raise InputError(
             f"{path}: the line {' '.join(words)!r} is no label; write it as 128 64 128 "
             "road"
         ) from None

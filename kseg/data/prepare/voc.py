@@ -15,9 +15,9 @@ from typing import Optional
 
 import numpy as np
 
-from edge.command import BadInput
-from edge.images import is_image
-from edge.metadata import IGNORE_INDEX, palette
+from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.errors import InputError
+from edge.core.images import is_image
 from kseg.data.folder import Classes, load_mask, to_class_ids
 from kseg.data.prepare.export import (
     BACKGROUND,
@@ -82,7 +82,7 @@ def voc_classes(folder: Path) -> Classes:
 def read_labelmap(path: Path) -> Classes:
     """Lines `label:r,g,b:parts:actions`; what is black is background, named or not.
 
-    Without any colours they are VOC's, in order. Raises BadInput for other lines.
+    Without any colours they are VOC's, in order. Raises InputError for other lines.
     """
     lines = [line.strip() for line in read_text(path).splitlines()]
     labels = [read_label(line, path) for line in lines if line and line[0] != "#"]
@@ -91,11 +91,13 @@ def read_labelmap(path: Path) -> Classes:
         labels = list(zip(names, palette(len(names)), strict=True))
     for name, color in labels:
         if color is None:
-            raise BadInput(f"{path}: label {name!r} has no color; write {name}:R,G,B::")
+            raise InputError(
+                f"{path}: label {name!r} has no color; write {name}:R,G,B::"
+            )
     if not any(is_background(*label) for label in labels):
         labels.insert(0, (BACKGROUND, BLACK))
     if len(labels) > 256:
-        raise BadInput(f"{path}: {len(labels)} labels; at most 255 are possible")
+        raise InputError(f"{path}: {len(labels)} labels; at most 255 are possible")
     return classes_of(dict(enumerate(labels)), path)
 
 
@@ -106,7 +108,7 @@ def read_label(line: str, path: Path) -> tuple[str, Optional[Color]]:
         if len(rest) != 3 or color and (len(color) != 3 or not in_bytes(color)):
             raise ValueError
     except (ValueError, IndexError):
-        raise BadInput(
+        raise InputError(
             f"{path}: the line {line!r} is no label; write it as road:128,64,128::"
         ) from None
     return name, color
@@ -137,7 +139,9 @@ def find_pictures(folder: Path) -> dict[str, Path]:
     for path in sorted(filter(is_image, folder.rglob("*"))):
         other = found.setdefault(key_of(path, folder), path)
         if other != path:
-            raise BadInput(f"{path}: {other.name} has the same stem; keep one of them")
+            raise InputError(
+                f"{path}: {other.name} has the same stem; keep one of them"
+            )
     return found
 
 

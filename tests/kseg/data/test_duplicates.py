@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge import shapes
+from edge.video import scenes
 from kseg.data.duplicates import (
     BLOCK,
     COPIED,
@@ -21,7 +21,7 @@ from kseg.data.duplicates import (
 
 
 def scene(index: int) -> np.ndarray:
-    return shapes.scene(3, index, (96, 128))[0]
+    return scenes.scene(3, index, (96, 128))[0]
 
 
 def as_jpeg(image: np.ndarray) -> np.ndarray:
@@ -64,7 +64,7 @@ def test_copies_are_found_among_others(change):
 
 
 def test_the_next_frame_is_alike_and_no_copy():
-    frames = [shapes.scene(3, 1, (96, 128), time)[0] for time in (0, 4)]
+    frames = [scenes.scene(3, 1, (96, 128), time)[0] for time in (0, 4)]
     found = nearest(*prints_of(frames), np.array([0, 0]))
     assert (found[0].distance > COPIED).all()
     assert (found[0].distance <= SIMILAR).all()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.data import open_data
 
 SIZE = (16, 24)
@@ -320,7 +320,7 @@ def test_split_is_said(tmp_path, capsys):
 
 def test_split_that_is_not_there_lists_those_that_are(tmp_path):
     data = open_data(str(folder_of(tmp_path, QUARTERS)))
-    with pytest.raises(BadInput, match="'test'.*train, val"):
+    with pytest.raises(InputError, match="'test'.*train, val"):
         data.split("test")
 
 
@@ -329,7 +329,7 @@ def test_split_that_is_not_there_lists_those_that_are(tmp_path):
 
 def complaint(folder: Path) -> str:
     """What is said of the folder: one line."""
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         open_data(str(folder))
     message = str(caught.value)
     assert "\n" not in message

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.config import TrainConfig
 from kseg.data import open_data, ops
 from kseg.data.border_weights import border_weights
@@ -263,7 +263,7 @@ def test_border_keeps_images_and_masks_aligned():
 
 
 def test_border_that_leaves_nothing_is_refused():
-    with pytest.raises(BadInput, match="--size 16x24.*more than 16x16"):
+    with pytest.raises(InputError, match="--size 16x24.*more than 16x16"):
         batches_of(PLAIN, 1, border=8)
     batches_of(PLAIN, 1, border=7)
 
@@ -347,7 +347,7 @@ def test_failure_to_read_is_kept(tmp_path):
     reader = Reader(split, 1024)
     with pytest.raises(tf.errors.OpError):
         list(validation_batches(reader, 2, 1))
-    assert isinstance(reader.failure, BadInput)
+    assert isinstance(reader.failure, InputError)
     assert str(split.images[0]) in str(reader.failure)
 
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge import shapes
-from edge.command import BadInput
+from edge.core.errors import InputError
+from edge.video import scenes
 from kseg.data.folder import INVALID
 from kseg.data.survey import survey
 
 SIZE = (40, 56)
-NAMES = shapes.CLASSES
+NAMES = scenes.CLASSES
 
 
 def save(path: Path, array: np.ndarray) -> Path:
@@ -21,7 +21,7 @@ def save(path: Path, array: np.ndarray) -> Path:
 
 
 def declare(folder: Path) -> None:
-    listed = zip(shapes.CLASSES, shapes.COLORS, strict=True)
+    listed = zip(scenes.CLASSES, scenes.COLORS, strict=True)
     classes = [{"name": name, "color": color} for name, color in listed]
     (folder / "classes.json").write_text(json.dumps({"classes": classes}))
 
@@ -31,7 +31,7 @@ def folder(tmp_path) -> Path:
     """Three pairs to train, two to validate, all sound."""
     for seed, (split, count) in enumerate((("train", 3), ("val", 2))):
         for index in range(count):
-            image, mask = shapes.scene(seed, index, SIZE)
+            image, mask = scenes.scene(seed, index, SIZE)
             save(tmp_path / split / "images" / f"{index}.png", image)
             save(tmp_path / split / "masks" / f"{index}.png", mask)
     declare(tmp_path)
@@ -52,7 +52,7 @@ def test_sound_folder(folder):
         "val/images/1.png",
     ]
     look = found.of("train")[1]
-    image, mask = shapes.scene(0, 1, SIZE)
+    image, mask = scenes.scene(0, 1, SIZE)
     assert look.picture.size == SIZE
     assert look.picture.kind == "8-bit RGB"
     expected = np.bincount(mask.ravel(), minlength=6)
@@ -215,7 +215,7 @@ def test_kinds_of_picture(folder, array, kind):
 
 def test_without_splits(tmp_path):
     for index in range(10):
-        image, mask = shapes.scene(0, index, SIZE)
+        image, mask = scenes.scene(0, index, SIZE)
         save(tmp_path / "images" / f"{index}.png", image)
         save(tmp_path / "masks" / f"{index}.png", mask)
     found = survey(str(tmp_path), 0)
@@ -225,7 +225,7 @@ def test_without_splits(tmp_path):
 
 def test_nothing_to_look_at(tmp_path):
     for path in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(BadInput, match=str(path)):
+        with pytest.raises(InputError, match=str(path)):
             survey(str(path), 0)
 
 
@@ -233,7 +233,7 @@ def test_export_of_another_tool_is_refused_with_the_command(tmp_path):
     """Pascal VOC's."""
     save(tmp_path / "SegmentationClass/0.png", np.zeros(SIZE, np.uint8))
     save(tmp_path / "JPEGImages/0.jpg", np.zeros((*SIZE, 3), np.uint8))
-    with pytest.raises(BadInput, match="python -m kseg.prepare"):
+    with pytest.raises(InputError, match="python -m kseg.prepare"):
         survey(str(tmp_path), 0)
 
 
@@ -241,7 +241,7 @@ def test_shapes():
     found = survey("shapes", 0)
     assert [len(found.of(split)) for split in found.splits] == [800, 100, 100]
     assert found.of("val")[3].name == "val/scene 3"
-    image, mask = shapes.scene(1, 3)
+    image, mask = scenes.scene(1, 3)
     assert (
         found.counts("val")[3, :6].tolist()
         == np.bincount(mask.ravel(), minlength=6).tolist()

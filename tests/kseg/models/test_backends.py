@@ -16,8 +16,8 @@ PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 SCRIPT = """
 import sys
 import keras, numpy as np
-from edge.metadata import ModelInfo
-from edge.segmenter import Segmenter
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
 from kseg.keras_engine import KerasEngine
 from kseg.losses import SegmentationLoss
 from kseg.metrics import MeanIoU

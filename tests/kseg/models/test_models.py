@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from edge.metadata import ModelInfo
-from edge.segmenter import Segmenter
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
 from kseg.keras_engine import KerasEngine
 from kseg.losses import cross_entropy
 from kseg.models import MODELS, build_model, encoder_layers, geometry, has_encoder

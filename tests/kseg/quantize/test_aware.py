@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-if not find_spec("tensorflow_model_optimization"):
-    pytest.skip("tensorflow-model-optimization is absent", allow_module_level=True)
-
-from edge import shapes
-from edge.metadata import info_of
+from edge.model_file.metadata import info_of
+from edge.video import scenes
 from kseg import runs
 from kseg.config import AWARE_SCHEMES, ExportConfig, TrainConfig, to_record
 from kseg.data import open_data
@@ -24,12 +21,16 @@ from kseg.quantize import aware
 from kseg.quantize.post_training import convert as convert_plain
 from kseg.quantize.rebuild import rebuild
 
+if not find_spec("tensorflow_model_optimization"):
+    pytest.skip("tensorflow-model-optimization is absent", allow_module_level=True)
+
+
 SIZE = (64, 80)
 OPTIONS = ExportConfig("", fine_tune_epochs=1, sparsity=0.5, clusters=6)
 
 
 def pictures():
-    return [shapes.scene(0, index, SIZE)[0] for index in range(4)]
+    return [scenes.scene(0, index, SIZE)[0] for index in range(4)]
 
 
 def interpreter(content: bytes) -> Interpreter:
@@ -221,7 +222,7 @@ def test_the_command_writes_the_files_and_refuses_in_one_line(
 ):
     import shutil
 
-    from edge.command import BadInput
+    from edge.core.errors import InputError
     from kseg.export import main
 
     folder = tmp_path / "run"
@@ -235,14 +236,14 @@ def test_the_command_writes_the_files_and_refuses_in_one_line(
     (folder / runs.CONFIG).write_text(json.dumps(record))
     info = replace(info_of(trained / runs.BEST))
     runs.save_model(model, folder / runs.BEST, info)
-    with pytest.raises(BadInput, match="MaxUnpool"):
+    with pytest.raises(InputError, match="MaxUnpool"):
         main([str(folder), "--quantize", "qat"])
     assert not (folder / "qat.tflite").exists()
 
 
 @pytest.mark.parametrize("options", [{"clusters": 2}, {"sparsity": 1.0}])
 def test_options_that_cannot_be(options):
-    from edge.command import BadInput
+    from edge.core.errors import InputError
 
-    with pytest.raises(BadInput, match=f"--{next(iter(options))}"):
+    with pytest.raises(InputError, match=f"--{next(iter(options))}"):
         aware.check_options(ExportConfig("", **options))

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edge.command import BadInput
-from edge.metadata import palette
+from edge.core.constants import palette
+from edge.core.errors import InputError
 from kseg.data import Data, open_data
 from kseg.quantize.coverage import Look, balanced, choose
 
@@ -52,7 +52,7 @@ def test_blank_pictures_set_no_ranges(capsys):
     coverage = choose(data_of(Pictures([0, 1, 2, 0], blank={0, 2})), 4)
     assert coverage.indices == (1, 3) and coverage.blank == 2
     assert "2 of 4 training pictures are blank" in capsys.readouterr().err
-    with pytest.raises(BadInput, match="all 2 training pictures .* are blank"):
+    with pytest.raises(InputError, match="all 2 training pictures .* are blank"):
         choose(data_of(Pictures([0, 1], blank={0, 1})), 4)
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from edge.engines import open_engine
+from edge.engines.select import open_engine
 from kseg.models import build_model
 from kseg.quantize.fold import CENTRE, without_normalization
 from kseg.quantize.post_training import convert

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from edge.command import BadInput
-from edge.engines import open_engine
-from edge.metadata import ModelInfo, palette
-from edge.segmenter import Segmenter
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.engines.select import open_engine
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
 from kseg.keras_engine import KerasEngine
 from kseg.models import build_model
 from kseg.quantize.head import at_low_resolution
@@ -49,12 +50,12 @@ def test_the_segmenter_enlarges_what_the_network_no_longer_does(network, tmp_pat
 
 
 def test_sizes_that_are_no_multiple_are_refused(network):
-    with pytest.raises(BadInput, match="50x80 is no multiple of 8.*--size 48x80"):
+    with pytest.raises(InputError, match="50x80 is no multiple of 8.*--size 48x80"):
         at_low_resolution(network, (50, 80))
 
 
 @pytest.mark.parametrize("model", ["unet", "unet_paper", "patch"])
 def test_networks_that_enlarge_nothing_at_the_end_are_refused(model):
     network = build_model(model, 3, width=4)
-    with pytest.raises(BadInput, match="--low-resolution: .* leave it out"):
+    with pytest.raises(InputError, match="--low-resolution: .* leave it out"):
         at_low_resolution(network, SIZE)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from edge.command import BadInput, GateFailed
+from edge.core.errors import GateFailed, InputError
 from kseg.export import main
 from kseg.quantize import lint
 from kseg.quantize.devices import RUNTIME_2_14, TYPES_2_14
@@ -336,7 +336,7 @@ def test_an_export_with_an_error_is_refused_and_warnings_are_one_line(tmp_path, 
 def test_damaged_files_are_one_line(tmp_path, cut):
     path = tmp_path / "half.tflite"
     path.write_bytes(tflite(CLEAN, [conv(["in", "w"], "out")])[:cut])
-    with pytest.raises(BadInput, match="half.tflite: ") as refusal:
+    with pytest.raises(InputError, match="half.tflite: ") as refusal:
         main(["--check", str(path)])
     assert "\n" not in str(refusal.value)
 
@@ -352,7 +352,7 @@ def test_nonsense_inside_is_damage(tmp_path):
         path.write_bytes(wrong)
         try:
             lint.read_graphs(path)
-        except BadInput as refusal:
+        except InputError as refusal:
             assert "\n" not in str(refusal)
 
 
@@ -365,7 +365,7 @@ def test_nonsense_inside_is_damage(tmp_path):
     ],
 )
 def test_bad_use_is_one_line(arguments, complaint):
-    with pytest.raises(BadInput, match=complaint):
+    with pytest.raises(InputError, match=complaint):
         main(arguments)
 
 
@@ -406,7 +406,7 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path, capsys):
     tensors, operators, _ = WRONG["int64 labels"]
     good = written(tmp_path, tensors, operators)
     (bad := tmp_path / "bad.tflite").write_bytes(b"no model")
-    with pytest.raises(BadInput, match="bad.tflite"):
+    with pytest.raises(InputError, match="bad.tflite"):
         main(["--check", str(bad), str(good), str(tmp_path)])
     printed = capsys.readouterr()
     assert "ARG_MAX" in printed.out

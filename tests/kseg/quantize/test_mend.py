@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from edge.command import BadInput, GateFailed
+from edge.core.errors import GateFailed, InputError
 from kseg.quantize.mend import SelectiveInt8, mended
 
 
@@ -23,7 +23,7 @@ def spoiled(model):
 @pytest.fixture(scope="module")
 def ruined(tmp_path_factory):
     """A run of a few minutes' worth of steps whose network int8 ruins."""
-    from edge.metadata import info_of
+    from edge.model_file.metadata import info_of
     from kseg import runs
     from kseg.train import main
 
@@ -79,7 +79,9 @@ def test_what_needs_no_mending_is_left_alone(ruined, capsys):
 def test_mend_without_int8_is_refused(trained):
     from kseg.export import main
 
-    with pytest.raises(BadInput, match="--mend works on int8: add int8 to --quantize"):
+    with pytest.raises(
+        InputError, match="--mend works on int8: add int8 to --quantize"
+    ):
         main([str(trained), "--quantize", "float32", "--mend"])
 
 

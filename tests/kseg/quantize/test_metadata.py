@@ -6,9 +6,11 @@ import pytest
 from flatbuffers.number_types import Float32Flags, Int8Flags, UOffsetTFlags
 from flatbuffers.table import Table
 
-from edge.engines import open_engine
-from edge.flatbuffer import normalization, reach, standard_metadata
-from edge.metadata import ModelInfo, palette, read_info
+from edge.core.constants import palette
+from edge.engines.select import open_engine
+from edge.model_file.flatbuffer import normalization, reach, standard_metadata
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import read_info
 from kseg.quantize.metadata import with_metadata
 from tests.tflite import operator, tensor, tflite
 

@@ -5,8 +5,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from edge.engines import open_engine
-from edge.metadata import ModelInfo
+from edge.engines.select import open_engine
+from edge.model_file.info import ModelInfo
 from kseg.keras_engine import KerasEngine
 from kseg.models import geometry
 from kseg.quantize.fold import without_normalization

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-pytest.importorskip("tf_keras", reason="tensorflow-model-optimization brings it")
-
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.models import build_model, geometry
 from kseg.quantize.rebuild import Convolution, rebuild
+
+pytest.importorskip("tf_keras", reason="tensorflow-model-optimization brings it")
+
 
 SIZE = (64, 72)  # the width has to be padded for a stride of 32 and of 16
 
@@ -104,5 +105,5 @@ def test_what_has_no_counterpart_is_refused(name, encoder, upsampling, layer):
     options = {"width": 4} if encoder == "plain" else {}
     model = build_model(name, 3, encoder, upsampling=upsampling, **options)
     assert geometry(model).minimum <= 64
-    with pytest.raises(BadInput, match=rf"layer \w+ \({layer}\): \w+"):
+    with pytest.raises(InputError, match=rf"layer \w+ \({layer}\): \w+"):
         rebuild(model, (64, 64))

@@ -7,15 +7,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edge.command import BadInput
-from edge.metadata import NAME, ModelInfo, info_of, palette, read_info
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.model_file.info import INFO_NAME, ModelInfo
+from edge.model_file.metadata import info_of, read_info
+from kseg.keras_engine import KerasEngine
+from kseg.quantize import to_onnx
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 
-from kseg.keras_engine import KerasEngine  # noqa: E402
-from kseg.quantize import to_onnx  # noqa: E402
 
 INFO = ModelInfo(names=("a", "b", "ü"), colors=palette(3), head="logits")
 # Of TensorRT's operator reference; each with the types that the test below checks.
@@ -106,7 +108,7 @@ def test_it_describes_itself(small, tmp_path):
     path.write_bytes(to_onnx.convert(small, (64, 80), "logits", INFO))
     assert read_info(path) == info_of(path) == INFO
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    text = session.get_modelmeta().custom_metadata_map[NAME]
+    text = session.get_modelmeta().custom_metadata_map[INFO_NAME]
     assert json.loads(text)["names"] == ["a", "b", "ü"]
     (image,), (output,) = session.get_inputs(), session.get_outputs()
     assert (image.name, image.type, image.shape) == (
@@ -118,5 +120,5 @@ def test_it_describes_itself(small, tmp_path):
 
 def test_a_missing_package_is_one_line(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(BadInput, match=r"needs tf2onnx: pip install -e '.\[onnx\]'"):
+    with pytest.raises(InputError, match=r"needs tf2onnx: pip install -e '.\[onnx\]'"):
         to_onnx.convert(small, (64, 80), "labels", INFO)

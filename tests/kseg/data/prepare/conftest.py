@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.data import Data, open_data
 from kseg.prepare import main
 
@@ -83,7 +83,7 @@ def refusal(source, target) -> Callable[..., str]:
     """What is said to an export that cannot be prepared; nothing is left of it."""
 
     def refusal(*options: str) -> str:
-        with pytest.raises(BadInput) as caught:
+        with pytest.raises(InputError) as caught:
             main([str(source), str(target), *options])
         message = str(caught.value)
         assert "\n" not in message

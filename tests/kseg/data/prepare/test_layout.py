@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.command import BadInput
+from edge.core.errors import InputError
 from kseg.data.prepare.export import Export, Pair
 from kseg.data.prepare.layout import divide, staged, write_layout
 
@@ -97,25 +97,25 @@ def test_seed_of_val(pictures, tmp_path):
 
 
 def test_test_alone_is_nothing_to_train_on(pictures, tmp_path):
-    with pytest.raises(BadInput, match="to train on"):
+    with pytest.raises(InputError, match="to train on"):
         divide(export_of(test=[pair(p) for p in pictures]), tmp_path, 0.5, 0)
 
 
 def test_one_picture_is_too_few(pictures, tmp_path):
-    with pytest.raises(BadInput, match="too few"):
+    with pytest.raises(InputError, match="too few"):
         divide(export_of(train=[pair(pictures[0])]), tmp_path, 0.5, 0)
 
 
 @pytest.mark.parametrize("name", ("a.gif", ".a.jpg", "a"))
 def test_files_that_the_layout_does_not_read(pictures, tmp_path, name):
     given = Pair(os.path.splitext(name)[0], tmp_path / name, lambda: MASK)
-    with pytest.raises(BadInput, match="no name of a picture"):
+    with pytest.raises(InputError, match="no name of a picture"):
         divide(export_of(train=[given, pair(pictures[0])]), tmp_path, 0.5, 0)
 
 
 def test_missing_picture_is_one_line(pictures, target):
     pictures[1].unlink()
-    with pytest.raises(BadInput, match=f"{pictures[1]}: cannot be copied") as caught:
+    with pytest.raises(InputError, match=f"{pictures[1]}: cannot be copied") as caught:
         write(pictures, target)
     assert "\n" not in str(caught.value)
     assert not target.exists()
@@ -123,7 +123,7 @@ def test_missing_picture_is_one_line(pictures, target):
 
 
 def test_mask_of_another_size(pictures, target):
-    with pytest.raises(BadInput, match="is 2x3, but its labels are for 2x2"):
+    with pytest.raises(InputError, match="is 2x3, but its labels are for 2x2"):
         write(pictures, target, MASK[:, :2])
     assert not target.exists()
 
@@ -159,14 +159,14 @@ def test_what_is_there_is_kept(target, kind):
         (target / "a").touch()
     else:
         target.touch()
-    with pytest.raises(BadInput, match=f"{target}: is there already"):
+    with pytest.raises(InputError, match=f"{target}: is there already"):
         with staged(target):
             pass
     assert target.exists()
 
 
 def test_what_came_meanwhile_is_kept(target):
-    with pytest.raises(BadInput, match="is there already"):
+    with pytest.raises(InputError, match="is there already"):
         with staged(target):
             target.mkdir()
             (target / "a").touch()
@@ -175,7 +175,7 @@ def test_what_came_meanwhile_is_kept(target):
 
 def test_folder_that_cannot_be_made(target):
     target.touch()
-    with pytest.raises(BadInput, match="cannot be made a folder"):
+    with pytest.raises(InputError, match="cannot be made a folder"):
         with staged(target / "data"):
             pass
 

@@ -1,6 +1,6 @@
 import pytest
 
-from edge.metadata import palette
+from edge.core.constants import palette
 
 CLASSES = "Pixel Value, Class\n0, background\n1, cat\n2, dog\n"
 IDS = [[0, 1, 2], [2, 1, 0]]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.metadata import palette
+from edge.core.constants import palette
 
 LABELMAP = """# label:color_rgb:parts:actions
 Cat:48,112,32::

@@ -1,0 +1,1 @@
+"""The camera loop and the benchmark as programs."""

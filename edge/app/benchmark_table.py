@@ -1,0 +1,106 @@
+"""The benchmark's report as tables for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edge.app.measure import Figures
+from edge.core.timing import STAGES
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Columns, the first to the left.
+
+    >>> print(aligned([["engine", "ms"], ["litert", "12.5"]]))
+    engine    ms
+    litert  12.5
+    """
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths))
+        )
+        for row in rows
+    )
+
+
+def both(times: Figures) -> str:
+    return f"{times['p50']:.1f} / {times['p95']:.1f}"
+
+
+def named(result: Figures) -> str:
+    accelerator = f" {result['accelerator']}" if result["accelerator"] else ""
+    return f"{result['engine']}{accelerator}, {result['threads']} threads"
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report for people."""
+    return "\n\n".join(
+        [heading(report), speeds(report), stages(report), *remarks(report)]
+    )
+
+
+def heading(report: dict[str, Any]) -> str:
+    model, source = report["model"], Path(report["source"]).name
+    packages = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
+    drawn = "nothing drawn" if report["headless"] else "drawn"
+    return "\n".join(
+        [
+            f"{report['board']}, {report['processors']} processors, load "
+            f"{report['load']}; {packages}",
+            f"{model['file']} ({model['sha256'][:12]}), input {model['input']}; "
+            f"{report['rounds']} rounds of {report['frames']} frames of "
+            f"{source}, {report['frame_size']}, {drawn}",
+        ]
+    )
+
+
+def speeds(report: dict[str, Any]) -> str:
+    """The network alone, the loop, and what the loop costs beside it."""
+    head = "per second|network|loop|of it|processor ms|network|loop|other"
+    rows = [["", *head.split("|")]]
+    for result in report["engines"]:
+        alone, loop = result["network"], result["loop"]
+        rows.append(
+            [
+                *(named(result), "", f"{alone['fps']:.1f}", f"{loop['fps']:.1f}"),
+                *(f"{result['of_network']:.2f}", ""),
+                *(f"{f['processor_millis']:.1f}" for f in (alone, loop)),
+                f"{result['other_processor_millis']:.1f}",
+            ]
+        )
+    return aligned(rows)
+
+
+def stages(report: dict[str, Any]) -> str:
+    """How long the network alone and each stage of the loop take."""
+    rows = [["p50 / p95 ms", "network", *STAGES]]
+    for result in report["engines"]:
+        times = result["loop"]["stage_millis"]
+        shown = [both(times[s]) if s in times else "-" for s in STAGES]
+        rows.append([named(result), both(result["network"]["millis"]), *shown])
+    return aligned(rows)
+
+
+def remarks(report: dict[str, Any]) -> list[str]:
+    """A line about ages, and about MediaPipe, for each engine that has them."""
+    lines = []
+    for result in report["engines"]:
+        if "bound_millis" in result:
+            loop = result["loop"]
+            lines.append(
+                f"{named(result)}: frames shown are {both(loop['age_millis'])} ms old, "
+                f"one interval + 1.5 x (inference + draw) is "
+                f"{result['bound_millis']:.1f}; grew by "
+                f"{loop['age_growth_millis']:.1f} ms; {loop['dropped']:.0f} dropped"
+            )
+        if "agreement" in result:
+            lines.append(
+                f"{named(result)}: {result['of_mediapipe']:.2f} times MediaPipe "
+                f"{report['mediapipe']['version']}'s {report['mediapipe']['fps']:.1f} "
+                f"per second ({report['mediapipe']['processor_millis']:.1f} processor "
+                f"ms); labels agree on {result['agreement']:.2%} of pixels"
+            )
+    return ["\n".join(lines)] if lines else []

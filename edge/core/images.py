@@ -1,0 +1,147 @@
+"""Pictures from files: the one reader that training, evaluation and the board share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import cv2
+import numpy as np
+
+from edge.core.errors import InputError
+
+# What a file lacks is said in our one line, not in OpenCV's ten.
+if hasattr(cv2, "setLogLevel"):  # OpenCV 4
+    cv2.setLogLevel(0)
+else:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+# Cameras with 10, 12 or 14 bits store them in 16: the largest value that the
+# sensor can give is then white, not 65535.
+DEPTHS = (8, 10, 12, 14, 16)
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The picture files of a folder in order of name, hidden ones left out."""
+    return sorted(p for p in folder.iterdir() if is_image(p) and p.is_file())
+
+
+def has_end(data: bytes) -> bool:
+    """Whether the markers of a JPEG lead to its end of image."""
+    at = 2
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(data):
+            return False
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return True
+        at += 2 if marker != 0xFF else 1
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:
+            continue  # coded data, fill bytes and markers without a segment
+        at += int.from_bytes(data[at : at + 2], "big")
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether a JPEG or PNG ends early.
+
+    Decoders of OpenCV before 5 fill the missing rows of a JPEG with grey and say
+    nothing. The grammar decides (ITU T.81, annex B; the PNG specification, IEND).
+    """
+    if data[:2] == b"\xff\xd8":
+        return not has_end(data)
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return b"IEND\xaeB`\x82" not in data
+    return False
+
+
+def read_raw(path: Path) -> np.ndarray:
+    """A picture file in its own depth: (H, W) grey or (H, W, 3) RGB.
+
+    EXIF rotation is applied, alpha dropped, palettes resolved to colours.
+    Raises InputError for a file that is missing, cut off or no picture.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if is_cut_off(data):
+        raise InputError(f"{path}: the file ends early; copy it again or remove it")
+    try:
+        image = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+        )
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"{path}: is no picture that OpenCV can read")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image
+
+
+def white_of(image: np.ndarray) -> float:
+    """The value that means white: 2**bits - 1 of the smallest depth that holds `image`.
+
+    Floats are taken to be in [0, 1].
+
+    >>> white_of(np.array([[4000]], np.uint16))
+    4095.0
+    """
+    if image.dtype == np.uint8:
+        return 255.0
+    if image.dtype == np.uint16:
+        return float(next(2**b - 1 for b in DEPTHS if image.max() < 2**b))
+    return 1.0
+
+
+def as_bytes(image: np.ndarray, white: float) -> np.ndarray:
+    """Any depth -> uint8 in [0, 255], `white` becoming 255. uint8 stays as it is."""
+    if image.dtype == np.uint8:
+        return image
+    scaled = image.astype(np.float32) * (255.0 / white)
+    return np.clip(np.nan_to_num(scaled) + 0.5, 0, 255).astype(np.uint8)
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8 -> (H, W, channels), channels being 1 or 3."""
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.shape[2] == channels:
+        return image
+    if channels == 1:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+    return np.repeat(image, 3, axis=2)
+
+
+def read_image(
+    path: Path, channels: int = 3, white: Optional[float] = None
+) -> np.ndarray:
+    """A picture file as (H, W, channels) uint8, RGB or grey, upright.
+
+    `white` is the value of deep pictures that becomes 255; without it a 16-bit file
+    uses all its 16 bits.
+    """
+    image = read_raw(path)
+    if image.dtype == np.uint16 and not (white and white > 255):
+        white = 65535.0
+    elif image.dtype != np.uint16:
+        white = 1.0
+    return with_channels(as_bytes(image, white), channels)
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """RGB or grey uint8 to a file whose suffix names the format; whole or not there."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    try:
+        written = cv2.imwrite(str(part), image)
+    except cv2.error:  # OpenCV knows no such format
+        written = False
+    if not written:
+        raise InputError(f"{path}: cannot be written; is the disk full?")
+    part.replace(path)

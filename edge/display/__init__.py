@@ -1,0 +1,1 @@
+"""Drawing results over frames, and where drawn frames go."""

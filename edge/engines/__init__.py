@@ -1,0 +1,1 @@
+"""Engines that run a model file: TFLite, its GPU delegate, ONNX Runtime."""

@@ -1,0 +1,63 @@
+"""Sources of frames: a context manager around an iterator.
+
+A frame is (H, W, 3) uint8 in OpenCV's order, BGR.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+import cv2
+
+from edge.core.errors import InputError
+from edge.core.images import is_image, list_images, read_image
+from edge.video.capture import AS_IT_IS, CameraOptions, capture_of, for_cameras_alone
+from edge.video.frames import FPS, Frame, Source
+from edge.video.reconnect import Video
+from edge.video.scenes import scene
+
+SHAPES_SIZE = (480, 640)
+SHAPES_SEED = 31
+
+
+def shapes_frames() -> Iterator[Frame]:
+    """The procedural world moving, a new scene every ten seconds."""
+    time = 0
+    while True:
+        image, _ = scene(SHAPES_SEED, time // 250, SHAPES_SIZE, time % 250)
+        yield Frame(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), time / FPS)
+        time += 1
+
+
+def image_frames(paths: list[Path]) -> Iterator[Frame]:
+    """Pictures, a second apart."""
+    for index, path in enumerate(paths):
+        yield Frame(cv2.cvtColor(read_image(path), cv2.COLOR_RGB2BGR), float(index))
+
+
+@contextmanager
+def open_source(source: str, options: CameraOptions = AS_IT_IS) -> Iterator[Source]:
+    """A camera, video file, stream, pipeline, picture, folder of them or "shapes"."""
+    path = Path(source)
+    pictures = path.is_dir() or (path.is_file() and is_image(path))
+    if source == "shapes" or pictures:
+        for_cameras_alone(source, options)
+    if source == "shapes":
+        yield Source(shapes_frames(), "shapes", endless=True)
+    elif pictures:
+        paths = list_images(path) if path.is_dir() else [path]
+        if not paths:
+            raise InputError(f"source {source}: the folder has no pictures")
+        yield Source(image_frames(paths), path.name, fps=1.0, still=True)
+    else:
+        video = Video(source, capture_of(source, options))
+        try:
+            yield Source(
+                *(video.shots(), video.kind.name, video.fps),
+                live=video.live,
+                endless=video.live,
+            )
+        finally:
+            video.close()

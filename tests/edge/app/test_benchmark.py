@@ -1,0 +1,183 @@
+"""The benchmark as its people start it, on a network of one operator."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from edge.app.benchmark import STAGES, board, bound_on_age, main
+from edge.app.benchmark_table import table
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
+from tests.tflite import operator, tensor, tflite
+
+EDGE = Path(__file__).resolve().parents[3] / "edge"
+SIZE = (32, 48)
+INFO = ModelInfo(
+    names=("red", "green", "blue"),
+    colors=((255, 0, 0), (0, 255, 0), (0, 0, 255)),
+    head="labels",
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """Labels each pixel by its largest channel."""
+    path = tmp_path_factory.mktemp("model") / "largest.tflite"
+    kind = {"outputType": schema.TensorType.INT32}
+    argmax = operator(
+        "ARG_MAX", ["image", "axis"], "labels", options=("ArgMaxOptions", kind)
+    )
+    tensors = {
+        "image": tensor("uint8", (1, *SIZE, 3)),
+        "axis": tensor("int32", (), np.int32(3)),
+        "labels": tensor("int32", (1, *SIZE)),
+    }
+    path.write_bytes(tflite(tensors, [argmax]))
+    INFO.attach(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> str:
+    """Twelve frames."""
+    path = str(tmp_path_factory.mktemp("video") / "twelve.avi")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 25, (96, 64))
+    for shade in range(12):
+        writer.write(np.full((64, 96, 3), 20 * shade, np.uint8))
+    writer.release()
+    return path
+
+
+def few(*arguments, frames: int = 8) -> list[str]:
+    """A short run, on one engine."""
+    short = ("--engines", "cpu", "--frames", frames, "--rounds", 1)
+    return [str(argument) for argument in (*arguments, *short)]
+
+
+@pytest.fixture(scope="module")
+def measured(model, tmp_path_factory):
+    """A run in a folder that has edge/ and the model alone: (report, what it said)."""
+    folder = tmp_path_factory.mktemp("board")
+    shutil.copytree(EDGE, folder / "edge", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "edge/benchmark.py"]
+    done = subprocess.run(
+        [*command, *few(model, "--threads", "1,2", "--json", "report.json")],
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "report.json").read_text()), done
+
+
+def test_it_says_what_was_measured_where(measured, model):
+    report, done = measured
+    assert report["board"] == board() != ""
+    assert report["model"]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert report["model"]["input"] == "32x48"
+    assert report["versions"]["numpy"] == np.__version__
+    assert report["versions"]["ai-edge-litert"]
+    assert (report["frames"], report["rounds"], report["source"]) == (8, 1, "shapes")
+    assert [e["threads"] for e in report["engines"]] == [1, 2]
+    assert done.stdout.splitlines()[0].startswith(report["board"])
+    assert len(done.stderr.splitlines()) == 2  # what runs, and nothing else
+
+
+def test_ratios_are_of_the_round(measured):
+    report, _ = measured
+    for result in report["engines"]:
+        alone, loop = result["network"], result["loop"]
+        ratio = loop["fps"] / alone["fps"]
+        assert result["of_network"] == pytest.approx(ratio, abs=1e-3)
+        other = loop["processor_millis"] - alone["processor_millis"]
+        assert result["other_processor_millis"] == pytest.approx(other, abs=2e-3)
+        assert set(loop["stage_millis"]) == set(STAGES)
+        assert alone["fps"] > loop["fps"]  # one operator is less than all the rest
+
+
+def test_a_video_is_read_anew_each_turn(model, video, tmp_path):
+    path = tmp_path / "report.json"
+    arguments = few(model, "--source", video, "--threads", 1, "--json", path, frames=12)
+    main([*arguments, "--rounds", "2", "--headless"])
+    (result,) = json.loads(path.read_text())["engines"]
+    assert "draw" not in result["loop"]["stage_millis"]
+    assert result["loop"]["dropped"] == 0
+
+
+def test_played_as_a_camera_frames_have_an_age(model, video, tmp_path, capsys):
+    path = tmp_path / "report.json"
+    main(few(model, *("--source", video, "--live-fps", 100, "--json", path)))
+    for result in json.loads(path.read_text())["engines"]:
+        age = result["loop"]["age_millis"]
+        assert 0 < age["p50"] <= age["p95"]
+        assert result["bound_millis"] > 10  # one interval of the camera's
+    assert "ms old" in capsys.readouterr().out
+
+
+def test_the_bound_on_age_by_hand():
+    times = {"inference": {"p50": 20.0}, "draw": {"p50": 4.0}, "capture": {"p50": 9.0}}
+    result = {"loop": {"stage_millis": times}}
+    assert bound_on_age(result, 50) == 56.0  # 20 + 1.5 * 24
+    del times["draw"]
+    assert bound_on_age(result, 50) == 50.0
+
+
+def test_the_table_has_a_line_for_each_engine(measured):
+    report, done = measured
+    assert done.stdout == table(report) + "\n"
+    lines = [line for line in done.stdout.splitlines() if line.startswith("litert")]
+    assert len(lines) == 4  # two numbers of threads, in two tables
+    report["mediapipe"] = {"version": "1.2", "fps": 10.0, "processor_millis": 99.0}
+    report["engines"][0].update(of_mediapipe=2.5, agreement=0.99125)
+    assert "2.50 times MediaPipe 1.2's 10.0 per second" in table(report)
+    assert "agree on 99.12% of pixels" in table(report)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--frames", "3"], "--frames: 3 is too few"),
+        (["--threads", "1,0"], "--threads: '0' is no whole number"),
+        (["--engines", "cpu,warp"], "--engines: 'warp' is none of auto, cpu"),
+        (["--engines", "onnx"], "onnx runs .onnx files"),
+        (["--source", "gone.mp4"], "gone.mp4: no such file"),
+        (["--mediapipe", "python"], "--mediapipe needs a video file"),
+        (["--mediapipe-model", "gone"], "--mediapipe-model gone: is no file"),
+        (["--json", "gone/report.json"], "no file in an existing folder"),
+    ],
+)
+def test_bad_input_is_one_line(model, arguments, complaint):
+    with pytest.raises(InputError) as refusal:
+        main([str(model), *arguments])
+    assert complaint in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_a_video_too_short_for_its_turns(model, video):
+    with pytest.raises(InputError, match="has 12 frames for turns of 13"):
+        main(few(model, "--source", video, "--threads", 1, frames=13))
+
+
+def test_labels_are_nothing_for_mediapipe(model, video):
+    arguments = few(model, "--source", video, "--mediapipe", sys.executable)
+    with pytest.raises(InputError, match="gives labels, and MediaPipe takes scores"):
+        main(arguments)
+
+
+def test_a_damaged_model_is_said_once(tmp_path, capsys):
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(b"\0\0\0\0TFL3" + bytes(100))
+    with pytest.raises(InputError, match="damaged.tflite"):
+        main([str(path)])
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,366 @@
+"""The command as its people start it: a process, its files and its exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.core.images import read_raw
+
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPT = ROOT / "edge" / "camera_demo.py"
+BIRD = 3
+LONG = 600  # seconds: for what would otherwise hang for ever
+
+# What a machine without a screen has.
+NO_DISPLAY = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("DISPLAY", "WAYLAND_DISPLAY")
+}
+unix = pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
+
+
+def demo(*arguments) -> subprocess.CompletedProcess:
+    """The command, run to its end."""
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        env=NO_DISPLAY,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+    )
+
+
+def frames_of(path: Path) -> int:
+    """How many frames of a video can be decoded."""
+    capture = cv2.VideoCapture(str(path))
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    capture.release()
+    return count
+
+
+# What it writes
+
+
+@pytest.fixture(scope="module")
+def seen(deeplab, bird, tmp_path_factory):
+    """The bird, segmented once, with everything that can be written."""
+    folder = tmp_path_factory.mktemp("seen")
+    done = demo(
+        *(deeplab, "--source", bird, "--headless", "--threads", 2),
+        *("--masks", folder / "deep" / "masks"),
+        *("--stats", folder / "stats.json"),
+        *("--record", folder / "seen.mp4"),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_the_mask_is_the_bird(seen, bird_mask):
+    folder, _ = seen
+    masks = list((folder / "deep" / "masks").iterdir())
+    assert [mask.name for mask in masks] == ["000000.png"]
+    truth, prediction = read_raw(bird_mask) == BIRD, read_raw(masks[0]) == BIRD
+    assert (truth & prediction).sum() / (truth | prediction).sum() >= 0.80
+
+
+def test_the_recording_is_one_frame(seen):
+    folder, _ = seen
+    assert frames_of(folder / "seen.mp4") == 1
+
+
+def test_nothing_else_is_left(seen):
+    folder, _ = seen
+    assert {file.name for file in folder.iterdir()} == {
+        "deep",
+        "seen.mp4",
+        "stats.json",
+    }
+
+
+def test_the_statistics_have_the_keys_of_the_contract(seen):
+    folder, _ = seen
+    stats = json.loads((folder / "stats.json").read_text())
+    assert set(stats) == {
+        "frames",
+        "dropped",
+        "fps",
+        "engine",
+        "threads",
+        "stage_millis",
+    }
+    assert (stats["frames"], stats["dropped"], stats["threads"]) == (1, 0, 2)
+    assert stats["fps"] == 0  # one frame has no interval
+    assert stats["engine"] in ("litert", "tflite-runtime")
+    stages = {"capture", "preprocess", "inference", "postprocess", "draw"}
+    assert set(stats["stage_millis"]) == stages
+    for times in stats["stage_millis"].values():
+        assert set(times) == {"p50", "p95"}
+        assert 0 <= times["p50"] <= times["p95"]
+
+
+def test_it_says_what_runs_and_ends_with_the_table(seen):
+    _, done = seen
+    assert "input 513x513" in done.stderr
+    assert "2 threads" in done.stderr
+    assert "does not describe itself" in done.stderr
+    first, *rows = done.stdout.splitlines()
+    assert first.startswith("1 frames, ")
+    assert [row.split()[0] for row in rows] == [
+        *("stage", "capture", "preprocess", "inference", "postprocess", "draw")
+    ]
+
+
+def test_a_folder_of_pictures_of_many_sizes(deeplab, tmp_path):
+    pictures, masks = tmp_path / "pictures", tmp_path / "masks"
+    pictures.mkdir()
+    sizes = [(40, 60), (60, 40), (30, 30)]
+    for index, size in enumerate(sizes):
+        cv2.imwrite(str(pictures / f"{index}.png"), np.zeros((*size, 3), np.uint8))
+    done = demo(deeplab, "--source", pictures, "--headless", "--masks", masks)
+    assert done.returncode == 0, done.stderr
+    written = sorted(masks.iterdir())
+    assert [mask.name for mask in written] == [f"{i:06d}.png" for i in range(3)]
+    assert [read_raw(mask).shape for mask in written] == sizes
+
+
+def test_max_frames_ends_a_source_without_end(deeplab, tmp_path):
+    stats = tmp_path / "stats.json"
+    done = demo(
+        *(deeplab, "--source", "shapes", "--headless"),
+        *("--max-frames", 3, "--stats", stats),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(stats.read_text())["frames"] == 3
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 and Wayland")
+def test_without_a_display_it_says_that_it_runs_headless(deeplab, bird):
+    done = demo(deeplab, "--source", bird)
+    assert done.returncode == 0, done.stderr
+    assert "no display: running headless" in done.stderr
+
+
+# What it refuses
+
+
+# What the one line must name, and how to get there.
+BAD_USE = {
+    "camera 99": ["--source", "99"],
+    "gone.mp4": ["--source", "gone.mp4"],
+    "seen.gif": ["--source", "shapes", "--record", "seen.gif"],
+    "no_folder": ["--source", "shapes", "--record", "no_folder/a.mp4"],
+    "--threads": ["--source", "shapes", "--threads", "0"],
+    "abacus": ["--source", "shapes", "--engine", "abacus"],
+    "--sauce": ["--sauce", "shapes"],
+    "--camera": ["--source", "shapes", "--camera-fps", "5"],
+    "MJPEG": ["--source", "shapes", "--camera-format", "MJPEG"],
+    "1.5": ["--source", "shapes", "--opacity", "1.5"],
+    "100": ["--source", "shapes", "--steady", "100"],
+    "--keep": ["--source", "shapes", "--background", "blur"],
+    "gone.jsonl": ["--source", "shapes", "--frames-json", "no_folder/gone.jsonl"],
+}
+
+
+@pytest.mark.parametrize("named", BAD_USE)
+def test_bad_use_is_one_line_and_status_2(deeplab, tmp_path, named):
+    arguments = [tmp_path / text if "." in text else text for text in BAD_USE[named]]
+    done = demo(deeplab, "--headless", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("camera_demo: ")
+    assert named in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--stats", "no_folder/stats.json"),
+        ("--stats", "a_folder"),
+        ("--masks", "a_file"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_bad_input(
+    deeplab, bird, tmp_path, option, name
+):
+    """Said by name and at once, not with a traceback after the film."""
+    (tmp_path / "a_file").touch()
+    (tmp_path / "a_folder").mkdir()
+    path = tmp_path / name
+    done = demo(deeplab, "--source", bird, "--headless", option, path)
+    assert done.returncode == 2, done.stderr
+    assert str(path) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--background", "blur", "--keep", "class 1,person"), "--keep person"),
+        (("--background", "mauve", "--keep", "class 1"), "--background mauve"),
+    ],
+)
+def test_a_view_that_the_model_cannot_give(deeplab, bird, options, named):
+    done = demo(deeplab, "--source", bird, "--headless", *options)
+    assert done.returncode == 2, done.stderr
+    assert named in done.stderr.splitlines()[-1]
+
+
+def test_a_bird_before_a_colour(deeplab, bird, bird_mask, tmp_path):
+    done = demo(
+        *(deeplab, "--source", bird, "--headless", "--record", tmp_path / "a.avi"),
+        *("--background", "00ff00", "--keep", f"class {BIRD}"),
+    )
+    assert done.returncode == 0, done.stderr
+    seen = cv2.VideoCapture(str(tmp_path / "a.avi")).read()[1]
+    green = (abs(seen.astype(int) - (0, 255, 0)) < 30).all(axis=2)
+    kept = read_raw(bird_mask)[:512, :512] == BIRD  # videos have even sides
+    assert green[~kept].mean() > 0.9
+    assert green[kept].mean() < 0.2  # what the network misses of the bird
+
+
+@pytest.mark.parametrize("text", [None, "I am no model."])
+def test_a_model_that_is_none_is_one_line(tmp_path, text):
+    path = tmp_path / "x.tflite"
+    if text:
+        path.write_text(text)
+    done = demo(path, "--source", "shapes", "--headless")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"camera_demo: {path}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+# How it is ended
+
+
+@contextmanager
+def started(*arguments):
+    """The command as a process that can be interrupted; ended with the block."""
+    # Under a shell's `&` SIGINT is ignored, and children would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), *map(str, arguments)],
+            env=NO_DISPLAY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupted(folder: Path, source, number: signal.Signals, deeplab):
+    """Sends a signal once the third mask is there: status, statistics, frames."""
+    stats, video, masks = folder / "stats.json", folder / "seen.mp4", folder / "masks"
+    options = ("--headless", "--stats", stats, "--record", video, "--masks", masks)
+    with started(deeplab, "--source", source, *options) as process:
+        deadline = time.monotonic() + LONG
+        while not (masks / "000002.png").exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=LONG)
+    assert "Traceback" not in said
+    return process.returncode, json.loads(stats.read_text()), frames_of(video)
+
+
+@unix
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_ending_a_live_source_is_0(deeplab, tmp_path, name):
+    number = signal.Signals[name]
+    status, stats, recorded = interrupted(tmp_path, "shapes", number, deeplab)
+    assert status == 0
+    assert stats["frames"] >= 2
+    assert recorded - stats["frames"] in (0, 1)  # the last was not finished
+    assert not list(tmp_path.glob(".*"))
+
+
+@unix
+def test_a_process_that_is_killed_leaves_the_part_alone(deeplab, tmp_path):
+    """Power is cut: nothing has the name of a whole recording; lines are whole."""
+    masks, lines = tmp_path / "masks", tmp_path / "frames.jsonl"
+    options = ("--record", tmp_path / "seen.mp4", "--stats", tmp_path / "stats.json")
+    with started(
+        *(deeplab, "--source", "shapes", "--headless", *options),
+        *("--masks", masks, "--frames-json", lines),
+    ) as process:
+        deadline = time.monotonic() + LONG
+        while not (masks / "000002.png").exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.kill()
+    assert {file.name for file in tmp_path.iterdir()} == {
+        *(".seen.part.mp4", "masks", "frames.jsonl")
+    }
+    frames = [json.loads(line)["frame"] for line in lines.read_text().splitlines()]
+    assert frames == list(range(len(frames)))
+    assert len(frames) >= 2
+
+
+@unix
+def test_interrupting_a_file_is_130(deeplab, tmp_path):
+    source = tmp_path / "long.avi"
+    writer = cv2.VideoWriter(
+        str(source), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (64, 48)
+    )
+    for index in range(5000):
+        writer.write(np.full((48, 64, 3), index % 256, np.uint8))
+    writer.release()
+    status, stats, recorded = interrupted(tmp_path, source, signal.SIGINT, deeplab)
+    assert status == 130
+    assert 2 <= stats["frames"] < 5000
+    assert recorded - stats["frames"] in (0, 1)
+
+
+# How it starts
+
+
+@pytest.mark.parametrize("start", [[str(SCRIPT)], ["-m", "edge.camera_demo"]])
+def test_help(start):
+    done = subprocess.run(
+        [sys.executable, *start, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--source" in done.stdout
+    assert "python edge/camera_demo.py" in done.stdout
+
+
+def test_a_whole_run_imports_nothing_of_the_training_side(deeplab, bird):
+    code = (
+        "import json, runpy, sys\n"
+        f"sys.argv = ['camera_demo.py', {str(deeplab)!r}, '--source', {str(bird)!r}, "
+        "'--headless']\n"
+        "try:\n"
+        f"    runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0, end.code\n"
+        "print(json.dumps([name.partition('.')[0] for name in sys.modules]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG
+    )
+    assert done.returncode == 0, done.stderr
+    roots = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"edge", "cv2", "numpy"} <= roots
+    unwanted = {"tensorflow", "keras", "tf_keras", "kseg", "PIL", "matplotlib"}
+    assert not roots & unwanted

@@ -1,0 +1,152 @@
+"""The loop: who gets what, when it is drawn, and how it ends."""
+
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from edge.app.loop import CameraLoop
+from edge.display.sinks import Controls, DisplayFrame
+from edge.display.view import View, toggled
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
+from edge.predict.smoothing import VoteSmoother
+from edge.video.frames import PATIENCE, Frame, Source
+
+INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
+SIZE = (120, 300)
+
+
+class Threshold:
+    """An engine that labels bright pixels."""
+
+    name, threads, size, channels = "threshold", 1, SIZE, 3
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        return (image[..., 0] > 127).astype(np.uint8)
+
+
+class Notes:
+    """A sink that keeps what it takes."""
+
+    def __init__(self, wants_view: bool = True):
+        self.wants_view, self.taken = wants_view, []
+
+    def take(self, seen: DisplayFrame) -> None:
+        self.taken.append(seen)
+
+
+def shots(count: int):
+    for index in range(count):
+        yield Frame(np.full((*SIZE, 3), 20 * index, np.uint8), index / 10)
+
+
+def live(source: Source, *sinks, controls=None) -> CameraLoop:
+    controls = controls or Controls(View())
+    return CameraLoop(source, Segmenter(Threshold(), INFO), sinks, controls)
+
+
+def test_sinks_take_every_frame_in_order():
+    notes = Notes()
+    loop = live(Source(shots(12), "file"), notes)
+    loop.run()
+    assert [seen.index for seen in notes.taken] == list(range(12))
+    assert [seen.seconds for seen in notes.taken] == [i / 10 for i in range(12)]
+    assert not any(seen.again for seen in notes.taken)
+    last = notes.taken[-1]
+    assert (last.labels == 1).all()
+    # Far from legend and caption: half of 220 and half of the colour, in BGR.
+    assert last.view[-5, -5].tolist() == [110, 160, 210]
+    stages = {"capture", "preprocess", "inference", "postprocess", "draw"}
+    assert set(last.millis) == stages
+    assert (loop.rate.count, loop.dropped) == (12, 0)
+
+
+def test_nothing_is_drawn_where_nobody_looks():
+    notes = Notes(wants_view=False)
+    loop = live(Source(shots(3), "file"), notes)
+    loop.run()
+    assert [seen.view for seen in notes.taken] == [None] * 3
+    assert "draw" not in loop.segmenter.stages.summary()
+
+
+def test_a_limit_ends_it():
+    notes = Notes()
+    live(Source(shots(1000), "file"), notes).run(limit=4)
+    assert len(notes.taken) == 4
+
+
+def test_a_viewer_ends_it_and_changes_the_view():
+    controls = Controls(View(legend=False))
+
+    class Viewer(Notes):
+        def take(self, seen):
+            super().take(seen)
+            controls.view = toggled(controls.view, 1)
+            controls.ended = seen.index == 2
+
+    viewer = Viewer()
+    bright = Source(
+        (Frame(np.full((*SIZE, 3), 220, np.uint8), 0.0) for _ in "abcdef"), ""
+    )
+    live(bright, viewer, controls=controls).run()
+    values = [seen.view[0, 0].tolist() for seen in viewer.taken]
+    assert values == [[110, 160, 210], [220, 220, 220], [110, 160, 210]]
+
+
+def test_while_paused_a_change_of_the_view_is_shown_at_once():
+    controls = Controls(View(legend=False))
+
+    class Viewer(Notes):
+        def take(self, seen):
+            super().take(seen)
+            controls.paused = True
+
+        def poll(self, millis):
+            if controls.paused and len(self.taken) == 1:
+                controls.view = toggled(controls.view, 0)
+            controls.ended = len(self.taken) == 2
+
+    viewer = Viewer()
+    live(Source(shots(9), "file"), viewer, controls=controls).run()
+    assert [(seen.index, seen.again) for seen in viewer.taken] == [
+        (0, False),
+        (0, True),
+    ]
+    assert viewer.taken[0].view.any()  # a touch of the colour of "dark"
+    assert not viewer.taken[1].view.any()  # which was hidden
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_viewers_are_told_when_a_live_source_is_away(is_live):
+    def away():
+        yield from shots(1)
+        time.sleep(PATIENCE + 1)
+
+    notes = Notes()
+    live(Source(away(), "door", live=is_live), notes).run()
+    again = [seen for seen in notes.taken if seen.again]
+    assert bool(again) == is_live
+    for seen in again:  # the frame, and the caption over it
+        assert (seen.view != notes.taken[0].view).any()
+        assert (seen.view[0, -5:] == notes.taken[0].view[0, -5:]).all()
+
+
+def test_memory_does_not_grow():
+    """Two thousand frames, the first five hundred of them to warm up."""
+    process, sizes = psutil.Process(), []
+
+    class Scale(Notes):
+        def take(self, seen):
+            if seen.index in (500, 1999):
+                sizes.append(process.memory_info().rss)
+
+    frames = (Frame(np.zeros((*SIZE, 3), np.uint8), i / 25) for i in range(2000))
+    controls = Controls(View())
+    segmenter = Segmenter(Threshold(), INFO)
+    CameraLoop(
+        Source(frames, "file"), segmenter, [Scale()], controls, VoteSmoother(3)
+    ).run()
+    warm, end = sizes
+    assert end - warm < 5 * 2**20  # 2,000 frames are 206 MiB

@@ -1,0 +1,132 @@
+"""What is counted: intervals after warm-up, processors' work, the age of frames.
+
+The networks here sleep or work for as long as a test says: work is counted in processor
+time, so that a busy machine does not matter.
+"""
+
+import time
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from edge.app.measure import (
+    Mark,
+    figures,
+    growth,
+    medians,
+    network_alone,
+    repeated_frames,
+    stamp_of,
+    stamped_frames,
+    whole_loop,
+)
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
+from edge.video.frames import Frame, Source
+
+INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
+FRAME = np.full((120, 300, 3), 200, np.uint8)
+
+
+class Engine:
+    """Labels bright pixels after `asleep` seconds of rest and `at_work` of work."""
+
+    name, threads, size, channels = "threshold", 1, FRAME.shape[:2], 3
+
+    def __init__(self, asleep: float = 0.0, at_work: float = 0.0):
+        self.asleep, self.at_work = asleep, at_work
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        time.sleep(self.asleep)
+        end = time.thread_time() + self.at_work
+        while time.thread_time() < end:
+            pass
+        return (image[..., 0] > 127).astype(np.uint8)
+
+
+def segmenter(**work: float) -> Segmenter:
+    return Segmenter(Engine(**work), INFO)
+
+
+def loop(engine: Segmenter, source: Source, count: int, stamped: bool = False):
+    return whole_loop(engine, lambda: nullcontext(source), count, True, stamped)
+
+
+def test_figures_by_hand():
+    # Three frames of a second each to warm up, then intervals of 10, 10, 10 and 50 ms;
+    # all processors together work 30 ms for each frame.
+    clock = [0, 1, 2, 3, 3.01, 3.02, 3.03, 3.08]
+    result = figures([Mark(at, 0.03 * i) for i, at in enumerate(clock)])
+    assert result["fps"] == 50.0  # 4 intervals in 0.08 s
+    assert result["millis"] == {"p50": 10.0, "p95": 44.0}  # 10 + 0.85 * 40
+    assert result["processor_millis"] == 30.0
+
+
+def test_medians_are_of_each_figure():
+    rounds = [{"a": a, "b": {"c": 10 * a}} for a in (3, 1, 8)]
+    assert medians(rounds) == {"a": 3.0, "b": {"c": 30.0}}
+
+
+def test_growth_is_from_the_first_quarter_to_the_last():
+    assert growth([10] * 4 + [99] * 8 + [13] * 4) == 3.0
+    assert growth([5.0]) == 0.0
+
+
+def test_a_network_alone_rests_or_works():
+    resting = network_alone(segmenter(asleep=0.01), FRAME, 10)
+    assert resting["millis"]["p50"] >= 10
+    assert resting["fps"] <= 100
+    assert resting["processor_millis"] < 5
+    assert (
+        10
+        <= network_alone(segmenter(at_work=0.01), FRAME, 10)["processor_millis"]
+        < (15)
+    )
+
+
+def test_the_loop_has_all_stages_and_its_work_counts():
+    source = Source(repeated_frames([FRAME]), "memory")
+    result = loop(segmenter(at_work=0.01), source, 40)
+    stages = {"capture", "preprocess", "inference", "postprocess", "draw"}
+    assert set(result["stage_millis"]) == stages
+    assert result["stage_millis"]["inference"]["p50"] >= 10
+    assert result["processor_millis"] >= 9  # it may be two frames ahead at first
+    assert "age_millis" not in result
+
+
+def test_drawing_is_left_out_where_nobody_looks():
+    source = Source(repeated_frames([FRAME]), "memory")
+    result = whole_loop(segmenter(), lambda: nullcontext(source), 10, False, False)
+    assert "draw" not in result["stage_millis"]
+
+
+def test_a_source_that_ends_early_is_refused():
+    source = Source(iter([Frame(FRAME, 0.0)] * 9), "nine.mp4")
+    with pytest.raises(InputError, match="nine.mp4: has 9 frames for turns of 12"):
+        loop(segmenter(), source, 12)
+
+
+def test_stamps_are_burnt_in_and_keep_the_pace():
+    begin = time.perf_counter()
+    frames = [np.zeros((4, 6, 3), np.uint8), np.ones((4, 6, 3), np.uint8)]
+    shots = stamped_frames(frames, 50)
+    taken = [next(shots) for _ in range(6)]
+    times = [stamp_of(shot.frame) for shot in taken]
+    assert times == [shot.seconds for shot in taken]
+    assert times == sorted(times)
+    assert all(at >= begin + 0.0199 * i for i, at in enumerate(times, start=1))
+    assert times[-1] <= time.perf_counter()
+    assert [shot.frame[-1, -1, -1] for shot in taken] == [0, 1] * 3
+    assert not frames[0].any()  # the stamp is in a copy
+
+
+def test_the_age_of_frames_of_a_camera_that_is_faster():
+    """A network of 30 ms before a camera of 5 ms: always the newest frame."""
+    source = Source(stamped_frames([FRAME], 200), "camera", live=True)
+    result = loop(segmenter(asleep=0.03), source, 20, stamped=True)
+    assert 30 <= result["age_millis"]["p50"] < 90  # two frames behind would be 90
+    assert result["age_millis"]["p50"] <= result["age_millis"]["p95"]
+    assert result["dropped"] > 20
+    assert abs(result["age_growth_millis"]) < 60

@@ -1,0 +1,86 @@
+"""What sinks write, read back."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edge.core.errors import InputError
+from edge.core.images import read_raw
+from edge.display.sinks import Controls, DisplayFrame, FrameLines, Masks, Recording
+from edge.display.view import View
+from edge.display.window import Window
+from edge.model_file.info import ModelInfo
+from edge.video.sources import open_source
+
+INFO = ModelInfo(names=("road", "car", "sky"), colors=((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+LABELS = np.array([[0, 0, 1, 255]], np.uint8).repeat(48, 0).repeat(16, 1)
+
+
+def seen(index: int, again: bool = False, seconds: float = 0.0) -> DisplayFrame:
+    view = np.full((*LABELS.shape, 3), 5 * index, np.uint8)
+    return DisplayFrame(
+        index, seconds, view, LABELS, view, {"inference": 1.23456}, again
+    )
+
+
+def test_lines_of_json(tmp_path):
+    lines = FrameLines(tmp_path / "frames.jsonl", INFO)
+    lines.take(seen(0, seconds=100.5))
+    # Each line is there at once, for those who follow the file.
+    assert (tmp_path / "frames.jsonl").read_text().count("\n") == 1
+    lines.take(seen(0, again=True, seconds=100.6))
+    lines.take(seen(1, seconds=100.75))
+    lines.close()
+    first, second = map(
+        json.loads, (tmp_path / "frames.jsonl").read_text().splitlines()
+    )
+    assert first.pop("time").endswith("+00:00")
+    assert first == {
+        "frame": 0,
+        "seconds": 0.0,
+        "shares": {"road": 0.5, "car": 0.25},
+        "stage_millis": {"inference": 1.235},
+    }
+    assert (second["frame"], second["seconds"]) == (1, 0.25)
+
+
+def test_lines_into_a_place_that_cannot_be(tmp_path):
+    with pytest.raises(InputError, match="no_folder"):
+        FrameLines(tmp_path / "no_folder" / "frames.jsonl", INFO)
+
+
+def test_masks_are_the_ids(tmp_path):
+    masks = Masks(tmp_path)
+    for frame in (seen(0), seen(0, again=True), seen(11)):
+        masks.take(frame)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "000000.png",
+        "000011.png",
+    ]
+    np.testing.assert_array_equal(read_raw(tmp_path / "000011.png"), LABELS)
+
+
+def test_a_recording_holds_views_alone_once(tmp_path):
+    recording = Recording(tmp_path / "seen.avi", 10.0)
+    for frame in (seen(0), seen(0, again=True), seen(10, seconds=0.2)):
+        recording.take(frame)
+    recording.close()
+    with open_source(str(tmp_path / "seen.avi")) as source:
+        means = [shot.frame.mean() for shot in source.shots]
+    assert means == pytest.approx([0, 0, 50], abs=3)
+
+
+def test_the_keys_of_the_window():
+    controls = Controls(View())
+    window = Window(controls, INFO, background=None, still=False)
+    window.obey(ord("2"))
+    assert controls.view.hidden == {1}
+    window.obey(ord(" "))
+    assert controls.paused
+    window.obey(ord(" "))
+    assert not controls.paused
+    assert not controls.ended
+    window.obey(27)
+    assert controls.ended
+    window.close()  # it was never opened

@@ -1,0 +1,121 @@
+"""Where the page is served, and who may come in."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.core.errors import InputError
+from edge.display.web.access import listen
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture
+def door():
+    """`door(address, token)`; closed after the test."""
+    doors = []
+
+    def make(*arguments):
+        doors.append(listen(*arguments))
+        return doors[-1]
+
+    yield make
+    for made in doors:
+        made.listening.close()
+
+
+def test_a_port_alone_is_for_this_machine_and_without_token(door):
+    made = door("0")
+    assert (made.host, made.token) == ("127.0.0.1", "")
+    assert made.listening.getsockname()[0] == "127.0.0.1"
+    assert made.url == f"http://127.0.0.1:{made.port}/"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "localhost", "LOCALHOST"])
+def test_all_that_is_loopback_needs_no_token(door, host):
+    assert door(f"{host}:0").token == ""
+
+
+def test_beyond_loopback_a_token_is_made_and_is_another_each_time(door):
+    first, second = door("0.0.0.0:0"), door("0.0.0.0:0")
+    assert len(first.token) >= 20  # 16 bytes in base64
+    assert first.token != second.token
+    assert first.url.endswith(f":{first.port}/?token={first.token}")
+    assert "0.0.0.0" not in first.url  # nobody could open that
+
+
+def test_a_token_of_ones_own_holds_on_loopback_too(door):
+    made = door("127.0.0.1:0", "open-sesame")
+    assert made.token == "open-sesame"
+    assert made.lets_in(["", "open-sesame"])
+    assert not made.lets_in(["", "open-sesam", "öpen-sesame"])
+
+
+def test_what_is_sent_to_one_who_does_not_read_does_not_pile_up(door):
+    """Accepted sockets inherit the limit; the system doubles it for its own needs."""
+    made = door("0")
+    with socket.create_connection(("127.0.0.1", made.port)):
+        made.listening.setblocking(True)
+        accepted, _ = made.listening.accept()
+        with accepted:
+            held = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert held <= 2 * 2**16
+
+
+def test_a_port_in_use_is_one_line(door):
+    port = door("0").port
+    with pytest.raises(InputError, match=f"--serve {port}: another program"):
+        listen(str(port))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "http", "65536", "-1", ":8080", "a:b:80", "1.2.3.4", "[::1]", "a b:1"],
+)
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(InputError, match="write PORT or HOST:PORT"):
+        listen(address)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "a..b"])
+def test_an_address_of_others_is_refused(host):
+    with pytest.raises(InputError, match=f"--serve {host}:0: is no address here"):
+        listen(f"{host}:0")
+
+
+@pytest.mark.parametrize("token", ["", "short", "spaces in it", "ümlaut-ümlaut"])
+def test_a_token_that_could_be_guessed_or_broken_is_refused(token):
+    with pytest.raises(InputError, match="--token: take at least 8"):
+        listen("0", token)
+
+
+FIRST_FREE = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+@pytest.mark.skipif(
+    not (FIRST_FREE.is_file() and int(FIRST_FREE.read_text()) > 80),
+    reason="here everybody may have port 80",
+)
+def test_a_port_of_the_system_is_one_line():
+    """Root may have it, so root becomes nobody first."""
+    code = (
+        "import encodings.idna, os\n"  # while root's Python may still be read
+        "from edge.core.errors import InputError\n"
+        "from edge.display.web.access import listen\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "try: listen('80')\n"
+        "except InputError as refusal: print(refusal)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("--serve 80: ports below 1024")

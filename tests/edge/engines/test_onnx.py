@@ -1,0 +1,125 @@
+"""Real .onnx files in a real ONNX Runtime."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edge.core.errors import GateFailed, InputError
+from edge.engines.onnx import CPU, share_in
+from edge.engines.select import describe, open_engine
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+helper, kind = onnx.helper, onnx.TensorProto
+# In onnxruntime's CPU build too; it takes operators of the cloud alone.
+AZURE = "AzureExecutionProvider"
+
+
+def save(path, nodes, given, made):
+    """An .onnx file of nodes; `given` and `made` are (name, type, shape)."""
+    image, result = (helper.make_tensor_value_info(*v) for v in (given, made))
+    graph = helper.make_graph(nodes, "graph", [image], [result])
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def brightest(tmp_path):
+    """Labels: which of three channels is the brightest."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["floats"], to=kind.FLOAT),
+        helper.make_node("ArgMax", ["floats"], ["map"], axis=3, keepdims=0),
+    ]
+    given = ("image", kind.UINT8, [1, 4, 6, 3])
+    path = tmp_path / "brightest.onnx"
+    return save(path, nodes, given, ("map", kind.INT64, [1, 4, 6]))
+
+
+def test_labels_by_hand(brightest):
+    engine = open_engine(brightest, threads=1)
+    assert (engine.name, engine.size, engine.channels) == ("onnx", (4, 6), 3)
+    assert describe(engine).startswith("engine onnx, CPU, 1 threads, first run ")
+    picture = np.random.default_rng(0).permuted(np.arange(72, dtype=np.uint8))
+    picture = picture.reshape(4, 6, 3)
+    np.testing.assert_array_equal(engine(picture), picture.argmax(axis=2))
+
+
+def test_floats_are_scaled(tmp_path):
+    """One channel of floats is the probability of class 1."""
+    nodes = [helper.make_node("Sigmoid", ["image"], ["map"])]
+    given = ("image", kind.FLOAT, [1, 1, 2, 1])
+    path = save(tmp_path / "a.onnx", nodes, given, ("map", kind.FLOAT, [1, 1, 2, 1]))
+    engine = open_engine(path)
+    assert engine.wants_floats
+    scores = engine(np.uint8([[[0], [255]]]))
+    odd = 1 / (1 + np.exp(1))
+    np.testing.assert_allclose(scores, [[[1 - odd, odd], [odd, 1 - odd]]], rtol=1e-6)
+
+
+def test_a_provider_that_takes_nothing_is_said(brightest, capsys):
+    if AZURE not in onnxruntime.get_available_providers():
+        pytest.skip(f"this onnxruntime has no {AZURE}")
+    engine = open_engine(brightest, delegate=AZURE)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        f"onnx with {AZURE} takes none of its operators; onnx on the CPU runs instead"
+    )
+    assert engine.accelerator == ""
+    with pytest.raises(GateFailed, match="takes none of its operators"):
+        open_engine(brightest, delegate=AZURE, require=True)
+
+
+def test_a_provider_that_is_not_there(brightest):
+    with pytest.raises(GateFailed, match="this ONNX Runtime has no Nothing, only "):
+        open_engine(brightest, delegate="Nothing", require=True)
+
+
+def test_shares_of_a_profile(tmp_path, brightest):
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(tmp_path / "own" / "profile")
+    (tmp_path / "own").mkdir()
+    session = onnxruntime.InferenceSession(brightest, options, providers=[CPU])
+    session.run(None, {"image": np.zeros((1, 4, 6, 3), np.uint8)})
+    profile = tmp_path / "own" / session.end_profiling()
+    assert share_in(profile, CPU) == 1
+    assert not profile.exists()
+    events = [
+        {"cat": "Node", "args": {"provider": name}} for name in ("A", "A", CPU, "A")
+    ]
+    (tmp_path / "own").mkdir()
+    profile.write_text(json.dumps(events))
+    assert share_in(profile, "A") == 0.75
+    assert share_in(profile, "A") is None  # it is gone
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [([1, 3, 64, 64], "takes [1, 3, 64, 64]"), ([1, "h", "w", 3], "no fixed size")],
+)
+def test_what_the_runner_cannot_feed(tmp_path, shape, said):
+    nodes = [helper.make_node("Identity", ["image"], ["map"])]
+    given, made = (("image", kind.FLOAT, shape), ("map", kind.FLOAT, shape))
+    path = save(tmp_path / "a.onnx", nodes, given, made)
+    with pytest.raises(InputError) as refusal:
+        open_engine(path)
+    assert str(refusal.value).startswith(f"{path}: ")
+    assert said in str(refusal.value)
+
+
+def test_an_operator_that_nobody_knows(tmp_path):
+    nodes = [helper.make_node("Invented", ["image"], ["map"])]
+    given = ("image", kind.UINT8, [1, 4, 6, 3])
+    path = save(tmp_path / "a.onnx", nodes, given, ("map", kind.UINT8, [1, 4, 6]))
+    with pytest.raises(InputError, match="ONNX Runtime refuses it"):
+        open_engine(path)
+
+
+@pytest.mark.parametrize("text", ["", "I am no model."])
+def test_a_text_called_onnx(tmp_path, text):
+    path = tmp_path / "x.onnx"
+    path.write_text(text)
+    with pytest.raises(InputError, match="is no ONNX model"):
+        open_engine(path)

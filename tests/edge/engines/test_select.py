@@ -1,0 +1,166 @@
+"""Real model files in the real interpreter, whole and damaged."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.core.images import read_image, read_raw
+from edge.engines.select import open_engine
+from edge.engines.tflite import INTERPRETERS, find_interpreter
+from edge.model_file.info import ModelInfo, unknown_model
+from edge.model_file.metadata import read_info
+from edge.predict.semantic import Segmenter
+
+ROOT = Path(__file__).resolve().parents[3]
+BIRD = 3
+
+
+def iou(truth: np.ndarray, prediction: np.ndarray) -> float:
+    return (truth & prediction).sum() / (truth | prediction).sum()
+
+
+def test_what_an_engine_says_of_itself(deeplab):
+    engine = open_engine(deeplab, threads=1)
+    assert engine.name in INTERPRETERS
+    assert (engine.threads, engine.size, engine.channels) == (1, (513, 513), 3)
+    assert not engine.wants_floats
+
+
+def test_auto_uses_every_processor(deeplab):
+    assert open_engine(deeplab).threads >= 1
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_the_bird_is_found(deeplab, bird, bird_mask, order):
+    """By hand an interpreter gave 0.815."""
+    picture, truth = read_image(bird), read_raw(bird_mask) == BIRD
+    if order == "BGR":
+        picture = np.ascontiguousarray(picture[..., ::-1])
+    labels = Segmenter(open_engine(deeplab), unknown_model()).predict(picture, order)
+    assert (labels.shape, labels.dtype) == ((513, 513), np.uint8)
+    assert iou(truth, labels == BIRD) >= 0.80
+
+
+@pytest.mark.parametrize("size", [(300, 400), (700, 513)])
+def test_pictures_of_other_sizes_get_labels_of_their_own(deeplab, size):
+    segmenter = Segmenter(open_engine(deeplab), unknown_model())
+    labels = segmenter.predict(np.zeros((*size, 3), np.uint8))
+    assert labels.shape == size
+
+
+def test_the_number_of_threads_changes_no_label(deeplab, bird):
+    picture = read_image(bird)
+    one, two = (
+        Segmenter(open_engine(deeplab, threads=n), unknown_model()).predict(picture)
+        for n in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_model_with_files_attached_runs_as_before(deeplab, bird, tmp_path):
+    copy, picture = tmp_path / "described.tflite", read_image(bird)
+    shutil.copyfile(deeplab, copy)
+    info = ModelInfo(names=("a",) * 21, colors=palette(21), resize="stretch")
+    info.attach(copy)
+    assert read_info(deeplab) is None
+    assert read_info(copy) == info
+    np.testing.assert_array_equal(
+        Segmenter(open_engine(copy), info).predict(picture),
+        Segmenter(open_engine(deeplab), info).predict(picture),
+    )
+
+
+def complaint(path, name: str = "auto") -> str:
+    """What is said of a model that cannot be opened."""
+    with pytest.raises(InputError) as refusal:
+        open_engine(path, name)
+    message = str(refusal.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_model_that_the_interpreter_refuses(shared):
+    path = shared / "models" / "broken_zero_point.tflite"
+    assert complaint(path).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_a_model_cut_off(deeplab, tmp_path, part):
+    """In a process of its own: an interpreter that trusts the file would crash."""
+    path, data = tmp_path / "half.tflite", deeplab.read_bytes()
+    path.write_bytes(data[: int(part * len(data))])
+    code = (
+        "from edge.core.arguments import run\n"
+        "from edge.engines.select import open_engine\n"
+        f"run('tool', lambda argv: open_engine({str(path)!r}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"tool: {path}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["", "TFL3", "I am no model."])
+def test_a_text_called_tflite(tmp_path, text):
+    path = tmp_path / "x.tflite"
+    path.write_text(text)
+    assert complaint(path).startswith(f"{path}: is no TFLite model")
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    path = tmp_path / "gone.tflite"
+    assert complaint(path) == f"{path}: no such model file"
+    assert complaint(tmp_path) == f"{tmp_path}: no such model file"
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("auto", "ai-edge-litert"),
+        ("cpu", "ai-edge-litert"),
+        ("litert", "ai-edge-litert"),
+        ("tflite-runtime", "tflite-runtime"),
+    ],
+)
+def test_a_missing_interpreter_names_its_package(monkeypatch, name, package):
+    for module in INTERPRETERS.values():
+        monkeypatch.setitem(sys.modules, module, None)  # makes the import fail
+    with pytest.raises(InputError) as refusal:
+        find_interpreter(name)
+    message = str(refusal.value)
+    assert message.endswith(f"pip install {package}")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", INTERPRETERS)
+def test_an_interpreter_by_name(deeplab, name):
+    pytest.importorskip(INTERPRETERS[name].partition(".")[0])
+    assert open_engine(deeplab, name).name == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("require", [False, True])
+def test_the_runner_says_what_runs_instead(deeplab, tmp_path, require):
+    """Exit 3 where that is not enough."""
+    command = [sys.executable, "edge/camera_demo.py", deeplab, "--source", "shapes"]
+    command += ["--headless", "--max-frames", 2, "--delegate", tmp_path / "gone.so"]
+    done = subprocess.run(
+        [*map(str, command), *(["--require"] if require else [])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == (3 if require else 0), done.stderr
+    assert "gone.so: cannot be loaded" in done.stderr
+    assert ("litert on the CPU runs instead" in done.stderr) is not require
+    assert ("engine litert, XNNPACK runs 97% of the operators" in done.stderr) is not (
+        require
+    )

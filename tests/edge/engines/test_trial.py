@@ -1,0 +1,142 @@
+"""Trials in real child processes."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.engines.base import EngineChoice, TrialResult
+from edge.engines.load import load
+from edge.engines.select import open_engine
+from edge.engines.trial import KEPT, check_engine, free_memory, keep, key_of, outcomes
+
+ROOT = Path(__file__).resolve().parents[3]
+LITERT = EngineChoice("litert", "ai-edge-litert", 1)
+RUNTIME = EngineChoice("onnx", "onnxruntime", 1)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KSEG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "proven.json"
+
+
+@pytest.fixture
+def network(tmp_path):
+    """`network(*nodes)` is an .onnx file of nodes from `image` to `map`."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto
+
+    def make(nodes, initializers=()):
+        image = helper.make_tensor_value_info("image", kind.UINT8, [1, 4, 4, 3])
+        labels = helper.make_tensor_value_info("map", kind.UINT8, [1, 4, 4, 3])
+        graph = helper.make_graph(nodes, "g", [image], [labels], list(initializers))
+        opset = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+        path = tmp_path / "made.onnx"
+        onnx.save(model, path)
+        return path
+
+    return make
+
+
+def test_a_model_that_runs_is_remembered(deeplab, cache):
+    outcome = check_engine(deeplab, LITERT)
+    assert outcome.works and 1 < outcome.millis < 60_000 and not outcome.broke
+    ((key, kept),) = json.loads(cache.read_text()).items()
+    cache.write_text(json.dumps({key: {**kept, "millis": 12.5}}))
+    assert check_engine(deeplab, LITERT) == TrialResult(12.5)
+
+
+def test_other_bytes_are_tried_anew(deeplab, cache, tmp_path):
+    copy = tmp_path / "copy.tflite"
+    copy.write_bytes(deeplab.read_bytes())
+    assert key_of(copy, LITERT) == key_of(deeplab, LITERT)
+    copy.write_bytes(deeplab.read_bytes() + b"x")
+    assert key_of(copy, LITERT) != key_of(deeplab, LITERT)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"x": 1', "null"])
+def test_a_damaged_memory_is_no_memory(cache, text):
+    cache.parent.mkdir()
+    cache.write_text(text)
+    assert outcomes() == {}
+    keep("key", TrialResult(1.0))
+    assert list(outcomes()) == ["key"]
+
+
+def test_the_oldest_are_forgotten(cache):
+    for number in range(KEPT + 5):
+        keep(str(number), TrialResult(1.0))
+    assert list(outcomes())[0] == "5"
+
+
+def test_a_folder_that_cannot_be_written_costs_memory_alone(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KSEG_CACHE", str(tmp_path / "file"))
+    keep("key", TrialResult(1.0))
+    assert outcomes() == {}
+
+
+def test_a_refusal_is_in_the_engines_words(shared):
+    outcome = check_engine(shared / "models" / "broken_zero_point.tflite", LITERT)
+    assert not outcome.works and not outcome.broke
+    assert outcome.said.startswith("litert refuses it")
+
+
+@pytest.mark.slow
+def test_a_model_that_never_ends(network):
+    from onnx import TensorProto, helper
+
+    yes = helper.make_tensor("yes", TensorProto.BOOL, [], [True])
+    kinds = {"going": TensorProto.BOOL, "given": TensorProto.UINT8}
+    inputs = [helper.make_tensor_value_info("turn", TensorProto.INT64, [])]
+    inputs += [helper.make_tensor_value_info(n, k, None) for n, k in kinds.items()]
+    outputs = [
+        helper.make_tensor_value_info(f"{n}_on", k, None) for n, k in kinds.items()
+    ]
+    body = helper.make_graph(
+        [helper.make_node("Identity", [n], [f"{n}_on"]) for n in kinds],
+        *("body", inputs, outputs),
+    )
+    loop = helper.make_node("Loop", ["", "yes", "image"], ["map"], body=body)
+    path, start = network([loop], [yes]), time.monotonic()
+    outcome = check_engine(path, RUNTIME, seconds=8)
+    assert outcome == TrialResult(said="does not end within 8 seconds", broke=True)
+    assert time.monotonic() - start < 20
+
+
+ASK = """
+import numpy as np
+from edge.engines.trial import free_memory, limit
+asked = int(0.9 * free_memory())
+limit(60, memory={memory})
+try:
+    np.empty(asked, np.uint8)  # nothing is written: it costs nobody anything
+    print("granted")
+except MemoryError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize(("memory", "said"), [(True, "refused"), (False, "granted")])
+def test_a_trial_cannot_have_all_memory(memory, said):
+    if free_memory() is None:
+        pytest.skip("this system does not say how much memory is free")
+    done = subprocess.run(
+        [sys.executable, "-c", ASK.format(memory=memory)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == said, done.stderr
+
+
+def test_what_a_trial_runs_is_what_loads_here(deeplab):
+    engine = load(deeplab, LITERT)
+    assert (engine.name, engine.threads) == ("litert", 1)
+    assert open_engine(deeplab, "litert", 1).share == engine.share

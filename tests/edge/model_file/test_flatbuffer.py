@@ -1,0 +1,88 @@
+"""A model written by TFLite's own schema, read with `struct`."""
+
+import numpy as np
+import pytest
+
+from edge.engines.select import open_engine
+from edge.model_file.flatbuffer import METADATA, normalization, reach, standard_metadata
+from tests.tflite import operator, tensor, tflite
+
+SHAPE = (1, 2, 2, 3)
+
+
+def model(metadata: dict[bytes, bytes]) -> bytes:
+    """An addition of 1 to [1, 2, 2, 3] floats, with named buffers."""
+    tensors = {
+        "in": tensor(shape=SHAPE),
+        "one": tensor(shape=(1,), content=np.float32([1])),
+        "out": tensor(shape=SHAPE),
+    }
+    add = operator("ADD", ["in", "one"], "out", options=("AddOptions", {}))
+    return tflite(tensors, [add], metadata)
+
+
+def metadata(mean, deviation) -> bytes:
+    """TFLite Metadata with this normalization, and something else before it."""
+    from kseg.quantize.metadata import NORMALIZATION, packed
+
+    values = {0: np.float32(mean), 1: np.float32(deviation)}
+    units = [{0: NORMALIZATION + 1, 1: {}}, {0: NORMALIZATION, 1: values}]
+    return packed({0: "any", 3: [{2: [{0: "image", 4: units}]}]}, b"M001")
+
+
+def test_metadata_are_found_by_name():
+    data = model({b"min_runtime_version": b"1.5.0", METADATA: b"here"})
+    assert standard_metadata(data) == b"here"
+    assert standard_metadata(model({b"other": b"there"})) == b""
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation"), [([0], [255]), ([123.5, 116.25, 103.5], [58, 57, 57.5])]
+)
+def test_what_floats_are_to_have(mean, deviation):
+    data = model({METADATA: metadata(mean, deviation)})
+    assert normalization(data) == (tuple(mean), tuple(deviation))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"",
+        b"M001",
+        b"\x08\0\0\0M001",
+        metadata([], []),
+        metadata([0], [0]),
+        metadata([0], [255])[:100],
+        metadata([0], [255]).replace(b"M001", b"M002"),
+    ],
+)
+def test_metadata_that_say_nothing_or_are_damaged(inside):
+    assert normalization(model({METADATA: inside})) is None
+
+
+def test_a_model_without_metadata_or_no_model():
+    assert normalization(model({})) is None
+    assert normalization(b"TFL3") is None
+
+
+def test_all_of_a_model_is_within_its_reach():
+    data = model({METADATA: bytes(1000)})
+    assert reach(data) <= len(data)
+    assert reach(data[:-1000]) > len(data) - 1000
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        (metadata([0], [255]), [1.0, 2.0, 1.6]),
+        (metadata([0, 55, 100], [255, 100, 1]), [1.0, 3.0, 54.0]),
+        (metadata([0, 1], [2, 2]), [0.0, 2.0, 1.2]),  # of no three channels
+        (b"", [0.0, 2.0, 1.2]),  # from -1 to 1
+    ],
+)
+def test_an_engine_feeds_floats_as_the_model_wants_them(tmp_path, inside, expected):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model({METADATA: inside}))
+    image = np.full((2, 2, 3), (0, 255, 153), np.uint8)
+    output = open_engine(path, threads=1)(image)
+    np.testing.assert_allclose(output[0, 0], expected, atol=1e-6)

@@ -1,0 +1,185 @@
+"""What a model file says of itself, and how it gets there."""
+
+import json
+import zipfile
+from dataclasses import asdict, replace
+
+import pytest
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo, unknown_model
+from edge.model_file.metadata import info_of, read_info
+
+# Root table at 28, the identifier of TFLite, then anything.
+FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256))
+INFO = ModelInfo(
+    names=("sky", "road"),
+    colors=((0, 0, 0), (128, 64, 128)),
+    head="labels",
+    resize="stretch",
+    ignore_index=11,
+    minimum=32,
+    max_side=512,
+    white=4095.0,
+    least=188,
+    step=16,
+    border=92,
+    run={"seed": 1, "size": [64, 64]},
+    metrics={"mean_iou": 0.5, "per_class_iou": {"sky": None}},
+)
+
+
+def flatbuffer(folder):
+    path = folder / "model.tflite"
+    path.write_bytes(FLATBUFFER)
+    return path
+
+
+def test_what_is_attached_is_read_back(tmp_path):
+    path = flatbuffer(tmp_path)
+    INFO.attach(path)
+    assert read_info(path) == INFO
+
+
+def test_the_flatbuffer_stays_as_it_is(tmp_path):
+    path = flatbuffer(tmp_path)
+    INFO.attach(path)
+    assert path.read_bytes().startswith(FLATBUFFER)
+
+
+def test_the_names_are_attached_as_lines(tmp_path):
+    path = flatbuffer(tmp_path)
+    INFO.attach(path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt") == b"sky\nroad\n"
+        assert archive.testzip() is None
+
+
+def test_a_model_that_says_nothing(tmp_path):
+    assert read_info(flatbuffer(tmp_path)) is None
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "labelmap.txt", "LABELS_en.txt"])
+def test_a_model_with_a_labels_file_of_others(tmp_path, name):
+    path = flatbuffer(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("readme.txt", "nobody\n")
+        archive.writestr(name, "sea\r\nbird \n")
+    assert read_info(path) is None
+    assert info_of(path).names[:4] == ("sea", "bird", "class 2", "class 3")
+    assert info_of(path) == replace(unknown_model(), names=info_of(path).names)
+
+
+def test_a_model_with_other_files_is_numbered(tmp_path):
+    path = flatbuffer(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("readme.txt", "nobody\n")
+    assert info_of(path) == unknown_model()
+
+
+def test_a_damaged_labels_file_is_refused_by_name(tmp_path):
+    path = flatbuffer(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", b"\xff\xfe\xfd")
+    with pytest.raises(InputError, match="model.tflite: its labels file is damaged"):
+        info_of(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        b"\xff\xfe\xfd",
+        '{"names": ["a"]}',
+        '{"colors": [[0, 0, 0]]}',
+        '{"names": 5, "colors": []}',
+        '{"names": ["a"], "colors": [5]}',
+    ],
+)
+def test_damaged_json_is_refused_by_name(tmp_path, text):
+    path = flatbuffer(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("kseg.json", text)
+    with pytest.raises(InputError, match="model.tflite: .*kseg.json") as refusal:
+        read_info(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_damaged_archive_is_refused_by_name(tmp_path):
+    path = flatbuffer(tmp_path)
+    INFO.attach(path)
+    damaged = path.read_bytes().replace(b'"road"', b'"toad"', 1)  # against its CRC
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match="model.tflite: "):
+        read_info(path)
+
+
+def test_fields_of_a_later_kseg_are_passed_over(tmp_path):
+    path = flatbuffer(tmp_path)
+    text = '{"names": ["a"], "colors": [[0, 0, 0]], "mood": "good"}'
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("kseg.json", text)
+    assert read_info(path) == ModelInfo(names=("a",), colors=((0, 0, 0),))
+
+
+def test_a_file_of_an_earlier_kseg_is_of_a_network_without_border(tmp_path):
+    path = flatbuffer(tmp_path)
+    later = ("least", "step", "border")
+    fields = {k: v for k, v in asdict(INFO).items() if k not in later}
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("kseg.json", json.dumps(fields))
+    assert read_info(path) == replace(INFO, least=1, step=1, border=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((388, 388), (572, 572)),  # as in the U-Net paper
+        ((4, 4), (188, 188)),
+        ((1, 1), (188, 188)),
+        ((5, 20), (204, 204)),
+        ((21, 360), (220, 556)),
+    ],
+)
+def test_what_a_network_of_valid_convolutions_needs_to_see(size, expected):
+    assert INFO.covering(size) == expected
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 50), (1024, 7)])
+def test_other_networks_see_the_picture_alone(size):
+    assert ModelInfo(names=(), colors=()).covering(size) == size
+
+
+# The table of Pascal VOC's development kit (VOClabelcolormap).
+VOC = {
+    0: (0, 0, 0),  # background
+    1: (128, 0, 0),  # aeroplane
+    2: (0, 128, 0),  # bicycle
+    3: (128, 128, 0),  # bird
+    4: (0, 0, 128),  # boat
+    7: (128, 128, 128),  # car
+    8: (64, 0, 0),  # cat
+    15: (192, 128, 128),  # person
+    20: (0, 64, 128),  # tv monitor
+    255: (224, 224, 192),  # void
+}
+
+
+@pytest.mark.parametrize("index", VOC)
+def test_the_palette_is_pascal_vocs(index):
+    assert palette(256)[index] == VOC[index]
+
+
+def test_the_palette_has_no_colour_twice():
+    assert len(set(palette(256))) == 256
+
+
+def test_an_unknown_model_has_a_name_and_a_colour_for_each_id():
+    info = unknown_model()
+    assert len(info.names) == len(info.colors) == 256
+    assert (info.names[3], info.colors[3]) == ("class 3", (128, 128, 0))
+    assert info.resize == "stretch"

@@ -1,0 +1,43 @@
+"""Against the onnx library's own writing."""
+
+import pytest
+
+from edge.model_file.onnx_proto import metadata_props
+
+LONG = "ä" * 300  # a length of two bytes
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    values = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1])
+        for name in "xy"
+    ]
+    node = helper.make_node("Relu", ["x"], ["y"])
+    graph = helper.make_graph([node], "graph", values[:1], values[1:])
+    model = helper.make_model(graph)
+    helper.set_model_props(model, {"kseg.json": LONG, "empty": ""})
+    return model.SerializeToString()
+
+
+def test_the_pairs_are_read(content):
+    assert metadata_props(content) == {"kseg.json": LONG, "empty": ""}
+
+
+def test_cut_anywhere_it_is_refused(content):
+    """But behind a whole field, as where the metadata begin."""
+    whole = 0
+    for end in range(len(content)):
+        try:
+            whole += metadata_props(content[:end]).get("kseg.json") != LONG
+        except ValueError:
+            continue
+    assert whole <= 2
+
+
+@pytest.mark.parametrize("data", [b"", b"I am no model.", bytes(100), b"\xff" * 20])
+def test_what_is_no_model(data):
+    with pytest.raises(ValueError):
+        metadata_props(data)

@@ -1,0 +1,712 @@
+"""Sizes, padding, channels and labels around a network, shown on tiny engines."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.core.constants import PADDING, palette
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
+from edge.predict.resizing import fit_within, limit_side, resize
+from edge.predict.semantic import Segmenter
+from edge.predict.semantic import scores_to_confidence as to_confidence
+from edge.predict.semantic import scores_to_labels as to_labels
+from edge.predict.tiling import (
+    TILE,
+    covered_size,
+    merge_tiles,
+    split_tiles,
+    tile_stride,
+)
+
+FIT = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
+STRETCH = replace(FIT, resize="stretch")
+
+
+class Engine:
+    """Remembers what it is given; gives the first channel as labels."""
+
+    name, threads = "test", 1
+
+    def __init__(self, size=None, channels=3):
+        self.size, self.channels = size, channels
+
+    def __call__(self, image):
+        self.given = image.copy()
+        return self.labels(image)
+
+    def labels(self, image):
+        return image[..., 0].astype(np.int64)
+
+
+class Scores(Engine):
+    """Gives one-hot scores of the ids 0, 1 and PADDING, these last as class 2.
+
+    `stride` 2 gives them for every other pixel alone.
+    """
+
+    stride = 1
+
+    def labels(self, image):
+        ids = image[:: self.stride, :: self.stride, :1]
+        return (ids == [0, 1, PADDING]).astype(np.float32)
+
+
+class CoarseScores(Scores):
+    stride = 2
+
+
+class CoarserScores(Scores):
+    stride = 4
+
+
+class CoarserLabels(Engine):
+    """Gives the first channel of every fourth pixel as labels."""
+
+    def labels(self, image):
+        return image[::4, ::4, 0].astype(np.int64)
+
+
+class Fixed(Engine):
+    """Gives the same output whatever it sees."""
+
+    def __init__(self, output, size=None):
+        super().__init__(size)
+        self.output = np.asarray(output)
+
+    def labels(self, image):
+        return self.output
+
+
+class Valid(Engine):
+    """A network of valid convolutions: what it gives lacks 3 pixels on each side.
+
+    Each label is made of the pixel, those 3 away from it, and where in its square of
+    4x4 it lies, counted from the input's corner: what a pooling makes of it.
+    """
+
+    border, step = 3, 4
+
+    def __init__(self, size=None, channels=3):
+        super().__init__(size, channels)
+        self.tiles = []
+
+    def labels(self, image):
+        self.tiles.append(image.copy())
+        ids, inside = image[..., 0].astype(np.int64), slice(3, -3)
+        rows, columns = np.ogrid[: len(ids), : ids.shape[1]]
+        mixed = ids[inside, inside] * 16 + rows[inside] % 4 * 4 + columns[:, 3:-3] % 4
+        mixed += 5 * ids[:-6, inside] + 7 * ids[6:, inside]
+        return (mixed + 11 * ids[inside, :-6] + 13 * ids[inside, 6:]) % 6
+
+
+class ValidScores(Valid):
+    """Gives its labels as one-hot scores."""
+
+    def labels(self, image):
+        return np.eye(6, dtype=np.float32)[super().labels(image)]
+
+
+def grey_as_rgb(ids) -> np.ndarray:
+    """(H, W) ids -> (H, W, 3) with each id in all channels."""
+    return np.repeat(np.asarray(ids, np.uint8)[..., None], 3, axis=2)
+
+
+def random_ids(size, count=6) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, count, size, dtype=np.uint8)
+
+
+# One pixel, one class
+
+
+@pytest.mark.parametrize("size", [(5, 7), (1, 1), (9, 2)])
+@pytest.mark.parametrize("engine", [Engine, Scores])
+def test_a_free_size_gives_each_pixel_its_class(engine, size):
+    ids = random_ids(size, count=2)
+    labels = Segmenter(engine(), FIT).predict(grey_as_rgb(ids))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, ids)
+
+
+@pytest.mark.parametrize("info", [FIT, STRETCH], ids=["fit", "stretch"])
+def test_a_picture_of_the_networks_size_is_given_as_it_is(info):
+    engine, image = Engine((6, 8)), grey_as_rgb(random_ids((6, 8)))
+    labels = Segmenter(engine, info).predict(image)
+    np.testing.assert_array_equal(engine.given, image)
+    np.testing.assert_array_equal(labels, image[..., 0])
+
+
+# Fit, stretch, free
+
+
+def test_fit_keeps_the_aspect_and_pads_below():
+    # (4, 8) goes into (8, 8) as it is and fills the upper half.
+    engine, image = Engine((8, 8)), grey_as_rgb(random_ids((4, 8)))
+    labels = Segmenter(engine, FIT).predict(image)
+    np.testing.assert_array_equal(engine.given[:4], image)
+    assert (engine.given[4:] == PADDING).all()
+    np.testing.assert_array_equal(labels, image[..., 0])
+
+
+def test_fit_keeps_the_aspect_and_pads_to_the_right():
+    engine, image = Engine((8, 8)), grey_as_rgb(random_ids((8, 3)))
+    labels = Segmenter(engine, FIT).predict(image)
+    np.testing.assert_array_equal(engine.given[:, :3], image)
+    assert (engine.given[:, 3:] == PADDING).all()
+    np.testing.assert_array_equal(labels, image[..., 0])
+
+
+def test_fit_shrinks_by_averaging():
+    # (4, 8) into (4, 4): half the size, (2, 4). Each 2x2 block becomes its mean.
+    image = grey_as_rgb(
+        [
+            [0, 4, 8, 8, 1, 1, 2, 2],
+            [8, 4, 8, 8, 1, 1, 2, 2],
+            [3, 3, 4, 4, 5, 5, 0, 8],
+            [3, 3, 4, 4, 5, 5, 0, 8],
+        ]
+    )
+    engine = Engine((4, 4))
+    labels = Segmenter(engine, FIT).predict(image)
+    expected = [[4, 8, 1, 2], [3, 4, 5, 4]]
+    assert engine.given[:2, :, 0].tolist() == expected
+    assert (engine.given[2:] == PADDING).all()
+    # Each label covers the block it was made of.
+    np.testing.assert_array_equal(labels, np.kron(expected, np.ones((2, 2))))
+
+
+def test_stretch_fills_the_input():
+    # (2, 4) into (4, 4): every row twice, no padding.
+    image = grey_as_rgb([[0, 1, 2, 3]] * 2)
+    engine = Engine((4, 4))
+    labels = Segmenter(engine, STRETCH).predict(image)
+    assert engine.given[..., 0].tolist() == [[0, 1, 2, 3]] * 4
+    np.testing.assert_array_equal(labels, image[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("size", "given"),
+    [((64, 48), (64, 48)), ((128, 64), (64, 32)), ((50, 100), (32, 64))],
+)
+def test_a_free_size_is_bounded_by_max_side(size, given):
+    engine = Engine()
+    segmenter = Segmenter(engine, replace(FIT, max_side=64))
+    labels = segmenter.predict(np.zeros((*size, 3), np.uint8))
+    assert engine.given.shape == (*given, 3)
+    assert labels.shape == size
+
+
+def test_max_side_does_not_bound_a_fixed_size():
+    engine = Engine((6, 8))
+    Segmenter(engine, replace(FIT, max_side=4)).predict(np.zeros((6, 8, 3), np.uint8))
+    assert engine.given.shape == (6, 8, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 300), (300, 1)])
+@pytest.mark.parametrize("engine", [Engine((8, 8)), Scores((8, 8)), Engine()])
+def test_a_line_is_a_picture_too(engine, size):
+    labels = Segmenter(engine, FIT).predict(np.ones((*size, 3), np.uint8))
+    np.testing.assert_array_equal(labels, np.ones(size))
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "expected"),
+    [
+        ((480, 640), (480, 640), (480, 640)),
+        ((540, 960), (360, 480), (270, 480)),  # 480 / 960 = 0.5
+        ((960, 540), (360, 480), (360, 202)),  # 360 / 960 = 0.375; 202.5 to even
+        ((10, 10), (30, 50), (30, 30)),
+        ((1, 1000), (8, 8), (1, 8)),
+    ],
+)
+def test_fitting(size, box, expected):
+    assert fit_within(size, box) == expected
+
+
+def test_bounded_leaves_small_sizes_alone():
+    assert limit_side((1024, 3), 1024) == (1024, 3)
+    assert limit_side((1025, 3), 1024) == (1024, 3)
+    assert limit_side((3000, 4000), 1024) == (768, 1024)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3)])
+@pytest.mark.parametrize("size", [(4, 6), (2, 3), (9, 9), (8, 3)])
+def test_resize_keeps_the_number_of_dimensions(shape, size):
+    assert resize(np.zeros(shape, np.uint8), size).shape == (*size, *shape[2:])
+
+
+# What was padding is no label
+
+
+@pytest.mark.parametrize("size", [(4, 8), (8, 4), (8, 8), (16, 8), (2, 4)])
+@pytest.mark.parametrize("engine", [Engine, Scores, CoarseScores])
+def test_the_padded_part_is_cut_off(engine, size):
+    """Padding is PADDING to Engine and class 2 to Scores: neither may be seen."""
+    labels = Segmenter(engine((8, 8)), FIT).predict(np.ones((*size, 3), np.uint8))
+    np.testing.assert_array_equal(labels, np.ones(size))
+
+
+def test_padding_does_not_bleed_into_the_picture():
+    # (4, 8) in (8, 8) at stride 2 is 2 rows of scores; enlarged with those of the
+    # padding below them, the last rows of the picture would lean towards class 2.
+    ids = np.zeros((4, 8), np.uint8)
+    ids[:, 4:] = 1
+    labels = Segmenter(CoarseScores((8, 8)), FIT).predict(grey_as_rgb(ids))
+    np.testing.assert_array_equal(labels, ids)
+
+
+@pytest.mark.parametrize("engine", [CoarserScores, CoarserLabels])
+@pytest.mark.parametrize("turned", [False, True], ids=["rows", "columns"])
+def test_an_edge_stays_in_place_where_padding_begins_within_a_cell(engine, turned):
+    # 6 of 8 rows are picture and a cell is 4 rows: the upper cell sees rows 0 to 3,
+    # which are class 0, the lower one rows 4 and 5, class 1, and then padding.
+    ids = np.repeat([0, 0, 0, 0, 1, 1], 8).reshape(6, 8)
+    ids = ids.T if turned else ids
+    labels = Segmenter(engine((8, 8)), FIT).predict(grey_as_rgb(ids))
+    np.testing.assert_array_equal(labels, ids)
+
+
+# Labels to the picture's own size
+
+
+@pytest.mark.parametrize(
+    ("labels", "size", "expected"),
+    [
+        # The centre of pixel i of n lies over pixel floor((i + 0.5) * m / n) of m.
+        ([0, 1], 3, [0, 1, 1]),  # 0.33, 1, 1.67
+        ([0, 1], 4, [0, 0, 1, 1]),
+        ([0, 1, 2], 2, [0, 2]),  # 0.75, 2.25: by corners it would be 0, 1
+        ([0, 1, 2, 3, 4], 3, [0, 2, 4]),  # 0.83, 2.5, 4.17: by corners 0, 1, 3
+        ([0, 1, 2], 5, [0, 0, 1, 2, 2]),  # 0.3, 0.9, 1.5, 2.1, 2.7: 0, 0, 1, 1, 2
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True], ids=["row", "column"])
+def test_label_maps_are_enlarged_from_the_centre(labels, size, expected, turned):
+    given, shape, wanted = np.array([labels]), (1, size), np.array([expected])
+    if turned:
+        given, shape, wanted = given.T, shape[::-1], wanted.T
+    engine = Fixed(given, given.shape)
+    result = Segmenter(engine, STRETCH).predict(np.zeros((*shape, 3), np.uint8))
+    np.testing.assert_array_equal(result, wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+def test_label_maps_of_any_integer_type(dtype):
+    labels = np.array([[0, 5], [20, 255]], dtype)
+    result = Segmenter(Fixed(labels), FIT).predict(np.zeros((2, 2, 3), np.uint8))
+    assert result.dtype == np.uint8
+    assert result.tolist() == [[0, 5], [20, 255]]
+
+
+def test_scores_at_the_same_size_are_argmax():
+    """Of five values for six classes: there are ties in nearly every pixel."""
+    scores = random_ids((17, 23, 6), count=5).astype(np.float32)
+    labels = to_labels(scores, (17, 23))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, scores.argmax(axis=2))
+
+
+def test_ties_go_to_the_first_class():
+    scores = np.array([[[1, 1, 1], [0, 2, 2], [-1, -2, -1]]], np.float32)
+    assert to_labels(scores, (1, 3)).tolist() == [[0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        # At 1/6, 1/2 and 5/6 of the line. Class 0 is 3, 1.5, 0; class 1 is 0, 0.5, 1.
+        (3, [0, 0, 1]),
+        # Class 0 is 3, 2.25, 0.75, 0; class 1 is 0, 0.25, 0.75, 1: a tie in the third.
+        (4, [0, 0, 0, 1]),
+    ],
+)
+def test_scores_are_enlarged_before_the_largest_is_taken(width, expected):
+    scores = np.array([[[3, 0], [0, 1]]], np.float32)
+    assert to_labels(scores, (1, width)).tolist() == [expected]
+
+
+def test_one_class_of_scores_is_class_0():
+    assert not to_labels(np.ones((2, 2, 1), np.float32), (4, 4)).any()
+
+
+# How sure it is
+
+
+def test_confidence_is_the_probability_of_the_label():
+    # Odds of 3 to 1 for class 0, then of 1 to 9.
+    scores = np.log(np.array([[[3, 1], [1, 9]]], np.float32))
+    image = np.zeros((1, 2, 3), np.uint8)
+    labels, sure = Segmenter(Fixed(scores), FIT).predict_with_confidence(image)
+    assert labels.tolist() == [[0, 1]]
+    np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
+    info = replace(FIT, head="probabilities")
+    given = np.array([[[0.75, 0.25], [0.1, 0.9]]], np.float32)
+    _, sure = Segmenter(Fixed(given), info).predict_with_confidence(image)
+    np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
+
+
+def test_confidence_has_the_pictures_size_without_what_was_padding():
+    scores = np.zeros((4, 4, 2), np.float32)
+    scores[2:] = 0, 99  # of the padding below (4, 8) in (8, 8)
+    engine = Fixed(scores, (8, 8))
+    image = np.zeros((4, 8, 3), np.uint8)
+    labels, sure = Segmenter(engine, FIT).predict_with_confidence(image)
+    assert not labels.any() and sure.shape == (4, 8)
+    np.testing.assert_allclose(sure, 0.5)
+
+
+# Channels
+
+RED = (255, 0, 0)
+
+
+def of_one_color(color) -> np.ndarray:
+    return np.full((4, 4, 3), color, np.uint8)
+
+
+@pytest.mark.parametrize("size", [None, (4, 4), (2, 2), (8, 8), (4, 6)])
+@pytest.mark.parametrize(
+    ("color", "order"), [(RED, "RGB"), (RED[::-1], "BGR")], ids=["RGB", "BGR"]
+)
+def test_the_network_sees_rgb(size, color, order):
+    engine = Engine(size)
+    Segmenter(engine, STRETCH).predict(of_one_color(color), order=order)
+    assert (engine.given == RED).all()
+
+
+@pytest.mark.parametrize(
+    ("color", "order"), [(RED, "RGB"), (RED[::-1], "BGR")], ids=["RGB", "BGR"]
+)
+def test_a_grey_network_sees_luminance(color, order):
+    engine = Engine(channels=1)
+    Segmenter(engine, FIT).predict(of_one_color(color), order=order)
+    assert engine.given.shape == (4, 4, 1)
+    assert (engine.given == 76).all()  # 0.299 * 255 = 76.2
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [None, (8, 8), (2, 3)])
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1)])
+def test_a_grey_picture_has_equal_channels(shape, size, channels, order):
+    engine = Engine(size, channels)
+    image = np.full(shape, 9, np.uint8)
+    labels = Segmenter(engine, STRETCH).predict(image, order=order)
+    assert engine.given.shape == (*(size or (4, 4)), channels)
+    assert (engine.given == 9).all()
+    np.testing.assert_array_equal(labels, np.full((4, 4), 9))
+
+
+# Refusals and promises
+
+
+@pytest.mark.parametrize("size", [(31, 100), (100, 31), (1, 1)])
+def test_a_picture_below_the_minimum_is_refused(size):
+    segmenter = Segmenter(Engine(), replace(FIT, minimum=32))
+    with pytest.raises(InputError, match=f"{size[0]}x{size[1]}.*32x32") as refusal:
+        segmenter.predict(np.zeros((*size, 3), np.uint8))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_picture_of_the_minimum_is_taken():
+    segmenter = Segmenter(Engine(), replace(FIT, minimum=32))
+    assert segmenter.predict(np.zeros((32, 32, 3), np.uint8)).shape == (32, 32)
+
+
+@pytest.mark.parametrize("size", [None, (8, 8), (4, 4), (16, 12)])
+@pytest.mark.parametrize("info", [FIT, STRETCH], ids=["fit", "stretch"])
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+@pytest.mark.parametrize("shape", [(8, 8, 3), (8, 6, 3), (8, 8), (8, 8, 1)])
+def test_the_picture_is_never_modified(size, info, order, shape):
+    image = random_ids(shape)
+    before = image.copy()
+    labels = Segmenter(Engine(size), info).predict(image, order=order)
+    labels[:] = 99  # the labels are the caller's, and no part of the picture
+    np.testing.assert_array_equal(image, before)
+
+
+def test_each_stage_is_timed():
+    segmenter = Segmenter(Engine(), FIT)
+    segmenter.predict(np.zeros((4, 4, 3), np.uint8))
+    assert {stage: len(times) for stage, times in segmenter.stages.millis.items()} == {
+        "preprocess": 1,
+        "inference": 1,
+        "postprocess": 1,
+    }
+
+
+# Confidence
+
+
+def softmax_of_the_largest(scores):
+    """All classes at once, in float64."""
+    powers = np.exp(scores.astype(np.float64) - scores.max(axis=-1, keepdims=True))
+    return (powers / powers.sum(axis=-1, keepdims=True)).max(axis=-1)
+
+
+def test_the_confidence_is_the_largest_of_softmax():
+    # exp of the scores is 1, 2, 5 and 1, 1, 2: 5 of 8 and 2 of 4.
+    scores = np.log(np.float32([[[1, 2, 5], [1, 1, 2]]]))
+    np.testing.assert_allclose(to_confidence(scores, (1, 2)), [[0.625, 0.5]], 1e-6)
+
+
+def test_large_scores_are_no_overflow():
+    scores = np.random.default_rng(2).normal(0, 300, (7, 9, 5)).astype(np.float32)
+    expected = softmax_of_the_largest(scores)
+    np.testing.assert_allclose(to_confidence(scores, (7, 9)), expected, 1e-5)
+    assert (scores > 89).any()  # exp of which is no float32
+
+
+def test_probabilities_are_the_confidence():
+    scores = np.float32([[[0.25, 0.75], [0.5, 0.5]]])
+    assert to_confidence(scores, (1, 2), "probabilities").tolist() == [[0.75, 0.5]]
+
+
+def test_one_class_is_certain():
+    assert to_confidence(np.float32([[[-3]]]), (1, 1)).tolist() == [[1]]
+
+
+def test_scores_are_enlarged_before_their_softmax():
+    # Two pixels become four: 0 and 4 at 0, 1, 3 and 4 quarters of the way... halved.
+    scores = np.float32([[[0, 0], [4, 0]]])
+    between = np.float32([[[0, 0], [1, 0], [3, 0], [4, 0]]])
+    confidence = to_confidence(scores, (1, 4))
+    np.testing.assert_allclose(confidence, softmax_of_the_largest(between), 1e-6)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 7), (16, 6), (9, 30)])
+@pytest.mark.parametrize("engine", [Scores, CoarseScores, CoarserScores])
+def test_confidence_goes_with_the_labels_of_predict(engine, size):
+    image = grey_as_rgb(random_ids(size, count=2))
+    segmenter = Segmenter(engine((8, 8)), FIT)
+    labels, confidence = segmenter.predict_with_confidence(image)
+    np.testing.assert_array_equal(labels, segmenter.predict(image))
+    assert confidence.shape == size and confidence.dtype == np.float32
+    # One of three scores is 1: at most e of e + 2; two equal ones give e of 2 e + 1.
+    assert 1 / 3 <= confidence.min() <= confidence.max() <= np.e / (np.e + 2) + 1e-6
+
+
+def test_padding_has_no_part_in_the_confidence():
+    """Scores are surer where the network sees padding, which is cut off."""
+
+    class SureOfPadding(Scores):
+        def labels(self, image):
+            return super().labels(image) * np.where(image[..., :1] == PADDING, 50, 1)
+
+    image = grey_as_rgb(random_ids((4, 8), count=2))
+    _, confidence = Segmenter(SureOfPadding((8, 8)), FIT).predict_with_confidence(image)
+    np.testing.assert_allclose(confidence, np.e / (np.e + 2), 1e-6)
+
+
+def test_labels_alone_have_no_confidence():
+    image = grey_as_rgb(random_ids((4, 4)))
+    labels, confidence = Segmenter(Engine(), FIT).predict_with_confidence(image)
+    assert confidence is None
+    np.testing.assert_array_equal(labels, image[..., 0])
+
+
+# Tiles, for networks of valid convolutions
+
+VALID = replace(FIT, minimum=2, least=11, step=Valid.step, border=Valid.border)
+
+
+def tiles_of(line, inside, border, step=1) -> list:
+    """The tiles of a picture of one line, as lists; each is that line over and over."""
+    image = np.array([line], np.uint8)[..., None]
+    (row,) = split_tiles(image, (1 + 2 * border, inside + 2 * border), border, step)
+    for tile in row:
+        assert tile.shape == (1 + 2 * border, inside + 2 * border, 1)
+        assert (tile == tile[:1]).all()
+    return [tile[0, :, 0].tolist() for tile in row]
+
+
+def test_tiles_overlap_and_mirror_what_lies_beyond():
+    # The insides are 1 2 3 and 4 5, then a mirrored 4.
+    assert tiles_of([1, 2, 3, 4, 5], 3, border=1) == [[2, 1, 2, 3, 4], [3, 4, 5, 4, 3]]
+
+
+def test_a_mirror_does_not_repeat_the_outermost_pixel():
+    assert tiles_of([1, 2, 3, 4], 4, border=2) == [[3, 2, 1, 2, 3, 4, 3, 2]]
+
+
+def test_a_border_wider_than_the_picture_mirrors_back_and_forth():
+    assert tiles_of([1, 2, 3], 3, border=4) == [[1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3]]
+
+
+def test_a_picture_of_one_pixel_is_repeated():
+    assert tiles_of([7], 2, border=3) == [[7] * 8]
+
+
+def test_tiles_begin_whole_steps_apart():
+    # Of the first inside, 1 2 3, two count: the second begins at pixel 2.
+    assert tiles_of([1, 2, 3, 4, 5], 3, 1, step=2) == [[2, 1, 2, 3, 4], [2, 3, 4, 5, 4]]
+
+
+def test_an_inside_that_is_enough_is_one_tile():
+    assert len(tiles_of(range(7), inside=7, border=1, step=4)) == 1
+    assert len(tiles_of(range(8), inside=7, border=1, step=4)) == 2
+
+
+@pytest.mark.parametrize(
+    ("inside", "step", "expected"),
+    [(388, 16, 384), (384, 16, 384), (20, 16, 16), (16, 16, 16), (4, 16, 4), (5, 1, 5)],
+)
+def test_pace(inside, step, expected):
+    assert tile_stride(inside, step) == expected
+
+
+def test_tiles_go_down_and_across():
+    image = np.arange(20, dtype=np.uint8).reshape(4, 5, 1)
+    tiles = split_tiles(image, (4, 5), 1, 1)
+    assert len(tiles) == 2 and [len(row) for row in tiles] == [2, 2]
+    # Rows 2 and 3, then a mirrored 2; columns 3 and 4, then 3, 2.
+    expected = [[7, 8, 9, 8, 7], [12, 13, 14, 13, 12], [17, 18, 19, 18, 17]]
+    assert tiles[1][1][..., 0].tolist() == [*expected, expected[1]]
+
+
+def test_each_channel_is_mirrored_for_itself():
+    image = random_ids((5, 6, 3))
+    ((tile,),) = split_tiles(image, (9, 10), 2, 1)
+    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), "reflect")
+    np.testing.assert_array_equal(tile, padded)
+
+
+def test_joined_puts_tiles_side_by_side():
+    tiles = [[[[1, 2]], [[3, 4]]], [[[5, 6]], [[7, 8]]]]
+    tiles = [[np.array(tile) for tile in row] for row in tiles]
+    assert merge_tiles(tiles, 1).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+
+def test_joined_leaves_out_what_the_next_tile_gives_again():
+    # Three columns at steps of two: the third of all but the last is the next one's.
+    tiles = [[np.array([[1, 2, 0]]), np.array([[3, 4, 0]]), np.array([[5, 6, 7]])]]
+    assert merge_tiles(tiles, 2).tolist() == [[1, 2, 3, 4, 5, 6, 7]]
+    turned = [[tile.T] for tile in tiles[0]]
+    assert merge_tiles(turned, 2).ravel().tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_one_tile_is_joined_as_it_is():
+    tile = np.zeros((3, 5, 2), np.float32)
+    assert merge_tiles([[tile]], 2) is tile
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 20), (41, 9)])
+@pytest.mark.parametrize("step", [1, 4])
+def test_spanned_is_the_size_of_what_is_joined(size, step):
+    image, border = random_ids((*size, 1)), 2
+    tiles = split_tiles(image, (11, 13), border, step)
+    insides = [[tile[2:-2, 2:-2] for tile in row] for row in tiles]
+    whole = merge_tiles(insides, step)
+    assert covered_size(tiles, border, step) == whole.shape[:2]
+    np.testing.assert_array_equal(whole[: size[0], : size[1]], image)
+
+
+def in_one_piece(ids) -> np.ndarray:
+    """What Valid gives for the whole picture, mirrored by NumPy."""
+    return Valid().labels(np.pad(ids, 3, "reflect")[..., None])
+
+
+@pytest.mark.parametrize("size", [(2, 2), (5, 7), (31, 40), (2, 33), (20, 13)])
+@pytest.mark.parametrize("box", [None, (15, 19), (11, 11), (43, 15), (63, 63)])
+@pytest.mark.parametrize("engine", [Valid, ValidScores])
+def test_tiles_leave_no_seam(engine, box, size):
+    ids = random_ids(size)
+    labels = Segmenter(engine(box), VALID).predict(grey_as_rgb(ids))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, in_one_piece(ids))
+
+
+@pytest.mark.parametrize("box", [None, (15, 19), (11, 11)])
+def test_tiles_have_a_confidence_at_the_pictures_size(box):
+    ids = random_ids((20, 13))
+    segmenter = Segmenter(ValidScores(box), VALID)
+    labels, confidence = segmenter.predict_with_confidence(grey_as_rgb(ids))
+    np.testing.assert_array_equal(labels, in_one_piece(ids))
+    np.testing.assert_allclose(confidence, np.full((20, 13), np.e / (np.e + 5)), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "count"),
+    [
+        ((5, 9), (11, 15), 1),  # the insides are 5x9
+        ((6, 9), (11, 15), 2),  # the second begins at row 4
+        ((9, 9), (11, 15), 2),
+        ((10, 9), (11, 15), 3),
+        ((10, 18), (11, 15), 9),  # at rows 0, 4, 8 and columns 0, 8, 16
+    ],
+)
+def test_no_more_tiles_than_it_takes(size, box, count):
+    engine = Valid(box)
+    Segmenter(engine, VALID).predict(grey_as_rgb(random_ids(size)))
+    assert [tile.shape for tile in engine.tiles] == [(*box, 3)] * count
+
+
+def test_a_free_size_is_one_tile_that_covers_the_picture():
+    engine = Valid()
+    Segmenter(engine, VALID).predict(grey_as_rgb(random_ids((30, 42))))
+    # 30 + 6 is 36, and 11 + 28 the next side; 42 + 6 is 48, and 11 + 40.
+    assert [tile.shape for tile in engine.tiles] == [(39, 51, 3)]
+
+
+def test_a_free_size_is_bounded_by_the_largest_tile():
+    size = (TILE[0] + 100, TILE[1])
+    engine, ids = Valid(), random_ids(size)
+    labels = Segmenter(engine, VALID).predict(grey_as_rgb(ids))
+    # 512 + 6 is 518, and 11 + 4 * 127 the next side.
+    assert [tile.shape for tile in engine.tiles] == [(519, 519, 3)] * 2
+    np.testing.assert_array_equal(labels, in_one_piece(ids))
+
+
+@pytest.mark.parametrize("box", [None, (15, 15)])
+def test_max_side_bounds_what_is_tiled(box):
+    """A fixed size too: it is of the tile, not of the picture."""
+    engine = Valid(box)
+    segmenter = Segmenter(engine, replace(VALID, max_side=20))
+    tiles, used = segmenter.prepare(np.zeros((80, 40, 3), np.uint8))
+    assert used == (20, 10)
+    assert len(tiles) == (1 if box is None else 3)
+    labels = segmenter.predict(np.zeros((80, 40, 3), np.uint8))
+    assert labels.shape == (80, 40)
+
+
+def test_labels_of_tiles_are_brought_back_to_the_pictures_size():
+    # Halved: each 2x2 block is of one id, and its label covers it again.
+    ids = np.kron(random_ids((10, 12)), np.ones((2, 2), np.uint8))
+    segmenter = Segmenter(Valid((15, 15)), replace(VALID, max_side=12))
+    labels = segmenter.predict(grey_as_rgb(ids))
+    halved = in_one_piece(ids[::2, ::2])
+    np.testing.assert_array_equal(labels, np.kron(halved, np.ones((2, 2))))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(9, 14), (9, 14, 1)])
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_a_grey_picture_is_tiled(shape, channels, order):
+    image = random_ids(shape)
+    engine = Valid((15, 15), channels)
+    labels = Segmenter(engine, VALID).predict(image, order=order)
+    assert {tile.shape for tile in engine.tiles} == {(15, 15, channels)}
+    np.testing.assert_array_equal(labels, in_one_piece(image.reshape(9, 14)))
+
+
+def test_tiles_of_a_frame_of_opencv_are_rgb():
+    image = random_ids((9, 14, 3))
+    engines = Valid((15, 15)), Valid((15, 15))
+    Segmenter(engines[0], VALID).predict(image)
+    Segmenter(engines[1], VALID).predict(image[..., ::-1], order="BGR")
+    np.testing.assert_array_equal(engines[0].tiles, engines[1].tiles)
+
+
+def test_a_picture_of_many_tiles_is_timed_once():
+    segmenter = Segmenter(Valid((11, 11)), VALID)
+    segmenter.predict(np.zeros((20, 20, 3), np.uint8))
+    assert len(segmenter.engine.tiles) > 1
+    assert [len(times) for times in segmenter.stages.millis.values()] == [1, 1, 1]
+
+
+def test_a_tiled_picture_is_not_modified():
+    image = random_ids((9, 14, 3))
+    before = image.copy()
+    Segmenter(Valid((15, 15)), VALID).predict(image)[:] = 99
+    np.testing.assert_array_equal(image, before)

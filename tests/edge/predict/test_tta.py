@@ -1,0 +1,316 @@
+"""Tiles, mirrored pictures and scales, shown on tiny engines."""
+
+from dataclasses import replace
+from math import log
+
+import numpy as np
+import pytest
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
+from edge.predict.tta import FULL_SIZE_TILE, MARGIN, STEP, TTA, SemanticTTA, spans
+
+INFO = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
+VALID = replace(INFO, minimum=2, least=11, step=4, border=3)
+
+
+def random_picture(size) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+class Engine:
+    """Remembers the sizes it is given; gives the first channel modulo 6 as labels."""
+
+    name, threads, channels = "test", 1, 3
+
+    def __init__(self, size=None):
+        self.size, self.given = size, []
+
+    def __call__(self, image):
+        self.given.append(image.shape[:2])
+        return self.output(image)
+
+    def output(self, image):
+        return image[..., 0] % 6
+
+
+class Local(Engine):
+    """Gives one-hot scores of labels made of pixels `reach` away, 0 beyond the frame,
+    and of where in its cell of STEP a pixel lies: what poolings make of it.
+    """
+
+    reach = MARGIN
+
+    def output(self, image):
+        ids = np.pad(image[..., 0].astype(int), self.reach)
+        height, width = image.shape[:2]
+        rows, columns = np.ogrid[:height, :width]
+        labels = rows % STEP + columns % STEP
+        for y, x in (1, 0), (1, 2), (0, 1), (2, 1), (1, 1):
+            y, x = y * self.reach, x * self.reach
+            labels = 3 * labels + ids[y : y + height, x : x + width]
+        return np.eye(6, dtype=np.float32)[labels % 6]
+
+
+class Valid(Engine):
+    """A network of valid convolutions: each label is made of pixels 3 away and of where
+    in a square of 4x4 it lies."""
+
+    def output(self, image):
+        ids, inside = image[..., 0].astype(np.int64), slice(3, -3)
+        rows, columns = np.ogrid[: len(ids), : ids.shape[1]]
+        mixed = ids[inside, inside] * 16 + rows[inside] % 4 * 4 + columns[:, 3:-3] % 4
+        mixed += 5 * ids[:-6, inside] + 7 * ids[6:, inside]
+        return (mixed + 11 * ids[inside, :-6] + 13 * ids[inside, 6:]) % 6
+
+
+class ByHeight(Engine):
+    """Gives the same odds everywhere, by the height of what it is given."""
+
+    def __init__(self, odds, size=None):
+        super().__init__(size)
+        self.odds = odds
+
+    def output(self, image):
+        scores = np.log(np.array(self.odds[len(image)], np.float32))
+        return np.broadcast_to(scores, (*image.shape[:2], len(scores)))
+
+
+class LeftRight(Engine):
+    """Odds of 3 to 1 for class 0 on the left half, 1 to 9 on the right, whatever it
+    sees there."""
+
+    def output(self, image):
+        half = image.shape[1] // 2
+        scores = np.zeros((*image.shape[:2], 2), np.float32)
+        scores[:, :half, 0] = log(3)
+        scores[:, half:, 1] = log(9)
+        return scores
+
+
+def patient(engine, info=INFO, **passes) -> SemanticTTA:
+    return SemanticTTA(Segmenter(engine, info), TTA(**passes))
+
+
+# Where tiles lie
+
+
+def test_tiles_along_a_line_by_hand():
+    # Ten apart would do, but they begin whole steps of 4 apart: at 0, 8, and the last
+    # step from which 12 pixels go to the end, 32 - 12 = 20.
+    found = spans(32, tile=12, margin=1, step=4)
+    seen = [(span.seen.start, span.seen.stop) for span in found]
+    kept = [(span.kept.start, span.kept.stop) for span in found]
+    assert seen == [(0, 12), (8, 20), (16, 28), (20, 32)]
+    assert kept == [(0, 9), (9, 17), (17, 21), (21, 32)]
+    assert [span.inside.start for span in found] == [0, 1, 1, 1]
+
+
+def test_the_last_tile_is_less_than_a_step_longer():
+    (only,) = spans(15, tile=12, margin=1, step=4)
+    assert only == (slice(0, 15), slice(0, 15), slice(0, 15))
+    assert len(spans(16, tile=12, margin=1, step=4)) == 2
+
+
+@pytest.mark.parametrize("margin", (0, 3, 16))
+@pytest.mark.parametrize("step", (1, 8, 32))
+@pytest.mark.parametrize("length", (1, 64, 65, 96, 200, 333))
+def test_each_pixel_counts_once_and_far_from_a_tiles_end(length, step, margin):
+    found = spans(length, 64, margin, step)
+    counted = np.zeros(length, int)
+    for span in found:
+        counted[span.kept] += 1
+        assert span.seen.start % step == 0
+        assert span.seen.stop - span.seen.start < 64 + step
+        assert span.seen.start + span.inside.start == span.kept.start
+        assert span.inside.stop - span.inside.start == span.kept.stop - span.kept.start
+        assert span.kept.start - span.seen.start >= margin or span.kept.start == 0
+        assert span.seen.stop - span.kept.stop >= margin or span.kept.stop == length
+    assert (counted == 1).all()
+
+
+# Tiles
+
+
+@pytest.mark.parametrize("size", [(100, 90), (300, 515), (257, 700), (900, 260)])
+@pytest.mark.parametrize("tile", [(256, 256), (300, 271), (1000, 256)])
+def test_tiles_equal_one_pass_where_the_margin_covers_what_a_pixel_sees(size, tile):
+    image = random_picture(size)
+    segmenter = patient(Local(), tile=tile)
+    labels, confidence = segmenter.predict_with_confidence(image)
+    whole = Segmenter(Local(), replace(INFO, max_side=9999))
+    expected, sure = whole.predict_with_confidence(image)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(confidence, sure)
+    largest = np.max(segmenter.engine.given, axis=0)
+    assert (largest < np.array(tile) + STEP).all()
+
+
+def test_a_margin_that_is_too_narrow_shows():
+    """So that the test above could fail: what a pixel sees is one pixel wider."""
+    engine, image = Local(), random_picture((300, 515))
+    engine.reach = MARGIN + 1
+    expected = Segmenter(engine, INFO).predict(image)
+    assert (patient(engine, tile=(256, 256)).predict(image) != expected).any()
+
+
+def test_the_margin_of_small_tiles_is_a_quarter():
+    assert patient(Engine(), tile=(100, 400)).margin == 25
+    assert patient(Engine(), tile=(400, 400)).margin == MARGIN
+
+
+@pytest.mark.parametrize("size", [(31, 40), (100, 90), (200, 77)])
+def test_tiles_of_a_network_that_has_borders_are_its_own_labels(size):
+    image = random_picture(size)
+    expected = Segmenter(Valid(), VALID).predict(image)
+    labels = patient(Valid(), VALID, tile=(64, 48)).predict(image)
+    np.testing.assert_array_equal(labels, expected)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 97), (200, 300)])
+def test_a_network_of_fixed_size_has_tiles_of_that_size(size):
+    image, engine = random_picture(size), Engine((64, 96))
+    labels = patient(engine, full_size=True).predict(image)
+    np.testing.assert_array_equal(labels, image[..., 0] % 6)
+    assert set(engine.given) == {(64, 96)}
+
+
+def test_a_low_picture_in_tiles_of_fixed_size_is_padded():
+    image, engine = random_picture((40, 300)), Engine((64, 96))
+    labels = patient(engine, tile=(64, 96)).predict(image)
+    np.testing.assert_array_equal(labels, image[..., 0] % 6)
+
+
+def test_full_size_is_not_bounded_and_has_tiles_by_default():
+    engine, image = Engine(), random_picture((500, 1300))
+    segmenter = patient(engine, replace(INFO, max_side=64), full_size=True)
+    np.testing.assert_array_equal(segmenter.predict(image), image[..., 0] % 6)
+    assert segmenter.tile == FULL_SIZE_TILE
+    assert max(width for _, width in engine.given) < FULL_SIZE_TILE[1] + STEP
+
+
+@pytest.mark.parametrize("shape", [(90, 200), (90, 200, 1), (90, 200, 3)])
+def test_tiles_of_grey_pictures_and_of_frames(shape):
+    image = random_picture((90, 200))
+    image = image if len(shape) == 3 and shape[2] == 3 else image[..., 0].reshape(shape)
+    engine = Engine()
+    labels = patient(engine, tile=(64, 64)).predict(image, order="BGR")
+    first = image[..., -1] if image.ndim == 3 else image  # red
+    np.testing.assert_array_equal(labels, first % 6)
+
+
+# Averages
+
+
+def test_a_mirrored_pass_is_turned_back_and_averaged():
+    # Left: 3/4 of class 0, and mirrored back 1/10: 0.425. Right the same the other way
+    # round: 1/10 and 3/4. One pass alone would have said 0 on the left.
+    image = np.zeros((2, 4, 3), np.uint8)
+    assert patient(LeftRight()).predict(image).tolist() == [[0, 0, 1, 1]] * 2
+    labels, sure = patient(LeftRight(), flip=True).predict_with_confidence(image)
+    assert labels.tolist() == [[1] * 4] * 2
+    np.testing.assert_allclose(sure, 1 - (3 / 4 + 1 / 10) / 2, rtol=1e-6)
+
+
+def test_a_symmetrical_network_makes_the_same_of_both():
+    image = random_picture((70, 90))
+
+    class Pixels(Engine):
+        def output(self, image):
+            return np.eye(6, dtype=np.float32)[image[..., 0] % 6]
+
+    expected = Segmenter(Pixels(), INFO).predict_with_confidence(image)
+    found = patient(Pixels(), flip=True).predict_with_confidence(image)
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-6)
+
+
+ODDS = {4: (7, 3), 8: (7, 3), 16: (15, 85)}  # of class 0: 0.7, 0.7 and 0.15
+
+
+def test_probabilities_are_averaged_not_logits():
+    """(0.7 + 0.7 + 0.15) / 3 = 0.517: class 0. Logits would sum to 0.85 + 0.85 - 1.73,
+    below 0: class 1."""
+    assert log(7 / 3) * 2 + log(15 / 85) < 0
+    engine = ByHeight(ODDS)
+    segmenter = patient(engine, scales=(0.5, 1.0, 2.0))
+    labels, sure = segmenter.predict_with_confidence(np.zeros((8, 6, 3), np.uint8))
+    assert not labels.any()
+    np.testing.assert_allclose(sure, 1.55 / 3, rtol=1e-6)
+    assert engine.given == [(4, 3), (8, 6), (16, 12)]
+
+
+def test_a_head_of_probabilities_is_averaged_as_it_is():
+    class Probabilities(ByHeight):
+        def output(self, image):
+            return np.exp(super().output(image)) / sum(self.odds[len(image)])
+
+    info = replace(INFO, head="probabilities")
+    segmenter = patient(Probabilities(ODDS), info, scales=(0.5, 1.0, 2.0))
+    _, sure = segmenter.predict_with_confidence(np.zeros((8, 6, 3), np.uint8))
+    np.testing.assert_allclose(sure, 1.55 / 3, rtol=1e-6)
+
+
+def test_scales_are_of_what_the_network_gets_otherwise():
+    engine = Engine()
+    engine.output = lambda image: np.ones((*image.shape[:2], 2), np.float32)
+    segmenter = patient(engine, replace(INFO, max_side=100), scales=(0.5, 1.5))
+    assert segmenter.predict(np.zeros((200, 400, 3), np.uint8)).shape == (200, 400)
+    assert engine.given == [(25, 50), (75, 150)]
+
+
+def test_scales_and_mirrors_go_with_tiles():
+    engine = LeftRight()
+    segmenter = patient(engine, tile=(64, 64), flip=True, scales=(0.5, 1.0))
+    assert (segmenter.predict(np.zeros((96, 64, 3), np.uint8)) == 1).all()
+    assert (
+        engine.given
+        == [(32, 32)] * 2 + [(64, 64)] * 2 + [(32, 32)] * 2 + [(64, 64)] * 2
+    )
+
+
+def test_a_mirrored_picture_in_a_fixed_size_is_padded_and_turned_back():
+    """What is padding must not be turned into the picture."""
+
+    class Pixels(Engine):
+        def output(self, image):
+            return np.eye(256, dtype=np.float32)[image[..., 0]]
+
+    image = np.array([[[1] * 3, [2] * 3, [3] * 3]] * 8, np.uint8)
+    labels = patient(Pixels((8, 8)), flip=True).predict(image)
+    assert labels.tolist() == [[1, 2, 3]] * 8
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("engine", "info", "passes", "complaint"),
+    [
+        (Engine((8, 8)), INFO, {"tile": (8, 9)}, "--tile 8x9: .* takes 8x8 alone"),
+        (Engine((8, 8)), INFO, {"scales": (1.0, 2.0)}, "--scales: .* takes 8x8 alone"),
+        (Engine(), replace(INFO, minimum=32), {"tile": (31, 64)}, "give 32x32 or more"),
+        (Engine(), VALID, {"tile": (64, 20)}, "--tile 64x20: .* give 38x38 or more"),
+        (Engine(), replace(INFO, head="labels"), {"flip": True}, "--head logits"),
+        (Engine(), replace(INFO, head="labels"), {"scales": (2.0,)}, "--head logits"),
+    ],
+)
+def test_passes_that_cannot_be_are_refused_at_once(engine, info, passes, complaint):
+    with pytest.raises(InputError, match=complaint) as refusal:
+        patient(engine, info, **passes)
+    assert "\n" not in str(refusal.value)
+
+
+def test_labels_of_a_model_that_does_not_say_so_are_refused():
+    with pytest.raises(InputError, match="gives labels alone"):
+        patient(Engine(), flip=True).predict(random_picture((8, 8)))
+
+
+def test_a_scale_below_the_minimum_is_refused():
+    segmenter = patient(LeftRight(), replace(INFO, minimum=16), scales=(0.5,))
+    with pytest.raises(
+        InputError, match="--scales 0.5: makes it 15x40, smaller .*16x16"
+    ):
+        segmenter.predict(random_picture((30, 80)))

@@ -1,0 +1,265 @@
+"""Network streams that ffmpeg really sends, on loopback."""
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.core.errors import InputError
+from edge.video.capture import CameraOptions, capture_of, open_stream, pipeline_of
+from edge.video.reconnect import Video
+from edge.video.sources import open_source
+
+SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
+LONG = 300  # seconds: for what would otherwise hang for ever
+needs_ffmpeg = pytest.mark.skipif(
+    not shutil.which("ffmpeg"), reason="ffmpeg is missing: apt-get install ffmpeg"
+)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@contextmanager
+def sent(port: int, seconds: int = 60):
+    """ffmpeg sends a test picture over TCP to the first who connects."""
+    picture = f"testsrc=size=320x240:rate=25:duration={seconds}"
+    command = ["ffmpeg", "-loglevel", "quiet", "-re", "-f", "lavfi", "-i", picture]
+    command += ["-c:v", "mpeg2video", "-f", "mpegts"]
+    with subprocess.Popen([*command, f"tcp://127.0.0.1:{port}?listen=1"]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def once(condition, what: str):
+    """Waits until `condition()` gives something, and gives that."""
+    deadline = time.monotonic() + LONG
+    while not (given := condition()):
+        assert time.monotonic() < deadline, f"no {what}"
+        time.sleep(0.05)
+    return given
+
+
+@needs_ffmpeg
+def test_a_stream_that_ends_is_opened_again(capfd):
+    """Two senders after one another are one source."""
+    port = free_port()
+    url = f"tcp://127.0.0.1:{port}"
+
+    def video():
+        try:
+            return Video(url, capture_of(url))
+        except InputError:  # ffmpeg does not listen yet
+            return None
+
+    with sent(port, seconds=1):
+        stream = once(video, "stream")
+        assert stream.live
+        shots = stream.shots()
+        first = next(shots)
+        assert first.frame.shape == (240, 320, 3)
+        while time.monotonic() < first.seconds + 1.5:
+            again = threading.Thread(target=next, args=(shots,), daemon=True)
+            again.start()
+            again.join(0.5)
+            if again.is_alive():
+                break
+    with sent(port, seconds=2):
+        again.join(LONG)
+        assert next(shots).frame.shape == (240, 320, 3)
+    stream.close()
+    said = capfd.readouterr().err.splitlines()
+    assert said[0].endswith("gives no more frames; opening it again")
+    assert "is back after" in said[1]
+    assert len(said) == 2
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_the_runner_goes_on_after_a_cut_of_five_seconds(deeplab, tmp_path):
+    port, lines = free_port(), tmp_path / "frames.jsonl"
+
+    def count() -> int:
+        return lines.read_text().count("\n") if lines.exists() else 0
+
+    def start() -> subprocess.Popen:
+        return subprocess.Popen(
+            [
+                *(sys.executable, str(SCRIPT), str(deeplab), "--headless"),
+                *("--source", f"tcp://127.0.0.1:{port}", "--frames-json", str(lines)),
+                *("--record", str(tmp_path / "seen.mp4")),
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with sent(port):
+        time.sleep(2)
+        process = start()
+        once(lambda: count() > 3 or process.poll(), "frames")
+        assert process.poll() is None, process.stderr.read()
+    cut = time.monotonic()
+    time.sleep(5)
+    before = count()
+    with sent(port):
+        once(lambda: count() > before + 3, "frames after the cut")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=LONG)
+    assert process.returncode == 0, said
+    assert said.count("gives no more frames") == 1
+    assert said.count("is back after") == 1
+    seconds = [json.loads(line)["seconds"] for line in lines.read_text().splitlines()]
+    assert max(np.diff(seconds)) >= 5
+    # The recording lasts as long as it did, the cut included.
+    recording = cv2.VideoCapture(str(tmp_path / "seen.mp4"))
+    frames, fps = (recording.get(p) for p in (cv2.CAP_PROP_FRAME_COUNT, 5))
+    assert frames / fps == pytest.approx(seconds[-1], abs=1.5)
+    assert cut > 0
+
+
+def test_a_video_file_on_a_web_server_is_a_file(tmp_path):
+    """It ends, and nothing of it is dropped."""
+    writer = cv2.VideoWriter(
+        str(tmp_path / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10.0, (64, 48)
+    )
+    for value in range(12):
+        writer.write(np.full((48, 64, 3), 20 * value, np.uint8))
+    writer.release()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    serves = partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serves) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with open_source(f"http://127.0.0.1:{server.server_port}/a.mp4") as source:
+            assert (source.live, source.endless) == (False, False)
+            means = [shot.frame.mean() for shot in source.shots]
+        server.shutdown()
+    assert means == pytest.approx(range(0, 240, 20), abs=6)
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "http", "rtsp"])
+def test_a_stream_that_is_not_there_is_one_line(scheme, capfd):
+    url = f"{scheme}://me:secret@127.0.0.1:{free_port()}/x"
+    with pytest.raises(InputError, match="is it being sent") as refusal:
+        with open_source(url):
+            pass
+    assert "secret" not in str(refusal.value)
+    assert f"{scheme}://me:***@127.0.0.1" in str(refusal.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_who_accepts_and_says_nothing_is_waited_for_so_long(monkeypatch):
+    monkeypatch.setattr("edge.video.capture.OPEN_MILLIS", 1000)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        begin = time.monotonic()
+        with pytest.raises(InputError, match="limit 1 s"):
+            open_stream(url, url)
+        assert 0.9 < time.monotonic() - begin < 10
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
+def test_a_stream_that_hangs_does_not_hold_ctrl_c(tmp_path):
+    """Whoever waits for a stream to open can leave at once."""
+    model = tmp_path / "x.tflite"  # it is not read before the source is open
+    model.touch()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        code = (
+            f"import signal, sys; sys.path.insert(0, {str(SCRIPT.parents[1])!r})\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "from edge.app import camera\n"
+            "from edge.core.arguments import run\n"
+            f"sys.argv[1:] = [{str(model)!r}, '--headless', '--source', {url!r}]\n"
+            "run('camera_demo', camera.main)\n"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True
+        ) as process:
+            server.settimeout(LONG)
+            connection, _ = server.accept()  # OpenCV is inside of its call
+            time.sleep(0.5)
+            begin = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=LONG)
+            connection.close()
+    assert time.monotonic() - begin < 8  # its own limit is 10
+    assert (process.returncode, said) == (130, "camera_demo: stopped by Ctrl-C\n")
+
+
+# What has no hardware here
+
+
+def test_the_pipelines_of_boards():
+    options = CameraOptions(size=(480, 640), fps=15)
+    csi = pipeline_of("csi", "1", options)
+    assert csi.startswith("nvarguscamerasrc sensor-id=1 ! ")
+    assert "width=640,height=480,framerate=15/1" in csi
+    pi = pipeline_of("picamera", None, CameraOptions())
+    assert pi.startswith("libcamerasrc ! video/x-raw,width=1280,height=720")
+    for pipeline in (csi, pi):  # the newest frame, and OpenCV's order
+        assert "format=BGR ! appsink drop=true max-buffers=1" in pipeline
+
+
+@pytest.mark.skipif(
+    cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER), reason="OpenCV has GStreamer"
+)
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        ("csi", "python3-opencv"),
+        ("csi:1", "python3-opencv"),
+        ("picamera", "python3-picamera2"),
+        ("videotestsrc ! videoconvert ! appsink", "python3-opencv"),
+    ],
+)
+def test_without_gstreamer_the_remedy_is_said(source, remedy):
+    with pytest.raises(InputError, match="lacks GStreamer") as refusal:
+        with open_source(source):
+            pass
+    assert remedy in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["raise ValueError('numpy.dtype size changed')", "import libcamera_that_is_not"],
+)
+def test_a_picamera2_that_does_not_load_is_one_line(tmp_path, monkeypatch, fault):
+    """As built for NumPy 1 and met by NumPy 2, or without the system's packages."""
+    (tmp_path / "picamera2.py").write_text(fault)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    with pytest.raises(
+        InputError, match="^picamera: Picamera2 does not load"
+    ) as refusal:
+        with open_source("picamera"):
+            pass
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("source", ["shapes", "a.mp4", "tcp://127.0.0.1:1", "."])
+def test_options_of_a_camera_are_for_cameras(source):
+    with pytest.raises(InputError, match="--camera"):
+        with open_source(source, CameraOptions(fps=5)):
+            pass

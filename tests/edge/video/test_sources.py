@@ -1,0 +1,144 @@
+"""Sources that are opened and read."""
+
+import threading
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.core.errors import InputError
+from edge.core.images import write_image
+from edge.video.capture import Capture
+from edge.video.reconnect import Video
+from edge.video.scenes import scene
+from edge.video.sources import SHAPES_SEED, SHAPES_SIZE, open_source
+
+BLUE = (255, 0, 0)  # in BGR
+
+
+def frame(brightness: int, size=(48, 64)) -> np.ndarray:
+    return np.full((*size, 3), brightness, np.uint8)
+
+
+def write_video(path: Path, count: int = 12, fps: float = 12.0) -> None:
+    """`count` frames, each ten brighter than the one before."""
+    code = cv2.VideoWriter_fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
+    writer = cv2.VideoWriter(str(path), code, fps, (64, 48))
+    assert writer.isOpened()
+    for index in range(count):
+        writer.write(frame(10 * index))
+    writer.release()
+
+
+def read_video(path: Path) -> list[np.ndarray]:
+    with open_source(str(path)) as source:
+        return [shot.frame for shot in source.shots]
+
+
+# Sources
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_video_file(tmp_path, suffix):
+    path = tmp_path / f"street{suffix}"
+    write_video(path)
+    with open_source(str(path)) as source:
+        assert (source.name, source.live, source.still) == (path.name, False, False)
+        assert source.fps == pytest.approx(12)
+        shots = list(source.shots)
+    frames = [shot.frame for shot in shots]
+    assert len(frames) == 12
+    assert {(f.shape, f.dtype) for f in frames} == {((48, 64, 3), np.dtype(np.uint8))}
+    assert [s.seconds for s in shots] == pytest.approx(np.arange(12) / 12, abs=0.002)
+    # In order: lossy, but not by half a step.
+    assert [f.mean() for f in frames] == pytest.approx(range(0, 120, 10), abs=5)
+
+
+def test_a_folder_of_pictures_in_order_of_name(tmp_path):
+    for name, brightness in (("b.png", 20), ("a.bmp", 10), ("c.png", 30)):
+        write_image(tmp_path / name, frame(brightness, (5, brightness)))
+    (tmp_path / "notes.txt").touch()
+    with open_source(str(tmp_path)) as source:
+        assert (source.name, source.live, source.still) == (tmp_path.name, False, True)
+        assert [shot.frame.shape for shot in source.shots] == [
+            (5, 10, 3),
+            (5, 20, 3),
+            (5, 30, 3),
+        ]
+
+
+def test_a_single_picture_is_a_frame_in_bgr(tmp_path):
+    path = tmp_path / "blue.png"
+    write_image(path, np.full((4, 5, 3), BLUE[::-1], np.uint8))
+    with open_source(str(path)) as source:
+        assert (source.name, source.still) == ("blue.png", True)
+        ((only, seconds),) = source.shots
+    assert seconds == 0
+    assert only.shape == (4, 5, 3)
+    assert (only == BLUE).all()
+
+
+def test_a_grey_picture_is_a_frame_of_three_channels(tmp_path):
+    write_image(tmp_path / "grey.png", np.full((4, 5), 7, np.uint8))
+    with open_source(str(tmp_path / "grey.png")) as source:
+        ((only, seconds),) = source.shots
+    assert seconds == 0
+    assert (only == frame(7, (4, 5))).all()
+
+
+def test_shapes_are_the_scene_moving():
+    with open_source("shapes") as source:
+        assert (source.name, source.live, source.endless) == ("shapes", False, True)
+        for time, (given, seconds) in enumerate(islice(source.shots, 3)):
+            assert seconds == time / 25
+            image, _ = scene(SHAPES_SEED, 0, SHAPES_SIZE, time)
+            np.testing.assert_array_equal(given[..., ::-1], image)
+
+
+def bad_source(source: str) -> str:
+    """What is said of a source that gives nothing."""
+    with pytest.raises(InputError) as refusal, open_source(source) as opened:
+        list(opened.shots)
+    message = str(refusal.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_missing_file(tmp_path):
+    path = str(tmp_path / "gone.mp4")
+    assert bad_source(path).startswith(f"source {path}: no such file")
+
+
+def test_an_empty_folder(tmp_path):
+    assert bad_source(str(tmp_path)) == f"source {tmp_path}: the folder has no pictures"
+
+
+@pytest.mark.parametrize("number", ["99", "99999999999"])
+def test_a_camera_that_is_not_there(number):
+    assert bad_source(number).startswith(f"camera {number}: cannot be opened")
+
+
+def test_a_digit_that_is_no_number(tmp_path):
+    """'²'.isdigit() holds, int('²') does not."""
+    assert "²" in bad_source("²")
+
+
+@pytest.mark.parametrize("data", [b"", b"no video"])
+def test_a_file_that_is_no_video(tmp_path, data):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(data)
+    assert bad_source(str(path)).startswith(f"source {path}: is no video")
+
+
+def test_a_damaged_picture_of_a_folder_is_named(tmp_path):
+    write_image(tmp_path / "a.png", frame(1))
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    assert bad_source(str(tmp_path)).startswith(f"{tmp_path / 'b.png'}: ")
+
+
+def test_a_driver_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr("edge.video.reconnect.OPENS", 0.1)
+    with pytest.raises(InputError, match="source csi: does not open"):
+        Video("csi", Capture("csi", threading.Event().wait))
