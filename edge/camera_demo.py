@@ -8,10 +8,11 @@ It runs from any folder; `edge.app.camera` holds the program.
 import sys
 from pathlib import Path
 
+from edge.app.camera import main
+from edge.core.arguments import run
+
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
-from edge.app.camera import main  # noqa: E402
-from edge.core.arguments import run  # noqa: E402
 
 if __name__ == "__main__":
     run("camera_demo", main)

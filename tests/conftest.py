@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environments import python_with
+from tests.support.environments import python_with
 
 ROOT = Path(__file__).resolve().parents[1]
 

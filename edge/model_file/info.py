@@ -66,3 +66,18 @@ def unknown_model(names: Sequence[str] = ()) -> ModelInfo:
         colors=palette(256),
         resize="stretch",
     )
+
+
+@dataclass(frozen=True)
+class InputGeometry:
+    """Which sizes a network takes, in pixels.
+
+    `minimum` is the smallest side of a picture. Of valid convolutions, the input's
+    sides are `least` + k * `step` and the output lacks `border` on each side; 1, 1 and
+    0 of all others, which take any size.
+    """
+
+    minimum: int = 1
+    least: int = 1
+    step: int = 1
+    border: int = 0

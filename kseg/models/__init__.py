@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from typing import Any, Callable, Collection
 
 import keras
 
-from kseg.models.dense import dense
-from kseg.models.encoders import ENCODERS, PREPARING, Features, features_of
-from kseg.models.fcn import fcn8s, fcn16s, fcn32s
-from kseg.models.hypercolumn import hypercolumn
-from kseg.models.layers import ENCODER, PadToMultiple, ValidInput, with_batch_norm
-from kseg.models.patch import patch
-from kseg.models.segnet import segnet
-from kseg.models.unet import unet, unet_paper
+from edge.model_file.info import InputGeometry
+from kseg.models.encoders import ENCODERS
+from kseg.models.encoders.features import PREPARING, Features, features_of
+from kseg.models.layers.norm import ENCODER, with_batch_norm
+from kseg.models.layers.sizes import PadToMultiple, ValidInput
+from kseg.models.semantic.dense import dense
+from kseg.models.semantic.fcn import fcn8s, fcn16s, fcn32s
+from kseg.models.semantic.hypercolumn import hypercolumn
+from kseg.models.semantic.patch import patch
+from kseg.models.semantic.segnet import segnet
+from kseg.models.semantic.unet import unet, unet_paper
 
 MODELS = {
     "fcn32s": fcn32s,
@@ -58,8 +60,8 @@ def build_model(
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB), got {channels}.")
     options = {key: value for key, value in options.items() if value is not None}
-    own = taken_by(MODELS[name], options)
-    encode = Encode(encoder, weights, taken_by(ENCODERS[encoder], options))
+    own = accepted_options(MODELS[name], options)
+    encode = EncoderCall(encoder, weights, accepted_options(ENCODERS[encoder], options))
     if has_encoder(name):
         check_options(f"{name} on {encoder}", options, {*own, *encode.options})
         own["encode"] = encode
@@ -87,7 +89,7 @@ def check_options(what: str, given: dict[str, Any], taken: Collection[str]) -> N
             raise ValueError(f"{what} takes no `{option}`, got {value!r}")
 
 
-class Encode:
+class EncoderCall:
     """What a decoder calls: image (B, H, W, C) -> Features; knows its layers' names."""
 
     def __init__(self, encoder: str, weights: str, options: dict[str, Any]):
@@ -101,7 +103,7 @@ class Encode:
         return features_of(network, self.encoder)
 
 
-def taken_by(function: Callable, options: dict[str, Any]) -> dict[str, Any]:
+def accepted_options(function: Callable, options: dict[str, Any]) -> dict[str, Any]:
     """Those of `options` that are parameters of `function`."""
     known = inspect.signature(function).parameters
     return {key: value for key, value in options.items() if key in known}
@@ -117,25 +119,10 @@ def encoder_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model.layers if layer.name.startswith(ENCODER)]
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Which sizes a network takes, in pixels.
-
-    `minimum` is the smallest side of a picture. Of valid convolutions, the input's
-    sides are `least` + k * `step` and the output lacks `border` on each side; 1, 1 and
-    0 of all others, which take any size.
-    """
-
-    minimum: int = 1
-    least: int = 1
-    step: int = 1
-    border: int = 0
-
-
-def geometry(model: keras.Model) -> Geometry:
+def geometry(model: keras.Model) -> InputGeometry:
     for layer in model.layers:
         if isinstance(layer, PadToMultiple):
-            return Geometry(minimum=layer.multiple)
+            return InputGeometry(minimum=layer.multiple)
         if isinstance(layer, ValidInput):
-            return Geometry(2, layer.least, layer.step, layer.border)
+            return InputGeometry(2, layer.least, layer.step, layer.border)
     raise ValueError(f"{model.name} says nothing of its sizes")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environments import python_with, run
+from tests.support.environments import python_with, run
 
 ROOT = Path(__file__).resolve().parents[2]
 EDGE = ROOT / "edge"

@@ -41,7 +41,7 @@ SMALL = ["--width", "4", "--batch-size", "4", "--size", "64x64", "--epochs", "2"
 @pytest.fixture(scope="session")
 def trained(data_folder, tmp_path_factory) -> Path:
     """A run folder as kseg.train leaves it. Tests read it and do not write into it."""
-    from kseg.train import main
+    from kseg.cli.train import main
 
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     arguments = ["--data", str(data_folder), "--output", str(folder), "--tensorboard"]
@@ -54,15 +54,16 @@ def reconfigure() -> Callable[..., None]:
     """`reconfigure(folder, **options)` makes another run of a checkpoint's."""
     import numpy as np
 
-    from kseg import checkpoint
+    from kseg.core.runs import CHECKPOINT
+    from kseg.training.checkpoint import STATE
 
     def change(folder: Path, **options: Any) -> None:
-        path = folder / checkpoint.NAME
+        path = folder / CHECKPOINT
         with np.load(path) as file:
             arrays = dict(file)
-        state = json.loads(arrays[checkpoint.STATE].tobytes())
+        state = json.loads(arrays[STATE].tobytes())
         state["record"]["config"] |= options
-        arrays[checkpoint.STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
         np.savez(path, **arrays)
 
     return change
@@ -73,7 +74,7 @@ def exported(trained, tmp_path_factory) -> Path:
     """A copy of `trained`, exported as labels."""
     import shutil
 
-    from kseg.export import main
+    from kseg.cli.export import main
 
     folder = tmp_path_factory.mktemp("exports") / "tiny"
     shutil.copytree(trained, folder)

@@ -15,10 +15,10 @@ from edge.core.errors import InputError
 from edge.engines.select import open_engine
 from edge.model_file.metadata import read_info
 from edge.video import scenes
-from kseg.evaluate import main as evaluate
-from kseg.export import main as export
-from kseg.predict import main as predict
-from kseg.train import main as train
+from kseg.cli.evaluate import main as evaluate
+from kseg.cli.export import main as export
+from kseg.cli.predict import main as predict
+from kseg.cli.train import main as train
 
 ROOT = Path(__file__).parents[2]
 SIZE = (64, 96)

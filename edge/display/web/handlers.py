@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Any, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Awaitable, Callable
 
 import tornado.websocket
 
-from edge.display.web.server import Web
+if TYPE_CHECKING:
+    from edge.display.web.server import Web
+
 
 PAGE = Path(__file__).with_name("page.html")
 STALLED = 10.0  # seconds after which a viewer that takes nothing is let go

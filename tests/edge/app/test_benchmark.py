@@ -17,7 +17,7 @@ from edge.app.benchmark import STAGES, board, bound_on_age, main
 from edge.app.benchmark_table import table
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
-from tests.tflite import operator, tensor, tflite
+from tests.support.tflite import operator, tensor, tflite
 
 EDGE = Path(__file__).resolve().parents[3] / "edge"
 SIZE = (32, 48)

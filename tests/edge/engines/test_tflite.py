@@ -11,7 +11,7 @@ from edge.engines.base import EngineChoice
 from edge.engines.select import open_engine
 from edge.engines.tflite import TFLite, find_interpreter, share_of
 from edge.engines.trial import check_engine
-from tests.tflite import far_scales
+from tests.support.tflite import far_scales
 
 # The first fields of TfLiteDelegate (TensorFlow Lite's common.h) are its data and what
 # it does before the first run; a delegate that does nothing there takes no operator.

@@ -5,7 +5,7 @@ import pytest
 
 from edge.engines.select import open_engine
 from edge.model_file.flatbuffer import METADATA, normalization, reach, standard_metadata
-from tests.tflite import operator, tensor, tflite
+from tests.support.tflite import operator, tensor, tflite
 
 SHAPE = (1, 2, 2, 3)
 
@@ -23,7 +23,7 @@ def model(metadata: dict[bytes, bytes]) -> bytes:
 
 def metadata(mean, deviation) -> bytes:
     """TFLite Metadata with this normalization, and something else before it."""
-    from kseg.quantize.metadata import NORMALIZATION, packed
+    from kseg.deploy.tflite_metadata import NORMALIZATION, packed
 
     values = {0: np.float32(mean), 1: np.float32(deviation)}
     units = [{0: NORMALIZATION + 1, 1: {}}, {0: NORMALIZATION, 1: values}]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from edge.core.errors import InputError
-from kseg.data import open_data
+from kseg.data.open import open_data
 
 SIZE = (16, 24)
 ORIENTATION = 0x0112  # EXIF's tag

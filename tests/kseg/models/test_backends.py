@@ -18,11 +18,11 @@ import sys
 import keras, numpy as np
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import Segmenter
-from kseg.keras_engine import KerasEngine
-from kseg.losses import SegmentationLoss
-from kseg.metrics import MeanIoU
+from kseg.models.keras_engine import KerasEngine
+from kseg.training.losses.segmentation import SegmentationLoss
+from kseg.evaluation.metrics.keras_metrics import MeanIoU
 from kseg.models import MODELS, build_model, geometry, has_encoder
-from kseg.optimizer import AdamW
+from kseg.training.optimizer import AdamW
 
 assert keras.backend.backend() == sys.argv[1]
 cases = [(name, "plain", {"width": 4}) for name in MODELS]

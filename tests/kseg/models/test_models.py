@@ -10,11 +10,11 @@ from keras import layers, ops
 
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import Segmenter
-from kseg.keras_engine import KerasEngine
-from kseg.losses import cross_entropy
 from kseg.models import MODELS, build_model, encoder_layers, geometry, has_encoder
 from kseg.models.encoders import ENCODERS
-from kseg.models.layers import BatchNorm
+from kseg.models.keras_engine import KerasEngine
+from kseg.models.layers.norm import BatchNorm
+from kseg.training.losses.pixel import cross_entropy
 
 CLASSES = 3
 

@@ -1,0 +1,1 @@
+"""Measurements of kseg against others and itself; in a checkout, not in the wheel."""

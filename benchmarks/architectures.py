@@ -1,0 +1,252 @@
+"""Every architecture on the same data with the same budget: what each step brought.
+
+    python -m kseg.benchmark architectures --data shapes --epochs 6
+
+Each network is a run of its own in the output folder. A comparison that was broken off
+goes on with the networks that are missing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any, Sequence
+
+from benchmarks.config import BenchmarkConfig
+from edge.core.errors import InputError
+from edge.core.files import make_folder
+from edge.core.log import say
+from edge.engines.select import open_engine
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
+from kseg.core import backend
+from kseg.core.configs import ExportConfig, TrainConfig
+from kseg.core.names import OWN_LAYERS, USUAL_SCHEMES
+from kseg.core.progress import bar
+from kseg.core.runs import BEST, CHECKPOINT, CONFIG, run_config, write_json
+from kseg.data.open import open_data
+from kseg.data.sample import Dataset
+from kseg.evaluation.loop import evaluate_split
+from kseg.evaluation.open import open_segmenter
+from kseg.models.saving import load_model
+
+# Coarse to fine, and for each what enlarges: the plain way before the learned one.
+NETWORKS = (
+    ("patch", "nearest"),
+    ("fcn32s", "bilinear"),
+    ("fcn32s", "transposed"),
+    ("fcn16s", "transposed"),
+    ("fcn8s", "bilinear"),
+    ("fcn8s", "transposed"),
+    ("segnet", "bilinear"),
+    ("segnet", "unpool"),
+    ("hypercolumn", "bilinear"),
+    ("unet", "bilinear"),
+    ("unet", "transposed"),
+    ("unet_paper", "transposed"),
+    ("dense", ""),
+)
+TIMED = 50  # pictures
+
+
+def compare(config: BenchmarkConfig) -> dict[str, Any]:
+    """Trains and measures each network; leaves architectures.json and two pictures."""
+    data = open_data(config.data)
+    backend.start()
+    import keras
+
+    from kseg.reporting.figures import gains, gallery
+
+    folder = make_folder(Path(config.output))
+    every = [training_of(config, *pair, folder) for pair in NETWORKS]
+    chosen = [x for x in every if x.model in config.models or is_there(x)]
+    for training in chosen:
+        check_budget(training)
+    rows: list[dict[str, Any]] = []
+    for index, training in enumerate(chosen, 1):
+        name = training.run_folder.name
+        say(f"{index} of {len(chosen)}: {name}")
+        keras.utils.clear_session()
+        train(training, data)
+        row = measured(training, data, config.calibration_images)
+        rows.append({"name": name, **row})
+        gains(folder / "architectures.png", rows)
+    names = [row["name"] for row in rows]
+    for row, speed in zip(rows, timed(folder, names, data), strict=True):
+        row.update(speed)
+    figures = {
+        "data": data.name,
+        "encoder": config.encoder,
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "networks": rows,
+    }
+    write_json(folder / "architectures.json", figures)
+    opened = {n: partial(open_segmenter, folder / n / BEST) for n in names}
+    gallery(folder / "predictions.png", opened, data.split("val"))
+    say(f"architectures.json, architectures.png and predictions.png are in {folder}")
+    return figures
+
+
+def training_of(
+    config: BenchmarkConfig, model: str, upsampling: str, folder: Path
+) -> TrainConfig:
+    """The run of one network. Procedural shapes need no augmentation.
+
+    Cross-entropy alone, as in the papers: what differs is the network.
+    """
+    name = f"{model}-{upsampling}" if upsampling else model
+    still = {"scale": 1.0, "color": 0.0} if config.data == "shapes" else {}
+    own = {"encoder": config.encoder, "weights": config.weights}
+    return TrainConfig(
+        data=config.data,
+        model=model,
+        upsampling=upsampling,
+        width=16 if model == "unet_paper" else None,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        loss="ce",
+        size=None if model in ("unet_paper", "patch") else config.size,
+        output=str(folder / name),
+        **({} if model in OWN_LAYERS else own),
+        **still,
+    )
+
+
+def is_there(config: TrainConfig) -> bool:
+    """Whether a run was trained to its end; it then stays in the comparison."""
+    return (config.run_folder / "metrics.json").is_file()
+
+
+def check_budget(config: TrainConfig) -> None:
+    """Raises InputError where a run with another budget is in the way."""
+    if not (config.run_folder / CONFIG).is_file():
+        return
+    there = run_config(config.run_folder)
+    for name in ("data", "epochs", "batch_size", "encoder", "weights", "size"):
+        value, other = getattr(config, name), getattr(there, name)
+        # Without --size the run's record has the default that it came to.
+        if value != other and (name != "size" or value):
+            if name == "size":
+                other = "x".join(map(str, other))
+            raise InputError(
+                f"{config.run_folder}: was trained with --{name.replace('_', '-')} "
+                f"{other}; give --output another folder"
+            )
+
+
+def train(config: TrainConfig, data: Dataset) -> None:
+    """Trains a run, as far as that is not done yet."""
+    from kseg.api import report
+    from kseg.core.runs import HISTORY, read_history
+    from kseg.training.fit import fit
+
+    folder = config.run_folder
+    if is_there(config):
+        say("trained already")
+        return
+    history = folder / HISTORY
+    done = len(read_history(history)) if history.is_file() else 0
+    if done < config.epochs:
+        resume = done > 0 and (folder / CHECKPOINT).is_file()
+        if fit(replace(config, resume=resume), data, folder):
+            raise KeyboardInterrupt
+    report(data, folder)
+
+
+def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dict:
+    """One row: quality, size and cost of a trained run, its speed apart."""
+    from kseg.core.runs import HISTORY, read_history
+    from kseg.models.analysis.graph import multiply_adds, trace
+    from kseg.models.keras_engine import KerasEngine
+
+    folder = config.run_folder
+    parity = exported(folder, calibration_images)
+    size = open_engine(folder / "float32.tflite", prove=False).size
+    model = load_model(folder / BEST)
+    segmenter = Segmenter(KerasEngine(model), info_of(folder / BEST))
+    evaluation = evaluate_split(segmenter, data.split("val"), data.names)
+    seconds = [line["seconds"] for line in read_history(folder / HISTORY)]
+    return {
+        "mean_iou": json.loads((folder / "metrics.json").read_text())["mean_iou"],
+        "boundary_iou": evaluation.figures()["boundary_iou"] or 0.0,
+        "parameters": model.count_params(),
+        "multiply_adds": sum(map(multiply_adds, trace(model, size).steps)),
+        "epoch_seconds": round(median(seconds), 1),
+        "int8_drop": parity["int8"]["drop"],
+    }
+
+
+def exported(folder: Path, calibration_images: int) -> dict[str, Any]:
+    """parity.json of a run, made unless it is there with its files."""
+    from kseg.deploy.export import export
+
+    made = (*(f"{scheme}.tflite" for scheme in USUAL_SCHEMES), "parity.json")
+    if all((folder / name).is_file() for name in made):
+        return json.loads((folder / "parity.json").read_text())
+    config = ExportConfig(str(folder), calibration_images=calibration_images)
+    return export(config).parity
+
+
+def timed(folder: Path, names: Sequence[str], data: Dataset) -> list[dict[str, float]]:
+    """Median milliseconds of inference per picture, of each run's files.
+
+    All take turns of two runs on each picture, of which the second counts: whatever
+    else the machine does is shared, and the first meets the threads of another engine.
+    """
+    split = data.split("val")
+    segmenters = {
+        (name, scheme): open_segmenter(folder / name / f"{scheme}.tflite")
+        for name in names
+        for scheme in USUAL_SCHEMES
+    }
+    for index in bar(range(min(len(split.sizes), TIMED)), "timing"):
+        image, _ = split.read(index)
+        for segmenter in segmenters.values():
+            segmenter.predict(image)
+            segmenter.stages.forget("inference")
+            segmenter.predict(image)
+    stages = {key: each.stages.summary() for key, each in segmenters.items()}
+    return [
+        {
+            f"{scheme}_millis": stages[name, scheme]["inference"]["p50"]
+            for scheme in USUAL_SCHEMES
+        }
+        for name in names
+    ]
+
+
+def table(figures: dict[str, Any]) -> str:
+    """architectures.json for people."""
+    from tabulate import tabulate
+
+    rows = [
+        (
+            row["name"],
+            f"{row['mean_iou']:.3f}",
+            f"{row['boundary_iou']:.3f}",
+            f"{row['parameters'] / 1e6:.2f}",
+            f"{row['multiply_adds'] / 1e9:.2f}",
+            f"{row['epoch_seconds']:.0f}",
+            f"{row['float32_millis']:.1f}",
+            f"{row['int8_millis']:.1f}",
+            f"{row['int8_drop']:+.3f}",
+        )
+        for row in figures["networks"]
+    ]
+    header = (
+        "network",
+        "mean IoU",
+        "boundary IoU",
+        "M parameters",
+        "G multiply-adds",
+        "s per epoch",
+        "float32 ms",
+        "int8 ms",
+        "int8 drop",
+    )
+    align = ("left", *["right"] * 8)
+    return tabulate(rows, header, colalign=align, disable_numparse=True)

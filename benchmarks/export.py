@@ -1,0 +1,209 @@
+"""What an exported graph's arrangement brings: heads, resolutions, and others' ways.
+
+The same network is exported in each way and takes turns on the same pictures. Bare is
+the interpreter's run alone; whole is the Segmenter's, from picture to labels at the
+picture's own size. "naive" is Keras's own export, left at its defaults: a person who
+uses it has to scale, enlarge and choose labels outside, as the last columns count.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Iterator, Optional
+
+import numpy as np
+
+from benchmarks.config import BenchmarkConfig
+from edge.core.errors import InputError
+from edge.core.log import say
+from edge.engines.select import open_engine
+from edge.predict.semantic import Segmenter
+from kseg.core.configs import ExportConfig
+from kseg.core.progress import bar
+from kseg.deploy.parity import mean_iou
+from kseg.evaluation.loop import tally
+
+PICTURES = 50  # of val, at most
+HEADS = (("labels", False), ("labels", True), ("logits", False), ("logits", True))
+ONNX_VARIANT = "float32, labels, ONNX Runtime"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One file, and how it is used."""
+
+    name: str
+    segmenter: Segmenter
+    operators: int
+    bytes: int
+
+
+def export_speed(config: BenchmarkConfig) -> dict[str, Any]:
+    """Milliseconds bare and whole, mean IoU, operators and bytes of each way."""
+    from kseg.deploy.export import coverage_for, open_run
+
+    if not config.run:
+        raise InputError("benchmark export: give --run a run folder")
+    options = ExportConfig(config.run, calibration_images=config.calibration_images)
+    source = open_run(options, Path(config.run))
+    calibration = source.calibration(coverage_for(options, source.data))
+    with tempfile.TemporaryDirectory() as folder:
+        ways = list(all_variants(source, calibration, Path(folder)))
+        rows, scores = timed_variants(ways, source), mean_ious(ways, source)
+    return {
+        "size": source.size,
+        "pictures": min(PICTURES, len(source.data.split("val").sizes)),
+        "ways": [row | {"mean_iou": scores[row["name"]]} for row in rows],
+    }
+
+
+def all_variants(source: Any, calibration: Any, folder: Path) -> Iterator[Variant]:
+    """kseg's heads in float32 and int8, Keras's export, ONNX Runtime where it is."""
+    for scheme in ("float32", "int8"):
+        for head, low in HEADS:
+            name = f"{scheme}, {head}{', low resolution' if low else ''}"
+            say(f"converting: {name}")
+            try:
+                content = converted(source, scheme, head, low, calibration)
+            except InputError as refusal:
+                say(f"left out: {refusal}")
+                continue
+            yield variant(folder, name, content, replace(source.info, head=head))
+        say(f"converting: {scheme}, naive")
+        content = keras_export(source, scheme, calibration, folder)
+        info = replace(source.info, head="logits")
+        yield variant(folder, f"{scheme}, naive", content, info)
+    say(f"converting: {ONNX_VARIANT}")
+    try:
+        yield onnx_variant(source, folder)
+    except InputError as refusal:
+        say(f"left out: {refusal}")
+
+
+def converted(
+    source: Any, scheme: str, head: str, low_resolution: bool, calibration: Any
+) -> bytes:
+    """kseg's own file. Raises InputError where nothing is enlarged at its end."""
+    from kseg.deploy.conversion.tflite import convert
+    from kseg.deploy.heads import at_low_resolution
+
+    network = source.network
+    if low_resolution:
+        network = at_low_resolution(network, source.size)
+    return convert(network, scheme, source.size, head, calibration)
+
+
+def onnx_variant(source: Any, folder: Path) -> Variant:
+    """The same in ONNX Runtime. Raises InputError where a package is missing."""
+    from kseg.deploy.conversion import onnx
+
+    info = replace(source.info, head="labels")
+    content = onnx.convert(source.network, source.size, "labels", info)
+    path = folder / "model.onnx"
+    path.write_bytes(content)
+    segmenter = Segmenter(open_engine(path, prove=False), info)
+    return Variant(ONNX_VARIANT, segmenter, onnx.operators_in(content), len(content))
+
+
+def variant(folder: Path, name: str, content: bytes, info: Any) -> Variant:
+    path = folder / f"{name}.tflite"
+    path.write_bytes(content)
+    engine = open_engine(path, prove=False)
+    return Variant(name, Segmenter(engine, info), operators_in(content), len(content))
+
+
+def operators_in(content: bytes) -> int:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(
+        model_content=content, experimental_op_resolver_type=plain
+    )
+    return len(interpreter._get_ops_details())
+
+
+def keras_export(source: Any, scheme: str, calibration: Any, folder: Path) -> bytes:
+    """Keras's own export to LiteRT: floats in and out, whatever the converter makes."""
+    import keras
+    import tensorflow as tf
+
+    from kseg.deploy.conversion.tflite import quiet
+
+    shape = (1, *source.size, source.network.input_shape[-1])
+    signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
+    options: dict[str, Any] = {}
+    if scheme == "int8":
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+        options["representative_dataset"] = lambda: (
+            [image[None].astype(np.float32)] for image in calibration()
+        )
+    path = folder / "keras.tflite"
+    with quiet():
+        source.network.export(
+            path, format="litert", input_signature=signature, verbose=False, **options
+        )
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def timed_variants(ways: list[Variant], source: Any) -> list[dict[str, Any]]:
+    """Each way on each picture, in turns of two runs; medians of the second's ms."""
+    split = source.data.split("val")
+    bare: dict[str, list[float]] = {each.name: [] for each in ways}
+    whole: dict[str, list[float]] = {each.name: [] for each in ways}
+    count = min(PICTURES, len(split.sizes))
+    for index in bar(range(count), "timing"):
+        image, _ = split.read(index)
+        for each in ways:
+            each.segmenter.predict(image)  # the one before left caches and threads
+            start = time.perf_counter()
+            each.segmenter.predict(image)
+            whole[each.name].append(1e3 * (time.perf_counter() - start))
+            bare[each.name].append(each.segmenter.stages.millis["inference"][-1])
+    return [
+        {
+            "name": each.name,
+            "bare_millis": round(median(bare[each.name]), 2),
+            "whole_millis": round(median(whole[each.name]), 2),
+            "operators": each.operators,
+            "bytes": each.bytes,
+        }
+        for each in ways
+    ]
+
+
+def mean_ious(ways: list[Variant], source: Any) -> dict[str, Optional[float]]:
+    """On the whole val split; None for naive files, which want other values."""
+    ours = {each.name: each.segmenter for each in ways if "naive" not in each.name}
+    tallies, _ = tally({"keras": source.reference, **ours}, source.data)
+    return {
+        each.name: mean_iou(tallies[each.name].matrix) if each.name in ours else None
+        for each in ways
+    }
+
+
+def export_table(figures: dict[str, Any]) -> str:
+    """The figures for people."""
+    from tabulate import tabulate
+
+    rows = [
+        (
+            row["name"],
+            f"{row['bare_millis']:.1f}",
+            f"{row['whole_millis']:.1f}",
+            "" if row["mean_iou"] is None else f"{row['mean_iou']:.4f}",
+            row["operators"],
+            f"{row['bytes'] / 1024:,.0f}",
+        )
+        for row in figures["ways"]
+    ]
+    header = ("file", "ms bare", "ms whole", "mean IoU", "operators", "KiB")
+    align = ("left", *["right"] * 5)
+    height, width = figures["size"]
+    text = tabulate(rows, header, colalign=align, disable_numparse=True)
+    return f"{text}\n{figures['pictures']} pictures at {height}x{width}, in turns"

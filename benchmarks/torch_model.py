@@ -1,0 +1,287 @@
+"""A Keras network as a native `torch.nn.Module`: same weights, same numbers.
+
+It is what kseg's own speed is measured against. Keras on its PyTorch backend would not
+do: that computes height before channels and spells operations out, as nobody who writes
+PyTorch does. The twin is `torch.fx`'s: plain code that lets go of what it is done with.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    import keras
+    import torch
+
+
+# What a layer becomes: modules, or functions with what they take after the tensors.
+Steps = list[tuple[Callable, tuple[Any, ...]]]
+
+
+def torch_model(model: keras.Model) -> torch.nn.Module:
+    """Image (B, C, H, W) in [0, 255] -> logits (B, num_classes, H, W), float32.
+
+    The twin of a functional model of one image and one output, in `channels_last`
+    memory and in training mode. All its layers are trainable. Raises ValueError for a
+    layer that it has no equal of, by name.
+    """
+    import torch
+
+    graph = torch.fx.Graph()
+    modules, nodes = {}, {}
+    for layer in model.operations:
+        sources = layer.input if isinstance(layer.input, list) else [layer.input]
+        if type(layer).__name__ == "InputLayer":
+            nodes[id(layer.output)] = graph.placeholder("image")
+            continue
+        values = tuple(nodes[id(source)] for source in sources)
+        for target, options in steps_of(layer):
+            if isinstance(target, torch.nn.Module):
+                modules[layer.name] = target
+                values = (graph.call_module(layer.name, values),)
+            else:
+                values = (graph.call_function(target, (*values, *options)),)
+        (nodes[id(layer.output)],) = values
+    graph.output(nodes[id(model.output)])
+    save_memory(graph, modules)
+    twin = torch.fx.GraphModule(modules, graph)
+    return twin.to(memory_format=torch.channels_last)
+
+
+def save_memory(graph: torch.fx.Graph, modules: dict[str, Any]) -> None:
+    """ReLUs write into their input where nothing else reads it, as is customary."""
+    for node in graph.nodes:
+        if node.op == "call_module" and hasattr(modules[node.target], "inplace"):
+            (source,) = node.args
+            modules[node.target].inplace = len(source.users) == 1
+
+
+def steps_of(layer: Any) -> Steps:
+    kind = type(layer).__name__
+    if kind not in LAYERS:
+        raise ValueError(f"{layer.name}: PyTorch's twin knows no {kind}")
+    return LAYERS[kind](layer)
+
+
+def refuse(layer: Any, **wanted: Any) -> None:
+    """Raises ValueError where an attribute of the layer is not what the twin can do."""
+    for name, value in wanted.items():
+        if getattr(layer, name) != value:
+            raise ValueError(
+                f"{layer.name}: PyTorch's twin has {name} {value} alone, got "
+                f"{getattr(layer, name)}"
+            )
+
+
+# --- layers with weights ---
+
+
+def convolution(layer: Any) -> Steps:
+    kernel, *bias = layer.get_weights()
+    return convolve(layer, kernel.transpose(3, 2, 0, 1), bias, layer.groups)
+
+
+def depthwise(layer: Any) -> Steps:
+    kernel, *bias = layer.get_weights()
+    height, width, channels, each = kernel.shape
+    kernel = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, height, width)
+    return convolve(layer, kernel, bias, channels)
+
+
+def convolve(layer: Any, kernel: Any, bias: list[Any], groups: int) -> Steps:
+    """A convolution with `kernel` (filters, channels / groups, height, width).
+
+    PyTorch pads alike on both sides. TensorFlow's "same" does so too where the stride
+    is 1 and the kernel has a middle; else `pad_same` comes before.
+    """
+    from torch import nn
+
+    refuse_activation(layer)
+    filters, channels, *size = kernel.shape
+    module = nn.Conv2d(
+        channels * groups,
+        filters,
+        size,
+        layer.strides,
+        dilation=layer.dilation_rate,
+        groups=groups,
+        bias=layer.use_bias,
+    )
+    load(module, [kernel, *bias])
+    if layer.padding == "valid":
+        return [(module, ())]
+    reach = [d * (k - 1) for d, k in zip(module.dilation, size, strict=True)]
+    if module.stride == (1, 1) and not any(side % 2 for side in reach):
+        module.padding = tuple(side // 2 for side in reach)
+        return [(module, ())]
+    window = tuple(side + 1 for side in reach)
+    return [(pad_same, (window, module.stride, 0.0)), (module, ())]
+
+
+def transposed(layer: Any) -> Steps:
+    """Keras's output is `strides` times the input: what is over goes off both sides."""
+    from torch import nn
+
+    refuse_activation(layer)
+    kernel, *bias = layer.get_weights()
+    height, width, filters, channels = kernel.shape
+    over = [k - s for k, s in zip((height, width), layer.strides, strict=True)]
+    if min(over) < 0 or any(side % 2 for side in over):
+        raise ValueError(
+            f"{layer.name}: PyTorch's twin has kernels that exceed the stride by an "
+            f"even number alone, got {height}x{width} and {layer.strides}"
+        )
+    if layer.padding == "valid" and any(over):
+        raise ValueError(f"{layer.name}: PyTorch's twin knows no valid padding there")
+    module = nn.ConvTranspose2d(
+        channels,
+        filters,
+        (height, width),
+        layer.strides,
+        padding=[side // 2 for side in over],
+        bias=layer.use_bias,
+    )
+    return [(load(module, [kernel.transpose(3, 2, 0, 1), *bias]), ())]
+
+
+def batch_norm(layer: Any) -> Steps:
+    """PyTorch's running variance is that divided by n - 1; what comes out is equal."""
+    from torch import nn
+
+    refuse(layer, axis=-1, scale=True, center=True)
+    gamma, beta, mean, variance = map(torch_tensor, layer.get_weights())
+    module = nn.BatchNorm2d(len(gamma), layer.epsilon, 1 - layer.momentum)
+    load(module, [gamma, beta])
+    module.running_mean.copy_(mean)
+    module.running_var.copy_(variance)
+    return [(module, ())]
+
+
+def refuse_activation(layer: Any) -> None:
+    if layer.activation.__name__ != "linear":
+        raise ValueError(
+            f"{layer.name}: PyTorch's twin knows no activation within a layer, got "
+            f"{layer.activation.__name__}"
+        )
+
+
+def load(module: Any, weights: list[Any]) -> Any:
+    """The module with its `weight` and, where it has one, `bias`."""
+    from torch import nn
+
+    for name, value in zip(("weight", "bias"), weights, strict=False):
+        setattr(module, name, nn.Parameter(torch_tensor(value)))
+    return module
+
+
+def torch_tensor(array: Any) -> torch.Tensor:
+    import torch
+
+    return torch.as_tensor(array).contiguous()
+
+
+# --- layers without ---
+
+
+def relu(layer: Any) -> Steps:
+    from torch import nn
+
+    refuse(layer, negative_slope=0, threshold=0)
+    if layer.max_value not in (None, 6):
+        refuse(layer, max_value=6)
+    return [(nn.ReLU() if layer.max_value is None else nn.ReLU6(), ())]
+
+
+def dropout(layer: Any) -> Steps:
+    from torch import nn
+
+    return [(nn.Dropout(layer.rate), ())]
+
+
+def max_pooling(layer: Any) -> Steps:
+    from torch import nn
+
+    pool = (nn.MaxPool2d(layer.pool_size, layer.strides), ())
+    if layer.padding == "valid":
+        return [pool]
+    return [(pad_same, (layer.pool_size, layer.strides, float("-inf"))), pool]
+
+
+def rescaling(layer: Any) -> Steps:
+    if not all(isinstance(x, (int, float)) for x in (layer.scale, layer.offset)):
+        raise ValueError(f"{layer.name}: PyTorch's twin scales all channels alike")
+    return [(operator.mul, (layer.scale,)), (operator.add, (layer.offset,))]
+
+
+def zero_padding(layer: Any) -> Steps:
+    from torch.nn import functional
+
+    (top, bottom), (left, right) = layer.padding
+    return [(functional.pad, ((left, right, top, bottom),))]
+
+
+def enlarge(layer: Any) -> Steps:
+    return [(resize, (layer.factor, layer.interpolation))]
+
+
+LAYERS: dict[str, Callable[[Any], Steps]] = {
+    "Add": lambda layer: [(operator.add, ())],
+    "BatchNorm": batch_norm,
+    "BatchNormalization": batch_norm,
+    "Concatenate": lambda layer: [(join, ())],
+    "Conv2D": convolution,
+    "Conv2DTranspose": transposed,
+    "CropLike": lambda layer: [(crop_like, ())],
+    "DepthwiseConv2D": depthwise,
+    "Dropout": dropout,
+    "Enlarge": enlarge,
+    "MaxPooling2D": max_pooling,
+    "PadToMultiple": lambda layer: [(pad_to_multiple, (layer.multiple,))],
+    "ReLU": relu,
+    "Rescaling": rescaling,
+    "ZeroPadding2D": zero_padding,
+}
+
+
+# --- what the twin calls, on tensors (B, C, H, W) ---
+
+
+def join(*tensors: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.cat(tensors, 1)
+
+
+def crop_like(x: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    return x[:, :, : image.shape[2], : image.shape[3]]
+
+
+def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
+    from torch.nn import functional
+
+    below, right = -x.shape[2] % multiple, -x.shape[3] % multiple
+    return functional.pad(x, (0, right, 0, below)) if below or right else x
+
+
+def pad_same(
+    x: torch.Tensor, window: tuple[int, int], strides: tuple[int, int], value: float
+) -> torch.Tensor:
+    """What TensorFlow's "same" adds: as much as the strides need, more of it behind.
+
+    https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+    """
+    from torch.nn import functional
+
+    pads: list[int] = []
+    for side, size, stride in zip(x.shape[2:], window, strides, strict=True):
+        total = max(0, (-(-side // stride) - 1) * stride + size - side)
+        pads = [total // 2, total - total // 2, *pads]  # the last dimension comes first
+    return functional.pad(x, pads, value=value) if any(pads) else x
+
+
+def resize(x: torch.Tensor, factor: int, mode: str) -> torch.Tensor:
+    """`mode` bilinear or nearest; half-pixel centres, PyTorch's default."""
+    from torch.nn import functional
+
+    return functional.interpolate(x, scale_factor=factor, mode=mode)

@@ -1,0 +1,1 @@
+"""Command lines: options to a configuration, tables on stdout, exit statuses."""

@@ -1,0 +1,74 @@
+"""Measures a model on a split at the masks' own size.
+
+    python -m kseg.evaluate saved_models/RUN --data DIR --split val
+    python -m kseg.evaluate grouping:color --data DIR --name-by-truth
+
+As papers do it: --full-size, --flip and --scales 0.75,1,1.25. Beside mean IoU stand
+boundary IoU, the mean over images of their mean IoU, and AP50 of connected components.
+
+A grouping (color, edges, intensity, texture) is the baseline that learns nothing: its
+segments have no class names, so the truth names them: no other names fit more pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional, Sequence
+
+from edge.core.errors import InputError
+from edge.core.files import make_folder
+from edge.core.log import say
+from kseg.cli.parser import parse
+from kseg.cli.tables import iou_table, write_result
+from kseg.core import backend
+from kseg.core.configs import EvaluateConfig
+from kseg.evaluation.grouping import PREFIX, is_grouping, match_ground_truth
+from kseg.evaluation.loop import evaluate_split
+from kseg.evaluation.open import check_classes, data_of, locate, open_segmenter
+
+
+def check_naming(config: EvaluateConfig) -> None:
+    """Raises InputError where a grouping is not named by the truth, or a network is."""
+    grouping = is_grouping(config.model, config.segments)
+    if grouping and not config.name_by_truth:
+        raise InputError(
+            f"{config.model}: segments have no class names that could be measured; add "
+            "--name-by-truth to name each by the class that the truth has most of there"
+        )
+    if grouping and not config.data:
+        raise InputError(
+            f"{config.model}: was trained on no data; say which with --data"
+        )
+    if config.name_by_truth and not grouping:
+        raise InputError(
+            f"--name-by-truth: {config.model} names its own classes; leave it out, or "
+            f"give {PREFIX}:KIND as MODEL"
+        )
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(EvaluateConfig, "kseg.evaluate", __doc__, argv)
+    check_naming(config)
+    path, folder = locate(config.model)
+    data = data_of(config.model, folder, config.data, config.seed)
+    split = data.split(config.split)
+    backend.start()
+    segmenter = open_segmenter(
+        path, config.engine, config.threads, config.segments, config.passes
+    )
+    name = None
+    if config.name_by_truth:
+        segmenter, name = match_ground_truth(segmenter, data)
+    check_classes(segmenter, data, config.model)
+    evaluation = evaluate_split(segmenter, split, data.names, name)
+    metrics = evaluation.figures()
+    if config.output:
+        from kseg.reporting import figures
+
+        output = make_folder(Path(config.output))
+        figures.sample_sheet(output / "samples.png", segmenter, split, name)
+        figures.confusion(output / "confusion.png", evaluation.matrix, data.names)
+        say(f"samples.png and confusion.png are in {output}")
+    if config.json != "-":
+        print(iou_table(metrics))
+    write_result(config.json, metrics)

@@ -1,0 +1,196 @@
+"""Says what a network costs and what it sees, without training or running it.
+
+    python -m kseg.summary [MODEL] --encoder mobilenetv2 --size 360x480
+
+MODEL is an architecture's name, a run folder or a .keras file; without it all
+architectures are compared. How the figures are made:
+
+- A multiply-add is one multiplication and one addition. Convolutions, transposed ones
+  (per pixel of their input) and dense layers count, zeros of padded borders included;
+  biases, normalisation, activations, pooling and resizing do not.
+- The receptive field is the extent of the pixels that can change one cell, borders left
+  aside. "whole" says that some path pools over the whole image, squeeze-and-excite say;
+  in brackets is what the other paths see.
+- Activations are float32, of one image. Training keeps the image and every layer's
+  output. At inference a tensor lives until its last reader has run; normalisation,
+  activations and sums write over an input that nobody reads later, other layers do not.
+  Weights, gradients and the work space of kernels come on top.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+from edge.core.errors import InputError
+from kseg.cli.parser import parse
+from kseg.cli.tables import write_result
+from kseg.core import backend
+from kseg.core.configs import SummaryConfig
+from kseg.core.names import MODEL_NAMES
+from kseg.evaluation.open import locate
+from kseg.models.analysis.summary import compare, one, sides
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(SummaryConfig, "kseg.summary", __doc__, argv)
+    known = config.model in ("", *MODEL_NAMES)
+    source = None if known else find(config.model)
+    backend.start()
+    if config.model:
+        figures = one(config, source)
+        text = report(figures)
+    else:
+        figures = compare(config)
+        text = comparison(figures)
+    if config.json != "-":
+        print(text)
+    write_result(config.json, figures)
+
+
+def find(name: str) -> tuple[Path, Optional[Path]]:
+    """MODEL that is no architecture -> its .keras file and its run folder, if any."""
+    if not Path(name).exists():
+        raise InputError(
+            f"{name}: is no run folder or file, and no architecture; those are "
+            f"{', '.join(MODEL_NAMES)}"
+        )
+    path, folder = locate(name)
+    if path.suffix != ".keras":
+        raise InputError(
+            f"{path}: holds no Keras graph; give the run that it came from"
+        )
+    return path, folder
+
+
+# For people
+
+
+def report(figures: dict[str, Any]) -> str:
+    """One model: the facts, the taps, and where the multiply-adds are."""
+    deepest, logits = figures["deepest"], figures["logits"]
+    facts = (
+        (
+            "parameters",
+            f"{figures['parameters']:,} ({figures['trainable']:,} trainable)",
+        ),
+        ("multiply-adds", amount(figures["multiply_adds"])),
+        ("coarsest stride", stride(deepest)),
+        ("receptive field", f"{field(deepest)} at {deepest['layer']}, the deepest"),
+        ("", f"{field(logits)} at {logits['layer']}, the output"),
+        ("activations in training", mebibytes(figures["training_bytes"])),
+        ("activations at inference", mebibytes(figures["inference_bytes"])),
+    )
+    sizes = f"{sides(figures['input'])} -> {sides(figures['output'])}"
+    parts = [f"{figures['model']}, {sizes}", table(facts)]
+    if figures["taps"]:
+        parts.append(tap_table(figures["taps"]))
+    parts.append(cost_table(figures))
+    if figures["not_counted"]:
+        parts.append(f"not in the multiply-adds: {', '.join(figures['not_counted'])}")
+    return "\n\n".join(filter(None, parts))
+
+
+def tap_table(found: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        (
+            tap["layer"],
+            stride(tap),
+            tap["channels"],
+            sides(tap["size"]),
+            field(tap),
+        )
+        for tap in found
+    ]
+    return table(rows, ("tap", "stride", "channels", "size", "receptive field"))
+
+
+def cost_table(figures: dict[str, Any]) -> str:
+    """Encoder and decoder, where there are two, then the most expensive layers."""
+    parts = [{"layer": name, **cost} for name, cost in figures["parts"].items()]
+    rows = [
+        (
+            cost["layer"],
+            f"{cost['parameters']:,}",
+            amount(cost["multiply_adds"]),
+            f"{cost['multiply_adds'] / max(1, figures['multiply_adds']):.1%}",
+        )
+        for cost in (*(parts if figures["taps"] else ()), *figures["expensive"])
+    ]
+    return table(rows, ("where", "parameters", "multiply-adds", "share"))
+
+
+def comparison(figures: dict[str, Any]) -> str:
+    """A row for each architecture; for those refused, the reason."""
+    rows, refused = [], []
+    for name, found in figures["models"].items():
+        if "refused" in found:
+            refused.append(f"{name}: {found['refused']}")
+        else:
+            rows.append((name, *comparison_row(found)))
+    headers = (
+        f"on {figures['encoder']}",
+        "input",
+        "output",
+        "parameters",
+        "multiply-adds",
+        "deepest\nfield",
+        "and\nstride",
+        "activations\ntraining",
+        "activations\ninference",
+    )
+    return "\n".join(filter(None, [table(rows, headers), *refused]))
+
+
+def comparison_row(figures: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        sides(figures["input"]),
+        sides(figures["output"][:2]),
+        f"{figures['parameters']:,}",
+        amount(figures["multiply_adds"]),
+        field(figures["deepest"]),
+        stride(figures["deepest"]),
+        mebibytes(figures["training_bytes"]),
+        mebibytes(figures["inference_bytes"]),
+    )
+
+
+def table(rows: Sequence[Sequence[Any]], headers: Sequence[str] = ()) -> str:
+    """Aligned columns, the first to the left, those of a table with headers right."""
+    from tabulate import tabulate
+
+    if not rows:
+        return ""
+    align = ("left", *["right" if headers else "left"] * (len(rows[0]) - 1))
+    style = "simple" if headers else "plain"
+    return tabulate(rows, headers, style, colalign=align, disable_numparse=True)
+
+
+def stride(entry: dict[str, Any]) -> str:
+    """One number where both axes have the same."""
+    down, across = entry["stride"]
+    return f"{down:g}" if down == across else sides((down, across))
+
+
+def field(entry: dict[str, Any]) -> str:
+    """The receptive field of one that was `described`."""
+    local = sides(entry["receptive_field"])
+    if not entry["whole_image"]:
+        return local
+    return f"whole ({local})" if any(entry["receptive_field"]) else "whole"
+
+
+def amount(count: int) -> str:
+    """A count in four digits or so.
+
+    >>> amount(15_346_630_656), amount(300_774_272), amount(12_345)
+    ('15.35 G', '300.8 M', '12,345')
+    """
+    for unit, name in ((1e9, "G"), (1e6, "M")):
+        if count >= unit:
+            return f"{count / unit:.4g} {name}"
+    return f"{count:,}"
+
+
+def mebibytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"

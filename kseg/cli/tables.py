@@ -1,0 +1,117 @@
+"""Results as tables on stdout, and the file of --json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+from kseg.core.runs import write_json
+from kseg.deploy.lint.rules import LintIssue
+from kseg.deploy.parity import Parity
+from kseg.evaluation.loop import REFERENCE
+
+PER_CLASS = {
+    "per_class_iou": "IoU",
+    "per_class_boundary_iou": "boundary IoU",
+    "per_class_component_ap50": "component AP50",
+}
+SUMMARY = {
+    "mean_iou": "mean IoU",
+    "pixel_accuracy": "pixel accuracy",
+    "mean_accuracy": "mean accuracy",
+    "frequency_weighted_iou": "frequency weighted IoU",
+    "boundary_iou": "mean boundary IoU",
+    "mean_iou_per_image": "mean over images of their mean IoU",
+    "component_ap50": "mean component AP50",
+}
+
+
+def iou_table(metrics: dict[str, Any]) -> str:
+    """The figures per class and the summaries, for people."""
+    from tabulate import tabulate
+
+    def shown(value: Optional[float]) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
+    rows: list[tuple[str, ...]] = [
+        (name, *(shown(metrics[key][name]) for key in PER_CLASS))
+        for name in metrics["per_class_iou"]
+    ]
+    rows.append(("", "", "", ""))
+    rows += [(text, shown(metrics[key]), "", "") for key, text in SUMMARY.items()]
+    align = ("left", *["right"] * len(PER_CLASS))
+    header = ("class", *PER_CLASS.values())
+    return tabulate(rows, header, colalign=align, disable_numparse=True)
+
+
+def parity_table(
+    parity: Parity, size: tuple[int, int], own_sizes: Optional[float]
+) -> str:
+    """parity.json for people; `own_sizes` is the mean IoU that training reported."""
+    from tabulate import tabulate
+
+    def shown(value: Optional[float], form: str, unit: float = 1) -> str:
+        return "" if value is None else format(value / unit, form)
+
+    rows: list[tuple[str, ...]] = []
+    if own_sizes is not None:
+        rows.append(("keras, own sizes", f"{own_sizes:.4f}", *[""] * 6))
+    for name, row in parity.items():
+        is_file = name != REFERENCE
+        rows.append(
+            (
+                name if is_file else f"keras, {size[0]}x{size[1]}",
+                f"{row['mean_iou']:.4f}",
+                f"{row['drop']:+.4f}" if is_file else "",
+                f"{row['agreement']:.4%}" if is_file else "",
+                shown(row["bytes"], ",.0f", 1024),
+                shown(row["compressed_bytes"], ",.0f", 1024),
+                shown(row["latency_millis"], ".1f"),
+                shown(row["single_thread_millis"], ".1f"),
+            )
+        )
+    threads = parity[REFERENCE]["threads"]
+    header = (
+        "model",
+        "mean IoU",
+        "drop",
+        "same labels",
+        "KiB",
+        "deflated",
+        f"ms, {threads} threads",
+        "1 thread",
+    )
+    align = ("left", *["right"] * 7)
+    return tabulate(rows, header, colalign=align, disable_numparse=True)
+
+
+def lint_table(findings: dict[str, list[LintIssue]]) -> str:
+    """The findings of each file, for people."""
+    return "\n\n".join(lint_table_of(path, found) for path, found in findings.items())
+
+
+def lint_table_of(path: str, findings: Sequence[LintIssue]) -> str:
+    from tabulate import tabulate
+
+    if not findings:
+        return f"{path}: nothing stands against it anywhere"
+    rows = [
+        (f.severity, f.device, f.operator, shortened(f.tensor), f.count, f.problem)
+        for f in findings
+    ]
+    header = ("severity", "where", "operator", "first tensor", "times", "problem")
+    return f"{path}\n" + tabulate(rows, header, disable_numparse=True)
+
+
+def shortened(name: str, limit: int = 36) -> str:
+    """The end of a tensor's name, which tells it from others."""
+    return name if len(name) <= limit else f"…{name[1 - limit :]}"
+
+
+def write_result(target: str, content: Any) -> None:
+    """The --json option: a file, `-` for stdout, or nothing where it is empty."""
+    if target == "-":
+        print(json.dumps(content, indent=1))
+    elif target:
+        write_json(Path(target), content)

@@ -1,0 +1,1 @@
+"""What every package of kseg shares; no Keras at import."""

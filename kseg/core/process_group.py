@@ -1,0 +1,78 @@
+"""Where this process stands among those that train one run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+SUPERVISED = "KSEG_WATCHED"  # names its watcher's temporary folder to a child
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """Where this process stands among those of a run, and its share of each batch."""
+
+    process: int = 0
+    processes: int = 1
+    devices: int = 1  # of all processes together
+    coordinator: str = ""  # HOST:PORT, where process 0 listens
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the run's files and its log."""
+        return self.process == 0
+
+    def part(self, images: int) -> slice:
+        """Which of a global batch of `images` this process reads.
+
+        >>> ProcessGroup(process=1, processes=2, devices=4).part(8)
+        slice(4, 8, None)
+        """
+        each = images // self.processes
+        return slice(self.process * each, (self.process + 1) * each)
+
+    def filled(self, images: int) -> int:
+        """The least number from `images` up that the devices can share evenly.
+
+        >>> ProcessGroup(devices=4).filled(5)
+        8
+        """
+        return images + -images % self.devices
+
+    def written(self, folder: Path) -> Path:
+        """Where callbacks write: the run folder, or a temporary one in other processes.
+
+        Each process thus does the same, whatever callbacks do: a computation that
+        process 0 alone enters would wait for the others for ever.
+        """
+        return folder if self.leads else Path(os.environ[SUPERVISED])
+
+    def callbacks(self, stop: Callable[[], None]) -> list[Any]:
+        """With several processes: what calls `stop` in all of them at the same step.
+
+        Stopped alone, a process would leave the others waiting. SIGTERM at any of them
+        is passed on by JAX, which chooses a step that none has reached.
+        """
+        if self.processes == 1:
+            return []
+        import keras
+        from jax.experimental import multihost_utils
+
+        steps = iter(range(sys.maxsize))
+
+        def begin(logs: Any = None) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the watcher's business
+
+        def after_step(batch: int, logs: Any = None) -> None:
+            if multihost_utils.reached_preemption_sync_point(next(steps)):
+                stop()
+
+        callback = keras.callbacks.LambdaCallback
+        return [callback(on_train_begin=begin, on_train_batch_end=after_step)]
+
+
+ALONE = ProcessGroup()

@@ -1,0 +1,80 @@
+"""What a run was made of: its command, versions, machine and data."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from dataclasses import fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edge.engines.load import cores
+from kseg.core.configs import TrainConfig
+from kseg.core.names import __version__
+
+HOW = ("resume", "overwrite", "json")  # how a run was started, not what it is
+BACKENDS = {"jax": ("jax",), "torch": ("torch",)}  # beside those always there
+
+
+def command_line(config: TrainConfig) -> str:
+    """The command that makes this run: every option that is not its default.
+
+    >>> command_line(TrainConfig(data="my photos", size=(64, 96), flip=False))
+    "python -m kseg.train --data 'my photos' --size 64x96 --no-flip"
+    """
+    words = ["python", "-m", "kseg.train"]
+    for field in fields(config):
+        value, name = getattr(config, field.name), field.name.replace("_", "-")
+        if value == field.default or field.name in HOW:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        else:
+            parts = value if isinstance(value, tuple) else (value,)
+            words += [f"--{name}", "x".join(map(str, parts))]
+    return shlex.join(words)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that a result depends on."""
+    import keras
+
+    backend = keras.backend.backend()
+    packages = ("keras", "tensorflow", "numpy", *BACKENDS.get(backend, ()))
+    return {
+        "kseg": __version__,
+        **{name: metadata.version(name) for name in packages},
+        "python": platform.python_version(),
+        "backend": backend,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the run's seconds were measured on."""
+    return {
+        "processor": processor(),
+        "threads": cores(),
+        "devices": devices(),
+        "system": platform.platform(terse=True),
+    }
+
+
+def devices() -> list[str]:
+    """What the backend can compute on, such as cpu:0 and gpu:0."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return keras.distribution.list_devices()
+    import torch
+
+    cards = range(torch.cuda.device_count())
+    return ["cpu:0", *(torch.cuda.get_device_name(card) for card in cards)]
+
+
+def processor() -> str:
+    """The processor's name, where the system tells; else its architecture."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()

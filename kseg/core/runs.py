@@ -1,0 +1,122 @@
+"""The run folder: what training leaves and every later command reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any, Optional
+
+from edge.core.errors import InputError
+from edge.core.files import write_text
+from kseg.core.configs import TrainConfig, from_record
+from kseg.core.names import FINETUNED_SCHEMES, SCHEMES
+
+HISTORY = "history.csv"
+CHECKPOINT = "checkpoint.npz"
+DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
+METRICS, REPORT = "metrics.json", "report.html"
+EVENTS = "tensorboard"  # a folder
+FIGURES = ("curves.png", "samples.png", "confusion.png")
+EXPORTS = (
+    *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mended")),
+    *("model.onnx", "parity.json", "explain.png"),
+)
+OUTDATED = (*FIGURES, *EXPORTS, METRICS, REPORT, HISTORY)  # until made anew
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """`history.csv` as a list of epochs. Raises InputError where it is missing."""
+    if not path.is_file():
+        raise InputError(f"{path}: is missing, so the run cannot be resumed")
+    try:
+        with path.open(newline="") as file:
+            lines = [{k: float(v) for k, v in x.items()} for x in csv.DictReader(file)]
+        return [{**line, "epoch": int(line["epoch"])} for line in lines]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: is damaged ({error}); train again") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def reserve(config: TrainConfig) -> Path:
+    """The folder that a run will have. A run that is there is kept unless asked.
+
+    Raises InputError where a run is there without --overwrite or --resume, and where
+    --resume finds none.
+    """
+    folder = config.run_folder
+    made = (CONFIG, BEST, LAST, CHECKPOINT, EVENTS, *OUTDATED)
+    there = any((folder / name).exists() for name in made)
+    if config.resume and config.overwrite:
+        raise InputError("--resume goes on, --overwrite starts anew: give one of them")
+    if config.resume and not (folder / CHECKPOINT).exists():
+        raise InputError(f"{folder}: no {CHECKPOINT} here to --resume from")
+    if there and not (config.overwrite or config.resume):
+        raise InputError(
+            f"{folder}: holds a run already; give --output another folder, or --resume "
+            "or --overwrite it"
+        )
+    return folder
+
+
+def remove_outdated(folder: Path) -> None:
+    """Removes what an overwritten run left and the new one has not yet made."""
+    for name in OUTDATED:
+        (folder / name).unlink(missing_ok=True)
+
+
+def clear_events(folder: Path) -> None:
+    """Removes an overwritten run's events; TensorBoard would show them as one run."""
+    shutil.rmtree(folder / EVENTS, ignore_errors=True)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """`config.json` of a run folder."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder}: is no run folder; python -m kseg.train writes one")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not {"config", "data"} <= set(record):
+            raise ValueError("it lacks config or data")
+        return record
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: is damaged ({error}); train again") from None
+
+
+def run_config(folder: Path) -> TrainConfig:
+    return from_record(TrainConfig, read_record(folder)["config"])
+
+
+def find_model(model: str) -> tuple[Path, Optional[Path]]:
+    """A run folder or model file -> the model's file, and its run folder, if any.
+
+    Raises InputError for what is neither.
+    """
+    path = Path(model)
+    if not path.exists():
+        raise InputError(f"{model}: no such run folder or model file")
+    if path.is_dir():
+        if not (path / BEST).is_file():
+            raise InputError(f"{path}: has no {BEST}; python -m kseg.train writes one")
+        return path / BEST, path
+    if path.suffix not in (".keras", ".tflite", ".onnx"):
+        raise InputError(
+            f"{path}: is no model; give a run folder, .keras, .tflite or .onnx file"
+        )
+    return path, path.parent if (path.parent / CONFIG).is_file() else None

@@ -1,0 +1,1 @@
+"""Other tools' labelled data, read into the one layout of folders."""

@@ -1,0 +1,119 @@
+"""CamVid in the folders of the SegNet tutorial, and CVAT's "CamVid 1.0".
+
+train/NAME.png with trainannot/NAME.png, the same for val and test. SegNet's masks hold
+ids: 11 classes, 11 is void. CVAT's hold the colours that label_colors.txt lists.
+
+Reference: http://mi.eng.cam.ac.uk/projects/segnet/tutorial.html
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from kseg.data.formats.source import (
+    BLACK,
+    Color,
+    Pair,
+    SourceDataset,
+    classes_of,
+    read_text,
+    split_of,
+)
+from kseg.data.masks import Classes, by_stem, load_mask, to_class_ids
+
+DESCRIPTION = "train/ with trainannot/ (CamVid as SegNet has it)"
+ANNOTATED = "annot"
+COLORS = "label_colors.txt"
+# In the order of SegNet's ids, with CamVid's colours.
+CAMVID: dict[str, Color] = {
+    "sky": (128, 128, 128),
+    "building": (128, 0, 0),
+    "pole": (192, 192, 128),
+    "road": (128, 64, 128),
+    "pavement": (60, 40, 222),
+    "tree": (128, 128, 0),
+    "sign": (192, 128, 128),
+    "fence": (64, 64, 128),
+    "car": (64, 0, 128),
+    "pedestrian": (64, 64, 0),
+    "bicyclist": (0, 128, 192),
+    "void": BLACK,
+}
+
+
+def recognises(folder: Path) -> bool:
+    return bool(annotated(folder))
+
+
+def annotated(folder: Path) -> list[Path]:
+    """The folders of masks whose folder of pictures is there too."""
+    found = sorted(folder.glob(f"*{ANNOTATED}"))
+    return [path for path in found if path.is_dir() and pictures_of(path).is_dir()]
+
+
+def pictures_of(masks: Path) -> Path:
+    return masks.with_name(masks.name.removesuffix(ANNOTATED) or "images")
+
+
+def read(folder: Path, skip_missing: bool) -> SourceDataset:
+    path = folder / COLORS
+    if path.is_file():
+        classes = read_colors(path)
+    else:
+        classes = classes_of(dict(enumerate(CAMVID.items())), folder)
+    export = SourceDataset(skip_missing, classes.names, classes.colors)
+    for masks in annotated(folder):
+        add_folder(export, masks, classes)
+    return export
+
+
+def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
+    masks, pictures = by_stem(folder), by_stem(pictures_of(folder))
+    split = split_of(folder.name.removesuffix(ANNOTATED))
+    for stem, mask in masks.items():
+        if stem not in pictures:
+            export.lacks(pictures_of(folder) / mask.name, mask)
+            continue
+        reader = partial(read_mask, mask, pictures[stem], classes)
+        export.splits[split].append(Pair(stem, pictures[stem], reader))
+    export.unlabelled += len(pictures.keys() - masks.keys())
+
+
+def read_mask(path: Path, picture: Path, classes: Classes) -> np.ndarray:
+    mask = load_mask(path, picture, colored=classes.source == COLORS)
+    return to_class_ids(mask, path, classes)
+
+
+def read_colors(path: Path) -> Classes:
+    """Lines `r g b label`, or `label` alone where all colours are VOC's in order."""
+    lines = [line.split() for line in read_text(path).splitlines()]
+    rows = [words for words in lines if words and not words[0].startswith("#")]
+    if all(len(words) == 1 for words in rows):
+        names = [words[0] for words in rows]
+        labels = list(zip(names, palette(len(names)), strict=True))
+    else:
+        labels = [read_label(words, path) for words in rows]
+    if len(labels) > 256:
+        raise InputError(f"{path}: {len(labels)} labels; at most 255 are possible")
+    return classes_of(dict(enumerate(labels)), path)
+
+
+def read_label(words: list[str], path: Path) -> tuple[str, Color]:
+    try:
+        red, green, blue = (int(word) for word in words[:3])
+        if (
+            not words[3:]
+            or not 0 <= min(red, green, blue) <= max(red, green, blue) < 256
+        ):
+            raise ValueError
+    except ValueError:
+        raise InputError(
+            f"{path}: the line {' '.join(words)!r} is no label; write it as 128 64 128 "
+            "road"
+        ) from None
+    return " ".join(words[3:]), (red, green, blue)

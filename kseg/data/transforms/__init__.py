@@ -1,0 +1,1 @@
+"""Augmentation: operations on an image and its mask."""

@@ -1,0 +1,1 @@
+"""From a trained run to files for devices, with proof of what that cost."""

@@ -1,0 +1,297 @@
+"""Converts a trained run to files for devices, and measures what that cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
+
+import numpy as np
+
+from edge.core.errors import InputError
+from edge.core.files import atomic_write
+from edge.core.log import say
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
+from kseg.core import backend
+from kseg.core.configs import ExportConfig
+from kseg.core.names import FINETUNED_SCHEMES, ONNX
+from kseg.core.runs import BEST, read_record, write_json
+from kseg.data.sample import Dataset
+from kseg.deploy.int8.calibration import CalibrationSet, choose
+from kseg.deploy.parity import Parity, compare, mean_iou_of, mean_iou_of_file
+from kseg.evaluation.loop import MIXED, REFERENCE
+from kseg.evaluation.open import check_classes, data_of
+from kseg.models.saving import load_model
+from kseg.training.setup import check_size
+
+if TYPE_CHECKING:
+    from kseg.deploy.int8.sensitivity import LayerSensitivity
+
+
+SENSITIVITY_FIGURE = "explain.png"
+EXPLAINED_ON = 4  # pictures: rounding is in every pixel of each
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files by scheme, their input size, parity.json, training's mean IoU, and
+    what --explain says, for people."""
+
+    files: dict[str, Path]
+    size: tuple[int, int]
+    parity: Parity
+    mean_iou: Optional[float]
+    layers: str = ""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What files are made from: a trained run and the input size.
+
+    `model` is its network, `network` that ends where the files' head begins;
+    `reference` labels as it does in Keras, in full. `record` is its config.json.
+    """
+
+    record: dict[str, Any]
+    model: Any
+    network: Any
+    info: ModelInfo
+    data: Dataset
+    size: tuple[int, int]
+    reference: Segmenter
+
+    def calibration(
+        self, coverage: Optional[CalibrationSet]
+    ) -> Callable[[], Iterator[np.ndarray]]:
+        """The chosen training pictures as the Segmenter would feed them."""
+        train = self.data.split("train")
+
+        def images() -> Iterator[np.ndarray]:
+            for index in coverage.indices if coverage else ():
+                image, _ = train.read(index)
+                for row in self.reference.prepare(image)[0]:
+                    yield from row
+
+        return images
+
+
+def export(config: ExportConfig) -> Exported:
+    """Converts, compares, and leaves the files and parity.json in the run folder.
+
+    Raises InputError for what does not fit the run, or goes together.
+    """
+    check_options(config)
+    folder = Path(config.run)
+    source = open_run(config, folder)
+    coverage = coverage_for(config, source.data)
+    if "int8" in config.quantize:  # it was mended from the one that is now made anew
+        (folder / f"{MIXED}.tflite").unlink(missing_ok=True)
+    files = write_files(config, source, folder, coverage)
+    findings = look_into_int8(config, source, folder, files, coverage)
+    parity = compare(source.reference, files, source.data, config.threads)
+    for scheme in files:
+        if coverage and has_ranges(scheme):
+            parity[scheme]["calibration"] = coverage.record()
+    if "int8" in files and findings:
+        parity["int8"]["layers"] = [finding.record() for finding in findings]
+    for row in parity.values():
+        row |= {"size": source.size, "head": config.head}
+    write_json(folder / "parity.json", parity)
+    trained = source.info.metrics.get("mean_iou")
+    warn_of_size(trained, parity[REFERENCE]["mean_iou"], source.size, config.max_drop)
+    layers = layers_table(findings) if findings else ""
+    return Exported(files, source.size, parity, trained, layers)
+
+
+def check_options(config: ExportConfig) -> None:
+    """Raises InputError for options that do not go together."""
+    aware = [scheme for scheme in config.quantize if scheme in FINETUNED_SCHEMES]
+    for name in ("explain", "mend"):
+        if getattr(config, name) and "int8" not in config.quantize:
+            raise InputError(f"--{name} works on int8: add int8 to --quantize")
+    if config.low_resolution and aware:
+        raise InputError(
+            f"--low-resolution: {aware[0]} is fine-tuned at full size; export it alone"
+        )
+
+
+def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
+    """The run as it is to be exported. Raises InputError for what does not fit."""
+    record = read_record(folder)
+    data = data_of(config.run, folder, config.data, None)
+    backend.start()
+    check_backend()
+    from kseg.deploy.heads import at_low_resolution
+    from kseg.models.keras_engine import KerasEngine
+
+    model = load_model(folder / BEST)
+    metrics = read_metrics(folder)
+    info = replace(info_of(folder / BEST), head=config.head, metrics=metrics)
+    size = config.size or info.covering(record["data"]["size"])
+    check_size(size, info)
+    network = at_low_resolution(model, size) if config.low_resolution else model
+    labels = config.head == "labels"
+    reference = Segmenter(KerasEngine(model, size, labels), info)
+    check_classes(reference, data, config.run)
+    return TrainedRun(record, model, network, info, data, size, reference)
+
+
+def layers_table(findings: list[LayerSensitivity]) -> str:
+    from kseg.deploy.int8.sensitivity import table
+
+    return table(findings)
+
+
+def warn_of_size(
+    trained: Optional[float], here: float, size: tuple[int, int], max_drop: float
+) -> None:
+    """Says what the input's size alone costs: drops are against Keras at that size."""
+    if trained is not None and trained - here > max_drop:
+        say(
+            f"at {size[0]}x{size[1]} the network has mean IoU {here:.4f}, at its "
+            f"pictures' own size {trained:.4f}: drops are against the former; a larger "
+            "--size keeps more"
+        )
+
+
+def check_backend() -> None:
+    """Raises InputError where Keras does not run on TensorFlow, which converts."""
+    import keras
+
+    name = keras.backend.backend()
+    if name != "tensorflow":
+        raise InputError(
+            f"KERAS_BACKEND={name}: TensorFlow converts to TFLite, whatever a run was "
+            "trained on; export without that variable"
+        )
+
+
+def has_ranges(scheme: str) -> bool:
+    """Whether calibration pictures set the ranges of a scheme's activations."""
+    return scheme.endswith(("int8", "qat")) or scheme in ("int16x8", MIXED)
+
+
+def coverage_for(config: ExportConfig, data: Dataset) -> Optional[CalibrationSet]:
+    """The pictures that set ranges, where a scheme asks for any."""
+    if not any(map(has_ranges, config.quantize)):
+        return None
+    return choose(data, config.calibration_images)
+
+
+def write_files(
+    config: ExportConfig,
+    source: TrainedRun,
+    folder: Path,
+    coverage: Optional[CalibrationSet],
+) -> dict[str, Path]:
+    """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
+    from kseg.deploy.conversion.tflite import convert
+
+    files, tuner = {}, None
+    if set(config.quantize) & set(FINETUNED_SCHEMES):
+        from kseg.deploy.finetuning.tuner import FineTuner
+
+        tuner = FineTuner(source.model, source.data, source.record, config)
+    calibration = source.calibration(coverage)
+    for scheme in config.quantize:
+        say(f"converting to {describe_scheme(scheme, config, source.size, coverage)}")
+        if scheme == ONNX:
+            files[scheme] = write_onnx(config, source, folder)
+            continue
+        goal = (scheme, source.size, config.head, calibration)
+        if tuner and scheme in FINETUNED_SCHEMES:
+            content = tuner.convert(*goal)
+        else:
+            content = convert(source.network, *goal)
+        files[scheme] = folder / f"{scheme}.tflite"
+        write_file(files[scheme], content, source.info)
+    return files
+
+
+def write_onnx(config: ExportConfig, source: TrainedRun, folder: Path) -> Path:
+    """model.onnx, which describes itself in its own way."""
+    from kseg.deploy.conversion import onnx
+
+    content = onnx.convert(source.network, source.size, config.head, source.info)
+    with atomic_write(folder / "model.onnx") as part:
+        part.write_bytes(content)
+    return folder / "model.onnx"
+
+
+def write_file(path: Path, content: bytes, info: ModelInfo) -> None:
+    """The file with all that it says of itself, looked over for what devices refuse."""
+    from kseg.deploy.lint.rules import warn
+    from kseg.deploy.tflite_metadata import with_metadata
+
+    with atomic_write(path) as part:
+        part.write_bytes(with_metadata(content, info))
+        info.attach(part)
+        warn(part, path.name)
+
+
+def look_into_int8(
+    config: ExportConfig,
+    source: TrainedRun,
+    folder: Path,
+    files: dict[str, Path],
+    coverage: Optional[CalibrationSet],
+) -> list[LayerSensitivity]:
+    """What --explain and --mend ask for; a mended file is written and joins `files`."""
+    if not (config.explain or config.mend):
+        return []
+    from kseg.deploy.int8 import mixed_precision, sensitivity
+
+    calibration = source.calibration(coverage)
+    images = list(islice(calibration(), EXPLAINED_ON))
+    findings = sensitivity.sensitivity(source.network, source.size, images)
+    sensitivity.draw(folder / SENSITIVITY_FIGURE, findings)
+    say(f"what int8 costs in each layer is drawn in {folder / SENSITIVITY_FIGURE}")
+    if not config.mend:
+        return findings
+    expected = mean_iou_of(source.reference, source.data)
+
+    def drop(content: bytes) -> float:
+        return expected - mean_iou_of_file(content, source.info, source.data)
+
+    before = drop(files["int8"].read_bytes())
+    if before <= config.max_drop:
+        say(f"int8 loses {before:.4f}, within --max-drop: there is nothing to mend")
+        return findings
+    say(f"int8 loses {before:.4f}: keeping its worst layers in float")
+    worst = [finding.spot for finding in sensitivity.worst_first(findings)]
+    selective = mixed_precision.SelectiveInt8(
+        source.network, source.size, config.head, calibration
+    )
+    files[MIXED] = folder / f"{MIXED}.tflite"
+    content, _, _ = mixed_precision.mixed_precision(
+        selective, worst, drop, config.max_drop
+    )
+    write_file(files[MIXED], content, source.info)
+    return findings
+
+
+def describe_scheme(
+    scheme: str,
+    config: ExportConfig,
+    size: tuple[int, int],
+    coverage: Optional[CalibrationSet],
+) -> str:
+    """A scheme and how it is made, in words."""
+    low = ", before the last enlargement" if config.low_resolution else ""
+    text = f"{scheme} at {size[0]}x{size[1]}, {config.head}{low}"
+    if coverage and has_ranges(scheme):
+        text += f", ranges from {len(coverage.indices)} images"
+    return text
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """What training reported, images at their own sizes; {} for one cut short."""
+    path = folder / "metrics.json"
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{path}: is damaged ({error}); train again") from None

@@ -1,0 +1,266 @@
+"""Fine-tuning for small devices, by tensorflow-model-optimization.
+
+Quantization-aware training (Jacob et al., 2018), pruning by magnitude (Zhu and Gupta,
+2017), weight clustering (Han, Mao and Dally, "Deep Compression", 2016), and what the
+library can combine of them. The network is trained on with the run's own data and loss.
+
+Its batch norms are folded and its ReLUs fused before (`rebuild`), so what is trained,
+pruned or clustered are the weights that the file will have, for transposed convolutions
+too, and the statistics of the batch norms stay those that it was trained to. Pruned and
+clustered weights go back into the Keras 3 network, which is converted as any other. A
+quantization-aware network is converted with the ranges that it was trained with. They
+are those that the calibration images show, as in post-training quantization; tensors
+that a pooling, an enlargement or a concatenation hands on share one, for in int8 these
+operations cannot change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Callable
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from edge.core.errors import InputError
+from edge.core.log import say
+from kseg.core.configs import ExportConfig, TrainConfig, from_record
+from kseg.core.progress import bar
+from kseg.data.loading.batches import BatchLoader
+from kseg.data.sample import Dataset
+from kseg.deploy.conversion import tflite
+from kseg.deploy.conversion.tflite import Calibration
+from kseg.deploy.finetuning.fake_quant import (
+    quantized_file,
+    quantizing,
+    shared_ranges,
+    weight_quantizers,
+)
+from kseg.deploy.finetuning.pruning import (
+    CENTROIDS,
+    LEAST_CLUSTERS,
+    PRUNABLE,
+    sparsities,
+)
+from kseg.deploy.finetuning.step import training_step
+from kseg.deploy.finetuning.tf_keras_model import rebuild
+from kseg.deploy.finetuning.toolkit import clustering, tfmot, wrapped
+from kseg.deploy.parity import mean_iou_of_file
+from kseg.models import geometry
+from kseg.models.layers.norm import as_float32
+from kseg.training.setup import new_loss
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to a network, one after the other, and how it becomes a file."""
+
+    steps: tuple[str, ...] = ()  # of STEPS
+    file: str = "int8"  # "qat", or a scheme of post_training
+
+
+RECIPES = {
+    "qat": Recipe(file="qat"),
+    "pruned": Recipe(("pruned",), "float32"),
+    "pruned-int8": Recipe(("pruned",)),
+    "pruned-qat": Recipe(("pruned",), "qat"),
+    "clustered": Recipe(("clustered",), "float32"),
+    "clustered-int8": Recipe(("clustered",)),
+    "clustered-qat": Recipe(("clustered",), "qat"),
+    "pruned-clustered-int8": Recipe(("pruned", "clustered")),
+    "pruned-clustered-qat": Recipe(("pruned", "clustered"), "qat"),
+}
+
+
+class FineTuner:
+    """Makes the files of AWARE_SCHEMES of one run. Its network is left as it is.
+
+    `record` is the run's config.json. A network that several schemes need, the pruned
+    one say, is made once. Raises InputError for a network with a layer that cannot be
+    rebuilt, before anything is trained.
+    """
+
+    def __init__(
+        self, model: Any, data: Dataset, record: dict[str, Any], options: ExportConfig
+    ):
+        check_options(options)
+        self.data, self.options = data, options
+        config = from_record(TrainConfig, record["config"])
+        self.loss = new_loss(config, data, record.get("class_weights"))
+        self.config = replace(config, seed=options.seed)
+        self.shape = geometry(model)
+        self.feed = BatchLoader(self.config, data, self.config.size, self.shape)
+        self.steps = max(
+            1, len(data.split("train").sizes) // self.config.images_per_step
+        )
+        self.networks = {(): as_float32(model)}
+        rebuild(model, self.config.size)
+
+    def convert(
+        self, scheme: str, size: tuple[int, int], head: str, calibration: Calibration
+    ) -> bytes:
+        """The .tflite file of a scheme, as `post_training.convert` gives others'."""
+        recipe = RECIPES[scheme]
+        network = self.network(recipe.steps)
+        if recipe.file != "qat":
+            return tflite.convert(network, recipe.file, size, head, calibration)
+        return self.quantized(network, recipe.steps, size, head, calibration)
+
+    def network(self, steps: tuple[str, ...]) -> Any:
+        """The Keras 3 network after these steps."""
+        if steps not in self.networks:
+            network = as_float32(self.network(steps[:-1]))
+            STEPS[steps[-1]](self, network, steps[:-1])
+            self.networks[steps] = network
+        return self.networks[steps]
+
+    def prune(self, network: Any, before: tuple[str, ...]) -> None:
+        """Makes a share of all weights zero, growing over two thirds of the steps."""
+        source = rebuild(network, self.config.size)
+        total = self.steps * self.options.fine_tune_epochs
+        end = max(1, total * 2 // 3)
+        kernels = {
+            layer.name: layer.kernel.numpy()
+            for layer in source.model.layers
+            if type(layer) in PRUNABLE and layer.trainable
+        }
+        shares = sparsities(kernels, self.options.sparsity)
+
+        def wrap(layer: Any) -> Any:
+            if not shares.get(layer.name):
+                return layer
+            schedule = tfmot.sparsity.keras.PolynomialDecay(
+                0.0, shares[layer.name], 0, end, frequency=max(1, end // 20)
+            )
+            return tfmot.sparsity.keras.prune_low_magnitude(layer, schedule)
+
+        model = wrapped(source, wrap)
+        callback = tfmot.sparsity.keras.UpdatePruningStep()
+        callback.set_model(model)
+        callback.on_train_begin()
+        self.train(model, "pruning", PRUNING_RATE, callback.on_epoch_end)
+        source.write_back()
+
+    def cluster(self, network: Any, before: tuple[str, ...]) -> None:
+        """Makes each kernel one of few values; zeros of a pruned one stay."""
+        source = rebuild(network, self.config.size)
+        options = {
+            "number_of_clusters": self.options.clusters,
+            "cluster_centroids_init": CENTROIDS,
+            "preserve_sparsity": "pruned" in before,
+        }
+
+        def wrap(layer: Any) -> Any:
+            if type(layer) not in PRUNABLE or not layer.trainable:
+                return layer
+            kernel = layer.kernel.numpy()
+            if min((kernel > 0).sum(), (kernel < 0).sum()) < self.options.clusters:
+                layer.trainable = False  # few values as it is: it keeps them
+                return layer
+            return clustering.cluster_weights(layer, **options)
+
+        model = wrapped(source, wrap)
+        self.train(model, "clustering", CLUSTERING_RATE)
+        stripped = tfmot.clustering.keras.strip_clustering(model)
+        names = source.convolutions
+        source.write_back({x: stripped.get_layer(x).get_weights() for x in names})
+
+    def quantized(
+        self,
+        network: Any,
+        before: tuple[str, ...],
+        size: tuple[int, int],
+        head: str,
+        calibration: Calibration,
+    ) -> bytes:
+        """Trains with fake quantization; the file of the best epoch.
+
+        The best on the validation images, the file itself run on them, is kept; that
+        from before the first epoch is among them.
+        """
+        network = as_float32(network)
+        ranges = shared_ranges(rebuild(network, size).model, calibration())
+        source = rebuild(network, self.config.size)
+        zeros = {x: w[0] == 0 for x, w in source.weights().items()}
+        quantizers = weight_quantizers(before, source, zeros)
+        model = wrapped(source, quantizing(ranges, quantizers))
+        info = replace(
+            self.data.info,
+            max_side=self.config.max_side,
+            head=head,
+            **asdict(self.shape),
+        )
+        best = (-1.0, b"")
+
+        def keep(epoch: int) -> None:
+            nonlocal best
+            weights = source.weights()
+            if "pruned" in before:
+                for name, (kernel, *_) in weights.items():
+                    kernel[zeros[name]] = 0
+            source.write_back(weights)
+            content = quantized_file(rebuild(network, size), ranges, size, head)
+            value = mean_iou_of_file(content, info, self.data)
+            say(f"after {epoch} epochs of qat: mean IoU {value:.4f} on val")
+            best = max(best, (value, content), key=lambda pair: pair[0])
+
+        keep(0)
+        self.train(model, "qat", QAT_RATE, lambda epoch: keep(epoch + 1))
+        return best[1]
+
+    def train(
+        self,
+        model: Any,
+        text: str,
+        rate: float,
+        after_epoch: Callable[[int], None] = lambda epoch: None,
+    ) -> None:
+        """Some epochs over the run's own batches, the learning rate falling to 0.
+
+        Its peak, after a tenth of the steps, is `rate` unless the options say another:
+        Adam's first steps are as large as any, whatever their gradients.
+        """
+        tf_keras.utils.set_random_seed(self.options.seed)
+        epochs = self.options.fine_tune_epochs
+        total = self.steps * epochs
+        course = tf_keras.optimizers.schedules.CosineDecay(
+            0.0,
+            decay_steps=total - total // 10,
+            warmup_target=self.options.fine_tune_rate or rate,
+            warmup_steps=total // 10,
+        )
+        step = training_step(model, self.loss, tf_keras.optimizers.Adam(course))
+        batches = iter(self.feed.training())
+        with bar(total=total, text=text, unit="step", delay=0) as shown:
+            for epoch in range(epochs):
+                losses = []
+                for _ in range(self.steps):
+                    losses.append(step(*self.next_of(batches)))
+                    shown.update()
+                say(f"{text}: epoch {epoch + 1}  loss {np.mean(losses):.4f}")
+                after_epoch(epoch)
+
+    def next_of(self, batches: Any) -> tuple[Any, ...]:
+        """A batch. What a reader refuses comes out as its own InputError."""
+        try:
+            return next(batches)
+        except tf.errors.OpError:
+            for reader in self.feed.readers.values():
+                if reader.failure:
+                    raise reader.failure from None
+            raise
+
+
+def check_options(options: ExportConfig) -> None:
+    """Raises InputError for what cannot be."""
+    if not 0 < options.sparsity < 1:
+        raise InputError(f"--sparsity {options.sparsity}: is a share between 0 and 1")
+    if options.clusters < LEAST_CLUSTERS:
+        raise InputError(
+            f"--clusters {options.clusters}: has to be {LEAST_CLUSTERS} up"
+        )
+
+
+PRUNING_RATE, CLUSTERING_RATE, QAT_RATE = 1e-4, 1e-4, 1e-5
+STEPS = {"pruned": FineTuner.prune, "clustered": FineTuner.cluster}

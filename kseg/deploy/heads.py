@@ -1,0 +1,61 @@
+"""What an exported network ends in: labels, logits or probabilities, and how large."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import keras
+import tensorflow as tf
+
+from edge.core.errors import InputError
+from kseg.models.layers.sizes import CropLike
+
+ENLARGEMENT = "score_up"  # kseg.models.layers.to_logits names it
+
+
+def with_head(model: keras.Model, head: str) -> Callable[[Any], Any]:
+    """The network as a function of float32 images that ends in `head`.
+
+    labels: uint8 (1, h, w); logits and probabilities: float32 (1, h, w, C).
+    """
+
+    def run(image: Any) -> Any:
+        logits = model(image, training=False)
+        if head == "labels":
+            return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
+        return tf.nn.softmax(logits) if head == "probabilities" else logits
+
+    return run
+
+
+def at_low_resolution(model: keras.Model, size: tuple[int, int]) -> keras.Model:
+    """The same network less its last enlargement: (B, H, W, C) -> (B, h, w, classes).
+
+    For images of (height, width) `size`. The Segmenter enlarges what it gives: scores
+    bilinearly, labels to the nearest. What a learned enlargement has learned is lost.
+    Raises InputError where the network enlarges nothing at its end, or where its cells
+    do not fit `size`.
+    """
+    last = model.layers[-1]
+    layer = next((x for x in model.layers if x.name.startswith(ENLARGEMENT)), None)
+    if layer is None or not isinstance(last, CropLike):
+        raise InputError(
+            f"--low-resolution: {model.name} ends at the picture's own size, or "
+            "gives less than the picture; leave it out"
+        )
+    before = layer.input
+    whole = layer.compute_output_shape((1, 64, 64, before.shape[-1]))
+    factor = whole[1] // 64
+    if size[0] % factor or size[1] % factor:
+        nearest = "x".join(str(max(1, round(s / factor)) * factor) for s in size)
+        raise InputError(
+            f"--low-resolution: {size[0]}x{size[1]} is no multiple of {factor}, the "
+            f"stride of the scores; give --size {nearest}"
+        )
+    height, width = size[0] // factor, size[1] // factor
+    scores = keras.layers.Lambda(
+        lambda x: x[:, :height, :width],  # what lies beyond is padding
+        output_shape=(height, width, before.shape[-1]),
+        name="scores",
+    )(before)
+    return keras.Model(model.inputs, scores, name=model.name)

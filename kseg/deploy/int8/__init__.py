@@ -1,0 +1,1 @@
+"""int8: calibration, sensitivity by layer, mixed precision."""

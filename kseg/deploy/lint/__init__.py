@@ -1,0 +1,1 @@
+"""What keeps a .tflite file from a device."""

@@ -1,0 +1,152 @@
+"""A .tflite file's operators and tensors, read from its flatbuffer."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+from edge.core.errors import InputError
+from edge.engines.base import one_line
+from edge.engines.tflite import read_tflite
+
+DAMAGE = (struct.error, IndexError, TypeError, ValueError, AttributeError)
+
+FLOATS = frozenset(("float16", "float32", "float64", "bfloat16"))
+BYTES = frozenset(("int8", "uint8"))
+QUANTIZED = BYTES | {"int16"}
+CONVOLUTIONS = frozenset(
+    ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
+)
+CONVERSIONS = frozenset(("QUANTIZE", "DEQUANTIZE"))
+FUSING = CONVOLUTIONS | {"ADD", "MUL", "SUB"}  # can end in a ReLU of their own
+
+
+@dataclass(eq=False)
+class Tensor:
+    """One tensor; `maker` is the operator that gives it, none of inputs and weights."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    dynamic: bool
+    constant: bool
+    zero_points: tuple[int, ...]
+    maker: Optional[Operator] = None
+    users: list[Operator] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Operator:
+    """One operator. `options` are those of TFLite's schema, None for none."""
+
+    name: str
+    version: int
+    custom: bool
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    options: Any
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [*self.inputs, *self.outputs]
+
+    @property
+    def activations(self) -> list[Tensor]:
+        """What changes from picture to picture."""
+        return [tensor for tensor in self.tensors if not tensor.constant]
+
+    def option(self, name: str, default: Any = 0) -> Any:
+        return getattr(self.options, name, default)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph of operators; `integer` where it computes with quantized numbers."""
+
+    operators: list[Operator]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+    @property
+    def integer(self) -> bool:
+        return any(
+            tensor.dtype in QUANTIZED
+            for operator in self.operators
+            if operator.name in CONVOLUTIONS
+            for tensor in operator.inputs
+            if not tensor.constant
+        )
+
+
+def read_graphs(path: Path) -> list[Graph]:
+    """The graphs of a .tflite file. Raises InputError for what is none, or damaged."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = read_tflite(path)
+    try:
+        model = schema.ModelT.InitFromPackedBuf(data, 0)
+        return [graph_of(model, graph, schema) for graph in model.subgraphs]
+    except DAMAGE as error:
+        raise InputError(f"{path}: is damaged ({one_line(error)})") from None
+
+
+def graph_of(model: Any, graph: Any, schema: Any) -> Graph:
+    """A graph of TFLite's schema as operators that know their tensors."""
+    types, builtins = names_of(schema.TensorType), names_of(schema.BuiltinOperator)
+    tensors = [tensor_of(tensor, model.buffers, types) for tensor in graph.tensors]
+    operators = []
+    for item in listed(graph.operators):
+        code = model.operatorCodes[item.opcodeIndex]
+        # Old files have the one field, new ones both.
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        custom = number == schema.BuiltinOperator.CUSTOM
+        name = (
+            text(code.customCode) if custom else builtins.get(number, f"no. {number}")
+        )
+        operator = Operator(
+            name,
+            code.version,
+            custom,
+            [tensors[index] for index in listed(item.inputs) if index >= 0],
+            [tensors[index] for index in listed(item.outputs)],
+            item.builtinOptions,
+        )
+        for tensor in operator.outputs:
+            tensor.maker = operator
+        for tensor in operator.inputs:
+            tensor.users.append(operator)
+        operators.append(operator)
+    inputs, outputs = (
+        [tensors[i] for i in listed(ends)] for ends in (graph.inputs, graph.outputs)
+    )
+    return Graph(operators, inputs, outputs)
+
+
+def tensor_of(tensor: Any, buffers: Sequence[Any], types: dict[int, str]) -> Tensor:
+    quantization = tensor.quantization
+    zero_points = quantization.zeroPoint if quantization is not None else None
+    signature = listed(tensor.shapeSignature)
+    buffer = buffers[tensor.buffer]
+    return Tensor(
+        name=text(tensor.name),
+        dtype=types.get(tensor.type, f"type {tensor.type}").lower(),
+        shape=tuple(int(side) for side in listed(tensor.shape)),
+        dynamic=any(side < 0 for side in signature),
+        constant=buffer.data is not None or buffer.offset > 1,
+        zero_points=tuple(int(point) for point in listed(zero_points)),
+    )
+
+
+def names_of(enum: type) -> dict[int, str]:
+    return {v: k for k, v in vars(enum).items() if isinstance(v, int)}
+
+
+def listed(values: Any) -> Any:
+    """A vector of the schema: one that is not there is None."""
+    return [] if values is None else values
+
+
+def text(name: Optional[bytes]) -> str:
+    return (name or b"").decode(errors="replace")

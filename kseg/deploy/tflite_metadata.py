@@ -1,0 +1,131 @@
+"""TFLite Metadata: what other programs read of a model, MediaPipe's above all.
+
+A flatbuffer of its own inside the model's, in the buffer named TFLITE_METADATA. Fields
+go by their place in metadata_schema.fbs (version 1.5.0) and, for what the scores are,
+image_segmenter_metadata_schema.fbs, both in MediaPipe's mediapipe/tasks/metadata.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edge.model_file.info import LABELS, ModelInfo
+
+METADATA_NAME = b"TFLITE_METADATA"
+Table = dict[int, Any]  # a flatbuffers table: the place of a field -> what it holds
+
+RGB, GRAYSCALE = 1, 2  # ColorSpaceType
+AXIS_LABELS, VALUE_LABELS = 2, 3  # AssociatedFileType
+FEATURE, IMAGE = 1, 2  # ContentProperties
+NORMALIZATION = 1  # ProcessUnitOptions
+NONE, SOFTMAX = 0, 2  # Activation
+
+
+def with_metadata(model: bytes, info: ModelInfo) -> bytes:
+    """A .tflite of one input and one output, and TFLite Metadata inside.
+
+    The names of the classes are not among them: the metadata name the file that
+    `ModelInfo.attach` puts behind the model.
+    """
+    content = schema.ModelT.InitFromPackedBuf(model, 0)
+    graph = content.subgraphs[0]
+    channels = graph.tensors[graph.inputs[0]].shape[-1]
+    entry, buffer = schema.MetadataT(), schema.BufferT()
+    buffer.data = np.frombuffer(metadata(info, int(channels)), np.uint8)
+    entry.name, entry.buffer = METADATA_NAME, len(content.buffers)
+    content.buffers.append(buffer)
+    content.metadata = [*(content.metadata or []), entry]
+    builder = flatbuffers.Builder(len(model) + 4096)
+    builder.Finish(content.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def metadata(info: ModelInfo, channels: int) -> bytes:
+    """ModelMetadata of a network for images of 1 or 3 channels."""
+    return packed(
+        {
+            0: "ImageSegmenter",
+            1: "Tells the class of each pixel.",
+            3: [
+                {  # SubGraphMetadata
+                    2: [image_tensor(channels)],
+                    3: [output_tensor(info.head)],
+                    9: [{0: "SEGMENTER_METADATA", 1: segmenter_options(info.head)}],
+                }
+            ],
+            7: "1.5.0",  # the reader must know custom metadata
+        },
+        b"M001",
+    )
+
+
+def image_tensor(channels: int) -> Table:
+    """TensorMetadata of the input: bytes as they are, normalised inside the graph."""
+    return {
+        0: "image",
+        1: "Pixels from 0 to 255.",
+        3: {0: IMAGE, 1: {0: GRAYSCALE if channels == 1 else RGB}},
+        4: [{0: NORMALIZATION, 1: {0: floats(0), 1: floats(1)}}],  # mean, deviation
+        5: {0: floats(255), 1: floats(0)},  # largest, smallest
+    }
+
+
+def output_tensor(head: str) -> Table:
+    """TensorMetadata of the output: the file names its last axis, or its values."""
+    labels = head == "labels"
+    return {
+        0: head,
+        1: "The class of each pixel." if labels else "A score for each class.",
+        3: {0: FEATURE, 1: {}},
+        6: [{0: LABELS, 2: VALUE_LABELS if labels else AXIS_LABELS}],
+    }
+
+
+def segmenter_options(head: str) -> bytes:
+    """ImageSegmenterOptions: what makes the scores probabilities."""
+    return packed({0: SOFTMAX if head == "logits" else NONE, 1: "1.0.0"}, b"V001")
+
+
+def floats(value: float) -> np.ndarray:
+    return np.array([value], np.float32)
+
+
+def packed(root: Table, identifier: bytes) -> bytes:
+    """A flatbuffer of the tables in `root`."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(put(builder, root), identifier)
+    return bytes(builder.Output())
+
+
+def put(builder: flatbuffers.Builder, value: Any) -> int:
+    """Writes a table, a list of them, a string, bytes or numbers: where it is."""
+    if isinstance(value, str):
+        return builder.CreateString(value)
+    if isinstance(value, bytes):
+        builder.Prep(16, len(value))  # where the schema wants a flatbuffer to begin
+        return builder.CreateNumpyVector(np.frombuffer(value, np.uint8))
+    if isinstance(value, np.ndarray):
+        return builder.CreateNumpyVector(value)
+    if isinstance(value, list):
+        places = [put(builder, item) for item in value]
+        builder.StartVector(4, len(places), 4)
+        for place in reversed(places):
+            builder.PrependUOffsetTRelative(place)
+        return builder.EndVector()
+    return put_table(builder, value)
+
+
+def put_table(builder: flatbuffers.Builder, table: Table) -> int:
+    """Its ints are enums of one byte; everything else is written before it."""
+    places = {k: put(builder, v) for k, v in table.items() if not isinstance(v, int)}
+    builder.StartObject(max(table, default=-1) + 1)
+    for field, value in table.items():
+        if field in places:
+            builder.PrependUOffsetTRelativeSlot(field, places[field], 0)
+        else:
+            builder.PrependInt8Slot(field, value, 0)
+    return builder.EndObject()

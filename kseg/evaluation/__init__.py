@@ -1,0 +1,1 @@
+"""Opens models, predicts a split, counts."""

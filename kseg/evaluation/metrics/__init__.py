@@ -1,0 +1,1 @@
+"""Metrics: counts of a prediction against its mask."""

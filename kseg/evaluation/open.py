@@ -1,0 +1,106 @@
+"""Opens a model and its data by what a command names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+from edge.core.errors import InputError
+from edge.core.images import list_images
+from edge.model_file.info import unknown_model
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
+from edge.predict.tta import TTA, SemanticTTA
+from kseg.core.runs import find_model, run_config
+from kseg.data.open import open_data
+from kseg.data.sample import Dataset
+from kseg.evaluation.grouping import is_grouping, open_grouping
+from kseg.models.saving import load_model
+
+ONE_PASS = TTA()
+
+
+def data_of(
+    model: str, folder: Optional[Path], data: str, seed: Optional[int]
+) -> Dataset:
+    """The data that a command names, or those that the run was trained on."""
+    if not data and folder is None:
+        raise InputError(f"{model}: does not say what it was trained on; give --data")
+    config = run_config(folder) if folder else None
+    name = data or config.data
+    if not data and name != "shapes" and not Path(name).is_dir():
+        raise InputError(f"{name}: the run's data are gone; say where with --data")
+    default = config.seed if config else 0
+    return open_data(name, default if seed is None else seed)
+
+
+def check_classes(segmenter: Segmenter, data: Dataset, model: str) -> None:
+    """Raises InputError where the model's classes are not the data's."""
+    known, given = segmenter.info.names, data.names
+    of_others = unknown_model().names, unknown_model(given).names
+    if known != given and known not in of_others:
+        raise InputError(
+            f"{model}: knows the classes {', '.join(known[:32])}; {data.name} has "
+            f"{', '.join(given)}"
+        )
+
+
+def list_pictures(given: Sequence[str]) -> list[Path]:
+    """Files and the pictures of folders. Raises InputError where two would collide."""
+    paths: list[Path] = []
+    for name in given:
+        path = Path(name)
+        if not path.exists():
+            raise InputError(f"{name}: no such picture or folder")
+        found = list_images(path) if path.is_dir() else [path]
+        if not found:
+            raise InputError(f"{name}: the folder has no pictures")
+        paths += found
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in stems:
+            raise InputError(
+                f"{path} and {stems[path.stem]} would both become {path.stem}.png; "
+                "predict them in two calls with two --output"
+            )
+        stems[path.stem] = path
+    return paths
+
+
+def locate(model: str) -> tuple[Path, Optional[Path]]:
+    """MODEL of a command line -> the model's file and its run folder, if it has one.
+
+    grouping:KIND has no file: its path is its name.
+    """
+    return (Path(model), None) if is_grouping(model) else find_model(model)
+
+
+def open_segmenter(
+    path: Path,
+    engine: str = "auto",
+    threads: Optional[int] = None,
+    segments: Optional[int] = None,
+    passes: TTA = ONE_PASS,
+) -> Segmenter:
+    """A `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a Segmenter.
+
+    `segments` is of a grouping alone, `passes` of networks. Raises InputError for what
+    is none of them, and for passes that it cannot make.
+    """
+    if is_grouping(str(path), segments):
+        if passes != ONE_PASS:
+            raise InputError(
+                f"{path}: groups a picture as a whole; leave --full-size, --tile, "
+                "--flip and --scales out"
+            )
+        return open_grouping(str(path), segments)
+    if path.suffix != ".keras":
+        from edge.engines.select import open_engine
+
+        runner: Any = open_engine(path, engine, threads)
+    else:
+        from kseg.models.keras_engine import KerasEngine
+
+        runner = KerasEngine(load_model(path))
+    segmenter = Segmenter(runner, info_of(path))
+    return segmenter if passes == ONE_PASS else SemanticTTA(segmenter, passes)

@@ -1,0 +1,33 @@
+"""AlexNet as an encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from kseg.models.encoders.weights import with_file
+from kseg.models.layers.blocks import conv_relu
+from kseg.models.layers.heads import prepared
+
+
+def alexnet(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
+    """AlexNet in one tower: Krizhevsky, "One weird trick" (2014), less the classifier.
+
+    Same padding instead of the paper's mixture, so that strides are exact; no local
+    response normalization. 2,469,696 parameters.
+    """
+    x = prepared(image, 32)
+    x = conv_relu(x, 64, 11, strides=4, name="conv1")
+    x = pool3(x, "pool1")
+    x = conv_relu(x, 192, 5, name="conv2")
+    x = pool3(x, "pool2")
+    for index, channels in enumerate((384, 256, 256), 3):
+        x = conv_relu(x, channels, name=f"conv{index}")
+    network = keras.Model(image, pool3(x, "pool5"))
+    return with_file(network, "alexnet", weights)
+
+
+def pool3(x: Any, name: str, strides: int = 2) -> Any:
+    return layers.MaxPooling2D(3, strides, padding="same", name=name)(x)

@@ -1,0 +1,38 @@
+"""Convolution, batch norm and ReLU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers
+
+
+def conv_relu(
+    x: Any,
+    width: int,
+    kernel: int = 3,
+    strides: int = 1,
+    padding: str = "same",
+    name: str = "conv",
+    batch_norm: bool = False,
+) -> Any:
+    """Convolution and ReLU; with `batch_norm` between them the bias is left out."""
+    x = layers.Conv2D(
+        width,
+        kernel,
+        strides,
+        padding,
+        use_bias=not batch_norm,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    if batch_norm:
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def conv_bn_relu(
+    x: Any, width: int, kernel: int = 3, name: str = "conv", **options: Any
+) -> Any:
+    """Convolution without bias, batch norm, ReLU; height and width stay."""
+    return conv_relu(x, width, kernel, name=name, batch_norm=True, **options)

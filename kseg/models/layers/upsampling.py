@@ -1,0 +1,203 @@
+"""Ways to enlarge features."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Optional
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kseg.models.layers.blocks import conv_bn_relu
+from kseg.models.layers.fused import resize
+
+if TYPE_CHECKING:
+    from kseg.models.encoders.features import Features
+
+
+@keras.saving.register_keras_serializable("kseg")
+class Enlarge(layers.Layer):
+    """Enlargement by a whole factor, half-pixel centres, any size.
+
+    `interpolation` is "bilinear" or "nearest".
+    """
+
+    def __init__(self, factor: int, interpolation: str = "bilinear", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.factor, self.interpolation = factor, interpolation
+
+    def call(self, x: Any) -> Any:
+        _, height, width, _ = ops.shape(x)
+        size = (height * self.factor, width * self.factor)
+        static = all(isinstance(side, int) for side in size)
+        # Keras clips what it resized in half precision, which takes longer than that.
+        direct = keras.backend.backend() == "tensorflow" and x.dtype != "float32"
+        if static and not direct:
+            return ops.image.resize(x, size, interpolation=self.interpolation)
+        # No other backend gets here.
+        return resize(x, size, self.interpolation)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return enlarged(input_shape, self.factor)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"factor": self.factor, "interpolation": self.interpolation}
+        return {**super().get_config(), **own}
+
+
+def enlarged(shape: tuple, factor: int) -> tuple:
+    """The shape (B, H, W, C) at `factor` times the size; None stays."""
+    batch, height, width, channels = shape
+    height, width = (s and s * factor for s in (height, width))
+    return batch, height, width, channels
+
+
+@keras.saving.register_keras_serializable("kseg")
+class MaxUnpool(layers.Layer):
+    """[x, before, after] -> x where the maxima of a 2x2 pooling were, zero elsewhere.
+
+    x (B, h, w, C); `before` (B, 2h, 2w, C) and `after` (B, h, w, C) are the pooling's
+    input and output. The first of equal values is the maximum, row by row, as in
+    argmax. (Zeiler and Fergus, 2014; Badrinarayanan, Kendall and Cipolla, 2017.) It
+    compares rather than asking for positions: no builtin of TFLite gives them.
+    """
+
+    def call(self, inputs: list[Any]) -> Any:
+        x, before, after = inputs
+        zero = ops.zeros_like(x)
+        corners, taken = [], None
+        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            here = ops.equal(before[:, row::2, column::2], after)
+            first = here
+            if taken is not None:
+                first = ops.logical_and(here, ops.logical_not(taken))
+                here = ops.logical_or(here, taken)
+            taken = here
+            corners.append(ops.where(first, x, zero))
+        return woven(*corners)
+
+    def compute_output_shape(self, input_shapes: list[tuple]) -> tuple:
+        return enlarged(input_shapes[0], 2)
+
+
+def woven(a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Four (B, h, w, C) -> (B, 2h, 2w, C): each pixel a 2x2 square [[a, b], [c, d]]."""
+    _, height, width, channels = ops.shape(a)
+    flat = (-1, height, 2 * width, channels)
+    upper = ops.reshape(ops.stack([a, b], axis=3), flat)
+    lower = ops.reshape(ops.stack([c, d], axis=3), flat)
+    rows = ops.stack([upper, lower], axis=2)
+    return ops.reshape(rows, (-1, 2 * height, 2 * width, channels))
+
+
+def bilinear_kernel(factor: int, size: int, channels: int) -> np.ndarray:
+    """Weights (size, size, C, C) that make a transposed convolution bilinear.
+
+    Exactly so for a size of 2 * factor - factor % 2 (Long, Shelhamer and Darrell,
+    section 3.3); a factor of 1 leaves things as they are. Each channel goes to itself.
+    """
+    centre = (size - 1) / 2
+    line = np.maximum(0, 1 - np.abs(np.arange(size) - centre) / factor)
+    each = np.arange(channels)
+    kernel = np.zeros((size, size, channels, channels), np.float32)
+    kernel[:, :, each, each] = np.outer(line, line)[..., None]
+    return kernel
+
+
+@keras.saving.register_keras_serializable("kseg")
+class Bilinear(keras.initializers.Initializer):
+    """Starts a transposed convolution as bilinear enlargement by `factor`."""
+
+    def __init__(self, factor: int):
+        self.factor = factor
+
+    def __call__(self, shape: tuple, dtype: Any = None) -> Any:
+        kernel = bilinear_kernel(self.factor, shape[0], shape[-1])
+        return ops.convert_to_tensor(kernel, dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factor": self.factor}
+
+
+def transposed(x: Any, factor: int, name: str, kernel: Optional[int] = None) -> Any:
+    """A learned transposed convolution, bilinear at the start; channels stay.
+
+    Warns where `kernel` (default 2 * factor - factor % 2) is no multiple of the stride:
+    output pixels then see different numbers of weights, which shows as a checkerboard
+    (Odena, Dumoulin and Olah, Distill 2016).
+    """
+    kernel = kernel or 2 * factor - factor % 2
+    if kernel % factor:
+        warnings.warn(
+            f"{name}: a kernel of {kernel} is no multiple of the stride of {factor}: "
+            "expect a checkerboard",
+            stacklevel=2,
+        )
+    return layers.Conv2DTranspose(
+        x.shape[-1],
+        kernel,
+        strides=factor,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=Bilinear(factor),
+        name=name,
+    )(x)
+
+
+def resize_conv(x: Any, factor: int, name: str) -> Any:
+    """Bilinear enlargement, then a 3x3 convolution that starts as doing nothing."""
+    x = Enlarge(factor, name=f"{name}_resize")(x)
+    return layers.Conv2D(
+        x.shape[-1],
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=Bilinear(1),
+        name=name,
+    )(x)
+
+
+def unpool(x: Any, stride: int, name: str, features: Features) -> Any:
+    """`x` back to `stride`, at the positions of the maxima that the encoder kept there.
+
+    Where the channels differ a 1x1 convolution brings `x` to those of the pooling.
+    """
+    before, after = features.pool(stride)
+    if x.shape[-1] != after.shape[-1]:
+        x = conv_bn_relu(x, after.shape[-1], kernel=1, name=f"{name}_narrow")
+    return MaxUnpool(name=name)([x, before, after])
+
+
+UPSAMPLINGS = {
+    "nearest": lambda x, factor, name: Enlarge(factor, "nearest", name=name)(x),
+    "bilinear": lambda x, factor, name: Enlarge(factor, name=name)(x),
+    "transposed": transposed,
+    "resize-conv": resize_conv,
+}
+
+
+def upsample(
+    x: Any,
+    factor: int,
+    how: str,
+    name: str,
+    features: Optional[Features] = None,
+    stride: int = 0,
+) -> Any:
+    """(B, H, W, C) -> (B, factor * H, factor * W, C), as one of UPSAMPLINGS or unpool.
+
+    `features` and the `stride` to get to are what unpooling needs. Raises ValueError
+    for an unknown name, and for unpooling where there are no positions.
+    """
+    if how == "unpool":
+        if features is None or factor != 2:
+            raise ValueError(
+                "`upsampling` unpool puts features back into the 2x2 pools they came "
+                "from: unet and segnet have them; choose another here"
+            )
+        return unpool(x, stride, name, features)
+    if how not in UPSAMPLINGS:
+        known = sorted([*UPSAMPLINGS, "unpool"])
+        raise ValueError(f"`upsampling` must be one of {known}, got {how!r}.")
+    return UPSAMPLINGS[how](x, factor, name)

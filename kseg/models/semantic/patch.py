@@ -1,0 +1,87 @@
+"""A classifier of patches, and the same classifier as convolutions over a picture.
+
+Long, Shelhamer and Darrell (CVPR 2015), section 3.1: a fully connected layer over
+(h, w, c) features is a convolution with a kernel of (h, w). The twin gives, in one
+pass, the scores that a window slid over the picture in steps of the stride would give.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from kseg.models.layers.blocks import conv_bn_relu
+from kseg.models.layers.sizes import ValidInput
+from kseg.models.layers.upsampling import upsample
+
+WINDOW, STRIDE = 46, 8  # pixels a side that a patch has; pixels between two patches
+
+
+def patch_classifier(
+    num_classes: int, channels: int = 3, width: int = 16
+) -> keras.Model:
+    """(B, 46, 46, channels) in [0, 255] -> scores (B, num_classes) of the centre.
+
+    Three valid 3x3 convolutions with 2x2 pooling, two Dense layers.
+    """
+    x = image = keras.Input((WINDOW, WINDOW, channels), name="patch")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(x)
+    for index in range(3):
+        name = f"stage{index}"
+        x = conv_bn_relu(x, 2 * width << index, padding="valid", name=name)
+        x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
+    x = layers.Flatten(name="flatten")(x)  # 4 * 4 * 8 * width
+    x = layers.Dense(16 * width, activation="relu", name="fc1")(x)
+    x = layers.Dropout(0.5, name="fc1_dropout")(x)
+    return keras.Model(image, layers.Dense(num_classes, name="score")(x), name="patch")
+
+
+def convolutionalized(classifier: keras.Model, image: Any) -> Any:
+    """A chain of layers, laid over `image` (B, H, W, C) with the same weights.
+
+    (H - window) / stride + 1 scores each way. Flatten goes, the Dense after it becomes
+    a convolution of the size that was flattened, later ones 1x1; the rest is copied.
+    """
+    x, kernel = image, (1, 1)
+    for layer in classifier.layers[1:]:
+        if isinstance(layer, layers.Flatten):
+            kernel = layer.input.shape[1:3]
+            continue
+        dense = isinstance(layer, layers.Dense)
+        twin = as_convolution(layer, kernel) if dense else copy_of(layer)
+        x = twin(x)
+        shapes = [weight.shape for weight in twin.weights]
+        weights = zip(layer.get_weights(), shapes, strict=True)
+        twin.set_weights([weight.reshape(shape) for weight, shape in weights])
+        kernel = (1, 1) if dense else kernel
+    return x
+
+
+def as_convolution(dense: layers.Dense, kernel: tuple[int, int]) -> layers.Conv2D:
+    return layers.Conv2D(
+        dense.units, kernel, activation=dense.activation, name=dense.name
+    )
+
+
+def copy_of(layer: layers.Layer) -> layers.Layer:
+    return layer.__class__.from_config(layer.get_config())
+
+
+def patch(
+    image: Any, num_classes: int, width: int = 16, upsampling: str = "nearest"
+) -> Any:
+    """image (B, H, W, C) -> logits (B, H - 38, W - 38, num_classes).
+
+    H and W are 46 + 8 k; each 8x8 square gets the scores of the patch around it. An
+    upsampling that looks at neighbouring squares costs one more on each side: its
+    output is smaller by 16, its input begins at 62.
+    """
+    around = 0 if upsampling == "nearest" else STRIDE
+    border = (WINDOW - STRIDE) // 2 + around
+    x = ValidInput(WINDOW + 2 * around, STRIDE, border, name="valid")(image)
+    classifier = patch_classifier(num_classes, image.shape[-1], width)
+    score = convolutionalized(classifier, x)
+    x = upsample(score, STRIDE, upsampling, "score_up")
+    return layers.Cropping2D(around, dtype="float32", name="logits")(x)

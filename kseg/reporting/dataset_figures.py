@@ -1,0 +1,205 @@
+"""Pictures of a data set: doctor.png and augmentation.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Sequence
+
+import cv2
+import numpy as np
+
+from edge.core.constants import IGNORE_INDEX
+from edge.core.images import with_channels, write_image
+from edge.display.colors import color_table
+from edge.display.draw import blend, caption
+from edge.model_file.info import ModelInfo
+from edge.predict.resizing import fit_within
+from kseg.core.configs import TrainConfig
+from kseg.data.checks.issues import DataIssue
+from kseg.data.checks.rules import size_counts
+from kseg.data.checks.scan import FolderScan
+from kseg.data.masks import INVALID
+from kseg.data.sample import Dataset
+from kseg.reporting.figures import GAP, title, to_cell, with_names
+
+WIDTH = 1236  # of doctor.png
+DPI = 110
+CELL = (150, 200)  # of a thumbnail
+ACROSS = WIDTH // (2 * (CELL[1] + GAP))  # pictures with their masks in a row
+WORST = 9
+EACH = 2  # pictures of one finding
+MOST_CLASSES = 40  # in the chart: the rarest
+VOID = (255, 255, 255)
+OUTSIDE = (255, 0, 255)
+ROWS, VERSIONS = 4, 5  # of augmentation.png
+CROP_CELL = (240, 240)
+
+
+def doctor_sheet(path: Path, survey: FolderScan, findings: Sequence[DataIssue]) -> None:
+    """Class frequencies and sizes above the worst pictures with their masks."""
+    info = ModelInfo(names=survey.names, colors=survey.colors)
+    chosen = worst(survey, findings)
+    cells = [thumbnail(survey, place, text, info) for place, text in chosen]
+    blank = np.full((CELL[0] + GAP + 30, 2 * (CELL[1] + GAP), 3), 255, np.uint8)
+    cells += [blank] * (-len(cells) % ACROSS)
+    rows = [
+        np.concatenate(cells[start : start + ACROSS], axis=1)
+        for start in range(0, len(cells), ACROSS)
+    ]
+    write_image(path, np.concatenate([charts(survey), *rows]))
+
+
+def worst(survey: FolderScan, findings: Sequence[DataIssue]) -> list[tuple[int, str]]:
+    """Places of pictures to show and why, EACH of a finding, the gravest first."""
+    chosen: dict[int, str] = {}
+    for finding in findings:
+        readable = [p for p in finding.places if survey.looks[p].picture]
+        for place in readable[:EACH]:
+            chosen.setdefault(place, f"{finding.severity}, {finding.kind}")
+    return list(chosen.items())[:WORST]
+
+
+def thumbnail(survey: FolderScan, place: int, text: str, info: ModelInfo) -> np.ndarray:
+    """A picture and its mask side by side under why they are shown."""
+    look = survey.looks[place]
+    image, ids = survey.read(look)
+    name = look.name.rpartition("/")[2][-24:]
+    head = title(f"{text}: {name}", (0, 2 * CELL[1] + GAP))
+    views = (to_cell(view, CELL) for view in (image, painted(ids, info)))
+    return np.concatenate([head, np.concatenate([*views], axis=1)])
+
+
+def painted(ids: np.ndarray, info: ModelInfo) -> np.ndarray:
+    """Ids (h, w) int -> RGB; void is white, what is outside the classes magenta."""
+    view = color_table(info)[np.clip(ids, 0, 255)]
+    view[ids == IGNORE_INDEX] = VOID
+    view[ids == INVALID] = OUTSIDE
+    return view
+
+
+# --- charts ---
+
+
+def charts(survey: FolderScan) -> np.ndarray:
+    """(height, WIDTH, 3) uint8: share of each class by split, and sizes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    classes = min(MOST_CLASSES, len(survey.names))
+    height = round(DPI * max(3.2, 0.9 + 0.24 * classes))
+    figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    class_chart(left, survey)
+    size_chart(right, survey)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
+    result = np.full((drawn.shape[0], WIDTH, 3), 255, np.uint8)
+    result[:, : drawn.shape[1]] = drawn[:, :WIDTH]  # a pixel more or less by rounding
+    return result
+
+
+def class_chart(axes: Any, survey: FolderScan) -> None:
+    """Share of the labelled pixels that each class has in each split."""
+    pixels = {split: survey.counts(split)[:, :-1].sum(0) for split in survey.splits}
+    total = sum(pixels.values(), np.zeros(len(survey.names), np.int64))
+    order = np.argsort(-total, kind="stable")[-MOST_CLASSES:]
+    places = np.arange(len(order))[::-1]
+    thick = 0.8 / max(1, len(pixels))
+    axes.set(xlabel="share of the labelled pixels", xscale="log", xlim=(1e-5, 1))
+    for number, (split, counts) in enumerate(pixels.items()):
+        share = counts[order] / max(1, counts.sum())
+        axes.barh(places + 0.4 - thick * (number + 0.5), share, thick, label=split)
+    axes.set_yticks(places, [survey.names[index] for index in order], fontsize=8)
+    axes.grid(axis="x", alpha=0.3)
+    if pixels:
+        axes.legend(fontsize=8)
+
+
+def size_chart(axes: Any, survey: FolderScan) -> None:
+    """Width and height of the pictures, larger dots for more of them."""
+    for split in survey.splits:
+        found = size_counts(survey.of(split))
+        if found:
+            (heights, widths), counts = np.array(list(found)).T, list(found.values())
+            areas = 20 + 180 * np.array(counts) / sum(counts)
+            axes.scatter(widths, heights, areas, alpha=0.5, label=split)
+    axes.set(xlabel="width", ylabel="height", title="sizes in pixels")
+    axes.set(xlim=(0, axes.get_xlim()[1] * 1.2), ylim=(0, axes.get_ylim()[1] * 1.2))
+    axes.grid(alpha=0.3)
+    if axes.collections:
+        axes.legend(fontsize=8, loc="lower right", markerscale=0.5)
+
+
+# --- augmentation ---
+
+
+def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
+    """Training pictures and what the first epochs of `config` would make of them.
+
+    Each row is a picture with its mask and VERSIONS crops, one of each epoch: what a
+    network is given, void in white.
+    """
+    size = crop_of(config, data)
+    count = len(data.split("train").sizes)
+    chosen = np.linspace(0, count - 1, min(count, ROWS)).round().astype(int).tolist()
+    names = [data.split("train").names[index] for index in chosen]
+    rows = [
+        [overlaid(*pair, data.info) for pair in pairs]
+        for pairs in versions(config, data, size, chosen)
+    ]
+    cell = fit_within(size, CROP_CELL)
+    titles = ["as it is", *(f"epoch {e + 1}" for e in range(VERSIONS))]
+    head = np.concatenate([title(text, cell) for text in titles], axis=1)
+    body = [
+        np.concatenate([to_cell(view, cell) for view in views], axis=1)
+        for views in rows
+    ]
+    for strip, name in zip(body, names, strict=True):
+        first = np.ascontiguousarray(strip[: cell[0], : cell[1]])
+        strip[: cell[0], : cell[1]] = caption(first, name)
+    write_image(path, with_names(np.concatenate([head, *body]), data.info))
+
+
+def crop_of(config: TrainConfig, data: Dataset) -> tuple[int, int]:
+    from kseg.data.sample import default_crop
+
+    return config.size or default_crop(data, config.max_side)
+
+
+def versions(
+    config: TrainConfig, data: Dataset, size: tuple[int, int], chosen: Sequence[int]
+) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+    """Of each chosen training picture: itself, and its sample of each epoch.
+
+    Samples are those that `training_batches` gives, image (h, w, C) and mask (h, w)
+    uint8.
+    """
+    import tensorflow as tf
+
+    from kseg.data.loading.batches import augment_sample, sample_index
+    from kseg.data.loading.reader import CachedReader
+
+    split = data.split("train")
+    count = len(split.sizes)
+    vary = augment_sample(config, size, 0)
+    reader = CachedReader(split, config.max_side)
+    result = [[reader.read(index)] for index in chosen]
+    for epoch in range(VERSIONS):
+        numbers = tf.range(epoch * count, (epoch + 1) * count, dtype=tf.int64)
+        order = tf.map_fn(
+            lambda k: sample_index(k, count, config.seed), numbers
+        ).numpy()
+        for row, index in zip(result, chosen, strict=True):
+            k = numbers[int(np.flatnonzero(order == index)[0])]
+            image, mask = vary(k, tuple(map(tf.constant, row[0])))[:2]
+            row.append((np.rint(image).astype(np.uint8), mask.numpy()))
+    return result
+
+
+def overlaid(image: np.ndarray, mask: np.ndarray, info: ModelInfo) -> np.ndarray:
+    """(H, W, C) uint8 with its mask laid over it, void in pale."""
+    rgb = np.ascontiguousarray(with_channels(image, 3))
+    view = blend(rgb, mask, info, opacity=0.4)
+    pale = cv2.addWeighted(rgb, 0.3, np.full_like(rgb, 255), 0.7, 0)
+    return np.where((mask == IGNORE_INDEX)[..., None], pale, view)

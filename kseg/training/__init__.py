@@ -1,0 +1,1 @@
+"""Training: network, loss, optimizer, checkpoints, one loop."""

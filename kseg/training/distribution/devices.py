@@ -1,0 +1,44 @@
+"""Devices that share each step's images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Sequence
+
+from edge.core.errors import InputError
+from edge.core.log import say
+from kseg.core.configs import TrainConfig
+from kseg.core.process_group import ProcessGroup
+
+
+def chosen(devices: Sequence[Any], config: TrainConfig) -> Sequence[Any]:
+    """The first --devices of a process's devices; all where it was not given."""
+    if len(devices) < (config.devices or 1):
+        raise InputError(f"--devices {config.devices}: there are {len(devices)} here")
+    return devices[: config.devices]
+
+
+def with_devices(
+    config: TrainConfig, place: ProcessGroup, devices: int
+) -> ProcessGroup:
+    """The place with its devices, said.
+
+    Raises InputError for what they cannot share.
+    """
+    images = config.images_per_step
+    if images % devices:
+        raise InputError(
+            f"--batch-size {config.batch_size}: {devices} devices share the {images} "
+            f"images of a step; give a multiple of {devices}"
+        )
+    if place.leads:
+        say(
+            f"processes: {place.processes}, devices: {devices}, each with "
+            f"{images // devices} of a step's {images} images"
+        )
+    else:
+        say(
+            f"process {place.process} of {place.processes}, with process 0 at "
+            f"{place.coordinator}, which writes the run and its log"
+        )
+    return replace(place, devices=devices)

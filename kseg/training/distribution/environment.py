@@ -1,0 +1,69 @@
+"""The process group that options, Slurm or Kubernetes name."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from edge.core.errors import InputError
+from kseg.core.configs import TrainConfig
+from kseg.core.process_group import ALONE, ProcessGroup
+
+PORT = 61440  # under Slurm; plus a part of the job's number, so that jobs keep apart
+
+
+def process_group(config: TrainConfig) -> ProcessGroup:
+    """What options and, under Slurm or in a Kubernetes Indexed Job, environment say.
+
+    Raises InputError for options that say half of it.
+    """
+    options = ("devices", "coordinator", "processes", "process")
+    given = [name for name in options if getattr(config, name) not in (None, "")]
+    if not config.distribute:
+        if given:
+            raise InputError(f"--{given[0]}: goes with --distribute")
+        return ALONE
+    if config.coordinator:
+        return named_group(config)
+    if given and given != ["devices"]:
+        raise InputError(f"--{given[-1]}: needs --coordinator HOST:PORT, of process 0")
+    return slurm_group(os.environ)
+
+
+def named_group(config: TrainConfig) -> ProcessGroup:
+    """The place that --coordinator, --processes and --process name."""
+    host, _, port = config.coordinator.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(
+            f"--coordinator {config.coordinator}: is no HOST:PORT; give process 0's "
+            "host and a free port there, such as 10.0.0.1:12345"
+        )
+    process = config.process
+    if process is None and os.environ.get("JOB_COMPLETION_INDEX", "").isdecimal():
+        process = int(os.environ["JOB_COMPLETION_INDEX"])  # Kubernetes' Indexed Job
+    if config.processes is None or process is None:
+        raise InputError("--coordinator: needs --processes N and --process 0 to N-1")
+    if process >= config.processes:
+        raise InputError(
+            f"--process {process}: of {config.processes} processes the last is "
+            f"{config.processes - 1}; they count from 0"
+        )
+    return ProcessGroup(process, config.processes, coordinator=config.coordinator)
+
+
+def slurm_group(environment: Any) -> ProcessGroup:
+    """The place among the tasks of a Slurm step; alone where there is no step.
+
+    >>> step = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}
+    >>> slurm_group(step | {"SLURM_STEP_NODELIST": "n[07-08],m1", "SLURM_JOB_ID": "3"})
+    Place(process=1, processes=2, devices=1, coordinator='n07:61443')
+    """
+    processes = int(environment.get("SLURM_STEP_NUM_TASKS", 1))
+    if processes == 1:
+        return ALONE
+    nodes = environment["SLURM_STEP_NODELIST"]
+    first = "".join(re.match(r"([^,\[]+)(?:\[(\d+))?", nodes).groups(""))
+    port = PORT + int(environment["SLURM_JOB_ID"]) % 4096
+    process = int(environment["SLURM_PROCID"])
+    return ProcessGroup(process, processes, coordinator=f"{first}:{port}")

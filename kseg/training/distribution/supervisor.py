@@ -1,0 +1,121 @@
+"""The parent of one process among several: it makes a native crash of JAX one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator, NoReturn
+
+from edge.core.errors import InputError
+from edge.core.log import say
+from kseg.core.process_group import SUPERVISED, ProcessGroup
+
+NATIVE_LOG = "native.log"  # in there: what the child's libraries say on stderr
+EXIT_PEER_LOST = (
+    4  # exit status where another process is gone: starting all again goes on
+)
+
+
+BY_JAX = "the JAX distributed service detected fatal errors"  # in its dying words
+# How the collectives of JAX name a partner that is gone.
+GONE = re.compile("gloo|nccl|coordination|heartbeat|connection|socket", re.IGNORECASE)
+
+
+# --- the watcher of one process among several ---
+
+
+def needs_supervisor(place: ProcessGroup) -> bool:
+    return place.processes > 1 and SUPERVISED not in os.environ
+
+
+def supervise(place: ProcessGroup) -> int:
+    """Runs this very command again as a child; the exit status, LOST for a killed one.
+
+    The first Ctrl-C or SIGTERM ends all processes after the same step, the second this
+    one at once.
+    """
+    asked: list[int] = []
+    with tempfile.TemporaryDirectory(prefix="kseg-") as folder:
+        child = subprocess.Popen(
+            [sys.executable, *sys.orig_argv[1:]],
+            env={**os.environ, SUPERVISED: folder},
+            stdin=subprocess.PIPE,  # its end tells the child that the watcher is gone
+            start_new_session=True,  # Ctrl-C in a terminal reaches the watcher alone
+        )
+
+        def ask(number: int, _: Any) -> None:
+            asked.append(number)
+            child.send_signal(signal.SIGTERM if len(asked) == 1 else signal.SIGKILL)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, ask)
+        status = child.wait()
+        log = Path(folder, NATIVE_LOG)
+        said = log.read_text(errors="replace") if log.is_file() else ""
+    if status >= 0:
+        return status
+    if asked:
+        return 130
+    if BY_JAX in said:
+        say(peer_lost(place))
+    else:
+        name = signal.Signals(-status).name
+        say(f"{said}kseg.train: process {place.process} was ended by {name}")
+    return EXIT_PEER_LOST
+
+
+def peer_lost(place: ProcessGroup, reason: str = "") -> str:
+    """The line that a process leaves when another one is gone."""
+    others = "another process" if place.leads else "process 0 or another"
+    return (
+        f"kseg.train: {others} of the {place.processes} ended or fell silent"
+        f"{f' ({reason})' if reason else ''}; find out why in its log, then start all "
+        "again with --resume"
+    )
+
+
+def follow_supervisor() -> None:
+    """Ends this process when its watcher is gone, and leaves it the native log."""
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(Path(os.environ[SUPERVISED], NATIVE_LOG), "wb") as log:
+        os.dup2(log.fileno(), 2)
+
+    def wait() -> None:
+        os.read(0, 1)  # not by sys.stdin, whose lock Python would want at its end
+        os._exit(EXIT_PEER_LOST)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextmanager
+def ending_at_once(place: ProcessGroup) -> Iterator[None]:
+    """Where the block fails, so does the process, at once and in one line.
+
+    On its usual way out JAX would wait for the others, who wait for this one.
+    """
+    try:
+        yield
+    except InputError as refusal:
+        end(f"kseg.train: {refusal}", refusal.status)
+    except (RuntimeError, ValueError) as error:
+        if not GONE.search(str(error)):
+            end(traceback.format_exc(), 1)
+        reason = str(error).partition("\n")[0][:200]
+        end(peer_lost(place, reason), EXIT_PEER_LOST)
+    except BaseException:
+        end(traceback.format_exc(), 1)
+
+
+def end(message: str, status: int) -> NoReturn:
+    say(message)
+    sys.stdout.flush()
+    os._exit(status)

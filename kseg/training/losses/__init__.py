@@ -1,0 +1,1 @@
+"""Losses of pixels and regions, by name."""

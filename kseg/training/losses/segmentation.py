@@ -1,0 +1,131 @@
+"""A weighted sum of losses by name."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, Optional, Sequence
+
+import keras
+
+from edge.core.constants import IGNORE_INDEX
+from kseg.training.losses.pixel import cross_entropy, focal, ohem
+from kseg.training.losses.region import dice, lovasz, tversky
+from kseg.training.losses.replicas import replica_share
+
+# --- by name ---
+
+LOSSES = {
+    "ce": cross_entropy,
+    "focal": focal,
+    "dice": dice,
+    "tversky": tversky,
+    "lovasz": lovasz,
+    "ohem": ohem,
+}
+OVER_PIXELS = ("ce", "focal", "ohem")  # those that take weights
+
+
+def terms_of(spec: str) -> list[tuple[float, str]]:
+    """A sum of losses -> (factor, name) each. Raises ValueError for what is none.
+
+    >>> terms_of("ce+0.5*dice")
+    [(1.0, 'ce'), (0.5, 'dice')]
+    """
+    terms = []
+    for text in spec.split("+"):
+        factor, _, name = text.rpartition("*")
+        name = name.strip()
+        if name not in LOSSES:
+            raise ValueError(
+                f"loss {spec!r}: {name!r} is none of {', '.join(sorted(LOSSES))}; "
+                "write one, or a sum such as ce+0.5*dice"
+            )
+        terms.append((factor_of(factor, spec) if "*" in text else 1.0, name))
+    return terms
+
+
+def factor_of(text: str, spec: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not (factor > 0 and isfinite(factor)):
+        raise ValueError(f"loss {spec!r}: {text!r} is no factor over 0, such as 0.5")
+    return factor
+
+
+@keras.saving.register_keras_serializable("kseg")
+class SegmentationLoss(keras.losses.Loss):
+    """A sum of LOSSES as an object for `compile`: `SegmentationLoss("ce+0.5*dice")`.
+
+    `sample_weight` (B, H, W) and `class_weights` (C,) go to the terms that are means
+    over pixels; Dice, Tversky and Lovasz have no use for them and, in a sum, stay as
+    they are. Raises ValueError for weights where no term takes them, so that none are
+    ignored in silence, and for a `spec` that is no sum of LOSSES.
+    """
+
+    def __init__(
+        self,
+        spec: str = "ce",
+        class_weights: Optional[Sequence[float]] = None,
+        ignore_index: int = IGNORE_INDEX,
+        name: str = "segmentation_loss",
+        **kwargs: Any,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.spec, self.terms = spec, terms_of(spec)
+        self.ignore_index = ignore_index
+        self.class_weights = None
+        if class_weights is not None:
+            self.check_weights("class weights")
+            self.class_weights = tuple(float(weight) for weight in class_weights)
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether a term is a mean over pixels."""
+        return any(name in OVER_PIXELS for _, name in self.terms)
+
+    def check_weights(self, what: str) -> None:
+        """Raises ValueError where `what` would change nothing."""
+        if not self.takes_weights:
+            raise ValueError(
+                f"loss {self.spec!r}: takes no {what}: its pixels have no terms of "
+                f"their own; add one of {', '.join(OVER_PIXELS)}"
+            )
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Optional[Any] = None
+    ) -> Any:
+        # Keras would multiply what `call` returns by the weights: a mean by a map.
+        with keras.name_scope(self.name):
+            return self.total(y_true, y_pred, sample_weight)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self.total(y_true, y_pred)
+
+    def total(self, mask: Any, logits: Any, weight: Optional[Any] = None) -> Any:
+        """The sum, as its functions have it -> scalar float32."""
+        if weight is not None:
+            self.check_weights("weights of pixels")
+        weights = {"weight": weight, "class_weights": self.class_weights}
+        loss = sum(
+            factor
+            * LOSSES[name](
+                mask,
+                logits,
+                self.ignore_index,
+                **(weights if name in OVER_PIXELS else {}),
+            )
+            for factor, name in self.terms
+        )
+        if keras.backend.backend() != "tensorflow":
+            return loss
+        return replica_share(loss)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "spec": self.spec,
+            "class_weights": self.class_weights and list(self.class_weights),
+            "ignore_index": self.ignore_index,
+        }

@@ -1,0 +1,208 @@
+"""What a training needs before its first step: network, loss, optimizer, sizes."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import numpy as np
+
+from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
+from edge.core.log import say
+from edge.model_file.info import ModelInfo
+from kseg.core.configs import TrainConfig, network_options
+from kseg.core.process_group import ProcessGroup
+from kseg.core.runs import find_model
+from kseg.data.sample import Dataset, default_crop
+from kseg.models.saving import load_model
+
+
+def check_size(size: tuple[int, int], info: ModelInfo) -> None:
+    """Raises InputError for an input that the network cannot have."""
+    shown = f"--size {size[0]}x{size[1]}"
+    if min(size) < info.minimum:
+        least = info.minimum
+        raise InputError(f"{shown}: the network's minimum is {least}x{least}")
+    # Tiles begin whole steps apart: one that shows less than a step would not do.
+    inner = tuple(max(info.step, side - 2 * info.border) for side in size)
+    fits = info.covering(inner)
+    if fits != size:
+        raise InputError(
+            f"{shown}: the network takes sides of {info.least} + k * {info.step} "
+            f"pixels; the next is {fits[0]}x{fits[1]}"
+        )
+
+
+def crop_size(config: TrainConfig, data: Dataset, info: ModelInfo) -> tuple[int, int]:
+    """The training crop, as asked or by default.
+
+    Raises InputError where it cannot be.
+    """
+    if not config.size:
+        return info.covering(default_crop(data, config.max_side))
+    check_size(config.size, info)
+    return config.size
+
+
+def new_network(config: TrainConfig, data: Dataset, fresh: bool = True) -> Any:
+    """The network of a configuration. Raises InputError for what cannot be.
+
+    One that is not `fresh` gets its weights from a checkpoint: none are fetched.
+    """
+    import keras
+
+    from kseg.models import build_model, encoder_layers
+
+    keras.utils.set_random_seed(config.seed)
+    try:
+        model = build_model(
+            config.model,
+            data.num_classes,
+            channels=data.channels,
+            weights=config.weights if fresh else "none",
+            **network_options(config),
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if config.init_from and fresh:
+        start_from(model, config.init_from)
+    encoder = encoder_layers(model)
+    if config.encoder_rate != 1 and not encoder:
+        raise InputError(f"--encoder-rate: {config.model} has no encoder to slow down")
+    if not config.encoder_rate:
+        for layer in encoder:
+            layer.trainable = False
+    return model
+
+
+def start_from(model: Any, run: str) -> None:
+    """Gives `model` the weights of another run, layer by layer.
+
+    Score layers of other classes and the last enlargement, whose size differs between
+    FCN-32s, 16s and 8s, keep their own start, as layers do that the other run lacks.
+    Raises InputError for a run of another network.
+    """
+    from kseg.models.layers.norm import ENCODER
+
+    path, _ = find_model(run)
+    other = {layer.name: layer for layer in load_model(path).layers}
+    fresh, taken = [], []
+    for layer in (x for x in model.layers if x.weights):
+        source = other.get(layer.name)
+        theirs = [w.shape for w in source.weights] if source else None
+        if theirs == [w.shape for w in layer.weights]:
+            layer.set_weights(source.get_weights())
+            taken.append(layer.name)
+        elif layer.name.startswith(ENCODER) or (
+            theirs and not layer.name.startswith(("score", "logits"))
+        ):
+            shape = f"has the shape {theirs[0]} there" if theirs else "is not there"
+            raise InputError(
+                f"--init-from {run}: is another network: {layer.name} {shape}; start "
+                "from a run of the same encoder, widths and upsampling"
+            )
+        else:
+            fresh.append(layer.name)
+    if not any(not name.startswith(("score", "logits")) for name in taken):
+        raise InputError(f"--init-from {run}: is another network: nothing of it fits")
+    say(f"starting from {run}; new: {', '.join(fresh) or 'nothing'}")
+
+
+def compile_for(
+    model: Any,
+    config: TrainConfig,
+    data: Dataset,
+    total_steps: int,
+    loss: Optional[Any] = None,
+) -> None:
+    """Gives the network its optimizer, loss (default: the configuration's), metric."""
+    from kseg.evaluation.metrics.keras_metrics import MeanIoU
+    from kseg.training.optimizer import Schedule, new_optimizer
+
+    schedule = Schedule(
+        peak=config.peak_rate,
+        total=total_steps,
+        warmup=min(config.warmup_steps, total_steps // 5),
+        course=config.schedule,
+    )
+    optimizer = new_optimizer(
+        config.optimizer,
+        schedule,
+        config.weight_decay,
+        encoder_rate=config.encoder_rate or 1.0,
+        ema=config.ema,
+    )
+    loss = loss or new_loss(config, data)
+    model.compile(optimizer, loss, metrics=[MeanIoU(data.num_classes)])
+
+
+def build_state(model: Any, place: ProcessGroup) -> None:
+    """Makes the variables of optimizer and metric, which Keras would at the first step.
+
+    A checkpoint restores them before that. With several devices Keras makes those of
+    the metric itself when `fit` begins.
+    """
+    model.optimizer.build(model.trainable_variables)
+    if place.devices > 1:
+        return
+    void = np.full((1, 1, 1), IGNORE_INDEX, np.uint8)
+    logits = np.zeros((1, 1, 1, model.output_shape[-1]), np.float32)
+    model.compute_metrics(None, void, logits)
+    model.reset_metrics()
+
+
+def new_loss(
+    config: TrainConfig, data: Dataset, counted: Optional[dict[str, float]] = None
+) -> Any:
+    """The loss of a configuration, its class weights counted over the training masks.
+
+    `counted` are those weights where they are known already. Raises InputError for what
+    is no sum of losses, and for weights that it cannot take.
+    """
+    from kseg.data.class_weights import class_weights, count_pixels
+    from kseg.training.losses.segmentation import SegmentationLoss
+
+    try:
+        loss = SegmentationLoss(config.loss)
+        if config.border_weight:
+            loss.check_weights("--border-weight")
+        if config.class_weights == "none":
+            return loss
+        loss.check_weights("--class-weights")
+    except ValueError as error:
+        raise InputError(f"--{error}") from None
+    if counted:
+        return SegmentationLoss(config.loss, tuple(counted[x] for x in data.names))
+    counts = count_pixels(data.split("train"), data.num_classes)
+    return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))
+
+
+def weights_by_name(loss: Any, data: Dataset) -> Optional[dict[str, float]]:
+    """The class weights in a loss."""
+    weights = loss.class_weights
+    return weights and dict(zip(data.names, weights, strict=True))
+
+
+def fit_batch_norm(model: Any, steps: int) -> None:
+    """Sets how long batch norms remember: half an epoch, 10 to 100 steps.
+
+    Keras's 0.99 remembers 100 steps and MobileNetV2's 0.999 a thousand: what is
+    validated after an epoch of 45 steps would have another network's statistics.
+    """
+    import keras
+
+    remembered = min(100, max(10, steps / 2))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 1 - 1 / remembered
+
+
+def check_sizes(data: Dataset, info: ModelInfo) -> None:
+    """Raises InputError for the first validation image that the network cannot take."""
+    split = data.split("val")
+    for name, size in zip(split.names, split.sizes, strict=True):
+        if min(size) < info.minimum:
+            raise InputError(
+                f"{name}: {size[0]}x{size[1]} is smaller than the network's minimum of "
+                f"{info.minimum}x{info.minimum}; leave it out or enlarge it"
+            )

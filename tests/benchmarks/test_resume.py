@@ -1,0 +1,24 @@
+import pytest
+
+from benchmarks.config import BenchmarkConfig
+from benchmarks.resume import check_equal, run_kill_test, table
+from edge.core.errors import GateFailed
+
+
+def test_what_differs_is_named():
+    expected = {"weights/0": b"12", "optimizer/0": b"3", "history.csv": []}
+    check_equal(expected, dict(expected), step=4)
+    other = {**expected, "weights/0": b"13"}
+    with pytest.raises(GateFailed, match="at step 4, 1 of 3 parts differ.*weights/0"):
+        check_equal(expected, other, step=4)
+    with pytest.raises(GateFailed, match="history.csv"):
+        check_equal(expected, {"weights/0": b"12", "optimizer/0": b"3"}, step=4)
+
+
+@pytest.mark.slow
+def test_killed_runs_end_bit_equal():
+    """The real thing: SIGKILL at random moments, other processes that go on."""
+    figures = run_kill_test(BenchmarkConfig(what="resume", kills=2))
+    assert len(figures["resumed_at_steps"]) == 2
+    assert all(0 < step <= 24 for step in figures["resumed_at_steps"])
+    assert "2 runs killed and resumed, all equal" in table(figures)

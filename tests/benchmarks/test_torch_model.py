@@ -1,0 +1,158 @@
+"""The twin gives Keras's numbers, forward and backward."""
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks.pytorch_step import torch_loss as cross_entropy
+from benchmarks.torch_model import torch_model
+from kseg.models import build_model
+from kseg.training.losses.segmentation import SegmentationLoss
+
+torch = pytest.importorskip("torch", reason="pip install -e '.[torch]'")
+
+
+CLASSES = 3
+NETWORKS = {
+    "unet-plain": ("unet", "plain", {"width": 4}),
+    "unet-plain-transposed": (
+        "unet",
+        "plain",
+        {"width": 4, "upsampling": "transposed"},
+    ),
+    "unet-mobilenetv2": ("unet", "mobilenetv2", {"alpha": 0.35}),
+    "fcn8s-plain": ("fcn8s", "plain", {"width": 4, "fc_width": 8}),
+    "fcn16s-nearest": (
+        "fcn16s",
+        "plain",
+        {"width": 4, "fc_width": 8, "upsampling": "nearest"},
+    ),
+    "fcn8s-mobilenetv2": ("fcn8s", "mobilenetv2", {"alpha": 0.35, "fc_width": 8}),
+    # Its strided convolutions and overlapping poolings have "same" padding.
+    "fcn32s-alexnet": ("fcn32s", "alexnet", {"fc_width": 8}),
+}
+
+
+def network(name: str) -> keras.Model:
+    """With weights and statistics that are nowhere those of a start."""
+    keras.utils.set_random_seed(0)
+    model, encoder, options = NETWORKS[name]
+    model = build_model(model, CLASSES, encoder, **options)
+    random = np.random.RandomState(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0  # no two libraries drop the same
+        if isinstance(layer, keras.layers.BatchNormalization):
+            shape = layer.gamma.shape
+            layer.set_weights([random.uniform(0.5, 1.5, shape) for _ in range(4)])
+        elif layer.name.startswith("score") and layer.weights:
+            kernel = layer.get_weights()[0]
+            layer.kernel.assign(random.normal(0, 0.1, kernel.shape))
+    return model
+
+
+def images(height: int, width: int) -> np.ndarray:
+    random = np.random.RandomState(1)
+    return random.uniform(0, 255, (2, height, width, 3)).astype("float32")
+
+
+def as_torch(image: np.ndarray) -> "torch.Tensor":
+    tensor = torch.from_numpy(image.transpose(0, 3, 1, 2).copy())
+    return tensor.to(memory_format=torch.channels_last)
+
+
+def as_keras(logits: "torch.Tensor") -> np.ndarray:
+    return logits.detach().numpy().transpose(0, 2, 3, 1)
+
+
+@pytest.fixture
+def model(request) -> keras.Model:
+    return network(request.param)
+
+
+def networks(*quick: str) -> pytest.MarkDecorator:
+    """All of them; those that are not `quick` are slow tests."""
+    params = [
+        name if name in quick else pytest.param(name, marks=pytest.mark.slow)
+        for name in NETWORKS
+    ]
+    return pytest.mark.parametrize("model", params, indirect=True)
+
+
+@networks("unet-plain", "fcn8s-plain", "unet-mobilenetv2")
+def test_outputs_are_keras(model):
+    twin = torch_model(model)
+    for training, size in ((False, (64, 96)), (True, (50, 70))):
+        image = images(*size)
+        wanted = np.asarray(model(image, training=training))
+        given = as_keras(twin.train(training)(as_torch(image)))
+        assert given.shape == wanted.shape and np.abs(wanted).max() > 0.1
+        np.testing.assert_allclose(given, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+@networks("unet-plain")
+def test_a_step_is_keras(model):
+    """Plain descent changes each weight by its gradient: so the two changes agree."""
+    twin, before = torch_model(model), torch_model(model)
+    image = images(64, 64)
+    mask = np.random.RandomState(2).randint(0, CLASSES, (2, 64, 64)).astype("uint8")
+    mask[:, :20] = 255
+    model.compile(keras.optimizers.SGD(0.1), SegmentationLoss())
+    model.train_on_batch(image, mask)
+    loss = cross_entropy(twin(as_torch(image)), torch.from_numpy(mask))
+    loss.backward()
+    torch.optim.SGD(twin.parameters(), 0.1).step()
+    wanted = dict(torch_model(model).named_parameters())
+    old = dict(before.named_parameters())
+    for name, value in twin.named_parameters():
+        change = (wanted[name] - old[name]).detach()
+        size = float(change.abs().max())
+        # A batch norm behind it takes away what a bias adds: its gradient is nothing.
+        assert size > 1e-6 or name.endswith("bias"), name
+        given = (value - old[name]).detach()
+        least = max(1e-6, 1e-2 * size)
+        torch.testing.assert_close(given, change, rtol=0, atol=least, msg=name)
+
+
+def test_memory_is_channels_last():
+    twin = torch_model(network("unet-plain"))
+    seen = []
+    for module in twin.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda m, x, y: seen.append(y))
+    twin(as_torch(images(64, 64)))
+    assert seen
+    for y in seen:
+        assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def one_layer(layer: keras.layers.Layer) -> keras.Model:
+    image = keras.Input((None, None, 3), name="image")
+    return keras.Model(image, layer(image))
+
+
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [
+        (keras.layers.Softmax(name="odd"), "odd: .* knows no Softmax"),
+        (keras.layers.Conv2D(4, 3, activation="relu", name="odd"), "odd: .* relu"),
+        (keras.layers.ReLU(negative_slope=0.1, name="odd"), "odd: .* negative_slope"),
+        (keras.layers.BatchNormalization(scale=False, name="odd"), "odd: .* scale"),
+        (keras.layers.Conv2DTranspose(4, 3, 2, "same", name="odd"), "odd: .* 3x3"),
+        (keras.layers.Rescaling([1.0, 2.0, 3.0], name="odd"), "odd: .* alike"),
+    ],
+)
+def test_what_has_no_equal_is_named(layer, why):
+    with pytest.raises(ValueError, match=why):
+        torch_model(one_layer(layer))
+
+
+def test_relu_spares_what_others_read():
+    """Written in place, the first ReLU would have changed what the sum adds."""
+    image = keras.Input((None, None, 3), name="image")
+    x = keras.layers.Rescaling(1.0, offset=-128.0, name="rescale")(image)
+    y = keras.layers.Add(name="sum")([x, keras.layers.ReLU(name="relu")(x)])
+    model = keras.Model(image, keras.layers.ReLU(name="last")(y))
+    twin, picture = torch_model(model), images(4, 4)
+    np.testing.assert_allclose(as_keras(twin(as_torch(picture))), model(picture))
+    assert twin.last.inplace and not twin.relu.inplace

@@ -1,0 +1,134 @@
+import json
+import multiprocessing
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.pytorch_step import pytorch_process
+from benchmarks.training import convolutions, summary, train_table
+from kseg.core import backend
+from kseg.core.configs import TrainConfig
+from kseg.models.analysis.graph import trace
+
+# Two rounds of 4 images a step: (by the clock, of the processors).
+ROUNDS = [
+    {
+        "pipeline": (110.0, 200.0),
+        "memory": (100.0, 180.0),
+        "pytorch": (120.0, 210.0),
+        "convolutions": (80.0, 150.0),
+    },
+    {
+        "pipeline": (206.0, 202.0),
+        "memory": (200.0, 182.0),
+        "pytorch": (200.0, 214.0),
+        "convolutions": (120.0, 150.0),
+    },
+]
+
+
+def test_summary_takes_ratios_within_a_round():
+    figures = summary(ROUNDS, batch_size=4)
+    # Of the medians, 158 / 150 would be 0.0533.
+    assert figures["input_cost"] == pytest.approx((0.10 + 0.03) / 2)
+    assert figures["speed_of_pytorch"] == pytest.approx((1.2 + 1.0) / 2)
+    assert figures["convolutions_share"] == pytest.approx((0.8 + 0.6) / 2)
+    assert figures["step_millis"]["memory"] == 150
+    assert figures["processor_millis"]["memory"] == 181
+    assert figures["images_per_second"]["memory"] == pytest.approx(26.67)
+
+
+def test_summary_without_pytorch():
+    rounds = [{k: v for k, v in x.items() if k != "pytorch"} for x in ROUNDS]
+    figures = summary(rounds, batch_size=4)
+    assert figures["speed_of_pytorch"] is None
+    assert "pytorch" not in figures["step_millis"]
+    assert "PyTorch" not in train_table(shown(figures))
+
+
+def shown(figures: dict) -> dict:
+    return {
+        "model": "unet-plain",
+        "size": (64, 80),
+        "batch_size": 4,
+        "threads": 2,
+        "precision": "float32",
+        "peak_mebibytes": {"kseg": 1500},
+        **figures,
+    }
+
+
+def test_table_names_each_figure():
+    text = train_table(shown(summary(ROUNDS, batch_size=4)))
+    assert text.startswith(
+        "unet-plain, crops 64x80, batches of 4, 2 threads, float32\n"
+    )
+    for line in (
+        "input costs 6.5% of a step in memory",
+        "convolutions are 70% of a step in memory",
+        "speed is 1.10 of PyTorch's",
+        "peak memory: kseg 1500 MiB",
+    ):
+        assert f"\n{line}" in text
+    assert "150.0" in text and "181.0" in text and "26.67" in text
+
+
+def test_every_convolution_runs_forward_and_backward():
+    """The optimizer of graphs leaves none out, as something of each is asked for."""
+    import numpy as np
+
+    from kseg.models import build_model
+
+    model = build_model("unet", 3, width=4, upsampling="transposed")
+    run = convolutions(trace(model, (32, 32)), batch_size=2)
+    # 18 3x3 and 4 transposed convolutions and the score's, with its bias: 23 outputs,
+    # and the gradients of 23 kernels, 1 bias and 22 inputs.
+    given = np.asarray(run())
+    assert given.shape == (69,) and np.all(given != 0)
+    kinds = [op.type for op in run.get_concrete_function().graph.get_operations()]
+    assert kinds.count("Conv2DBackpropFilter") == 23
+
+
+def test_the_convolutions_of_half_precision_run_too():
+    import numpy as np
+
+    from kseg.models import build_model
+
+    with backend.precision("bfloat16"):
+        model = build_model("unet", 3, width=4, upsampling="transposed")
+    assert np.isfinite(convolutions(trace(model, (32, 32)), batch_size=2)()).all()
+
+
+@pytest.mark.slow
+def test_pytorch_times_a_step_in_a_process_of_its_own(capsys):
+    pytest.importorskip("torch", reason="pip install -e '.[torch]'")
+    import numpy as np
+
+    images = np.zeros((2, 32, 32, 3), np.float32)
+    masks = np.zeros((2, 32, 32), np.uint8)
+    network = {"name": "unet", "num_classes": 3, "width": 4}
+    with pytorch_process(network, TrainConfig()) as pytorch:
+        assert pytorch.take(images, masks)
+        assert all(millis > 0 for millis in pytorch.millis(2))
+        assert pytorch.peak > 100
+    network = {"name": "segnet", "num_classes": 3, "width": 4}
+    with pytorch_process(network, TrainConfig()) as pytorch:
+        assert not pytorch.take(images, masks)
+    assert not multiprocessing.active_children()
+    assert "PyTorch is left out: " in (line := capsys.readouterr().err)
+    assert "MaxUnpool" in line
+
+
+@pytest.mark.slow
+def test_train_gives_each_figure(data_folder, capsys):
+    arguments = ["train", "--data", str(data_folder), "--size", "32x32"]
+    counts = ["--batch-size", "2", "--steps", "2", "--rounds", "2"]
+    main([*arguments, *counts, "--json", "-"])
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["size"] == [32, 32] and figures["batch_size"] == 2
+    for name in ("pipeline", "memory", "convolutions"):
+        millis = figures["step_millis"][name]
+        assert millis > 0 and figures["processor_millis"][name] > 0
+        rate = figures["images_per_second"][name]
+        assert rate == pytest.approx(1e3 * 2 / millis, rel=0.01)
+    assert figures["peak_mebibytes"]["kseg"] > 100

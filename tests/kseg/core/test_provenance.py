@@ -1,0 +1,98 @@
+import shlex
+import shutil
+from dataclasses import fields, replace
+from importlib import metadata
+from typing import get_type_hints
+
+import pytest
+
+from edge.video import scenes
+from kseg.cli.parser import parse
+from kseg.core.configs import TrainConfig
+from kseg.core.options import Size
+from kseg.core.provenance import command_line, machine, versions
+from kseg.data.open import open_data
+from kseg.data.sample import fingerprint
+
+DOC = "About it.\n\n    python -m kseg.train\n"
+
+
+def parsed(line: str) -> TrainConfig:
+    words = shlex.split(line)
+    assert words[:3] == ["python", "-m", "kseg.train"]
+    return parse(TrainConfig, DOC, words[3:])
+
+
+def another(field):
+    """A value of the field's kind that is not its default."""
+    if isinstance(field.default, bool):
+        return not field.default
+    if isinstance(field.default, int):
+        return field.default + 3
+    if isinstance(field.default, float):
+        return 0.125
+    if "choices" in field.metadata:
+        return field.metadata["choices"][1]
+    kinds = {Size | None: (64, 96), int | None: 4, float | None: 0.5}
+    return kinds.get(get_type_hints(TrainConfig)[field.name], "it's a name")
+
+
+@pytest.mark.parametrize("field", fields(TrainConfig), ids=lambda field: field.name)
+def test_the_command_gives_the_run_again(field):
+    config = replace(TrainConfig(data="my photos"), **{field.name: another(field)})
+    started = {"resume": False, "overwrite": False, "json": ""}
+    assert parsed(command_line(config)) == replace(config, **started)
+
+
+def test_the_fingerprint_is_of_contents_not_of_places(data_folder, tmp_path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(data_folder, copy)
+    before = fingerprint(open_data(str(data_folder)))
+    assert len(before) == 16 and int(before, 16)
+    assert fingerprint(open_data(str(copy))) == before
+
+
+def swap(one, other):
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+
+
+def rename_class(folder):
+    path = folder / "classes.json"
+    path.write_text(path.read_text().replace("disc", "disk"))
+
+
+CHANGES = {
+    "two masks swapped": lambda folder: swap(
+        folder / "train/masks/s0.png", folder / "train/masks/s1.png"
+    ),
+    "an image less": lambda folder: (folder / "val/images/s3.png").unlink(),
+    "a picture in another split": lambda folder: [
+        (folder / "train" / kind / "s15.png").rename(folder / "val" / kind / "s15.png")
+        for kind in ("images", "masks")
+    ],
+    "a class of another name": rename_class,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_fingerprint_sees(change, data_folder, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(data_folder, folder)
+    before = fingerprint(open_data(str(folder)))
+    change(folder)
+    assert fingerprint(open_data(str(folder))) != before
+
+
+def test_procedural_scenes_have_one_too():
+    assert fingerprint(open_data("shapes")) == fingerprint(open_data("shapes"))
+    assert scenes.CLASSES  # the scenes are the package's own
+
+
+def test_versions_and_machine():
+    found = versions()
+    assert found["keras"] == metadata.version("keras")
+    assert {"kseg", "tensorflow", "numpy", "python", "backend"} <= set(found)
+    there = machine()
+    assert there["processor"] and there["threads"] >= 1 and "cpu:0" in there["devices"]

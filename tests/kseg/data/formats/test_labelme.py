@@ -1,0 +1,273 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SIZE = (6, 8)
+
+
+def encoded(array, format="PNG") -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(np.array(array, np.uint8)).save(buffer, format)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def shape(label, points, kind="polygon", **more) -> dict:
+    entry = {"label": label, "points": points, "group_id": None, "description": ""}
+    return {**entry, "shape_type": kind, "flags": {}, **more}
+
+
+def content(*shapes, path="a.jpg", data=None, size=SIZE) -> dict:
+    start = {"version": "5.5.0", "flags": {}, "shapes": [*shapes], "imagePath": path}
+    height, width = size or (None, None)
+    end = {"imageData": data, "imageHeight": height, "imageWidth": width}
+    return {**start, **end}
+
+
+# labelme draws a box with both of its ends: rows 1 to 3, columns 2 to 5.
+BOX = [[5.0, 3.0], [2.0, 1.0]]
+
+
+def filled(*boxes) -> list:
+    """Class 0 with boxes (class, top, left, bottom, right) in order, ends included."""
+    mask = np.zeros(SIZE, int)
+    for value, top, left, bottom, right in boxes:
+        mask[top : bottom + 1, left : right + 1] = value
+    return mask.tolist()
+
+
+@pytest.fixture
+def labelme(source, save, write):
+    """Two pictures; `b` has a cat and a dog, `a` is replaced by the tests."""
+    shapes = [shape("dog", BOX, "rectangle"), shape("cat", BOX, "rectangle")]
+    for stem in "ab":
+        save(source / f"{stem}.jpg")
+        write(source / f"{stem}.json", content(*shapes, path=f"{stem}.jpg"))
+    return source
+
+
+@pytest.fixture
+def mask_of(labelme, write, masks_of):
+    """The mask of picture `a` with these shapes, `b` being for validation or not."""
+
+    def mask_of(*shapes, **more):
+        write(labelme / "a.json", content(*shapes, **more))
+        found = masks_of("train", "--val-share", "0.5")
+        return found.get("a") or read_val(labelme)
+
+    def read_val(folder):
+        from kseg.data.open import open_data
+
+        return open_data(str(folder.parent / "data")).split("val").read(0)[1].tolist()
+
+    return mask_of
+
+
+def test_classes_are_those_of_the_shapes(labelme, prepared):
+    data = prepared()
+    assert data.names == ("background", "cat", "dog")
+    assert sorted(n for s in data.splits.values() for n in s.names) == [
+        "a.jpg",
+        "b.jpg",
+    ]
+
+
+def test_labels_txt_gives_the_order(labelme, write, prepared):
+    write(labelme / "labels.txt", "__ignore__\n_background_\ndog\nbird\ncat\n")
+    assert prepared().names == ("background", "dog", "bird", "cat")
+
+
+def test_rectangle_whose_later_shape_lies_on_top(mask_of):
+    later = shape("dog", [[0, 0], [2, 1]], "rectangle")
+    mask = mask_of(shape("cat", BOX, "rectangle"), later)
+    assert mask == filled((1, 1, 2, 3, 5), (2, 0, 0, 1, 2))
+
+
+def test_polygon(mask_of):
+    corners = [[2, 1], [5, 1], [5, 3], [2, 3]]
+    assert mask_of(shape("cat", corners)) == filled((1, 1, 2, 3, 5))
+
+
+def test_triangle(mask_of):
+    """Its outline belongs to it."""
+    mask = mask_of(shape("cat", [[1, 0], [5, 4], [1, 4]]))
+    expected = np.zeros(SIZE, int)
+    for row in range(5):
+        expected[row, 1 : row + 2] = 1
+    assert mask == expected.tolist()
+
+
+def test_circle(mask_of):
+    """Centre and a point on it: radius 1 about row 3, column 4."""
+    mask = np.array(mask_of(shape("cat", [[4, 3], [5, 3]], "circle")))
+    assert mask[3, 3:6].tolist() == mask[2:5, 4].tolist() == [1, 1, 1]
+    assert (
+        mask[:2].max() == mask[5:].max() == mask[:, :3].max() == mask[:, 6:].max() == 0
+    )
+
+
+def test_oriented_rectangle(mask_of):
+    corners = [[2, 1], [5, 1], [5, 3], [2, 3]]
+    mask = mask_of(shape("cat", corners, "oriented_rectangle"))
+    assert mask == filled((1, 1, 2, 3, 5))
+
+
+def test_mask_at_its_place_and_over_the_edge(mask_of):
+    stencil = encoded([[1, 0], [1, 1]])
+    inside = shape("cat", [[2.2, 1.4], [3, 2]], "mask", mask=stencil)
+    outside = shape("dog", [[7, 5], [8, 6]], "mask", mask=stencil)
+    expected = filled((1, 1, 2, 2, 2), (1, 2, 3, 2, 3), (2, 5, 7, 5, 7))
+    assert mask_of(inside, outside) == expected
+
+
+def test_background_cuts_holes_and_ignore_is_void(mask_of):
+    hole = shape("_background_", [[3, 2], [3, 2]], "rectangle")
+    ignored = shape("__ignore__", [[0, 5], [7, 5]], "rectangle")
+    mask = mask_of(shape("cat", BOX, "rectangle"), hole, ignored)
+    assert mask == filled((1, 1, 2, 3, 5), (0, 2, 3, 2, 3), (255, 5, 0, 5, 7))
+
+
+def test_no_shapes_is_all_background(mask_of):
+    assert mask_of() == filled()
+
+
+def test_no_size_is_the_pictures(mask_of):
+    assert mask_of(shape("cat", BOX, "rectangle"), size=None) == filled((1, 1, 2, 3, 5))
+
+
+@pytest.mark.parametrize("format, suffix", (("PNG", ".png"), ("JPEG", ".jpg")))
+@pytest.mark.parametrize("size", (SIZE, None))
+def test_picture_inside(labelme, write, prepared, target, format, suffix, size):
+    picture = np.random.RandomState(0).randint(0, 256, (*SIZE, 3))
+    data = encoded(picture, format)
+    (labelme / "a.jpg").unlink()
+    given = content(shape("cat", BOX, "rectangle"), data=data, size=size)
+    write(labelme / "a.json", given)
+    prepared()
+    (path,) = target.glob(f"*/images/a{suffix}")
+    assert path.read_bytes() == base64.b64decode(data)
+
+
+def test_picture_elsewhere_with_a_windows_path(labelme, write, save, prepared):
+    """The JSON's name counts, as in labelme's exporters."""
+    save(labelme / "photos" / "IMG 7.jpg")
+    (labelme / "a.jpg").unlink()
+    given = content(shape("cat", BOX, "rectangle"), path="photos\\IMG 7.jpg")
+    write(labelme / "a.json", given)
+    names = [n for s in prepared().splits.values() for n in s.names]
+    assert sorted(names) == ["a.jpg", "b.jpg"]
+
+
+def test_picture_that_moved_with_its_json(labelme, write, prepared):
+    write(labelme / "a.json", content(path="C:\\somewhere\\a.jpg"))
+    names = [n for s in prepared().splits.values() for n in s.names]
+    assert sorted(names) == ["a.jpg", "b.jpg"]
+
+
+def test_folders_are_splits(source, save, write, prepared):
+    for split in ("train", "val"):
+        save(source / split / "a.jpg")
+        given = content(shape(f"in {split}", BOX, "rectangle"))
+        write(source / split / "a.json", given)
+    data = prepared()
+    assert data.names == ("background", "in train", "in val")
+    assert data.split("val").read(0)[1].tolist() == filled((2, 1, 2, 3, 5))
+
+
+def test_pictures_without_json_are_left_out(labelme, save, prepared, capsys):
+    save(labelme / "c.jpg")
+    prepared()
+    assert "left out without labels: 1" in capsys.readouterr().err
+
+
+# --- faults ---
+
+
+@pytest.mark.parametrize("text", ("", "{", "[]", "{}", '{"shapes": [{"points": []}]}'))
+def test_json_that_is_none(labelme, write, refusal, text):
+    path = write(labelme / "a.json", text)
+    assert str(path) in refusal()
+
+
+@pytest.mark.parametrize(
+    "points, kind",
+    (
+        ([[1, 1], [2, 2]], "polygon"),
+        ([[1, 1]], "rectangle"),
+        ([[1, 1]], "circle"),
+        ([], "mask"),
+        ([[1, 1], [2, 2], [3, float("nan")]], "polygon"),
+        ([[1, 1], [2, 2], [3]], "polygon"),
+        ([[1, 1], [2, 2], ["x", 3]], "polygon"),
+        (None, "polygon"),
+    ),
+)
+def test_points_that_are_too_few(labelme, write, refusal, points, kind):
+    path = write(labelme / "a.json", content(shape("cat", points, kind)))
+    message = refusal()
+    assert str(path) in message
+    assert kind in message and "'cat'" in message
+
+
+@pytest.mark.parametrize("kind", ("point", "points", "line", "linestrip"))
+def test_shape_without_an_area(labelme, write, refusal, kind):
+    path = write(labelme / "a.json", content(shape("cat", [[1, 1], [2, 2]], kind)))
+    message = refusal()
+    assert str(path) in message
+    assert kind in message
+
+
+@pytest.mark.parametrize("mask", (None, "", "no base64", "AAAA"))
+def test_mask_that_is_no_picture(labelme, write, refusal, mask):
+    given = content(shape("cat", [[1, 1], [2, 2]], "mask", mask=mask))
+    path = write(labelme / "a.json", given)
+    assert str(path) in refusal()
+
+
+def test_label_that_labels_txt_lacks(labelme, write, refusal):
+    path = write(labelme / "labels.txt", "__ignore__\n_background_\ncat\n")
+    message = refusal()
+    assert str(path) in message
+    assert "'dog'" in message
+
+
+def test_picture_that_is_missing(labelme, write, save, refusal, prepared):
+    path = write(labelme / "c.json", content(path="c.jpg"))
+    message = refusal()
+    assert str(path) in message
+    assert str(labelme / "c.jpg") in message
+    names = [n for s in prepared("--skip-missing").splits.values() for n in s.names]
+    assert sorted(names) == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("size", (SIZE, None))
+@pytest.mark.parametrize(
+    "data", ("/9j/", "/9j/AAAA", "iVBORw0KGgo=", "iVBOR is no base64")
+)
+def test_picture_inside_that_is_none(labelme, write, refusal, data, size):
+    (labelme / "a.jpg").unlink()
+    given = content(shape("cat", BOX, "rectangle"), data=data, size=size)
+    path = write(labelme / "a.json", given)
+    assert str(path) in refusal()
+
+
+def test_picture_of_another_size(labelme, write, refusal):
+    write(labelme / "a.json", content(shape("cat", BOX, "rectangle"), size=(7, 8)))
+    message = refusal()
+    assert str(labelme / "a.jpg") in message
+    assert "6x8" in message and "7x8" in message
+
+
+def test_one_stem_in_two_folders(labelme, save, write, refusal):
+    save(labelme / "more/a.jpg")
+    write(labelme / "more/a.json", content(shape("cat", BOX, "rectangle")))
+    message = refusal()
+    assert str(labelme / "more/a.jpg") in message
+
+
+def test_too_many_classes(labelme, write, refusal):
+    shapes = [shape(f"c{i}", BOX, "rectangle") for i in range(255)]
+    write(labelme / "a.json", content(*shapes))
+    assert "258 classes" in refusal()

@@ -1,0 +1,388 @@
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from edge.core.errors import InputError
+from kseg.core.configs import TrainConfig
+from kseg.data.loading.batches import augmentation, training_batches, validation_batches
+from kseg.data.loading.reader import CachedReader
+from kseg.data.open import open_data
+from kseg.data.transforms import chain
+from kseg.data.transforms.border_weights import border_weights
+
+SIZE = (16, 24)
+COUNT = 7
+PLAIN = TrainConfig(batch_size=2, scale=1.0, flip=False, color=0.0)
+VARIED = replace(PLAIN, scale=1.6, flip=True, color=0.2)
+PAPERS = replace(VARIED, elastic=3.0, border_weight=10.0, loss_share=0.5)
+ALL = replace(
+    VARIED,
+    elastic=3.0,
+    rotate=20.0,
+    flip_vertical=True,
+    blur=1.0,
+    noise=0.1,
+    cutout=0.2,
+    rare_crops=0.5,
+)
+BORDER = 3
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Images in memory; all pixels of image i are i, all of its mask i % 3."""
+
+    sizes: list
+    channels: int = 3
+
+    @property
+    def names(self):
+        return [str(index) for index in range(len(self.sizes))]
+
+    def read(self, index):
+        image = np.full((*self.sizes[index], self.channels), index, np.uint8)
+        return image, np.full(self.sizes[index], index % 3, np.uint8)
+
+
+@dataclass(frozen=True)
+class Noisy(Numbered):
+    """Images whose pixels all differ; the masks are of squares of `side` pixels."""
+
+    side: int = 1
+
+    def read(self, index):
+        random = np.random.RandomState(index)
+        height, width = self.sizes[index]
+        image = random.randint(0, 256, (height, width, self.channels))
+        rows, columns = -(-height // self.side), -(-width // self.side)
+        mask = random.randint(0, 3, (rows, columns)).astype(np.uint8)
+        mask = np.kron(mask, np.ones((self.side, self.side), np.uint8))
+        return image.astype(np.uint8), mask[:height, :width]
+
+
+def reader_of(split=None, max_side=1024):
+    return CachedReader(split or Numbered([SIZE] * COUNT), max_side)
+
+
+def batches_of(config, count, start_step=0, split=None, size=SIZE, border=0):
+    """The first batches as numpy arrays."""
+    reader = reader_of(split)
+    channels = reader.split.channels
+    stream = training_batches(reader, config, size, channels, start_step, border)
+    return list(stream.take(count).as_numpy_iterator())
+
+
+def order(config, count):
+    """Which images come, one after the other."""
+    batches = batches_of(config, -(-count // config.batch_size))
+    images = np.concatenate([images for images, _ in batches])
+    return images[:count, 0, 0, 0].astype(int).tolist()
+
+
+def assert_same(batches, others):
+    assert len(batches) == len(others)
+    for batch, other in zip(batches, others, strict=True):
+        for array, other_array in zip(batch, other, strict=True):
+            np.testing.assert_array_equal(array, other_array)
+
+
+# --- training ---
+
+
+@pytest.mark.parametrize("config", (PLAIN, VARIED), ids=("plain", "varied"))
+@pytest.mark.parametrize("channels", (1, 3))
+def test_shape_and_type_of_batches(config, channels):
+    size = (32, 40)  # larger than the images
+    split = Numbered([SIZE] * COUNT, channels)
+    for image, mask in batches_of(config, 3, split=split, size=size):
+        assert image.shape == (2, *size, channels)
+        assert image.dtype == np.float32
+        assert mask.shape == (2, *size)
+        assert mask.dtype == np.uint8
+
+
+def test_images_keep_their_masks():
+    for image, mask in batches_of(PLAIN, 10):
+        np.testing.assert_array_equal(mask, image[..., 0] % 3)
+
+
+@pytest.mark.parametrize("batch_size", (1, 2, 5, 7, 10))
+def test_every_image_comes_once_before_any_comes_again(batch_size):
+    config = replace(PLAIN, batch_size=batch_size)
+    drawn = order(config, 4 * COUNT)
+    for epoch in range(4):
+        one = drawn[epoch * COUNT : (epoch + 1) * COUNT]
+        assert sorted(one) == list(range(COUNT))
+
+
+def test_order_differs_from_epoch_to_epoch():
+    drawn = order(PLAIN, 6 * COUNT)
+    epochs = {tuple(drawn[k : k + COUNT]) for k in range(0, 6 * COUNT, COUNT)}
+    assert len(epochs) >= 5
+
+
+def test_order_is_of_the_seed():
+    orders = {seed: order(replace(PLAIN, seed=seed), COUNT) for seed in range(4)}
+    assert len({tuple(drawn) for drawn in orders.values()}) >= 3
+    assert order(replace(PLAIN, seed=2), COUNT) == orders[2]
+
+
+def test_augmentation_is_of_the_seed():
+    split = Noisy([(40, 48)] * COUNT)
+    first = batches_of(VARIED, 5, split=split)
+    assert_same(batches_of(VARIED, 5, split=split), first)
+    other = batches_of(replace(VARIED, seed=1), 5, split=split)
+    assert any(
+        not np.array_equal(a[0], b[0]) for a, b in zip(first, other, strict=True)
+    )
+
+
+def test_augmentation_differs_from_epoch_to_epoch():
+    split = Noisy([(40, 48)])
+    images = [image for image, _ in batches_of(VARIED, 4, split=split)]
+    images = np.concatenate(images)
+    assert len({image.tobytes() for image in images}) == len(images)
+
+
+def op_names(monkeypatch, config, border=0):
+    monkeypatch.setattr(chain, "chain", lambda *steps: steps)
+    return [op.__qualname__.split(".")[0] for op in augmentation(config, SIZE, border)]
+
+
+def test_what_is_off_is_absent(monkeypatch):
+    assert op_names(monkeypatch, PLAIN) == ["scale_and_crop"]
+    assert op_names(monkeypatch, PLAIN, BORDER) == ["mirrored_crop", "cut_mask"]
+    for option in ("rotate", "elastic"):
+        config = replace(PLAIN, **{option: 1.0})
+        assert op_names(monkeypatch, config) == ["scale_and_crop", "warp"]
+
+
+def test_order_of_augmentation(monkeypatch):
+    """Shape before colour; what is hidden stays mid-grey, so it is hidden last."""
+    order = ["warp", "flip", "flip_vertical", "color", "blur", "noise", "cutout"]
+    assert op_names(monkeypatch, ALL) == ["scale_and_crop", *order]
+    bordered = op_names(monkeypatch, ALL, BORDER)
+    assert bordered == ["mirrored_crop", *order, "cut_mask"]
+
+
+@pytest.mark.parametrize(
+    "config, border",
+    ((VARIED, 0), (PAPERS, 0), (PAPERS, BORDER), (ALL, 0), (ALL, BORDER)),
+)
+@pytest.mark.parametrize("step", (1, 4, 9))
+def test_a_stream_goes_on_from_any_step(step, config, border):
+    split = Noisy([(40, 48)] * COUNT, side=4)
+    whole = batches_of(config, 12, split=split, border=border)
+    rest = batches_of(config, 12 - step, step, split, border=border)
+    assert_same(rest, whole[step:])
+
+
+@pytest.mark.parametrize("seed", (0, 2**31 - 1, 2**31, 2**32 - 1))
+def test_seeds_that_numpy_takes(seed):
+    assert sorted(order(replace(PLAIN, seed=seed), COUNT)) == list(range(COUNT))
+
+
+# --- what the papers do ---
+
+
+def test_share_of_the_loss_brings_more_images():
+    split = Noisy([(40, 48)] * COUNT)
+    config = replace(VARIED, batch_size=2, loss_share=0.3)
+    batches = batches_of(config, 3, split=split)
+    whole = batches_of(replace(VARIED, batch_size=7), 3, split=split)
+    for (image, mask), (same, ids) in zip(batches, whole, strict=True):
+        np.testing.assert_array_equal(image, same)  # 7 = round(2 / 0.3) of them
+        kept = mask != 255
+        np.testing.assert_array_equal(mask[kept], ids[kept])
+        assert 0.2 < kept.sum() / (ids != 255).sum() < 0.4
+
+
+def test_weights_are_those_of_the_crop_before_pixels_are_left_out():
+    split = Noisy([(40, 48)] * COUNT, side=6)
+    config = replace(PAPERS, loss_share=1.0, batch_size=4)
+    sampled = replace(PAPERS, batch_size=2)  # of 4 images
+    for batch, other in zip(
+        batches_of(config, 3, split=split),
+        batches_of(sampled, 3, split=split),
+        strict=True,
+    ):
+        _, masks, weights = batch
+        assert weights.shape == masks.shape and weights.dtype == np.float32
+        by_hand = [border_weights(mask, w0=10.0) for mask in masks]
+        np.testing.assert_array_equal(weights, by_hand)
+        assert weights.max() > 2
+        np.testing.assert_array_equal(other[2], weights)
+        assert (other[1] == 255).mean() > 0.4
+
+
+def test_fit_weighs_the_loss_and_not_the_metric():
+    """`MeanIoU` refuses weights: under `metrics` Keras hands it none."""
+    from kseg.evaluation.metrics.keras_metrics import MeanIoU
+    from kseg.training.losses.pixel import cross_entropy
+    from kseg.training.losses.segmentation import SegmentationLoss
+
+    split = Noisy([(40, 48)] * COUNT, side=6)
+    stream = training_batches(reader_of(split), PAPERS, SIZE, 3)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((*SIZE, 3)), keras.layers.Conv2D(3, 1)])
+    loss = SegmentationLoss()
+    model.compile(keras.optimizers.SGD(0.0), loss, metrics=[MeanIoU(3)])
+    history = model.fit(
+        stream, steps_per_epoch=1, epochs=2, shuffle=False, verbose=0
+    ).history
+    ((image, mask, weight),) = stream.take(1)
+    by_hand = cross_entropy(mask, model(image), weight=weight)
+    assert history["loss"][0] == pytest.approx(float(by_hand), rel=1e-5)
+    metric = MeanIoU(3)
+    metric.update_state(mask, model(image))
+    assert history["mean_iou"][0] == pytest.approx(float(metric.result()), rel=1e-5)
+
+
+# --- a border ---
+
+
+def test_border_leaves_the_middle_of_the_mask():
+    split = Numbered([(40, 48)] * COUNT)
+    for image, mask in batches_of(VARIED, 6, split=split, border=BORDER):
+        assert image.shape == (2, *SIZE, 3)
+        assert mask.shape == (2, SIZE[0] - 2 * BORDER, SIZE[1] - 2 * BORDER)
+        assert (mask != 255).all()
+
+
+def test_border_keeps_images_and_masks_aligned():
+    split = Numbered([SIZE] * COUNT)  # smaller than crop and border: mirrored
+    for image, mask in batches_of(PLAIN, 6, split=split, border=BORDER):
+        inside = image[:, BORDER:-BORDER, BORDER:-BORDER, 0]
+        np.testing.assert_array_equal(mask, inside % 3)
+
+
+def test_border_that_leaves_nothing_is_refused():
+    with pytest.raises(InputError, match="--size 16x24.*more than 16x16"):
+        batches_of(PLAIN, 1, border=8)
+    batches_of(PLAIN, 1, border=7)
+
+
+def test_validation_pictures_are_mirrored_to_a_size_that_fits():
+    split = Noisy([(20, 30)] * 3)
+    batches = validation_batches(reader_of(split), 2, 3, border=4, step=8, least=12)
+    batches = list(batches.as_numpy_iterator())
+    assert [image.shape for image, _ in batches] == [(2, 28, 44, 3), (1, 28, 44, 3)]
+    for index, (image, mask) in enumerate(
+        pair for batch in batches for pair in zip(*batch, strict=True)
+    ):
+        original, ids = split.read(index)
+        around = ((4, 4), (4, 10), (0, 0))
+        np.testing.assert_array_equal(image, np.pad(original, around, mode="reflect"))
+        assert image.dtype == np.float32
+        padded = np.pad(ids, ((0, 0), (0, 6)), constant_values=255)
+        np.testing.assert_array_equal(mask, padded)
+
+
+# --- the reader ---
+
+
+@pytest.mark.parametrize(
+    "max_side, size", ((1024, (32, 48)), (48, (32, 48)), (12, (8, 12)), (5, (3, 5)))
+)
+def test_max_side_bounds_the_size(max_side, size):
+    reader = reader_of(Noisy([(32, 48)]), max_side)
+    image, mask = reader.read(0)
+    assert image.shape == (*size, 3)
+    assert mask.shape == size
+    assert set(np.unique(mask)) <= {0, 1, 2}
+
+
+def test_grey_images_keep_their_channel_when_they_shrink():
+    image, _ = reader_of(Noisy([(32, 48)], channels=1), 12).read(0)
+    assert image.shape == (8, 12, 1)
+
+
+def test_what_was_read_is_kept():
+    reader = reader_of()
+    first, second = reader.read(3), reader.read(3)
+    assert first[0] is second[0] and first[1] is second[1]
+    assert list(reader.kept) == [3]
+
+
+def test_nothing_is_kept_without_a_budget():
+    reader = reader_of(Noisy([SIZE] * 3))
+    reader.budget = 0
+    first, second = reader.read(1), reader.read(1)
+    assert not reader.kept
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[1], second[1])
+
+
+def test_images_are_kept_while_the_budget_lasts():
+    reader = reader_of()
+    reader.budget = 2.5 * (16 * 24 * 4)  # an image has three bytes a pixel, a mask one
+    for index in range(COUNT):
+        reader.read(index)
+    assert list(reader.kept) == [0, 1]
+
+
+def test_batches_are_the_same_without_a_budget():
+    split = Noisy([SIZE] * COUNT)
+    reader = reader_of(split)
+    reader.budget = 0
+    stream = training_batches(reader, VARIED, SIZE, 3).take(8).as_numpy_iterator()
+    assert_same(list(stream), batches_of(VARIED, 8, split=split))
+
+
+def test_failure_to_read_is_kept(tmp_path):
+    """TensorFlow says that something failed; what it was, the reader knows."""
+    for stem in "abcd":
+        for kind in ("images", "masks"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            mask = Image.fromarray(np.eye(16, dtype=np.uint8))
+            mask.save(tmp_path / kind / f"{stem}.png")
+    split = open_data(str(tmp_path)).split("val")
+    split.images[0].unlink()
+    reader = CachedReader(split, 1024)
+    with pytest.raises(tf.errors.OpError):
+        list(validation_batches(reader, 2, 1))
+    assert isinstance(reader.failure, InputError)
+    assert str(split.images[0]) in str(reader.failure)
+
+
+# --- validation ---
+
+
+def test_images_of_one_size_come_in_batches():
+    batches = list(validation_batches(reader_of(), 3, 3).as_numpy_iterator())
+    assert [image.shape for image, _ in batches] == [
+        (3, *SIZE, 3),
+        (3, *SIZE, 3),
+        (1, *SIZE, 3),
+    ]
+    images = np.concatenate([image for image, _ in batches])
+    assert images[:, 0, 0, 0].tolist() == list(range(COUNT))
+    assert images.dtype == np.float32
+    assert {mask.dtype for _, mask in batches} == {np.dtype("uint8")}
+
+
+def test_images_of_many_sizes_come_singly():
+    sizes = [(16, 24), (24, 16), (16, 24), (9, 9)]
+    batches = validation_batches(reader_of(Numbered(sizes)), 3, 3).as_numpy_iterator()
+    for index, (image, mask) in enumerate(batches):
+        assert image.shape == (1, *sizes[index], 3)
+        assert mask.shape == (1, *sizes[index])
+        assert (image == index).all() and (mask == index % 3).all()
+    assert index == 3
+
+
+def test_sizes_that_the_bound_makes_equal_come_in_batches():
+    reader = reader_of(Numbered([(20, 40), (30, 60)]), max_side=20)
+    ((image, mask),) = validation_batches(reader, 2, 3).as_numpy_iterator()
+    assert image.shape == (2, 10, 20, 3)
+    assert mask.shape == (2, 10, 20)
+
+
+def test_validation_starts_anew_each_time():
+    batches = validation_batches(reader_of(), 2, 3)
+    first, second = (list(batches.as_numpy_iterator()) for _ in range(2))
+    assert_same(first, second)

@@ -1,0 +1,124 @@
+"""Real conversions, run by ONNX Runtime, held against what TensorRT takes."""
+
+import json
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.model_file.info import INFO_NAME, ModelInfo
+from edge.model_file.metadata import info_of, read_info
+from kseg.deploy.conversion.onnx import convert
+from kseg.models.keras_engine import KerasEngine
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("tf2onnx")
+
+
+INFO = ModelInfo(names=("a", "b", "ü"), colors=palette(3), head="logits")
+# Of TensorRT's operator reference; each with the types that the test below checks.
+TENSORRT = set(
+    "Add And ArgMax Cast Clip Concat Conv ConvTranspose Equal MaxPool Mul Not Or Pad "
+    "Squeeze Relu Reshape Resize Slice Softmax Transpose Unsqueeze AveragePool LRN "
+    "Sigmoid GlobalAveragePool HardSigmoid HardSwish Div Sub ReduceMean".split()
+)
+
+
+def fitting(case) -> tuple[int, int]:
+    """A size that every network of that kind takes."""
+    return {"unet_paper": (188, 204), "patch": (62, 78)}.get(case.model, (64, 80))
+
+
+def attributes(node) -> dict:
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+
+
+def check_for_tensorrt(model) -> None:
+    """What its parser refuses, or takes with a warning, is not there."""
+    graph = model.graph
+    assert {node.op_type for node in graph.node} <= TENSORRT
+    (image,), (output,) = graph.input, graph.output
+    for tensor in (image, output):
+        assert all(d.dim_value > 0 for d in tensor.type.tensor_type.shape.dim)
+    readers = [node for node in graph.node if image.name in node.input]
+    assert [(n.op_type, attributes(n)) for n in readers] == [("Cast", {"to": 1})]
+    for node in graph.node:
+        if node.op_type == "Resize" and attributes(node)["mode"] == b"nearest":
+            assert attributes(node)["coordinate_transformation_mode"] == b"asymmetric"
+        if node.op_type == "MaxPool":
+            assert len(node.output) == 1  # not the positions too
+
+
+def run(content: bytes, image: np.ndarray) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        content, options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {"image": image})[0]
+
+
+@pytest.mark.slow
+def test_every_architecture_converts_and_gives_the_same_scores(case, network):
+    size = fitting(case)
+    content = convert(network, size, "logits", INFO)
+    model = onnx.load_from_string(content)
+    check_for_tensorrt(model)
+    shape = (1, *size, network.input_shape[-1])
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    expected = KerasEngine(network)(image[0])[None]
+    given = run(content, image)
+    assert given.dtype == np.float32
+    np.testing.assert_allclose(given, expected, atol=1e-4 * np.abs(expected).max())
+    # One transpose in and one out, but where pooling positions are compared, and where
+    # squeeze-and-excite takes means over pixels.
+    if not any(kind in str(case) for kind in ("unpool", "mobilenetv3", "efficientnet")):
+        assert Counter(n.op_type for n in model.graph.node)["Transpose"] <= 2
+
+
+@pytest.fixture(scope="module")
+def small(trained):
+    from kseg.models.saving import load_model
+
+    return load_model(trained / "model.keras")
+
+
+@pytest.mark.parametrize("head", ["labels", "probabilities"])
+def test_heads(small, head):
+    content = convert(small, (64, 80), head, INFO)
+    check_for_tensorrt(onnx.load_from_string(content))
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 80, 3), np.uint8)
+    logits = KerasEngine(small)(image[0])[None]
+    given = run(content, image)
+    if head == "labels":
+        assert (given.shape, given.dtype) == ((1, 64, 80), np.uint8)
+        assert (given == logits.argmax(axis=3)).mean() > 0.999
+    else:
+        odds = np.exp(logits - logits.max(axis=3, keepdims=True))
+        expected = odds / odds.sum(axis=3, keepdims=True)
+        np.testing.assert_allclose(given, expected, atol=1e-5)
+
+
+def test_it_describes_itself(small, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(convert(small, (64, 80), "logits", INFO))
+    assert read_info(path) == info_of(path) == INFO
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    text = session.get_modelmeta().custom_metadata_map[INFO_NAME]
+    assert json.loads(text)["names"] == ["a", "b", "ü"]
+    (image,), (output,) = session.get_inputs(), session.get_outputs()
+    assert (image.name, image.type, image.shape) == (
+        *("image", "tensor(uint8)"),
+        [1, 64, 80, 3],
+    )
+    assert (output.name, output.shape) == ("logits", [1, 64, 80, 6])
+
+
+def test_a_missing_package_is_one_line(small, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(InputError, match=r"needs tf2onnx: pip install -e '.\[onnx\]'"):
+        convert(small, (64, 80), "labels", INFO)

@@ -1,0 +1,109 @@
+"""A Keras 3 network and the same in tf_keras."""
+
+import keras
+import numpy as np
+import pytest
+
+from edge.core.errors import InputError
+from kseg.deploy.finetuning.tf_keras_model import Convolution, rebuild
+from kseg.models import build_model, geometry
+
+pytest.importorskip("tf_keras", reason="tensorflow-model-optimization brings it")
+
+
+SIZE = (64, 72)  # the width has to be padded for a stride of 32 and of 16
+
+
+def disturbed(model):
+    """Batch norms with statistics of their own; scores that are not zero."""
+    random = np.random.RandomState(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights(
+                [random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()]
+            )
+        elif layer.name.startswith("score") and "up" not in layer.name:
+            layer.set_weights(
+                [random.normal(0, 0.1, w.shape) for w in layer.get_weights()]
+            )
+    return model
+
+
+def assert_same(found, expected):
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found / scale, expected / scale, atol=2e-5)
+
+
+COVERED = [
+    ("unet", "plain", "bilinear"),
+    ("unet", "plain", "transposed"),
+    ("unet", "mobilenetv2", "resize-conv"),
+    ("fcn32s", "plain", "transposed"),
+    ("fcn16s", "mobilenetv2", "bilinear"),
+    ("fcn8s", "mobilenetv2", "transposed"),
+]
+MORE = [
+    ("unet", "vgg16", "nearest"),
+    ("unet", "googlenet", "transposed"),
+    ("fcn8s", "alexnet", "transposed"),
+    ("unet", "resnet50", "bilinear"),
+    ("segnet", "plain", "bilinear"),
+    ("hypercolumn", "plain", "bilinear"),
+    ("dense", "plain", None),
+]
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name, encoder, upsampling",
+    [*COVERED[1:2], *(pytest.param(*x, marks=slow) for x in COVERED[:1] + COVERED[2:])]
+    + [pytest.param(*x, marks=slow) for x in MORE],
+)
+def test_the_same_logits_and_back_again(name, encoder, upsampling):
+    options = {"upsampling": upsampling, "fc_width": 32 if "fcn" in name else None}
+    options |= {"width": 4} if encoder == "plain" else {}
+    options |= {"alpha": 0.35} if encoder == "mobilenetv2" else {}
+    model = disturbed(build_model(name, 3, encoder, **options))
+    image = np.random.RandomState(0).uniform(0, 255, (2, *SIZE, 3)).astype("float32")
+    expected = np.asarray(model(image, training=False))
+    source = rebuild(model, SIZE)
+    assert_same(np.asarray(source.model(image, training=False)), expected)
+    kinds = {type(layer).__name__ for layer in source.model.layers}
+    assert not kinds & {"BatchNormalization", "ReLU", "Rescaling"}
+
+    # Other weights there are those of the Keras 3 network then.
+    weights = source.weights()
+    first = next(iter(weights))
+    weights[first][0][:] = 0  # of one channel deep networks would show next to nothing
+    source.model.get_layer(first).set_weights(weights[first])
+    source.write_back(weights)
+    changed = np.asarray(model(image, training=False))
+    assert (changed != expected).any()
+    assert_same(np.asarray(source.model(image, training=False)), changed)
+
+
+def test_folding_by_hand():
+    """gamma 3, variance 4 - epsilon, mean 5, beta 7: (2 x - 5) * 3 / 2 + 7."""
+    convolution = keras.layers.Conv2D(1, 1, use_bias=False)
+    norm = keras.layers.BatchNormalization(epsilon=0.5)
+    norm(convolution(keras.Input((2, 2, 1))))
+    convolution.set_weights([np.full((1, 1, 1, 1), 2.0)])
+    norm.set_weights([np.array([x]) for x in (3.0, 7.0, 5.0, 3.5)])
+    kernel, bias = Convolution(convolution, norm).folded()
+    assert kernel.item() == pytest.approx(3.0) and bias.item() == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize(
+    "name, encoder, upsampling, layer",
+    [
+        ("unet", "plain", "unpool", "MaxUnpool"),
+        pytest.param("unet", "mobilenetv3", "bilinear", "Activation", marks=slow),
+        pytest.param("unet", "efficientnetv2b0", "bilinear", "Activation", marks=slow),
+    ],
+)
+def test_what_has_no_counterpart_is_refused(name, encoder, upsampling, layer):
+    options = {"width": 4} if encoder == "plain" else {}
+    model = build_model(name, 3, encoder, upsampling=upsampling, **options)
+    assert geometry(model).minimum <= 64
+    with pytest.raises(InputError, match=rf"layer \w+ \({layer}\): \w+"):
+        rebuild(model, (64, 64))

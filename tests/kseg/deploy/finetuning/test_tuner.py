@@ -1,0 +1,258 @@
+"""Fine-tuned files: what was asked of their weights is in the bytes."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from edge.model_file.metadata import info_of
+from edge.video import scenes
+from kseg.core.configs import ExportConfig, TrainConfig, to_record
+from kseg.core.names import FINETUNED_SCHEMES
+from kseg.core.runs import BEST, CONFIG, read_record
+from kseg.data.open import open_data
+from kseg.deploy.conversion.tflite import convert as convert_plain
+from kseg.deploy.finetuning.fake_quant import (
+    PerChannel,
+    groups_of,
+    quantized_file,
+    shared_ranges,
+)
+from kseg.deploy.finetuning.pruning import LEGACY, sparsities
+from kseg.deploy.finetuning.tf_keras_model import rebuild
+from kseg.deploy.finetuning.tuner import RECIPES, FineTuner, check_options
+from kseg.deploy.parity import mean_iou_of_file
+from kseg.models import build_model
+from kseg.models.saving import load_model, save_model
+
+if not find_spec("tensorflow_model_optimization"):
+    pytest.skip("tensorflow-model-optimization is absent", allow_module_level=True)
+
+
+SIZE = (64, 80)
+OPTIONS = ExportConfig("", fine_tune_epochs=1, sparsity=0.5, clusters=6)
+
+
+def pictures():
+    return [scenes.scene(0, index, SIZE)[0] for index in range(4)]
+
+
+def interpreter(content: bytes) -> Interpreter:
+    """Without a delegate, so that the operators are those of the file."""
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return Interpreter(model_content=content, experimental_op_resolver_type=plain)
+
+
+def kernels(content: bytes, *kinds: str) -> list[np.ndarray]:
+    """Those of the convolutions, output channels first."""
+    model = interpreter(content)
+    kinds = kinds or ("CONV_2D", "TRANSPOSE_CONV")
+    ops = [x for x in model._get_ops_details() if x["op_name"] in kinds]
+    return [model.get_tensor(op["inputs"][1]) for op in ops]
+
+
+def assert_int8_throughout(content: bytes) -> None:
+    """Bytes in and out; nothing but the input's and output's type is converted."""
+    model = interpreter(content)
+    kinds = {tensor["dtype"] for tensor in model.get_tensor_details()}
+    assert np.float32 not in kinds
+    scale, zero_point = model.get_input_details()[0]["quantization"]
+    # Bytes as they are, or less 128 where the normalisation is in the first biases.
+    expected = (1 / 127.5, 128) if zero_point else (1.0, 0)
+    assert (scale, zero_point) == pytest.approx(expected)
+    assert model.get_output_details()[0]["dtype"] == np.uint8
+    names = Counter(x["op_name"] for x in model._get_ops_details())
+    assert names["QUANTIZE"] <= 2 and not names["DEQUANTIZE"]
+
+
+@pytest.fixture(scope="module")
+def tuner(trained) -> FineTuner:
+    record = read_record(trained)
+    data = open_data(record["data"]["name"])
+    model = load_model(trained / BEST)
+    return FineTuner(model, data, record, OPTIONS)
+
+
+def convert(tuner, scheme: str) -> bytes:
+    return tuner.convert(scheme, SIZE, "labels", pictures)
+
+
+def test_every_name_has_a_recipe():
+    assert tuple(RECIPES) == FINETUNED_SCHEMES
+
+
+def test_keras_3_stays_what_it_was(tuner):
+    import os
+
+    import tf_keras
+
+    assert keras.version().startswith("3.") and tf_keras.__version__.startswith("2.")
+    assert LEGACY not in os.environ
+    assert type(tuner.networks[()]).__module__.startswith("keras.")
+
+
+@pytest.mark.slow
+def test_a_pruned_file_has_its_zeros_and_an_int8_file_keeps_them(tuner):
+    for scheme in ("pruned", "pruned-int8"):
+        found = kernels(convert(tuner, scheme))
+        # Half of all; int8 rounds more to zero. Of no kernel all, and not of each half.
+        assert share_of_zeros(found) >= 0.49, scheme
+        shares = [(k == 0).mean() for k in found]
+        assert min(shares) < 0.4 and max(shares) < 1
+    before = kernels_of(tuner.networks[()])
+    assert max((k == 0).mean() for k in before) < 0.1
+
+
+def share_of_zeros(found: list[np.ndarray]) -> float:
+    return sum((k == 0).sum() for k in found) / sum(k.size for k in found)
+
+
+def test_the_share_to_prune_is_that_of_all_weights():
+    draw = np.random.RandomState(0).standard_normal
+    found = {"few": draw((3, 3, 3, 8)), "many": draw((3, 3, 64, 64))}
+    shares = sparsities(found, 0.7)
+    assert shares["few"] < shares["many"] < 1
+    pruned = sum(shares[name] * kernel.size for name, kernel in found.items())
+    assert pruned / sum(k.size for k in found.values()) == pytest.approx(0.7, abs=1e-3)
+
+
+def kernels_of(model) -> list[np.ndarray]:
+    return [w[0] for w in rebuild(model, SIZE).weights().values()]
+
+
+def test_qat_is_int8_throughout(tuner):
+    assert_int8_throughout(convert(tuner, "qat"))
+
+
+@pytest.mark.slow
+def test_qat_is_not_behind_plain_int8(tuner, trained):
+    """What it was before the first epoch is among those that it chooses from."""
+    info = replace(info_of(trained / BEST), head="labels")
+    plain, found = (
+        mean_iou_of_file(content, info, tuner.data)
+        for content in (
+            convert_plain(tuner.networks[()], "int8", SIZE, "labels", pictures),
+            convert(tuner, "qat"),
+        )
+    )
+    assert found > plain - 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["clustered", "clustered-int8", "clustered-qat"])
+def test_clustered_files_have_few_values(tuner, scheme):
+    content = convert(tuner, scheme)
+    if scheme != "clustered":
+        assert_int8_throughout(content)
+    # In int8 each output channel has a scale, and so values, of its own.
+    for kernel in kernels(content, "CONV_2D"):
+        assert max(len(np.unique(channel)) for channel in kernel) <= OPTIONS.clusters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "scheme", ["pruned-qat", "pruned-clustered-int8", "pruned-clustered-qat"]
+)
+def test_combinations_keep_what_was_done(tuner, scheme):
+    content = convert(tuner, scheme)
+    assert_int8_throughout(content)
+    assert share_of_zeros(kernels(content)) >= 0.45
+    for kernel in kernels(content, "CONV_2D"):
+        if "clustered" in scheme:
+            values = max(len(np.unique(channel)) for channel in kernel)
+            assert values <= OPTIONS.clusters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["logits", "probabilities"])
+def test_other_heads(tuner, head):
+    content = tuner.convert("qat", SIZE, head, pictures)
+    assert_int8_throughout(content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, encoder, upsampling",
+    [
+        ("unet", "plain", "transposed"),
+        ("unet", "mobilenetv2", "bilinear"),
+        ("fcn8s", "mobilenetv2", "transposed"),
+        ("fcn16s", "plain", "bilinear"),
+        ("fcn32s", "mobilenetv2", "bilinear"),
+        ("unet", "resnet50", "bilinear"),
+        ("unet", "googlenet", "transposed"),
+    ],
+)
+def test_the_graph_of_qat_has_nothing_left_over(name, encoder, upsampling):
+    options = {"width": 4} if encoder == "plain" else {}
+    options |= {"alpha": 0.35} if encoder == "mobilenetv2" else {}
+    model = build_model(name, 3, encoder, upsampling=upsampling, **options)
+    source = rebuild(model, SIZE)
+    ranges = shared_ranges(source.model, pictures())
+    content = quantized_file(rebuild(model, SIZE), ranges, SIZE, "labels")
+    assert_int8_throughout(content)
+
+
+def test_tensors_that_are_handed_on_share_a_range():
+    """U-Net's skip, what it is joined with, and the join; the pool of the skip."""
+    model = build_model("unet", 3, "plain", width=4, upsampling="bilinear")
+    source = rebuild(model, SIZE)
+    groups = groups_of(source.model.layers)
+    (one,) = [x for x in groups if "up4_join" in x]
+    assert one == {
+        "encoder_down4_2_conv",
+        "encoder_down4_pool",
+        "up8_2_conv",
+        "up4_enlarge",
+        "up4_join",
+    }
+    ranges = shared_ranges(source.model, pictures())
+    assert ranges["encoder_down4_2_conv"] == ranges["up8_2_conv"]
+    assert "up4_join" not in ranges and ranges["picture"] == (0.0, 255.0)
+
+
+def test_channels_are_quantized_each_to_its_own_range():
+    """1 and 0.5 of a range to 1 are 127 and 63.5 steps; 1e-3 is the other's largest."""
+    kernel = np.array([1.0, 0.5, 1e-3, -1e-3], np.float32).reshape(1, 2, 2, 1)
+    kernel = kernel.transpose(0, 2, 1, 3)  # (1, 2, C, 1): channel 0 has 1 and 0.5
+    found = PerChannel(axis=2)(kernel, training=True, weights=None).numpy()
+    np.testing.assert_allclose(found[0, :, 1, 0], [1e-3, -1e-3], rtol=1e-6)
+    assert found[0, 0, 0, 0] == pytest.approx(1.0)
+    assert abs(found[0, 1, 0, 0] - 0.5) <= 0.5 / 127 + 1e-6
+
+
+def test_the_command_writes_the_files_and_refuses_in_one_line(
+    trained, tmp_path, data_folder
+):
+    import shutil
+
+    from edge.core.errors import InputError
+    from kseg.cli.export import main
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in (BEST, CONFIG):
+        shutil.copy(trained / name, folder / name)
+    model = build_model("unet", 5, "plain", width=4, upsampling="unpool")
+    config = TrainConfig(data=str(data_folder), upsampling="unpool", width=4)
+    record = json.loads((folder / CONFIG).read_text())
+    record["config"] = {**to_record(config), "size": [64, 64]}
+    (folder / CONFIG).write_text(json.dumps(record))
+    info = replace(info_of(trained / BEST))
+    save_model(model, folder / BEST, info)
+    with pytest.raises(InputError, match="MaxUnpool"):
+        main([str(folder), "--quantize", "qat"])
+    assert not (folder / "qat.tflite").exists()
+
+
+@pytest.mark.parametrize("options", [{"clusters": 2}, {"sparsity": 1.0}])
+def test_options_that_cannot_be(options):
+    from edge.core.errors import InputError
+
+    with pytest.raises(InputError, match=f"--{next(iter(options))}"):
+        check_options(ExportConfig("", **options))

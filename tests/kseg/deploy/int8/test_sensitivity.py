@@ -1,0 +1,137 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kseg.deploy.int8.sensitivity import (
+    Rounding,
+    SensitivityProbe,
+    draw,
+    error_of,
+    find_fused_ops,
+    rounded_weights,
+    sensitivity,
+    table,
+    worst_first,
+)
+from kseg.models import build_model
+from kseg.models.analysis.graph import trace
+
+SIZE = (32, 48)
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(0)
+    return build_model("unet", 3, width=4)
+
+
+def pictures(count=2):
+    random = np.random.RandomState(0)
+    return [random.randint(0, 256, (*SIZE, 3), np.uint8) for _ in range(count)]
+
+
+def spoil(network, norm, conv):
+    """Scales a layer's channels over four orders of magnitude and back in its reader.
+
+    ReLU between them passes scales on, so that the float network stays what it was.
+    """
+    by_name = {layer.name: layer for layer in network.layers}
+    norm, conv = by_name[norm], by_name[conv]
+    spread = np.logspace(-2, 2, norm.gamma.shape[0], dtype=np.float32)
+    norm.gamma.assign(norm.gamma * spread)
+    norm.beta.assign(norm.beta * spread)
+    conv.kernel.assign(conv.kernel / spread[None, None, :, None])
+
+
+def test_layers_that_become_one_operator_are_one_spot(network):
+    spots = {spot.name: spot.layers for spot in find_fused_ops(trace(network, SIZE))}
+    assert spots["encoder_down1_1_conv"] == (
+        "encoder_down1_1_conv",
+        "encoder_down1_1_bn",
+        "encoder_down1_1_relu",
+    )
+    assert spots["score"] == ("score",) and spots["rescale"] == ("rescale",)
+    assert not {"pad", "encoder_down1_pool", "logits"} & set(spots)
+
+
+def test_batch_norm_of_a_sum_is_not_folded_into_one_of_its_parts():
+    """The convolution is read twice: its own output stays a tensor."""
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="conv")(image)
+    y = layers.Add(name="add")([layers.BatchNormalization(name="bn")(x), x])
+    spots = find_fused_ops(
+        trace(keras.Model(image, layers.ReLU(name="relu")(y)), (8, 8))
+    )
+    assert [spot.layers for spot in spots] == [("conv",), ("bn",), ("add", "relu")]
+
+
+def test_rounding_of_an_output_is_that_of_256_levels():
+    layer = Rounding()
+    x = np.float32([-1.0, 0.0, 0.3, 1.0, 7.0])
+    np.testing.assert_array_equal(np.asarray(layer(x)), x)
+    layer.low.assign(0.0)
+    layer.high.assign(2.55)  # steps of 0.01
+    layer.on.assign(1.0)
+    expected = [0.0, 0.0, 0.3, 1.0, 2.55]
+    np.testing.assert_allclose(np.asarray(layer(x)), expected, atol=1e-6)
+
+
+def test_weights_are_rounded_by_output_channel():
+    random = np.random.RandomState(0)
+    kernel = random.normal(size=(3, 3, 5, 4)) * [1.0, 10.0, 100.0, 0.01]
+    rounded = rounded_weights(kernel, (-1,))
+    steps = np.abs(kernel).max(axis=(0, 1, 2)) / 127
+    levels = rounded / steps
+    np.testing.assert_allclose(levels, np.round(levels), atol=1e-6)
+    assert (np.abs(rounded - kernel) <= steps / 2 + 1e-12).all()
+    # Transposed: (kh, kw, out, in). Depthwise: both of the last two.
+    swapped = rounded_weights(kernel.transpose(0, 1, 3, 2), (2,))
+    np.testing.assert_allclose(swapped.transpose(0, 1, 3, 2), rounded)
+    alone = rounded_weights(kernel, (2, 3))
+    assert (alone - kernel).std() < (rounded - kernel).std()
+
+
+def test_error_by_hand():
+    exact = [np.float32([[[1.0, -1.0]]])]  # deviation 1
+    assert error_of([np.float32([[[1.5, -1.0]]])], exact) == pytest.approx(0.5**0.5 / 2)
+    assert error_of([], exact) == 0
+
+
+def test_with_nothing_switched_on_the_network_is_itself(network):
+    probe = SensitivityProbe(network, SIZE)
+    image = pictures(1)[0]
+    expected = np.asarray(network(image[None].astype(np.float32), training=False))[0]
+    np.testing.assert_allclose(probe.scores(image), expected, atol=1e-5)
+    weights = [np.array(w) for w in network.weights]
+    probe.calibrate([image])
+    for spot in probe.spots[:6]:
+        probe.with_weights_rounded(spot, [image])
+        probe.with_output_rounded(spot, [image])
+    np.testing.assert_allclose(probe.scores(image), expected, atol=1e-5)
+    for before, after in zip(weights, network.weights, strict=True):
+        np.testing.assert_array_equal(before, np.asarray(after))
+
+
+def test_the_layer_made_to_quantize_badly_is_named(tmp_path):
+    keras.utils.set_random_seed(0)
+    network = build_model("unet", 3, width=16)
+    sound = sensitivity(network, SIZE, pictures())
+    spoil(network, "encoder_down2_1_bn", "encoder_down2_2_conv")
+    findings = sensitivity(network, SIZE, pictures())
+    assert [f.spot for f in findings] == [f.spot for f in sound]
+    first, second = worst_first(findings)[:2]
+    culprits = {"encoder_down2_1_conv", "encoder_down2_2_conv"}
+    assert {first.spot.name, second.spot.name} == culprits
+    by_name = {finding.spot.name: finding for finding in findings}
+    spread, reader = (by_name[f"encoder_down2_{turn}_conv"] for turn in (1, 2))
+    # Its output's small channels are lost; the reader's small weights are.
+    assert spread.output > 10 * spread.weights and spread.lost > 0.3
+    assert reader.weights > 10 * reader.output and reader.lost < 0.1
+    worst_sound = worst_first(sound)[0].error
+    assert second.error > 5 * worst_sound
+    text = table(findings, most=3)
+    assert text.splitlines()[2].startswith(first.spot.name)
+    assert len(text.splitlines()) == 5
+    draw(tmp_path / "explain.png", findings)
+    assert (tmp_path / "explain.png").stat().st_size > 10_000

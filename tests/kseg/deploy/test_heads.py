@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.engines.select import open_engine
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
+from kseg.deploy.conversion.tflite import convert
+from kseg.deploy.heads import at_low_resolution
+from kseg.models import build_model
+from kseg.models.keras_engine import KerasEngine
+
+SIZE = (48, 80)
+INFO = ModelInfo(tuple("abc"), palette(3))
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Scores at stride 8, enlarged bilinearly: padded to 64x96 inside."""
+    return build_model("fcn8s", 3, width=4, upsampling="bilinear", fc_width=16)
+
+
+def give_scores(network):
+    """Untrained FCNs have skip scores of zero: random ones instead."""
+    random = np.random.RandomState(1)
+    for weight in network.trainable_weights:
+        if weight.path.startswith("score"):
+            weight.assign(random.normal(0, 0.3, weight.shape))
+
+
+def test_the_segmenter_enlarges_what_the_network_no_longer_does(network, tmp_path):
+    give_scores(network)
+    image = np.random.RandomState(0).randint(0, 256, (*SIZE, 3), np.uint8)
+    exact = Segmenter(KerasEngine(network, SIZE), INFO).predict(image)
+    path = tmp_path / "small.tflite"
+    small = at_low_resolution(network, SIZE)
+    path.write_bytes(convert(small, "float32", SIZE, "logits", list))
+    engine = open_engine(path)
+    assert engine(image).shape == (6, 10, 3)
+    # Bilinear in the graph or by OpenCV: equal but for the last row and column of
+    # cells, beyond which the graph has padding and OpenCV has nothing.
+    labels = Segmenter(engine, INFO).predict(image)
+    assert (labels == exact)[:-4, :-4].mean() > 0.999
+
+    path.write_bytes(convert(small, "float32", SIZE, "labels", list))
+    labels = Segmenter(open_engine(path), INFO).predict(image)
+    blocks = labels.reshape(6, 8, 10, 8)
+    assert (blocks == blocks[:, :1, :, :1]).all()  # one label for each cell
+
+
+def test_sizes_that_are_no_multiple_are_refused(network):
+    with pytest.raises(InputError, match="50x80 is no multiple of 8.*--size 48x80"):
+        at_low_resolution(network, (50, 80))
+
+
+@pytest.mark.parametrize("model", ["unet", "unet_paper", "patch"])
+def test_networks_that_enlarge_nothing_at_the_end_are_refused(model):
+    network = build_model(model, 3, width=4)
+    with pytest.raises(InputError, match="--low-resolution: .* leave it out"):
+        at_low_resolution(network, SIZE)

@@ -1,0 +1,80 @@
+import zlib
+
+import pytest
+
+from edge.core.errors import GateFailed
+from kseg.cli.tables import parity_table
+from kseg.deploy.parity import check_gate, median_millis, sizes
+
+ROW = {
+    "mean_iou": 0.7,
+    "drop": 0.0,
+    "agreement": 1.0,
+    "bytes": None,
+    "compressed_bytes": None,
+    "latency_millis": 80.04,
+    "single_thread_millis": None,
+    "threads": 2,
+}
+
+
+def test_the_gate_names_the_worst_file_and_both_numbers():
+    parity = {
+        "keras": {"drop": 0.0},
+        "float32": {"drop": 0.001},
+        "int8": {"drop": 0.05},
+    }
+    check_gate(parity, max_drop=0.05)
+    with pytest.raises(
+        GateFailed, match="int8 lost 0.0500 .*--max-drop 0.02"
+    ) as caught:
+        check_gate(parity, max_drop=0.02)
+    assert caught.value.status == 3
+
+
+def test_a_mended_file_stands_for_its_int8():
+    parity = {"keras": {"drop": 0.0}, "int8": {"drop": 0.3}, "mended": {"drop": 0.01}}
+    check_gate(parity, max_drop=0.02)
+    with pytest.raises(GateFailed, match="mended lost 0.0100"):
+        check_gate(parity, max_drop=0.005)
+
+
+def test_engines_take_turns_of_two_runs_of_which_the_second_counts(monkeypatch):
+    now, order = [0], []
+    monkeypatch.setattr("time.perf_counter", lambda: now[0] / 1000)
+
+    def run(name, cold, warm):
+        now[0] += warm if order[-1:] == [name] else cold
+        order.append(name)
+
+    found = median_millis({"a": lambda: run("a", 9, 1), "b": lambda: run("b", 9, 2)})
+    assert order == ["a", "a", "b", "b"] * 15
+    assert found == {"a": 1.0, "b": 2.0}
+
+
+def test_sizes_are_those_of_the_file_and_deflated(tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(bytes(5000))
+    assert sizes(path) == {
+        "bytes": 5000,
+        "compressed_bytes": len(zlib.compress(bytes(5000), 9)),
+    }
+    assert sizes(None) == {"bytes": None, "compressed_bytes": None}
+
+
+def test_table_shows_each_figure_once():
+    int8 = ROW | {
+        "mean_iou": 0.6912,
+        "drop": 0.0088,
+        "agreement": 0.98765,
+        "bytes": 2048,
+        "compressed_bytes": 1536,
+        "latency_millis": 7.26,
+        "single_thread_millis": 11.0,
+    }
+    lines = parity_table({"keras": ROW, "int8": int8}, (360, 480), 0.71).splitlines()
+    assert "ms, 2 threads" in lines[0] and "1 thread" in lines[0]
+    assert lines[2].split() == ["keras,", "own", "sizes", "0.7100"]
+    assert lines[3].split() == ["keras,", "360x480", "0.7000", "80.0"]
+    expected = ["int8", "0.6912", "+0.0088", "98.7650%", "2", "2", "7.3", "11.0"]
+    assert lines[4].split() == expected

@@ -1,0 +1,165 @@
+"""An exported file does the same in every program that reads it.
+
+Each program in an environment of its own, from its real package.
+"""
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.core.images import read_image
+from edge.engines.select import open_engine
+from edge.engines.tflite import TFLite
+from edge.model_file.metadata import read_info
+from edge.predict.semantic import Segmenter
+from edge.video import scenes
+from tests.support.environments import python_with, run
+
+ROOT = Path(__file__).resolve().parents[3]
+CAMVID = ROOT.parent / "shared" / "data" / "camvid" / "val" / "images"
+PICTURES = 8
+SCHEMES = ("float32", "int8")
+
+IN_TFLITE_RUNTIME = """
+import sys
+import numpy as np
+from edge.engines.select import open_engine
+from pathlib import Path
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import Segmenter
+
+path, pictures, output = sys.argv[1:]
+segmenter = Segmenter(open_engine(path, "tflite-runtime"), info_of(Path(path)))
+np.save(output, [segmenter.predict(picture) for picture in np.load(pictures)])
+"""
+IN_MEDIAPIPE = """
+import json, sys
+import mediapipe
+import numpy as np
+from mediapipe.tasks.python import BaseOptions, vision
+
+path, pictures, output = sys.argv[1:]
+options = vision.ImageSegmenterOptions(
+    base_options=BaseOptions(model_asset_path=path), output_category_mask=True
+)
+with vision.ImageSegmenter.create_from_options(options) as segmenter:
+    print(json.dumps(segmenter.labels))
+    masks = []
+    for picture in np.load(pictures):
+        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, picture)
+        mask = segmenter.segment(image).category_mask.numpy_view()
+        masks.append(mask.reshape(picture.shape[:2]).copy())  # MediaPipe reuses it
+np.save(output, masks)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(trained, tmp_path_factory) -> Path:
+    """Exports of one run: labels/ and probabilities/, and pictures.npy for them."""
+    from kseg.cli.export import main
+
+    folder = tmp_path_factory.mktemp("runtimes")
+    for head in ("labels", "probabilities"):
+        shutil.copytree(trained, folder / head)
+        arguments = ["--head", head, "--max-drop", "1", "--calibration-images", "8"]
+        main([str(folder / head), *arguments])
+    size = open_engine(folder / "labels" / "int8.tflite").size
+    np.save(folder / "pictures.npy", [cv2.resize(p, size[::-1]) for p in pictures()])
+    return folder
+
+
+def pictures() -> list[np.ndarray]:
+    """Streets of CamVid where they are at hand, procedural scenes elsewhere."""
+    if CAMVID.is_dir():
+        paths = sorted(CAMVID.iterdir())
+        return [read_image(path) for path in paths[:: len(paths) // PICTURES]]
+    return [scenes.scene(9, index, (120, 160))[0] for index in range(PICTURES)]
+
+
+def elsewhere(python: Path, code: str, path: Path, folder: Path):
+    """(labels of the pictures, what was printed) by a program of another Python."""
+    output = folder / "labels.npy"
+    command = [str(python), "-c", code, path, folder / "pictures.npy", output]
+    done = run([str(part) for part in command], cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return np.load(output), done.stdout
+
+
+def labels_by(engine, path: Path, folder: Path) -> np.ndarray:
+    segmenter = Segmenter(engine, read_info(path))
+    return np.stack([segmenter.predict(p) for p in np.load(folder / "pictures.npy")])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:[\\s\\S]*tf.lite.Interpreter is deprecated")
+@pytest.mark.parametrize("head", ["labels", "probabilities"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_tensorflow_gives_the_same_labels(folder, scheme, head):
+    import tensorflow as tf
+
+    path = folder / head / f"{scheme}.tflite"
+    expected = labels_by(open_engine(path, "litert"), path, folder)
+    assert len(np.unique(expected)) > 2
+    engine = TFLite(path, "tensorflow", tf.lite, threads=2)
+    assert (labels_by(engine, path, folder) == expected).mean() >= 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["labels", "probabilities"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_tflite_runtime_gives_the_same_labels(folder, tflite_runtime, scheme, head):
+    """By TFLite's own kernels: it has no XNNPACK for integers, whose rounding differs.
+
+    On a network trained for two epochs, where most pixels are near a tie.
+    """
+    from ai_edge_litert import interpreter as litert
+
+    path = folder / head / f"{scheme}.tflite"
+    plain = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = partial(litert.Interpreter, experimental_op_resolver_type=plain)
+    module = SimpleNamespace(**{**vars(litert), "Interpreter": interpreter})
+    engine = TFLite(path, "litert", module, threads=2)
+    expected = labels_by(engine, path, folder)
+    labels, _ = elsewhere(tflite_runtime, IN_TFLITE_RUNTIME, path, folder)
+    assert (labels == expected).mean() >= 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_mediapipe_loads_it_with_its_names(folder, scheme):
+    path = folder / "probabilities" / f"{scheme}.tflite"
+    expected = labels_by(open_engine(path), path, folder)
+    python = python_with("mediapipe", "mediapipe>=1.2,<2\n")
+    labels, printed = elsewhere(python, IN_MEDIAPIPE, path, folder)
+    assert tuple(json.loads(printed.splitlines()[-1])) == read_info(path).names
+    assert (labels == expected).mean() >= 0.99
+
+
+@pytest.mark.slow
+def test_the_benchmark_has_mediapipe_beside_ours(folder, tmp_path):
+    from edge.app.benchmark import main
+
+    video, report = str(tmp_path / "video.avi"), tmp_path / "report.json"
+    writer = cv2.VideoWriter(video, cv2.VideoWriter_fourcc(*"MJPG"), 25, (96, 64))
+    for picture in [*np.load(folder / "pictures.npy")] * 2:
+        writer.write(cv2.resize(picture[..., ::-1], (96, 64)))
+    writer.release()
+    python = python_with("mediapipe", "mediapipe>=1.2,<2\n")
+    model = folder / "probabilities" / "int8.tflite"
+    main(
+        [str(model), "--source", video, "--mediapipe", str(python), "--headless"]
+        + ["--engines=cpu", "--threads=1", "--frames=12", "--rounds=1"]
+        + ["--json", str(report)]
+    )
+    figures = json.loads(report.read_text())
+    (ours,) = figures["engines"]
+    assert ours["agreement"] >= 0.99
+    ratio = ours["loop"]["fps"] / figures["mediapipe"]["fps"]
+    assert ours["of_mediapipe"] == pytest.approx(ratio, rel=1e-2)
+    assert figures["mediapipe"]["version"].startswith("1.")

@@ -1,0 +1,114 @@
+"""TFLite Metadata inside a model, read back field by field."""
+
+import flatbuffers
+import numpy as np
+import pytest
+from flatbuffers.number_types import Float32Flags, Int8Flags, UOffsetTFlags
+from flatbuffers.table import Table
+
+from edge.core.constants import palette
+from edge.engines.select import open_engine
+from edge.model_file.flatbuffer import normalization, reach, standard_metadata
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import read_info
+from kseg.deploy.tflite_metadata import with_metadata
+from tests.support.tflite import operator, tensor, tflite
+
+SHAPE = (1, 4, 4, 3)
+NAMES = ("sky", "road", "car")
+
+
+def model(shape=SHAPE) -> bytes:
+    tensors = {"in": tensor(shape=shape), "out": tensor(shape=shape)}
+    return tflite(tensors, [operator("TANH", ["in"], "out")], {b"other": b"kept"})
+
+
+def info(head: str) -> ModelInfo:
+    return ModelInfo(NAMES, palette(3), head=head)
+
+
+class Read:
+    """A flatbuffers table: `read[place]` is the table or vector that a field holds."""
+
+    def __init__(self, data: bytes, at: int | None = None):
+        root = flatbuffers.encode.Get(UOffsetTFlags.packer_type, data, 0)
+        self.table = Table(data, root if at is None else at)
+
+    def place(self, field: int) -> int:
+        return self.table.Offset(4 + 2 * field)
+
+    def __getitem__(self, field: int) -> "Read":
+        at = self.table.Indirect(self.table.Pos + self.place(field))
+        return Read(self.table.Bytes, at)
+
+    def tables(self, field: int) -> list["Read"]:
+        start = self.table.Vector(self.place(field))
+        count = self.table.VectorLen(self.place(field))
+        places = (self.table.Indirect(start + 4 * i) for i in range(count))
+        return [Read(self.table.Bytes, at) for at in places]
+
+    def string(self, field: int) -> str:
+        return self.table.String(self.table.Pos + self.place(field)).decode()
+
+    def enum(self, field: int) -> int:
+        place = self.place(field)
+        return self.table.Get(Int8Flags, self.table.Pos + place) if place else 0
+
+    def floats(self, field: int) -> list[float]:
+        kind = Float32Flags
+        return self.table.GetVectorAsNumpy(kind, self.place(field)).tolist()
+
+    def bytes(self, field: int) -> tuple[int, bytes]:
+        """Where they are, and what."""
+        start = self.table.Vector(self.place(field))
+        count = self.table.VectorLen(self.place(field))
+        return start, self.table.Bytes[start : start + count]
+
+
+@pytest.mark.parametrize(
+    ("head", "activation", "kind"),
+    [("logits", 2, 2), ("probabilities", 0, 2), ("labels", 0, 3)],
+)
+def test_every_field(head, activation, kind):
+    inside = standard_metadata(with_metadata(model(), info(head)))
+    assert inside[4:8] == b"M001"
+    root = Read(inside)
+    assert root.string(7) == "1.5.0"
+    (graph,) = root.tables(3)
+    (image,), (output,) = graph.tables(2), graph.tables(3)
+    assert (image[3].enum(0), image[3][1].enum(0)) == (2, 1)  # an image, RGB
+    (unit,) = image.tables(4)
+    assert unit.enum(0) == 1  # normalization
+    assert (unit[1].floats(0), unit[1].floats(1)) == ([0.0], [1.0])
+    assert (image[5].floats(0), image[5].floats(1)) == ([255.0], [0.0])
+    (labels,) = output.tables(6)
+    assert (labels.string(0), labels.enum(2)) == ("labels.txt", kind)
+    (custom,) = graph.tables(9)
+    assert custom.string(0) == "SEGMENTER_METADATA"
+    place, options = custom.bytes(1)
+    assert (place % 16, options[4:8]) == (0, b"V001")
+    assert (Read(options).enum(0), Read(options).string(1)) == (activation, "1.0.0")
+
+
+def test_grey_pictures():
+    inside = standard_metadata(with_metadata(model((1, 4, 4, 1)), info("logits")))
+    (graph,) = Read(inside).tables(3)
+    assert graph.tables(2)[0][3][1].enum(0) == 2
+
+
+def test_the_model_stays_what_it_was(tmp_path):
+    """Its numbers, what was in it, and what is attached behind."""
+    before, after = tmp_path / "before.tflite", tmp_path / "after.tflite"
+    before.write_bytes(model())
+    after.write_bytes(with_metadata(model(), info("logits")))
+    info("logits").attach(after)
+    assert read_info(after) == info("logits")
+    assert b"kept" in after.read_bytes()
+    data = after.read_bytes()
+    assert normalization(data) == ((0.0,), (1.0,)) and reach(data) <= len(data)
+    image = np.random.RandomState(0).randint(0, 2, SHAPE[1:]).astype(np.uint8)
+    engine = open_engine(after, threads=1)
+    np.testing.assert_allclose(engine(image), np.tanh(image.astype(np.float32)))
+    # Without metadata floats go from -1 to 1.
+    symmetric = np.tanh((image - 127.5) / 127.5)
+    np.testing.assert_allclose(open_engine(before)(image), symmetric, atol=1e-6)

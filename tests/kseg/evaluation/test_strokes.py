@@ -1,0 +1,141 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge.core.errors import InputError
+from kseg.data.masks import read_classes
+from kseg.data.open import open_data
+from kseg.evaluation.strokes import describe, open_strokes
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One picture of 4x6 with its strokes, in the layout that the help recommends."""
+    for name in ("images", "strokes", "masks"):
+        (tmp_path / name).mkdir()
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "images" / "a.jpg")
+    strokes(tmp_path, [[0, 255], [2, 255]])
+    return tmp_path
+
+
+def strokes(folder, corner):
+    mask = np.full((4, 6), 255, np.uint8)
+    mask[:2, :2] = corner
+    Image.fromarray(mask).save(folder / "strokes" / "a.png")
+
+
+def classes(folder, names=("sky", "road", "car"), **extra):
+    content = {"classes": [{"name": name} for name in names], **extra}
+    (folder / "classes.json").write_text(json.dumps(content))
+
+
+def opened(folder):
+    return open_strokes(folder / "strokes", [folder / "images" / "a.jpg"])
+
+
+def test_without_classes_ids_are_classes_and_255_is_void(folder):
+    truth = opened(folder)
+    assert not truth.declared
+    assert truth.info.names[2] == "class 2" and len(truth.info.names) == 255
+    mask = truth.read(folder / "images" / "a.jpg")
+    assert mask[:2, :2].tolist() == [[0, 255], [2, 255]]
+
+
+def test_0_and_255_alone_are_not_binary_here(folder):
+    strokes(folder, [[0, 255], [0, 255]])
+    mask = opened(folder).read(folder / "images" / "a.jpg")
+    assert mask[0, :2].tolist() == [0, 255]
+
+
+def test_classes_of_the_folder_above_name_them(folder):
+    classes(folder, ("sky", "road", "void"), ignore_index=2)
+    truth = opened(folder)
+    assert truth.declared and truth.info.names == ("sky", "road")
+
+
+def test_ids_of_the_file_become_those_of_kseg(folder):
+    classes(folder, ("void", "sky", "road"), ignore_index=0)
+    strokes(folder, [[0, 1], [2, 255]])  # 255 is void whatever else is
+    mask = opened(folder).read(folder / "images" / "a.jpg")
+    assert mask[:2, :2].tolist() == [[255, 0], [1, 255]]
+
+
+def test_masks_under_the_described_output_are_a_data_folder(folder):
+    classes(folder, ignore_index=9)
+    output = folder / "out"
+    output.mkdir()
+    strokes(folder, [[0, 9], [2, 9]])
+    truth = opened(folder)
+    describe(output, truth)
+    mask = truth.read(folder / "images" / "a.jpg")
+    for name, array in (("images", np.zeros((4, 6, 3), np.uint8)), ("masks", mask)):
+        (output / name).mkdir()
+        for stem in ("a", "b"):
+            Image.fromarray(array).save(output / name / f"{stem}.png")
+    data = open_data(str(output))
+    assert data.names == ("sky", "road", "car")
+    np.testing.assert_array_equal(data.split("train").read(0)[1], mask)
+
+
+def test_an_output_that_has_the_same_classes_is_left_as_it_is(folder):
+    classes(folder)
+    before = (folder / "classes.json").read_bytes()
+    describe(folder, opened(folder))
+    assert (folder / "classes.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"names": ("road", "sky", "car")},
+        {"ignore_index": 11},
+        {"names": ("void", "sky", "road", "car"), "ignore_index": 0},
+    ],
+)
+def test_an_output_that_means_other_ids_is_refused(folder, other):
+    classes(folder)
+    truth = opened(folder)
+    classes(folder, **other)
+    with pytest.raises(InputError, match="another meaning .* name another --output"):
+        describe(folder, truth)
+
+
+def test_nothing_is_written_where_nothing_is_declared(folder):
+    describe(folder, opened(folder))
+    assert read_classes(folder / "classes.json") is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda f: (f / "strokes/a.png").unlink(), "a.jpg: has no mask in .*strokes"),
+        (lambda f: strokes(f, [[7, 255], [0, 255]]), "id 7 at row 0, column 0"),
+        (
+            lambda f: Image.new("L", (7, 4)).save(f / "strokes/a.png"),
+            "a.png: 4x7, but its image is 4x6",
+        ),
+        (
+            lambda f: (f / "strokes/a.png").rename(f / "strokes/a.jpg"),
+            "JPEG and WebP blur class ids",
+        ),
+        (
+            lambda f: Image.new("RGB", (6, 4), (1, 2, 3)).save(f / "strokes/a.png"),
+            "an RGB mask, and no classes.json with colors",
+        ),
+    ],
+)
+def test_faults_are_one_line(folder, spoil, complaint):
+    classes(folder)
+    spoil(folder)
+    with pytest.raises(InputError, match=complaint) as refusal:
+        opened(folder)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_that_is_not_there(folder):
+    with pytest.raises(
+        InputError, match="no such folder; --truth is a folder of masks"
+    ):
+        open_strokes(folder / "none", [])

@@ -1,0 +1,96 @@
+"""A classifier with Dense layers and its twin of convolutions."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from benchmarks.sliding import sliding_window
+from kseg.models import build_model, geometry
+from kseg.models.semantic.patch import (
+    STRIDE,
+    WINDOW,
+    convolutionalized,
+    patch_classifier,
+)
+
+
+def picture(height, width, channels=3):
+    random = np.random.RandomState(0)
+    return random.randint(0, 256, (height, width, channels)).astype("float32")
+
+
+def settled(classifier):
+    """Batch norms with statistics of their own: at the start they do nothing."""
+    random = np.random.RandomState(1)
+    for layer in classifier.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            shape = layer.gamma.shape
+            layer.set_weights([random.uniform(0.5, 2, shape) for _ in range(4)])
+    return classifier
+
+
+def twin_of(classifier):
+    image = keras.Input((None, None, classifier.input_shape[-1]))
+    return keras.Model(image, convolutionalized(classifier, image))
+
+
+@pytest.mark.parametrize("channels", (1, 3))
+@pytest.mark.parametrize("size", ((46, 46), (54, 70), (110, 62)), ids=str)
+def test_twin_gives_the_scores_of_the_sliding_window(size, channels):
+    keras.utils.set_random_seed(0)
+    classifier = settled(patch_classifier(4, channels, width=4))
+    image = picture(*size, channels)
+    slid = sliding_window(classifier, image)
+    twin = ops.convert_to_numpy(twin_of(classifier)(image[None], training=False))[0]
+    assert slid.shape == tuple((side - WINDOW) // STRIDE + 1 for side in size) + (4,)
+    assert np.ptp(slid, axis=(0, 1)).max() > 0 or slid.size == 4
+    np.testing.assert_allclose(twin, slid, atol=1e-5)
+
+
+def test_a_dense_layer_becomes_a_convolution_by_hand():
+    """2x2 pixels of one channel, flattened row by row, weighed 1, 2, 3, 4."""
+    image = keras.Input((2, 2, 1))
+    x = layers.Flatten()(image)
+    classifier = keras.Model(image, layers.Dense(1, name="score")(x))
+    classifier.get_layer("score").set_weights(
+        [np.array([[1.0], [2], [3], [4]]), np.array([10.0])]
+    )
+    rows = np.arange(6, dtype="float32").reshape(1, 2, 3, 1)  # 0 1 2 / 3 4 5
+    scores = ops.convert_to_numpy(twin_of(classifier)(rows))
+    assert scores.shape == (1, 1, 2, 1)
+    # 0*1 + 1*2 + 3*3 + 4*4 + 10 and 1*1 + 2*2 + 4*3 + 5*4 + 10
+    assert scores.ravel().tolist() == [37, 47]
+
+
+def test_a_second_dense_layer_is_one_by_one():
+    classifier = patch_classifier(5, width=4)
+    twin = twin_of(classifier)
+    assert twin.get_layer("fc1").kernel_size == (4, 4)
+    assert twin.get_layer("score").kernel_size == (1, 1)
+    assert twin.count_params() == classifier.count_params()
+
+
+def test_squares_get_the_scores_of_the_patch_around_them():
+    model = build_model("patch", 3, width=4)
+    shape = geometry(model)
+    assert (shape.least, shape.step, shape.border) == (46, 8, 19)
+    logits = ops.convert_to_numpy(model(picture(54, 62)[None], training=False))[0]
+    assert logits.shape == (16, 24, 3)
+    squares = logits.reshape(2, 8, 3, 8, 3)
+    assert np.array_equal(
+        squares, np.broadcast_to(squares[:, :1, :, :1], squares.shape)
+    )
+
+
+@pytest.mark.parametrize("upsampling", ("bilinear", "transposed", "resize-conv"))
+def test_ways_that_look_at_neighbours_get_one_more_square(upsampling):
+    """So tiles agree: what one shows does not depend on where it ends."""
+    model = build_model("patch", 3, width=4, upsampling=upsampling)
+    shape = geometry(model)
+    assert (shape.least, shape.step, shape.border) == (62, 8, 27)
+    image = picture(86, 94)[None]
+    whole = ops.convert_to_numpy(model(image, training=False))
+    part = ops.convert_to_numpy(model(image[:, 8:78, 16:94], training=False))
+    assert whole.shape[1:3] == (32, 40)
+    np.testing.assert_allclose(whole[:, 8:24, 16:40], part, atol=1e-5)

@@ -1,0 +1,192 @@
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import Segmenter
+from edge.predict.tiling import merge_tiles, split_tiles
+from kseg.models.keras_engine import KerasEngine
+
+CLASSES = 3
+INFO = ModelInfo(names=("a", "b", "c"), colors=palette(CLASSES), minimum=16)
+SIZES = ((32, 48), (33, 50), (16, 16))
+each_size = pytest.mark.parametrize("size", SIZES, ids=str)
+
+
+@pytest.fixture(scope="module")
+def model():
+    import keras
+
+    from kseg.models import build_model
+
+    keras.utils.set_random_seed(0)
+    return build_model("unet", CLASSES, width=4)
+
+
+@pytest.fixture(scope="module")
+def scoring(model):
+    return KerasEngine(model)
+
+
+@pytest.fixture(scope="module")
+def labelling(model):
+    return KerasEngine(model, labels=True)
+
+
+def picture(size, channels=3):
+    random = np.random.RandomState(0)
+    return random.randint(0, 256, (*size, channels)).astype(np.uint8)
+
+
+def test_what_it_says_of_itself(model, scoring):
+    assert (scoring.name, scoring.channels, scoring.size) == ("keras", 3, None)
+    assert not scoring.labels
+    assert KerasEngine(model, size=(32, 48)).size == (32, 48)
+
+
+@each_size
+def test_scores_are_the_models(model, scoring, size):
+    scores = scoring(picture(size))
+    assert scores.shape == (*size, CLASSES)
+    assert scores.dtype == np.float32
+    logits = model(picture(size)[None].astype(np.float32), training=False)
+    np.testing.assert_allclose(scores, np.asarray(logits)[0], atol=1e-4)
+
+
+@each_size
+def test_labels_are_the_best_scores(scoring, labelling, size):
+    labels = labelling(picture(size))
+    assert labels.shape == size
+    np.testing.assert_array_equal(labels, scoring(picture(size)).argmax(-1))
+
+
+@each_size
+def test_segmenter_gives_labels_at_the_images_size(scoring, labelling, size):
+    expected = scoring(picture(size)).argmax(-1)
+    for engine in (scoring, labelling):
+        labels = Segmenter(engine, INFO).predict(picture(size))
+        assert labels.dtype == np.uint8
+        np.testing.assert_array_equal(labels, expected)
+    assert len(np.unique(expected)) > 1  # or the test says nothing
+
+
+def test_segmenter_turns_frames_of_opencv(scoring):
+    segmenter, image = Segmenter(scoring, INFO), picture((32, 48))
+    frame = np.ascontiguousarray(image[..., ::-1])
+    np.testing.assert_array_equal(
+        segmenter.predict(frame, order="BGR"), segmenter.predict(image)
+    )
+
+
+@pytest.mark.parametrize("labels", (False, True))
+@pytest.mark.parametrize("size", ((32, 48), (64, 96), (90, 40), (17, 200)), ids=str)
+def test_segmenter_with_a_network_of_fixed_size(model, labels, size):
+    engine = KerasEngine(model, size=(32, 48), labels=labels)
+    assert Segmenter(engine, INFO).predict(picture(size)).shape == size
+
+
+def test_large_pictures_are_bounded(scoring):
+    info = ModelInfo(INFO.names, INFO.colors, max_side=48)
+    image = picture((64, 96))
+    segmenter = Segmenter(scoring, info)
+    assert segmenter.prepare(image)[0][0][0].shape == (32, 48, 3)
+    assert segmenter.predict(image).shape == (64, 96)
+
+
+def test_pictures_below_the_minimum_are_refused(scoring):
+    with pytest.raises(InputError, match="15x48.*16x16"):
+        Segmenter(scoring, INFO).predict(picture((15, 48)))
+
+
+# Networks of valid convolutions, in tiles
+
+TILED = {
+    "unet_paper": ("unet_paper", {}, (204, 220)),  # insides of 20x36
+    "patch-nearest": ("patch", {}, (54, 62)),  # of 16x24
+    "patch-bilinear": ("patch", {"upsampling": "bilinear"}, (70, 78)),  # of 16x24
+}
+
+
+@pytest.fixture(scope="module", params=TILED)
+def tiling(request):
+    """A network, what a Segmenter has to know of it, and a size for small tiles."""
+    import keras
+
+    from kseg.models import build_model, geometry
+
+    name, options, box = TILED[request.param]
+    keras.utils.set_random_seed(0)
+    network = build_model(name, CLASSES, width=4, **options)
+    info = ModelInfo(INFO.names, INFO.colors, **asdict(geometry(network)))
+    # As they start, one class may be the best everywhere: here none is on average.
+    last = [layer for layer in network.layers if layer.weights][-1]
+    kernel, bias = last.get_weights()
+    mean = covered(KerasEngine(network), info, picture((64, 64))).mean((0, 1))
+    last.set_weights([kernel, bias - mean])
+    return network, info, box
+
+
+def covered(engine, info, image):
+    """Scores of the whole picture at once, mirrored by NumPy to a side that is taken.
+
+    As far as they are picture: (H, W, CLASSES).
+    """
+    height, width = image.shape[:2]
+    sides = info.covering((height, width))
+    around = [
+        (info.border, side - have - info.border)
+        for side, have in zip(sides, (height, width), strict=True)
+    ]
+    whole = np.pad(image, [*around, (0, 0)], mode="reflect")
+    return engine(whole)[:height, :width]
+
+
+@pytest.mark.parametrize("size", ((40, 64), (33, 51), (2, 70)), ids=str)
+def test_tiles_give_the_scores_of_the_whole_picture(tiling, size):
+    network, info, box = tiling
+    engine, image = KerasEngine(network), picture(size)
+    expected = covered(engine, info, image)
+    tiles = split_tiles(image, box, info.border, info.step)
+    assert sum(map(len, tiles)) > 1
+    outputs = [[engine(tile) for tile in row] for row in tiles]
+    scores = merge_tiles(outputs, info.step)[: size[0], : size[1]]
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+    labels = Segmenter(KerasEngine(network, box), info).predict(image)
+    freely = Segmenter(engine, info).predict(image)
+    assert labels.shape == size and len(np.unique(labels)) > 1
+    first, second = np.sort(expected, axis=-1)[..., :-3:-1].transpose(2, 0, 1)
+    clear = first - second > 1e-3
+    assert clear.mean() > 0.9
+    for given in (labels, freely):
+        np.testing.assert_array_equal(given[clear], expected.argmax(-1)[clear])
+
+
+def test_labels_of_tiles_are_the_best_scores(tiling):
+    network, info, box = tiling
+    image = picture((33, 51))
+    scored = Segmenter(KerasEngine(network, box), info).predict(image)
+    labelled = Segmenter(KerasEngine(network, box, labels=True), info).predict(image)
+    np.testing.assert_array_equal(scored, labelled)
+
+
+def test_a_grey_network_takes_frames_in_tiles():
+    from kseg.models import build_model, geometry
+
+    network = build_model("patch", CLASSES, channels=1, width=4)
+    info = ModelInfo(INFO.names, INFO.colors, **asdict(geometry(network)))
+    segmenter = Segmenter(KerasEngine(network, (54, 54)), info)
+    grey = picture((33, 51), 1)
+    frame = np.repeat(grey, 3, axis=2)
+    labels = segmenter.predict(grey[..., 0])
+    np.testing.assert_array_equal(segmenter.predict(grey), labels)
+    np.testing.assert_array_equal(segmenter.predict(frame, order="BGR"), labels)
+
+
+def test_a_tiled_picture_of_one_pixel_is_refused(tiling):
+    network, info, _ = tiling
+    with pytest.raises(InputError, match="1x40.*2x2"):
+        Segmenter(KerasEngine(network), info).predict(picture((1, 40)))

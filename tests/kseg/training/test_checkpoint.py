@@ -1,0 +1,119 @@
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from edge.core.errors import InputError
+from kseg.core.runs import CHECKPOINT
+from kseg.evaluation.metrics.keras_metrics import MeanIoU
+from kseg.training.checkpoint import TrainingState, read, restore, save, variables_of
+from kseg.training.optimizer import AdamW
+
+ROOT = Path(__file__).parents[3]
+X = np.random.RandomState(0).normal(size=(8, 6, 6, 3)).astype(np.float32)
+Y = np.random.RandomState(1).randint(0, 2, (8, 6, 6))
+
+
+def network(width: int = 4):
+    """Batch norm's statistics, dropout's random state, Adam's moments, averages."""
+    x = image = keras.Input((6, 6, 3))
+    x = layers.Conv2D(width, 3, padding="same")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Dropout(0.5, seed=3)(x)
+    model = keras.Model(image, layers.Conv2D(2, 1)(x))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = AdamW(0.1, use_ema=True, ema_momentum=0.9)
+    model.compile(optimizer, loss, metrics=[MeanIoU(2)])
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def step(model) -> float:
+    return float(model.train_on_batch(X, Y)[0])
+
+
+def values(model) -> list[np.ndarray]:
+    kinds = variables_of(model).values()
+    return [keras.ops.convert_to_numpy(v) for kind in kinds for v in kind]
+
+
+def test_a_restored_network_goes_on_bit_for_bit(tmp_path):
+    path, model = tmp_path / CHECKPOINT, network()
+    step(model)
+    line = {"epoch": 1, "loss": 0.5}
+    save(path, model, TrainingState({"config": {}}, 7, 1.5, [line]))
+    assert read(path) == TrainingState({"config": {}}, 7, 1.5, [line])
+    step(model)
+    other = network()
+    step(other)  # which builds the metrics, and must leave no trace
+    restore(path, other, "weights", "optimizer", "metrics")
+    step(other)
+    for ours, theirs in zip(values(model), values(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_dropout_draws_what_it_would_have_drawn(tmp_path):
+    """The random state is among the weights: without it, other pixels drop out."""
+    path, model = tmp_path / CHECKPOINT, network()
+    save(path, model, TrainingState({}))
+    expected = [step(model), step(model)]
+    other = network()
+    step(other)
+    restore(path, other, "weights", "optimizer")
+    assert [step(other), step(other)] == expected
+
+
+def test_the_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / CHECKPOINT
+    save(path, network(), TrainingState({}))
+    with pytest.raises(InputError, match="its weights are not those of this network"):
+        restore(path, network(width=5), "weights")
+
+
+@pytest.mark.parametrize("kept", [0, 100, -200])
+def test_a_damaged_checkpoint_is_one_line(tmp_path, kept):
+    path = tmp_path / CHECKPOINT
+    save(path, network(), TrainingState({}))
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match="checkpoint.npz: is damaged") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_checkpoint_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="is missing, so the run cannot be resumed"):
+        read(tmp_path / CHECKPOINT)
+
+
+@pytest.mark.slow
+def test_where_there_is_no_room_the_older_checkpoint_stays(data_folder, tmp_path):
+    """The system lets no file of the child grow over 120 kB: any model here is larger.
+
+    Its steps go on; the end of the epoch, which must be kept, is one line.
+    """
+    path = tmp_path / CHECKPOINT
+    save(path, network(), TrainingState({"config": {"seed": 1}}, step=3))
+    before = path.read_bytes()
+    assert len(before) < 120_000
+    arguments = ["--data", str(data_folder), "--output", str(tmp_path), "--overwrite"]
+    small = ["--width", "4", "--size", "64x64", "--batch-size", "4", "--epochs", "1"]
+    process = subprocess.run(
+        [sys.executable, "-m", "kseg.train", *arguments, *small, "--save-seconds", "0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (120_000,) * 2),
+    )
+    lines = process.stderr.strip().splitlines()
+    assert process.returncode == 2, process.stderr
+    for number in (1, 2, 3):
+        assert any(f"step {number} is not kept" in line for line in lines), lines
+    assert "make room and go on with --resume" in lines[-1]
+    assert "Traceback" not in process.stderr
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob(".*part*"))

@@ -1,0 +1,276 @@
+"""Who may import whom, read from the source: the floors of docs/architecture.md.
+
+An import counts wherever it stands, in a function too; those under `TYPE_CHECKING` are
+for type checkers alone and do not.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LONGEST_FILE = 400  # lines
+MOST_PACKAGES = 8  # at the top of kseg
+VERBS = (
+    *("train", "evaluate", "predict", "export", "report", "prepare", "doctor"),
+    *("summary", "benchmark"),
+)
+
+# A module belongs to the longest prefix here, and may import of ours what is listed,
+# prefixes too. The table runs from the top floor down.
+EDGE = ("edge",)
+BELOW_TRAINING = ("kseg.data", "kseg.models", "kseg.core", *EDGE)
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "benchmarks": ("kseg", "benchmarks", *EDGE),
+    "benchmarks.mediapipe": EDGE,
+    **{f"kseg.{verb}": ("kseg.cli.entry",) for verb in VERBS},
+    "kseg.__main__": ("kseg.cli.entry", "edge.core"),
+    "kseg": ("kseg.core.names",),
+    "kseg.cli": (
+        *("kseg.cli", "kseg.api", "kseg.reporting", "kseg.deploy", "kseg.training"),
+        *("kseg.evaluation", *BELOW_TRAINING),
+    ),
+    "kseg.api": (
+        *("kseg.reporting", "kseg.deploy", "kseg.training", "kseg.evaluation"),
+        *BELOW_TRAINING,
+    ),
+    "kseg.reporting": (*("kseg.reporting", "kseg.evaluation", *BELOW_TRAINING),),
+    "kseg.deploy": (
+        *("kseg.deploy", "kseg.training", "kseg.evaluation", *BELOW_TRAINING),
+    ),
+    "kseg.training": (*("kseg.training", "kseg.evaluation.metrics", *BELOW_TRAINING),),
+    "kseg.evaluation": ("kseg.evaluation", *BELOW_TRAINING),
+    "kseg.data": ("kseg.data", "kseg.core", *EDGE),
+    "kseg.models": ("kseg.models", "kseg.core", *EDGE),
+    "kseg.core": ("kseg.core", *EDGE),
+    "edge.camera_demo": ("edge.app", "edge.core"),
+    "edge.benchmark": ("edge.app", "edge.core"),
+    "edge.app": (
+        *("edge.app", "edge.display", "edge.video", "edge.predict"),
+        *("edge.engines", "edge.model_file", "edge.core"),
+    ),
+    "edge.display": (
+        *("edge.display", "edge.video", "edge.predict", "edge.engines"),
+        *("edge.model_file", "edge.core"),
+    ),
+    "edge.predict": ("edge.predict", "edge.engines", "edge.model_file", "edge.core"),
+    "edge.engines": ("edge.engines", "edge.model_file", "edge.core"),
+    "edge.model_file": ("edge.model_file", "edge.core"),
+    "edge.video": ("edge.video", "edge.core"),
+    "edge.core": ("edge.core",),
+    "edge": (),
+}
+
+# Keras, NumPy and the standard library alone: they run on any backend.
+PURE = (
+    *("kseg.models.layers", "kseg.models.encoders", "kseg.models.semantic"),
+    *("kseg.training.losses", "kseg.training.optimizer"),
+    *("kseg.evaluation.metrics.confusion", "kseg.evaluation.metrics.keras_metrics"),
+)
+PURE_MAY_IMPORT = (*PURE, "edge.core.constants")
+FAST_PATHS = ("kseg.models.layers.fused", "kseg.training.losses.replicas")
+ON_TENSORFLOW = (  # the rest imports TensorFlow lazily
+    *("kseg.data.transforms", "kseg.data.loading"),
+    *("kseg.deploy.conversion", "kseg.deploy.finetuning", "kseg.deploy.int8"),
+    *("kseg.deploy.heads",),
+)
+LIGHT = ("kseg.core", "kseg.cli", "kseg.api", "kseg")  # no Keras at import: --help
+HEAVY = {"keras", "tensorflow", "tf_keras", "torch", "jax", "matplotlib", "skimage"}
+
+
+def module_of(path: Path) -> str:
+    """kseg/models/unet.py -> kseg.models.unet; a package is its folder."""
+    parts = list(path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {
+    module_of(path): path
+    for package in ("edge", "kseg", "benchmarks")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+
+def within(module: str, prefixes: tuple[str, ...] | str) -> bool:
+    """Whether a module is one of the prefixes, or in one of them."""
+    prefixes = (prefixes,) if isinstance(prefixes, str) else prefixes
+    return any(f"{module}.".startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def for_types_alone(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
+
+
+def statements(tree: ast.AST, lazy: bool) -> Iterator[ast.AST]:
+    """All nodes, or with `lazy` False those that run when the module is imported."""
+    for node in ast.iter_child_nodes(tree):
+        function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        if for_types_alone(node):
+            yield from (child for part in node.orelse for child in ast.walk(part))
+        elif lazy or not function:
+            yield node
+            yield from statements(node, lazy)
+
+
+def imported(source: str, lazy: bool) -> set[str]:
+    """The full names of the modules that a source imports.
+
+    `from kseg import api` imports kseg.api; `from keras import ops` counts as keras,
+    which is not ours to look into.
+    """
+    names = set()
+    for node in statements(ast.parse(source), lazy):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "a relative import"
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {part for part in parts if part in FILES}
+            names.update(modules if modules == parts else modules | {node.module})
+    return names
+
+
+def imports_of(module: str, lazy: bool = True) -> set[str]:
+    return imported(FILES[module].read_text(), lazy)
+
+
+def ours(names: set[str]) -> set[str]:
+    return {name for name in names if within(name, ("kseg", "edge", "benchmarks"))}
+
+
+def roots(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others."""
+
+    def reached(start: str) -> set[str]:
+        found, waiting = set(), [start]
+        while waiting:
+            for name in graph.get(waiting.pop(), ()):
+                if name not in found:
+                    found.add(name)
+                    waiting.append(name)
+        return found
+
+    reach = {module: reached(module) for module in graph}
+    groups = {
+        tuple(sorted(n for n in reach[m] if m in reach.get(n, ())))
+        for m in graph
+        if m in reach[m]
+    }
+    return sorted(map(list, groups))
+
+
+@pytest.mark.parametrize(
+    ("source", "lazy", "names"),
+    [
+        ("import a.b, c", False, {"a.b", "c"}),
+        ("from a.b import c", False, {"a.b"}),
+        ("from kseg import api", False, {"kseg.api"}),
+        ("from kseg import api, __version__", False, {"kseg.api", "kseg"}),
+        ("if True:\n    import a", False, {"a"}),
+        ("if TYPE_CHECKING:\n    import a", True, set()),
+        ("class C:\n    import a", False, {"a"}),
+        ("def f():\n    import a", False, set()),
+        ("class C:\n    def f(self):\n        import a", False, set()),
+        ("def f():\n    import a", True, {"a"}),
+    ],
+)
+def test_how_this_test_reads_imports(source, lazy, names):
+    assert imported(source, lazy) == names
+
+
+def test_how_this_test_finds_circles():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"d"}}
+    assert circles(graph) == [["b", "c"], ["d"]]
+
+
+def test_there_is_something_to_read():
+    known = {"edge.predict.semantic", "edge.camera_demo", "kseg.training.fit"}
+    assert known <= set(FILES)
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_module_imports_of_ours_what_its_floor_may(module):
+    floor = max((p for p in MAY_IMPORT if within(module, p)), key=len)
+    strangers = {n for n in ours(imports_of(module)) if n != floor}
+    assert not {n for n in strangers if not within(n, MAY_IMPORT[floor])}
+
+
+def test_no_circle_between_modules():
+    graph = {module: ours(imports_of(module)) for module in FILES}
+    assert circles(graph) == []
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_nothing_imports_a_command(module):
+    """But what starts it: benchmarks alone take the parser and the tables of cli."""
+    verbs = tuple(f"kseg.{verb}" for verb in VERBS)
+    names = ours(imports_of(module))
+    assert not {name for name in names if within(name, verbs)}
+    if within(module, "benchmarks"):
+        names -= {"kseg.cli.parser", "kseg.cli.tables"}
+    if not within(module, ("kseg.cli", "kseg.__main__", *verbs)):
+        assert not {name for name in names if within(name, "kseg.cli")}
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if within(m, "edge")])
+def test_edge_stands_alone_on_python_3_9(module):
+    beyond = {"kseg", "benchmarks", "PIL", *HEAVY}
+    assert not roots(imports_of(module)) & beyond
+    ast.parse(FILES[module].read_text(), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if within(m, PURE)])
+def test_networks_losses_and_metrics_know_keras_alone(module):
+    names = imports_of(module, lazy=False)
+    known = {"keras", "numpy", *sys.stdlib_module_names}
+    assert roots(names - ours(names)) <= known
+    strangers = {n for n in ours(names) if not within(n, PURE_MAY_IMPORT)}
+    assert not strangers - {"kseg.models"}
+    if module not in FAST_PATHS:
+        assert "tensorflow" not in roots(imports_of(module))
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in FILES if within(m, "kseg") and not within(m, ON_TENSORFLOW)]
+)
+def test_the_rest_imports_tensorflow_lazily(module):
+    assert not roots(imports_of(module, lazy=False)) & {"tensorflow", "tf_keras"}
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if within(m, LIGHT[:3])])
+def test_commands_start_without_anything_heavy(module):
+    """All that an import of the module brings along, through others of ours too."""
+    seen, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        names = imports_of(name, lazy=False)
+        assert not roots(names) & HEAVY, f"{name} imports {roots(names) & HEAVY}"
+        waiting += [n for n in ours(names) if n in FILES]
+
+
+def test_the_top_of_kseg_is_packages_and_verbs():
+    packages = [
+        p.name for p in (ROOT / "kseg").iterdir() if (p / "__init__.py").is_file()
+    ]
+    assert len(packages) <= MOST_PACKAGES
+    files = {path.stem for path in (ROOT / "kseg").glob("*.py")}
+    assert files == {"__init__", "__main__", "api", *VERBS}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_no_file_is_too_long(module):
+    assert len(FILES[module].read_text().splitlines()) <= LONGEST_FILE
