@@ -5,26 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kseg.core.runs import BEST, METRICS, REPORT, write_json
+from kseg.core.runs import BEST, HISTORY, METRICS, REPORT, read_history, write_json
 from kseg.data.sample import Dataset
-from kseg.evaluation.open import open_segmenter
+from kseg.evaluation.open import open_predictor
 
 
 def report(data: Dataset, folder: Path) -> dict[str, Any]:
-    """Evaluates the best weights once; leaves report.html, the pictures, metrics.json.
+    """Evaluates the best weights once; leaves report.html, the figures, metrics.json.
 
     Returns the content of metrics.json.
     """
-    from kseg.core.runs import HISTORY, read_history
     from kseg.reporting import figures
     from kseg.reporting.page import evaluate_once, write_page
+    from kseg.reporting.tasks import FIGURES
 
-    segmenter = open_segmenter(folder / BEST)
-    evaluation = evaluate_once(segmenter, data, "val")
-    write_json(folder / METRICS, evaluation.metrics)
+    predictor = open_predictor(folder / BEST)
+    section = evaluate_once(predictor, data, "val")
+    write_json(folder / METRICS, section.metrics)
+    headline = section.evaluator.headline
     if (folder / HISTORY).is_file():  # not where the first epoch was broken off
-        figures.curves(folder / "curves.png", read_history(folder / HISTORY))
-    figures.sample_sheet(folder / "samples.png", segmenter, data.split("val"))
-    figures.confusion(folder / "confusion.png", evaluation.matrix, data.names)
-    write_page(folder / REPORT, folder, evaluation)
-    return evaluation.metrics
+        figures.curves(folder / "curves.png", read_history(folder / HISTORY), headline)
+    FIGURES[data.task](folder, predictor, data.split("val"), section.evaluator)
+    write_page(folder / REPORT, folder, section)
+    return section.metrics

@@ -57,8 +57,9 @@ from edge.engines.onnx import gpus, runtime
 from edge.engines.select import ENGINES, describe, open_engine
 from edge.engines.tflite import INTERPRETERS, PACKAGES
 from edge.model_file.metadata import info_of, read_info
+from edge.predict.base import Predictor
+from edge.predict.open import predictor_of
 from edge.predict.resizing import resize
-from edge.predict.semantic import Segmenter
 from edge.predict.tta import shown
 from edge.rival import Rival
 from edge.video.frames import Source
@@ -213,17 +214,17 @@ def opening(arguments: argparse.Namespace, kept: list[np.ndarray]) -> Opening:
 
 def measured(
     arguments: argparse.Namespace,
-    segmenters: list[Segmenter],
+    predictors: list[Predictor],
     frame: np.ndarray,
     open_frames: Opening,
     rival: Optional[Rival],
 ) -> tuple[list[Figures], Figures]:
-    """The figures of each segmenter and of MediaPipe, as medians over the rounds."""
-    rounds: list[list[Figures]] = [[] for _ in segmenters]
+    """The figures of each model and of MediaPipe, as medians over the rounds."""
+    rounds: list[list[Figures]] = [[] for _ in predictors]
     rivals: list[Figures] = []
     for _ in range(arguments.rounds):
-        for turns, segmenter in zip(rounds, segmenters):
-            turns.append(one_turn(arguments, segmenter, frame, open_frames))
+        for turns, predictor in zip(rounds, predictors):
+            turns.append(one_turn(arguments, predictor, frame, open_frames))
         if rival:
             marks = rival.turn(arguments.frames)
             rivals.append(figures([Mark(*mark) for mark in marks]))
@@ -234,14 +235,14 @@ def measured(
 
 def one_turn(
     arguments: argparse.Namespace,
-    segmenter: Segmenter,
+    predictor: Predictor,
     frame: np.ndarray,
     open_frames: Opening,
 ) -> Figures:
     """A network alone, then its loop, and what the one is of the other."""
-    alone = network_alone(segmenter, frame, arguments.frames)
+    alone = network_alone(predictor, frame, arguments.frames)
     loop = whole_loop(
-        *(segmenter, open_frames, arguments.frames),
+        *(predictor, open_frames, arguments.frames),
         wants_view=not arguments.headless,
         stamped=bool(arguments.live_fps),
     )
@@ -309,11 +310,11 @@ def circumstances(
     }
 
 
-def agreement(segmenter: Segmenter, rival: Rival, kept: list[np.ndarray]) -> float:
+def agreement(predictor: Predictor, rival: Rival, kept: list[np.ndarray]) -> float:
     """The share of pixels that MediaPipe labels as we do, on pictures of equal size."""
-    size = segmenter.engine.size or kept[0].shape[:2]
+    size = predictor.engine.size or kept[0].shape[:2]
     pictures = np.stack([resize(frame[..., ::-1], size) for frame in kept[:COMPARED]])
-    ours = np.stack([segmenter.predict(picture) for picture in pictures])
+    ours = np.stack([predictor.predict(picture).labels for picture in pictures])
     return round(float((ours == rival.labels(pictures)).mean()), 5)
 
 
@@ -354,7 +355,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     arguments = parse(argv)
     engines = open_all(arguments)
     info = info_of(arguments.model)
-    segmenters = [Segmenter(engine, info) for engine in engines]
+    predictors = [predictor_of(engine, info) for engine in engines]
     kept = first_frames(arguments.source, HELD)
     report = circumstances(arguments, engines, kept[0])
     with ExitStack() as stack:
@@ -365,15 +366,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                 Rival(arguments.mediapipe, path, arguments.source)
             )
         results, others = measured(
-            arguments, segmenters, kept[0], opening(arguments, kept), rival
+            arguments, predictors, kept[0], opening(arguments, kept), rival
         )
         report["engines"] = [
             {**described(engine), **result} for engine, result in zip(engines, results)
         ]
         if rival:
             report["mediapipe"] = {"version": rival.version, **others}
-            for segmenter, result in zip(segmenters, report["engines"]):
-                result["agreement"] = agreement(segmenter, rival, kept)
+            for predictor, result in zip(predictors, report["engines"]):
+                result["agreement"] = agreement(predictor, rival, kept)
     if arguments.live_fps:
         for result in report["engines"]:
             result["bound_millis"] = bound_on_age(result, arguments.live_fps)

@@ -26,22 +26,22 @@ import cv2
 import numpy as np
 
 from edge.app.loop import CameraLoop
+from edge.app.threads import Smoother
 from edge.core.arguments import Parser, nonnegative_float, positive, size, writable
 from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from edge.core.images import read_image
 from edge.core.log import say
-from edge.core.timing import STAGES, StageTimer
+from edge.core.timing import STAGES
 from edge.display.draw import blurred, center_crop
 from edge.display.sinks import Controls, FrameLines, Masks, Recording
 from edge.display.view import Background, View
 from edge.display.web.access import Listener, listen
 from edge.display.window import Window
-from edge.engines.select import ENGINES, describe, open_engine
+from edge.engines.select import ENGINES, describe
 from edge.model_file.info import ModelInfo
-from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
-from edge.predict.smoothing import VoteSmoother
+from edge.predict import SMOOTHERS, open_predictor
+from edge.predict.base import Predictor
 from edge.video.capture import CameraOptions
 from edge.video.frames import Source
 from edge.video.recorder import Recorder
@@ -145,18 +145,29 @@ def why_headless() -> str:
     return ""
 
 
-def load(arguments: argparse.Namespace) -> Segmenter:
-    """The model as a Segmenter, with a word on what runs."""
-    engine = open_engine(
+def load(arguments: argparse.Namespace) -> Predictor:
+    """The model as a predictor, with a word on what runs."""
+    predictor = open_predictor(
         arguments.model,
         *(arguments.engine, arguments.threads, arguments.delegate, arguments.require),
     )
-    info = info_of(arguments.model)
-    if engine.wants_floats:
+    engine = predictor.engine
+    if engine.input.dtype.kind == "f":
         say("its input is floating point: values are scaled to -1..1")
     height, width = engine.size
     say(f"{describe(engine)}, input {height}x{width}")
-    return Segmenter(engine, info, StageTimer())
+    return predictor
+
+
+def smoother_of(arguments: argparse.Namespace, task: str) -> Optional[Smoother]:
+    """What --steady asks for. Raises InputError for a task that has nothing such."""
+    if not arguments.steady:
+        return None
+    if task not in SMOOTHERS:
+        raise InputError(
+            f"--steady: is not for models of the task {task}; leave it out"
+        )
+    return SMOOTHERS[task](arguments.steady)
 
 
 def background_of(text: str) -> Background:
@@ -221,7 +232,7 @@ def sinks_of(
     if arguments.record:
         sinks.append(Recording(arguments.record, source.fps))
     if arguments.masks:
-        sinks.append(Masks(arguments.masks))
+        sinks.append(Masks(arguments.masks, info))
     if arguments.frames_json:
         sinks.append(FrameLines(arguments.frames_json, info))
     behind = controls.view.background
@@ -237,7 +248,7 @@ def sinks_of(
 
 def statistics(live: CameraLoop) -> dict[str, Any]:
     """What --stats writes; `fps` counts the whole loop. What did not run took 0 ms."""
-    engine = live.segmenter.engine
+    engine = live.predictor.engine
     none = {stage: {"p50": 0.0, "p95": 0.0} for stage in STAGES}
     return {
         "frames": live.rate.count,
@@ -245,7 +256,7 @@ def statistics(live: CameraLoop) -> dict[str, Any]:
         "fps": round(live.rate.fps, 3),
         "engine": engine.name,
         "threads": engine.threads,
-        "stage_millis": {**none, **live.segmenter.stages.summary()},
+        "stage_millis": {**none, **live.predictor.stages.summary()},
     }
 
 
@@ -292,14 +303,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if not arguments.headless and why_headless():
             arguments.headless = True
             say(f"{why_headless()}: running headless (--record, --masks keep frames)")
-        segmenter = load(arguments)
-        controls = Controls(view_of(arguments, segmenter.info))
-        sinks = sinks_of(arguments, source, segmenter.info, controls, door)
+        predictor = load(arguments)
+        controls = Controls(view_of(arguments, predictor.info))
+        sinks = sinks_of(arguments, source, predictor.info, controls, door)
         for sink in sinks:
             stack.enter_context(closing(sink))
         say(f"source {source.name}")
-        steady = VoteSmoother(arguments.steady) if arguments.steady else None
-        live = CameraLoop(source, segmenter, sinks, controls, steady)
+        smooth = smoother_of(arguments, predictor.info.task)
+        live = CameraLoop(source, predictor, sinks, controls, smooth)
         try:
             live.run(arguments.max_frames)
         except KeyboardInterrupt:

@@ -9,17 +9,17 @@ from typing import Any, Optional, Sequence
 import cv2
 import numpy as np
 
-from edge.app.threads import CaptureThreads, Result
+from edge.app.threads import CaptureThreads, Predicted, Smoother
 from edge.core.timing import Rate
-from edge.display.draw import draw
 from edge.display.sinks import Controls, DisplayFrame
-from edge.predict.semantic import Segmenter
-from edge.predict.smoothing import VoteSmoother
+from edge.display.tasks import DRAW
+from edge.predict.base import Predictor
+from edge.predict.results import Result
 from edge.video.frames import PATIENCE, Source
 
 
 class CameraLoop:
-    """Segments frame after frame until the source, a limit or a viewer ends it.
+    """Predicts frame after frame until the source, a limit or a viewer ends it.
 
     `sinks` take them as edge.display.sinks says. Frames are drawn only where a sink
     looks.
@@ -28,15 +28,15 @@ class CameraLoop:
     def __init__(
         self,
         source: Source,
-        segmenter: Segmenter,
+        predictor: Predictor,
         sinks: Sequence[Any],
         controls: Controls,
-        steady: Optional[VoteSmoother] = None,
+        smooth: Optional[Smoother] = None,
     ):
-        self.source, self.segmenter, self.sinks = source, segmenter, sinks
+        self.source, self.predictor, self.sinks = source, predictor, sinks
         self.controls = controls
         self.rate, self._recent = Rate(), Rate(window=20)
-        self.pipeline = CaptureThreads(source, segmenter, steady)
+        self.pipeline = CaptureThreads(source, predictor, smooth)
         self._last: Optional[DisplayFrame] = None
         self._came = time.monotonic()
         self._drawn_as = controls.view
@@ -56,35 +56,37 @@ class CameraLoop:
         # two of them cost a twentieth of the frames per second.
         cv2.setNumThreads(1)
         with self.pipeline:
-            for result in self.pipeline:
-                if result is None:
+            for predicted in self.pipeline:
+                if predicted is None:
                     self._wait()
                 else:
-                    self._take(result)
+                    self._take(predicted)
                 while self.controls.paused and not self.controls.ended:
                     self._pause()
                 if self.controls.ended or self.rate.count == limit:
                     return
 
-    def _take(self, result: Result) -> None:
+    def _take(self, predicted: Predicted) -> None:
         """Draws a frame and hands it to the sinks."""
-        (frame, seconds), labels, millis = result.shot, result.labels, result.millis
+        (frame, seconds), result = predicted.frame, predicted.result
+        millis = predicted.millis
         view = None
         if self._draws:
-            with self.segmenter.stages.stage("draw"):
+            with self.predictor.stages.stage("draw"):
                 text = f"{self._recent.fps:.1f} fps" if self._recent.fps else ""
-                view = self._drawn(frame, labels, text)
-            millis.update(self.segmenter.stages.last("draw"))
-        seen = DisplayFrame(self.rate.count, seconds, frame, labels, view, millis)
+                view = self._drawn(frame, result, text)
+            millis.update(self.predictor.stages.last("draw"))
+        seen = DisplayFrame(self.rate.count, seconds, frame, result, view, millis)
         for sink in self.sinks:
             sink.take(seen)
         self.rate.tick()
         self._recent.tick()
         self._last, self._came = seen, time.monotonic()
 
-    def _drawn(self, frame: np.ndarray, labels: np.ndarray, text: str) -> np.ndarray:
+    def _drawn(self, frame: np.ndarray, result: Result, text: str) -> np.ndarray:
         self._drawn_as = self.controls.view
-        return draw(frame, labels, self.segmenter.info, text, self._drawn_as)
+        info = self.predictor.info
+        return DRAW[info.task](frame, result, info, text, self._drawn_as)
 
     def _wait(self) -> None:
         """Nothing came for a moment: windows go on; after a while viewers are told."""
@@ -104,7 +106,7 @@ class CameraLoop:
         """Shows the last frame once more, drawn anew."""
         if not (self._last and self._draws):
             return
-        view = self._drawn(self._last.frame, self._last.labels, text)
+        view = self._drawn(self._last.frame, self._last.result, text)
         self._last = replace(self._last, view=view, again=True)
         for sink in self.sinks:
             sink.take(self._last)

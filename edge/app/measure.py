@@ -19,7 +19,7 @@ from edge.core.errors import InputError
 from edge.core.timing import WARM_UP, StageTimer
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View
-from edge.predict.semantic import Segmenter
+from edge.predict.base import Predictor
 from edge.video.frames import FPS, Frame, Source
 
 FEWEST = 2 * WARM_UP + 2  # frames: the first do not count, and the rest needs intervals
@@ -79,14 +79,14 @@ def medians(rounds: Sequence[Figures]) -> Figures:
     return result
 
 
-def network_alone(segmenter: Segmenter, frame: np.ndarray, count: int) -> Figures:
+def network_alone(predictor: Predictor, frame: np.ndarray, count: int) -> Figures:
     """Figures of the network on a frame (H, W, 3) BGR that is prepared already."""
-    tiles, _ = segmenter.prepare(frame, order="BGR")
+    tiles, _ = predictor.prepare(frame, order="BGR")
     marks = []
     for _ in range(count):
         for row in tiles:
             for tile in row:
-                segmenter.engine(tile)
+                predictor.engine(tile)
         marks.append(mark())
     return figures(marks)
 
@@ -111,7 +111,7 @@ class Watch:
 
 
 def whole_loop(
-    segmenter: Segmenter,
+    predictor: Predictor,
     open_frames: Callable[[], ContextManager[Source]],
     count: int,
     wants_view: bool,
@@ -122,10 +122,10 @@ def whole_loop(
     Stamped frames have an age too, when they are drawn, and what it grew by between the
     first and the last quarter. Raises InputError where there are fewer than `count`.
     """
-    segmenter = Segmenter(segmenter.engine, segmenter.info, StageTimer())
+    predictor = type(predictor)(predictor.engine, predictor.info, StageTimer())
     watch = Watch(wants_view, stamped)
     with open_frames() as source:
-        live = CameraLoop(source, segmenter, [watch], Controls(View()))
+        live = CameraLoop(source, predictor, [watch], Controls(View()))
         live.run(count)
         there = len(watch.marks)
         if there < count:
@@ -135,7 +135,7 @@ def whole_loop(
             )
     result = figures(watch.marks)
     result["dropped"] = live.dropped
-    result["stage_millis"] = segmenter.stages.summary()
+    result["stage_millis"] = predictor.stages.summary()
     if stamped:
         result["age_millis"] = percentiles(watch.ages[WARM_UP:])
         result["age_growth_millis"] = growth(watch.ages[WARM_UP:])

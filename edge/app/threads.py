@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
-import numpy as np
-
-from edge.predict.semantic import Segmenter
-from edge.predict.smoothing import VoteSmoother
+from edge.predict.base import Predictor
+from edge.predict.results import Result
 from edge.video.frames import HANGS, Frame, Source
 
+Smoother = Callable[[Any], Any]  # one result after the other -> what to show
 TICK = 0.1  # seconds after which one who waits for a result is told that there is none
 
 
@@ -77,16 +76,16 @@ class Channel:
 
 
 @dataclass
-class Result:
-    """A frame, its (H, W) labels and how many milliseconds each stage took."""
+class Predicted:
+    """A frame, its result and how many milliseconds each stage took."""
 
-    shot: Frame
-    labels: np.ndarray
+    frame: Frame
+    result: Result
     millis: dict[str, float]
 
 
 class CaptureThreads:
-    """Iterate it for a Result of each frame, in order; None where one takes long.
+    """Iterate it for a Predicted of each frame, in order; None where one takes long.
 
     What stops a thread (a damaged picture, say) is raised here.
     """
@@ -94,10 +93,10 @@ class CaptureThreads:
     def __init__(
         self,
         source: Source,
-        segmenter: Segmenter,
-        steady: Optional[VoteSmoother] = None,
+        predictor: Predictor,
+        smooth: Optional[Smoother] = None,
     ):
-        self.source, self.segmenter, self.steady = source, segmenter, steady
+        self.source, self.predictor, self.smooth = source, predictor, smooth
         self.dropped = 0
         self._shots, self._results = Channel(), Channel()
         self._threads = [
@@ -116,7 +115,7 @@ class CaptureThreads:
         for thread in self._threads:
             thread.join(HANGS)  # one that hangs in a driver ends with the process
 
-    def __iter__(self) -> Iterator[Optional[Result]]:
+    def __iter__(self) -> Iterator[Optional[Predicted]]:
         while True:
             try:
                 yield self._results.get(TICK)
@@ -132,7 +131,7 @@ class CaptureThreads:
             slot.end(error)
 
     def _capture(self) -> None:
-        stages = self.segmenter.stages
+        stages = self.predictor.stages
         shots = iter(self.source.shots)
         while not self._shots.ended:  # live sources go on for ever
             with stages.stage("capture"):
@@ -147,13 +146,13 @@ class CaptureThreads:
                 return
 
     def _segment(self) -> None:
-        stages = self.segmenter.stages
+        stages = self.predictor.stages
         while True:
             shot, millis = self._shots.get()
-            labels = self.segmenter.predict(shot.frame, order="BGR")
-            if self.steady:
+            result = self.predictor.predict(shot.frame, order="BGR")
+            if self.smooth:
                 with stages.stage("steady"):
-                    labels = self.steady(labels)
+                    result = self.smooth(result)
             millis.update(stages.last("preprocess", "inference", "postprocess"))
-            if not self._results.put(Result(shot, labels, millis)):
+            if not self._results.put(Predicted(shot, result, millis)):
                 return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 import cv2
 import numpy as np
@@ -145,3 +146,43 @@ def write_image(path: Path, image: np.ndarray) -> None:
     if not written:
         raise InputError(f"{path}: cannot be written; is the disk full?")
     part.replace(path)
+
+
+def write_mask(
+    path: Path, ids: np.ndarray, colors: Optional[Sequence[Sequence[int]]] = None
+) -> None:
+    """(H, W) uint8 ids as a PNG: grey, or with RGB `colors` as its palette.
+
+    The file is whole or not there. Raises InputError where it cannot be written.
+    """
+    done, encoded = cv2.imencode(".png", ids)
+    if not done:
+        raise InputError(f"{path}: cannot be written as a PNG")
+    content = encoded.tobytes()
+    if colors is not None:
+        content = with_palette(content, colors)
+    part = path.with_name(f".{path.stem}.part.png")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def with_palette(png: bytes, colors: Sequence[Sequence[int]]) -> bytes:
+    """An 8-bit grey PNG as one with a palette: the same bytes of pixels.
+
+    The header's colour type becomes 3 and a PLTE chunk follows it (PNG specification,
+    11.2): 8 bytes of signature, then the header's length, name, 13 bytes and checksum.
+    """
+    header = png[12:25] + b"\x03" + png[26:29]
+    palette = b"PLTE" + bytes(value for color in colors[:256] for value in color)
+    parts = [png[:12], header, checksum(header)]
+    parts += [(len(palette) - 4).to_bytes(4, "big"), palette, checksum(palette)]
+    return b"".join(parts) + png[33:]
+
+
+def checksum(chunk: bytes) -> bytes:
+    """The checksum of a PNG chunk, of its name and content."""
+    return zlib.crc32(chunk).to_bytes(4, "big")

@@ -13,6 +13,7 @@ import numpy as np
 from edge.display.colors import color_table, colored, visible
 from edge.display.view import HELP, View, listed
 from edge.model_file.info import ModelInfo
+from edge.predict.results import SemanticMap
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -148,26 +149,27 @@ def present_in(labels: np.ndarray, info: ModelInfo) -> list[int]:
     return [int(i) for i in np.flatnonzero(counts) if i < len(info.names)]
 
 
-def draw(
+def draw_semantic(
     frame: np.ndarray,
-    labels: np.ndarray,
+    result: SemanticMap,
     info: ModelInfo,
     text: str = "",
     view: View = View(),
 ) -> np.ndarray:
-    """A BGR frame, its (H, W) labels -> the frame as the viewer sees it, a new one."""
+    """A BGR frame and its result -> the frame as the viewer sees it, a new one."""
+    labels = result.labels
     shown = visible(info, view.hidden) if view.hidden else info
-    picture = frame
+    image = frame
     if view.background:
-        picture = in_front(frame, labels, view.keep, view.background(frame))
+        image = in_front(frame, labels, view.keep, view.background(frame))
     if view.opacity:
-        picture = blend(picture, labels, shown, view.opacity, order="BGR")
+        image = blend(image, labels, shown, view.opacity, order="BGR")
     if view.outlines:
-        picture = outlined(picture, labels, shown, order="BGR")
-    if picture is frame:
-        picture = frame.copy()
+        image = outlined(image, labels, shown, order="BGR")
+    if image is frame:
+        image = frame.copy()
     if view.legend and (view.opacity or view.outlines):
-        put_legend(picture, info, lambda: present_in(labels, info), view)
+        put_legend(image, info, lambda: present_in(labels, info), view)
     hint = HELP if view.help else "h keys" if view.keys else ""
-    put_caption(picture, "   ".join(filter(None, (text, hint))))
-    return picture
+    put_caption(image, "   ".join(filter(None, (text, hint))))
+    return image

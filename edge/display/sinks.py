@@ -12,19 +12,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Optional
 
-import cv2
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import write_image
+from edge.display.tasks import FRAME_FILES, SUMMARIES
 from edge.display.view import View
 from edge.model_file.info import ModelInfo
+from edge.predict.results import Result
 from edge.video.recorder import Recorder
 
 
 @dataclass(frozen=True)
 class DisplayFrame:
-    """A frame (H, W, 3) BGR, its labels (H, W), and the view of both, if drawn.
+    """A frame (H, W, 3) BGR, its result, and the view of both, if drawn.
 
     `seconds` are the frame's own: its place in a file, or when a camera gave it.
     `millis` holds what each stage took. `again` is the last frame drawn anew: while a
@@ -34,7 +34,7 @@ class DisplayFrame:
     index: int
     seconds: float
     frame: np.ndarray
-    labels: np.ndarray
+    result: Result
     view: Optional[np.ndarray]
     millis: dict[str, float]
     again: bool = False
@@ -66,16 +66,16 @@ class Recording:
 
 
 class Masks:
-    """Each frame's class ids as a grey PNG, numbered, in a folder."""
+    """Each frame's result as a file, numbered, in a folder: as FRAME_FILES has it."""
 
     wants_view = False
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, info: ModelInfo):
+        self.folder, self._write = folder, FRAME_FILES[info.task]
 
     def take(self, seen: DisplayFrame) -> None:
         if not seen.again:
-            write_image(self.folder / f"{seen.index:06d}.png", seen.labels)
+            self._write(self.folder, f"{seen.index:06d}", seen.result)
 
     def close(self) -> None:
         pass
@@ -84,8 +84,8 @@ class Masks:
 class FrameLines:
     """One line of JSON for each frame, written at once: others follow the file.
 
-    `{"frame", "seconds" since the first, "time" of day, "shares": {class: of the
-    frame's pixels}, "stage_millis"}`; classes that are not there are left out.
+    `{"frame", "seconds" since the first, "time" of day, what SUMMARIES has of the task,
+    "stage_millis"}`.
     """
 
     wants_view = False
@@ -106,22 +106,10 @@ class FrameLines:
             "frame": seen.index,
             "seconds": round(seen.seconds - self._first, 3),
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            "shares": shares(seen.labels, self.info),
+            **SUMMARIES[self.info.task](seen.result, self.info),
             "stage_millis": {k: round(v, 3) for k, v in seen.millis.items()},
         }
         self._file.write(json.dumps(line) + "\n")
 
     def close(self) -> None:
         self._file.close()
-
-
-def shares(labels: np.ndarray, info: ModelInfo) -> dict[str, float]:
-    """The share of the pixels that each class has which is there.
-
-    >>> info = ModelInfo(names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
-    >>> shares(np.uint8([[0, 1, 1, 255]]), info)
-    {'road': 0.25, 'car': 0.5}
-    """
-    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
-    named = zip(info.names, counts)
-    return {name: round(float(n) / labels.size, 6) for name, n in named if n}

@@ -11,14 +11,14 @@ import sys
 import weakref
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator
 
 import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.log import native_log_held
-from edge.engines.base import one_line
-from edge.engines.tflite import find_interpreter, tensors_of
+from edge.engines.base import FileEngine, Output, one_line
+from edge.engines.tflite import find_interpreter, image_of, outputs_of
 
 # Where the Vulkan loader looks for drivers, and what overrides that.
 DRIVER_VARIABLES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES")
@@ -50,21 +50,18 @@ def log_held() -> Iterator[None]:
             os.close(saved)
 
 
-class GPU:
+class GPU(FileEngine):
     """A .tflite file on the GPU, in float32 as on the CPU."""
 
     name = "gpu"
 
     def __init__(self, path: Path, threads: int):
-        self.path, self.threads = path, threads
+        super().__init__(path, threads)
         self.accelerator = "Metal" if sys.platform == "darwin" else "WebGPU"
-        self.first_millis: Optional[float] = None
         with log_held():
             self._load()
-            blank = self.tensors.encode(self.tensors.blank())
-            self._inputs[0].write(blank)  # the first makes an environment, and logs it
-        self.size, self.channels = self.tensors.size, self.tensors.channels
-        self.wants_floats = self.tensors.wants_floats
+            # The first write makes an environment, and logs it.
+            self._inputs[0].write(self.image.encode(self.blank()))
 
     def _load(self) -> None:
         if not drivers():
@@ -79,7 +76,7 @@ class GPU:
             ) from None
         try:
             described = module.Interpreter(model_path=str(self.path))
-            self.tensors = tensors_of(self.path, described)
+            self.describe(image_of(self.path, described), outputs_of(described))
             options = litert.Options(
                 hardware_accelerators=litert.HardwareAccelerator.GPU,
                 gpu_options=GpuOptions(enforce_f32=True),
@@ -98,16 +95,20 @@ class GPU:
         parts = [self._inputs, self._outputs]
         self._release = weakref.finalize(self, release, self._model, parts)
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        output = self._outputs[self.tensors.index]
-        shape, dtype = self.tensors.map.shape, self.tensors.map.dtype
+    def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
         try:
-            self._inputs[0].write(np.ascontiguousarray(self.tensors.encode(image)))
+            self._inputs[0].write(np.ascontiguousarray(self.image.encode(image)))
             self._model.run_by_index(0, self._inputs, self._outputs)
-            values = output.read(int(np.prod(shape)), dtype.type)
+            values = [
+                buffer.read(int(np.prod(spec.shape)), spec.dtype.type)
+                for buffer, spec in zip(self._outputs, self.outputs)
+            ]
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{self.path}: the GPU stops: {one_line(error)}") from None
-        return self.tensors.decode(np.asarray(values).reshape(shape)[0])
+        return tuple(
+            Output(np.asarray(value).reshape(spec.shape)[0], spec)
+            for value, spec in zip(values, self.outputs)
+        )
 
 
 def release(model: Any, parts: list[list[Any]]) -> None:

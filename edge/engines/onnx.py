@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.log import native_log_held
-from edge.engines.base import Tensor, Tensors, one_line
+from edge.engines.base import FileEngine, ImageInput, Output, TensorSpec, one_line
 
 CPU = "CPUExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -50,7 +50,7 @@ def options_of(provider: str, folder: Path) -> dict[str, str]:
     }
 
 
-class ONNX:
+class ONNX(FileEngine):
     """An .onnx file on one `provider` of ONNX Runtime; what that leaves the CPU does.
 
     `share` is known after the first run: ONNX Runtime says by its profile which
@@ -60,9 +60,8 @@ class ONNX:
     name = "onnx"
 
     def __init__(self, path: Path, threads: int, provider: Optional[str], folder: Path):
-        self.path, self.threads = path, threads
-        self.first_millis: Optional[float] = None
-        self.accelerator, self.share = provider or "", None
+        super().__init__(path, threads)
+        self.accelerator = provider or ""
         module = runtime()
         options = module.SessionOptions()
         options.intra_op_num_threads = threads
@@ -81,10 +80,9 @@ class ONNX:
             raise InputError(f"{path}: {provider} does not start here")
         self._profiled = bool(provider)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        self.tensors = Tensors(path, tensor_of(inputs[0]), [*map(tensor_of, outputs)])
-        self.size, self.channels = self.tensors.size, self.tensors.channels
-        self.wants_floats = self.tensors.wants_floats
-        self._input, self._output = inputs[0].name, outputs[self.tensors.index].name
+        self.describe(
+            ImageInput(path, spec_of(inputs[0])), tuple(map(spec_of, outputs))
+        )
 
     def _load(self, module: Any, options: Any, providers: list[Any]) -> Any:
         try:
@@ -95,10 +93,10 @@ class ONNX:
                 f"newer version? ({one_line(error)})"
             ) from None
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        feed = {self._input: self.tensors.encode(image)}
+    def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
+        feed = {self.input.name: self.image.encode(image)}
         try:
-            (output,) = self._session.run([self._output], feed)
+            values = self._session.run([spec.name for spec in self.outputs], feed)
         except Exception as error:
             raise InputError(
                 f"{self.path}: ONNX Runtime stops: {one_line(error)}"
@@ -106,13 +104,15 @@ class ONNX:
         if self._profiled:
             self._profiled = False
             self.share = share_in(Path(self._session.end_profiling()), self.accelerator)
-        return self.tensors.decode(output[0])
+        return tuple(
+            Output(value[0], spec) for value, spec in zip(values, self.outputs)
+        )
 
 
 TYPES = {"tensor(float)": "f4", "tensor(float16)": "f2", "tensor(double)": "f8"}
 
 
-def tensor_of(described: Any) -> Tensor:
+def spec_of(described: Any) -> TensorSpec:
     """ONNX Runtime's description of an input or output; a free side has length -1."""
     shape = (side if isinstance(side, int) else -1 for side in described.shape)
     kind = described.type
@@ -121,7 +121,7 @@ def tensor_of(described: Any) -> Tensor:
         dtype = np.dtype(name)
     except TypeError:
         dtype = np.dtype(object)  # strings, sequences: nothing of images
-    return Tensor(tuple(shape), dtype)
+    return TensorSpec(described.name, tuple(shape), dtype)
 
 
 def share_in(profile: Path, provider: str) -> Optional[float]:

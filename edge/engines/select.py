@@ -112,7 +112,7 @@ def fastest(path: Path, choices: list[EngineChoice]) -> Engine:
     outcomes = [(proved(path, cpu), cpu)]
     if outcomes[0][0].works and others:
         engine = load(path, cpu)
-        if engine.tensors.image.scale:
+        if engine.input.scale:
             return warmed(engine)
     outcomes += [(proved(path, choice), choice) for choice in others]
     working = [(o.millis, i) for i, (o, _) in enumerate(outcomes) if o.works]

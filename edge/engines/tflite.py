@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.log import native_log_held, say
-from edge.engines.base import Tensor, Tensors, one_line
+from edge.engines.base import FileEngine, ImageInput, Output, TensorSpec, one_line
 from edge.model_file.flatbuffer import normalization, reach
 
 INTERPRETERS = {
@@ -50,7 +50,7 @@ def read_tflite(path: Path) -> bytes:
     return data
 
 
-def tensor_of(details: dict[str, Any]) -> Tensor:
+def spec_of(details: dict[str, Any]) -> TensorSpec:
     """An interpreter's details of a tensor; a side that is free has length -1."""
     scale, zero_point = details["quantization"]
     shape = [
@@ -59,22 +59,24 @@ def tensor_of(details: dict[str, Any]) -> Tensor:
     ]
     if len(shape) != len(details["shape"]):  # an old file has no shape signature
         shape = details["shape"].tolist()
-    return Tensor(tuple(shape), np.dtype(details["dtype"]), float(scale), zero_point)
+    dtype = np.dtype(details["dtype"])
+    return TensorSpec(details["name"], tuple(shape), dtype, float(scale), zero_point)
 
 
-def tensors_of(path: Path, interpreter: Any) -> Tensors:
-    """What a loaded network takes and gives. Raises InputError where that is no map."""
+def image_of(path: Path, interpreter: Any) -> ImageInput:
+    """What a loaded network takes. Raises InputError where that is no image."""
     inputs = interpreter.get_input_details()
-    outputs = interpreter.get_output_details()
     if not inputs:
         raise InputError(f"{path}: takes nothing; a model of images takes one")
-    return Tensors(
-        *(path, tensor_of(inputs[0]), [tensor_of(o) for o in outputs]),
-        normalization(path.read_bytes()),
-    )
+    return ImageInput(path, spec_of(inputs[0]), normalization(path.read_bytes()))
 
 
-class TFLite:
+def outputs_of(interpreter: Any) -> tuple[TensorSpec, ...]:
+    """What a loaded network gives, in the file's own order."""
+    return tuple(spec_of(details) for details in interpreter.get_output_details())
+
+
+class TFLite(FileEngine):
     """A .tflite file in the interpreter of `module`, called `name`.
 
     `delegate` is a shared library that takes operators over; without one XNNPACK does,
@@ -90,18 +92,16 @@ class TFLite:
         threads: int,
         delegate: Optional[str] = None,
     ):
-        self.name, self.threads, self.path = name, threads, path
-        self.first_millis: Optional[float] = None
+        super().__init__(path, threads)
+        self.name = name
         with native_log_held():
             self._load(module, delegate)
         if not self.accelerator:
             say(f"{path}: XNNPACK refuses it; TFLite's own kernels run it, slower")
-        self.tensors = tensors_of(path, self._interpreter)
-        self.size, self.channels = self.tensors.size, self.tensors.channels
-        self.wants_floats = self.tensors.wants_floats
+        self.describe(image_of(path, self._interpreter), outputs_of(self._interpreter))
         self._input = self._interpreter.get_input_details()[0]["index"]
-        outputs = self._interpreter.get_output_details()
-        self._output = outputs[self.tensors.index]["index"]
+        details = self._interpreter.get_output_details()
+        self._places = [output["index"] for output in details]
 
     def _load(self, module: Any, delegate: Optional[str]) -> None:
         ways: list[dict[str, Any]] = [{}]
@@ -128,9 +128,7 @@ class TFLite:
         self.accelerator = Path(delegate).name if delegate else "XNNPACK"
         if refusal:
             self.accelerator = ""
-        self.share: Optional[float] = (
-            taken if delegate else delegated(self._interpreter)
-        )
+        self.share = taken if delegate else delegated(self._interpreter)
 
     def _prepare(self, module: Any, options: dict[str, Any]) -> Optional[float]:
         """Makes the interpreter ready; the part that delegates of `options` took."""
@@ -141,16 +139,19 @@ class TFLite:
         self._interpreter.allocate_tensors()
         return taken
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        self._interpreter.set_tensor(self._input, self.tensors.encode(image))
+    def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
+        self._interpreter.set_tensor(self._input, self.image.encode(image))
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
             raise InputError(
                 f"{self.path}: {self.name} stops: {one_line(error)}"
             ) from None
-        # A copy: a view would keep the interpreter from running again.
-        return self.tensors.decode(self._interpreter.get_tensor(self._output)[0])
+        # Copies: a view would keep the interpreter from running again.
+        return tuple(
+            Output(self._interpreter.get_tensor(place)[0], spec)
+            for place, spec in zip(self._places, self.outputs)
+        )
 
 
 def load_delegate(module: Any, library: str) -> Any:

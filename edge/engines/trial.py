@@ -164,7 +164,7 @@ def trial(path: Path, choice: EngineChoice) -> TrialResult:
 
     try:
         engine = load(path, choice)
-        blank, millis = engine.tensors.blank(), []
+        blank, millis = engine.blank(), []
         for _ in range(1 + RUNS):
             start = time.perf_counter()
             engine(blank)

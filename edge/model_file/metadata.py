@@ -7,7 +7,6 @@ has it among its `metadata_props`.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import List, Optional
@@ -60,13 +59,7 @@ def read_info(path: Path) -> Optional[ModelInfo]:
         text = read_text(path)
         if text is None:
             return None
-        fields = json.loads(text)
-        known = {k: v for k, v in fields.items() if k in ModelInfo.__dataclass_fields__}
-        known["names"] = tuple(known["names"])
-        known["colors"] = tuple(tuple(color) for color in known["colors"])
-        if len(known["names"]) != len(known["colors"]):
-            raise ValueError("it has not as many colors as names")
-        return ModelInfo(**known)
+        return ModelInfo.from_json(text)
     except DAMAGE as error:
         raise InputError(
             f"{path}: its {INFO_NAME} is damaged ({error}); export again"

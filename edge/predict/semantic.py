@@ -1,30 +1,105 @@
-"""Scores of a network -> labels of an image."""
+"""Semantic maps: a network's scores or labels -> the class of each pixel."""
 
 from __future__ import annotations
 
+import logging
 from functools import reduce
-from typing import Any, Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
-import cv2
 import numpy as np
 
-from edge.core.constants import PADDING
 from edge.core.errors import InputError
-from edge.core.images import with_channels
 from edge.core.timing import StageTimer
+from edge.engines.base import Engine, Output, TensorSpec
 from edge.model_file.info import ModelInfo
-from edge.predict.resizing import (
-    crop_padding,
-    enlarged_planes,
-    fit_within,
-    limit_side,
-    resize,
-    resize_labels,
-    scaled,
-)
-from edge.predict.tiling import TILE, Tiles, covered_size, merge_tiles, split_tiles
+from edge.predict.base import Placement, Predictor
+from edge.predict.resizing import crop_padding, enlarged_planes, resize_labels
+from edge.predict.results import SemanticMap
 
-Labelled = Tuple[np.ndarray, Optional[np.ndarray]]  # class ids, confidence
+MOST_CLASSES = 256
+HEADS = ("labels", "logits", "probabilities")  # the roles that the map may have
+
+
+class SemanticPredictor(Predictor[SemanticMap]):
+    """Finds the map among a network's outputs, and says the class of each pixel."""
+
+    def __init__(
+        self, engine: Engine, info: ModelInfo, stages: Optional[StageTimer] = None
+    ):
+        super().__init__(engine, info, stages)
+        self.index = map_index(engine.outputs, info)
+
+    def decode(
+        self, outputs: Tuple[Output, ...], placement: Placement, confidence: bool
+    ) -> SemanticMap:
+        height, width = placement.image_size
+        with self.stages.stage("postprocess"):
+            values, whole = self.cut(outputs, placement, placement.image_size)
+            if values.ndim == 2:
+                return SemanticMap(resize_labels(values, whole)[:height, :width])
+            labels = scores_to_labels(values, whole)[:height, :width]
+        if not confidence:
+            return SemanticMap(labels)
+        with self.stages.stage("confidence"):
+            known = scores_to_confidence(values, whole, self.info.head)
+        return SemanticMap(labels, known[:height, :width])
+
+    def cut(
+        self, outputs: Tuple[Output, ...], placement: Placement, size: Tuple[int, int]
+    ) -> Tuple[np.ndarray, Tuple[int, int]]:
+        """The map without padding, and the size to enlarge it to for `size`.
+
+        (h, w) labels or (h, w, C) float32 scores; see `crop_padding`.
+        """
+        values = to_map(outputs[self.index])
+        sizes = (placement.input_size, placement.content_size)
+        return crop_padding(values, *sizes, size)
+
+
+def map_index(outputs: Sequence[TensorSpec], info: ModelInfo) -> int:
+    """Which output is the map: that with such a role, else the first that may be one.
+
+    Where several may be, what is read and what is not is said. Raises InputError where
+    none is, and for more classes than ids.
+    """
+    roles = [index for index, role in enumerate(info.outputs) if role in HEADS]
+    maps = roles or [index for index, spec in enumerate(outputs) if is_map(spec)]
+    if not maps or maps[0] >= len(outputs):
+        shapes = [list(spec.shape) for spec in outputs]
+        raise InputError(f"gives {shapes}, no map; is it a segmentation model?")
+    spec = outputs[maps[0]]
+    if len(spec.shape) == 4 and spec.shape[3] > MOST_CLASSES:
+        raise InputError(f"gives over {MOST_CLASSES} classes")
+    if len(maps) > 1 and not roles:
+        others = ", ".join(outputs[index].name for index in maps[1:])
+        logging.getLogger(__name__).info(
+            "the model gives %d maps: %s is read, %s not", len(maps), spec.name, others
+        )
+    return maps[0]
+
+
+def is_map(spec: TensorSpec) -> bool:
+    """Whether an output is [1, h, w] or [1, h, w, C], of numbers; -1 is a free side."""
+    shape = spec.shape
+    numbers = spec.dtype.kind in "iuf"
+    return numbers and len(shape) in (3, 4) and shape[0] == 1 and 0 not in shape
+
+
+def to_map(output: Output) -> np.ndarray:
+    """(h, w[, C]) as the network gives it -> labels (h, w) or float32 scores (h, w, C).
+
+    Integers without a scale are labels. One channel of scores is a sigmoid: the
+    probability of class 1.
+    """
+    values = output.raw
+    if values.dtype.kind in "iu" and not output.spec.scale:
+        return values[..., 0] if values.ndim == 3 else values
+    values = output.dequantize()
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.shape[2] == 1:
+        return np.concatenate([1 - values, values], axis=2)
+    return values
 
 
 def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -75,103 +150,3 @@ def probabilities(scores: np.ndarray, head: str) -> np.ndarray:
     odds = np.exp(scores - scores.max(axis=2, keepdims=True))
     odds /= odds.sum(axis=2, keepdims=True)
     return odds
-
-
-class Segmenter:
-    """A network with everything around it: `predict(image) -> labels`.
-
-    `engine` is any of edge.engines or kseg.keras_engine; `info` says how to feed it.
-    """
-
-    def __init__(
-        self, engine: Any, info: ModelInfo, stages: Optional[StageTimer] = None
-    ):
-        self.engine = engine
-        self.info = info
-        self.stages = stages or StageTimer()
-
-    def predict(self, image: np.ndarray, order: str = "RGB") -> np.ndarray:
-        """(H, W), (H, W, 1) or (H, W, 3) uint8 -> class ids (H, W) uint8.
-
-        `order` is "RGB" for pictures, "BGR" for frames of OpenCV. Raises InputError for
-        a picture smaller than the network's minimum.
-        """
-        return self._label(image, order, sure=False)[0]
-
-    def predict_with_confidence(
-        self, image: np.ndarray, order: str = "RGB"
-    ) -> Labelled:
-        """As `predict`, and the probability of each pixel's class, (H, W) float32.
-
-        None in its place where the network gives labels alone.
-        """
-        return self._label(image, order, sure=True)
-
-    def _label(self, image: np.ndarray, order: str, sure: bool) -> Labelled:
-        """Class ids and, where `sure` asks for it and it can be said, confidence."""
-        size = image.shape[:2]
-        output, given, used = self._run(image, order)
-        with self.stages.stage("postprocess"):
-            output, whole = crop_padding(output, given, used, size)
-            if output.ndim == 2:
-                return resize_labels(output, whole)[: size[0], : size[1]], None
-            labels = scores_to_labels(output, whole)[: size[0], : size[1]]
-        if not sure:
-            return labels, None
-        with self.stages.stage("confidence"):
-            confidence = scores_to_confidence(output, whole, self.info.head)
-        return labels, confidence[: size[0], : size[1]]
-
-    def _run(
-        self, image: np.ndarray, order: str, scale: float = 1.0
-    ) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
-        """What the network gives, the size of its input, and the part that was picture.
-
-        Raises InputError for a picture smaller than the network's minimum.
-        """
-        size = image.shape[:2]
-        if min(size) < self.info.minimum:
-            least = self.info.minimum
-            raise InputError(
-                f"a picture of {size[0]}x{size[1]} is smaller than the network's "
-                f"minimum of {least}x{least}; enlarge it first"
-            )
-        with self.stages.stage("preprocess"):
-            tiles, used = self.prepare(image, order, scale)
-        with self.stages.stage("inference"):
-            outputs = [[self.engine(tile) for tile in row] for row in tiles]
-        given = covered_size(tiles, self.info.border, self.info.step)
-        return merge_tiles(outputs, self.info.step), given, used
-
-    def size_within(self, size: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
-        """The size that a picture of `size` is resized to, before any padding."""
-        box = self.engine.size
-        if box is None or self.info.border:
-            return scaled(limit_side(size, self.info.max_side), scale)
-        if self.info.resize == "stretch":
-            return box
-        return fit_within(size, box)
-
-    def prepare(
-        self, image: np.ndarray, order: str = "RGB", scale: float = 1.0
-    ) -> tuple[Tiles, tuple[int, int]]:
-        """An image -> what the network takes, and how much of it is picture.
-
-        (H, W[, C]) uint8 -> rows of tiles (h, w, channels) uint8, one tile unless the
-        network needs a border, and the picture's (height, width) before padding.
-        `scale` is for networks of free size: how much larger they see the picture.
-        """
-        box = self.engine.size
-        used = self.size_within(image.shape[:2], scale)
-        image = resize(image, used)
-        if order == "BGR" and image.ndim == 3:
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        image = with_channels(image, self.engine.channels)
-        if self.info.border:
-            box = box or self.info.covering(np.minimum(used, TILE).tolist())
-            return split_tiles(image, box, self.info.border, self.info.step), used
-        if box is not None and used != box:
-            canvas = np.full((*box, self.engine.channels), PADDING, np.uint8)
-            canvas[: used[0], : used[1]] = image
-            image = canvas
-        return [[image]], used

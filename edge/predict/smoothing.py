@@ -9,9 +9,12 @@ not shown at all.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Optional, Sequence
 
 import numpy as np
+
+from edge.predict.results import SemanticMap
 
 
 def vote(shown: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
@@ -46,7 +49,7 @@ def count_of(vote: np.ndarray, votes: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class VoteSmoother:
-    """Called with each frame's labels (H, W) uint8, in order; gives those to show.
+    """Called with each frame's result, in order; gives that to show.
 
     Frames of another size begin anew.
     """
@@ -55,10 +58,11 @@ class VoteSmoother:
         self._maps: deque[np.ndarray] = deque(maxlen=count)
         self._shown: Optional[np.ndarray] = None
 
-    def __call__(self, labels: np.ndarray) -> np.ndarray:
+    def __call__(self, result: SemanticMap) -> SemanticMap:
+        labels = result.labels
         if self._shown is None or self._shown.shape != labels.shape:
             self._maps.clear()
             self._shown = labels
         self._maps.appendleft(labels)
         self._shown = vote(self._shown, self._maps)
-        return self._shown
+        return replace(result, labels=self._shown)

@@ -13,8 +13,9 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.predict.resizing import crop_padding, plane_of, scaled
-from edge.predict.semantic import Labelled, Segmenter, probabilities, scores_to_labels
+from edge.predict.resizing import plane_of, scaled
+from edge.predict.results import SemanticMap
+from edge.predict.semantic import SemanticPredictor, probabilities, scores_to_labels
 from edge.predict.tiling import tile_stride
 
 FULL_SIZE_TILE = (512, 512)  # of pictures at full size, unless told
@@ -72,8 +73,8 @@ def spans(length: int, tile: int, margin: int, step: int) -> List[Span]:
     ]
 
 
-class SemanticTTA(Segmenter):
-    """A Segmenter that makes all of `passes` over each picture.
+class SemanticTTA(SemanticPredictor):
+    """A predictor that makes all of `passes` over each image.
 
     Scores of all passes become probabilities at the size that one pass has, and these
     are averaged: a pass that is sure of itself cannot outvote the others by large
@@ -89,11 +90,11 @@ class SemanticTTA(Segmenter):
     Raises InputError for passes that the network cannot make.
     """
 
-    def __init__(self, segmenter: Segmenter, passes: TTA):
-        info = segmenter.info
+    def __init__(self, predictor: SemanticPredictor, passes: TTA):
+        info = predictor.info
         if passes.in_tiles:
             info = replace(info, max_side=sys.maxsize)
-        super().__init__(segmenter.engine, info, segmenter.stages)
+        super().__init__(predictor.engine, info, predictor.stages)
         self.passes = passes
         self.tile = self._tile() if passes.in_tiles else None
         self._check_averaging()
@@ -101,11 +102,11 @@ class SemanticTTA(Segmenter):
     @property
     def fixed(self) -> bool:
         """Whether the network takes pictures of one size alone."""
-        return self.engine.size is not None and not self.info.border
+        return self.engine.size is not None and not self.info.geometry.border
 
     @property
     def margin(self) -> int:
-        return self.info.border or min(MARGIN, min(self.tile) // 4)
+        return self.info.geometry.border or min(MARGIN, min(self.tile) // 4)
 
     def _tile(self) -> tuple[int, int]:
         """The size of tiles, as asked or by default. Raises InputError for one too
@@ -119,7 +120,7 @@ class SemanticTTA(Segmenter):
                 )
             return box
         tile = self.passes.tile or FULL_SIZE_TILE
-        least = max(self.info.minimum, 2 * self.info.border + STEP)
+        least = max(self.info.geometry.minimum, 2 * self.info.geometry.border + STEP)
         if min(tile) < least:
             raise InputError(
                 f"--tile {shown(tile)}: is too small for this network; give "
@@ -137,28 +138,33 @@ class SemanticTTA(Segmenter):
                 "the run that it was exported from"
             )
 
-    def _label(self, image: np.ndarray, order: str, sure: bool) -> Labelled:
+    def predict(
+        self, image: np.ndarray, order: str = "RGB", confidence: bool = False
+    ) -> SemanticMap:
+        """As `Predictor.predict`, over all passes."""
         size = image.shape[:2]
         if self.tile is None:
-            return self._label_tile(image, order, sure)
+            return self._predict_tile(image, order, confidence)
         step = 1 if self.fixed else STEP
         labels = np.empty(size, np.uint8)
-        confidence = np.empty(size, np.float32) if sure else None
+        known = np.empty(size, np.float32) if confidence else None
         across = spans(size[1], self.tile[1], self.margin, step)
         for y in spans(size[0], self.tile[0], self.margin, step):
             for x in across:
-                part, known = self._label_tile(image[y.seen, x.seen], order, sure)
-                labels[y.kept, x.kept] = part[y.inside, x.inside]
-                if known is None:
-                    confidence = None
+                part = self._predict_tile(image[y.seen, x.seen], order, confidence)
+                labels[y.kept, x.kept] = part.labels[y.inside, x.inside]
+                if part.confidence is None:
+                    known = None
                 else:
-                    confidence[y.kept, x.kept] = known[y.inside, x.inside]
-        return labels, confidence
+                    known[y.kept, x.kept] = part.confidence[y.inside, x.inside]
+        return SemanticMap(labels, known)
 
-    def _label_tile(self, image: np.ndarray, order: str, sure: bool) -> Labelled:
-        """As `_label`, of a picture small enough to be seen as a whole."""
+    def _predict_tile(
+        self, image: np.ndarray, order: str, confidence: bool
+    ) -> SemanticMap:
+        """As `predict`, of an image small enough to be seen as a whole."""
         if not self.passes.averaged:
-            return super()._label(image, order, sure)
+            return super().predict(image, order, confidence)
         size, base = image.shape[:2], self.size_within(image.shape[:2])
         total: Any = 0
         for scale in self.passes.scales:
@@ -166,9 +172,10 @@ class SemanticTTA(Segmenter):
                 total += self._probabilities(image, order, scale, mirrored, base)
         total /= len(self.passes.scales) * (1 + self.passes.flip)
         labels = scores_to_labels(total, size)
-        if not sure:
-            return labels, None
-        return labels, plane_of(total.max(axis=2, keepdims=True), 0, size)
+        if not confidence:
+            return SemanticMap(labels)
+        best = total.max(axis=2, keepdims=True)
+        return SemanticMap(labels, plane_of(best, 0, size))
 
     def _probabilities(
         self,
@@ -180,21 +187,21 @@ class SemanticTTA(Segmenter):
     ) -> np.ndarray:
         """One pass -> (*base, C) float32; a mirrored one is turned back."""
         size = scaled(base, scale)
-        if scale < 1 and min(size) < self.info.minimum:
-            least = self.info.minimum
+        if scale < 1 and min(size) < self.info.geometry.minimum:
+            least = self.info.geometry.minimum
             raise InputError(
                 f"--scales {scale:g}: makes it {shown(size)}, smaller than the "
                 f"network's minimum of {least}x{least}"
             )
         view = image[:, ::-1] if mirrored else image
-        output, given, used = self._run(np.ascontiguousarray(view), order, scale)
+        outputs, placement = self.run(np.ascontiguousarray(view), order, scale)
         with self.stages.stage("postprocess"):
-            if output.ndim == 2:
+            values, whole = self.cut(outputs, placement, base)
+            if values.ndim == 2:
                 raise InputError(NO_SCORES)
-            output, whole = crop_padding(output, given, used, base)
-            scores = np.empty((*base, output.shape[2]), np.float32)
-            for index in range(output.shape[2]):
-                plane = plane_of(output, index, whole)[: base[0], : base[1]]
+            scores = np.empty((*base, values.shape[2]), np.float32)
+            for index in range(values.shape[2]):
+                plane = plane_of(values, index, whole)[: base[0], : base[1]]
                 scores[..., index] = plane
             scores = probabilities(scores, self.info.head)
             return scores[:, ::-1] if mirrored else scores

@@ -12,6 +12,7 @@ segments have no class names, so the truth names them: no other names fit more p
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -19,12 +20,15 @@ from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.log import say
 from kseg.cli.parser import parse
-from kseg.cli.tables import iou_table, write_result
+from kseg.cli.tables import metrics_table, write_result
 from kseg.core import backend
 from kseg.core.configs import EvaluateConfig
-from kseg.evaluation.grouping import PREFIX, is_grouping, match_ground_truth
-from kseg.evaluation.loop import evaluate_split
-from kseg.evaluation.open import check_classes, data_of, locate, open_segmenter
+from kseg.evaluation import EVALUATORS
+from kseg.evaluation.grouping import PREFIX, is_grouping
+from kseg.evaluation.loop import evaluate
+from kseg.evaluation.named_segments import as_shown, match_ground_truth
+from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
+from kseg.evaluation.shown import Shown, as_predicted
 
 
 def check_naming(config: EvaluateConfig) -> None:
@@ -53,22 +57,26 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     data = data_of(config.model, folder, config.data, config.seed)
     split = data.split(config.split)
     backend.start()
-    segmenter = open_segmenter(
-        path, config.engine, config.threads, config.segments, config.passes
+    predictor = open_predictor(
+        path, config.engine, config.threads, config.segments, config.tta
     )
-    name = None
+    shown: Shown = as_predicted
+    evaluator = EVALUATORS[data.task](data)
     if config.name_by_truth:
-        segmenter, name = match_ground_truth(segmenter, data)
-    check_classes(segmenter, data, config.model)
-    evaluation = evaluate_split(segmenter, split, data.names, name)
-    metrics = evaluation.figures()
+        say(
+            "segments bear the class that the truth has most of there: no naming of "
+            "these segments has a higher pixel accuracy"
+        )
+        predictor, evaluator = match_ground_truth(predictor, data)
+        shown = partial(as_shown, num_classes=data.num_classes)
+    check_classes(predictor, data, config.model)
+    metrics = evaluate(predictor, split, evaluator).figures()
     if config.output:
-        from kseg.reporting import figures
+        from kseg.reporting.tasks import FIGURES
 
         output = make_folder(Path(config.output))
-        figures.sample_sheet(output / "samples.png", segmenter, split, name)
-        figures.confusion(output / "confusion.png", evaluation.matrix, data.names)
-        say(f"samples.png and confusion.png are in {output}")
+        names = FIGURES[data.task](output, predictor, split, evaluator, shown)
+        say(f"{' and '.join(names)} are in {output}")
     if config.json != "-":
-        print(iou_table(metrics))
+        print(metrics_table(metrics))
     write_result(config.json, metrics)

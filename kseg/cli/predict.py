@@ -15,32 +15,28 @@ a few strokes, each segment becomes the class that most of its strokes have and 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
-from PIL import Image
 
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.images import read_image, with_channels, write_image
 from edge.core.log import say
-from edge.display.colors import color_table
 from edge.display.draw import blend
+from edge.display.tasks import DRAW, FRAME_FILES, SUMMARIES
+from edge.display.view import View
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.base import Predictor
+from edge.predict.results import Result, SemanticMap
 from kseg.cli.parser import parse
 from kseg.cli.tables import write_result
 from kseg.core import backend
 from kseg.core.configs import PredictConfig
 from kseg.core.progress import bar
-from kseg.evaluation.grouping import (
-    PREFIX,
-    GroupingEngine,
-    is_grouping,
-    name_by_majority,
-    outlined,
-)
-from kseg.evaluation.open import list_pictures, locate, open_segmenter
+from kseg.evaluation.grouping import PREFIX, GroupingEngine, is_grouping, outlined
+from kseg.evaluation.named_segments import named_by
+from kseg.evaluation.open import list_given_images, locate, open_predictor
 from kseg.evaluation.strokes import StrokeMasks, describe, open_strokes
 
 LISTED = 24  # classes of a picture in the lines for people; the JSON has all
@@ -49,12 +45,12 @@ LISTED = 24  # classes of a picture in the lines for people; the JSON has all
 def main(argv: Optional[Sequence[str]] = None) -> None:
     config = parse(PredictConfig, "kseg.predict", __doc__, argv)
     check_grouping(config)
-    paths = list_pictures(config.images)
+    paths = list_given_images(config.images)
     path, _ = locate(config.model)
     if path.suffix == ".keras":
         backend.start()
-    segmenter = open_segmenter(
-        path, config.engine, config.threads, config.segments, config.passes
+    predictor = open_predictor(
+        path, config.engine, config.threads, config.segments, config.tta
     )
     truth = open_strokes(Path(config.truth), paths) if config.truth else None
     output = Path(config.output)
@@ -62,28 +58,29 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         describe(output, truth)
     for name in ("masks", "overlays"):
         make_folder(output / name)
-    info = truth.info if truth else segmenter.info
-    shares: dict[str, dict[str, float]] = {}
-    for picture in bar(paths, "segmenting"):
-        labels, view = segment(picture, segmenter, truth)
-        write_mask(output / "masks" / f"{picture.stem}.png", labels, info)
-        write_image(output / "overlays" / f"{picture.stem}.jpg", view)
-        shares[str(picture)] = class_shares(labels, info)
-    say(f"{len(paths)} pictures: masks and overlays are in {output}")
+    info = truth.info if truth else predictor.info
+    found: dict[str, dict[str, Any]] = {}
+    for image in bar(paths, "predicting"):
+        result, view = segment(image, predictor, truth)
+        FRAME_FILES[info.task](output / "masks", image.stem, result, info)
+        write_image(output / "overlays" / f"{image.stem}.jpg", view)
+        found[str(image)] = RECORDS.get(info.task, SUMMARIES[info.task])(result, info)
+    say(f"{len(paths)} images: masks and overlays are in {output}")
     if config.json != "-":
-        for name, classes in shares.items():
-            print(f"{name}: {listed(classes)}")
-    write_result(config.json, shares)
+        for name, record in found.items():
+            print(f"{name}: {listed(record)}")
+    write_result(config.json, found)
 
 
-def listed(shares: dict[str, float]) -> str:
+def listed(shares: dict[str, Any]) -> str:
     """Shares for people, the largest ones.
 
     >>> listed({"road": 0.75, "sky": 0.25})
     'road 75.0%, sky 25.0%'
     """
-    shown = ", ".join(f"{c} {s:.1%}" for c, s in [*shares.items()][:LISTED])
-    more = len(shares) - LISTED
+    known = [(c, s) for c, s in shares.items() if isinstance(s, float)]
+    shown = ", ".join(f"{c} {s:.1%}" for c, s in known[:LISTED])
+    more = len(known) - LISTED
     return f"{shown} and {more} more" if more > 0 else shown
 
 
@@ -106,37 +103,35 @@ def check_grouping(config: PredictConfig) -> None:
 
 
 def segment(
-    picture: Path, segmenter: Segmenter, truth: Optional[StrokeMasks]
-) -> tuple[np.ndarray, np.ndarray]:
-    """A picture file -> its labels (H, W) uint8 and its overlay (H, W, 3) uint8."""
-    info = segmenter.info
-    image = read_image(picture, segmenter.engine.channels, info.white)
+    path: Path, predictor: Predictor, truth: Optional[StrokeMasks]
+) -> tuple[Result, np.ndarray]:
+    """An image file -> its result and its overlay (H, W, 3) uint8 RGB."""
+    info = predictor.info
+    image = read_image(path, predictor.engine.channels, info.white)
     try:
-        labels = segmenter.predict(image)
+        result = predictor.predict(image)
     except InputError as error:
-        raise InputError(f"{picture}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
     rgb = with_channels(image, 3)
-    if not isinstance(segmenter.engine, GroupingEngine):
-        return labels, blend(rgb, labels, info)
+    if not isinstance(predictor.engine, GroupingEngine):
+        bgr = np.ascontiguousarray(rgb[..., ::-1])
+        view = DRAW[info.task](bgr, result, info, "", View(legend=False))
+        return result, np.ascontiguousarray(view[..., ::-1])
     if not truth:
-        return labels, outlined(blend(rgb, labels, info, opacity=0.3), labels)
-    classes = len(truth.info.names)
-    named = name_by_majority(labels, truth.read(picture), classes)
-    return named, outlined(blend(rgb, named, truth.info), labels)
+        faint = blend(rgb, result.labels, info, opacity=0.3)
+        return result, outlined(faint, result.labels)
+    named = named_by(truth.read(path), result, len(truth.info.names))
+    return named, outlined(blend(rgb, named.labels, truth.info), result.labels)
 
 
-def write_mask(path: Path, labels: np.ndarray, info: ModelInfo) -> None:
-    """Class ids as a palette PNG, whole or not at all."""
-    image = Image.fromarray(labels, mode="P")
-    image.putpalette(color_table(info).ravel().tolist())
-    part = path.with_name(f".{path.stem}.part.png")
-    image.save(part)
-    part.replace(path)
+def class_shares(result: SemanticMap, info: ModelInfo) -> dict[str, float]:
+    """The share of the image of each class that occurs, the largest first."""
+    shares = result.shares(info, void="unlabelled")
+    order = sorted(shares, key=shares.get, reverse=True)
+    return {name: round(shares[name], 5) for name in order}
 
 
-def class_shares(labels: np.ndarray, info: ModelInfo) -> dict[str, Any]:
-    """Share of the picture of each class that occurs, the largest first."""
-    counts = np.bincount(labels.ravel(), minlength=1)
-    order = [int(i) for i in np.argsort(-counts) if counts[i]]
-    names = {info.ignore_index: "unlabelled", **dict(enumerate(info.names))}
-    return {names[i]: round(counts[i] / labels.size, 5) for i in order}
+# What --json says of an image; the others as in lines of the camera.
+RECORDS: dict[str, Callable[[Any, ModelInfo], dict[str, Any]]] = {
+    "semantic": class_shares
+}

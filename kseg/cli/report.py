@@ -17,7 +17,7 @@ from kseg.cli.tables import write_result
 from kseg.core import backend
 from kseg.core.configs import ReportConfig
 from kseg.core.runs import REPORT
-from kseg.evaluation.open import check_classes, data_of, locate, open_segmenter
+from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
 from kseg.reporting.page import evaluate_once, write_page
 
 
@@ -32,10 +32,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     data = data_of(config.run, folder, config.data, None)
     data.split(config.split)
     backend.start()
-    segmenter = open_segmenter(path)
-    check_classes(segmenter, data, config.run)
-    evaluation = evaluate_once(segmenter, data, config.split)
+    predictor = open_predictor(path)
+    check_classes(predictor, data, config.run)
+    section = evaluate_once(predictor, data, config.split)
     page = Path(config.output or folder / REPORT)
-    write_page(page, folder, evaluation)
+    write_page(page, folder, section)
     say(f"{page} shows the run")
-    write_result(config.json, evaluation.all_figures())
+    write_result(config.json, section.all_figures())

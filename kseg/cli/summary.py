@@ -28,8 +28,8 @@ from kseg.cli.tables import write_result
 from kseg.core import backend
 from kseg.core.configs import SummaryConfig
 from kseg.core.names import MODEL_NAMES
+from kseg.core.text import sides
 from kseg.evaluation.open import locate
-from kseg.models.analysis.summary import compare, one, sides
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -37,6 +37,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     known = config.model in ("", *MODEL_NAMES)
     source = None if known else find(config.model)
     backend.start()
+    from kseg.models.analysis.summary import compare, one
+
     if config.model:
         figures = one(config, source)
         text = report(figures)

@@ -8,7 +8,7 @@ from typing import Any, Optional, Sequence
 
 from kseg.core.runs import write_json
 from kseg.deploy.lint.rules import LintIssue
-from kseg.deploy.parity import Parity
+from kseg.deploy.parity import Parity, rows, words
 from kseg.evaluation.loop import REFERENCE
 
 PER_CLASS = {
@@ -25,6 +25,18 @@ SUMMARY = {
     "mean_iou_per_image": "mean over images of their mean IoU",
     "component_ap50": "mean component AP50",
 }
+
+SAME = {"mean_iou": "same labels"}  # what agreement counts
+
+
+def metrics_table(metrics: dict[str, Any]) -> str:
+    """The content of metrics.json for people: per class where it has classes' IoU."""
+    if "per_class_iou" in metrics:
+        return iou_table(metrics)
+    from tabulate import tabulate
+
+    numbers = {k: v for k, v in metrics.items() if isinstance(v, (int, float))}
+    return tabulate([(words(k), f"{v:.4g}") for k, v in numbers.items()])
 
 
 def iou_table(metrics: dict[str, Any]) -> str:
@@ -48,21 +60,22 @@ def iou_table(metrics: dict[str, Any]) -> str:
 def parity_table(
     parity: Parity, size: tuple[int, int], own_sizes: Optional[float]
 ) -> str:
-    """parity.json for people; `own_sizes` is the mean IoU that training reported."""
+    """parity.json for people; `own_sizes` is the headline that training reported."""
     from tabulate import tabulate
 
     def shown(value: Optional[float], form: str, unit: float = 1) -> str:
         return "" if value is None else format(value / unit, form)
 
-    rows: list[tuple[str, ...]] = []
+    lines: list[tuple[str, ...]] = []
     if own_sizes is not None:
-        rows.append(("keras, own sizes", f"{own_sizes:.4f}", *[""] * 6))
-    for name, row in parity.items():
+        lines.append(("keras, own sizes", f"{own_sizes:.4f}", *[""] * 6))
+    headline = parity["headline"]
+    for name, row in rows(parity).items():
         is_file = name != REFERENCE
-        rows.append(
+        lines.append(
             (
                 name if is_file else f"keras, {size[0]}x{size[1]}",
-                f"{row['mean_iou']:.4f}",
+                f"{row[headline]:.4f}",
                 f"{row['drop']:+.4f}" if is_file else "",
                 f"{row['agreement']:.4%}" if is_file else "",
                 shown(row["bytes"], ",.0f", 1024),
@@ -74,16 +87,16 @@ def parity_table(
     threads = parity[REFERENCE]["threads"]
     header = (
         "model",
-        "mean IoU",
+        words(headline),
         "drop",
-        "same labels",
+        SAME.get(headline, "same results"),
         "KiB",
         "deflated",
         f"ms, {threads} threads",
         "1 thread",
     )
     align = ("left", *["right"] * 7)
-    return tabulate(rows, header, colalign=align, disable_numparse=True)
+    return tabulate(lines, header, colalign=align, disable_numparse=True)
 
 
 def lint_table(findings: dict[str, list[LintIssue]]) -> str:

@@ -16,7 +16,7 @@ from edge.core.errors import InputError
 from edge.core.log import say
 from kseg.api import report
 from kseg.cli.parser import parse_given
-from kseg.cli.tables import iou_table, write_result
+from kseg.cli.tables import metrics_table, write_result
 from kseg.core import backend
 from kseg.core.configs import TrainConfig
 from kseg.core.runs import reserve
@@ -47,7 +47,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 130 if stopped else 0
     metrics = report(data, folder)
     if config.json != "-":
-        print(iou_table(metrics))
+        print(metrics_table(metrics))
         print(f"\n{folder} holds the run; look at report.html. Next:")
         print(f"  python -m kseg.export {folder}")
     write_result(config.json, metrics)

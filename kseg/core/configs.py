@@ -248,7 +248,7 @@ class ExportConfig:
         choices=(*SCHEMES, *FINETUNED_SCHEMES, ONNX),
     )
     size: Optional[Size] = option(None, "input; default: the data's own size")
-    head: str = option("labels", "what the model gives", choices=HEADS)
+    head: str = option("", "what the model gives; default labels", choices=HEADS)
     low_resolution: bool = option(
         False, "leave the last enlargement to the program that runs the model"
     )

@@ -52,7 +52,7 @@ class PassesConfig:
     )
 
     @property
-    def passes(self) -> TTA:
+    def tta(self) -> TTA:
         return TTA(self.full_size, self.flip, self.scales, self.tile)
 
 

@@ -25,7 +25,7 @@ from kseg.data.masks import (
     read_classes,
     to_class_ids,
 )
-from kseg.data.sample import Dataset
+from kseg.data.sample import Dataset, Sample
 
 SPLITS = ("train", "val", "test")
 VAL_SHARE = 0.2  # of a folder without splits
@@ -50,10 +50,10 @@ class FolderSplit:
     def files(self) -> list[Path]:
         return [*self.images, *self.masks]
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: int) -> Sample:
         image = read_image(self.images[index], self.channels, self.white)
         mask = load_mask(self.masks[index], self.images[index])
-        return image, to_class_ids(mask, self.masks[index], self.classes)
+        return Sample(image, to_class_ids(mask, self.masks[index], self.classes))
 
 
 def open_folder(folder: Path, seed: int) -> Dataset:

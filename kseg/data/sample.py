@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
@@ -14,6 +14,35 @@ from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.predict.resizing import limit_side
 from kseg.core.progress import in_parallel
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The labelled objects of one image.
+
+    `boxes` (N, 4) float32 are x0, y0, x1, y1 in pixels, right and bottom edges
+    exclusive; `class_ids` (N,) int32 from 0; `crowd` (N,) bool says what stands for
+    many at once. Each of the N bool `masks` is cut to its box: its shape is
+    (ceil(y1) - floor(y0), ceil(x1) - floor(x0)); None where boxes are all there is.
+    """
+
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    crowd: np.ndarray
+    masks: Optional[tuple[np.ndarray, ...]] = None
+
+
+Target = Union[np.ndarray, Objects]
+
+
+class Sample(NamedTuple):
+    """A labelled image: (H, W, channels) uint8, and what is to be predicted of it.
+
+    The target of the semantic task is a mask (H, W) uint8 of class ids, void 255.
+    """
+
+    image: np.ndarray
+    target: Target
 
 
 class Split(Protocol):
@@ -26,14 +55,14 @@ class Split(Protocol):
     sizes: list[tuple[int, int]]
     files: list[Path]
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Image (H, W, channels) uint8 and mask (H, W) uint8, void being 255."""
+    def read(self, index: int) -> Sample:
+        """One labelled image. Raises InputError for a file that cannot be read."""
         ...
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: its classes, what its images are like, its splits."""
+    """A data set: its task and classes, what its images are like, its splits."""
 
     name: str
     names: tuple[str, ...]
@@ -41,6 +70,7 @@ class Dataset:
     splits: dict[str, Split]
     channels: int = 3
     white: float = 255.0
+    task: str = "semantic"
 
     @property
     def num_classes(self) -> int:
@@ -49,7 +79,9 @@ class Dataset:
     @property
     def info(self) -> ModelInfo:
         """What a model trained on this data has to know of it."""
-        return ModelInfo(names=self.names, colors=self.colors, white=self.white)
+        return ModelInfo(
+            names=self.names, colors=self.colors, task=self.task, white=self.white
+        )
 
     def split(self, name: str) -> Split:
         if name not in self.splits:

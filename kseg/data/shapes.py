@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edge.video import scenes
-from kseg.data.sample import Dataset
+from kseg.data.sample import Dataset, Sample
 
 SHAPES_SCENES = {"train": 800, "val": 100, "test": 100}
 
@@ -32,8 +30,8 @@ class ShapesSplit:
     def files(self) -> list[Path]:
         return []
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return scenes.scene(self.seed, index)
+    def read(self, index: int) -> Sample:
+        return Sample(*scenes.scene(self.seed, index))
 
 
 def open_shapes() -> Dataset:

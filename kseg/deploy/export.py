@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
@@ -15,20 +17,37 @@ from edge.core.files import atomic_write
 from edge.core.log import say
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
+from edge.predict.base import Predictor
+from edge.predict.open import predictor_of
 from kseg.core import backend
 from kseg.core.configs import ExportConfig
 from kseg.core.names import FINETUNED_SCHEMES, ONNX
-from kseg.core.runs import BEST, read_record, write_json
+from kseg.core.runs import (
+    BEST,
+    HISTORY,
+    METRICS,
+    read_history,
+    read_record,
+    write_json,
+)
 from kseg.data.sample import Dataset
 from kseg.deploy.int8.calibration import CalibrationSet, choose
-from kseg.deploy.parity import Parity, compare, mean_iou_of, mean_iou_of_file
-from kseg.evaluation.loop import MIXED, REFERENCE
+from kseg.deploy.parity import (
+    Parity,
+    measure,
+    rows,
+    value_of,
+    value_of_file,
+    words,
+)
+from kseg.deploy.roles import roles_of
+from kseg.evaluation import EVALUATORS
+from kseg.evaluation.loop import MIXED, REFERENCE, Evaluator
 from kseg.evaluation.open import check_classes, data_of
-from kseg.models.saving import load_model
 from kseg.training.setup import check_size
 
 if TYPE_CHECKING:
+    from kseg.deploy.heads import Head
     from kseg.deploy.int8.sensitivity import LayerSensitivity
 
 
@@ -53,7 +72,7 @@ class TrainedRun:
     """What files are made from: a trained run and the input size.
 
     `model` is its network, `network` that ends where the files' head begins;
-    `reference` labels as it does in Keras, in full. `record` is its config.json.
+    `reference` predicts as it does in Keras, in full. `record` is its config.json.
     """
 
     record: dict[str, Any]
@@ -62,18 +81,34 @@ class TrainedRun:
     info: ModelInfo
     data: Dataset
     size: tuple[int, int]
-    reference: Segmenter
+    reference: Predictor
+
+    @property
+    def head(self) -> Head:
+        """What the files' outputs are of the network's."""
+        from kseg.deploy.heads import HEADS
+
+        return HEADS[self.info.task][self.info.head]
+
+    @property
+    def new_evaluator(self) -> Callable[[], Evaluator]:
+        """What files are judged by: the headline alone."""
+        return partial(EVALUATORS[self.info.task], self.data, fast=True)
+
+    def value_of_file(self, content: bytes) -> float:
+        """The headline that a .tflite file reaches on the validation images."""
+        split = self.data.split("val")
+        return value_of_file(content, self.info, split, self.new_evaluator)
 
     def calibration(
         self, coverage: Optional[CalibrationSet]
     ) -> Callable[[], Iterator[np.ndarray]]:
-        """The chosen training pictures as the Segmenter would feed them."""
+        """The chosen training images as the predictor would feed them."""
         train = self.data.split("train")
 
         def images() -> Iterator[np.ndarray]:
             for index in coverage.indices if coverage else ():
-                image, _ = train.read(index)
-                for row in self.reference.prepare(image)[0]:
+                for row in self.reference.prepare(train.read(index).image)[0]:
                     yield from row
 
         return images
@@ -92,17 +127,22 @@ def export(config: ExportConfig) -> Exported:
         (folder / f"{MIXED}.tflite").unlink(missing_ok=True)
     files = write_files(config, source, folder, coverage)
     findings = look_into_int8(config, source, folder, files, coverage)
-    parity = compare(source.reference, files, source.data, config.threads)
+    parity = measure(
+        *(source.reference, files, source.data.split("val")),
+        *(source.new_evaluator, config.threads),
+    )
     for scheme in files:
         if coverage and has_ranges(scheme):
             parity[scheme]["calibration"] = coverage.record()
     if "int8" in files and findings:
         parity["int8"]["layers"] = [finding.record() for finding in findings]
-    for row in parity.values():
-        row |= {"size": source.size, "head": config.head}
+    for row in rows(parity).values():
+        row |= {"size": source.size, "head": source.info.head}
     write_json(folder / "parity.json", parity)
-    trained = source.info.metrics.get("mean_iou")
-    warn_of_size(trained, parity[REFERENCE]["mean_iou"], source.size, config.max_drop)
+    headline = parity["headline"]
+    trained = source.info.metrics.get(headline)
+    here = parity[REFERENCE][headline]
+    warn_of_size(headline, trained, here, source.size, config.max_drop)
     layers = layers_table(findings) if findings else ""
     return Exported(files, source.size, parity, trained, layers)
 
@@ -121,21 +161,27 @@ def check_options(config: ExportConfig) -> None:
 
 def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     """The run as it is to be exported. Raises InputError for what does not fit."""
+    from kseg.models.saving import load_model
+
     record = read_record(folder)
     data = data_of(config.run, folder, config.data, None)
     backend.start()
     check_backend()
-    from kseg.deploy.heads import at_low_resolution
+    from kseg.deploy.heads import HEADS, at_low_resolution, head_of
     from kseg.models.keras_engine import KerasEngine
 
     model = load_model(folder / BEST)
-    metrics = read_metrics(folder)
-    info = replace(info_of(folder / BEST), head=config.head, metrics=metrics)
-    size = config.size or info.covering(record["data"]["size"])
+    info = info_of(folder / BEST)
+    if info.task not in HEADS:
+        raise InputError(f"{folder}: no export is known for the task {info.task}")
+    head = head_of(info.task, config.head)
+    metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
+    info = replace(info, head=head, metrics=metrics)
+    size = config.size or info.geometry.covering(record["data"]["size"])
     check_size(size, info)
     network = at_low_resolution(model, size) if config.low_resolution else model
-    labels = config.head == "labels"
-    reference = Segmenter(KerasEngine(model, size, labels), info)
+    engine = KerasEngine(model, size, HEADS[info.task][head])
+    reference = predictor_of(engine, info, str(folder))
     check_classes(reference, data, config.run)
     return TrainedRun(record, model, network, info, data, size, reference)
 
@@ -147,14 +193,18 @@ def layers_table(findings: list[LayerSensitivity]) -> str:
 
 
 def warn_of_size(
-    trained: Optional[float], here: float, size: tuple[int, int], max_drop: float
+    headline: str,
+    trained: Optional[float],
+    here: float,
+    size: tuple[int, int],
+    max_drop: float,
 ) -> None:
     """Says what the input's size alone costs: drops are against Keras at that size."""
     if trained is not None and trained - here > max_drop:
         say(
-            f"at {size[0]}x{size[1]} the network has mean IoU {here:.4f}, at its "
-            f"pictures' own size {trained:.4f}: drops are against the former; a larger "
-            "--size keeps more"
+            f"at {size[0]}x{size[1]} the network has {words(headline)} {here:.4f}, at "
+            f"its images' own size {trained:.4f}: drops are against the former; a "
+            "larger --size keeps more"
         )
 
 
@@ -198,17 +248,17 @@ def write_files(
         tuner = FineTuner(source.model, source.data, source.record, config)
     calibration = source.calibration(coverage)
     for scheme in config.quantize:
-        say(f"converting to {describe_scheme(scheme, config, source.size, coverage)}")
+        say(f"converting to {describe_scheme(scheme, config, source, coverage)}")
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue
-        goal = (scheme, source.size, config.head, calibration)
+        goal = (scheme, source.size, source.head, calibration)
         if tuner and scheme in FINETUNED_SCHEMES:
-            content = tuner.convert(*goal)
+            content = tuner.convert(scheme, source.size, source.info.head, calibration)
         else:
             content = convert(source.network, *goal)
         files[scheme] = folder / f"{scheme}.tflite"
-        write_file(files[scheme], content, source.info)
+        write_file(files[scheme], content, source)
     return files
 
 
@@ -216,20 +266,21 @@ def write_onnx(config: ExportConfig, source: TrainedRun, folder: Path) -> Path:
     """model.onnx, which describes itself in its own way."""
     from kseg.deploy.conversion import onnx
 
-    content = onnx.convert(source.network, source.size, config.head, source.info)
+    content = onnx.convert(source.network, source.size, source.info)
     with atomic_write(folder / "model.onnx") as part:
         part.write_bytes(content)
     return folder / "model.onnx"
 
 
-def write_file(path: Path, content: bytes, info: ModelInfo) -> None:
+def write_file(path: Path, content: bytes, source: TrainedRun) -> None:
     """The file with all that it says of itself, looked over for what devices refuse."""
     from kseg.deploy.lint.rules import warn
     from kseg.deploy.tflite_metadata import with_metadata
 
     with atomic_write(path) as part:
-        part.write_bytes(with_metadata(content, info))
-        info.attach(part)
+        part.write_bytes(with_metadata(content, source.info))
+        roles = roles_of(part, source.reference)
+        replace(source.info, outputs=roles).attach(part)
         warn(part, path.name)
 
 
@@ -252,10 +303,11 @@ def look_into_int8(
     say(f"what int8 costs in each layer is drawn in {folder / SENSITIVITY_FIGURE}")
     if not config.mend:
         return findings
-    expected = mean_iou_of(source.reference, source.data)
+    split, new = source.data.split("val"), source.new_evaluator
+    expected = value_of(source.reference, split, new)
 
     def drop(content: bytes) -> float:
-        return expected - mean_iou_of_file(content, source.info, source.data)
+        return expected - source.value_of_file(content)
 
     before = drop(files["int8"].read_bytes())
     if before <= config.max_drop:
@@ -264,34 +316,51 @@ def look_into_int8(
     say(f"int8 loses {before:.4f}: keeping its worst layers in float")
     worst = [finding.spot for finding in sensitivity.worst_first(findings)]
     selective = mixed_precision.SelectiveInt8(
-        source.network, source.size, config.head, calibration
+        source.network, source.size, source.head, calibration
     )
     files[MIXED] = folder / f"{MIXED}.tflite"
     content, _, _ = mixed_precision.mixed_precision(
         selective, worst, drop, config.max_drop
     )
-    write_file(files[MIXED], content, source.info)
+    write_file(files[MIXED], content, source)
     return findings
 
 
 def describe_scheme(
     scheme: str,
     config: ExportConfig,
-    size: tuple[int, int],
+    source: TrainedRun,
     coverage: Optional[CalibrationSet],
 ) -> str:
     """A scheme and how it is made, in words."""
+    size, head = source.size, source.info.head
     low = ", before the last enlargement" if config.low_resolution else ""
-    text = f"{scheme} at {size[0]}x{size[1]}, {config.head}{low}"
+    text = f"{scheme} at {size[0]}x{size[1]}, {head}{low}"
     if coverage and has_ranges(scheme):
         text += f", ranges from {len(coverage.indices)} images"
     return text
 
 
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """What training reported, images at their own sizes; {} for one cut short."""
-    path = folder / "metrics.json"
+def read_metrics(folder: Path, headline: str) -> dict[str, Any]:
+    """What training reported, images at their own sizes; {} for one cut short.
+
+    Raises InputError for a run that has no finite value of its headline, there or in
+    the best epoch of its history.
+    """
+    path = folder / METRICS
     try:
-        return json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError as error:
+        metrics = json.loads(path.read_text()) if path.is_file() else {}
+        value = metrics.get(headline)
+    except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: is damaged ({error}); train again") from None
+    if not metrics and (folder / HISTORY).is_file():
+        column = f"val_{headline}"
+        values = [line.get(column, nan) for line in read_history(folder / HISTORY)]
+        value = max(filter(isfinite, values), default=None)
+    if value is None or not isfinite(value):
+        raise InputError(
+            f"{folder}: the run has no finite {words(headline)}, so nothing says that "
+            "it has learned; train until an epoch is validated, or look at the data "
+            "with kseg.doctor"
+        )
+    return metrics

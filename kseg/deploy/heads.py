@@ -13,17 +13,53 @@ from kseg.models.layers.sizes import CropLike
 ENLARGEMENT = "score_up"  # kseg.models.layers.to_logits names it
 
 
-def with_head(model: keras.Model, head: str) -> Callable[[Any], Any]:
-    """The network as a function of float32 images that ends in `head`.
+Head = Callable[[Any], Any]  # a network's outputs -> those of the file
 
-    labels: uint8 (1, h, w); logits and probabilities: float32 (1, h, w, C).
+
+def labels(logits: Any) -> Any:
+    """(B, h, w, C) logits -> (B, h, w) uint8 class ids."""
+    return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
+
+
+def logits(logits: Any) -> Any:
+    """(B, h, w, C) float32 as they are."""
+    return logits
+
+
+def labels_for_tensorrt(logits: Any) -> Any:
+    """As `labels`, by floats: TensorRT casts no int32 to bytes."""
+    ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return tf.cast(tf.cast(ids, tf.float32), tf.uint8)
+
+
+# Task -> head -> what it makes of a network's outputs: one tensor, or a dict by role.
+HEADS: dict[str, dict[str, Head]] = {
+    "semantic": {
+        "labels": labels,
+        "logits": logits,
+        "probabilities": tf.nn.softmax,
+    },
+}
+# Where an .onnx file needs another form.
+ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}
+
+
+def head_of(task: str, name: str) -> str:
+    """The head called `name`, or the first of a task where it is "".
+
+    Raises InputError for one that the task does not have.
     """
+    known = HEADS[task]
+    if name and name not in known:
+        raise InputError(f"--head {name}: the task {task} has {', '.join(known)}")
+    return name or next(iter(known))
+
+
+def with_head(model: keras.Model, head: Head) -> Callable[[Any], Any]:
+    """The network as a function of float32 images (1, H, W, C) that ends in `head`."""
 
     def run(image: Any) -> Any:
-        logits = model(image, training=False)
-        if head == "labels":
-            return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
-        return tf.nn.softmax(logits) if head == "probabilities" else logits
+        return head(model(image, training=False))
 
     return run
 
@@ -31,7 +67,7 @@ def with_head(model: keras.Model, head: str) -> Callable[[Any], Any]:
 def at_low_resolution(model: keras.Model, size: tuple[int, int]) -> keras.Model:
     """The same network less its last enlargement: (B, H, W, C) -> (B, h, w, classes).
 
-    For images of (height, width) `size`. The Segmenter enlarges what it gives: scores
+    For images of (height, width) `size`. The predictor enlarges what it gives: scores
     bilinearly, labels to the nearest. What a learned enlargement has learned is lost.
     Raises InputError where the network enlarges nothing at its end, or where its cells
     do not fit `size`.

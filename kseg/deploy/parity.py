@@ -1,6 +1,6 @@
-"""What each exported file costs: mean IoU, agreement, size, time, beside the network.
+"""What each exported file costs: accuracy, agreement, size, time, beside the network.
 
-All files label the same pictures through the same `Segmenter` as the Keras model, so a
+All files predict the same images through the same `Predictor` as the Keras model, so a
 difference is the file's alone.
 """
 
@@ -9,75 +9,88 @@ from __future__ import annotations
 import tempfile
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable, Optional
-
-import numpy as np
+from typing import Any, Callable, Mapping, Optional
 
 from edge.core.errors import GateFailed
+from edge.engines.base import Engine
 from edge.engines.load import cores
 from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
+from edge.predict.base import Predictor
+from edge.predict.open import predictor_of
+from edge.predict.tiling import Tiles
 from kseg.core.progress import bar
-from kseg.data.sample import Dataset
-from kseg.evaluation.loop import MIXED, REFERENCE, tally
+from kseg.data.sample import Split
+from kseg.evaluation.loop import MIXED, REFERENCE, Evaluator, compare
 
 ROUNDS = 15  # of timing: each engine runs twice, the second counts
 TIMING_SECONDS = 30.0  # after these no further round begins
 
-Parity = dict[str, dict[str, Any]]
+Parity = dict[str, Any]  # parity.json: "headline", and a dict for each file
+NewEvaluator = Callable[[], Evaluator]
 
 
-def compare(
-    reference: Segmenter, files: dict[str, Path], data: Dataset, threads: Optional[int]
+def measure(
+    reference: Predictor,
+    files: Mapping[str, Path],
+    split: Split,
+    new: NewEvaluator,
+    threads: Optional[int],
 ) -> Parity:
-    """The content of parity.json: each file against the Keras model, on val.
+    """The content of parity.json: each file against the Keras model, on a split.
 
-    Per file: "mean_iou" in [0, 1] and its "drop"; "agreement", the share of all pixels
-    with the reference's label; "bytes", "compressed_bytes" (deflate); median
-    milliseconds of a bare run on `threads` ("latency_millis") and on one
-    ("single_thread_millis"). The last four are the interpreter's; None for Keras.
+    "headline" names what decides, in [0, 1]. Per file: that value and its "drop";
+    "agreement", the share of the result that is as the reference's; "bytes",
+    "compressed_bytes" (deflate); median milliseconds of a bare run on `threads`
+    ("latency_millis") and on one ("single_thread_millis"). The last four are the
+    interpreter's; None for Keras. Raises InputError where nothing is labelled.
     """
-    segmenters = {REFERENCE: reference}
-    for scheme, path in files.items():
-        engine = open_engine(path, threads=threads, prove=False)
-        segmenters[scheme] = Segmenter(engine, info_of(path))
-    tallies, pixels = tally(segmenters, data)
-    times = latencies(reference, segmenters, files, data)
-    means = {name: mean_iou(each.matrix) for name, each in tallies.items()}
-    return {
-        name: {
-            "mean_iou": means[name],
-            "drop": means[REFERENCE] - means[name],
-            "agreement": each.agreeing / pixels,
+    others = {
+        scheme: predictor_of(
+            open_engine(path, threads=threads, prove=False), info_of(path), str(path)
+        )
+        for scheme, path in files.items()
+    }
+    found = compare(reference, others, split, new)
+    values = {name: each.evaluator.value() for name, each in found.items()}
+    headline = found[REFERENCE].evaluator.headline
+    times = latencies({REFERENCE: reference, **others}, files, split)
+    parity: Parity = {"headline": headline}
+    for name, each in found.items():
+        parity[name] = {
+            headline: values[name],
+            "drop": values[REFERENCE] - values[name],
+            "agreement": each.agreement,
             **sizes(files.get(name)),
             **times[name],
         }
-        for name, each in tallies.items()
-    }
+    return parity
 
 
-def mean_iou(matrix: np.ndarray) -> float:
-    from kseg.evaluation.metrics.confusion import iou_per_class
-
-    return float(np.nanmean(iou_per_class(matrix)))
-
-
-def mean_iou_of(segmenter: Segmenter, data: Dataset) -> float:
-    """What it reaches on the val split."""
-    tallies, _ = tally({REFERENCE: segmenter}, data, "measuring")
-    return mean_iou(tallies[REFERENCE].matrix)
+def rows(parity: Parity) -> dict[str, dict[str, Any]]:
+    """The part of parity.json that is about files, the reference first."""
+    return {name: row for name, row in parity.items() if isinstance(row, dict)}
 
 
-def mean_iou_of_file(content: bytes, info: ModelInfo, data: Dataset) -> float:
+def value_of(predictor: Predictor, split: Split, new: NewEvaluator) -> float:
+    """The headline that a predictor reaches on a split, in [0, 1]."""
+    found = compare(predictor, {}, split, new, "measuring")
+    return found[REFERENCE].evaluator.value()
+
+
+def value_of_file(
+    content: bytes, info: ModelInfo, split: Split, new: NewEvaluator
+) -> float:
     """The same of a .tflite file that was made here and is not to stay."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidate.tflite"
         path.write_bytes(content)
-        return mean_iou_of(Segmenter(open_engine(path, prove=False), info), data)
+        predictor = predictor_of(open_engine(path, prove=False), info)
+        return value_of(predictor, split, new)
 
 
 def sizes(path: Optional[Path]) -> dict[str, Optional[int]]:
@@ -89,24 +102,23 @@ def sizes(path: Optional[Path]) -> dict[str, Optional[int]]:
 
 
 def latencies(
-    reference: Segmenter,
-    segmenters: dict[str, Segmenter],
-    files: dict[str, Path],
-    data: Dataset,
+    predictors: Mapping[str, Predictor], files: Mapping[str, Path], split: Split
 ) -> dict[str, dict[str, Any]]:
-    """Milliseconds of each engine's bare run on the first picture of val."""
-    image, _ = data.split("val").read(0)
-    tile = reference.prepare(image)[0][0][0]
+    """Milliseconds of each engine's bare run on the first image of a split.
+
+    An image that is done in tiles takes as many runs as it has tiles, for all alike.
+    """
+    tiles, _ = predictors[REFERENCE].prepare(split.read(0).image)
     runs: dict[tuple[str, int], Callable[[], Any]] = {}
-    for name, each in segmenters.items():
+    for name, each in predictors.items():
         threads = each.engine.threads or cores()
-        runs[name, threads] = lambda engine=each.engine: engine(tile)
+        runs[name, threads] = partial(run_all, each.engine, tiles)
         if name in files and threads > 1:
             alone = open_engine(files[name], threads=1, prove=False)
-            runs[name, 1] = lambda engine=alone: engine(tile)
+            runs[name, 1] = partial(run_all, alone, tiles)
     millis = median_millis(runs)
     found = {}
-    for name, each in segmenters.items():
+    for name, each in predictors.items():
         threads = each.engine.threads or cores()
         found[name] = {
             "latency_millis": millis[name, threads],
@@ -114,6 +126,13 @@ def latencies(
             "threads": threads,
         }
     return found
+
+
+def run_all(engine: Engine, tiles: Tiles) -> None:
+    """Runs an engine on every tile of an image."""
+    for row in tiles:
+        for tile in row:
+            engine(tile)
 
 
 def median_millis(runs: dict[Any, Callable[[], Any]]) -> dict[Any, float]:
@@ -138,12 +157,22 @@ def median_millis(runs: dict[Any, Callable[[], Any]]) -> dict[Any, float]:
 def check_gate(parity: Parity, max_drop: float) -> None:
     """Raises GateFailed for the worst file where it lost more than `max_drop`.
 
-    A mended file stands for the int8 that it was made from.
+    A file of mixed precision stands for the int8 that it was made from.
     """
-    judged = {k: v for k, v in parity.items() if k != "int8" or MIXED not in parity}
+    found = rows(parity)
+    judged = {k: v for k, v in found.items() if k != "int8" or MIXED not in found}
     name, worst = max(judged.items(), key=lambda item: item[1]["drop"])
     if worst["drop"] > max_drop:
         raise GateFailed(
-            f"{name} lost {worst['drop']:.4f} of mean IoU, more than "
-            f"--max-drop {max_drop}"
+            f"{name}: {words(parity['headline'])} dropped by {worst['drop']:.4f}; the "
+            f"limit is --max-drop {max_drop}"
         )
+
+
+def words(key: str) -> str:
+    """A key of metrics.json for people.
+
+    >>> words("mean_iou"), words("mask_ap50")
+    ('mean IoU', 'mask AP50')
+    """
+    return key.replace("_", " ").replace("iou", "IoU").replace("ap", "AP")

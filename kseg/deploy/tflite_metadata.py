@@ -7,7 +7,7 @@ image_segmenter_metadata_schema.fbs, both in MediaPipe's mediapipe/tasks/metadat
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import flatbuffers
 import numpy as np
@@ -26,16 +26,18 @@ NONE, SOFTMAX = 0, 2  # Activation
 
 
 def with_metadata(model: bytes, info: ModelInfo) -> bytes:
-    """A .tflite of one input and one output, and TFLite Metadata inside.
+    """A .tflite of an image, and TFLite Metadata inside.
 
     The names of the classes are not among them: the metadata name the file that
     `ModelInfo.attach` puts behind the model.
     """
+    if info.task not in METADATA:
+        return model
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     graph = content.subgraphs[0]
     channels = graph.tensors[graph.inputs[0]].shape[-1]
     entry, buffer = schema.MetadataT(), schema.BufferT()
-    buffer.data = np.frombuffer(metadata(info, int(channels)), np.uint8)
+    buffer.data = np.frombuffer(METADATA[info.task](info, int(channels)), np.uint8)
     entry.name, entry.buffer = METADATA_NAME, len(content.buffers)
     content.buffers.append(buffer)
     content.metadata = [*(content.metadata or []), entry]
@@ -44,7 +46,7 @@ def with_metadata(model: bytes, info: ModelInfo) -> bytes:
     return bytes(builder.Output())
 
 
-def metadata(info: ModelInfo, channels: int) -> bytes:
+def segmenter_metadata(info: ModelInfo, channels: int) -> bytes:
     """ModelMetadata of a network for images of 1 or 3 channels."""
     return packed(
         {
@@ -129,3 +131,9 @@ def put_table(builder: flatbuffers.Builder, table: Table) -> int:
         else:
             builder.PrependInt8Slot(field, value, 0)
     return builder.EndObject()
+
+
+# (info, channels of the image) -> ModelMetadata; a task without one gets none.
+METADATA: dict[str, Callable[[ModelInfo, int], bytes]] = {
+    "semantic": segmenter_metadata
+}

@@ -7,7 +7,6 @@ names: `name_by_majority` gives them those of a truth.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -16,21 +15,9 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
-from edge.core.log import say
-from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
-from kseg.data.sample import Dataset
-
-
-def match_ground_truth(segmenter: Segmenter, data: Dataset) -> tuple[Segmenter, Naming]:
-    """A grouping with the data's classes, and what turns its segments into them."""
-    say(
-        "segments bear the class that the truth has most of there: no naming of these "
-        "segments has a higher pixel accuracy"
-    )
-    name = partial(name_by_majority, num_classes=data.num_classes)
-    return Segmenter(segmenter.engine, data.info), name
-
+from edge.engines.base import Output, TensorSpec
+from edge.model_file.info import InputGeometry, ModelInfo
+from edge.predict.semantic import SemanticPredictor
 
 PREFIX = "grouping"  # MODEL of a command line is grouping:KIND
 SEGMENTS = 100  # unless told
@@ -241,18 +228,27 @@ def outlined(image: np.ndarray, segments: np.ndarray) -> np.ndarray:
 
 
 class GroupingEngine:
-    """`engine(image) -> segment ids`: what edge.engines are to networks."""
+    """`engine(image)` -> ids of segments: an engine as those of networks are."""
 
     size: Optional[tuple[int, int]] = None
     channels = 3
     threads: Optional[int] = None
+    accelerator = ""
+    share: Optional[float] = None
+    first_millis: Optional[float] = None
+    input = TensorSpec("image", (1, -1, -1, 3), np.dtype(np.uint8))
+    outputs = (TensorSpec("labels", (1, -1, -1), np.dtype(np.uint8)),)
 
     def __init__(self, kind: str, segments: int = SEGMENTS):
         self.name = f"{PREFIX}:{kind}"
         self.segments, self._group = segments, GROUPINGS[kind]
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        return self._group(image, self.segments)
+    def blank(self) -> np.ndarray:
+        """An image (h, w, 3) uint8 of zeros; any size goes."""
+        return np.zeros((64, 64, 3), np.uint8)
+
+    def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
+        return (Output(self._group(image, self.segments), self.outputs[0]),)
 
 
 def is_grouping(model: str, segments: Optional[int] = None) -> bool:
@@ -274,13 +270,13 @@ def is_grouping(model: str, segments: Optional[int] = None) -> bool:
     return True
 
 
-def open_grouping(model: str, segments: Optional[int] = None) -> Segmenter:
-    """grouping:KIND -> a Segmenter whose classes are `segment 0` and so on."""
+def open_grouping(model: str, segments: Optional[int] = None) -> SemanticPredictor:
+    """grouping:KIND -> a predictor whose classes are `segment 0` and so on."""
     engine = GroupingEngine(model.partition(":")[2], segments or SEGMENTS)
     info = ModelInfo(
         names=tuple(f"segment {index}" for index in range(engine.segments)),
         colors=palette(engine.segments + 1)[1:],  # black would be drawn as nothing
         head="labels",
-        minimum=2,  # texture is a matter of neighbours
+        geometry=InputGeometry(minimum=2),  # texture is a matter of neighbours
     )
-    return Segmenter(engine, info)
+    return SemanticPredictor(engine, info)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Optional, Sequence
 
+from edge import predict
 from edge.core.errors import InputError
 from edge.core.images import list_images
 from edge.model_file.info import unknown_model
 from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
-from edge.predict.tta import TTA, SemanticTTA
+from edge.predict.base import Predictor
+from edge.predict.open import ONE_PASS, predictor_of
+from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset
 from kseg.evaluation.grouping import is_grouping, open_grouping
-from kseg.models.saving import load_model
-
-ONE_PASS = TTA()
 
 
 def data_of(
@@ -34,9 +33,9 @@ def data_of(
     return open_data(name, default if seed is None else seed)
 
 
-def check_classes(segmenter: Segmenter, data: Dataset, model: str) -> None:
+def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
     """Raises InputError where the model's classes are not the data's."""
-    known, given = segmenter.info.names, data.names
+    known, given = predictor.info.names, data.names
     of_others = unknown_model().names, unknown_model(given).names
     if known != given and known not in of_others:
         raise InputError(
@@ -45,16 +44,16 @@ def check_classes(segmenter: Segmenter, data: Dataset, model: str) -> None:
         )
 
 
-def list_pictures(given: Sequence[str]) -> list[Path]:
-    """Files and the pictures of folders. Raises InputError where two would collide."""
+def list_given_images(given: Sequence[str]) -> list[Path]:
+    """Files and the images of folders. Raises InputError where two would collide."""
     paths: list[Path] = []
     for name in given:
         path = Path(name)
         if not path.exists():
-            raise InputError(f"{name}: no such picture or folder")
+            raise InputError(f"{name}: no such image or folder")
         found = list_images(path) if path.is_dir() else [path]
         if not found:
-            raise InputError(f"{name}: the folder has no pictures")
+            raise InputError(f"{name}: the folder has no images")
         paths += found
     stems: dict[str, Path] = {}
     for path in paths:
@@ -75,32 +74,29 @@ def locate(model: str) -> tuple[Path, Optional[Path]]:
     return (Path(model), None) if is_grouping(model) else find_model(model)
 
 
-def open_segmenter(
+def open_predictor(
     path: Path,
     engine: str = "auto",
     threads: Optional[int] = None,
     segments: Optional[int] = None,
-    passes: TTA = ONE_PASS,
-) -> Segmenter:
-    """A `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a Segmenter.
+    tta: TTA = ONE_PASS,
+) -> Predictor:
+    """A `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a predictor.
 
-    `segments` is of a grouping alone, `passes` of networks. Raises InputError for what
-    is none of them, and for passes that it cannot make.
+    `segments` is of a grouping alone, `tta` of networks. Raises InputError for what is
+    none of them, and for passes that it cannot make.
     """
+    from kseg.models.saving import load_model
+
     if is_grouping(str(path), segments):
-        if passes != ONE_PASS:
+        if tta != ONE_PASS:
             raise InputError(
-                f"{path}: groups a picture as a whole; leave --full-size, --tile, "
+                f"{path}: groups an image as a whole; leave --full-size, --tile, "
                 "--flip and --scales out"
             )
         return open_grouping(str(path), segments)
     if path.suffix != ".keras":
-        from edge.engines.select import open_engine
+        return predict.open_predictor(path, engine, threads, tta=tta)
+    from kseg.models.keras_engine import KerasEngine
 
-        runner: Any = open_engine(path, engine, threads)
-    else:
-        from kseg.models.keras_engine import KerasEngine
-
-        runner = KerasEngine(load_model(path))
-    segmenter = Segmenter(runner, info_of(path))
-    return segmenter if passes == ONE_PASS else SemanticTTA(segmenter, passes)
+    return predictor_of(KerasEngine(load_model(path)), info_of(path), str(path), tta)

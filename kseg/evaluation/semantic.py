@@ -7,6 +7,8 @@ from typing import Any, Optional
 
 import numpy as np
 
+from edge.core.errors import InputError
+from edge.predict.results import SemanticMap
 from kseg.evaluation.metrics.boundary import (
     OF_DIAGONAL,
     boundary_counts,
@@ -17,14 +19,17 @@ from kseg.evaluation.metrics.components import Components
 
 
 @dataclass
-class Evaluation:
-    """What one pass over a split has counted of it.
+class SemanticEvaluator:
+    """What one pass over a split has counted of it: the `Evaluator` of semantic maps.
 
     `matrix` (C, C) is the confusion matrix, `boundary` (C, 2) as `boundary_counts`,
-    `per_image_iou` (C,) of each picture, nan where a class is absent.
+    `per_image_iou` (C,) of each image, nan where a class is absent. `fast` counts the
+    confusion matrix alone: enough for `value`.
     """
 
     names: tuple[str, ...]
+    fast: bool = False
+    headline: str = "mean_iou"
     matrix: np.ndarray = field(init=False)
     boundary: np.ndarray = field(init=False)
     components: Components = field(init=False)
@@ -36,21 +41,54 @@ class Evaluation:
         self.boundary = np.zeros((count, 2), np.int64)
         self.components = Components(count)
 
-    def add(
-        self,
-        mask: np.ndarray,
-        labels: np.ndarray,
-        confidence: Optional[np.ndarray] = None,
+    @property
+    def needs_confidence(self) -> bool:
+        return not self.fast
+
+    def add(self, target: np.ndarray, result: SemanticMap) -> None:
+        """Counts one image: a mask (H, W) of ids and what was predicted.
+
+        Raises InputError for predictions outside the classes.
+        """
+        labels, count = result.labels, len(self.names)
+        if labels.max(initial=0) >= count:
+            raise InputError(
+                f"the model predicts class {labels.max()}, the data have {count} "
+                "classes; give data of its own classes"
+            )
+        self.count(target, labels, result.confidence)
+
+    def count(
+        self, mask: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
-        """Counts one picture: ids (H, W) twice, confidence (H, W) float32 if known."""
+        """Counts ids (H, W) twice, and confidence (H, W) float32 where it is known."""
         from kseg.evaluation.metrics.confusion import confusion_matrix, iou_per_class
 
         count = len(self.names)
         matrix = confusion_matrix(mask, labels, count)
         self.matrix += matrix
+        if self.fast:
+            return
         self.per_image_iou.append(iou_per_class(matrix))
         self.boundary += boundary_counts(mask, labels, count, distance_in(mask.shape))
         self.components.add(mask, labels, confidence)
+
+    def value(self) -> float:
+        """Mean IoU, in [0, 1]. Raises InputError where no pixel is labelled."""
+        from kseg.evaluation.metrics.confusion import iou_per_class, mean_of_present
+
+        mean = mean_of_present(iou_per_class(self.matrix))
+        if mean is None or not self.matrix.any():
+            raise InputError(
+                "no pixel is labelled, all masks are void: there is nothing to measure "
+                "against; label some images of this split"
+            )
+        return mean
+
+    def agreement(self, expected: SemanticMap, found: SemanticMap) -> tuple[int, int]:
+        """How many pixels of two results of one image are equal, of how many."""
+        equal = expected.labels == found.labels
+        return int(equal.sum()), equal.size
 
     def figures(self) -> dict[str, Any]:
         """The content of metrics.json: the accumulated ones of `summarize`, and beside

@@ -1,50 +1,102 @@
-"""A Keras model behind the interface of edge.engines."""
+"""A Keras model as an engine: the same contract as those of files."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from collections.abc import Mapping
+from typing import Any, Callable, Optional, Sequence
 
 import keras
 import numpy as np
 
+from edge.engines.base import Output, TensorSpec
+
+Head = Callable[[Any], Any]  # what a network gives -> what an exported one would
+
 
 class KerasEngine:
-    """`engine(image) -> output`: scores, or labels where `labels` asks for them.
+    """`engine(image)` -> every output of the network, in the order of `outputs`.
 
-    `size` None takes pictures as they are; (height, width) makes the Segmenter bring
-    them to that size, as an exported model of it would have them.
+    `size` None takes images as they are; (height, width) makes a predictor bring them
+    to that size, as an exported model of it would have them. `head` is one of
+    kseg.deploy.heads, so that what is compared with a file ends as that does.
     """
 
     name = "keras"
     threads: Optional[int] = None
+    accelerator = ""
+    share: Optional[float] = None
+    first_millis: Optional[float] = None
 
     def __init__(
         self,
         model: keras.Model,
         size: Optional[tuple[int, int]] = None,
-        labels: bool = False,
+        head: Optional[Head] = None,
     ):
-        self.size, self.labels = size, labels
+        self.size = size
         self.channels = model.input_shape[-1]
-        self._run = compiled(model, labels)
+        shape = (1, *(size or (-1, -1)), self.channels)
+        self.input = TensorSpec("image", shape, np.dtype(np.float32))
+        self._run, outputs = compiled(model, head)
+        self.outputs = tuple(spec_of(name, x) for name, x in outputs.items())
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        return np.asarray(self._run(image[None].astype(np.float32)))[0]
+    def blank(self) -> np.ndarray:
+        """An image (h, w, channels) uint8 of zeros; of 64x64 where any size goes."""
+        return np.zeros((*(self.size or (64, 64)), self.channels), np.uint8)
+
+    def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
+        values = self._run(image[None].astype(np.float32))
+        return tuple(
+            Output(np.asarray(value)[0], spec)
+            for value, spec in zip(values, self.outputs, strict=True)
+        )
 
 
-def compiled(model: keras.Model, labels: bool) -> Any:
-    """The model as a function of (1, H, W, C) float32, traced once for all sizes.
+def spec_of(name: str, value: Any) -> TensorSpec:
+    """What is known of a symbolic output; free sides have length -1."""
+    shape = tuple(-1 if side is None else int(side) for side in value.shape)
+    dtype = np.dtype(keras.backend.standardize_dtype(value.dtype))
+    return TensorSpec(name, shape, dtype)
 
-    A loop over `model.predict` would build a pipeline for every picture.
+
+def named_outputs(outputs: Any, model: keras.Model) -> dict[str, Any]:
+    """A network's outputs by name, in order of a dict's keys or of the network's own."""
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    values = outputs if isinstance(outputs, Sequence) else [outputs]
+    names = getattr(model, "output_names", None) or ["output"]
+    return dict(zip(names, values, strict=True))
+
+
+def compiled(
+    model: keras.Model, head: Optional[Head]
+) -> tuple[Callable[[Any], Sequence[Any]], dict[str, Any]]:
+    """The network as a function of (1, H, W, C) float32, and its symbolic outputs.
+
+    It is traced once for all sizes: a loop over `model.predict` would build a pipeline
+    for every image. Heads are TensorFlow's; on another backend there is none.
     """
 
-    def run(image: Any) -> Any:
-        logits = model(image, training=False)
-        return keras.ops.argmax(logits, axis=-1) if labels else logits
-
-    if keras.backend.backend() != "tensorflow":
-        return lambda image: keras.ops.convert_to_numpy(run(image))
-    import tensorflow as tf
+    def run(image: Any) -> dict[str, Any]:
+        outputs = model(image, training=False)
+        return named_outputs(outputs if head is None else head(outputs), model)
 
     shape = (1, None, None, model.input_shape[-1])
-    return tf.function(run, input_signature=[tf.TensorSpec(shape, tf.float32)])
+    if keras.backend.backend() != "tensorflow":
+        image = keras.KerasTensor(shape, dtype="float32", name="image")
+        symbols = named_outputs(model.compute_output_spec(image), model)
+        to_numpy = keras.ops.convert_to_numpy
+        return lambda image: [to_numpy(x) for x in run(image).values()], symbols
+    import tensorflow as tf
+
+    names: list[str] = []
+
+    def traced(image: Any) -> list[Any]:
+        outputs = run(image)
+        names[:] = outputs
+        return list(outputs.values())
+
+    signature = [tf.TensorSpec(shape, tf.float32)]
+    concrete = tf.function(traced, input_signature=signature).get_concrete_function()
+    symbols = dict(zip(names, concrete.structured_outputs, strict=True))
+    return lambda image: concrete(tf.constant(image)), symbols

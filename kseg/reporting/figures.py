@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Sequence
 
 import cv2
 import numpy as np
@@ -14,10 +14,10 @@ from edge.core.images import with_channels, write_image
 from edge.display.colors import colored
 from edge.display.draw import blend, caption, legend
 from edge.model_file.info import ModelInfo
+from edge.predict.base import Predictor
 from edge.predict.resizing import fit_within, resize
-from edge.predict.semantic import Segmenter
-from kseg.data.sample import Split
-from kseg.evaluation.grouping import Naming
+from kseg.data.sample import Sample, Split
+from kseg.evaluation.shown import Shown, as_predicted
 
 CELL = (240, 320)  # at most
 SAMPLES = 6
@@ -27,35 +27,34 @@ GAP = 6
 
 
 def sample_sheet(
-    path: Path, segmenter: Segmenter, split: Split, name: Optional[Naming] = None
+    path: Path, predictor: Predictor, split: Split, shown: Shown = as_predicted
 ) -> None:
     """Rows of image, truth and prediction, from images spread over the split.
 
-    `name` turns (labels, mask) into the labels to show, where they are not classes yet.
+    `shown` makes of a result what is drawn.
     """
-    count = len(split.sizes)
-    chosen = np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int).tolist()
+    chosen = evenly_spread(len(split.sizes))
     sizes = [fit_within(split.sizes[index], CELL) for index in chosen]
     cell = max(h for h, _ in sizes), max(w for _, w in sizes)
-    rows = [row(segmenter, cell, *split.read(index), name) for index in chosen]
+    rows = [row(predictor, cell, split.read(index), shown) for index in chosen]
     titles = [
         title(text, cell) for text in ("image", "truth (white: void)", "prediction")
     ]
     sheet = np.concatenate([np.concatenate(titles, axis=1), *rows])
-    write_image(path, with_names(sheet, segmenter.info))
+    write_image(path, with_names(sheet, predictor.info))
+
+
+def evenly_spread(count: int) -> list[int]:
+    """At most SAMPLES of `count` places, from the first to the last."""
+    return np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int).tolist()
 
 
 def row(
-    segmenter: Segmenter,
-    cell: tuple[int, int],
-    image: np.ndarray,
-    mask: np.ndarray,
-    name: Optional[Naming] = None,
+    predictor: Predictor, cell: tuple[int, int], sample: Sample, shown: Shown
 ) -> np.ndarray:
-    info = segmenter.info
-    labels = segmenter.predict(image)
-    labels = name(labels, mask) if name else labels
-    rgb = with_channels(image, 3)
+    info, mask = predictor.info, sample.target
+    labels = shown(sample, predictor.predict(sample.image)).labels
+    rgb = with_channels(sample.image, 3)
     truth = colored(mask, info)
     truth[mask == IGNORE_INDEX] = 255
     views = (rgb, truth, blend(rgb, labels, info, opacity=0.6))
@@ -96,10 +95,12 @@ def save_figure(figure: Any, path: Path) -> None:
         figure.savefig(part, dpi=110)
 
 
-def curves(path: Path, history: Sequence[dict[str, float]]) -> None:
-    """Mean IoU and loss by epoch, of training crops and of validation images."""
+def curves(
+    path: Path, history: Sequence[dict[str, float]], headline: str = "mean_iou"
+) -> None:
+    """Headline and loss by epoch, of training crops and of validation images."""
     figure, both = new_figure(9, 3.6, columns=2)
-    for axes, name in zip(both, ("mean_iou", "loss"), strict=True):
+    for axes, name in zip(both, (headline, "loss"), strict=True):
         draw_curve(axes, history, name)
     save_figure(figure, path)
 
@@ -136,17 +137,17 @@ def gains(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def gallery(
-    path: Path, segmenters: dict[str, Callable[[], Segmenter]], split: Split
+    path: Path, predictors: dict[str, Callable[[], Predictor]], split: Split
 ) -> None:
     """One picture: itself, its truth, and what each network makes of it."""
     image, mask = split.read(len(split.sizes) // 2)
     views = {"image": with_channels(image, 3)}
-    for name, load in segmenters.items():
-        segmenter = load()
+    for name, load in predictors.items():
+        predictor = load()
         if "truth" not in views:
-            views["truth"] = colored(mask, segmenter.info)
+            views["truth"] = colored(mask, predictor.info)
             views["truth"][mask == IGNORE_INDEX] = 255
-        views[name] = colored(segmenter.predict(image), segmenter.info)
+        views[name] = colored(predictor.predict(image).labels, predictor.info)
     cell = fit_within(mask.shape, CELL)
     cells = [
         np.concatenate([title(name, cell), to_cell(view, cell)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -94,7 +94,7 @@ def fit(
 
     With `config.resume` it goes on from the folder's checkpoint.
     """
-    from kseg.data.loading.batches import BatchLoader
+    from kseg.data.loading import BATCHES
     from kseg.models import geometry
     from kseg.training.callbacks import RunSaver, ShowProgress, event_writer
 
@@ -110,7 +110,7 @@ def fit(
     build_state(model, place)
     shape = geometry(model)
     info = replace(
-        data.info, max_side=config.max_side, run=to_record(config), **asdict(shape)
+        data.info, max_side=config.max_side, run=to_record(config), geometry=shape
     )
     check_sizes(data, info)
     size = crop_size(config, data, info)
@@ -125,7 +125,7 @@ def fit(
         progressed = TrainingState(record)
         clear_events(folder)
     make_folder(folder)
-    feed = BatchLoader(config, data, size, shape, place)
+    feed = BATCHES[data.task](config, data, size, shape, place)
     keeper = RunSaver(model, folder, info, progressed, steps, feed.validation(), config)
     keeper.files = place.written(folder)
     callbacks = [keeper, *place.callbacks(keeper.stop)]

@@ -14,21 +14,20 @@ from kseg.core.configs import TrainConfig, network_options
 from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import find_model
 from kseg.data.sample import Dataset, default_crop
-from kseg.models.saving import load_model
 
 
 def check_size(size: tuple[int, int], info: ModelInfo) -> None:
     """Raises InputError for an input that the network cannot have."""
-    shown = f"--size {size[0]}x{size[1]}"
-    if min(size) < info.minimum:
-        least = info.minimum
-        raise InputError(f"{shown}: the network's minimum is {least}x{least}")
+    shown, sides = f"--size {size[0]}x{size[1]}", info.geometry
+    if min(size) < sides.minimum:
+        least = f"{sides.minimum}x{sides.minimum}"
+        raise InputError(f"{shown}: the network's minimum is {least}")
     # Tiles begin whole steps apart: one that shows less than a step would not do.
-    inner = tuple(max(info.step, side - 2 * info.border) for side in size)
-    fits = info.covering(inner)
+    inner = tuple(max(sides.step, side - 2 * sides.border) for side in size)
+    fits = sides.covering(inner)
     if fits != size:
         raise InputError(
-            f"{shown}: the network takes sides of {info.least} + k * {info.step} "
+            f"{shown}: the network takes sides of {sides.least} + k * {sides.step} "
             f"pixels; the next is {fits[0]}x{fits[1]}"
         )
 
@@ -39,7 +38,7 @@ def crop_size(config: TrainConfig, data: Dataset, info: ModelInfo) -> tuple[int,
     Raises InputError where it cannot be.
     """
     if not config.size:
-        return info.covering(default_crop(data, config.max_side))
+        return info.geometry.covering(default_crop(data, config.max_side))
     check_size(config.size, info)
     return config.size
 
@@ -83,6 +82,7 @@ def start_from(model: Any, run: str) -> None:
     Raises InputError for a run of another network.
     """
     from kseg.models.layers.norm import ENCODER
+    from kseg.models.saving import load_model
 
     path, _ = find_model(run)
     other = {layer.name: layer for layer in load_model(path).layers}
@@ -199,10 +199,10 @@ def fit_batch_norm(model: Any, steps: int) -> None:
 
 def check_sizes(data: Dataset, info: ModelInfo) -> None:
     """Raises InputError for the first validation image that the network cannot take."""
-    split = data.split("val")
+    split, least = data.split("val"), info.geometry.minimum
     for name, size in zip(split.names, split.sizes, strict=True):
-        if min(size) < info.minimum:
+        if min(size) < least:
             raise InputError(
                 f"{name}: {size[0]}x{size[1]} is smaller than the network's minimum of "
-                f"{info.minimum}x{info.minimum}; leave it out or enlarge it"
+                f"{least}x{least}; leave it out or enlarge it"
             )

@@ -27,8 +27,8 @@ import numpy as np
 import tornado.websocket
 
 from edge.core.timing import Rate
-from edge.display.draw import draw
-from edge.display.sinks import Controls, DisplayFrame, shares
+from edge.display.sinks import Controls, DisplayFrame
+from edge.display.tasks import DRAW, SUMMARIES
 from edge.display.view import Background, View, all_of, listed
 from edge.display.web.access import Listener
 from edge.display.web.handlers import ViewSocket, application
@@ -220,7 +220,7 @@ class Web:
                 stage: round(float(np.mean([m.get(stage, 0.0) for m in millis])), 1)
                 for stage in (millis[-1] if millis else ())
             },
-            "shares": shares(seen.labels, self.info) if seen else {},
+            **(SUMMARIES[self.info.task](seen.result, self.info) if seen else {}),
             "waiting": self._waiting(),
             "paused": self.controls.paused,
             "hidden": sorted(view.hidden),
@@ -265,5 +265,5 @@ class Web:
         seen, view = self._seen, self.controls.view
         if seen is None:
             return None
-        picture = draw(seen.frame, seen.labels, self.info, "", view)
+        picture = DRAW[self.info.task](seen.frame, seen.result, self.info, "", view)
         return cv2.imencode(".png", picture)[1].tobytes()

@@ -1,1 +1,5 @@
 """From files to batches."""
+
+from kseg.data.loading.tasks import BATCHES
+
+__all__ = ["BATCHES"]

@@ -13,9 +13,8 @@ of DataType.UINT8, both of 8.5 to 10):
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
+from typing import Any, Sequence
 
 import keras
 import tensorflow as tf
@@ -23,7 +22,7 @@ import tensorflow as tf
 from edge.core.errors import InputError
 from edge.model_file.info import INFO_NAME, ModelInfo
 from kseg.deploy.conversion.tflite import quiet
-from kseg.deploy.heads import with_head
+from kseg.deploy.heads import HEADS, ONNX_HEADS, with_head
 
 OPSET = 17  # TensorRT 8.6, of JetPack 6, knows it; 8.5, of JetPack 5, all that we use
 ASYMMETRIC = {
@@ -33,13 +32,11 @@ ASYMMETRIC = {
 }
 
 
-def convert(
-    model: keras.Model, size: tuple[int, int], head: str, info: ModelInfo
-) -> bytes:
+def convert(model: keras.Model, size: tuple[int, int], info: ModelInfo) -> bytes:
     """The network as an .onnx file with `info` among its metadata.
 
-    `image` uint8 (1, H, W, C) in; out comes what `head` names: uint8 (1, H, W) labels,
-    float32 (1, H, W, C) logits or probabilities. Raises InputError where a package is
+    `image` uint8 (1, H, W, C) in; out comes what `info.head` names, under that name, or
+    several outputs under the names of their roles. Raises InputError where a package is
     missing.
     """
     try:
@@ -47,25 +44,26 @@ def convert(
         import tf2onnx
     except ImportError as error:
         raise InputError(f"ONNX needs {error.name}: pip install -e '.[onnx]'") from None
-    scores = with_head(model, "logits" if head == "labels" else head)
+    special = ONNX_HEADS.get(info.task, {})
+    network = with_head(model, special.get(info.head) or HEADS[info.task][info.head])
+    names: list[str] = []
 
     def run(image: Any) -> Any:
-        given = scores(tf.cast(image, tf.float32))
-        if head == "labels":
-            ids = tf.argmax(given, axis=-1, output_type=tf.int32)
-            given = tf.cast(tf.cast(ids, tf.float32), tf.uint8)
-        return tf.identity(given, name=head)
+        given = network(tf.cast(image, tf.float32))
+        by_role = given if isinstance(given, dict) else {info.head: given}
+        names[:] = by_role
+        return [tf.identity(value, name=name) for name, value in by_role.items()]
 
     signature = tf.TensorSpec((1, *size, model.input_shape[-1]), tf.uint8, "image")
     with quiet():
         proto, _ = tf2onnx.convert.from_function(
             tf.function(run), [signature], opset=OPSET
         )
-    name_output(proto.graph, head)
+    name_outputs(proto.graph, names)
     for node in proto.graph.node:
         if node.op_type == "Resize":
             pick_whole_steps(onnx, node)
-    text = json.dumps(asdict(info))
+    text = replace(info, outputs=tuple(names)).to_json()
     onnx.helper.set_model_props(proto, {INFO_NAME: text})
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString()
@@ -78,13 +76,13 @@ def operators_in(content: bytes) -> int:
     return len(onnx.load_model_from_string(content).graph.node)
 
 
-def name_output(graph: Any, name: str) -> None:
-    """Gives the one output a name that says what it is."""
-    (output,) = graph.output
-    for node in graph.node:
-        for names in (node.input, node.output):
-            names[:] = [name if given == output.name else given for given in names]
-    output.name = name
+def name_outputs(graph: Any, names: Sequence[str]) -> None:
+    """Gives the outputs names that say what they are, in their order."""
+    for output, name in zip(graph.output, names, strict=True):
+        for node in graph.node:
+            for given in (node.input, node.output):
+                given[:] = [name if each == output.name else each for each in given]
+        output.name = name
 
 
 def pick_whole_steps(onnx: Any, node: Any) -> None:

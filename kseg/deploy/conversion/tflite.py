@@ -19,14 +19,14 @@ import tensorflow as tf
 
 from edge.core.log import native_log_held
 from kseg.deploy.conversion.folding import CENTRE, without_normalization
-from kseg.deploy.heads import with_head
+from kseg.deploy.heads import Head, with_head
 
 OpsSet = tf.lite.OpsSet
 Calibration = Callable[[], Iterable[np.ndarray]]
 
 
 def converter_of(
-    model: keras.Model, size: tuple[int, int], head: str, folder: str, dtype: Any
+    model: keras.Model, size: tuple[int, int], head: Head, folder: str, dtype: Any
 ) -> tf.lite.TFLiteConverter:
     """A converter of the network at one static size, batch 1.
 
@@ -50,10 +50,11 @@ def convert(
     model: keras.Model,
     scheme: str,
     size: tuple[int, int],
-    head: str,
+    head: Head,
     calibration: Calibration,
 ) -> bytes:
-    """The network as a .tflite file: uint8 (1, H, W, C) in, `head` out.
+    """The network as a .tflite file: uint8 (1, H, W, C) in, what `head` makes of its
+    outputs out.
 
     `scheme` is a key of SCHEMES; `calibration` yields uint8 (H, W, C) images at `size`.
     """
@@ -110,7 +111,7 @@ def to_int8(model, size, head, folder, calibration: Calibration) -> bytes:
 def int8_converter(
     model: keras.Model,
     size: tuple[int, int],
-    head: str,
+    head: Head,
     folder: str,
     calibration: Calibration,
 ) -> tf.lite.TFLiteConverter:

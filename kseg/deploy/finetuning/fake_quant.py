@@ -11,7 +11,7 @@ import tf_keras
 from kseg.deploy.conversion import tflite
 from kseg.deploy.finetuning.tf_keras_model import PICTURE, TFKerasModel
 from kseg.deploy.finetuning.toolkit import quantization, tfmot, wrapped
-from kseg.deploy.heads import with_head
+from kseg.deploy.heads import Head, with_head
 
 HANDS_ON = (
     "Concatenate",
@@ -193,7 +193,7 @@ def quantized_file(
     source: TFKerasModel,
     ranges: dict[str, tuple[float, float]],
     size: tuple[int, int],
-    head: str,
+    head: Head,
 ) -> bytes:
     """The network in int8, activations in their ranges: a .tflite with uint8 input.
 

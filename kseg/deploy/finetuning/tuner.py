@@ -16,7 +16,8 @@ operations cannot change it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Callable
 
 import numpy as np
@@ -27,7 +28,7 @@ from edge.core.errors import InputError
 from edge.core.log import say
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
 from kseg.core.progress import bar
-from kseg.data.loading.batches import BatchLoader
+from kseg.data.loading import BATCHES
 from kseg.data.sample import Dataset
 from kseg.deploy.conversion import tflite
 from kseg.deploy.conversion.tflite import Calibration
@@ -46,7 +47,9 @@ from kseg.deploy.finetuning.pruning import (
 from kseg.deploy.finetuning.step import training_step
 from kseg.deploy.finetuning.tf_keras_model import rebuild
 from kseg.deploy.finetuning.toolkit import clustering, tfmot, wrapped
-from kseg.deploy.parity import mean_iou_of_file
+from kseg.deploy.heads import HEADS
+from kseg.deploy.parity import value_of_file, words
+from kseg.evaluation import EVALUATORS
 from kseg.models import geometry
 from kseg.models.layers.norm import as_float32
 from kseg.training.setup import new_loss
@@ -90,7 +93,7 @@ class FineTuner:
         self.loss = new_loss(config, data, record.get("class_weights"))
         self.config = replace(config, seed=options.seed)
         self.shape = geometry(model)
-        self.feed = BatchLoader(self.config, data, self.config.size, self.shape)
+        self.feed = BATCHES[data.task](self.config, data, self.config.size, self.shape)
         self.steps = max(
             1, len(data.split("train").sizes) // self.config.images_per_step
         )
@@ -104,7 +107,8 @@ class FineTuner:
         recipe = RECIPES[scheme]
         network = self.network(recipe.steps)
         if recipe.file != "qat":
-            return tflite.convert(network, recipe.file, size, head, calibration)
+            made = HEADS[self.data.task][head]
+            return tflite.convert(network, recipe.file, size, made, calibration)
         return self.quantized(network, recipe.steps, size, head, calibration)
 
     def network(self, steps: tuple[str, ...]) -> Any:
@@ -189,9 +193,11 @@ class FineTuner:
             self.data.info,
             max_side=self.config.max_side,
             head=head,
-            **asdict(self.shape),
+            geometry=self.shape,
         )
         best = (-1.0, b"")
+        new = partial(EVALUATORS[self.data.task], self.data, fast=True)
+        headline = words(new().headline)
 
         def keep(epoch: int) -> None:
             nonlocal best
@@ -200,9 +206,10 @@ class FineTuner:
                 for name, (kernel, *_) in weights.items():
                     kernel[zeros[name]] = 0
             source.write_back(weights)
-            content = quantized_file(rebuild(network, size), ranges, size, head)
-            value = mean_iou_of_file(content, info, self.data)
-            say(f"after {epoch} epochs of qat: mean IoU {value:.4f} on val")
+            made = HEADS[self.data.task][head]
+            content = quantized_file(rebuild(network, size), ranges, size, made)
+            value = value_of_file(content, info, self.data.split("val"), new)
+            say(f"after {epoch} epochs of qat: {headline} {value:.4f} on val")
             best = max(best, (value, content), key=lambda pair: pair[0])
 
         keep(0)

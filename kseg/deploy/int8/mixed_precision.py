@@ -17,6 +17,7 @@ from tensorflow.lite.python.util import modify_model_io_type
 from edge.core.errors import InputError
 from edge.core.log import say
 from kseg.deploy.conversion.tflite import Calibration, int8_converter, quiet
+from kseg.deploy.heads import Head
 from kseg.deploy.int8.sensitivity import FusedOp
 
 
@@ -27,7 +28,7 @@ class SelectiveInt8:
         self,
         model: keras.Model,
         size: tuple[int, int],
-        head: str,
+        head: Head,
         calibration: Calibration,
     ):
         with quiet(), tempfile.TemporaryDirectory() as folder:

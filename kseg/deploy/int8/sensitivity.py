@@ -36,6 +36,7 @@ UNROUNDED = (
     "ValidInput",
     "ZeroPadding2D",
 )
+Scores = list[np.ndarray]  # every output of a network for one image
 OUT_AXES = {"DepthwiseConv2D": (2, 3), "Conv2DTranspose": (2,)}  # else the last
 
 
@@ -148,7 +149,7 @@ class SensitivityProbe:
             clone_function=lambda layer: layer,
             call_function=call,
         )
-        self._scores = tf.function(lambda x: copy(x, training=False))
+        self._scores = tf.function(lambda x: outputs_of(copy, x))
         inside = keras.Model(copy.inputs, [outputs[spot] for spot in self.spots])
         self._moments = tf.function(
             lambda x: [moments(y) for y in outputs_of(inside, x)]
@@ -174,13 +175,13 @@ class SensitivityProbe:
             self.roundings[spot].high.assign(bounds[1])
         return lost
 
-    def scores(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, C) uint8 -> (h, w, classes) float32, rounded where switched on."""
-        return np.asarray(self._scores(as_batch(image)))[0]
+    def scores(self, image: np.ndarray) -> Scores:
+        """(H, W, C) uint8 -> every output float32, rounded where switched on."""
+        return [np.asarray(value)[0] for value in self._scores(as_batch(image))]
 
     def with_output_rounded(
         self, spot: FusedOp, images: Sequence[np.ndarray]
-    ) -> list[np.ndarray]:
+    ) -> list[Scores]:
         self.roundings[spot].on.assign(1.0)
         try:
             return [self.scores(image) for image in images]
@@ -189,7 +190,7 @@ class SensitivityProbe:
 
     def with_weights_rounded(
         self, spot: FusedOp, images: Sequence[np.ndarray]
-    ) -> list[np.ndarray]:
+    ) -> list[Scores]:
         layer = self.layers[spot.name]
         kind = known_kind(layer, KERNELS)
         if kind is None:
@@ -206,8 +207,7 @@ class SensitivityProbe:
 
 
 def outputs_of(model: keras.Model, x: Any) -> list[Any]:
-    given = model(x, training=False)
-    return given if isinstance(given, (list, tuple)) else [given]
+    return tf.nest.flatten(model(x, training=False))
 
 
 def moments(x: Any) -> tuple[Any, Any, Any, Any]:
@@ -261,20 +261,35 @@ def sensitivity(
     return findings
 
 
-def error_of(scores: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> float:
-    """Root mean square of the difference over the deviation of `exact`."""
-    if not scores:
-        return 0.0
-    pairs = zip(scores, exact, strict=True)
+def error_of(scores: Sequence[Scores], exact: Sequence[Scores]) -> float:
+    """Root mean square of the difference over the deviation of `exact`.
+
+    Of several outputs the worst counts.
+    """
+    return max(map(error_of_output, by_output(scores), by_output(exact)), default=0.0)
+
+
+def error_of_output(found: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> float:
+    """The same of one output over all images."""
+    pairs = zip(found, exact, strict=True)
     square = np.mean([np.mean((a - b) ** 2, dtype=np.float64) for a, b in pairs])
     return float(np.sqrt(square) / max(np.std(exact, dtype=np.float64), 1e-12))
 
 
-def changed(scores: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> float:
-    """The share of pixels whose label is another."""
-    pairs = zip(scores, exact, strict=False)
-    shares = [(a.argmax(-1) != b.argmax(-1)).mean() for a, b in pairs]
-    return float(np.mean(shares)) if shares else 0.0
+def changed(scores: Sequence[Scores], exact: Sequence[Scores]) -> float:
+    """The share of cells whose largest score is another; the worst of the outputs."""
+    shares = [
+        np.mean(
+            [(a.argmax(-1) != b.argmax(-1)).mean() for a, b in zip(*pair, strict=True)]
+        )
+        for pair in zip(by_output(scores), by_output(exact), strict=False)
+    ]
+    return float(max(shares, default=0.0))
+
+
+def by_output(scores: Sequence[Scores]) -> list[tuple[np.ndarray, ...]]:
+    """Outputs by image -> of each output the arrays of all images."""
+    return list(zip(*scores, strict=True))
 
 
 def worst_first(findings: Sequence[LayerSensitivity]) -> list[LayerSensitivity]:

@@ -13,6 +13,7 @@ from kseg.core.configs import SummaryConfig, network_options
 from kseg.core.options import Size
 from kseg.core.progress import bar
 from kseg.core.runs import read_record
+from kseg.core.text import sides
 from kseg.models.analysis.graph import (
     Graph,
     Step,
@@ -196,12 +197,3 @@ def most_expensive(graph: Graph) -> list[dict[str, Any]]:
         for step in steps
         if multiply_adds(step)
     ]
-
-
-def sides(values: Sequence[float]) -> str:
-    """Numbers with an x between.
-
-    >>> sides((224, 224, 3)), sides((2.0, 0.5))
-    ('224x224x3', '2x0.5')
-    """
-    return "x".join(f"{value:.9g}" for value in values)

@@ -1,0 +1,43 @@
+"""What each task brings to what people see; a task adds an entry to these dicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+from edge.core.images import write_mask
+from edge.display.colors import color_table
+from edge.display.draw import draw_semantic
+from edge.model_file.info import ModelInfo
+from edge.predict.results import SemanticMap
+
+DIGITS = 6  # of shares
+
+# (frame (H, W, 3) BGR, result, info, text, view) -> the frame as the viewer sees it.
+DRAW: dict[str, Callable[..., np.ndarray]] = {"semantic": draw_semantic}
+
+
+def shares_of(result: SemanticMap, info: ModelInfo) -> dict[str, Any]:
+    """The share of the pixels of each class that is there."""
+    shares = result.shares(info)
+    return {"shares": {name: round(share, DIGITS) for name, share in shares.items()}}
+
+
+# (result, info) -> what a line of --frames-json and the browser view say of it.
+SUMMARIES: dict[str, Callable[[Any, ModelInfo], dict[str, Any]]] = {
+    "semantic": shares_of
+}
+
+
+def write_labels(
+    folder: Path, name: str, result: SemanticMap, info: Optional[ModelInfo] = None
+) -> None:
+    """The class ids as a grey PNG, or with the colours of `info` as its palette."""
+    colors = None if info is None else color_table(info).tolist()
+    write_mask(folder / f"{name}.png", result.labels, colors)
+
+
+# (folder, name without suffix, result, info for its colours) -> a file of the result.
+FRAME_FILES: dict[str, Callable[..., None]] = {"semantic": write_labels}

@@ -1,0 +1,50 @@
+"""Which output of a file is which: found by running it once.
+
+A converter keeps neither the order nor the names of a network's outputs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edge.core.errors import InputError
+from edge.engines.base import Output
+from edge.engines.select import open_engine
+from edge.predict.base import Predictor
+
+
+def roles_of(path: Path, reference: Predictor) -> tuple[str, ...]:
+    """The role of each output of a .tflite file, in the file's own order.
+
+    `reference` is the network in Keras with the same head. Raises InputError for an
+    output that is like none of its.
+    """
+    expected = reference.engine.outputs
+    if len(expected) == 1:
+        return (reference.info.head,)
+    engine = open_engine(path, prove=False)
+    shape = (*engine.size, engine.channels)
+    image = np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
+    found, known = engine(image), list(reference.engine(image))
+    roles = []
+    for output in found:
+        distances = [distance(output, each) for each in known]
+        nearest = int(np.argmin(distances)) if distances else -1
+        if nearest < 0 or not np.isfinite(distances[nearest]):
+            raise InputError(
+                f"{path}: its output {output.spec.name} {list(output.spec.shape)} is "
+                "like none of the network's"
+            )
+        roles.append(known.pop(nearest).spec.name)
+    return tuple(roles)
+
+
+def distance(found: Output, expected: Output) -> float:
+    """How far two outputs are apart, as a share of the second's spread."""
+    a, b = found.dequantize(), expected.dequantize()
+    if a.shape != b.shape:
+        return np.inf
+    difference = a.astype(np.float64) - b
+    return float(np.sqrt(np.mean(difference**2)) / (np.std(b) + 1e-6))

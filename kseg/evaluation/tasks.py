@@ -1,0 +1,18 @@
+"""What each task is measured by; a task adds an entry."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from kseg.data.sample import Dataset
+from kseg.evaluation.loop import Evaluator
+from kseg.evaluation.semantic import SemanticEvaluator
+
+
+def semantic(data: Dataset, fast: bool = False) -> SemanticEvaluator:
+    """See `SemanticEvaluator`."""
+    return SemanticEvaluator(data.names, fast)
+
+
+# (data, fast) -> an evaluator; `fast` asks for what the headline needs alone.
+EVALUATORS: dict[str, Callable[..., Evaluator]] = {"semantic": semantic}
