@@ -6,19 +6,13 @@ import numpy as np
 import pytest
 
 from edge.core.errors import InputError
-from edge.engines.base import Tensor, Tensors
+from edge.engines.base import ImageInput, Output, TensorSpec
 
-IMAGE = Tensor((1, 2, 3, 3), np.dtype(np.uint8))
 PATH = Path("x.tflite")
 
 
-def of(dtype, shape=(1, 2, 3, 4), **quantization) -> Tensors:
-    return Tensors(PATH, IMAGE, [Tensor(shape, np.dtype(dtype), **quantization)])
-
-
-def taking(dtype, **quantization) -> Tensors:
-    image = Tensor((1, 1, 3, 1), np.dtype(dtype), **quantization)
-    return Tensors(PATH, image, [Tensor((1, 1, 3), np.dtype(np.uint8))])
+def spec(shape, dtype="uint8", **quantization) -> TensorSpec:
+    return TensorSpec("t", shape, np.dtype(dtype), **quantization)
 
 
 @pytest.mark.parametrize(
@@ -31,64 +25,45 @@ def taking(dtype, **quantization) -> Tensors:
     ],
 )
 def test_bytes_become_the_input(dtype, scale, values):
-    picture = np.uint8([[[0], [127], [255]]])
-    tensors = taking(dtype, scale=scale)
-    given = tensors.encode(picture)
+    image = np.uint8([[[0], [127], [255]]])
+    given = ImageInput(PATH, spec((1, 1, 3, 1), dtype, scale=scale)).encode(image)
     assert (given.shape, given.dtype) == ((1, 1, 3, 1), dtype)
     np.testing.assert_allclose(given.ravel(), values, rtol=1e-6)
-    assert tensors.wants_floats == (dtype == "float32")
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
-def test_integers_without_a_scale_are_labels(dtype, shape):
-    ids = np.arange(6, dtype=dtype).reshape(shape)
-    labels = of(dtype, (1, *shape)).decode(ids)
-    np.testing.assert_array_equal(labels, [[0, 1, 2], [3, 4, 5]])
+def test_quantized_values_are_what_they_stand_for():
+    values = np.int8([-128, -3, 0, 127])
+    exact = spec((1, 4), "int8", scale=0.5, zero_point=-3).dequantize(values)
+    assert exact.dtype == np.float32
+    np.testing.assert_array_equal(exact, [-62.5, 0, 1.5, 65])
 
 
-def test_quantized_scores_are_what_they_stand_for():
-    scores = of("int8", scale=0.5, zero_point=-3).decode(
-        np.int8([[[-128, -3, 0, 127]] * 3] * 2)
-    )
-    assert scores.dtype == np.float32
-    np.testing.assert_array_equal(scores[1, 2], [-62.5, 0, 1.5, 65])
+def test_values_without_a_scale_stay_as_they_are():
+    values = np.int64([1, 2])
+    assert spec((1, 2), "int64").dequantize(values) is values
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
-@pytest.mark.parametrize("quantized", [False, True])
-def test_a_sigmoid_channel_is_the_probability_of_class_1(shape, quantized):
-    values = np.full(shape, 192, np.uint8) if quantized else np.full(shape, 0.75, "f4")
-    scale = {"scale": 1 / 256} if quantized else {}
-    scores = of(values.dtype, (1, *shape), **scale).decode(values)
-    np.testing.assert_array_equal(scores, np.full((2, 3, 2), [0.25, 0.75]))
-
-
-def test_of_several_outputs_the_first_map_counts():
-    vector = Tensor((1, 1000), np.dtype("f4"))
-    words = Tensor((1, 2, 3), np.dtype(object))
-    ids = Tensor((1, 2, 3), np.dtype(np.uint8))
-    assert Tensors(PATH, IMAGE, [vector, words, ids]).index == 2
+def test_some_rows_of_an_output_are_enough():
+    output = Output(np.uint8([[10], [20], [30]]), spec((1, 3, 1), scale=0.1))
+    np.testing.assert_allclose(output.dequantize(np.array([2, 0])), [[3], [1]], 1e-6)
+    np.testing.assert_allclose(output.dequantize(), [[1], [2], [3]], 1e-6)
 
 
 @pytest.mark.parametrize(
-    ("image", "output", "said"),
+    ("shape", "said"),
     [
-        ((1, 3, 64, 64), (1, 64, 64), "takes [1, 3, 64, 64]"),
-        ((2, 64, 64, 3), (1, 64, 64), "takes [2, 64, 64, 3]"),
-        ((1, -1, -1, 3), (1, 64, 64), "no fixed size"),
-        ((1, 64, 64, 3), (1, 1000), "gives [[1, 1000]], no map"),
-        ((1, 64, 64, 3), (1, 64, 64, 257), "over 256 classes"),
+        ((1, 3, 64, 64), "takes [1, 3, 64, 64]"),
+        ((2, 64, 64, 3), "takes [2, 64, 64, 3]"),
+        ((1, -1, -1, 3), "no fixed size"),
     ],
 )
-def test_what_is_no_network_of_maps(image, output, said):
-    dtype = np.dtype(np.uint8)
+def test_what_takes_no_image(shape, said):
     with pytest.raises(InputError) as refusal:
-        Tensors(PATH, Tensor(image, dtype), [Tensor(output, dtype)])
+        ImageInput(PATH, spec(shape))
     assert str(refusal.value).startswith("x.tflite: ")
     assert said in str(refusal.value)
 
 
 def test_a_type_that_no_image_has():
     with pytest.raises(InputError, match="takes int64"):
-        taking("int64")
+        ImageInput(PATH, spec((1, 1, 3, 1), "int64"))

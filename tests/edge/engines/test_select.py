@@ -15,7 +15,7 @@ from edge.engines.select import open_engine
 from edge.engines.tflite import INTERPRETERS, find_interpreter
 from edge.model_file.info import ModelInfo, unknown_model
 from edge.model_file.metadata import read_info
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 
 ROOT = Path(__file__).resolve().parents[3]
 BIRD = 3
@@ -29,7 +29,7 @@ def test_what_an_engine_says_of_itself(deeplab):
     engine = open_engine(deeplab, threads=1)
     assert engine.name in INTERPRETERS
     assert (engine.threads, engine.size, engine.channels) == (1, (513, 513), 3)
-    assert not engine.wants_floats
+    assert engine.input.dtype == np.uint8
 
 
 def test_auto_uses_every_processor(deeplab):
@@ -42,22 +42,28 @@ def test_the_bird_is_found(deeplab, bird, bird_mask, order):
     picture, truth = read_image(bird), read_raw(bird_mask) == BIRD
     if order == "BGR":
         picture = np.ascontiguousarray(picture[..., ::-1])
-    labels = Segmenter(open_engine(deeplab), unknown_model()).predict(picture, order)
+    labels = (
+        SemanticPredictor(open_engine(deeplab), unknown_model())
+        .predict(picture, order)
+        .labels
+    )
     assert (labels.shape, labels.dtype) == ((513, 513), np.uint8)
     assert iou(truth, labels == BIRD) >= 0.80
 
 
 @pytest.mark.parametrize("size", [(300, 400), (700, 513)])
 def test_pictures_of_other_sizes_get_labels_of_their_own(deeplab, size):
-    segmenter = Segmenter(open_engine(deeplab), unknown_model())
-    labels = segmenter.predict(np.zeros((*size, 3), np.uint8))
+    predictor = SemanticPredictor(open_engine(deeplab), unknown_model())
+    labels = predictor.predict(np.zeros((*size, 3), np.uint8)).labels
     assert labels.shape == size
 
 
 def test_the_number_of_threads_changes_no_label(deeplab, bird):
     picture = read_image(bird)
     one, two = (
-        Segmenter(open_engine(deeplab, threads=n), unknown_model()).predict(picture)
+        SemanticPredictor(open_engine(deeplab, threads=n), unknown_model())
+        .predict(picture)
+        .labels
         for n in (1, 2)
     )
     np.testing.assert_array_equal(one, two)
@@ -71,8 +77,8 @@ def test_a_model_with_files_attached_runs_as_before(deeplab, bird, tmp_path):
     assert read_info(deeplab) is None
     assert read_info(copy) == info
     np.testing.assert_array_equal(
-        Segmenter(open_engine(copy), info).predict(picture),
-        Segmenter(open_engine(deeplab), info).predict(picture),
+        SemanticPredictor(open_engine(copy), info).predict(picture).labels,
+        SemanticPredictor(open_engine(deeplab), info).predict(picture).labels,
     )
 
 

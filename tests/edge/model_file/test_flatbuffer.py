@@ -84,5 +84,5 @@ def test_an_engine_feeds_floats_as_the_model_wants_them(tmp_path, inside, expect
     path = tmp_path / "model.tflite"
     path.write_bytes(model({METADATA: inside}))
     image = np.full((2, 2, 3), (0, 255, 153), np.uint8)
-    output = open_engine(path, threads=1)(image)
-    np.testing.assert_allclose(output[0, 0], expected, atol=1e-6)
+    (output,) = open_engine(path, threads=1)(image)
+    np.testing.assert_allclose(output.raw[0, 0], expected, atol=1e-6)

@@ -2,13 +2,13 @@
 
 import json
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
-from edge.model_file.info import ModelInfo, unknown_model
+from edge.model_file.info import InputGeometry, ModelInfo, unknown_model
 from edge.model_file.metadata import info_of, read_info
 
 # Root table at 28, the identifier of TFLite, then anything.
@@ -19,12 +19,9 @@ INFO = ModelInfo(
     head="labels",
     resize="stretch",
     ignore_index=11,
-    minimum=32,
+    geometry=InputGeometry(minimum=32, least=188, step=16, border=92),
     max_side=512,
     white=4095.0,
-    least=188,
-    step=16,
-    border=92,
     run={"seed": 1, "size": [64, 64]},
     metrics={"mean_iou": 0.5, "per_class_iou": {"sky": None}},
 )
@@ -129,10 +126,10 @@ def test_fields_of_a_later_kseg_are_passed_over(tmp_path):
 def test_a_file_of_an_earlier_kseg_is_of_a_network_without_border(tmp_path):
     path = flatbuffer(tmp_path)
     later = ("least", "step", "border")
-    fields = {k: v for k, v in asdict(INFO).items() if k not in later}
+    fields = {k: v for k, v in json.loads(INFO.to_json()).items() if k not in later}
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("kseg.json", json.dumps(fields))
-    assert read_info(path) == replace(INFO, least=1, step=1, border=0)
+    assert read_info(path) == replace(INFO, geometry=InputGeometry(minimum=32))
 
 
 @pytest.mark.parametrize(
@@ -146,12 +143,12 @@ def test_a_file_of_an_earlier_kseg_is_of_a_network_without_border(tmp_path):
     ],
 )
 def test_what_a_network_of_valid_convolutions_needs_to_see(size, expected):
-    assert INFO.covering(size) == expected
+    assert INFO.geometry.covering(size) == expected
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (1024, 7)])
 def test_other_networks_see_the_picture_alone(size):
-    assert ModelInfo(names=(), colors=()).covering(size) == size
+    assert ModelInfo(names=(), colors=()).geometry.covering(size) == size
 
 
 # The table of Pascal VOC's development kit (VOClabelcolormap).

@@ -7,9 +7,10 @@ import pytest
 
 from edge.core.constants import PADDING, palette
 from edge.core.errors import InputError
-from edge.model_file.info import ModelInfo
+from edge.engines.base import Output, TensorSpec
+from edge.model_file.info import InputGeometry, ModelInfo
 from edge.predict.resizing import fit_within, limit_side, resize
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor, map_index, to_map
 from edge.predict.semantic import scores_to_confidence as to_confidence
 from edge.predict.semantic import scores_to_labels as to_labels
 from edge.predict.tiling import (
@@ -19,25 +20,18 @@ from edge.predict.tiling import (
     split_tiles,
     tile_stride,
 )
+from tests.support.engines import ArrayEngine, labels_and_confidence
 
 FIT = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
 STRETCH = replace(FIT, resize="stretch")
 
 
-class Engine:
+class Engine(ArrayEngine):
     """Remembers what it is given; gives the first channel as labels."""
-
-    name, threads = "test", 1
-
-    def __init__(self, size=None, channels=3):
-        self.size, self.channels = size, channels
 
     def __call__(self, image):
         self.given = image.copy()
-        return self.labels(image)
-
-    def labels(self, image):
-        return image[..., 0].astype(np.int64)
+        return super().__call__(image)
 
 
 class Scores(Engine):
@@ -124,7 +118,7 @@ def random_ids(size, count=6) -> np.ndarray:
 @pytest.mark.parametrize("engine", [Engine, Scores])
 def test_a_free_size_gives_each_pixel_its_class(engine, size):
     ids = random_ids(size, count=2)
-    labels = Segmenter(engine(), FIT).predict(grey_as_rgb(ids))
+    labels = SemanticPredictor(engine(), FIT).predict(grey_as_rgb(ids)).labels
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, ids)
 
@@ -132,7 +126,7 @@ def test_a_free_size_gives_each_pixel_its_class(engine, size):
 @pytest.mark.parametrize("info", [FIT, STRETCH], ids=["fit", "stretch"])
 def test_a_picture_of_the_networks_size_is_given_as_it_is(info):
     engine, image = Engine((6, 8)), grey_as_rgb(random_ids((6, 8)))
-    labels = Segmenter(engine, info).predict(image)
+    labels = SemanticPredictor(engine, info).predict(image).labels
     np.testing.assert_array_equal(engine.given, image)
     np.testing.assert_array_equal(labels, image[..., 0])
 
@@ -143,7 +137,7 @@ def test_a_picture_of_the_networks_size_is_given_as_it_is(info):
 def test_fit_keeps_the_aspect_and_pads_below():
     # (4, 8) goes into (8, 8) as it is and fills the upper half.
     engine, image = Engine((8, 8)), grey_as_rgb(random_ids((4, 8)))
-    labels = Segmenter(engine, FIT).predict(image)
+    labels = SemanticPredictor(engine, FIT).predict(image).labels
     np.testing.assert_array_equal(engine.given[:4], image)
     assert (engine.given[4:] == PADDING).all()
     np.testing.assert_array_equal(labels, image[..., 0])
@@ -151,7 +145,7 @@ def test_fit_keeps_the_aspect_and_pads_below():
 
 def test_fit_keeps_the_aspect_and_pads_to_the_right():
     engine, image = Engine((8, 8)), grey_as_rgb(random_ids((8, 3)))
-    labels = Segmenter(engine, FIT).predict(image)
+    labels = SemanticPredictor(engine, FIT).predict(image).labels
     np.testing.assert_array_equal(engine.given[:, :3], image)
     assert (engine.given[:, 3:] == PADDING).all()
     np.testing.assert_array_equal(labels, image[..., 0])
@@ -168,7 +162,7 @@ def test_fit_shrinks_by_averaging():
         ]
     )
     engine = Engine((4, 4))
-    labels = Segmenter(engine, FIT).predict(image)
+    labels = SemanticPredictor(engine, FIT).predict(image).labels
     expected = [[4, 8, 1, 2], [3, 4, 5, 4]]
     assert engine.given[:2, :, 0].tolist() == expected
     assert (engine.given[2:] == PADDING).all()
@@ -180,7 +174,7 @@ def test_stretch_fills_the_input():
     # (2, 4) into (4, 4): every row twice, no padding.
     image = grey_as_rgb([[0, 1, 2, 3]] * 2)
     engine = Engine((4, 4))
-    labels = Segmenter(engine, STRETCH).predict(image)
+    labels = SemanticPredictor(engine, STRETCH).predict(image).labels
     assert engine.given[..., 0].tolist() == [[0, 1, 2, 3]] * 4
     np.testing.assert_array_equal(labels, image[..., 0])
 
@@ -191,22 +185,26 @@ def test_stretch_fills_the_input():
 )
 def test_a_free_size_is_bounded_by_max_side(size, given):
     engine = Engine()
-    segmenter = Segmenter(engine, replace(FIT, max_side=64))
-    labels = segmenter.predict(np.zeros((*size, 3), np.uint8))
+    predictor = SemanticPredictor(engine, replace(FIT, max_side=64))
+    labels = predictor.predict(np.zeros((*size, 3), np.uint8)).labels
     assert engine.given.shape == (*given, 3)
     assert labels.shape == size
 
 
 def test_max_side_does_not_bound_a_fixed_size():
     engine = Engine((6, 8))
-    Segmenter(engine, replace(FIT, max_side=4)).predict(np.zeros((6, 8, 3), np.uint8))
+    SemanticPredictor(engine, replace(FIT, max_side=4)).predict(
+        np.zeros((6, 8, 3), np.uint8)
+    )
     assert engine.given.shape == (6, 8, 3)
 
 
 @pytest.mark.parametrize("size", [(1, 300), (300, 1)])
 @pytest.mark.parametrize("engine", [Engine((8, 8)), Scores((8, 8)), Engine()])
 def test_a_line_is_a_picture_too(engine, size):
-    labels = Segmenter(engine, FIT).predict(np.ones((*size, 3), np.uint8))
+    labels = (
+        SemanticPredictor(engine, FIT).predict(np.ones((*size, 3), np.uint8)).labels
+    )
     np.testing.assert_array_equal(labels, np.ones(size))
 
 
@@ -243,7 +241,11 @@ def test_resize_keeps_the_number_of_dimensions(shape, size):
 @pytest.mark.parametrize("engine", [Engine, Scores, CoarseScores])
 def test_the_padded_part_is_cut_off(engine, size):
     """Padding is PADDING to Engine and class 2 to Scores: neither may be seen."""
-    labels = Segmenter(engine((8, 8)), FIT).predict(np.ones((*size, 3), np.uint8))
+    labels = (
+        SemanticPredictor(engine((8, 8)), FIT)
+        .predict(np.ones((*size, 3), np.uint8))
+        .labels
+    )
     np.testing.assert_array_equal(labels, np.ones(size))
 
 
@@ -252,7 +254,9 @@ def test_padding_does_not_bleed_into_the_picture():
     # padding below them, the last rows of the picture would lean towards class 2.
     ids = np.zeros((4, 8), np.uint8)
     ids[:, 4:] = 1
-    labels = Segmenter(CoarseScores((8, 8)), FIT).predict(grey_as_rgb(ids))
+    labels = (
+        SemanticPredictor(CoarseScores((8, 8)), FIT).predict(grey_as_rgb(ids)).labels
+    )
     np.testing.assert_array_equal(labels, ids)
 
 
@@ -263,7 +267,7 @@ def test_an_edge_stays_in_place_where_padding_begins_within_a_cell(engine, turne
     # which are class 0, the lower one rows 4 and 5, class 1, and then padding.
     ids = np.repeat([0, 0, 0, 0, 1, 1], 8).reshape(6, 8)
     ids = ids.T if turned else ids
-    labels = Segmenter(engine((8, 8)), FIT).predict(grey_as_rgb(ids))
+    labels = SemanticPredictor(engine((8, 8)), FIT).predict(grey_as_rgb(ids)).labels
     np.testing.assert_array_equal(labels, ids)
 
 
@@ -287,14 +291,22 @@ def test_label_maps_are_enlarged_from_the_centre(labels, size, expected, turned)
     if turned:
         given, shape, wanted = given.T, shape[::-1], wanted.T
     engine = Fixed(given, given.shape)
-    result = Segmenter(engine, STRETCH).predict(np.zeros((*shape, 3), np.uint8))
+    result = (
+        SemanticPredictor(engine, STRETCH)
+        .predict(np.zeros((*shape, 3), np.uint8))
+        .labels
+    )
     np.testing.assert_array_equal(result, wanted)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
 def test_label_maps_of_any_integer_type(dtype):
     labels = np.array([[0, 5], [20, 255]], dtype)
-    result = Segmenter(Fixed(labels), FIT).predict(np.zeros((2, 2, 3), np.uint8))
+    result = (
+        SemanticPredictor(Fixed(labels), FIT)
+        .predict(np.zeros((2, 2, 3), np.uint8))
+        .labels
+    )
     assert result.dtype == np.uint8
     assert result.tolist() == [[0, 5], [20, 255]]
 
@@ -337,12 +349,12 @@ def test_confidence_is_the_probability_of_the_label():
     # Odds of 3 to 1 for class 0, then of 1 to 9.
     scores = np.log(np.array([[[3, 1], [1, 9]]], np.float32))
     image = np.zeros((1, 2, 3), np.uint8)
-    labels, sure = Segmenter(Fixed(scores), FIT).predict_with_confidence(image)
+    labels, sure = labels_and_confidence(SemanticPredictor(Fixed(scores), FIT), image)
     assert labels.tolist() == [[0, 1]]
     np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
     info = replace(FIT, head="probabilities")
     given = np.array([[[0.75, 0.25], [0.1, 0.9]]], np.float32)
-    _, sure = Segmenter(Fixed(given), info).predict_with_confidence(image)
+    _, sure = labels_and_confidence(SemanticPredictor(Fixed(given), info), image)
     np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
 
 
@@ -351,7 +363,7 @@ def test_confidence_has_the_pictures_size_without_what_was_padding():
     scores[2:] = 0, 99  # of the padding below (4, 8) in (8, 8)
     engine = Fixed(scores, (8, 8))
     image = np.zeros((4, 8, 3), np.uint8)
-    labels, sure = Segmenter(engine, FIT).predict_with_confidence(image)
+    labels, sure = labels_and_confidence(SemanticPredictor(engine, FIT), image)
     assert not labels.any() and sure.shape == (4, 8)
     np.testing.assert_allclose(sure, 0.5)
 
@@ -371,7 +383,7 @@ def of_one_color(color) -> np.ndarray:
 )
 def test_the_network_sees_rgb(size, color, order):
     engine = Engine(size)
-    Segmenter(engine, STRETCH).predict(of_one_color(color), order=order)
+    SemanticPredictor(engine, STRETCH).predict(of_one_color(color), order=order)
     assert (engine.given == RED).all()
 
 
@@ -380,7 +392,7 @@ def test_the_network_sees_rgb(size, color, order):
 )
 def test_a_grey_network_sees_luminance(color, order):
     engine = Engine(channels=1)
-    Segmenter(engine, FIT).predict(of_one_color(color), order=order)
+    SemanticPredictor(engine, FIT).predict(of_one_color(color), order=order)
     assert engine.given.shape == (4, 4, 1)
     assert (engine.given == 76).all()  # 0.299 * 255 = 76.2
 
@@ -392,7 +404,7 @@ def test_a_grey_network_sees_luminance(color, order):
 def test_a_grey_picture_has_equal_channels(shape, size, channels, order):
     engine = Engine(size, channels)
     image = np.full(shape, 9, np.uint8)
-    labels = Segmenter(engine, STRETCH).predict(image, order=order)
+    labels = SemanticPredictor(engine, STRETCH).predict(image, order=order).labels
     assert engine.given.shape == (*(size or (4, 4)), channels)
     assert (engine.given == 9).all()
     np.testing.assert_array_equal(labels, np.full((4, 4), 9))
@@ -403,15 +415,19 @@ def test_a_grey_picture_has_equal_channels(shape, size, channels, order):
 
 @pytest.mark.parametrize("size", [(31, 100), (100, 31), (1, 1)])
 def test_a_picture_below_the_minimum_is_refused(size):
-    segmenter = Segmenter(Engine(), replace(FIT, minimum=32))
+    predictor = SemanticPredictor(
+        Engine(), replace(FIT, geometry=InputGeometry(minimum=32))
+    )
     with pytest.raises(InputError, match=f"{size[0]}x{size[1]}.*32x32") as refusal:
-        segmenter.predict(np.zeros((*size, 3), np.uint8))
+        predictor.predict(np.zeros((*size, 3), np.uint8))
     assert "\n" not in str(refusal.value)
 
 
 def test_a_picture_of_the_minimum_is_taken():
-    segmenter = Segmenter(Engine(), replace(FIT, minimum=32))
-    assert segmenter.predict(np.zeros((32, 32, 3), np.uint8)).shape == (32, 32)
+    predictor = SemanticPredictor(
+        Engine(), replace(FIT, geometry=InputGeometry(minimum=32))
+    )
+    assert predictor.predict(np.zeros((32, 32, 3), np.uint8)).labels.shape == (32, 32)
 
 
 @pytest.mark.parametrize("size", [None, (8, 8), (4, 4), (16, 12)])
@@ -421,15 +437,15 @@ def test_a_picture_of_the_minimum_is_taken():
 def test_the_picture_is_never_modified(size, info, order, shape):
     image = random_ids(shape)
     before = image.copy()
-    labels = Segmenter(Engine(size), info).predict(image, order=order)
+    labels = SemanticPredictor(Engine(size), info).predict(image, order=order).labels
     labels[:] = 99  # the labels are the caller's, and no part of the picture
     np.testing.assert_array_equal(image, before)
 
 
 def test_each_stage_is_timed():
-    segmenter = Segmenter(Engine(), FIT)
-    segmenter.predict(np.zeros((4, 4, 3), np.uint8))
-    assert {stage: len(times) for stage, times in segmenter.stages.millis.items()} == {
+    predictor = SemanticPredictor(Engine(), FIT)
+    predictor.predict(np.zeros((4, 4, 3), np.uint8))
+    assert {stage: len(times) for stage, times in predictor.stages.millis.items()} == {
         "preprocess": 1,
         "inference": 1,
         "postprocess": 1,
@@ -479,9 +495,9 @@ def test_scores_are_enlarged_before_their_softmax():
 @pytest.mark.parametrize("engine", [Scores, CoarseScores, CoarserScores])
 def test_confidence_goes_with_the_labels_of_predict(engine, size):
     image = grey_as_rgb(random_ids(size, count=2))
-    segmenter = Segmenter(engine((8, 8)), FIT)
-    labels, confidence = segmenter.predict_with_confidence(image)
-    np.testing.assert_array_equal(labels, segmenter.predict(image))
+    predictor = SemanticPredictor(engine((8, 8)), FIT)
+    labels, confidence = labels_and_confidence(predictor, image)
+    np.testing.assert_array_equal(labels, predictor.predict(image).labels)
     assert confidence.shape == size and confidence.dtype == np.float32
     # One of three scores is 1: at most e of e + 2; two equal ones give e of 2 e + 1.
     assert 1 / 3 <= confidence.min() <= confidence.max() <= np.e / (np.e + 2) + 1e-6
@@ -495,20 +511,25 @@ def test_padding_has_no_part_in_the_confidence():
             return super().labels(image) * np.where(image[..., :1] == PADDING, 50, 1)
 
     image = grey_as_rgb(random_ids((4, 8), count=2))
-    _, confidence = Segmenter(SureOfPadding((8, 8)), FIT).predict_with_confidence(image)
+    _, confidence = labels_and_confidence(
+        SemanticPredictor(SureOfPadding((8, 8)), FIT), image
+    )
     np.testing.assert_allclose(confidence, np.e / (np.e + 2), 1e-6)
 
 
 def test_labels_alone_have_no_confidence():
     image = grey_as_rgb(random_ids((4, 4)))
-    labels, confidence = Segmenter(Engine(), FIT).predict_with_confidence(image)
+    labels, confidence = labels_and_confidence(SemanticPredictor(Engine(), FIT), image)
     assert confidence is None
     np.testing.assert_array_equal(labels, image[..., 0])
 
 
 # Tiles, for networks of valid convolutions
 
-VALID = replace(FIT, minimum=2, least=11, step=Valid.step, border=Valid.border)
+VALID = replace(
+    FIT,
+    geometry=InputGeometry(minimum=2, least=11, step=Valid.step, border=Valid.border),
+)
 
 
 def tiles_of(line, inside, border, step=1) -> list:
@@ -612,7 +633,7 @@ def in_one_piece(ids) -> np.ndarray:
 @pytest.mark.parametrize("engine", [Valid, ValidScores])
 def test_tiles_leave_no_seam(engine, box, size):
     ids = random_ids(size)
-    labels = Segmenter(engine(box), VALID).predict(grey_as_rgb(ids))
+    labels = SemanticPredictor(engine(box), VALID).predict(grey_as_rgb(ids)).labels
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, in_one_piece(ids))
 
@@ -620,8 +641,8 @@ def test_tiles_leave_no_seam(engine, box, size):
 @pytest.mark.parametrize("box", [None, (15, 19), (11, 11)])
 def test_tiles_have_a_confidence_at_the_pictures_size(box):
     ids = random_ids((20, 13))
-    segmenter = Segmenter(ValidScores(box), VALID)
-    labels, confidence = segmenter.predict_with_confidence(grey_as_rgb(ids))
+    predictor = SemanticPredictor(ValidScores(box), VALID)
+    labels, confidence = labels_and_confidence(predictor, grey_as_rgb(ids))
     np.testing.assert_array_equal(labels, in_one_piece(ids))
     np.testing.assert_allclose(confidence, np.full((20, 13), np.e / (np.e + 5)), 1e-6)
 
@@ -638,13 +659,13 @@ def test_tiles_have_a_confidence_at_the_pictures_size(box):
 )
 def test_no_more_tiles_than_it_takes(size, box, count):
     engine = Valid(box)
-    Segmenter(engine, VALID).predict(grey_as_rgb(random_ids(size)))
+    SemanticPredictor(engine, VALID).predict(grey_as_rgb(random_ids(size)))
     assert [tile.shape for tile in engine.tiles] == [(*box, 3)] * count
 
 
 def test_a_free_size_is_one_tile_that_covers_the_picture():
     engine = Valid()
-    Segmenter(engine, VALID).predict(grey_as_rgb(random_ids((30, 42))))
+    SemanticPredictor(engine, VALID).predict(grey_as_rgb(random_ids((30, 42))))
     # 30 + 6 is 36, and 11 + 28 the next side; 42 + 6 is 48, and 11 + 40.
     assert [tile.shape for tile in engine.tiles] == [(39, 51, 3)]
 
@@ -652,7 +673,7 @@ def test_a_free_size_is_one_tile_that_covers_the_picture():
 def test_a_free_size_is_bounded_by_the_largest_tile():
     size = (TILE[0] + 100, TILE[1])
     engine, ids = Valid(), random_ids(size)
-    labels = Segmenter(engine, VALID).predict(grey_as_rgb(ids))
+    labels = SemanticPredictor(engine, VALID).predict(grey_as_rgb(ids)).labels
     # 512 + 6 is 518, and 11 + 4 * 127 the next side.
     assert [tile.shape for tile in engine.tiles] == [(519, 519, 3)] * 2
     np.testing.assert_array_equal(labels, in_one_piece(ids))
@@ -662,19 +683,19 @@ def test_a_free_size_is_bounded_by_the_largest_tile():
 def test_max_side_bounds_what_is_tiled(box):
     """A fixed size too: it is of the tile, not of the picture."""
     engine = Valid(box)
-    segmenter = Segmenter(engine, replace(VALID, max_side=20))
-    tiles, used = segmenter.prepare(np.zeros((80, 40, 3), np.uint8))
-    assert used == (20, 10)
+    predictor = SemanticPredictor(engine, replace(VALID, max_side=20))
+    tiles, placement = predictor.prepare(np.zeros((80, 40, 3), np.uint8))
+    assert placement.content_size == (20, 10)
     assert len(tiles) == (1 if box is None else 3)
-    labels = segmenter.predict(np.zeros((80, 40, 3), np.uint8))
+    labels = predictor.predict(np.zeros((80, 40, 3), np.uint8)).labels
     assert labels.shape == (80, 40)
 
 
 def test_labels_of_tiles_are_brought_back_to_the_pictures_size():
     # Halved: each 2x2 block is of one id, and its label covers it again.
     ids = np.kron(random_ids((10, 12)), np.ones((2, 2), np.uint8))
-    segmenter = Segmenter(Valid((15, 15)), replace(VALID, max_side=12))
-    labels = segmenter.predict(grey_as_rgb(ids))
+    predictor = SemanticPredictor(Valid((15, 15)), replace(VALID, max_side=12))
+    labels = predictor.predict(grey_as_rgb(ids)).labels
     halved = in_one_piece(ids[::2, ::2])
     np.testing.assert_array_equal(labels, np.kron(halved, np.ones((2, 2))))
 
@@ -685,7 +706,7 @@ def test_labels_of_tiles_are_brought_back_to_the_pictures_size():
 def test_a_grey_picture_is_tiled(shape, channels, order):
     image = random_ids(shape)
     engine = Valid((15, 15), channels)
-    labels = Segmenter(engine, VALID).predict(image, order=order)
+    labels = SemanticPredictor(engine, VALID).predict(image, order=order).labels
     assert {tile.shape for tile in engine.tiles} == {(15, 15, channels)}
     np.testing.assert_array_equal(labels, in_one_piece(image.reshape(9, 14)))
 
@@ -693,20 +714,76 @@ def test_a_grey_picture_is_tiled(shape, channels, order):
 def test_tiles_of_a_frame_of_opencv_are_rgb():
     image = random_ids((9, 14, 3))
     engines = Valid((15, 15)), Valid((15, 15))
-    Segmenter(engines[0], VALID).predict(image)
-    Segmenter(engines[1], VALID).predict(image[..., ::-1], order="BGR")
+    SemanticPredictor(engines[0], VALID).predict(image)
+    SemanticPredictor(engines[1], VALID).predict(image[..., ::-1], order="BGR")
     np.testing.assert_array_equal(engines[0].tiles, engines[1].tiles)
 
 
 def test_a_picture_of_many_tiles_is_timed_once():
-    segmenter = Segmenter(Valid((11, 11)), VALID)
-    segmenter.predict(np.zeros((20, 20, 3), np.uint8))
-    assert len(segmenter.engine.tiles) > 1
-    assert [len(times) for times in segmenter.stages.millis.values()] == [1, 1, 1]
+    predictor = SemanticPredictor(Valid((11, 11)), VALID)
+    predictor.predict(np.zeros((20, 20, 3), np.uint8))
+    assert len(predictor.engine.tiles) > 1
+    assert [len(times) for times in predictor.stages.millis.values()] == [1, 1, 1]
 
 
 def test_a_tiled_picture_is_not_modified():
     image = random_ids((9, 14, 3))
     before = image.copy()
-    Segmenter(Valid((15, 15)), VALID).predict(image)[:] = 99
+    SemanticPredictor(Valid((15, 15)), VALID).predict(image).labels[:] = 99
     np.testing.assert_array_equal(image, before)
+
+
+# Which output is the map, and what its values are
+
+
+def outputs_of(*shapes, dtype="uint8") -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(f"t{i}", s, np.dtype(dtype)) for i, s in enumerate(shapes))
+
+
+def test_of_several_outputs_the_map_is_found():
+    words = TensorSpec("words", (1, 2, 3), np.dtype(object))
+    outputs = (*outputs_of((1, 1000)), words, *outputs_of((1, 2, 3)))
+    assert map_index(outputs, FIT) == 2
+
+
+def test_of_two_maps_the_one_that_is_not_read_is_named(caplog):
+    caplog.set_level("INFO")
+    assert map_index(outputs_of((1, 2, 3), (1, 2, 3, 4)), FIT) == 0
+    assert "2 maps: t0 is read, t1 not" in caplog.text
+
+
+def test_the_role_tells_the_map(caplog):
+    caplog.set_level("INFO")
+    info = replace(FIT, outputs=("edges", "logits"))
+    assert map_index(outputs_of((1, 2, 3), (1, 2, 3, 4)), info) == 1
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((1, 1000), r"gives \[\[1, 1000\]\], no map"),
+        ((1, 2, 2, 257), "over 256 classes"),
+    ],
+)
+def test_what_gives_no_map(shape, said):
+    with pytest.raises(InputError, match=said):
+        map_index(outputs_of(shape), FIT)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
+def test_integers_without_a_scale_are_labels(dtype, shape):
+    ids = np.arange(6, dtype=dtype).reshape(shape)
+    labels = to_map(Output(ids, TensorSpec("t", (1, *shape), np.dtype(dtype))))
+    np.testing.assert_array_equal(labels, [[0, 1, 2], [3, 4, 5]])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
+@pytest.mark.parametrize("quantized", [False, True])
+def test_a_sigmoid_channel_is_the_probability_of_class_1(shape, quantized):
+    values = np.full(shape, 192, np.uint8) if quantized else np.full(shape, 0.75, "f4")
+    scale = {"scale": 1 / 256} if quantized else {}
+    spec = TensorSpec("t", (1, *shape), values.dtype, **scale)
+    scores = to_map(Output(values, spec))
+    np.testing.assert_array_equal(scores, np.full((2, 3, 2), [0.25, 0.75]))

@@ -3,12 +3,19 @@
 import numpy as np
 import pytest
 
+from edge.predict.results import SemanticMap
 from edge.predict.smoothing import VoteSmoother
+
+
+def smoother(count: int):
+    """A VoteSmoother that takes and gives labels (H, W)."""
+    smooth = VoteSmoother(count)
+    return lambda labels: smooth(SemanticMap(labels)).labels
 
 
 def shown(count: int, given: list[int]) -> list[int]:
     """What one pixel shows while it is given these classes."""
-    steady = VoteSmoother(count)
+    steady = smoother(count)
     return [int(steady(np.uint8([[label]]))[0, 0]) for label in given]
 
 
@@ -48,7 +55,7 @@ def brute(maps: list[np.ndarray], before: np.ndarray) -> np.ndarray:
 def test_the_definition_holds_on_noise():
     random = np.random.default_rng(0)
     stream = random.choice(4, (30, 5, 7), p=(0.6, 0.2, 0.1, 0.1)).astype(np.uint8)
-    steady, before = VoteSmoother(5), stream[0]
+    steady, before = smoother(5), stream[0]
     for index, labels in enumerate(stream):
         given = labels.copy()
         now = steady(labels)
@@ -58,6 +65,6 @@ def test_the_definition_holds_on_noise():
 
 
 def test_frames_of_another_size_begin_anew():
-    steady = VoteSmoother(5)
+    steady = smoother(5)
     steady(np.zeros((2, 2), np.uint8))
     assert (steady(np.ones((3, 2), np.uint8)) == 1).all()

@@ -8,27 +8,27 @@ import pytest
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
-from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.model_file.info import InputGeometry, ModelInfo
+from edge.predict.semantic import SemanticPredictor
 from edge.predict.tta import FULL_SIZE_TILE, MARGIN, STEP, TTA, SemanticTTA, spans
+from tests.support.engines import ArrayEngine, labels_and_confidence
 
 INFO = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
-VALID = replace(INFO, minimum=2, least=11, step=4, border=3)
+VALID = replace(INFO, geometry=InputGeometry(minimum=2, least=11, step=4, border=3))
 
 
 def random_picture(size) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
-class Engine:
+class Engine(ArrayEngine):
     """Remembers the sizes it is given; gives the first channel modulo 6 as labels."""
 
-    name, threads, channels = "test", 1, 3
-
     def __init__(self, size=None):
-        self.size, self.given = size, []
+        super().__init__(size)
+        self.given = []
 
-    def __call__(self, image):
+    def labels(self, image):
         self.given.append(image.shape[:2])
         return self.output(image)
 
@@ -91,7 +91,7 @@ class LeftRight(Engine):
 
 
 def patient(engine, info=INFO, **passes) -> SemanticTTA:
-    return SemanticTTA(Segmenter(engine, info), TTA(**passes))
+    return SemanticTTA(SemanticPredictor(engine, info), TTA(**passes))
 
 
 # Where tiles lie
@@ -138,13 +138,13 @@ def test_each_pixel_counts_once_and_far_from_a_tiles_end(length, step, margin):
 @pytest.mark.parametrize("tile", [(256, 256), (300, 271), (1000, 256)])
 def test_tiles_equal_one_pass_where_the_margin_covers_what_a_pixel_sees(size, tile):
     image = random_picture(size)
-    segmenter = patient(Local(), tile=tile)
-    labels, confidence = segmenter.predict_with_confidence(image)
-    whole = Segmenter(Local(), replace(INFO, max_side=9999))
-    expected, sure = whole.predict_with_confidence(image)
+    predictor = patient(Local(), tile=tile)
+    labels, confidence = labels_and_confidence(predictor, image)
+    whole = SemanticPredictor(Local(), replace(INFO, max_side=9999))
+    expected, sure = labels_and_confidence(whole, image)
     np.testing.assert_array_equal(labels, expected)
     np.testing.assert_array_equal(confidence, sure)
-    largest = np.max(segmenter.engine.given, axis=0)
+    largest = np.max(predictor.engine.given, axis=0)
     assert (largest < np.array(tile) + STEP).all()
 
 
@@ -152,8 +152,8 @@ def test_a_margin_that_is_too_narrow_shows():
     """So that the test above could fail: what a pixel sees is one pixel wider."""
     engine, image = Local(), random_picture((300, 515))
     engine.reach = MARGIN + 1
-    expected = Segmenter(engine, INFO).predict(image)
-    assert (patient(engine, tile=(256, 256)).predict(image) != expected).any()
+    expected = SemanticPredictor(engine, INFO).predict(image).labels
+    assert (patient(engine, tile=(256, 256)).predict(image).labels != expected).any()
 
 
 def test_the_margin_of_small_tiles_is_a_quarter():
@@ -164,30 +164,30 @@ def test_the_margin_of_small_tiles_is_a_quarter():
 @pytest.mark.parametrize("size", [(31, 40), (100, 90), (200, 77)])
 def test_tiles_of_a_network_that_has_borders_are_its_own_labels(size):
     image = random_picture(size)
-    expected = Segmenter(Valid(), VALID).predict(image)
-    labels = patient(Valid(), VALID, tile=(64, 48)).predict(image)
+    expected = SemanticPredictor(Valid(), VALID).predict(image).labels
+    labels = patient(Valid(), VALID, tile=(64, 48)).predict(image).labels
     np.testing.assert_array_equal(labels, expected)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (65, 97), (200, 300)])
 def test_a_network_of_fixed_size_has_tiles_of_that_size(size):
     image, engine = random_picture(size), Engine((64, 96))
-    labels = patient(engine, full_size=True).predict(image)
+    labels = patient(engine, full_size=True).predict(image).labels
     np.testing.assert_array_equal(labels, image[..., 0] % 6)
     assert set(engine.given) == {(64, 96)}
 
 
 def test_a_low_picture_in_tiles_of_fixed_size_is_padded():
     image, engine = random_picture((40, 300)), Engine((64, 96))
-    labels = patient(engine, tile=(64, 96)).predict(image)
+    labels = patient(engine, tile=(64, 96)).predict(image).labels
     np.testing.assert_array_equal(labels, image[..., 0] % 6)
 
 
 def test_full_size_is_not_bounded_and_has_tiles_by_default():
     engine, image = Engine(), random_picture((500, 1300))
-    segmenter = patient(engine, replace(INFO, max_side=64), full_size=True)
-    np.testing.assert_array_equal(segmenter.predict(image), image[..., 0] % 6)
-    assert segmenter.tile == FULL_SIZE_TILE
+    predictor = patient(engine, replace(INFO, max_side=64), full_size=True)
+    np.testing.assert_array_equal(predictor.predict(image).labels, image[..., 0] % 6)
+    assert predictor.tile == FULL_SIZE_TILE
     assert max(width for _, width in engine.given) < FULL_SIZE_TILE[1] + STEP
 
 
@@ -196,7 +196,7 @@ def test_tiles_of_grey_pictures_and_of_frames(shape):
     image = random_picture((90, 200))
     image = image if len(shape) == 3 and shape[2] == 3 else image[..., 0].reshape(shape)
     engine = Engine()
-    labels = patient(engine, tile=(64, 64)).predict(image, order="BGR")
+    labels = patient(engine, tile=(64, 64)).predict(image, order="BGR").labels
     first = image[..., -1] if image.ndim == 3 else image  # red
     np.testing.assert_array_equal(labels, first % 6)
 
@@ -208,8 +208,8 @@ def test_a_mirrored_pass_is_turned_back_and_averaged():
     # Left: 3/4 of class 0, and mirrored back 1/10: 0.425. Right the same the other way
     # round: 1/10 and 3/4. One pass alone would have said 0 on the left.
     image = np.zeros((2, 4, 3), np.uint8)
-    assert patient(LeftRight()).predict(image).tolist() == [[0, 0, 1, 1]] * 2
-    labels, sure = patient(LeftRight(), flip=True).predict_with_confidence(image)
+    assert patient(LeftRight()).predict(image).labels.tolist() == [[0, 0, 1, 1]] * 2
+    labels, sure = labels_and_confidence(patient(LeftRight(), flip=True), image)
     assert labels.tolist() == [[1] * 4] * 2
     np.testing.assert_allclose(sure, 1 - (3 / 4 + 1 / 10) / 2, rtol=1e-6)
 
@@ -221,8 +221,8 @@ def test_a_symmetrical_network_makes_the_same_of_both():
         def output(self, image):
             return np.eye(6, dtype=np.float32)[image[..., 0] % 6]
 
-    expected = Segmenter(Pixels(), INFO).predict_with_confidence(image)
-    found = patient(Pixels(), flip=True).predict_with_confidence(image)
+    expected = labels_and_confidence(SemanticPredictor(Pixels(), INFO), image)
+    found = labels_and_confidence(patient(Pixels(), flip=True), image)
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-6)
 
@@ -235,8 +235,8 @@ def test_probabilities_are_averaged_not_logits():
     below 0: class 1."""
     assert log(7 / 3) * 2 + log(15 / 85) < 0
     engine = ByHeight(ODDS)
-    segmenter = patient(engine, scales=(0.5, 1.0, 2.0))
-    labels, sure = segmenter.predict_with_confidence(np.zeros((8, 6, 3), np.uint8))
+    predictor = patient(engine, scales=(0.5, 1.0, 2.0))
+    labels, sure = labels_and_confidence(predictor, np.zeros((8, 6, 3), np.uint8))
     assert not labels.any()
     np.testing.assert_allclose(sure, 1.55 / 3, rtol=1e-6)
     assert engine.given == [(4, 3), (8, 6), (16, 12)]
@@ -248,23 +248,26 @@ def test_a_head_of_probabilities_is_averaged_as_it_is():
             return np.exp(super().output(image)) / sum(self.odds[len(image)])
 
     info = replace(INFO, head="probabilities")
-    segmenter = patient(Probabilities(ODDS), info, scales=(0.5, 1.0, 2.0))
-    _, sure = segmenter.predict_with_confidence(np.zeros((8, 6, 3), np.uint8))
+    predictor = patient(Probabilities(ODDS), info, scales=(0.5, 1.0, 2.0))
+    _, sure = labels_and_confidence(predictor, np.zeros((8, 6, 3), np.uint8))
     np.testing.assert_allclose(sure, 1.55 / 3, rtol=1e-6)
 
 
 def test_scales_are_of_what_the_network_gets_otherwise():
     engine = Engine()
     engine.output = lambda image: np.ones((*image.shape[:2], 2), np.float32)
-    segmenter = patient(engine, replace(INFO, max_side=100), scales=(0.5, 1.5))
-    assert segmenter.predict(np.zeros((200, 400, 3), np.uint8)).shape == (200, 400)
+    predictor = patient(engine, replace(INFO, max_side=100), scales=(0.5, 1.5))
+    assert predictor.predict(np.zeros((200, 400, 3), np.uint8)).labels.shape == (
+        200,
+        400,
+    )
     assert engine.given == [(25, 50), (75, 150)]
 
 
 def test_scales_and_mirrors_go_with_tiles():
     engine = LeftRight()
-    segmenter = patient(engine, tile=(64, 64), flip=True, scales=(0.5, 1.0))
-    assert (segmenter.predict(np.zeros((96, 64, 3), np.uint8)) == 1).all()
+    predictor = patient(engine, tile=(64, 64), flip=True, scales=(0.5, 1.0))
+    assert (predictor.predict(np.zeros((96, 64, 3), np.uint8)).labels == 1).all()
     assert (
         engine.given
         == [(32, 32)] * 2 + [(64, 64)] * 2 + [(32, 32)] * 2 + [(64, 64)] * 2
@@ -279,7 +282,7 @@ def test_a_mirrored_picture_in_a_fixed_size_is_padded_and_turned_back():
             return np.eye(256, dtype=np.float32)[image[..., 0]]
 
     image = np.array([[[1] * 3, [2] * 3, [3] * 3]] * 8, np.uint8)
-    labels = patient(Pixels((8, 8)), flip=True).predict(image)
+    labels = patient(Pixels((8, 8)), flip=True).predict(image).labels
     assert labels.tolist() == [[1, 2, 3]] * 8
 
 
@@ -291,7 +294,12 @@ def test_a_mirrored_picture_in_a_fixed_size_is_padded_and_turned_back():
     [
         (Engine((8, 8)), INFO, {"tile": (8, 9)}, "--tile 8x9: .* takes 8x8 alone"),
         (Engine((8, 8)), INFO, {"scales": (1.0, 2.0)}, "--scales: .* takes 8x8 alone"),
-        (Engine(), replace(INFO, minimum=32), {"tile": (31, 64)}, "give 32x32 or more"),
+        (
+            Engine(),
+            replace(INFO, geometry=InputGeometry(minimum=32)),
+            {"tile": (31, 64)},
+            "give 32x32 or more",
+        ),
         (Engine(), VALID, {"tile": (64, 20)}, "--tile 64x20: .* give 38x38 or more"),
         (Engine(), replace(INFO, head="labels"), {"flip": True}, "--head logits"),
         (Engine(), replace(INFO, head="labels"), {"scales": (2.0,)}, "--head logits"),
@@ -309,8 +317,10 @@ def test_labels_of_a_model_that_does_not_say_so_are_refused():
 
 
 def test_a_scale_below_the_minimum_is_refused():
-    segmenter = patient(LeftRight(), replace(INFO, minimum=16), scales=(0.5,))
+    predictor = patient(
+        LeftRight(), replace(INFO, geometry=InputGeometry(minimum=16)), scales=(0.5,)
+    )
     with pytest.raises(
         InputError, match="--scales 0.5: makes it 15x40, smaller .*16x16"
     ):
-        segmenter.predict(random_picture((30, 80)))
+        predictor.predict(random_picture((30, 80)))
