@@ -41,6 +41,7 @@ class Dataset:
     splits: dict[str, Split]
     channels: int = 3
     white: float = 255.0
+    task: str = "semantic"
 
     @property
     def num_classes(self) -> int:
