@@ -139,7 +139,7 @@ class RunSaver(keras.callbacks.Callback):
             checkpoint.restore(self.folder / CHECKPOINT, self.model, "metrics")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        # The mean loss of the epoch, which Keras has made a number already: it is nan or
+        # The mean loss of the epoch, which Keras has made a number already: nan or
         # infinite from the first step on whose loss is.
         if logs and not isfinite(logs["loss"]):
             where = step_name(self.at.step, self.steps)
