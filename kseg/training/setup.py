@@ -11,7 +11,6 @@ from kseg.core.configs import TrainConfig, network_options
 from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import find_model
 from kseg.data.sample import Dataset, default_crop
-from kseg.models.saving import load_model
 from kseg.training.semantic import SemanticMetrics, semantic_loss
 
 
@@ -124,6 +123,7 @@ def start_from(model: Any, run: str) -> None:
     Raises InputError for a run of another network.
     """
     from kseg.models.layers.norm import ENCODER
+    from kseg.models.saving import load_model
 
     path, _ = find_model(run)
     other = {layer.name: layer for layer in load_model(path).layers}
