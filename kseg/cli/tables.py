@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from kseg.core.runs import write_json
+from kseg.core.runs import json_text, write_json
 from kseg.deploy.lint.rules import LintIssue
 from kseg.deploy.parity import Parity, rows, words
 from kseg.evaluation.loop import REFERENCE
@@ -125,6 +124,6 @@ def shortened(name: str, limit: int = 36) -> str:
 def write_result(target: str, content: Any) -> None:
     """The --json option: a file, `-` for stdout, or nothing where it is empty."""
     if target == "-":
-        print(json.dumps(content, indent=1))
+        print(json_text(content, "--json -"))
     elif target:
         write_json(Path(target), content)

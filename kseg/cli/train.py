@@ -31,19 +31,19 @@ from kseg.training.fit import fit, merge_resumed, recorded_at
 def main(argv: Optional[Sequence[str]] = None) -> int:
     config, given = parse_given(TrainConfig, "kseg.train", __doc__, argv)
     check_shares(config)
-    place = process_group(config)
-    if needs_supervisor(place):
-        return supervise(place)
+    group = process_group(config)
+    if needs_supervisor(group):
+        return supervise(group)
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, recorded_at(folder))
     data = open_data(config.data, config.seed)
-    for finding in quick_findings(data) if place.leads else ():
+    for finding in quick_findings(data) if group.is_main else ():
         say(f"{finding} (python -m kseg.doctor {config.data} looks at everything)")
     backend.start()
-    with joined(config, place, data) as place:
-        stopped = fit(config, data, folder, place)
-    if not place.leads:
+    with joined(config, group, data) as group:
+        stopped = fit(config, data, folder, group)
+    if not group.is_main:
         return 130 if stopped else 0
     metrics = report(data, folder)
     if config.json != "-":

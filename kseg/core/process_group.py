@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-SUPERVISED = "KSEG_WATCHED"  # names its watcher's temporary folder to a child
+SUPERVISED = "KSEG_WATCHED"  # names its supervisor's temporary folder to a child
 
 
 @dataclass(frozen=True)
@@ -22,23 +22,23 @@ class ProcessGroup:
     coordinator: str = ""  # HOST:PORT, where process 0 listens
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the run's files and its log."""
         return self.process == 0
 
-    def part(self, images: int) -> slice:
+    def local_slice(self, images: int) -> slice:
         """Which of a global batch of `images` this process reads.
 
-        >>> ProcessGroup(process=1, processes=2, devices=4).part(8)
+        >>> ProcessGroup(process=1, processes=2, devices=4).local_slice(8)
         slice(4, 8, None)
         """
         each = images // self.processes
         return slice(self.process * each, (self.process + 1) * each)
 
-    def filled(self, images: int) -> int:
+    def padded_count(self, images: int) -> int:
         """The least number from `images` up that the devices can share evenly.
 
-        >>> ProcessGroup(devices=4).filled(5)
+        >>> ProcessGroup(devices=4).padded_count(5)
         8
         """
         return images + -images % self.devices
@@ -49,7 +49,7 @@ class ProcessGroup:
         Each process thus does the same, whatever callbacks do: a computation that
         process 0 alone enters would wait for the others for ever.
         """
-        return folder if self.leads else Path(os.environ[SUPERVISED])
+        return folder if self.is_main else Path(os.environ[SUPERVISED])
 
     def callbacks(self, stop: Callable[[], None]) -> list[Any]:
         """With several processes: what calls `stop` in all of them at the same step.
@@ -65,7 +65,7 @@ class ProcessGroup:
         steps = iter(range(sys.maxsize))
 
         def begin(logs: Any = None) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the watcher's business
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's business
 
         def after_step(batch: int, logs: Any = None) -> None:
             if multihost_utils.reached_preemption_sync_point(next(steps)):

@@ -7,8 +7,9 @@ import io
 import json
 import shutil
 import zipfile
+from math import isfinite, nan
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 from edge.core.errors import InputError
 from edge.core.files import write_text
@@ -30,6 +31,8 @@ OUTDATED = (*FIGURES, *EXPORTS, METRICS, REPORT, HISTORY)  # until made anew
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """`history.csv`: a line for each epoch. Raises InputError for nan and infinity."""
+    require_finite(path, history)
     text = io.StringIO()
     writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
     writer.writeheader()
@@ -38,19 +41,77 @@ def write_history(path: Path, history: list[dict[str, Any]]) -> None:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """`history.csv` as a list of epochs. Raises InputError where it is missing."""
+    """`history.csv` as a list of epochs. Raises InputError where it is missing.
+
+    A value that is absent, or not finite in the file of an older version, is nan: it
+    is never the best, and curves have a gap there.
+    """
     if not path.is_file():
-        raise InputError(f"{path}: is missing, so the run cannot be resumed")
+        raise InputError(
+            f"{path}: is missing; python -m kseg.train writes it after each epoch"
+        )
     try:
         with path.open(newline="") as file:
-            lines = [{k: float(v) for k, v in x.items()} for x in csv.DictReader(file)]
+            lines = [
+                {name: finite_or_nan(value) for name, value in line.items()}
+                for line in csv.DictReader(file)
+            ]
         return [{**line, "epoch": int(line["epoch"])} for line in lines]
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: is damaged ({error}); train again") from None
+        raise InputError(
+            f"{path}: is damaged ({error}); bring back a copy of it, or train again"
+        ) from None
+
+
+def finite_or_nan(text: str) -> float:
+    """A cell of a table -> its number; nan for an empty one and for infinity.
+
+    >>> [finite_or_nan(text) for text in ("0.5", "", "-inf")]
+    [0.5, nan, nan]
+    """
+    value = float(text) if text != "" else nan
+    return value if isfinite(value) else nan
 
 
 def write_json(path: Path, content: Any) -> None:
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    """Writes JSON. Raises InputError for nan and infinity, which JSON has no words for.
+
+    What is absent is None, written as null.
+    """
+    write_text(path, json_text(content, path) + "\n")
+
+
+def json_text(content: Any, path: Path | str) -> str:
+    """JSON for `path`. Raises InputError that names the first value it cannot hold."""
+    require_finite(path, content)
+    return json.dumps(content, indent=1, allow_nan=False)
+
+
+def require_finite(path: Path | str, content: Any) -> None:
+    """Raises InputError for the first number in `content` that is not finite."""
+    for keys, value in not_finite(content):
+        raise InputError(
+            f"{path}: is not written, for {'.'.join(keys) or 'it'} is {value}; look at "
+            "the data with python -m kseg.doctor"
+        )
+
+
+def not_finite(content: Any) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Keys and values of the numbers in nested dicts and lists that are not finite.
+
+    >>> list(not_finite({"a": [1.0, float("inf")], "b": None}))
+    [(('a', '1'), inf)]
+    """
+    if isinstance(content, float) and not isfinite(content):
+        yield (), content
+    items: Any = ()
+    if isinstance(content, dict):
+        items = content.items()
+    elif isinstance(content, (list, tuple)):
+        items = enumerate(content)
+    for key, value in items:
+        for keys, number in not_finite(value):
+            yield (str(key), *keys), number
 
 
 def reserve(config: TrainConfig) -> Path:
@@ -86,9 +147,10 @@ def clear_events(folder: Path) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """`config.json` of a run folder."""
+    """`config.json` of a run folder. Raises InputError where there is none to read."""
     path = folder / CONFIG
     if not path.is_file():
+        require_whole_epoch(folder)
         raise InputError(f"{folder}: is no run folder; python -m kseg.train writes one")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -97,6 +159,15 @@ def read_record(folder: Path) -> dict[str, Any]:
         return record
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: is damaged ({error}); train again") from None
+
+
+def require_whole_epoch(folder: Path) -> None:
+    """Raises InputError for a run that ended in its first epoch, with no model."""
+    if (folder / CHECKPOINT).is_file() and not (folder / BEST).is_file():
+        raise InputError(
+            f"{folder}: has no {BEST}: its training ended before the first epoch was "
+            f"whole; continue it with python -m kseg.train --output {folder} --resume"
+        )
 
 
 def run_config(folder: Path) -> TrainConfig:
@@ -113,6 +184,7 @@ def find_model(model: str) -> tuple[Path, Optional[Path]]:
         raise InputError(f"{model}: no such run folder or model file")
     if path.is_dir():
         if not (path / BEST).is_file():
+            require_whole_epoch(path)
             raise InputError(f"{path}: has no {BEST}; python -m kseg.train writes one")
         return path / BEST, path
     if path.suffix not in (".keras", ".tflite", ".onnx"):

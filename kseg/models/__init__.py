@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any, Callable, Collection
 
 import keras
@@ -19,16 +20,28 @@ from kseg.models.semantic.patch import patch
 from kseg.models.semantic.segnet import segnet
 from kseg.models.semantic.unet import unet, unet_paper
 
-MODELS = {
-    "fcn32s": fcn32s,
-    "fcn16s": fcn16s,
-    "fcn8s": fcn8s,
-    "unet": unet,
-    "unet_paper": unet_paper,
-    "segnet": segnet,
-    "hypercolumn": hypercolumn,
-    "dense": dense,
-    "patch": patch,
+
+@dataclass(frozen=True)
+class Builder:
+    """A network: a function of an image and a number of classes, and its task.
+
+    It gives the network's outputs: logits, or a dict of tensors by their roles.
+    """
+
+    function: Callable[..., Any]
+    task: str = "semantic"
+
+
+MODELS: dict[str, Builder] = {
+    "fcn32s": Builder(fcn32s),
+    "fcn16s": Builder(fcn16s),
+    "fcn8s": Builder(fcn8s),
+    "unet": Builder(unet),
+    "unet_paper": Builder(unet_paper),
+    "segnet": Builder(segnet),
+    "hypercolumn": Builder(hypercolumn),
+    "dense": Builder(dense),
+    "patch": Builder(patch),
 }
 
 # Keras gives MobileNetV2 0.999, ImageNet's: with the few steps of a small data set
@@ -45,7 +58,9 @@ def build_model(
     batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
     **options: Any,
 ) -> keras.Model:
-    """The network: (B, H, W, channels) float32 in [0, 255] -> logits (B, H, W, C).
+    """The network: (B, H, W, channels) float32 in [0, 255] -> what its task has.
+
+    The semantic task has logits (B, H, W, C).
 
     H and W are free, from the network's stride up; what `geometry` says of networks of
     valid convolutions differs. `weights` are the encoder's: "imagenet", "none" or a
@@ -60,7 +75,7 @@ def build_model(
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB), got {channels}.")
     options = {key: value for key, value in options.items() if value is not None}
-    own = accepted_options(MODELS[name], options)
+    own = accepted_options(MODELS[name].function, options)
     encode = EncoderCall(encoder, weights, accepted_options(ENCODERS[encoder], options))
     if has_encoder(name):
         check_options(f"{name} on {encoder}", options, {*own, *encode.options})
@@ -71,9 +86,9 @@ def build_model(
             given = f"weights {weights}" if encoder == "plain" else f"encoder {encoder}"
             raise ValueError(f"{name} has layers of its own and takes no {given}")
     image = keras.Input((None, None, channels), name="image")
-    logits = MODELS[name](image, num_classes, **own)
+    outputs = MODELS[name].function(image, num_classes, **own)
     title = f"{name}_{encoder}" if has_encoder(name) else name
-    model = keras.Model(image, logits, name=title)
+    model = keras.Model(image, outputs, name=title)
     return with_batch_norm(model, batch_norm_momentum, encode.layers)
 
 
@@ -111,7 +126,7 @@ def accepted_options(function: Callable, options: dict[str, Any]) -> dict[str, A
 
 def has_encoder(name: str) -> bool:
     """Whether a model is built on an encoder, or has layers of its own."""
-    return "encode" in inspect.signature(MODELS[name]).parameters
+    return "encode" in inspect.signature(MODELS[name].function).parameters
 
 
 def encoder_layers(model: keras.Model) -> list[keras.layers.Layer]:

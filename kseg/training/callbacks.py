@@ -6,13 +6,14 @@ import signal
 import sys
 import time
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import keras
 from keras import ops
 
-from edge.core.errors import InputError
+from edge.core.errors import GateFailed, InputError
 from edge.core.log import say
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
@@ -28,21 +29,26 @@ from kseg.core.runs import (
     write_history,
     write_json,
 )
-from kseg.evaluation.metrics.keras_metrics import MeanIoU
-from kseg.models.layers.norm import as_float32
 from kseg.models.saving import save_model
-from kseg.training.checkpoint import TrainingState, restore, save
+from kseg.training import checkpoint
+from kseg.training.checkpoint import NotFinite, TrainingState
+from kseg.training.finite import (
+    all_finite,
+    first_not_finite,
+    remedy,
+    step_name,
+    what_is_kept,
+)
 from kseg.training.optimizer import average_into
-
-SHOWN = ("loss", "mean_iou", "val_loss", "val_mean_iou")
 
 
 class ShowProgress(keras.callbacks.Callback):
     """One bar over all epochs, with the time left, and a line after each."""
 
-    def __init__(self, steps: int, done: int, epochs: int):
+    def __init__(self, steps: int, done: int, epochs: int, headline: str):
         super().__init__()
         self.epochs = epochs
+        self.shown = ("loss", headline, "val_loss", f"val_{headline}")
         self.bar = bar(total=steps * epochs, initial=done, unit="step", delay=0)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -53,7 +59,8 @@ class ShowProgress(keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        values = "  ".join(f"{name} {logs[name]:.4f}" for name in SHOWN if name in logs)
+        known = [name for name in self.shown if name in logs]
+        values = "  ".join(f"{name} {logs[name]:.4f}" for name in known)
         left = (self.epochs - epoch - 1) * (time.monotonic() - self.start) / 60
         line = f"epoch {epoch + 1:3d}  {values}  {left:.0f} min left"
         self.bar.write(line, file=sys.stderr)
@@ -70,45 +77,58 @@ class RunSaver(keras.callbacks.Callback):
 
     What is validated and kept is the network as it will be used: in float32, with the
     averaged weights where they are averaged. The best is the one of the highest
-    validation mean IoU; after `patience` epochs without a better one training ends.
+    `val_{headline}`; after `patience` epochs without a better one training ends.
 
     The first Ctrl-C lets the step finish and keeps a checkpoint; the second is abrupt.
+    A loss, a validation or a weight that is not finite raises GateFailed, and what was
+    kept before stays.
     """
 
     def __init__(
         self,
-        model: keras.Model,
+        kept: keras.Model,
         folder: Path,
         info: ModelInfo,
         progressed: TrainingState,
         steps: int,
-        validation: Any,
+        validate: Callable[[], dict[str, float]],
+        headline: str,
         config: TrainConfig,
     ):
+        """`kept` is the network, by `as_float32`, that is saved; `steps` an epoch's.
+
+        `validate` measures `kept` and gives values by name, that of `headline`, larger
+        being better, among them.
+        """
         super().__init__()
         self.folder, self.info, self.at = folder, info, progressed
         self.files = folder  # elsewhere in processes that do not write the run
-        self.steps, self.validation = steps, validation
-        self.save_seconds, self.patience = config.save_seconds, config.patience
+        self.steps, self.config = steps, config
+        self.kept, self.validate, self.headline = kept, validate, headline
+        self.kept_step = progressed.step  # of the checkpoint that is there
         self.stopped = False  # by Ctrl-C
-        self.kept = as_float32(model)  # what is saved
-        self.used = keras.Model(self.kept.inputs, self.kept.outputs)  # the same layers
-        metric = MeanIoU(model.output_shape[-1])
-        self.used.compile(loss=model.loss, metrics=[metric])
+        self.previous: Any = None  # what Ctrl-C did before
 
     @property
     def done(self) -> bool:
         """Whether training ends here, early or not."""
-        return self.stopped or patience_ended(self.at.history, self.patience)
+        history, patience = self.at.history, self.config.patience
+        return self.stopped or patience_ended(history, patience, self.headline)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.previous = signal.signal(signal.SIGINT, self.stop)
 
     def on_train_end(self, logs: Any = None) -> None:
-        signal.signal(signal.SIGINT, self.previous)
+        self.release()
+
+    def release(self) -> None:
+        """Ctrl-C does again what it did before."""
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+            self.previous = None
 
     def stop(self, *_: Any) -> None:
-        signal.signal(signal.SIGINT, self.previous)
+        self.release()
         say("\nstopping after this step; Ctrl-C again: at once")
         self.stopped = self.model.stop_training = True
 
@@ -116,22 +136,35 @@ class RunSaver(keras.callbacks.Callback):
         self.start = self.saved = time.monotonic()
         self.start -= self.at.seconds
         if self.at.step % self.steps:  # `fit` has just put the metrics back to nothing
-            restore(self.folder / CHECKPOINT, self.model, "metrics")
+            checkpoint.restore(self.folder / CHECKPOINT, self.model, "metrics")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # The mean loss of the epoch, which Keras has made a number already: nan or
+        # infinite from the first step on whose loss is.
+        if logs and not isfinite(logs["loss"]):
+            where = step_name(self.at.step, self.steps)
+            raise self.refusal(where, f"the loss is {logs['loss']}")
         self.at.step += 1
-        due = time.monotonic() - self.saved >= self.save_seconds
+        due = time.monotonic() - self.saved >= self.config.save_seconds
         if due and self.at.step % self.steps:  # an epoch's end has its own
             self.save_step()
 
+    def refusal(self, where: str, what: str) -> GateFailed:
+        """Why training stops: where, what is wrong, what helps, what is left."""
+        left = what_is_kept(self.folder, len(self.at.history), self.kept_step)
+        return GateFailed(f"{where}: {what}; {remedy(self.config)}. {left}")
+
     def save_step(self) -> None:
-        """A checkpoint within an epoch; where there is no room the older one stays."""
+        """A checkpoint within an epoch; where there can be none the older one stays."""
         self.at.seconds = time.monotonic() - self.start
         path = self.files / CHECKPOINT
         try:
-            save(path, self.model, self.at)
+            checkpoint.save(path, self.model, self.at)
+            self.kept_step = self.at.step
         except OSError as error:
             say(f"{path}: {error.strerror or error}; step {self.at.step} is not kept")
+        except NotFinite as error:  # the next step's loss stops all processes together
+            say(f"{path}: step {self.at.step} is not kept: {error}")
         self.saved = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -163,41 +196,62 @@ class RunSaver(keras.callbacks.Callback):
         write_json(self.files / CONFIG, self.at.record)
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Validates, and keeps the models, the history and the checkpoint."""
         self.refresh_kept()
-        for name, value in self.used.evaluate(
-            self.validation, verbose=0, return_dict=True
-        ).items():
+        for name, value in self.validate().items():
             logs[f"val_{name}"] = value
-        seconds = round(time.monotonic() - self.start, 2)
-        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        line = {"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate}
-        line |= {name: float(value) for name, value in logs.items()}
+        line = self.line_of(epoch, logs)
+        if name := first_not_finite(line):
+            raise self.refusal(f"epoch {epoch + 1}", f"its {name} is {line[name]}")
         if not self.at.history:
             self.begin_run()
         write_json(self.files / CONFIG, self.at.record)
-        if line["val_mean_iou"] > best_of(self.at.history):
+        if line[f"val_{self.headline}"] > best_of(self.at.history, self.headline):
             save_model(self.kept, self.files / BEST, self.info)
         save_model(self.kept, self.files / LAST, self.info)
         self.at.history.append(line)
         self.at.seconds = 0.0
         write_history(self.files / HISTORY, self.at.history)
         # Last: killed before it, --resume repeats the epoch's end as it was.
-        save(self.files / CHECKPOINT, self.model, self.at)
+        try:
+            checkpoint.save(self.files / CHECKPOINT, self.model, self.at)
+        except NotFinite as error:
+            raise self.refusal(f"epoch {epoch + 1}, at its end", str(error)) from None
+        self.kept_step = self.at.step
+
+    def line_of(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
+        """An epoch's line of the history."""
+        seconds = round(time.monotonic() - self.start, 2)
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        line = {"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate}
+        return line | {name: float(value) for name, value in logs.items()}
 
     def refresh_kept(self) -> None:
-        """Gives the network that is kept the weights of the one that is trained."""
-        self.kept.set_weights(self.model.get_weights())
+        """Gives the network that is kept the weights of the one that is trained.
+
+        Raises GateFailed where they are not finite.
+        """
+        weights = self.model.get_weights()
+        if not all_finite(weights):
+            where = "after " + step_name(self.at.step - 1, self.steps)
+            raise self.refusal(where, "the weights are not finite")
+        self.kept.set_weights(weights)
         average_into(self.model.optimizer, self.kept.trainable_variables)
 
 
-def best_of(history: list[dict[str, Any]]) -> float:
-    return max((line["val_mean_iou"] for line in history), default=-1.0)
+def best_of(history: list[dict[str, Any]], headline: str) -> float:
+    """The highest finite `val_{headline}`; -infinity where there is none."""
+    values = (line[f"val_{headline}"] for line in history)
+    known = (value for value in values if value is not None and isfinite(value))
+    return max(known, default=float("-inf"))
 
 
-def patience_ended(history: list[dict[str, Any]], patience: int) -> bool:
+def patience_ended(history: list[dict[str, Any]], patience: int, headline: str) -> bool:
     """Whether the last `patience` epochs brought nothing better; 0 waits for ever."""
-    waited = len(history) > patience > 0
-    return waited and best_of(history[-patience:]) <= best_of(history[:-patience])
+    if not len(history) > patience > 0:
+        return False
+    before, since = history[:-patience], history[-patience:]
+    return best_of(since, headline) <= best_of(before, headline)
 
 
 def event_writer(folder: Path) -> keras.callbacks.Callback:

@@ -1,4 +1,4 @@
-"""All that a training run is after a step, in one file: what `--resume` goes on from.
+"""Checkpoints: the whole training state after a step; `--resume` continues from it.
 
 The file stands alone, and takes the place of the one before it whole or not at all: a
 run that is killed, or whose disk is full, has the older one.
@@ -48,8 +48,15 @@ def variables_of(model: Any) -> dict[str, list[Any]]:
     }
 
 
+class NotFinite(Exception):
+    """A state that no training could continue from."""
+
+
 def save(path: Path, model: Any, progressed: TrainingState) -> None:
-    """Writes a checkpoint in the place of the last. Raises OSError where it cannot."""
+    """Writes a checkpoint in the place of the last. Raises OSError where it cannot.
+
+    Raises NotFinite, and leaves the last one, where a number is not finite.
+    """
     from keras import ops
 
     arrays = {
@@ -57,18 +64,25 @@ def save(path: Path, model: Any, progressed: TrainingState) -> None:
         for kind, variables in variables_of(model).items()
         for index, variable in enumerate(variables)
     }
-    state = json.dumps(asdict(progressed)).encode()
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise NotFinite(f"its {name.partition('/')[0]} are not finite")
+    state = json.dumps(asdict(progressed), allow_nan=False).encode()
     with atomic_write(path) as part, part.open("wb") as file:
         np.savez(file, **{STATE: np.frombuffer(state, np.uint8)}, **arrays)
 
 
 def read(path: Path) -> TrainingState:
-    """How far a checkpoint's run has come. Raises InputError for one that is none."""
+    """How far a checkpoint's run has come. Raises InputError for one that is none.
+
+    What an older version counted as nan or infinite is None.
+    """
     if not path.is_file():
         raise InputError(f"{path}: is missing, so the run cannot be resumed")
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            return TrainingState(**json.loads(arrays[STATE].tobytes()))
+            text = arrays[STATE].tobytes()
+        return TrainingState(**json.loads(text, parse_constant=lambda _: None))
     except DAMAGE as error:
         raise InputError(f"{path}: is damaged ({error}); train again") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.files import make_folder
@@ -17,7 +17,9 @@ from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.runs import CHECKPOINT, clear_events
 from kseg.data.sample import Dataset, typical_size
 from kseg.training.checkpoint import TrainingState, read, restore
+from kseg.training.finite import step_name
 from kseg.training.setup import (
+    METRICS,
     build_state,
     check_sizes,
     compile_for,
@@ -88,86 +90,134 @@ def merge_resumed(
 
 
 def fit(
-    config: TrainConfig, data: Dataset, folder: Path, place: ProcessGroup = ALONE
+    config: TrainConfig, data: Dataset, folder: Path, group: ProcessGroup = ALONE
 ) -> bool:
     """Trains and leaves the run's models, record and history; True if interrupted.
 
-    With `config.resume` it goes on from the folder's checkpoint.
+    With `config.resume` it goes on from the folder's checkpoint. Raises InputError for
+    what cannot be trained, GateFailed where loss, validation or weights stop being
+    finite: the models and the checkpoint of before stay. Where that is in the first
+    epoch the folder has no model; a checkpoint of a sound step may be there.
     """
-    from kseg.data.loading import BATCHES
-    from kseg.models import geometry
-    from kseg.training.callbacks import RunSaver, ShowProgress, event_writer
+    from kseg.training.callbacks import ShowProgress, event_writer
 
     if config.deterministic:
         backend.make_deterministic()
+    model, batches, saver = prepare(config, data, folder, group)
+    callbacks = [saver, *group.callbacks(saver.stop)]
+    if not group.is_main:
+        run_epochs(model, batches, callbacks, config.epochs)
+        return saver.stopped
+    describe(config, data, batches.size, model)
+    if config.resume:
+        say_resumed(saver.at, saver.steps, config.epochs)
+    if config.tensorboard:
+        callbacks.append(event_writer(folder))
+    done, headline = saver.at.step, saver.headline
+    with ShowProgress(saver.steps, done, config.epochs, headline) as shown:
+        run_epochs(model, batches, [*callbacks, shown], config.epochs)
+    return saver.stopped
+
+
+def prepare(
+    config: TrainConfig, data: Dataset, folder: Path, group: ProcessGroup
+) -> tuple[Any, Any, Any]:
+    """The compiled network, its BatchLoader, and the RunSaver of the run's folder.
+
+    A resumed run's network has the weights and the optimizer of its checkpoint. The
+    folder is made last: a refusal leaves none.
+    """
+    from kseg.data.loading import BATCHES
+    from kseg.models import geometry
+    from kseg.models.layers.norm import as_float32
+    from kseg.training.callbacks import RunSaver
+
     before = read(folder / CHECKPOINT) if config.resume else None
     steps = max(1, len(data.split("train").sizes) // config.images_per_step)
     loss = new_loss(config, data, before and before.record["class_weights"])
-    with backend.precision(config.precision):
-        model = new_network(config, data, fresh=not config.resume)
-    fit_batch_norm(model, steps)
-    compile_for(model, config, data, steps * config.epochs, loss)
-    build_state(model, place)
+    metrics = METRICS[data.task](config, data)
+    model = compiled_network(config, data, steps, loss)
+    build_state(model, group, metrics.blank_target())
     shape = geometry(model)
     info = replace(
         data.info, max_side=config.max_side, run=to_record(config), geometry=shape
     )
     check_sizes(data, info)
     size = crop_size(config, data, info)
-    record = record_of(config, data, size)
-    record["class_weights"] = weights_by_name(loss, data)
-    record["parameters"] = model.count_params()
-    if before:
-        check_same_data(record, before.record, data)
-        restore(folder / CHECKPOINT, model, "weights", "optimizer")
-        progressed = replace(before, record=record)
-    else:
-        progressed = TrainingState(record)
-        clear_events(folder)
+    record = record_of(config, data, size) | {
+        "class_weights": weights_by_name(loss, data),
+        "parameters": model.count_params(),
+    }
+    state = begin(record, before, data, folder, model)
     make_folder(folder)
-    feed = BATCHES[data.task](config, data, size, shape, place)
-    keeper = RunSaver(model, folder, info, progressed, steps, feed.validation(), config)
-    keeper.files = place.written(folder)
-    callbacks = [keeper, *place.callbacks(keeper.stop)]
-    if not place.leads:
-        run_epochs(model, feed, callbacks, config.epochs)
-        return keeper.stopped
-    describe(config, data, size, model)
-    if config.tensorboard:
-        callbacks.append(event_writer(folder))
-    with ShowProgress(steps, progressed.step, config.epochs) as shown:
-        run_epochs(model, feed, [*callbacks, shown], config.epochs)
-    return keeper.stopped
+    batches = BATCHES[data.task](config, data, size, shape, group)
+    kept = as_float32(model)
+    validate = metrics.validation(kept, batches.validation(), loss)
+    saver = RunSaver(
+        kept, folder, info, state, steps, validate, metrics.headline, config
+    )
+    saver.files = group.written(folder)
+    return model, batches, saver
 
 
-def run_epochs(model: Any, feed: Any, callbacks: Sequence[Any], epochs: int) -> None:
-    """Trains to the end from where the first of the callbacks, a Keeper, is.
+def compiled_network(config: TrainConfig, data: Dataset, steps: int, loss: Any) -> Any:
+    """The network of a configuration, ready for `fit`; `steps` are an epoch's."""
+    with backend.precision(config.precision):
+        model = new_network(config, data, fresh=not config.resume)
+    fit_batch_norm(model, steps)
+    compile_for(model, config, data, steps * config.epochs, loss)
+    return model
+
+
+def begin(
+    record: dict[str, Any],
+    before: Optional[TrainingState],
+    data: Dataset,
+    folder: Path,
+    model: Any,
+) -> TrainingState:
+    """Where training begins: anew, or `before`, whose weights and optimizer it gets.
+
+    Raises InputError for other data than those of before.
+    """
+    if before is None:
+        clear_events(folder)
+        return TrainingState(record)
+    check_same_data(record, before.record, data)
+    restore(folder / CHECKPOINT, model, "weights", "optimizer")
+    return replace(before, record=record)
+
+
+def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) -> None:
+    """Trains to the end from where the first of the callbacks, a RunSaver, is.
 
     An epoch that was broken off is ended first: it has fewer steps than the others.
     What a reader refuses comes out as its own InputError.
     """
     import tensorflow as tf
 
-    keeper = callbacks[0]
-    if keeper.done or keeper.at.step >= keeper.steps * epochs:
-        say(f"nothing left to do: {len(keeper.at.history)} epochs are done")
-    while not keeper.done and keeper.at.step < keeper.steps * epochs:
-        done, into = divmod(keeper.at.step, keeper.steps)
-        try:
+    saver = callbacks[0]
+    if saver.done or saver.at.step >= saver.steps * epochs:
+        say(f"nothing left to do: {len(saver.at.history)} epochs are done")
+    try:
+        while not saver.done and saver.at.step < saver.steps * epochs:
+            done, into = divmod(saver.at.step, saver.steps)
             model.fit(
-                feed.training(keeper.at.step),
+                batches.training(saver.at.step),
                 initial_epoch=done,
                 epochs=done + 1 if into else epochs,
-                steps_per_epoch=keeper.steps - into,
+                steps_per_epoch=saver.steps - into,
                 callbacks=callbacks,
                 shuffle=False,
                 verbose=0,
             )
-        except tf.errors.OpError:
-            for reader in feed.readers.values():
-                if reader.failure:
-                    raise reader.failure from None
-            raise
+    except tf.errors.OpError:
+        for reader in batches.readers.values():
+            if reader.failure:
+                raise reader.failure from None
+        raise
+    finally:
+        saver.release()
 
 
 def check_same_data(record: dict, before: dict, data: Dataset) -> None:
@@ -179,6 +229,13 @@ def check_same_data(record: dict, before: dict, data: Dataset) -> None:
             f"then {then['images']}, or other content; bring those back, or train anew "
             "in another --output"
         )
+
+
+def say_resumed(at: TrainingState, steps: int, epochs: int) -> None:
+    """Where a resumed run continues, in the log."""
+    if at.step < steps * epochs:
+        where = step_name(at.step, steps)
+        say(f"resuming from the checkpoint of step {at.step}: {where} is next")
 
 
 def describe(
@@ -198,8 +255,8 @@ def describe(
         f"{model.count_params():,} parameters, crops {size[0]}x{size[1]}"
     )
     weights = (weights_by_name(model.loss, data) or {}).items()
-    shown = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
-    say(f"loss {config.loss}, class weights: {shown or 'none'}")
+    listed = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
+    say(f"loss {config.loss}, class weights: {listed or 'none'}")
     devices = tf.config.list_physical_devices("GPU")
     onednn = "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0" else "on"
     say(f"on {len(devices)} GPU" if devices else f"on the CPU, oneDNN {onednn}")

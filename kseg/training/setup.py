@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Callable, Optional, Protocol
 
-import numpy as np
-
-from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
 from edge.core.log import say
 from edge.model_file.info import ModelInfo
@@ -14,6 +11,50 @@ from kseg.core.configs import TrainConfig, network_options
 from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import find_model
 from kseg.data.sample import Dataset, default_crop
+from kseg.training.semantic import SemanticMetrics, semantic_loss
+
+
+class TaskMetrics(Protocol):
+    """What is measured of the networks of a task while they train.
+
+    `headline` is the name of the value, larger being better, that the best epoch and
+    --patience go by.
+    """
+
+    headline: str
+
+    def for_compile(self) -> Any:
+        """New Keras metrics in a form that `compile` takes."""
+        ...
+
+    def blank_target(self) -> Any:
+        """The target of one blank image, for outputs of one pixel each way.
+
+        In the form that the loss takes, batch axis first: it builds the variables of
+        loss and metrics, and is then forgotten.
+        """
+        ...
+
+    def validation(
+        self, network: Any, batches: Any, loss: Any
+    ) -> Callable[[], dict[str, float]]:
+        """A function that validates `network` as its weights then are.
+
+        It gives finite values by name, `headline` among them. `network` is the one that
+        is saved, not compiled; `batches` are those of the val split, `loss` is what the
+        training has.
+        """
+        ...
+
+
+# By the task of the data set. A loss in a form that `compile` takes is made of the
+# configuration, the data, and the class weights by name where they are known already.
+LOSSES: dict[str, Callable[[TrainConfig, Dataset, Optional[dict[str, float]]], Any]] = {
+    "semantic": semantic_loss
+}
+METRICS: dict[str, Callable[[TrainConfig, Dataset], TaskMetrics]] = {
+    "semantic": SemanticMetrics
+}
 
 
 def check_size(size: tuple[int, int], info: ModelInfo) -> None:
@@ -52,6 +93,7 @@ def new_network(config: TrainConfig, data: Dataset, fresh: bool = True) -> Any:
 
     from kseg.models import build_model, encoder_layers
 
+    check_task(config.model, data)
     keras.utils.set_random_seed(config.seed)
     try:
         model = build_model(
@@ -72,6 +114,19 @@ def new_network(config: TrainConfig, data: Dataset, fresh: bool = True) -> Any:
         for layer in encoder:
             layer.trainable = False
     return model
+
+
+def check_task(model: str, data: Dataset) -> None:
+    """Raises InputError for a network of another task than the data's."""
+    from kseg.models import MODELS
+
+    task = MODELS[model].task if model in MODELS else data.task
+    if task != data.task:
+        others = [name for name, made in MODELS.items() if made.task == data.task]
+        raise InputError(
+            f"--model {model}: is for the task {task}, and {data.name} is labelled for "
+            f"{data.task}; give --model {' or '.join(others)}"
+        )
 
 
 def start_from(model: Any, run: str) -> None:
@@ -115,8 +170,7 @@ def compile_for(
     total_steps: int,
     loss: Optional[Any] = None,
 ) -> None:
-    """Gives the network its optimizer, loss (default: the configuration's), metric."""
-    from kseg.evaluation.metrics.keras_metrics import MeanIoU
+    """Gives the network its optimizer, loss (default: the configuration's), metrics."""
     from kseg.training.optimizer import Schedule, new_optimizer
 
     schedule = Schedule(
@@ -133,53 +187,44 @@ def compile_for(
         ema=config.ema,
     )
     loss = loss or new_loss(config, data)
-    model.compile(optimizer, loss, metrics=[MeanIoU(data.num_classes)])
+    metrics = METRICS[data.task](config, data).for_compile()
+    model.compile(optimizer, loss, metrics=metrics)
 
 
-def build_state(model: Any, place: ProcessGroup) -> None:
-    """Makes the variables of optimizer and metric, which Keras would at the first step.
+def build_state(model: Any, group: ProcessGroup, blank_target: Any) -> None:
+    """Makes the variables of optimizer, loss and metrics, as the first step would.
 
     A checkpoint restores them before that. With several devices Keras makes those of
-    the metric itself when `fit` begins.
+    loss and metrics itself when `fit` begins.
     """
+    from keras import ops, tree
+
     model.optimizer.build(model.trainable_variables)
-    if place.devices > 1:
+    if group.devices > 1:
         return
-    void = np.full((1, 1, 1), IGNORE_INDEX, np.uint8)
-    logits = np.zeros((1, 1, 1, model.output_shape[-1]), np.float32)
-    model.compute_metrics(None, void, logits)
+    outputs = tree.map_structure(
+        lambda x: ops.zeros([side or 1 for side in x.shape]), model.output
+    )
+    target = tree.map_structure(ops.convert_to_tensor, blank_target)
+    model.compute_loss(None, target, outputs)
+    model.compute_metrics(None, target, outputs)
     model.reset_metrics()
 
 
 def new_loss(
     config: TrainConfig, data: Dataset, counted: Optional[dict[str, float]] = None
 ) -> Any:
-    """The loss of a configuration, its class weights counted over the training masks.
+    """The loss of a configuration for the task of its data, by LOSSES.
 
-    `counted` are those weights where they are known already. Raises InputError for what
-    is no sum of losses, and for weights that it cannot take.
+    `counted` are class weights by name where they are known already. Raises InputError
+    for options that do not fit.
     """
-    from kseg.data.class_weights import class_weights, count_pixels
-    from kseg.training.losses.segmentation import SegmentationLoss
-
-    try:
-        loss = SegmentationLoss(config.loss)
-        if config.border_weight:
-            loss.check_weights("--border-weight")
-        if config.class_weights == "none":
-            return loss
-        loss.check_weights("--class-weights")
-    except ValueError as error:
-        raise InputError(f"--{error}") from None
-    if counted:
-        return SegmentationLoss(config.loss, tuple(counted[x] for x in data.names))
-    counts = count_pixels(data.split("train"), data.num_classes)
-    return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))
+    return LOSSES[data.task](config, data, counted)
 
 
 def weights_by_name(loss: Any, data: Dataset) -> Optional[dict[str, float]]:
-    """The class weights in a loss."""
-    weights = loss.class_weights
+    """The class weights in a loss; None where it has none."""
+    weights = getattr(loss, "class_weights", None)
     return weights and dict(zip(data.names, weights, strict=True))
 
 

@@ -119,12 +119,12 @@ def training_batches(
     B is `config.images_per_step`. With `config.border_weight` weights (B, h, w) float32
     come third, which `fit` hands to the loss. With `border` mask and weights are that
     much smaller on each side. Every image comes once before any comes again. Of several
-    processes each gets its `place.part` of every batch.
+    processes each gets its `place.local_slice` of every batch.
     """
     draw = partial(sample_index, count=len(reader.split.sizes), seed=config.seed)
     images = config.images_per_step
     numbers = tf.data.Dataset.counter(start_step * images)
-    mine = place.part(images)
+    mine = place.local_slice(images)
     if place.processes > 1:
         numbers = numbers.batch(images).map(lambda batch: batch[mine]).unbatch()
     pairs = reader.dataset(numbers.map(draw), channels)
@@ -148,8 +148,8 @@ def shared_out(
     indices, copies = [], []
     for start in range(0, count, size):
         last = min(start + size, count) - 1
-        filled = place.filled(last + 1 - start)
-        numbers = start + np.arange(filled)[place.part(filled)]
+        filled = place.padded_count(last + 1 - start)
+        numbers = start + np.arange(filled)[place.local_slice(filled)]
         indices.append(np.minimum(numbers, last))
         copies.append(numbers > last)
     return np.concatenate(indices), np.concatenate(copies)
@@ -167,7 +167,8 @@ def validation_batches(
     """Every pair once at its own size; in batches where all sizes are equal.
 
     For devices to share them evenly, batches are filled up with copies in void, which
-    no measure counts. Of several processes each gets its `place.part` of every batch.
+    no measure counts. Of several processes each gets its `place.local_slice` of every
+    batch.
 
     Networks that take sides of `least + k * step` alone and give no logits for `border`
     pixels all around get the picture mirrored to such a size, see `ops.mirrored_to`.
@@ -180,7 +181,7 @@ def validation_batches(
     pairs = pairs.map(lambda pair, copy: (pair[0], tf.where(copy, VOID, pair[1])))
     if (border, step, least) != (0, 1, 1):
         pairs = pairs.map(mirrored_to(border, step, least))
-    batches = pairs.batch(place.filled(size) // place.processes)
+    batches = pairs.batch(place.padded_count(size) // place.processes)
     batches = batches.map(lambda i, m: (tf.cast(i, tf.float32), m))
     return untuned(batches.prefetch(AHEAD))
 

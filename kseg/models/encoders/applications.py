@@ -13,8 +13,6 @@ from keras import layers
 from kseg.models.encoders.weights import check_file, weights_complaint
 from kseg.models.layers.heads import prepared
 
-# --- those of keras.applications ---
-
 # Those of Caffe's heritage: each channel's mean over ImageNet is taken away.
 CAFFE = {"scale": 1.0, "offset": (-123.68, -116.779, -103.939)}
 # Those of torch's: and it is divided by the standard deviation.

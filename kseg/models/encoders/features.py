@@ -1,14 +1,14 @@
-"""Encoders: an image in, its features at several strides out.
+"""Features: what decoders take from an encoder, read off its layers.
 
-Each is a function of the image (B, H, W, C) in [0, 255] that returns a network whose
-output is the coarsest features. What decoders take from it is read off its layers: the
-last features before each halving are that stride's tap.
+An encoder is a function of the image (B, H, W, C) in [0, 255] that returns a network
+whose output is the coarsest features. The last features before each halving are that
+stride's tap.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 import keras
 from keras import layers
@@ -53,6 +53,10 @@ class Features:
                 "plain or vgg16"
             )
         return self.pools[stride]
+
+    def pool_for(self, upsampling: str, stride: int) -> Optional[tuple[Any, Any]]:
+        """What an enlargement to `stride` undoes: of "unpool" alone, see `pool`."""
+        return self.pool(stride) if upsampling == "unpool" else None
 
     def pooled(self, stride: int) -> Any:
         """What a 2x2 pooling gave at `stride`, or else the tap there."""

@@ -1,4 +1,4 @@
-"""The encoder of U-Net's contracting path."""
+"""The plain encoder: U-Net's contracting path."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from keras import layers
 from kseg.models.encoders.weights import with_file
 from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.heads import prepared
-
-# --- our own ---
 
 
 def plain(

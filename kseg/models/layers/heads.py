@@ -1,4 +1,4 @@
-"""How a network begins and ends."""
+"""How a network begins, with the scaled and padded image, and ends, with logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch normalization, and networks in another precision."""
+"""Batch norm in one operation, and copies of networks: with it, or in float32."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def with_batch_norm(
 def as_float32(model: keras.Model) -> keras.Model:
     """The same network in float32 with weights of its own, whatever it was trained in.
 
-    Loss and optimizer are not taken along.
+    Its outputs have the same structure. Loss and optimizer are not taken along.
     """
 
     def clone(layer: layers.Layer) -> layers.Layer:
@@ -85,4 +85,4 @@ def as_float32(model: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(model, clone_function=clone)
     copy.set_weights(model.get_weights())
     # A clone of a compiled model is compiled.
-    return keras.Model(copy.inputs, copy.outputs, name=model.name)
+    return keras.Model(copy.inputs, copy.output, name=model.name)

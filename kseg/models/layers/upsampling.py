@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import keras
 import numpy as np
@@ -12,8 +12,7 @@ from keras import layers, ops
 from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.fused import resize
 
-if TYPE_CHECKING:
-    from kseg.models.encoders.features import Features
+Pool = tuple[Any, Any]  # input and output of a 2x2 max pooling
 
 
 @keras.saving.register_keras_serializable("kseg")
@@ -158,12 +157,12 @@ def resize_conv(x: Any, factor: int, name: str) -> Any:
     )(x)
 
 
-def unpool(x: Any, stride: int, name: str, features: Features) -> Any:
-    """`x` back to `stride`, at the positions of the maxima that the encoder kept there.
+def unpool(x: Any, before: Any, after: Any, name: str) -> Any:
+    """`x` (B, h, w, C) at the size of `before`, where the maxima were there.
 
-    Where the channels differ a 1x1 convolution brings `x` to those of the pooling.
+    `before` and `after` are input and output of a 2x2 max pooling. Where the channels
+    differ a 1x1 convolution brings `x` to those of the pooling.
     """
-    before, after = features.pool(stride)
     if x.shape[-1] != after.shape[-1]:
         x = conv_bn_relu(x, after.shape[-1], kernel=1, name=f"{name}_narrow")
     return MaxUnpool(name=name)([x, before, after])
@@ -182,21 +181,20 @@ def upsample(
     factor: int,
     how: str,
     name: str,
-    features: Optional[Features] = None,
-    stride: int = 0,
+    pool: Optional[Pool] = None,
 ) -> Any:
     """(B, H, W, C) -> (B, factor * H, factor * W, C), as one of UPSAMPLINGS or unpool.
 
-    `features` and the `stride` to get to are what unpooling needs. Raises ValueError
-    for an unknown name, and for unpooling where there are no positions.
+    `pool`, input and output of the 2x2 max pooling to undo, is what unpooling needs.
+    Raises ValueError for an unknown name, and for unpooling where there is no pooling.
     """
     if how == "unpool":
-        if features is None or factor != 2:
+        if pool is None or factor != 2:
             raise ValueError(
                 "`upsampling` unpool puts features back into the 2x2 pools they came "
                 "from: unet and segnet have them; choose another here"
             )
-        return unpool(x, stride, name, features)
+        return unpool(x, *pool, name)
     if how not in UPSAMPLINGS:
         known = sorted([*UPSAMPLINGS, "unpool"])
         raise ValueError(f"`upsampling` must be one of {known}, got {how!r}.")

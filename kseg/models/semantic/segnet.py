@@ -32,7 +32,8 @@ def segnet(
     deepest, *strides = sorted(features.taps, reverse=True)
     x = features.tap(deepest)
     for stride, finer in zip(strides, [*strides[1:], None], strict=True):
-        x = upsample(x, 2, upsampling, f"up{stride}_enlarge", features, stride)
+        pool = features.pool_for(upsampling, stride)
+        x = upsample(x, 2, upsampling, f"up{stride}_enlarge", pool)
         count = min(CONVOLUTIONS, features.depths[stride])
         width = features.tap(stride).shape[-1]
         for turn in range(1, count + 1):

@@ -42,7 +42,8 @@ def unet(
     for stride in strides:
         skip = features.tap(stride)
         width = skip.shape[-1] if mirrored else min(LIGHT, 16 * stride)
-        x = upsample(x, 2, upsampling, f"up{stride}_enlarge", features, stride)
+        pool = features.pool_for(upsampling, stride)
+        x = upsample(x, 2, upsampling, f"up{stride}_enlarge", pool)
         if not mirrored:
             skip = conv_bn_relu(skip, width // 2, kernel=1, name=f"skip{stride}")
         x = layers.Concatenate(name=f"up{stride}_join")([x, skip])

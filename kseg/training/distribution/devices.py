@@ -19,9 +19,9 @@ def chosen(devices: Sequence[Any], config: TrainConfig) -> Sequence[Any]:
 
 
 def with_devices(
-    config: TrainConfig, place: ProcessGroup, devices: int
+    config: TrainConfig, group: ProcessGroup, devices: int
 ) -> ProcessGroup:
-    """The place with its devices, said.
+    """The group with its devices counted, and that said in the log.
 
     Raises InputError for what they cannot share.
     """
@@ -31,14 +31,14 @@ def with_devices(
             f"--batch-size {config.batch_size}: {devices} devices share the {images} "
             f"images of a step; give a multiple of {devices}"
         )
-    if place.leads:
+    if group.is_main:
         say(
-            f"processes: {place.processes}, devices: {devices}, each with "
+            f"processes: {group.processes}, devices: {devices}, each with "
             f"{images // devices} of a step's {images} images"
         )
     else:
         say(
-            f"process {place.process} of {place.processes}, with process 0 at "
-            f"{place.coordinator}, which writes the run and its log"
+            f"process {group.process} of {group.processes}, with process 0 at "
+            f"{group.coordinator}, which writes the run and its log"
         )
-    return replace(place, devices=devices)
+    return replace(group, devices=devices)

@@ -32,7 +32,7 @@ def process_group(config: TrainConfig) -> ProcessGroup:
 
 
 def named_group(config: TrainConfig) -> ProcessGroup:
-    """The place that --coordinator, --processes and --process name."""
+    """The process group that --coordinator, --processes and --process name."""
     host, _, port = config.coordinator.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise InputError(
@@ -53,11 +53,11 @@ def named_group(config: TrainConfig) -> ProcessGroup:
 
 
 def slurm_group(environment: Any) -> ProcessGroup:
-    """The place among the tasks of a Slurm step; alone where there is no step.
+    """The process group of the tasks of a Slurm step; alone where there is no step.
 
     >>> step = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}
     >>> slurm_group(step | {"SLURM_STEP_NODELIST": "n[07-08],m1", "SLURM_JOB_ID": "3"})
-    Place(process=1, processes=2, devices=1, coordinator='n07:61443')
+    ProcessGroup(process=1, processes=2, devices=1, coordinator='n07:61443')
     """
     processes = int(environment.get("SLURM_STEP_NUM_TASKS", 1))
     if processes == 1:

@@ -22,36 +22,31 @@ from kseg.training.distribution.supervisor import EXIT_PEER_LOST, follow_supervi
 
 HEARTBEAT_SECONDS = 30  # a process that is silent for so long is gone
 SHUTDOWN_SECONDS = 600  # which the others wait for process 0 to save its last files
-
-
 NOT_THE_RUN = (*OF_MACHINES, "data", "output", "json")  # may differ between processes
 
 
 @contextmanager
-def on_jax(config: TrainConfig, place: ProcessGroup) -> Iterator[ProcessGroup]:
+def on_jax(config: TrainConfig, group: ProcessGroup) -> Iterator[ProcessGroup]:
     """The devices of all processes under a DataParallel."""
     import jax
     import keras
 
-    if place.processes == 1 and config.devices:
+    if group.processes == 1 and config.devices:
         jax.config.update("jax_num_cpu_devices", config.devices)
-    if len(jax.local_devices()) * place.processes != jax.device_count():
+    if len(jax.local_devices()) * group.processes != jax.device_count():
         raise InputError("--distribute: every process needs the same number of devices")
     devices = keras.distribution.list_devices()
-    if place.processes == 1:
+    if group.processes == 1:
         devices = chosen(devices, config)
-    place = with_devices(config, place, len(devices))
+    group = with_devices(config, group, len(devices))
     # The pipeline gives each process its share: none reads what others work on.
     across = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
     with across.scope():
-        yield place
+        yield group
 
 
-# --- several processes ---
-
-
-def join(config: TrainConfig, place: ProcessGroup) -> None:
-    """Meets the other processes; ends with LOST where not all come in time."""
+def join(config: TrainConfig, group: ProcessGroup) -> None:
+    """Meets the other processes; EXIT_PEER_LOST where not all come in time."""
     import jax
 
     follow_supervisor()
@@ -61,8 +56,8 @@ def join(config: TrainConfig, place: ProcessGroup) -> None:
 
     def give_up() -> None:
         say(
-            f"kseg.train: not all {place.processes} processes met at "
-            f"{place.coordinator} within {config.join_seconds} s; look at the others' "
+            f"kseg.train: not all {group.processes} processes met at "
+            f"{group.coordinator} within {config.join_seconds} s; look at the others' "
             "logs, and whether that address can be reached"
         )
         os._exit(EXIT_PEER_LOST)
@@ -72,9 +67,9 @@ def join(config: TrainConfig, place: ProcessGroup) -> None:
     timer.start()
     try:
         jax.distributed.initialize(
-            place.coordinator,
-            place.processes,
-            place.process,
+            group.coordinator,
+            group.processes,
+            group.process,
             local_device_ids=config.devices and range(config.devices),
             # Under Slurm JAX would take one device of each process alone.
             cluster_detection_method="deactivate",
@@ -86,14 +81,14 @@ def join(config: TrainConfig, place: ProcessGroup) -> None:
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"--coordinator {place.coordinator}: cannot be used ({reason}); choose a "
+            f"--coordinator {group.coordinator}: cannot be used ({reason}); choose a "
             "free port of process 0's machine"
         ) from None
     finally:
         timer.cancel()
 
 
-def agree(config: TrainConfig, place: ProcessGroup, data: Dataset) -> None:
+def agree(config: TrainConfig, group: ProcessGroup, data: Dataset) -> None:
     """Raises InputError in all processes where not all are asked for the same run."""
     import numpy as np
     from jax.experimental import multihost_utils

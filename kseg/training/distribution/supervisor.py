@@ -14,31 +14,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator, NoReturn
 
-from edge.core.errors import InputError
+from edge.core.errors import GateFailed, InputError
 from edge.core.log import say
 from kseg.core.process_group import SUPERVISED, ProcessGroup
 
 NATIVE_LOG = "native.log"  # in there: what the child's libraries say on stderr
-EXIT_PEER_LOST = (
-    4  # exit status where another process is gone: starting all again goes on
-)
-
-
+EXIT_PEER_LOST = 4  # where another process is gone: starting all again continues
 BY_JAX = "the JAX distributed service detected fatal errors"  # in its dying words
 # How the collectives of JAX name a partner that is gone.
 GONE = re.compile("gloo|nccl|coordination|heartbeat|connection|socket", re.IGNORECASE)
 
 
-# --- the watcher of one process among several ---
+def needs_supervisor(group: ProcessGroup) -> bool:
+    return group.processes > 1 and SUPERVISED not in os.environ
 
 
-def needs_supervisor(place: ProcessGroup) -> bool:
-    return place.processes > 1 and SUPERVISED not in os.environ
+def supervise(group: ProcessGroup) -> int:
+    """Runs this very command again as a child, and gives its exit status.
 
-
-def supervise(place: ProcessGroup) -> int:
-    """Runs this very command again as a child; the exit status, LOST for a killed one.
-
+    That is EXIT_PEER_LOST for a child that was killed.
     The first Ctrl-C or SIGTERM ends all processes after the same step, the second this
     one at once.
     """
@@ -47,8 +41,8 @@ def supervise(place: ProcessGroup) -> int:
         child = subprocess.Popen(
             [sys.executable, *sys.orig_argv[1:]],
             env={**os.environ, SUPERVISED: folder},
-            stdin=subprocess.PIPE,  # its end tells the child that the watcher is gone
-            start_new_session=True,  # Ctrl-C in a terminal reaches the watcher alone
+            stdin=subprocess.PIPE,  # its end tells the child that this process is gone
+            start_new_session=True,  # Ctrl-C in a terminal reaches this process alone
         )
 
         def ask(number: int, _: Any) -> None:
@@ -65,25 +59,25 @@ def supervise(place: ProcessGroup) -> int:
     if asked:
         return 130
     if BY_JAX in said:
-        say(peer_lost(place))
+        say(peer_lost(group))
     else:
         name = signal.Signals(-status).name
-        say(f"{said}kseg.train: process {place.process} was ended by {name}")
+        say(f"{said}kseg.train: process {group.process} was ended by {name}")
     return EXIT_PEER_LOST
 
 
-def peer_lost(place: ProcessGroup, reason: str = "") -> str:
+def peer_lost(group: ProcessGroup, reason: str = "") -> str:
     """The line that a process leaves when another one is gone."""
-    others = "another process" if place.leads else "process 0 or another"
+    others = "another process" if group.is_main else "process 0 or another"
     return (
-        f"kseg.train: {others} of the {place.processes} ended or fell silent"
+        f"kseg.train: {others} of the {group.processes} ended or fell silent"
         f"{f' ({reason})' if reason else ''}; find out why in its log, then start all "
         "again with --resume"
     )
 
 
 def follow_supervisor() -> None:
-    """Ends this process when its watcher is gone, and leaves it the native log."""
+    """Ends this process when its supervisor is gone, and leaves it the native log."""
     sys.stderr.flush()
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     with open(Path(os.environ[SUPERVISED], NATIVE_LOG), "wb") as log:
@@ -97,20 +91,20 @@ def follow_supervisor() -> None:
 
 
 @contextmanager
-def ending_at_once(place: ProcessGroup) -> Iterator[None]:
+def ending_at_once(group: ProcessGroup) -> Iterator[None]:
     """Where the block fails, so does the process, at once and in one line.
 
     On its usual way out JAX would wait for the others, who wait for this one.
     """
     try:
         yield
-    except InputError as refusal:
+    except (InputError, GateFailed) as refusal:
         end(f"kseg.train: {refusal}", refusal.status)
     except (RuntimeError, ValueError) as error:
         if not GONE.search(str(error)):
             end(traceback.format_exc(), 1)
         reason = str(error).partition("\n")[0][:200]
-        end(peer_lost(place, reason), EXIT_PEER_LOST)
+        end(peer_lost(group, reason), EXIT_PEER_LOST)
     except BaseException:
         end(traceback.format_exc(), 1)
 

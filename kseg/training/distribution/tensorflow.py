@@ -11,7 +11,7 @@ from kseg.training.distribution.devices import chosen, with_devices
 
 
 @contextmanager
-def on_tensorflow(config: TrainConfig, place: ProcessGroup) -> Iterator[ProcessGroup]:
+def on_tensorflow(config: TrainConfig, group: ProcessGroup) -> Iterator[ProcessGroup]:
     """One machine's GPUs under a MirroredStrategy, or --devices logical processors."""
     import tensorflow as tf
 
@@ -21,10 +21,10 @@ def on_tensorflow(config: TrainConfig, place: ProcessGroup) -> Iterator[ProcessG
         logical = [tf.config.LogicalDeviceConfiguration()] * config.devices
         tf.config.set_logical_device_configuration(processor, logical)
     devices = chosen(tf.config.list_logical_devices(kind), config)
-    place = with_devices(config, place, len(devices))
+    group = with_devices(config, group, len(devices))
     if len(devices) == 1:
-        yield place
+        yield group
         return
     strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
     with strategy.scope():
-        yield place
+        yield group

@@ -1,13 +1,11 @@
-"""Losses over masks of class ids, blind to void. Keras alone: any backend.
+"""Losses that are means over pixels: cross-entropy, focal, hard examples.
 
-Each is a function of masks (B, H, W) of integers and logits (B, H, W, C) of any float
-type, computed in float32 over the whole batch -> scalar float32. Void pixels give no
-value and no gradient; a batch of nothing but void gives 0.
+Keras alone: any backend. Each loss here and in region.py is a function of masks
+(B, H, W) of integers and logits (B, H, W, C) of any float type, computed in float32
+over the whole batch -> scalar float32. Void pixels give no value and no gradient; a
+batch of nothing but void gives 0.
 
-`SegmentationLoss("ce+0.5*dice")` is a sum of them for `compile`. Cross-entropy, focal
-and hard-example loss are means over pixels, which can be weighted, each by itself and
-by its class. Dice, Tversky and Lovasz are ratios of areas: a pixel has no term of its
-own there, and each class counts alike, so no weights apply.
+Each pixel's term can be weighted, by itself and by its class.
 """
 
 from __future__ import annotations
@@ -21,13 +19,8 @@ from edge.core.constants import IGNORE_INDEX
 from kseg.training.losses.replicas import sum_over_replicas
 
 FOCUS = 2.0  # gamma of the focal loss
-
-
 HARD_SHARE = 0.25  # of the pixels, in the hard-example loss
 LEAST_MISS = 1e-6  # a float32 1 - p that is 0 would have no power's gradient
-
-
-# --- means over pixels ---
 
 
 def cross_entropy(

@@ -1,4 +1,8 @@
-"""Losses over the overlap of regions."""
+"""Losses that are ratios of areas: Dice, Tversky, Lovasz.
+
+Masks, logits and void as in pixel.py. A pixel has no term of its own, and each class
+counts alike, so no weights apply.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,6 @@ from edge.core.constants import IGNORE_INDEX
 from kseg.training.losses.pixel import labelled, mean_over, whole
 
 FALSE_POSITIVES, FALSE_NEGATIVES = 0.3, 0.7  # alpha and beta of the Tversky index
-
-
-# --- ratios of areas ---
 
 
 def dice(mask: Any, logits: Any, ignore_index: int = IGNORE_INDEX) -> Any:

@@ -1,4 +1,4 @@
-"""A weighted sum of losses by name."""
+"""A weighted sum of losses by name: `SegmentationLoss("ce+0.5*dice")`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from edge.core.constants import IGNORE_INDEX
 from kseg.training.losses.pixel import cross_entropy, focal, ohem
 from kseg.training.losses.region import dice, lovasz, tversky
 from kseg.training.losses.replicas import replica_share
-
-# --- by name ---
 
 LOSSES = {
     "ce": cross_entropy,
