@@ -106,6 +106,10 @@ class Instances(Detections):
         for box, crop, span in zip(self.boxes, self.mask_crops, self.mask_spans):
             rows = window(box[1], box[3], self.size[0])
             columns = window(box[0], box[2], self.size[1])
+            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            if not all(shape):
+                yield rows, columns, np.zeros(shape, bool)
+                continue
             y = cells_of(rows, span[1], span[3], crop.shape[0])
             x = cells_of(columns, span[0], span[2], crop.shape[1])
             grid = np.meshgrid(x, y)

@@ -127,10 +127,7 @@ def export(config: ExportConfig) -> Exported:
         (folder / f"{MIXED}.tflite").unlink(missing_ok=True)
     files = write_files(config, source, folder, coverage)
     findings = look_into_int8(config, source, folder, files, coverage)
-    parity = measure(
-        *(source.reference, files, source.data.split("val")),
-        *(source.new_evaluator, config.threads),
-    )
+    parity = measured(source, files, config.threads)
     for scheme in files:
         if coverage and has_ranges(scheme):
             parity[scheme]["calibration"] = coverage.record()
@@ -145,6 +142,17 @@ def export(config: ExportConfig) -> Exported:
     warn_of_size(headline, trained, here, source.size, config.max_drop)
     layers = layers_table(findings) if findings else ""
     return Exported(files, source.size, parity, trained, layers)
+
+
+def measured(
+    source: TrainedRun, files: dict[str, Path], threads: Optional[int]
+) -> Parity:
+    """The content of parity.json, on the validation images."""
+    split = source.data.split("val")
+    try:
+        return measure(source.reference, files, split, source.new_evaluator, threads)
+    except InputError as error:
+        raise InputError(f"{source.data.name}, split val: {error}") from None
 
 
 def check_options(config: ExportConfig) -> None:

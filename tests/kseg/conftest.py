@@ -21,17 +21,22 @@ def write_pair(folder: Path, stem: str, image, mask) -> None:
         Image.fromarray(array).save(folder / kind / f"{stem}.png")
 
 
-@pytest.fixture(scope="session")
-def data_folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "tiny"
-    for seed, (split, count) in enumerate(COUNTS.items()):
+def write_data(folder: Path, counts: dict[str, int], size: tuple[int, int]) -> None:
+    """A data folder of so many procedural scenes in each split."""
+    for seed, (split, count) in enumerate(counts.items()):
         for index in range(count):
-            write_pair(folder / split, f"s{index}", *scenes.scene(seed, index, SIZE))
+            write_pair(folder / split, f"s{index}", *scenes.scene(seed, index, size))
     classes = [
         {"name": name, "color": color}
         for name, color in zip(scenes.CLASSES, scenes.COLORS, strict=True)
     ]
     (folder / "classes.json").write_text(json.dumps({"classes": classes}))
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "tiny"
+    write_data(folder, COUNTS, SIZE)
     return folder
 
 

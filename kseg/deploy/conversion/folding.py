@@ -48,12 +48,12 @@ def without_normalization(
         return result + ops.sum(layer.kernel, axis=(0, 1, 2)) * float(left)
 
     copy = keras.models.clone_model(
-        keras.Model(model.inputs, model.outputs),
+        keras.Model(model.inputs, model.output),
         clone_function=lambda layer: layer,
         call_function=call,
     )
-    (image,), (logits,) = copy.inputs, copy.outputs
-    return keras.Model(image, logits, name=model.name), float(scale)
+    (image,) = copy.inputs
+    return keras.Model(image, copy.output, name=model.name), float(scale)
 
 
 def is_linear_convolution(step: Step) -> bool:

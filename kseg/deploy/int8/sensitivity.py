@@ -144,7 +144,7 @@ class SensitivityProbe:
 
         symbol = keras.Input(batch_shape=(1, *size, model.input_shape[-1]))
         copy = keras.models.clone_model(
-            keras.Model(model.inputs, model.outputs),
+            keras.Model(model.inputs, model.output),
             input_tensors=[symbol],
             clone_function=lambda layer: layer,
             call_function=call,

@@ -1,0 +1,95 @@
+"""Results on boxes and masks whose pixels are known."""
+
+import numpy as np
+import pytest
+
+from edge.model_file.info import ModelInfo
+from edge.predict.results import Detections, Instances, SemanticMap
+
+INFO = ModelInfo(names=("road", "car", "sky"), colors=((0, 0, 0),) * 3)
+
+
+def test_shares_count_what_is_there_in_order_of_class():
+    result = SemanticMap(np.uint8([[1, 0, 1, 255]]))
+    assert result.shares(INFO) == {"road": 0.25, "car": 0.5}
+    assert result.shares(INFO, void="void") == {"road": 0.25, "car": 0.5, "void": 0.25}
+
+
+def detections(count: int) -> Detections:
+    boxes = np.arange(4 * count, dtype=np.float32).reshape(count, 4)
+    scores = np.linspace(0.9, 0.1, count, dtype=np.float32)
+    return Detections(boxes, np.arange(count, dtype=np.int32), scores, (20, 30))
+
+
+def test_detections_are_taken_by_index_and_by_mask():
+    found = detections(3)
+    assert len(found) == 3
+    assert found[np.array([2, 0])].class_ids.tolist() == [2, 0]
+    kept = found[found.scores > 0.4]
+    assert len(kept) == 2 and kept.size == (20, 30)
+
+
+def instance(box, crop, size=(4, 6), span=None, class_id=1) -> Instances:
+    """One object; its cells span its box unless told."""
+    return Instances(
+        np.float32([box]),
+        np.int32([class_id]),
+        np.float32([0.9]),
+        size,
+        mask_crops=(np.float32(crop),),
+        mask_spans=np.float32([span or box]),
+    )
+
+
+def test_a_mask_fills_its_box_alone():
+    (found,) = instance((1, 1, 3, 4), [[5.0]]).masks()
+    rows, columns, mask = found
+    assert (rows, columns) == (slice(1, 4), slice(1, 3))
+    assert mask.shape == (3, 2) and mask.all()
+
+
+def test_cells_are_enlarged_bilinearly():
+    # Two cells over 4 pixels: -1, 1 become -1, -0.5, 0.5, 1 at the centres.
+    ((_, _, mask),) = instance((0, 0, 4, 1), [[-1.0, 1.0]]).masks()
+    assert mask.tolist() == [[False, False, True, True]]
+
+
+def test_a_threshold_is_a_probability():
+    # Logit 1 is a probability of 0.73.
+    found = instance((0, 0, 2, 2), [[1.0]])
+    assert next(found.masks(0.7))[2].all() and not next(found.masks(0.75))[2].any()
+
+
+def test_a_box_that_leaves_the_image_is_cut():
+    ((rows, columns, mask),) = instance((-2, -1, 9, 2), [[3.0]]).masks()
+    assert (rows, columns) == (slice(0, 2), slice(0, 6)) and mask.shape == (2, 6)
+
+
+def test_a_box_without_a_pixel_has_an_empty_mask():
+    ((rows, columns, mask),) = instance((7, 1, 9, 2), [[3.0]]).masks()
+    assert mask.size == 0
+
+
+def test_the_higher_score_lies_on_top():
+    both = Instances(
+        np.float32([[0, 0, 2, 1], [1, 0, 3, 1]]),
+        np.int32([2, 1]),
+        np.float32([0.9, 0.8]),
+        (1, 4),
+        mask_crops=(np.float32([[1]]), np.float32([[1]])),
+        mask_spans=np.float32([[0, 0, 2, 1], [1, 0, 3, 1]]),
+    )
+    assert both.label_map().tolist() == [[1, 1, 2, 0]]
+    assert both.label_map().dtype == np.uint16
+    assert both.to_semantic().labels.tolist() == [[2, 2, 1, 255]]
+    assert both[np.array([1])].label_map().tolist() == [[0, 1, 1, 0]]
+
+
+@pytest.mark.parametrize("kind", [Detections, Instances])
+def test_no_objects_are_a_result_too(kind):
+    empty = kind(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0), (3, 5)
+    )
+    assert len(empty) == 0
+    if kind is Instances:
+        assert not empty.label_map().any() and list(empty.masks()) == []
