@@ -60,7 +60,7 @@ def spec_of(name: str, value: Any) -> TensorSpec:
 
 
 def named_outputs(outputs: Any, model: keras.Model) -> dict[str, Any]:
-    """A network's outputs by name, in order of a dict's keys or of the network's own."""
+    """A network's outputs by name: a dict's keys, or the network's own names."""
     if isinstance(outputs, Mapping):
         return dict(outputs)
     values = outputs if isinstance(outputs, Sequence) else [outputs]

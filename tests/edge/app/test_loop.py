@@ -10,20 +10,22 @@ from edge.app.loop import CameraLoop
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View, toggled
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import PATIENCE, Frame, Source
+from tests.support.engines import ArrayEngine
 
 INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 SIZE = (120, 300)
 
 
-class Threshold:
+class Threshold(ArrayEngine):
     """An engine that labels bright pixels."""
 
-    name, threads, size, channels = "threshold", 1, SIZE, 3
+    def __init__(self):
+        super().__init__(SIZE)
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
+    def labels(self, image: np.ndarray) -> np.ndarray:
         return (image[..., 0] > 127).astype(np.uint8)
 
 
@@ -44,7 +46,7 @@ def shots(count: int):
 
 def live(source: Source, *sinks, controls=None) -> CameraLoop:
     controls = controls or Controls(View())
-    return CameraLoop(source, Segmenter(Threshold(), INFO), sinks, controls)
+    return CameraLoop(source, SemanticPredictor(Threshold(), INFO), sinks, controls)
 
 
 def test_sinks_take_every_frame_in_order():
@@ -55,7 +57,7 @@ def test_sinks_take_every_frame_in_order():
     assert [seen.seconds for seen in notes.taken] == [i / 10 for i in range(12)]
     assert not any(seen.again for seen in notes.taken)
     last = notes.taken[-1]
-    assert (last.labels == 1).all()
+    assert (last.result.labels == 1).all()
     # Far from legend and caption: half of 220 and half of the colour, in BGR.
     assert last.view[-5, -5].tolist() == [110, 160, 210]
     stages = {"capture", "preprocess", "inference", "postprocess", "draw"}
@@ -68,7 +70,7 @@ def test_nothing_is_drawn_where_nobody_looks():
     loop = live(Source(shots(3), "file"), notes)
     loop.run()
     assert [seen.view for seen in notes.taken] == [None] * 3
-    assert "draw" not in loop.segmenter.stages.summary()
+    assert "draw" not in loop.predictor.stages.summary()
 
 
 def test_a_limit_ends_it():
@@ -144,9 +146,9 @@ def test_memory_does_not_grow():
 
     frames = (Frame(np.zeros((*SIZE, 3), np.uint8), i / 25) for i in range(2000))
     controls = Controls(View())
-    segmenter = Segmenter(Threshold(), INFO)
+    predictor = SemanticPredictor(Threshold(), INFO)
     CameraLoop(
-        Source(frames, "file"), segmenter, [Scale()], controls, VoteSmoother(3)
+        Source(frames, "file"), predictor, [Scale()], controls, VoteSmoother(3)
     ).run()
     warm, end = sizes
     assert end - warm < 5 * 2**20  # 2,000 frames are 206 MiB

@@ -23,22 +23,22 @@ from edge.app.measure import (
 )
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from edge.video.frames import Frame, Source
+from tests.support.engines import ArrayEngine
 
 INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 FRAME = np.full((120, 300, 3), 200, np.uint8)
 
 
-class Engine:
+class Engine(ArrayEngine):
     """Labels bright pixels after `asleep` seconds of rest and `at_work` of work."""
 
-    name, threads, size, channels = "threshold", 1, FRAME.shape[:2], 3
-
     def __init__(self, asleep: float = 0.0, at_work: float = 0.0):
+        super().__init__(FRAME.shape[:2])
         self.asleep, self.at_work = asleep, at_work
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
+    def labels(self, image: np.ndarray) -> np.ndarray:
         time.sleep(self.asleep)
         end = time.thread_time() + self.at_work
         while time.thread_time() < end:
@@ -46,11 +46,11 @@ class Engine:
         return (image[..., 0] > 127).astype(np.uint8)
 
 
-def segmenter(**work: float) -> Segmenter:
-    return Segmenter(Engine(**work), INFO)
+def predictor(**work: float) -> SemanticPredictor:
+    return SemanticPredictor(Engine(**work), INFO)
 
 
-def loop(engine: Segmenter, source: Source, count: int, stamped: bool = False):
+def loop(engine: SemanticPredictor, source: Source, count: int, stamped: bool = False):
     return whole_loop(engine, lambda: nullcontext(source), count, True, stamped)
 
 
@@ -75,20 +75,20 @@ def test_growth_is_from_the_first_quarter_to_the_last():
 
 
 def test_a_network_alone_rests_or_works():
-    resting = network_alone(segmenter(asleep=0.01), FRAME, 10)
+    resting = network_alone(predictor(asleep=0.01), FRAME, 10)
     assert resting["millis"]["p50"] >= 10
     assert resting["fps"] <= 100
     assert resting["processor_millis"] < 5
     assert (
         10
-        <= network_alone(segmenter(at_work=0.01), FRAME, 10)["processor_millis"]
+        <= network_alone(predictor(at_work=0.01), FRAME, 10)["processor_millis"]
         < (15)
     )
 
 
 def test_the_loop_has_all_stages_and_its_work_counts():
     source = Source(repeated_frames([FRAME]), "memory")
-    result = loop(segmenter(at_work=0.01), source, 40)
+    result = loop(predictor(at_work=0.01), source, 40)
     stages = {"capture", "preprocess", "inference", "postprocess", "draw"}
     assert set(result["stage_millis"]) == stages
     assert result["stage_millis"]["inference"]["p50"] >= 10
@@ -98,14 +98,14 @@ def test_the_loop_has_all_stages_and_its_work_counts():
 
 def test_drawing_is_left_out_where_nobody_looks():
     source = Source(repeated_frames([FRAME]), "memory")
-    result = whole_loop(segmenter(), lambda: nullcontext(source), 10, False, False)
+    result = whole_loop(predictor(), lambda: nullcontext(source), 10, False, False)
     assert "draw" not in result["stage_millis"]
 
 
 def test_a_source_that_ends_early_is_refused():
     source = Source(iter([Frame(FRAME, 0.0)] * 9), "nine.mp4")
     with pytest.raises(InputError, match="nine.mp4: has 9 frames for turns of 12"):
-        loop(segmenter(), source, 12)
+        loop(predictor(), source, 12)
 
 
 def test_stamps_are_burnt_in_and_keep_the_pace():
@@ -125,7 +125,7 @@ def test_stamps_are_burnt_in_and_keep_the_pace():
 def test_the_age_of_frames_of_a_camera_that_is_faster():
     """A network of 30 ms before a camera of 5 ms: always the newest frame."""
     source = Source(stamped_frames([FRAME], 200), "camera", live=True)
-    result = loop(segmenter(asleep=0.03), source, 20, stamped=True)
+    result = loop(predictor(asleep=0.03), source, 20, stamped=True)
     assert 30 <= result["age_millis"]["p50"] < 90  # two frames behind would be 90
     assert result["age_millis"]["p50"] <= result["age_millis"]["p95"]
     assert result["dropped"] > 20

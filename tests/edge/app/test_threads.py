@@ -12,28 +12,28 @@ import pytest
 from edge.app.threads import CaptureThreads, Channel, Ended
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import Frame, Source
+from tests.support.engines import ArrayEngine
 
 INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 0), (255, 255, 255)))
 
 
-class Threshold:
+class Threshold(ArrayEngine):
     """An engine that labels bright pixels, in `seconds`."""
 
-    name, threads, size, channels = "threshold", 1, (4, 6), 3
-
     def __init__(self, seconds: float = 0.0):
+        super().__init__((4, 6))
         self.seconds = seconds
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
+    def labels(self, image: np.ndarray) -> np.ndarray:
         time.sleep(self.seconds)
         return (image[..., 0] > 127).astype(np.uint8)
 
 
-def segmenter(seconds: float = 0.0) -> Segmenter:
-    return Segmenter(Threshold(seconds), INFO)
+def predictor(seconds: float = 0.0) -> SemanticPredictor:
+    return SemanticPredictor(Threshold(seconds), INFO)
 
 
 def shots(count: int, every: float = 0.0):
@@ -49,21 +49,21 @@ def results_of(pipeline: CaptureThreads) -> list:
 
 
 def numbers(results: list) -> list[int]:
-    return [int(result.shot.frame[0, 0, 0]) for result in results]
+    return [int(result.frame.frame[0, 0, 0]) for result in results]
 
 
 def test_labels_come_with_their_frames():
-    results = results_of(CaptureThreads(Source(shots(256), "numbers"), segmenter()))
+    results = results_of(CaptureThreads(Source(shots(256), "numbers"), predictor()))
     assert numbers(results) == list(range(256))
     for result in results:
-        assert (result.labels == (result.shot.frame[..., 0] > 127)).all()
+        assert (result.result.labels == (result.frame.frame[..., 0] > 127)).all()
         assert set(result.millis) == {
             *("capture", "preprocess", "inference", "postprocess")
         }
 
 
 def test_a_file_waits_for_a_slow_network():
-    pipeline = CaptureThreads(Source(shots(20), "file"), segmenter(0.01))
+    pipeline = CaptureThreads(Source(shots(20), "file"), predictor(0.01))
     assert numbers(results_of(pipeline)) == list(range(20))
     assert pipeline.dropped == 0
 
@@ -72,11 +72,11 @@ def test_of_a_live_source_the_network_gets_the_newest():
     """A frame waits for its turn no longer than until the next one comes."""
     every, network = 0.05, 0.2
     source = Source(shots(40, every), "camera", live=True)
-    pipeline, waits, seen = CaptureThreads(source, segmenter(network)), [], []
+    pipeline, waits, seen = CaptureThreads(source, predictor(network)), [], []
     with pipeline:
         for result in pipeline:
             if result:
-                waits.append(time.monotonic() - result.shot.seconds - network)
+                waits.append(time.monotonic() - result.frame.seconds - network)
                 seen.append(result)
     assert np.median(waits) <= 1.5 * every  # one interval, and what threads take
     shown = numbers(seen)
@@ -89,7 +89,7 @@ def test_of_a_live_source_the_network_gets_the_newest():
 def test_capture_network_and_viewer_overlap():
     """Three times 30 ms a frame take 30, not 90."""
     begin = time.monotonic()
-    with CaptureThreads(Source(shots(20, 0.03), "file"), segmenter(0.03)) as pipeline:
+    with CaptureThreads(Source(shots(20, 0.03), "file"), predictor(0.03)) as pipeline:
         for result in pipeline:
             time.sleep(0.03 if result else 0)
     assert time.monotonic() - begin < 20 * 0.06
@@ -99,11 +99,11 @@ def test_steady_labels():
     """A flash of one frame among dark ones is not shown."""
     lights = [Frame(np.full((4, 6, 3), v, np.uint8), 0.0) for v in (0, 0, 255, 0, 0)]
     pipeline = CaptureThreads(
-        Source(iter(lights), "flash"), segmenter(), VoteSmoother(3)
+        Source(iter(lights), "flash"), predictor(), VoteSmoother(3)
     )
     results = results_of(pipeline)
-    assert [int(result.labels.max()) for result in results] == [0] * 5
-    assert "steady" in pipeline.segmenter.stages.summary()
+    assert [int(result.result.labels.max()) for result in results] == [0] * 5
+    assert "steady" in pipeline.predictor.stages.summary()
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -113,7 +113,7 @@ def test_what_stops_a_source_is_raised(live):
         raise InputError("picture 2 is damaged")
 
     with pytest.raises(InputError, match="picture 2"):
-        results_of(CaptureThreads(Source(damaged(), "folder", live=live), segmenter()))
+        results_of(CaptureThreads(Source(damaged(), "folder", live=live), predictor()))
 
 
 def test_what_stops_the_network_is_raised():
@@ -121,7 +121,9 @@ def test_what_stops_the_network_is_raised():
         def __call__(self, image):
             raise InputError("the interpreter stops")
 
-    pipeline = CaptureThreads(Source(shots(1000), "file"), Segmenter(Stops(), INFO))
+    pipeline = CaptureThreads(
+        Source(shots(1000), "file"), SemanticPredictor(Stops(), INFO)
+    )
     with pytest.raises(InputError, match="interpreter"):
         results_of(pipeline)
     assert not any(thread.is_alive() for thread in pipeline._threads)
@@ -133,7 +135,7 @@ def test_one_who_waits_is_told_and_a_read_that_hangs_holds_nobody():
         threading.Event().wait()
 
     begin = time.monotonic()
-    with CaptureThreads(Source(hangs(), "camera", live=True), segmenter()) as pipeline:
+    with CaptureThreads(Source(hangs(), "camera", live=True), predictor()) as pipeline:
         results = iter(pipeline)
         while next(results) is None:
             pass
@@ -144,7 +146,7 @@ def test_one_who_waits_is_told_and_a_read_that_hangs_holds_nobody():
 @pytest.mark.parametrize("live", [False, True])
 def test_leaving_early_ends_the_threads(live):
     source = Source(shots(1000, 0.01), "numbers", live=live)
-    with CaptureThreads(source, segmenter(0.001)) as pipeline:
+    with CaptureThreads(source, predictor(0.001)) as pipeline:
         assert next(iter(pipeline)) is not None
     assert not any(thread.is_alive() for thread in pipeline._threads)
 

@@ -10,13 +10,14 @@ from edge.display.draw import (
     blurred,
     caption,
     center_crop,
-    draw,
+    draw_semantic,
     in_front,
     legend,
     outlined,
 )
 from edge.display.view import View, pressed, toggled
 from edge.model_file.info import ModelInfo
+from edge.predict.results import SemanticMap
 
 INFO = ModelInfo(
     names=("background", "road", "car"),
@@ -93,9 +94,15 @@ MANY = ModelInfo(names=tuple(f"class {i}" for i in range(256)), colors=palette(2
         lambda image, labels: legend(image, MANY, []),
         lambda image, labels: caption(image, "12.5 fps"),
         lambda image, labels: caption(image, ""),
-        lambda image, labels: draw(image, labels, INFO, "12.5 fps"),
-        lambda image, labels: draw(image, labels, INFO, "", EVERYTHING),
-        lambda image, labels: draw(image, labels, INFO, "", View(opacity=0)),
+        lambda image, labels: draw_semantic(
+            image, SemanticMap(labels), INFO, "12.5 fps"
+        ),
+        lambda image, labels: draw_semantic(
+            image, SemanticMap(labels), INFO, "", EVERYTHING
+        ),
+        lambda image, labels: draw_semantic(
+            image, SemanticMap(labels), INFO, "", View(opacity=0)
+        ),
         lambda image, labels: outlined(image, labels, INFO),
         lambda image, labels: blurred(image),
         lambda image, labels: center_crop(image, image.shape[:2]),
@@ -160,7 +167,7 @@ def test_draw_takes_bgr_frames():
     frame = of_one_color((480, 640), 100)
     labels = np.zeros((480, 640), np.uint8)
     labels[200:, 300:] = 1
-    view = draw(frame, labels, INFO, "")
+    view = draw_semantic(frame, SemanticMap(labels), INFO, "")
     assert view[300, 400].tolist() == [80, 50, 150]
     assert view[150, 400].tolist() == [100, 100, 100]
 
@@ -185,14 +192,17 @@ def test_a_hidden_class_has_neither_colour_nor_outline():
     assert (result[:, 4:] == 100).all()
     assert (result[:, 3] == (200, 0, 60)).all()
     view = View(hidden=frozenset({2}), legend=False)
-    drawn = draw(of_one_color((6, 8), 100), halves(), INFO, view=view)
+    image = of_one_color((6, 8), 100)
+    drawn = draw_semantic(image, SemanticMap(halves()), INFO, view=view)
     assert (drawn[:, 4:] == 100).all()
     assert (drawn[:, :4] == (80, 50, 150)).all()
 
 
 def test_the_legend_shows_a_hidden_class_as_an_empty_box():
     frame, labels = of_one_color((480, 640), 90), np.zeros((480, 640), np.uint8)
-    drawn = draw(frame, labels, INFO, view=View(hidden=frozenset({1})))
+    drawn = draw_semantic(
+        frame, SemanticMap(labels), INFO, view=View(hidden=frozenset({1}))
+    )
     assert drawn[10, 10].tolist() == [30, 30, 30]  # the panel's
     assert drawn[7, 10].tolist() == [60, 0, 200]  # the box's edge
     assert drawn[10 + 19, 10].tolist() == [255, 0, 0]  # car, as ever
@@ -214,7 +224,9 @@ def test_a_background_leaves_the_colours_out_where_opacity_is_0():
     view = View(opacity=0, background=lambda frame: frame * 0, keep=frozenset({2}))
     labels = np.ones((100, 100), np.uint8)
     labels[:, 50:] = 2
-    result = draw(of_one_color((100, 100), 100), labels, INFO, view=view)
+    result = draw_semantic(
+        of_one_color((100, 100), 100), SemanticMap(labels), INFO, view=view
+    )
     assert not result[:, :49].any()
     assert (result[:, 51:] == 100).all()
 

@@ -11,6 +11,7 @@ from edge.display.sinks import Controls, DisplayFrame, FrameLines, Masks, Record
 from edge.display.view import View
 from edge.display.window import Window
 from edge.model_file.info import ModelInfo
+from edge.predict.results import SemanticMap
 from edge.video.sources import open_source
 
 INFO = ModelInfo(names=("road", "car", "sky"), colors=((0, 0, 1), (0, 1, 0), (1, 0, 0)))
@@ -20,7 +21,7 @@ LABELS = np.array([[0, 0, 1, 255]], np.uint8).repeat(48, 0).repeat(16, 1)
 def seen(index: int, again: bool = False, seconds: float = 0.0) -> DisplayFrame:
     view = np.full((*LABELS.shape, 3), 5 * index, np.uint8)
     return DisplayFrame(
-        index, seconds, view, LABELS, view, {"inference": 1.23456}, again
+        index, seconds, view, SemanticMap(LABELS), view, {"inference": 1.23456}, again
     )
 
 
@@ -51,7 +52,7 @@ def test_lines_into_a_place_that_cannot_be(tmp_path):
 
 
 def test_masks_are_the_ids(tmp_path):
-    masks = Masks(tmp_path)
+    masks = Masks(tmp_path, INFO)
     for frame in (seen(0), seen(0, again=True), seen(11)):
         masks.take(frame)
     assert sorted(file.name for file in tmp_path.iterdir()) == [

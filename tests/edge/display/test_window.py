@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from edge.app.camera import has_windows
-from edge.display.draw import draw
+from edge.display.draw import draw_semantic
 from edge.display.view import View
 from edge.engines.select import open_engine
 from edge.model_file.info import unknown_model
-from edge.predict.semantic import Segmenter
+from edge.predict.results import SemanticMap
+from edge.predict.semantic import SemanticPredictor
 
 SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
 LONG = 300  # seconds: for what would otherwise hang for ever
@@ -62,8 +63,12 @@ def picture_of(file: Path) -> np.ndarray:
 def test_the_window_shows_the_view(deeplab, bird, tmp_path):
     frame = cv2.imread(str(bird))
     info = unknown_model()
-    labels = Segmenter(open_engine(deeplab, threads=2), info).predict(frame, "BGR")
-    expected = draw(frame, labels, info, "", View(keys=True))
+    labels = (
+        SemanticPredictor(open_engine(deeplab, threads=2), info)
+        .predict(frame, "BGR")
+        .labels
+    )
+    expected = draw_semantic(frame, SemanticMap(labels), info, "", View(keys=True))
     with screen(tmp_path) as (display, file):
         environment = {**os.environ, "DISPLAY": display}
         command = [sys.executable, str(SCRIPT), str(deeplab), "--source", str(bird)]

@@ -9,7 +9,7 @@ from PIL import Image
 from edge.core.errors import InputError
 from edge.core.images import read_image
 from edge.display.draw import blend
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from edge.predict.tta import TTA
 from edge.video import scenes
 from kseg.cli.evaluate import main
@@ -17,7 +17,7 @@ from kseg.cli.tables import iou_table
 from kseg.data.open import open_data
 from kseg.evaluation.grouping import GROUPINGS, name_by_majority
 from kseg.evaluation.loop import evaluate_split
-from kseg.evaluation.open import open_segmenter
+from kseg.evaluation.open import open_predictor
 from kseg.evaluation.semantic import Evaluation
 from kseg.reporting.figures import GAP
 
@@ -40,12 +40,12 @@ def test_a_tflite_file_is_evaluated_by_the_same_measure(exported, capsys, tmp_pa
     data = open_data(
         str(json.loads((exported / "config.json").read_text())["data"]["name"])
     )
-    segmenter = open_segmenter(exported / "int8.tflite")
+    predictor = open_predictor(exported / "int8.tflite")
     hits = np.zeros(6)
     union = np.zeros(6)
     for index in range(4):
         image, mask = data.split("val").read(index)
-        labels = segmenter.predict(image)
+        labels = predictor.predict(image).labels
         for c in range(6):
             hits[c] += ((mask == c) & (labels == c)).sum()
             union[c] += ((mask == c) | (labels == c)).sum()
@@ -92,7 +92,7 @@ def test_data_of_other_classes_are_refused(trained, tmp_path, data_folder):
 
 def test_a_picture_below_the_minimum_is_named(trained):
     data = open_data("shapes")
-    segmenter = open_segmenter(trained / "model.keras")
+    predictor = open_predictor(trained / "model.keras")
 
     class Small:
         names, sizes = ["tiny"], [(8, 8)]
@@ -101,7 +101,7 @@ def test_a_picture_below_the_minimum_is_named(trained):
             return np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
 
     with pytest.raises(InputError, match="tiny: .*minimum of 16x16"):
-        evaluate_split(segmenter, Small(), data.names)
+        evaluate_split(predictor, Small(), data.names)
 
 
 def test_a_damaged_model_is_one_line(trained, tmp_path):
@@ -208,9 +208,9 @@ def test_options_are_passes(trained, options, passes, capsys):
     data = open_data(
         str(json.loads((trained / "config.json").read_text())["data"]["name"])
     )
-    segmenter = open_segmenter(trained / "model.keras", passes=passes)
-    assert segmenter.passes == passes
-    expected = evaluate_split(segmenter, data.split("val"), data.names).figures()
+    predictor = open_predictor(trained / "model.keras", tta=passes)
+    assert predictor.passes == passes
+    expected = evaluate_split(predictor, data.split("val"), data.names).figures()
     assert found == expected
     plain = json.loads((trained / "metrics.json").read_text())
     # Pictures of 64x80 are at full size and one tile by default.
@@ -231,10 +231,10 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
     main([*arguments, "--full-size", "--json", "-"])
     tiled = json.loads(capsys.readouterr().out)
     data = open_data(str(tmp_path), seed=0)
-    segmenter = open_segmenter(
-        exported / "model.keras", passes=TTA(tile=(64, 80), full_size=True)
+    predictor = open_predictor(
+        exported / "model.keras", tta=TTA(tile=(64, 80), full_size=True)
     )
-    expected = evaluate_split(segmenter, data.split("val"), data.names).figures()
+    expected = evaluate_split(predictor, data.split("val"), data.names).figures()
     # Tiles of fixed size end at the picture's end, not whole cells apart.
     assert tiled["mean_iou"] == pytest.approx(expected["mean_iou"], abs=0.05)
     main([*arguments, "--json", "-"])
@@ -298,9 +298,11 @@ def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
     main(["grouping:color", "--data", str(data_folder), *arguments])
     data = open_data(str(data_folder))
     split, (height, width) = data.split("val"), (240, 300)  # of an enlarged 64x80
-    segmenter = Segmenter(open_segmenter(Path("grouping:color")).engine, data.info)
+    predictor = SemanticPredictor(
+        open_predictor(Path("grouping:color")).engine, data.info
+    )
     image, mask = split.read(0)
-    labels = name_by_majority(segmenter.predict(image), mask, 6)
+    labels = name_by_majority(predictor.predict(image).labels, mask, 6)
     view = blend(image, labels, data.info, opacity=0.6)
     left = 2 * (width + GAP)
     sheet = read_image(tmp_path / "samples.png")[30:, left : left + width][:height]

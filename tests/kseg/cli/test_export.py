@@ -15,12 +15,12 @@ from edge.core.errors import InputError
 from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import read_info
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from kseg.cli.export import main
 from kseg.data.open import open_data
 from kseg.deploy.conversion import tflite
 from kseg.deploy.export import warn_of_size
-from kseg.evaluation.open import open_segmenter
+from kseg.evaluation.open import open_predictor
 
 
 def interpreter(path: Path):
@@ -64,7 +64,11 @@ def test_files_stand_alone(exported, scheme):
     names = {op["op_name"] for op in model._get_ops_details()}
     assert not {n for n in names if n.startswith(("Flex", "CUSTOM"))}
     info = read_info(path)
-    assert info.head == "labels" and info.names[1] == "disc" and info.minimum == 16
+    assert (
+        info.head == "labels"
+        and info.names[1] == "disc"
+        and info.geometry.minimum == 16
+    )
     assert info.run["width"] == 4
     assert info.metrics == json.loads((exported / "metrics.json").read_text())
     if scheme == "int8":
@@ -83,8 +87,8 @@ def test_int8_has_no_float_inside(exported):
 def test_the_labels_head_is_the_argmax_of_the_keras_model(exported):
     data = open_data(json.loads((exported / "config.json").read_text())["data"]["name"])
     image, _ = data.split("val").read(0)
-    keras_labels = open_segmenter(exported / "model.keras").predict(image)
-    labels = open_segmenter(exported / "float32.tflite").predict(image)
+    keras_labels = open_predictor(exported / "model.keras").predict(image).labels
+    labels = open_predictor(exported / "float32.tflite").predict(image).labels
     assert (keras_labels == labels).mean() > 0.9999
 
 
@@ -155,15 +159,15 @@ def test_a_network_of_valid_convolutions_is_exported_as_a_tile(tmp_path):
     path.write_bytes(convert(network, "float32", size, "logits", list))
     info.attach(path)
     image = np.random.RandomState(0).randint(0, 256, (45, 70, 3)).astype(np.uint8)
-    expected = Segmenter(KerasEngine(network, size), info).predict(image)
-    segmenter = open_segmenter(path)
-    assert segmenter.info == info
-    assert [len(row) for row in segmenter.prepare(image)[0]] == [3, 3, 3]
+    expected = SemanticPredictor(KerasEngine(network, size), info).predict(image).labels
+    predictor = open_predictor(path)
+    assert predictor.info == info
+    assert [len(row) for row in predictor.prepare(image)[0]] == [3, 3, 3]
     assert len(np.unique(expected)) > 1
-    assert (segmenter.predict(image) == expected).mean() > 0.9999
+    assert (predictor.predict(image).labels == expected).mean() > 0.9999
     frame = np.ascontiguousarray(image[..., ::-1])
     np.testing.assert_array_equal(
-        segmenter.predict(frame, order="BGR"), segmenter.predict(image)
+        predictor.predict(frame, order="BGR").labels, predictor.predict(image)
     )
 
 

@@ -17,7 +17,7 @@ from edge.video import scenes
 from kseg.cli.predict import main
 from kseg.data.open import open_data
 from kseg.evaluation.grouping import GROUPINGS, name_by_majority
-from kseg.evaluation.open import open_segmenter
+from kseg.evaluation.open import open_predictor
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,16 +34,18 @@ def pictures(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["model.keras", "float32.tflite", "int8.tflite", ""])
-def test_masks_hold_the_labels_of_the_segmenter(exported, pictures, tmp_path, model):
+def test_masks_hold_the_labels_of_the_predictor(exported, pictures, tmp_path, model):
     out, path = tmp_path / "out", exported / model
     main([str(path), str(pictures), "--output", str(out)])
-    segmenter = open_segmenter(path if model else exported / "model.keras")
+    predictor = open_predictor(path if model else exported / "model.keras")
     for name in ("p0", "p1"):
         image = read_image(pictures / f"{name}.png")
         with Image.open(out / "masks" / f"{name}.png") as mask:
             assert mask.mode == "P"
             assert mask.getpalette()[3:6] == list(scenes.COLORS[1])
-            np.testing.assert_array_equal(np.asarray(mask), segmenter.predict(image))
+            np.testing.assert_array_equal(
+                np.asarray(mask), predictor.predict(image).labels
+            )
         assert read_image(out / "overlays" / f"{name}.jpg").shape == (50, 70, 3)
     assert not list(out.rglob(".*"))
 
@@ -77,9 +79,9 @@ def test_passes_are_made(trained, pictures, tmp_path):
     options = ["--tile", "32x32", "--flip", "--scales", "0.75,1"]
     main([str(trained), str(pictures), *options, "--output", str(tmp_path / "out")])
     passes = TTA(tile=(32, 32), flip=True, scales=(0.75, 1.0))
-    segmenter = open_segmenter(trained / "model.keras", passes=passes)
+    predictor = open_predictor(trained / "model.keras", tta=passes)
     with Image.open(tmp_path / "out" / "masks" / "p0.png") as mask:
-        labels = segmenter.predict(read_image(pictures / "p0.png"))
+        labels = predictor.predict(read_image(pictures / "p0.png")).labels
         np.testing.assert_array_equal(np.asarray(mask), labels)
 
 

@@ -19,6 +19,7 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 from benchmarks.resume import outcome
 from edge.core.errors import InputError
+from edge.model_file.info import InputGeometry
 from edge.model_file.metadata import read_info
 from edge.video import scenes
 from kseg.cli.train import main
@@ -91,7 +92,8 @@ def test_a_run_leaves_what_the_contract_names(trained):
 
 
 def test_the_shown_metric_is_the_reported_one(trained):
-    """Keras's metric over batches and the Segmenter's over files are one definition."""
+    """Keras's metric over batches and the SemanticPredictor's over files are one
+    definition."""
     reported = json.loads((trained / "metrics.json").read_text())["mean_iou"]
     with (trained / "history.csv").open() as file:
         best = max(float(line["val_mean_iou"]) for line in csv.DictReader(file))
@@ -112,7 +114,7 @@ def test_the_model_describes_itself(trained):
     info = read_info(trained / "model.keras")
     assert info.names == scenes.CLASSES
     assert info.colors == scenes.COLORS
-    assert info.minimum == 16
+    assert info.geometry.minimum == 16
     assert info.run["model"] == "unet"
 
 
@@ -224,7 +226,9 @@ def test_bad_use_is_one_line(arguments, complaint, tmp_path):
 def test_the_default_crop_is_what_the_network_needs_to_see(
     data, least, step, border, expected
 ):
-    info = replace(data.info, least=least, step=step, border=border)
+    info = replace(
+        data.info, geometry=InputGeometry(least=least, step=step, border=border)
+    )
     assert crop_size(TrainConfig(), data, info) == expected
     assert crop_size(TrainConfig(size=expected), data, info) == expected
 

@@ -16,7 +16,7 @@ import pytest
 from edge.core.images import read_image
 from edge.engines.select import describe, open_engine
 from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 
 ROOT = Path(__file__).resolve().parents[3]
 DAMAGED = int(os.environ.get("KSEG_DAMAGED", 60))
@@ -43,8 +43,8 @@ def pictures(data_folder) -> list[np.ndarray]:
 
 
 def labels_of(path: Path, pictures, *options) -> np.ndarray:
-    segmenter = Segmenter(open_engine(path, *options), info_of(path))
-    return np.stack([segmenter.predict(picture) for picture in pictures])
+    predictor = SemanticPredictor(open_engine(path, *options), info_of(path))
+    return np.stack([predictor.predict(picture).labels for picture in pictures])
 
 
 def test_onnx_runtime_gives_the_same_labels(exported, in_onnx, pictures):
@@ -93,13 +93,13 @@ sys.path[:0] = [{root!r}]
 from edge.engines.select import describe, open_engine
 from edge.core.images import read_image
 from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 path, folder, out = map(Path, sys.argv[1:])
 engine = open_engine(path, "gpu", require=True)
 print(describe(engine))
-segmenter = Segmenter(engine, info_of(path))
+predictor = SemanticPredictor(engine, info_of(path))
 pictures = sorted(folder.iterdir())
-np.save(out, np.stack([segmenter.predict(read_image(p)) for p in pictures]))
+np.save(out, np.stack([predictor.predict(read_image(p)).labels for p in pictures]))
 """
 
 
@@ -139,12 +139,12 @@ sys.path[:0] = [{root!r}]
 from edge.command import InputError
 from edge.engines.select import open_engine
 from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 picture = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
 for path in map(Path, sys.argv[1:]):
     try:
-        segmenter = Segmenter(open_engine(path, "cpu", threads=1), info_of(path))
-        labels = segmenter.predict(picture)
+        predictor = SemanticPredictor(open_engine(path, "cpu", threads=1), info_of(path))
+        labels = predictor.predict(picture).labels
         print(path.name, "runs", labels.shape, flush=True)
     except InputError as refusal:
         print(path.name, "refused:", refusal, flush=True)

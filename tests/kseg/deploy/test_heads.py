@@ -5,7 +5,7 @@ from edge.core.constants import palette
 from edge.core.errors import InputError
 from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from kseg.deploy.conversion.tflite import convert
 from kseg.deploy.heads import at_low_resolution
 from kseg.models import build_model
@@ -29,10 +29,10 @@ def give_scores(network):
             weight.assign(random.normal(0, 0.3, weight.shape))
 
 
-def test_the_segmenter_enlarges_what_the_network_no_longer_does(network, tmp_path):
+def test_the_predictor_enlarges_what_the_network_no_longer_does(network, tmp_path):
     give_scores(network)
     image = np.random.RandomState(0).randint(0, 256, (*SIZE, 3), np.uint8)
-    exact = Segmenter(KerasEngine(network, SIZE), INFO).predict(image)
+    exact = SemanticPredictor(KerasEngine(network, SIZE), INFO).predict(image).labels
     path = tmp_path / "small.tflite"
     small = at_low_resolution(network, SIZE)
     path.write_bytes(convert(small, "float32", SIZE, "logits", list))
@@ -40,11 +40,11 @@ def test_the_segmenter_enlarges_what_the_network_no_longer_does(network, tmp_pat
     assert engine(image).shape == (6, 10, 3)
     # Bilinear in the graph or by OpenCV: equal but for the last row and column of
     # cells, beyond which the graph has padding and OpenCV has nothing.
-    labels = Segmenter(engine, INFO).predict(image)
+    labels = SemanticPredictor(engine, INFO).predict(image).labels
     assert (labels == exact)[:-4, :-4].mean() > 0.999
 
     path.write_bytes(convert(small, "float32", SIZE, "labels", list))
-    labels = Segmenter(open_engine(path), INFO).predict(image)
+    labels = SemanticPredictor(open_engine(path), INFO).predict(image).labels
     blocks = labels.reshape(6, 8, 10, 8)
     assert (blocks == blocks[:, :1, :, :1]).all()  # one label for each cell
 

@@ -17,7 +17,7 @@ from edge.core.images import read_image
 from edge.engines.select import open_engine
 from edge.engines.tflite import TFLite
 from edge.model_file.metadata import read_info
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from edge.video import scenes
 from tests.support.environments import python_with, run
 
@@ -32,11 +32,11 @@ import numpy as np
 from edge.engines.select import open_engine
 from pathlib import Path
 from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 
 path, pictures, output = sys.argv[1:]
-segmenter = Segmenter(open_engine(path, "tflite-runtime"), info_of(Path(path)))
-np.save(output, [segmenter.predict(picture) for picture in np.load(pictures)])
+predictor = SemanticPredictor(open_engine(path, "tflite-runtime"), info_of(Path(path)))
+np.save(output, [predictor.predict(picture).labels for picture in np.load(pictures)])
 """
 IN_MEDIAPIPE = """
 import json, sys
@@ -48,12 +48,12 @@ path, pictures, output = sys.argv[1:]
 options = vision.ImageSegmenterOptions(
     base_options=BaseOptions(model_asset_path=path), output_category_mask=True
 )
-with vision.ImageSegmenter.create_from_options(options) as segmenter:
-    print(json.dumps(segmenter.labels))
+with vision.ImageSegmenter.create_from_options(options) as predictor:
+    print(json.dumps(predictor.labels))
     masks = []
     for picture in np.load(pictures):
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, picture)
-        mask = segmenter.segment(image).category_mask.numpy_view()
+        mask = predictor.segment(image).category_mask.numpy_view()
         masks.append(mask.reshape(picture.shape[:2]).copy())  # MediaPipe reuses it
 np.save(output, masks)
 """
@@ -92,8 +92,10 @@ def elsewhere(python: Path, code: str, path: Path, folder: Path):
 
 
 def labels_by(engine, path: Path, folder: Path) -> np.ndarray:
-    segmenter = Segmenter(engine, read_info(path))
-    return np.stack([segmenter.predict(p) for p in np.load(folder / "pictures.npy")])
+    predictor = SemanticPredictor(engine, read_info(path))
+    return np.stack(
+        [predictor.predict(p).labels for p in np.load(folder / "pictures.npy")]
+    )
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from kseg.core.names import GROUPING_NAMES
 from kseg.evaluation.grouping import (
     GROUPINGS,
@@ -16,7 +16,7 @@ from kseg.evaluation.grouping import (
     open_grouping,
     outlined,
 )
-from kseg.evaluation.open import locate, open_segmenter
+from kseg.evaluation.open import locate, open_predictor
 
 SIZE = (60, 80)
 RIGHT = np.indices(SIZE)[1] >= 40  # the half to be found
@@ -190,16 +190,19 @@ def test_outlines():
 
 
 @each_kind
-def test_through_the_segmenter(kind):
-    segmenter = open_segmenter(locate(f"grouping:{kind}")[0], segments=5)
-    assert isinstance(segmenter, Segmenter)
-    assert isinstance(segmenter.engine, GroupingEngine)
-    assert segmenter.engine.name == f"grouping:{kind}"
+def test_through_the_predictor(kind):
+    predictor = open_predictor(locate(f"grouping:{kind}")[0], segments=5)
+    assert isinstance(predictor, SemanticPredictor)
+    assert isinstance(predictor.engine, GroupingEngine)
+    assert predictor.engine.name == f"grouping:{kind}"
     image = halves(squares(1), RED)
     expected = GROUPINGS[kind](image, 5)
-    np.testing.assert_array_equal(segmenter.predict(image), expected)
-    assert segmenter.predict(image[..., 0]).shape == SIZE  # grey
-    assert segmenter.predict(np.repeat(image, 20, 1)).shape == (60, 1600)  # over 1024
+    np.testing.assert_array_equal(predictor.predict(image).labels, expected)
+    assert predictor.predict(image[..., 0]).labels.shape == SIZE  # grey
+    assert predictor.predict(np.repeat(image, 20, 1)).labels.shape == (
+        60,
+        1600,
+    )  # over 1024
 
 
 def test_what_a_grouping_says_of_itself():

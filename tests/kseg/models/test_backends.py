@@ -17,7 +17,7 @@ SCRIPT = """
 import sys
 import keras, numpy as np
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from kseg.models.keras_engine import KerasEngine
 from kseg.training.losses.segmentation import SegmentationLoss
 from kseg.evaluation.metrics.keras_metrics import MeanIoU
@@ -33,7 +33,7 @@ for name, encoder, options in cases:
     model = build_model(name, 3, encoder, **options)
     shape = geometry(model)
     info = ModelInfo(("a", "b", "c"), ((0, 0, 0),) * 3, **vars(shape))
-    height, width = info.covering((48, 64))
+    height, width = info.geometry.covering((48, 64))
     random = np.random.RandomState(0)
     image = random.uniform(0, 255, (2, height, width, 3)).astype("float32")
     edge = shape.border
@@ -45,7 +45,7 @@ for name, encoder, options in cases:
     model.compile(optimizer, SegmentationLoss(), metrics=[MeanIoU(3)])
     losses = model.fit(image, mask, batch_size=2, epochs=8, verbose=0).history["loss"]
     picture = random.randint(0, 256, (50, 70, 3)).astype("uint8")
-    labels = Segmenter(KerasEngine(model), info).predict(picture)
+    labels = SemanticPredictor(KerasEngine(model), info).predict(picture).labels
     assert labels.shape == (50, 70)
     print(name, encoder, losses[0], min(losses[4:]))
 """

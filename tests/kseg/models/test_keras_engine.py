@@ -5,13 +5,15 @@ import pytest
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
-from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.model_file.info import InputGeometry, ModelInfo
+from edge.predict.semantic import SemanticPredictor
 from edge.predict.tiling import merge_tiles, split_tiles
 from kseg.models.keras_engine import KerasEngine
 
 CLASSES = 3
-INFO = ModelInfo(names=("a", "b", "c"), colors=palette(CLASSES), minimum=16)
+INFO = ModelInfo(
+    names=("a", "b", "c"), colors=palette(CLASSES), geometry=InputGeometry(minimum=16)
+)
 SIZES = ((32, 48), (33, 50), (16, 16))
 each_size = pytest.mark.parametrize("size", SIZES, ids=str)
 
@@ -64,41 +66,41 @@ def test_labels_are_the_best_scores(scoring, labelling, size):
 
 
 @each_size
-def test_segmenter_gives_labels_at_the_images_size(scoring, labelling, size):
+def test_predictor_gives_labels_at_the_images_size(scoring, labelling, size):
     expected = scoring(picture(size)).argmax(-1)
     for engine in (scoring, labelling):
-        labels = Segmenter(engine, INFO).predict(picture(size))
+        labels = SemanticPredictor(engine, INFO).predict(picture(size)).labels
         assert labels.dtype == np.uint8
         np.testing.assert_array_equal(labels, expected)
     assert len(np.unique(expected)) > 1  # or the test says nothing
 
 
-def test_segmenter_turns_frames_of_opencv(scoring):
-    segmenter, image = Segmenter(scoring, INFO), picture((32, 48))
+def test_predictor_turns_frames_of_opencv(scoring):
+    predictor, image = SemanticPredictor(scoring, INFO), picture((32, 48))
     frame = np.ascontiguousarray(image[..., ::-1])
     np.testing.assert_array_equal(
-        segmenter.predict(frame, order="BGR"), segmenter.predict(image)
+        predictor.predict(frame, order="BGR").labels, predictor.predict(image)
     )
 
 
 @pytest.mark.parametrize("labels", (False, True))
 @pytest.mark.parametrize("size", ((32, 48), (64, 96), (90, 40), (17, 200)), ids=str)
-def test_segmenter_with_a_network_of_fixed_size(model, labels, size):
+def test_predictor_with_a_network_of_fixed_size(model, labels, size):
     engine = KerasEngine(model, size=(32, 48), labels=labels)
-    assert Segmenter(engine, INFO).predict(picture(size)).shape == size
+    assert SemanticPredictor(engine, INFO).predict(picture(size)).labels.shape == size
 
 
 def test_large_pictures_are_bounded(scoring):
     info = ModelInfo(INFO.names, INFO.colors, max_side=48)
     image = picture((64, 96))
-    segmenter = Segmenter(scoring, info)
-    assert segmenter.prepare(image)[0][0][0].shape == (32, 48, 3)
-    assert segmenter.predict(image).shape == (64, 96)
+    predictor = SemanticPredictor(scoring, info)
+    assert predictor.prepare(image)[0][0][0].shape == (32, 48, 3)
+    assert predictor.predict(image).labels.shape == (64, 96)
 
 
 def test_pictures_below_the_minimum_are_refused(scoring):
     with pytest.raises(InputError, match="15x48.*16x16"):
-        Segmenter(scoring, INFO).predict(picture((15, 48)))
+        SemanticPredictor(scoring, INFO).predict(picture((15, 48)))
 
 
 # Networks of valid convolutions, in tiles
@@ -112,7 +114,8 @@ TILED = {
 
 @pytest.fixture(scope="module", params=TILED)
 def tiling(request):
-    """A network, what a Segmenter has to know of it, and a size for small tiles."""
+    """A network, what a SemanticPredictor has to know of it, and a size for small
+    tiles."""
     import keras
 
     from kseg.models import build_model, geometry
@@ -135,9 +138,9 @@ def covered(engine, info, image):
     As far as they are picture: (H, W, CLASSES).
     """
     height, width = image.shape[:2]
-    sides = info.covering((height, width))
+    sides = info.geometry.covering((height, width))
     around = [
-        (info.border, side - have - info.border)
+        (info.geometry.border, side - have - info.geometry.border)
         for side, have in zip(sides, (height, width), strict=True)
     ]
     whole = np.pad(image, [*around, (0, 0)], mode="reflect")
@@ -149,14 +152,14 @@ def test_tiles_give_the_scores_of_the_whole_picture(tiling, size):
     network, info, box = tiling
     engine, image = KerasEngine(network), picture(size)
     expected = covered(engine, info, image)
-    tiles = split_tiles(image, box, info.border, info.step)
+    tiles = split_tiles(image, box, info.geometry.border, info.geometry.step)
     assert sum(map(len, tiles)) > 1
     outputs = [[engine(tile) for tile in row] for row in tiles]
-    scores = merge_tiles(outputs, info.step)[: size[0], : size[1]]
+    scores = merge_tiles(outputs, info.geometry.step)[: size[0], : size[1]]
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
-    labels = Segmenter(KerasEngine(network, box), info).predict(image)
-    freely = Segmenter(engine, info).predict(image)
+    labels = SemanticPredictor(KerasEngine(network, box), info).predict(image).labels
+    freely = SemanticPredictor(engine, info).predict(image).labels
     assert labels.shape == size and len(np.unique(labels)) > 1
     first, second = np.sort(expected, axis=-1)[..., :-3:-1].transpose(2, 0, 1)
     clear = first - second > 1e-3
@@ -168,8 +171,12 @@ def test_tiles_give_the_scores_of_the_whole_picture(tiling, size):
 def test_labels_of_tiles_are_the_best_scores(tiling):
     network, info, box = tiling
     image = picture((33, 51))
-    scored = Segmenter(KerasEngine(network, box), info).predict(image)
-    labelled = Segmenter(KerasEngine(network, box, labels=True), info).predict(image)
+    scored = SemanticPredictor(KerasEngine(network, box), info).predict(image).labels
+    labelled = (
+        SemanticPredictor(KerasEngine(network, box, labels=True), info)
+        .predict(image)
+        .labels
+    )
     np.testing.assert_array_equal(scored, labelled)
 
 
@@ -178,15 +185,15 @@ def test_a_grey_network_takes_frames_in_tiles():
 
     network = build_model("patch", CLASSES, channels=1, width=4)
     info = ModelInfo(INFO.names, INFO.colors, **asdict(geometry(network)))
-    segmenter = Segmenter(KerasEngine(network, (54, 54)), info)
+    predictor = SemanticPredictor(KerasEngine(network, (54, 54)), info)
     grey = picture((33, 51), 1)
     frame = np.repeat(grey, 3, axis=2)
-    labels = segmenter.predict(grey[..., 0])
-    np.testing.assert_array_equal(segmenter.predict(grey), labels)
-    np.testing.assert_array_equal(segmenter.predict(frame, order="BGR"), labels)
+    labels = predictor.predict(grey[..., 0]).labels
+    np.testing.assert_array_equal(predictor.predict(grey).labels, labels)
+    np.testing.assert_array_equal(predictor.predict(frame, order="BGR").labels, labels)
 
 
 def test_a_tiled_picture_of_one_pixel_is_refused(tiling):
     network, info, _ = tiling
     with pytest.raises(InputError, match="1x40.*2x2"):
-        Segmenter(KerasEngine(network), info).predict(picture((1, 40)))
+        SemanticPredictor(KerasEngine(network), info).predict(picture((1, 40)))

@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from kseg.models import MODELS, build_model, encoder_layers, geometry, has_encoder
 from kseg.models.encoders import ENCODERS
 from kseg.models.keras_engine import KerasEngine
@@ -35,7 +35,7 @@ def logits_of(model, image):
 def allowed(model, *sizes):
     """`sizes`, or the next that a network of valid convolutions takes."""
     info = ModelInfo((), (), **vars(geometry(model)))
-    return [info.covering(size) for size in sizes]
+    return [info.geometry.covering(size) for size in sizes]
 
 
 def test_the_cases_are_the_whole_registry(request):
@@ -63,7 +63,7 @@ def test_any_picture_is_labelled_at_its_own_size(network, size):
     names, colors = ("a", "b", "c"), ((0, 0, 0), (9, 9, 9), (99, 0, 0))
     info = ModelInfo(names, colors, **vars(geometry(network)))
     image = picture(*size)[0].astype(np.uint8)
-    labels = Segmenter(KerasEngine(network), info).predict(image)
+    labels = SemanticPredictor(KerasEngine(network), info).predict(image).labels
     assert labels.shape == size and labels.dtype == np.uint8
     assert labels.max() < CLASSES
 

@@ -14,14 +14,15 @@ import pytest
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from kseg.cli.report import main
 from kseg.data.open import open_data
-from kseg.evaluation.open import open_segmenter
+from kseg.evaluation.open import open_predictor
 from kseg.models.keras_engine import KerasEngine
 from kseg.models.saving import load_model
 from kseg.reporting.embedded import WRONG, mistakes, views
 from kseg.reporting.page import both_ends, evaluate_once, most_mistaken, write_page
+from tests.support.engines import labels_and_confidence
 
 NASTY = "$a_$ <img src=http://example.org/x.png onerror=alert(1)> & \"'{{ 1 }}"
 
@@ -32,13 +33,13 @@ def data(data_folder):
 
 
 @pytest.fixture(scope="module")
-def segmenter(trained):
-    return open_segmenter(trained / "model.keras")
+def predictor(trained):
+    return open_predictor(trained / "model.keras")
 
 
 @pytest.fixture(scope="module")
-def evaluation(segmenter, data):
-    return evaluate_once(segmenter, data, "val")
+def evaluation(predictor, data):
+    return evaluate_once(predictor, data, "val")
 
 
 @pytest.fixture
@@ -58,11 +59,11 @@ def text_of(path: Path) -> str:
 # --- one pass ---
 
 
-def test_one_pass_finds_what_evaluate_and_a_loop_find(evaluation, segmenter, data):
+def test_one_pass_finds_what_evaluate_and_a_loop_find(evaluation, predictor, data):
     split, sure, right, ious = data.split("val"), 0.0, 0, []
     for index in range(4):
         image, mask = split.read(index)
-        labels, confidence = segmenter.predict_with_confidence(image)
+        labels, confidence = labels_and_confidence(predictor, image)
         hits = [((mask == c) & (labels == c)).sum() for c in range(6)]
         union = [((mask == c) | (labels == c)).sum() for c in range(6)]
         ious.append(np.mean([h / u for h, u in zip(hits, union, strict=True) if u]))
@@ -92,9 +93,9 @@ class Counted:
         return image, mask
 
 
-def test_every_picture_is_read_once_and_few_are_kept(segmenter, data):
+def test_every_picture_is_read_once_and_few_are_kept(predictor, data):
     split = Counted(data.split("train"))
-    found = evaluate_once(segmenter, replace(data, splits={"train": split}), "train")
+    found = evaluate_once(predictor, replace(data, splits={"train": split}), "train")
     assert set(split.times.values()) == {1}
     assert len(found.labels) == 6
     best, worst = both_ends(found.ious)
@@ -117,9 +118,9 @@ def test_no_picture_is_both_best_and_worst(ious, best, worst):
     assert both_ends(ious) == (best, worst)
 
 
-def test_pictures_without_a_label_have_no_rank(segmenter, data, trained, tmp_path):
+def test_pictures_without_a_label_have_no_rank(predictor, data, trained, tmp_path):
     split = Counted(data.split("val"), void=(0, 1, 2, 3))
-    found = evaluate_once(segmenter, replace(data, splits={"val": split}), "val")
+    found = evaluate_once(predictor, replace(data, splits={"val": split}), "val")
     assert np.isnan(found.ious).all() and found.calibration_error is None
     assert found.all_figures()["per_picture_iou"]["s0.png"] is None
     write_page(tmp_path / "r.html", trained, found)
@@ -175,11 +176,11 @@ def test_the_report_is_written_anew_where_data_have_moved(run, data_folder, tmp_
     assert "files or classes have changed" in text_of(page)
 
 
-def test_names_of_users_are_text(segmenter, data, run, tmp_path):
+def test_names_of_users_are_text(predictor, data, run, tmp_path):
     """A class called like a tag, a folder with quotes: shown, never obeyed."""
     named = replace(data, name=NASTY, names=(NASTY, *data.names[1:]))
     folder = run.rename(tmp_path / 'run "<b>"')
-    write_page(folder / "r.html", folder, evaluate_once(segmenter, named, "val"))
+    write_page(folder / "r.html", folder, evaluate_once(predictor, named, "val"))
     page = (folder / "r.html").read_text()
     assert "<img src=http" not in page and "<b>&#34;" not in page
     assert text_of(folder / "r.html").count(NASTY) >= 3  # headline, legend, table
@@ -188,7 +189,7 @@ def test_names_of_users_are_text(segmenter, data, run, tmp_path):
 def test_a_network_of_labels_alone_has_no_confidence(trained, data, tmp_path):
     model = load_model(trained / "model.keras")
     found = evaluate_once(
-        Segmenter(KerasEngine(model, labels=True), data.info), data, "val"
+        SemanticPredictor(KerasEngine(model, labels=True), data.info), data, "val"
     )
     assert found.calibration is None
     write_page(tmp_path / "r.html", trained, found)
@@ -357,11 +358,11 @@ def test_drawings_follow_the_scheme(browser, look, trained):
 
 
 def test_a_name_like_a_tag_asks_for_nothing(
-    browser, look, segmenter, data, trained, tmp_path
+    browser, look, predictor, data, trained, tmp_path
 ):
     named = replace(data, names=(NASTY, *data.names[1:]))
     page = tmp_path / "r.html"
-    write_page(page, trained, evaluate_once(segmenter, named, "val"))
+    write_page(page, trained, evaluate_once(predictor, named, "val"))
     look(page.as_uri(), "light", WIDTHS[0])
     assert browser.get_log("browser") == []
     assert browser.execute_script(CELLS)[0][0] == NASTY

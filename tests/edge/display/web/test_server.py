@@ -31,8 +31,10 @@ from edge.display.web import handlers
 from edge.display.web.access import listen
 from edge.display.web.server import GOODBYE, Web, changed, encoded
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.results import SemanticMap
+from edge.predict.semantic import SemanticPredictor
 from edge.video.frames import PATIENCE, Frame, Source
+from tests.support.engines import ArrayEngine
 
 pytest.importorskip("tornado", reason="Tornado is missing: pip install tornado")
 
@@ -45,12 +47,13 @@ INFO = ModelInfo(names=("dark", NASTY), colors=((0, 90, 255), (255, 0, 0)))
 RED = [0, 0, 255]  # BGR
 
 
-class Threshold:
+class Threshold(ArrayEngine):
     """An engine that labels bright pixels."""
 
-    name, threads, size, channels = "threshold", 1, SIZE, 3
+    def __init__(self):
+        super().__init__(SIZE)
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
+    def labels(self, image: np.ndarray) -> np.ndarray:
         return (image[..., 0] > 127).astype(np.uint8)
 
 
@@ -84,7 +87,7 @@ def running(source: Source, address="0", token=None, background=None):
     """(web, loop): the real loop in a thread, shown by the real server."""
     controls = Controls(View(opacity=1.0))
     shown = Web(listen(address, token), controls, INFO, background, source)
-    loop = CameraLoop(source, Segmenter(Threshold(), INFO), [shown], controls)
+    loop = CameraLoop(source, SemanticPredictor(Threshold(), INFO), [shown], controls)
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
@@ -202,7 +205,7 @@ def test_nothing_is_drawn_until_somebody_looks_nor_after():
     with running(scene()) as (shown, loop):
         until(lambda: loop.rate.count > 3, "no frames")
         assert not shown.wants_view
-        assert "draw" not in loop.segmenter.stages.summary()
+        assert "draw" not in loop.predictor.stages.summary()
         with stream(shown) as answer:
             _, view = next(pictures_of(answer))
             assert shown.wants_view
@@ -213,7 +216,7 @@ def test_nothing_is_drawn_until_somebody_looks_nor_after():
 def test_taking_a_frame_takes_no_time():
     """In time of the thread itself, which other processes do not change."""
     frame, labels = picture(), np.zeros(SIZE, np.uint8)
-    seen = DisplayFrame(0, 0.0, frame, labels, frame, {})
+    seen = DisplayFrame(0, 0.0, frame, SemanticMap(labels), frame, {})
     shown = Web(listen("0"), Controls(View()), INFO, None, scene())
     with ExitStack() as stack:
         stack.callback(shown.close)
