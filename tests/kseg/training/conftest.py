@@ -1,0 +1,83 @@
+"""The smallest data folder and runs that training can be tested with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.video import scenes
+from kseg.core.configs import TrainConfig
+from kseg.data.open import open_data
+from kseg.data.sample import Dataset
+from kseg.training.fit import fit
+from tests.kseg.conftest import write_pair
+
+SIZE = (32, 32)
+COUNTS = {"train": 8, "val": 4}
+STEPS = 2  # an epoch, of four images each
+TINY = {"model": "dense", "width": 2, "size": SIZE, "batch_size": 4, "epochs": 1}
+# Networks on an encoder, whose layers are named apart. FCN has dropout too.
+FCN = {"model": "fcn8s", "width": 4, "fc_width": 8, "upsampling": "nearest"}
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory) -> Path:
+    """Eight training images of 32x32 and four for validation."""
+    folder = tmp_path_factory.mktemp("tiny") / "tiny"
+    for seed, (split, count) in enumerate(COUNTS.items()):
+        for index in range(count):
+            write_pair(folder / split, f"s{index}", *scenes.scene(seed, index, SIZE))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder) -> Dataset:
+    return open_data(str(tiny_folder))
+
+
+Configure = Callable[..., TrainConfig]
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_folder) -> Configure:
+    """`tiny_config(output, **options)` is a training of TINY and those options."""
+
+    def configure(output: Path, **options: Any) -> TrainConfig:
+        own = {"data": str(tiny_folder), "output": str(output)}
+        return TrainConfig(**{**TINY, **own, **options})
+
+    return configure
+
+
+@pytest.fixture(scope="session")
+def train(tiny, tiny_config) -> Callable[..., Path]:
+    """`train(folder, **options)` trains there, as `tiny_config` says -> the folder."""
+
+    def run(folder: Path, **options: Any) -> Path:
+        assert not fit(tiny_config(folder, **options), tiny, folder)
+        return folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def coarse(train, tmp_path_factory) -> Path:
+    """A run of FCN-32s. Tests read it and do not write into it."""
+    folder = tmp_path_factory.mktemp("runs") / "fcn32s"
+    return train(folder, **FCN | {"model": "fcn32s"})
+
+
+@pytest.fixture(scope="session")
+def finer(train, coarse, tmp_path_factory) -> Path:
+    """A run of FCN-16s that began as `coarse` and left its encoder alone."""
+    folder = tmp_path_factory.mktemp("runs") / "fcn16s"
+    stage = {"model": "fcn16s", "init_from": str(coarse), "encoder_rate": 0.0}
+    return train(folder, **FCN | stage)
+
+
+@pytest.fixture(scope="session")
+def weighted(train, tmp_path_factory) -> Path:
+    """A run of a sum of losses with class weights."""
+    folder = tmp_path_factory.mktemp("runs") / "weighted"
+    return train(folder, loss="ce+0.5*dice", class_weights="median")

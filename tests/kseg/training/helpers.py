@@ -1,0 +1,53 @@
+"""What the tests of training look at in a run and in a network."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from kseg.core.runs import HISTORY, read_history
+
+ROOT = Path(__file__).parents[3]
+
+
+def start(*arguments: str) -> subprocess.Popen:
+    """`python -m ARGUMENTS` as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def epochs_of(folder: Path) -> list[int]:
+    path = folder / HISTORY
+    return [line["epoch"] for line in read_history(path)] if path.exists() else []
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Name -> content of every file of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def weights_of(model) -> dict[str, np.ndarray]:
+    """layer/number -> array, batch norm's statistics included."""
+    return {
+        f"{layer.name}/{index}": array
+        for layer in model.layers
+        for index, array in enumerate(layer.get_weights())
+    }
+
+
+def assert_equal_weights(model, other, names) -> None:
+    ours, theirs = weights_of(model), weights_of(other)
+    for name in names:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def inside_encoder(model) -> list[str]:
+    names = [name for name in weights_of(model) if name.startswith("encoder_")]
+    assert any("_bn/" in name for name in names)
+    return names
