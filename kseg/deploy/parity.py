@@ -7,7 +7,6 @@ difference is the file's alone.
 from __future__ import annotations
 
 import tempfile
-import time
 import zlib
 from pathlib import Path
 from statistics import median
@@ -16,12 +15,13 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from edge.core.errors import GateFailed
+from edge.core.log import say
+from edge.core.timing import time_in_turns
 from edge.engines.load import cores
 from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.semantic import Segmenter
-from kseg.core.progress import bar
 from kseg.data.sample import Dataset
 from kseg.evaluation.loop import MIXED, REFERENCE, tally
 
@@ -104,7 +104,9 @@ def latencies(
         if name in files and threads > 1:
             alone = open_engine(files[name], threads=1, prove=False)
             runs[name, 1] = lambda engine=alone: engine(tile)
-    millis = median_millis(runs)
+    say("timing the files")
+    times = time_in_turns(runs, ROUNDS, TIMING_SECONDS)
+    millis = {key: round(median(each), 3) for key, each in times.items()}
     found = {}
     for name, each in segmenters.items():
         threads = each.engine.threads or cores()
@@ -114,25 +116,6 @@ def latencies(
             "threads": threads,
         }
     return found
-
-
-def median_millis(runs: dict[Any, Callable[[], Any]]) -> dict[Any, float]:
-    """Median milliseconds of each; they take turns of two runs, the second counts.
-
-    In turns whatever else the machine does is shared among them. The first run finds
-    the caches, and threads that still wait for work, as the one before it left them.
-    """
-    millis: dict[Any, list[float]] = {key: [] for key in runs}
-    end = time.perf_counter() + TIMING_SECONDS
-    for _ in bar(range(ROUNDS), "timing"):
-        for key, run in runs.items():
-            run()
-            start = time.perf_counter()
-            run()
-            millis[key].append(1e3 * (time.perf_counter() - start))
-        if time.perf_counter() > end:
-            break
-    return {key: round(median(each), 3) for key, each in millis.items()}
 
 
 def check_gate(parity: Parity, max_drop: float) -> None:
