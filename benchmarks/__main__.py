@@ -1,52 +1,68 @@
 """Measures kseg on this machine.
 
-    python -m kseg.benchmark architectures
-    python -m kseg.benchmark train --data DIR --encoder mobilenetv2
-    python -m kseg.benchmark sliding
-    python -m kseg.benchmark resume
-    python -m kseg.benchmark export --run saved_models/RUN
+    python -m kseg.benchmark WHAT --help
 
-`architectures` trains every network with an equal budget and shows what each gained.
-`train` times in turns the steps of `fit` on the real pipeline and on one batch kept in
-memory, PyTorch's on that batch, where it is installed, and the convolutions alone: what
-the input costs, how fast that is beside PyTorch, what is left to gain.
-`sliding` times a patch classifier slid over a picture against the same as convolutions.
-`resume` kills trainings at random moments: each must end, once resumed, bit for bit as
-one that nobody stopped.
-`export` times heads and resolutions of exported files beside Keras's own export.
+Each benchmark is a module of this folder with options of its own. None is imported
+before it is asked for: the one beside MediaPipe runs where kseg is not.
 """
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+import sys
+from importlib import import_module
+from typing import NamedTuple, Optional, Sequence
 
-from benchmarks import architectures, resume
-from benchmarks.config import BenchmarkConfig
-from benchmarks.export import export_speed, export_table
-from benchmarks.sliding import sliding_speed, sliding_table
-from benchmarks.training import train_speed, train_table
 from edge.core.arguments import run
-from kseg.cli.parser import parse_given, refuse_idle
-from kseg.cli.tables import write_result
+from edge.core.errors import InputError
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
-    config, given = parse_given(BenchmarkConfig, "kseg.benchmark", __doc__, argv)
-    refuse_idle(config, given, config.what)
-    measure, shown = BENCHMARKS[config.what]
-    figures = measure(config)
-    if config.json != "-":
-        print(shown(figures))
-    write_result(config.json, figures)
+class Benchmark(NamedTuple):
+    module: str  # of this folder; its main(argv) measures
+    text: str
 
 
 BENCHMARKS = {
-    "train": (train_speed, train_table),
-    "architectures": (architectures.compare, architectures.table),
-    "sliding": (sliding_speed, sliding_table),
-    "resume": (resume.run_kill_test, resume.table),
-    "export": (export_speed, export_table),
+    "architectures": Benchmark(
+        "architectures", "trains every network with an equal budget; what each gained"
+    ),
+    "train": Benchmark(
+        "training", "a step of training beside its input, PyTorch, the convolutions"
+    ),
+    "sliding": Benchmark(
+        "sliding", "a patch classifier slid over an image, and as convolutions"
+    ),
+    "resume": Benchmark(
+        "resume", "kills trainings at random moments; resumed, each must end the same"
+    ),
+    "export": Benchmark(
+        "export", "heads and resolutions of exported files, and Keras's own export"
+    ),
+    "mediapipe": Benchmark(
+        "mediapipe", "the camera loop in turns with MediaPipe's ImageSegmenter"
+    ),
 }
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Runs the benchmark that the first word names on the words after it."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    known = ", ".join(BENCHMARKS)
+    if not words:
+        raise InputError(f"name a benchmark: {known} (--help says what each measures)")
+    if words[0] in ("-h", "--help"):
+        print(overview())
+    elif words[0] in BENCHMARKS:
+        module = import_module(f"benchmarks.{BENCHMARKS[words[0]].module}")
+        module.main(words[1:])
+    else:
+        raise InputError(f"{words[0]}: no such benchmark; {known} are")
+
+
+def overview() -> str:
+    """The benchmarks, a line each."""
+    lines = ["usage: python -m kseg.benchmark WHAT ...; each has --help", ""]
+    lines += [f"  {name:13}  {each.text}" for name, each in BENCHMARKS.items()]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

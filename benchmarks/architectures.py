@@ -9,29 +9,30 @@ goes on with the networks that are missing.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Sequence
+from typing import Any, Optional, Sequence
 
-from benchmarks.config import BenchmarkConfig
+from benchmarks.inference import time_on_images
+from benchmarks.results import JSON_HELP, show
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.log import say
 from edge.engines.select import open_engine
 from edge.model_file.metadata import info_of
-from edge.predict.semantic import Segmenter
+from edge.predict.open import predictor_of
+from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import ExportConfig, TrainConfig
-from kseg.core.names import OWN_LAYERS, USUAL_SCHEMES
-from kseg.core.progress import bar
+from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, OWN_LAYERS, USUAL_SCHEMES
+from kseg.core.options import DATA_HELP, Output, Size, option
 from kseg.core.runs import BEST, CHECKPOINT, CONFIG, run_config, write_json
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset
-from kseg.evaluation.loop import evaluate_split
-from kseg.evaluation.open import open_segmenter
-from kseg.models.saving import load_model
+from kseg.evaluation import EVALUATORS
+from kseg.evaluation.loop import evaluate
 
 # Coarse to fine, and for each what enlarges: the plain way before the learned one.
 NETWORKS = (
@@ -49,15 +50,39 @@ NETWORKS = (
     ("unet_paper", "transposed"),
     ("dense", ""),
 )
-TIMED = 50  # pictures
+TIMED = 50  # images
 
 
-def compare(config: BenchmarkConfig) -> dict[str, Any]:
-    """Trains and measures each network; leaves architectures.json and two pictures."""
+@dataclass(frozen=True)
+class ArchitecturesConfig:
+    """Options of `python -m kseg.benchmark architectures`."""
+
+    data: str = option("shapes", DATA_HELP)
+    models: tuple[str, ...] = option(
+        MODEL_NAMES, "which, with commas between", choices=MODEL_NAMES
+    )
+    encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
+    weights: str = option("none", "of the encoder")
+    epochs: int = option(6, "passes of each network over the data")
+    batch_size: int = option(8, "images per step")
+    size: Optional[Size] = option(None, "training crop; default: to suit the images")
+    calibration_images: int = option(50, "that set int8's ranges")
+    output: str = option("saved_models/architectures", "folder")
+    json: Output = option("", JSON_HELP)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(ArchitecturesConfig, "kseg.benchmark architectures", __doc__, argv)
+    show(compare(config), table, config.json)
+
+
+def compare(config: ArchitecturesConfig) -> dict[str, Any]:
+    """Trains and measures each network; leaves architectures.json and two figures."""
     data = open_data(config.data)
     backend.start()
     import keras
 
+    from kseg.evaluation.open import open_predictor
     from kseg.reporting.figures import gains, gallery
 
     folder = make_folder(Path(config.output))
@@ -85,14 +110,14 @@ def compare(config: BenchmarkConfig) -> dict[str, Any]:
         "networks": rows,
     }
     write_json(folder / "architectures.json", figures)
-    opened = {n: partial(open_segmenter, folder / n / BEST) for n in names}
+    opened = {n: partial(open_predictor, folder / n / BEST) for n in names}
     gallery(folder / "predictions.png", opened, data.split("val"))
     say(f"architectures.json, architectures.png and predictions.png are in {folder}")
     return figures
 
 
 def training_of(
-    config: BenchmarkConfig, model: str, upsampling: str, folder: Path
+    config: ArchitecturesConfig, model: str, upsampling: str, folder: Path
 ) -> TrainConfig:
     """The run of one network. Procedural shapes need no augmentation.
 
@@ -162,13 +187,15 @@ def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dic
     from kseg.core.runs import HISTORY, read_history
     from kseg.models.analysis.graph import multiply_adds, trace
     from kseg.models.keras_engine import KerasEngine
+    from kseg.models.saving import load_model
 
     folder = config.run_folder
     parity = exported(folder, calibration_images)
     size = open_engine(folder / "float32.tflite", prove=False).size
     model = load_model(folder / BEST)
-    segmenter = Segmenter(KerasEngine(model), info_of(folder / BEST))
-    evaluation = evaluate_split(segmenter, data.split("val"), data.names)
+    predictor = predictor_of(KerasEngine(model), info_of(folder / BEST))
+    evaluator = EVALUATORS[data.task](data)
+    evaluation = evaluate(predictor, data.split("val"), evaluator)
     seconds = [line["seconds"] for line in read_history(folder / HISTORY)]
     return {
         "mean_iou": json.loads((folder / "metrics.json").read_text())["mean_iou"],
@@ -192,27 +219,18 @@ def exported(folder: Path, calibration_images: int) -> dict[str, Any]:
 
 
 def timed(folder: Path, names: Sequence[str], data: Dataset) -> list[dict[str, float]]:
-    """Median milliseconds of inference per picture, of each run's files.
+    """Median milliseconds of inference per image, of each run's files, in turns."""
+    from kseg.evaluation.open import open_predictor
 
-    All take turns of two runs on each picture, of which the second counts: whatever
-    else the machine does is shared, and the first meets the threads of another engine.
-    """
-    split = data.split("val")
-    segmenters = {
-        (name, scheme): open_segmenter(folder / name / f"{scheme}.tflite")
+    predictors = {
+        (name, scheme): open_predictor(folder / name / f"{scheme}.tflite")
         for name in names
         for scheme in USUAL_SCHEMES
     }
-    for index in bar(range(min(len(split.sizes), TIMED)), "timing"):
-        image, _ = split.read(index)
-        for segmenter in segmenters.values():
-            segmenter.predict(image)
-            segmenter.stages.forget("inference")
-            segmenter.predict(image)
-    stages = {key: each.stages.summary() for key, each in segmenters.items()}
+    millis = time_on_images(predictors, data.split("val"), TIMED)
     return [
         {
-            f"{scheme}_millis": stages[name, scheme]["inference"]["p50"]
+            f"{scheme}_millis": round(millis[name, scheme].bare, 3)
             for scheme in USUAL_SCHEMES
         }
         for name in names

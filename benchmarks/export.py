@@ -1,35 +1,51 @@
-"""What an exported graph's arrangement brings: heads, resolutions, and others' ways.
+"""What heads and resolutions of an exported file cost, beside Keras's own export.
 
-The same network is exported in each way and takes turns on the same pictures. Bare is
-the interpreter's run alone; whole is the Segmenter's, from picture to labels at the
-picture's own size. "naive" is Keras's own export, left at its defaults: a person who
+    python -m kseg.benchmark export --run saved_models/RUN
+
+The same network is exported in each way and takes turns on the same images. Bare is
+the interpreter's run alone; whole is the predictor's, from image to labels at the
+image's own size. "naive" is Keras's own export, left at its defaults: a person who
 uses it has to scale, enlarge and choose labels outside, as the last columns count.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Sequence
 
 import numpy as np
 
-from benchmarks.config import BenchmarkConfig
+from benchmarks.inference import time_on_images
+from benchmarks.results import JSON_HELP, show
 from edge.core.errors import InputError
 from edge.core.log import say
 from edge.engines.select import open_engine
-from edge.predict.semantic import Segmenter
+from edge.predict.base import Predictor
+from edge.predict.open import predictor_of
+from kseg.cli.parser import parse
 from kseg.core.configs import ExportConfig
-from kseg.core.progress import bar
-from kseg.deploy.parity import mean_iou
-from kseg.evaluation.loop import tally
+from kseg.core.options import Output, option
+from kseg.evaluation.loop import compare
 
-PICTURES = 50  # of val, at most
+IMAGES = 50  # of val, at most
 HEADS = (("labels", False), ("labels", True), ("logits", False), ("logits", True))
 ONNX_VARIANT = "float32, labels, ONNX Runtime"
+
+
+@dataclass(frozen=True)
+class ExportBenchmarkConfig:
+    """Options of `python -m kseg.benchmark export`."""
+
+    run: str = option("", "a run folder")
+    calibration_images: int = option(50, "that set int8's ranges")
+    json: Output = option("", JSON_HELP)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(ExportBenchmarkConfig, "kseg.benchmark export", __doc__, argv)
+    show(export_speed(config), export_table, config.json)
 
 
 @dataclass(frozen=True)
@@ -37,17 +53,17 @@ class Variant:
     """One file, and how it is used."""
 
     name: str
-    segmenter: Segmenter
+    predictor: Predictor
     operators: int
     bytes: int
 
 
-def export_speed(config: BenchmarkConfig) -> dict[str, Any]:
+def export_speed(config: ExportBenchmarkConfig) -> dict[str, Any]:
     """Milliseconds bare and whole, mean IoU, operators and bytes of each way."""
-    from kseg.deploy.export import coverage_for, open_run
-
     if not config.run:
         raise InputError("benchmark export: give --run a run folder")
+    from kseg.deploy.export import coverage_for, open_run
+
     options = ExportConfig(config.run, calibration_images=config.calibration_images)
     source = open_run(options, Path(config.run))
     calibration = source.calibration(coverage_for(options, source.data))
@@ -56,7 +72,7 @@ def export_speed(config: BenchmarkConfig) -> dict[str, Any]:
         rows, scores = timed_variants(ways, source), mean_ious(ways, source)
     return {
         "size": source.size,
-        "pictures": min(PICTURES, len(source.data.split("val").sizes)),
+        "pictures": min(IMAGES, len(source.data.split("val").sizes)),
         "ways": [row | {"mean_iou": scores[row["name"]]} for row in rows],
     }
 
@@ -89,12 +105,14 @@ def converted(
 ) -> bytes:
     """kseg's own file. Raises InputError where nothing is enlarged at its end."""
     from kseg.deploy.conversion.tflite import convert
+    from kseg.deploy.heads import HEADS as FUNCTIONS
     from kseg.deploy.heads import at_low_resolution
 
     network = source.network
     if low_resolution:
         network = at_low_resolution(network, source.size)
-    return convert(network, scheme, source.size, head, calibration)
+    made = FUNCTIONS[source.info.task][head]
+    return convert(network, scheme, source.size, made, calibration)
 
 
 def onnx_variant(source: Any, folder: Path) -> Variant:
@@ -102,18 +120,20 @@ def onnx_variant(source: Any, folder: Path) -> Variant:
     from kseg.deploy.conversion import onnx
 
     info = replace(source.info, head="labels")
-    content = onnx.convert(source.network, source.size, "labels", info)
+    content = onnx.convert(source.network, source.size, info)
     path = folder / "model.onnx"
     path.write_bytes(content)
-    segmenter = Segmenter(open_engine(path, prove=False), info)
-    return Variant(ONNX_VARIANT, segmenter, onnx.operators_in(content), len(content))
+    predictor = predictor_of(open_engine(path, prove=False), info)
+    return Variant(ONNX_VARIANT, predictor, onnx.operators_in(content), len(content))
 
 
 def variant(folder: Path, name: str, content: bytes, info: Any) -> Variant:
     path = folder / f"{name}.tflite"
     path.write_bytes(content)
     engine = open_engine(path, prove=False)
-    return Variant(name, Segmenter(engine, info), operators_in(content), len(content))
+    return Variant(
+        name, predictor_of(engine, info), operators_in(content), len(content)
+    )
 
 
 def operators_in(content: bytes) -> int:
@@ -152,24 +172,14 @@ def keras_export(source: Any, scheme: str, calibration: Any, folder: Path) -> by
 
 
 def timed_variants(ways: list[Variant], source: Any) -> list[dict[str, Any]]:
-    """Each way on each picture, in turns of two runs; medians of the second's ms."""
-    split = source.data.split("val")
-    bare: dict[str, list[float]] = {each.name: [] for each in ways}
-    whole: dict[str, list[float]] = {each.name: [] for each in ways}
-    count = min(PICTURES, len(split.sizes))
-    for index in bar(range(count), "timing"):
-        image, _ = split.read(index)
-        for each in ways:
-            each.segmenter.predict(image)  # the one before left caches and threads
-            start = time.perf_counter()
-            each.segmenter.predict(image)
-            whole[each.name].append(1e3 * (time.perf_counter() - start))
-            bare[each.name].append(each.segmenter.stages.millis["inference"][-1])
+    """Medians of the milliseconds of each way on the same images, in turns."""
+    predictors = {each.name: each.predictor for each in ways}
+    millis = time_on_images(predictors, source.data.split("val"), IMAGES)
     return [
         {
             "name": each.name,
-            "bare_millis": round(median(bare[each.name]), 2),
-            "whole_millis": round(median(whole[each.name]), 2),
+            "bare_millis": round(millis[each.name].bare, 2),
+            "whole_millis": round(millis[each.name].whole, 2),
             "operators": each.operators,
             "bytes": each.bytes,
         }
@@ -179,12 +189,11 @@ def timed_variants(ways: list[Variant], source: Any) -> list[dict[str, Any]]:
 
 def mean_ious(ways: list[Variant], source: Any) -> dict[str, Optional[float]]:
     """On the whole val split; None for naive files, which want other values."""
-    ours = {each.name: each.segmenter for each in ways if "naive" not in each.name}
-    tallies, _ = tally({"keras": source.reference, **ours}, source.data)
-    return {
-        each.name: mean_iou(tallies[each.name].matrix) if each.name in ours else None
-        for each in ways
-    }
+    ours = {each.name: each.predictor for each in ways if "naive" not in each.name}
+    split = source.data.split("val")
+    found = compare(source.reference, ours, split, source.new_evaluator)
+    values = {name: each.evaluator.value() for name, each in found.items()}
+    return {each.name: values.get(each.name) for each in ways}
 
 
 def export_table(figures: dict[str, Any]) -> str:

@@ -1,167 +1,133 @@
-"""MediaPipe's ImageSegmenter on the same network and video, to be measured beside ours.
+"""Measures the camera loop in turns with MediaPipe's ImageSegmenter.
 
-It lives in a Python of its own: this file is run there as a child, which answers one
-line of JSON to each it is sent. It reads, converts and segments frame after frame as
-MediaPipe's users write it, in its VIDEO mode, and draws nothing.
+    python -m benchmarks mediapipe MODEL --source street.mp4 --python venv/bin/python
+
+`--python` is the Python of an environment that has mediapipe. In each round every
+engine with every number of threads has its turn, the network alone and then the loop of
+camera_demo.py, and then MediaPipe has one on the same video. It runs MODEL too, or the
+file of `--mediapipe-model`: it takes models exported with --head probabilities. It
+draws nothing, so give --headless too.
+
+On a board, where kseg is not: copy the folder benchmarks/ beside edge/ and run
+`python benchmarks/mediapipe.py MODEL ...` there.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
+import argparse
 import sys
-import tempfile
-import threading
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
+if __name__ == "__main__":  # as a script: its own folder alone is on Python's path
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.mediapipe_runner import MediaPipeRunner
+from edge.app.benchmark import Benchmark, add_options, write_report
+from edge.app.benchmark_table import named, table
+from edge.app.measure import Figures, figures, medians
+from edge.core.arguments import Parser, run
 from edge.core.errors import InputError
+from edge.model_file.metadata import read_info
+from edge.predict.base import Predictor
+from edge.predict.resizing import resize
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+COMPARED = 8  # images on which labels are compared
 
 
-SECONDS = 300.0  # for an answer: MediaPipe hangs over some models
+def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = Parser(
+        prog="python -m benchmarks mediapipe",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    add = parser.add_argument
+    add("--source", required=True, metavar="VIDEO", help="a video file")
+    add("--python", required=True, metavar="PYTHON", help="one that has mediapipe")
+    add(
+        "--mediapipe-model",
+        type=Path,
+        metavar="FILE",
+        help="what it runs, where MODEL is the same network with labels",
+    )
+    parser.set_defaults(live_fps=None)
+    arguments = parser.parse_args(argv)
+    if not Path(arguments.source).is_file():
+        parser.error(f"--source {arguments.source}: is no video file")
+    other = arguments.mediapipe_model
+    if other and not other.is_file():
+        parser.error(f"--mediapipe-model {other}: is no file")
+    return arguments
 
 
-class Rival:
-    """MediaPipe in `python`, with a model and a video; a context manager.
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    arguments = parse(argv)
+    model = mediapipe_model(arguments)
+    benchmark = Benchmark(arguments)
+    with MediaPipeRunner(arguments.python, model, arguments.source) as runner:
+        rounds = [one_round(benchmark, runner) for _ in range(arguments.rounds)]
+        ours, theirs = zip(*rounds)
+        report = benchmark.report(ours)
+        report["mediapipe"] = {"version": runner.version, **medians(theirs)}
+        for predictor, result in zip(benchmark.predictors, report["engines"]):
+            result["agreement"] = agreement(predictor, runner, benchmark.kept)
+    print(table(report), comparison(report), sep="\n\n")
+    write_report(arguments.json, report)
 
-    Raises InputError where it does not start, or stops, with its last words.
+
+def mediapipe_model(arguments: argparse.Namespace) -> Path:
+    """The file that MediaPipe is to run.
+
+    Raises InputError for labels: it would never answer.
     """
-
-    def __init__(self, python: str, model: Path, video: str):
-        self.python = python
-        self._words = tempfile.TemporaryFile(mode="w+", errors="replace")
-        # -I: what Python's variables name, and this folder's names, are not for it.
-        order = [python, "-I", str(Path(__file__).resolve()), str(model), video]
-        try:
-            self._child = subprocess.Popen(
-                order,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._words,
-                text=True,
-            )
-        except OSError as error:
-            self._words.close()
-            raise InputError(
-                f"--mediapipe {python}: cannot be started ({error.strerror}); name the "
-                "Python of an environment that has mediapipe"
-            ) from None
-        try:
-            self.version: str = self._answer()["version"]
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Rival:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._child.kill()
-        with suppress(BrokenPipeError):  # what it did not read any more
-            self._child.stdin.close()
-        self._child.wait()
-        self._child.stdout.close()
-        self._words.close()
-
-    def turn(self, count: int) -> list[list[float]]:
-        """Marks, as edge.measuring's, of the first `count` frames of the video."""
-        return self._asked({"count": count})["marks"]
-
-    def labels(self, pictures: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 RGB -> its class ids (N, H, W) uint8."""
-        with tempfile.TemporaryDirectory() as folder:
-            given, made = Path(folder) / "pictures.npy", Path(folder) / "labels.npy"
-            np.save(given, pictures)
-            self._asked({"pictures": str(given), "labels": str(made)})
-            return np.load(made)
-
-    def _asked(self, order: dict[str, Any]) -> dict[str, Any]:
-        try:
-            self._child.stdin.write(json.dumps(order) + "\n")
-            self._child.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is gone; what it said is the answer
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        limit = threading.Timer(SECONDS, self._child.kill)
-        limit.start()
-        line = self._child.stdout.readline()
-        limit.cancel()
-        if line:
-            return json.loads(line)
-        self._child.wait()
-        self._words.seek(0)
-        words = self._words.read().strip().splitlines() or ["no word"]
-        if self._child.returncode == -signal.SIGKILL:
-            words = [f"gives no answer within {SECONDS:.0f} seconds"]
-        raise InputError(f"--mediapipe {self.python}: {words[-1]}")
-
-
-class Child:
-    """The side that has MediaPipe."""
-
-    def __init__(self, model: str, video: str):
-        import mediapipe
-        from mediapipe.tasks.python import BaseOptions, vision
-
-        self.mediapipe, self.video, self.millis = mediapipe, video, 0
-        options = vision.ImageSegmenterOptions(
-            base_options=BaseOptions(model_asset_path=model),
-            running_mode=vision.RunningMode.VIDEO,
-            output_category_mask=True,
-            output_confidence_masks=False,  # these would cost it time
+    path = arguments.mediapipe_model or arguments.model
+    info = read_info(path)
+    if info and info.head == "labels":
+        raise InputError(
+            f"{path}: gives labels, and MediaPipe takes scores; name the same network, "
+            "exported with --head probabilities, as --mediapipe-model"
         )
-        self.segmenter = vision.ImageSegmenter.create_from_options(options)
-
-    def segment(self, picture: np.ndarray) -> np.ndarray:
-        """(H, W, 3) RGB -> (H, W) ids, in memory that MediaPipe uses again."""
-        self.millis += 40  # it wants times that grow
-        image = self.mediapipe.Image(self.mediapipe.ImageFormat.SRGB, picture)
-        mask = self.segmenter.segment_for_video(image, self.millis).category_mask
-        return mask.numpy_view().reshape(picture.shape[:2])
-
-    def turn(self, count: int) -> dict[str, Any]:
-        import time
-
-        import cv2
-
-        capture, marks = cv2.VideoCapture(self.video), []
-        while len(marks) < count:
-            there, frame = capture.read()
-            if not there:
-                break
-            self.segment(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-            marks.append((time.perf_counter(), time.process_time()))
-        capture.release()
-        return {"marks": marks}
-
-    def label(self, pictures: str, labels: str) -> dict[str, Any]:
-        np.save(labels, [self.segment(p).copy() for p in np.load(pictures)])
-        return {}
+    return path
 
 
-def main() -> None:
-    """Answers on what was stdout; libraries write to stderr."""
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    child = Child(*sys.argv[1:])
-    print(json.dumps({"version": child.mediapipe.__version__}), file=out)
-    for line in sys.stdin:
-        order = json.loads(line)
-        answer = child.turn(**order) if "count" in order else child.label(**order)
-        print(json.dumps(answer), file=out)
+def one_round(
+    benchmark: Benchmark, runner: MediaPipeRunner
+) -> tuple[list[Figures], Figures]:
+    """The figures of each engine's turn and of MediaPipe's; ratios are of the round."""
+    ours = benchmark.one_round()
+    theirs = figures(runner.run_frames(benchmark.arguments.frames))
+    for turn in ours:
+        turn["of_mediapipe"] = turn["loop"]["fps"] / theirs["fps"]
+    return ours, theirs
+
+
+def agreement(
+    predictor: Predictor, runner: MediaPipeRunner, frames: Sequence[np.ndarray]
+) -> float:
+    """The share of pixels that MediaPipe labels as we do.
+
+    `frames` are (H, W, 3) BGR; the first few are compared, at the network's size.
+    """
+    size = predictor.engine.size or frames[0].shape[:2]
+    images = np.stack([resize(frame[..., ::-1], size) for frame in frames[:COMPARED]])
+    ours = np.stack([predictor.predict(image).labels for image in images])
+    return round(float((ours == runner.labels(images)).mean()), 5)
+
+
+def comparison(report: dict[str, Any]) -> str:
+    """A line for each engine: how fast beside MediaPipe, and how many labels agree."""
+    theirs = report["mediapipe"]
+    return "\n".join(
+        f"{named(result)}: {result['of_mediapipe']:.2f} times MediaPipe "
+        f"{theirs['version']}'s {theirs['fps']:.1f} "
+        f"per second ({theirs['processor_millis']:.1f} processor "
+        f"ms); labels agree on {result['agreement']:.2%} of pixels"
+        for result in report["engines"]
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run("mediapipe", main)

@@ -1,4 +1,9 @@
-"""Kills trainings at random moments and checks that --resume ends as if nobody had."""
+"""Kills trainings at random moments and checks that --resume ends as if nobody had.
+
+    python -m kseg.benchmark resume
+
+Each must end, once resumed, bit for bit as one that nobody stopped; else status 3.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +16,19 @@ import sys
 import tempfile
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional, Sequence
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.config import BenchmarkConfig
+from benchmarks.results import JSON_HELP, show
 from edge.core.errors import GateFailed
 from edge.core.log import say
 from edge.video import scenes
+from kseg.cli.parser import parse
+from kseg.core.options import Output, option
 from kseg.core.progress import bar
 from kseg.core.runs import CHECKPOINT
 from kseg.training.checkpoint import STATE, read
@@ -35,7 +43,21 @@ PICTURES = {"train": 32, "val": 4}  # 8 steps an epoch
 POLL_SECONDS = 0.01
 
 
-def run_kill_test(config: BenchmarkConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ResumeConfig:
+    """Options of `python -m kseg.benchmark resume`."""
+
+    kills: int = option(20, "trainings that are killed and resumed")
+    seed: int = option(0, "of the moments", zero=True)
+    json: Output = option("", JSON_HELP)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(ResumeConfig, "kseg.benchmark resume", __doc__, argv)
+    show(run_kill_test(config), table, config.json)
+
+
+def run_kill_test(config: ResumeConfig) -> dict[str, Any]:
     """Trains `config.kills` times, each killed once (SIGKILL) and resumed.
 
     Raises GateFailed where weights, optimizer, averages or history of one differ in a

@@ -1,72 +1,98 @@
-"""A patch classifier: sliding windows against one pass of convolutions."""
+"""A patch classifier slid over an image, and the same as one pass of convolutions.
+
+    python -m kseg.benchmark sliding --data DIR
+
+The two give equal scores; what differs is the time.
+"""
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional, Sequence
 
-import keras
 import numpy as np
 
-from benchmarks.config import BenchmarkConfig
+from benchmarks.results import JSON_HELP, show
 from edge.core.errors import InputError
+from edge.core.timing import time_in_turns
+from kseg.cli.parser import parse
 from kseg.core import backend
+from kseg.core.options import DATA_HELP, Output, option
 from kseg.data.open import open_data
-from kseg.models.semantic.patch import STRIDE
+from kseg.data.sample import Dataset
+
+if TYPE_CHECKING:
+    import keras
 
 
-def sliding_speed(config: BenchmarkConfig) -> dict[str, Any]:
-    """Milliseconds per picture of a patch classifier, slid and as convolutions."""
+@dataclass(frozen=True)
+class SlidingConfig:
+    """Options of `python -m kseg.benchmark sliding`."""
+
+    data: str = option("shapes", DATA_HELP)
+    rounds: int = option(5, "rounds; the two ways alternate")
+    json: Output = option("", JSON_HELP)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(SlidingConfig, "kseg.benchmark sliding", __doc__, argv)
+    show(sliding_speed(config), sliding_table, config.json)
+
+
+def sliding_speed(config: SlidingConfig) -> dict[str, Any]:
+    """Milliseconds per image of a patch classifier, slid and as convolutions."""
     backend.start()
     import keras
-    import numpy as np
 
     from kseg.models.keras_engine import KerasEngine
-    from kseg.models.semantic.patch import (
-        STRIDE,
-        WINDOW,
-        convolutionalized,
-        patch_classifier,
-    )
+    from kseg.models.semantic.patch import convolutionalized, patch_classifier
 
     data = open_data(config.data)
-    picture, _ = data.split("val").read(0)
-    if min(picture.shape[:2]) < WINDOW:
-        raise InputError(
-            f"{data.name}: its pictures are smaller than {WINDOW}x{WINDOW}"
-        )
-    steps = ((side - WINDOW) // STRIDE for side in picture.shape[:2])
-    height, width = (WINDOW + count * STRIDE for count in steps)
-    picture = picture[:height, :width]
+    image = first_image(data)
     classifier = patch_classifier(data.num_classes, data.channels)
-    image = keras.Input((None, None, data.channels))
-    twin = KerasEngine(keras.Model(image, convolutionalized(classifier, image)))
-    slid, whole = [], []
-    for turn in range(config.rounds + 1):
-        start = time.perf_counter()
-        scores = sliding_window(classifier, picture)
-        middle = time.perf_counter()
-        twin_scores = twin(picture)
-        if turn:
-            slid.append(1e3 * (middle - start))
-            whole.append(1e3 * (time.perf_counter() - middle))
-    ratios = [a / b for a, b in zip(slid, whole, strict=True)]
-    return {
-        "size": (height, width),
-        "patches": scores.shape[0] * scores.shape[1],
-        "sliding_millis": round(median(slid), 2),
-        "convolution_millis": round(median(whole), 2),
-        "times_faster": round(median(ratios), 1),
-        "largest_difference": float(np.abs(scores - twin_scores).max()),
+    taken = keras.Input((None, None, data.channels))
+    whole = KerasEngine(keras.Model(taken, convolutionalized(classifier, taken)))
+    scores = sliding_window(classifier, image)  # (rows, columns, num_classes)
+    (found,) = whole(image)
+    difference = np.abs(scores - found.raw).max()
+    calls = {
+        "sliding": partial(sliding_window, classifier, image),
+        "convolution": partial(whole, image),
     }
+    times = time_in_turns(calls, config.rounds)
+    ratios = [a / b for a, b in zip(*times.values(), strict=True)]
+    return {
+        "size": image.shape[:2],
+        "patches": scores.shape[0] * scores.shape[1],
+        "sliding_millis": round(median(times["sliding"]), 2),
+        "convolution_millis": round(median(times["convolution"]), 2),
+        "times_faster": round(median(ratios), 1),
+        "largest_difference": float(difference),
+    }
+
+
+def first_image(data: Dataset) -> np.ndarray:
+    """The first of val, (H, W, C) uint8, cut so that windows reach its ends.
+
+    Raises InputError for one that is smaller than a window.
+    """
+    from kseg.models.semantic.patch import STRIDE, WINDOW
+
+    image, _ = data.split("val").read(0)
+    if min(image.shape[:2]) < WINDOW:
+        raise InputError(f"{data.name}: its images are smaller than {WINDOW}x{WINDOW}")
+    steps = ((side - WINDOW) // STRIDE for side in image.shape[:2])
+    height, width = (WINDOW + count * STRIDE for count in steps)
+    return image[:height, :width]
 
 
 def sliding_table(figures: dict[str, Any]) -> str:
     height, width = figures["size"]
     return "\n".join(
         (
-            f"{figures['patches']} patches of a {height}x{width} picture",
+            f"{figures['patches']} patches of a {height}x{width} image",
             f"slid, 64 patches at a time  {figures['sliding_millis']:9.1f} ms",
             f"the same as convolutions    {figures['convolution_millis']:9.1f} ms",
             f"times faster                {figures['times_faster']:9.1f}",
@@ -76,19 +102,21 @@ def sliding_table(figures: dict[str, Any]) -> str:
 
 
 def sliding_window(
-    classifier: keras.Model, image: np.ndarray, stride: int = STRIDE, batch: int = 64
+    classifier: keras.Model, image: np.ndarray, batch: int = 64
 ) -> np.ndarray:
     """image (H, W, C) -> scores (rows, columns, num_classes), a `batch` at a time.
 
-    What the twin is equal to and faster than: patches overlap, and here each of them
-    computes everything anew.
+    What the convolutions are equal to and faster than: patches overlap, and here each
+    of them computes everything anew.
     """
+    from kseg.models.semantic.patch import STRIDE
+
     size = classifier.input_shape[1:3]
     rows, columns = (
-        (s - w) // stride + 1 for s, w in zip(image.shape[:2], size, strict=True)
+        (s - w) // STRIDE + 1 for s, w in zip(image.shape[:2], size, strict=True)
     )
     windows = np.lib.stride_tricks.sliding_window_view(image, size, axis=(0, 1))
-    windows = windows[::stride, ::stride].transpose(0, 1, 3, 4, 2)
+    windows = windows[::STRIDE, ::STRIDE].transpose(0, 1, 3, 4, 2)
     patches = windows.reshape(-1, *size, image.shape[2]).astype(np.float32)
     parts = [
         classifier.predict_on_batch(patches[i : i + batch])

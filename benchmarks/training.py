@@ -1,5 +1,11 @@
 """What a step of training takes: of `fit`, of PyTorch, of the convolutions alone.
 
+    python -m kseg.benchmark train --data DIR --encoder mobilenetv2
+
+`fit` is timed on the real pipeline and on one batch kept in memory; PyTorch's step, on
+that batch, where it is installed: what the input costs, how fast that is beside
+PyTorch, what is left to gain.
+
 They are timed in turns, because a machine's speed changes from minute to minute: each
 ratio is one of a round, and the median of the rounds' counts. Beside each time stands
 that of the processors, summed over threads: where others use the machine too, it is the
@@ -8,22 +14,24 @@ one to compare.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from statistics import median
-from typing import Any, Callable, Optional
-
-from tabulate import tabulate
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from benchmarks.clock import WARM_UP, Millis, between, mean_millis, now
-from benchmarks.config import BenchmarkConfig
 from benchmarks.pytorch_step import peak_mebibytes, pytorch_process, threads
+from benchmarks.results import JSON_HELP, show
 from edge.core.log import say
+from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, network_options
+from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, PRECISIONS
+from kseg.core.options import DATA_HELP, Output, Size, option
 from kseg.data.open import open_data
-from kseg.models.analysis.graph import Graph, Step, multiply_adds, trace
-from kseg.training.setup import compile_for, crop_size, new_network
+
+if TYPE_CHECKING:
+    from kseg.models.analysis.graph import Graph, Step
 
 NAMES = {
     "pipeline": "fit on the pipeline",
@@ -33,7 +41,29 @@ NAMES = {
 }
 
 
-def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class TrainBenchmarkConfig:
+    """Options of `python -m kseg.benchmark train`."""
+
+    data: str = option("shapes", DATA_HELP)
+    model: str = option("unet", "architecture", choices=MODEL_NAMES)
+    encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
+    batch_size: int = option(8, "images per step")
+    size: Optional[Size] = option(None, "training crop; default: to suit the images")
+    steps: int = option(20, "timed steps of each kind in a round")
+    rounds: int = option(5, "rounds; the kinds alternate")
+    precision: str = option(
+        "float32", "of kseg's step; PyTorch's is float32", choices=PRECISIONS
+    )
+    json: Output = option("", JSON_HELP)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    config = parse(TrainBenchmarkConfig, "kseg.benchmark train", __doc__, argv)
+    show(train_speed(config), train_table, config.json)
+
+
+def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
     """Medians over the rounds: milliseconds per step, images per second, ratios.
 
     The keys of the first three are those of NAMES; PyTorch's is missing where it is not
@@ -54,6 +84,9 @@ def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
     }
     with pytorch_process(network, training) as pytorch:
         backend.start()
+        from kseg.models.analysis.graph import trace
+        from kseg.training.setup import compile_for, new_network
+
         with backend.precision(config.precision):
             model = new_network(training, data)
         compile_for(model, training, data, total_steps=10_000)
@@ -86,7 +119,7 @@ def train_speed(config: BenchmarkConfig) -> dict[str, Any]:
 
 
 def sources(
-    config: BenchmarkConfig, training: TrainConfig, data: Any, model: Any
+    config: TrainBenchmarkConfig, training: TrainConfig, data: Any, model: Any
 ) -> tuple[tuple[int, int], Any, Any]:
     """The crop's size, the batches of training, and one of them for ever."""
     import tensorflow as tf
@@ -94,6 +127,7 @@ def sources(
     from kseg.data.loading.batches import training_batches
     from kseg.data.loading.reader import CachedReader
     from kseg.models import geometry
+    from kseg.training.setup import crop_size
 
     shape = geometry(model)
     info = replace(data.info, **asdict(shape))
@@ -148,6 +182,8 @@ def summary(rounds: list[dict[str, Millis]], batch_size: int) -> dict[str, Any]:
 
 
 def train_table(figures: dict[str, Any]) -> str:
+    from tabulate import tabulate
+
     size = "x".join(str(side) for side in figures["size"])
     columns = ("step_millis", "processor_millis", "images_per_second")
     rows = [
@@ -206,6 +242,8 @@ def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
     What is left of a step without them is what could be saved.
     """
     import tensorflow as tf
+
+    from kseg.models.analysis.graph import multiply_adds
 
     steps = [step for step in graph.steps if multiply_adds(step)]
     kinds = {kind for step in steps for kind in ends_of(step)}

@@ -25,7 +25,9 @@ EDGE = ("edge",)
 BELOW_TRAINING = ("kseg.data", "kseg.models", "kseg.core", *EDGE)
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "benchmarks": ("kseg", "benchmarks", *EDGE),
-    "benchmarks.mediapipe": EDGE,
+    "benchmarks.mediapipe": ("benchmarks.mediapipe_runner", *EDGE),
+    "benchmarks.mediapipe_runner": EDGE,
+    "benchmarks.mediapipe_child": (),
     **{f"kseg.{verb}": ("kseg.cli.entry",) for verb in VERBS},
     "kseg.__main__": ("kseg.cli.entry", "edge.core"),
     "kseg": ("kseg.core.names",),

@@ -85,7 +85,7 @@ def stages(report: dict[str, Any]) -> str:
 
 
 def remarks(report: dict[str, Any]) -> list[str]:
-    """A line about ages, and about MediaPipe, for each engine that has them."""
+    """A line about the age of frames, for each engine that has it."""
     lines = []
     for result in report["engines"]:
         if "bound_millis" in result:
@@ -95,12 +95,5 @@ def remarks(report: dict[str, Any]) -> list[str]:
                 f"one interval + 1.5 x (inference + draw) is "
                 f"{result['bound_millis']:.1f}; grew by "
                 f"{loop['age_growth_millis']:.1f} ms; {loop['dropped']:.0f} dropped"
-            )
-        if "agreement" in result:
-            lines.append(
-                f"{named(result)}: {result['of_mediapipe']:.2f} times MediaPipe "
-                f"{report['mediapipe']['version']}'s {report['mediapipe']['fps']:.1f} "
-                f"per second ({report['mediapipe']['processor_millis']:.1f} processor "
-                f"ms); labels agree on {result['agreement']:.2%} of pixels"
             )
     return ["\n".join(lines)] if lines else []

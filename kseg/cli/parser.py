@@ -16,7 +16,6 @@ from edge.core.arguments import (
     positive,
     writable,
 )
-from edge.core.errors import InputError
 from kseg.core.configs import Config
 from kseg.core.options import File, Output, Scales, Share, Size, flag
 
@@ -51,21 +50,9 @@ def parse_given(
     return cls(**values), set(values)
 
 
-def refuse_idle(config: Any, given: set[str], work: str) -> None:
-    """Raises InputError for an option that this kind of work does not read."""
-    for item in dataclasses.fields(config):
-        readers = item.metadata.get("of", (work,))
-        if item.name in given and work not in readers:
-            raise InputError(
-                f"{flag(item.name)}: does nothing with {work}; it is for "
-                f"{', '.join(readers)}"
-            )
-
-
 def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
     meta = item.metadata
-    readers = ", ".join(meta.get("of", ()))
-    text = f"{readers}: {meta['help']}" if readers else meta["help"]
+    text = meta["help"]
     if meta.get("positional"):
         names, extra = [item.name], {"metavar": item.name.upper()}
         if item.default is not MISSING:

@@ -68,7 +68,7 @@ def format_of(folder: Path) -> str:
             raise InputError(
                 f"{folder}: is no export itself, but {inside} is; name that"
             )
-        looks = "; ".join(module.LOOKS for module in FORMATS.values())
+        looks = "; ".join(module.DESCRIPTION for module in FORMATS.values())
         raise InputError(f"{folder}: is no export known here, which have {looks}")
     return name
 

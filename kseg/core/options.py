@@ -24,7 +24,7 @@ MODEL_HELP = (
 
 
 def option(default: Any, text: str, **extra: Any) -> Any:
-    """A field that becomes --its-name; `of` are the kinds of work that read it."""
+    """A field that becomes --its-name."""
     return field(default=default, metadata={"help": text, **extra})
 
 

@@ -7,7 +7,6 @@ difference is the file's alone.
 from __future__ import annotations
 
 import tempfile
-import time
 import zlib
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,8 @@ from statistics import median
 from typing import Any, Callable, Mapping, Optional
 
 from edge.core.errors import GateFailed
+from edge.core.log import say
+from edge.core.timing import time_in_turns
 from edge.engines.base import Engine
 from edge.engines.load import cores
 from edge.engines.select import open_engine
@@ -23,7 +24,6 @@ from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from edge.predict.tiling import Tiles
-from kseg.core.progress import bar
 from kseg.data.sample import Split
 from kseg.evaluation.loop import MIXED, REFERENCE, Evaluator, compare
 
@@ -116,7 +116,9 @@ def latencies(
         if name in files and threads > 1:
             alone = open_engine(files[name], threads=1, prove=False)
             runs[name, 1] = partial(run_all, alone, tiles)
-    millis = median_millis(runs)
+    say("timing the files")
+    times = time_in_turns(runs, ROUNDS, TIMING_SECONDS)
+    millis = {key: round(median(each), 3) for key, each in times.items()}
     found = {}
     for name, each in predictors.items():
         threads = each.engine.threads or cores()
@@ -133,25 +135,6 @@ def run_all(engine: Engine, tiles: Tiles) -> None:
     for row in tiles:
         for tile in row:
             engine(tile)
-
-
-def median_millis(runs: dict[Any, Callable[[], Any]]) -> dict[Any, float]:
-    """Median milliseconds of each; they take turns of two runs, the second counts.
-
-    In turns whatever else the machine does is shared among them. The first run finds
-    the caches, and threads that still wait for work, as the one before it left them.
-    """
-    millis: dict[Any, list[float]] = {key: [] for key in runs}
-    end = time.perf_counter() + TIMING_SECONDS
-    for _ in bar(range(ROUNDS), "timing"):
-        for key, run in runs.items():
-            run()
-            start = time.perf_counter()
-            run()
-            millis[key].append(1e3 * (time.perf_counter() - start))
-        if time.perf_counter() > end:
-            break
-    return {key: round(median(each), 3) for key, each in millis.items()}
 
 
 def check_gate(parity: Parity, max_drop: float) -> None:

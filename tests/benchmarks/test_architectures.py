@@ -6,13 +6,13 @@ import pytest
 
 from benchmarks.architectures import (
     NETWORKS,
+    ArchitecturesConfig,
     check_budget,
     compare,
     table,
     train,
     training_of,
 )
-from benchmarks.config import BenchmarkConfig
 from edge.core.errors import InputError
 from kseg.core.names import MODEL_NAMES, UPSAMPLINGS
 from kseg.core.runs import run_config
@@ -28,12 +28,8 @@ def test_every_architecture_is_compared():
 # Budgets
 
 
-def config_of(**values):
-    return BenchmarkConfig("architectures", **values)
-
-
 def test_each_network_has_the_same_budget(tmp_path):
-    config = config_of(data="d", epochs=3, batch_size=5, size=(64, 96))
+    config = ArchitecturesConfig(data="d", epochs=3, batch_size=5, size=(64, 96))
     for model, upsampling in NETWORKS:
         training = training_of(config, model, upsampling, tmp_path)
         assert (training.model, training.upsampling) == (model, upsampling)
@@ -43,14 +39,14 @@ def test_each_network_has_the_same_budget(tmp_path):
 
 
 def test_networks_of_valid_convolutions_choose_their_crop(tmp_path):
-    config = config_of(size=(64, 96))
+    config = ArchitecturesConfig(size=(64, 96))
     sizes = {m: training_of(config, m, "", tmp_path).size for m in MODEL_NAMES}
     assert sizes.pop("unet_paper") is None and sizes.pop("patch") is None
     assert set(sizes.values()) == {(64, 96)}
 
 
 def test_the_encoder_is_of_networks_that_have_one(tmp_path):
-    config = config_of(encoder="mobilenetv2", weights="imagenet")
+    config = ArchitecturesConfig(encoder="mobilenetv2", weights="imagenet")
     for model in ("unet", "fcn8s"):
         training = training_of(config, model, "", tmp_path)
         assert (training.encoder, training.weights) == ("mobilenetv2", "imagenet")
@@ -60,9 +56,9 @@ def test_the_encoder_is_of_networks_that_have_one(tmp_path):
 
 
 def test_procedural_shapes_are_not_augmented(tmp_path):
-    still = training_of(config_of(), "unet", "", tmp_path)
+    still = training_of(ArchitecturesConfig(), "unet", "", tmp_path)
     assert (still.scale, still.color) == (1, 0)
-    varied = training_of(config_of(data="d"), "unet", "", tmp_path)
+    varied = training_of(ArchitecturesConfig(data="d"), "unet", "", tmp_path)
     assert varied.scale > 1 and varied.color > 0
 
 
@@ -109,7 +105,7 @@ def test_a_run_of_another_budget_is_refused(there, trained, change, option):
 
 def arguments_of(data_folder, folder, **values):
     given = {"models": ("dense", "patch"), "epochs": 1, "batch_size": 4, **values}
-    return config_of(
+    return ArchitecturesConfig(
         data=str(data_folder), output=str(folder), calibration_images=4, **given
     )
 

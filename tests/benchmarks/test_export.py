@@ -3,21 +3,14 @@ from importlib.util import find_spec
 
 import pytest
 
-from benchmarks.__main__ import main
-from benchmarks.export import ONNX_VARIANT, export_table
-from edge.core.errors import InputError
+from benchmarks.export import ONNX_VARIANT, export_table, main
 
 HAS_ONNX = all(map(find_spec, ("onnx", "onnxruntime", "tf2onnx")))
 
 
-def test_a_run_has_to_be_named():
-    with pytest.raises(InputError, match="benchmark export: give --run a run folder"):
-        main(["export"])
-
-
 @pytest.mark.slow
 def test_every_way_is_timed_and_measured(trained, capsys):
-    arguments = ["export", "--run", str(trained), "--calibration-images", "4"]
+    arguments = ["--run", str(trained), "--calibration-images", "4"]
     main([*arguments, "--json", "-"])
     figures = json.loads(capsys.readouterr().out)
     ways = {row["name"]: row for row in figures["ways"]}

@@ -1,40 +1,169 @@
-import json
+"""The benchmarks as commands: their options, and where they are to be found."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
 
 import pytest
+from setuptools import find_namespace_packages
 
-from benchmarks.__main__ import main
-from benchmarks.sliding import sliding_table
+from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.architectures import ArchitecturesConfig
+from benchmarks.export import ExportBenchmarkConfig
+from benchmarks.resume import ResumeConfig
+from benchmarks.sliding import SlidingConfig
+from benchmarks.training import TrainBenchmarkConfig
 from edge.core.errors import InputError
 
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = {
+    "architectures": ArchitecturesConfig,
+    "train": TrainBenchmarkConfig,
+    "sliding": SlidingConfig,
+    "resume": ResumeConfig,
+    "export": ExportBenchmarkConfig,
+}
+OPTIONS = {
+    "architectures": (
+        "--data --models --encoder --weights --epochs --batch-size --size "
+        "--calibration-images --output --json"
+    ),
+    "train": (
+        "--data --model --encoder --batch-size --size --steps --rounds --precision "
+        "--json"
+    ),
+    "sliding": "--data --rounds --json",
+    "resume": "--kills --seed --json",
+    "export": "--run --calibration-images --json",
+    "mediapipe": (
+        "--engines --delegate --threads --frames --rounds --headless --json --source "
+        "--python --mediapipe-model"
+    ),
+}
 
-def test_sliding_gives_the_scores_of_the_twin(data_folder, capsys):
-    arguments = ["sliding", "--data", str(data_folder), "--rounds", "1"]
-    main([*arguments, "--json", "-"])
-    figures = json.loads(capsys.readouterr().out)
-    # Of 64x80 the sides 46 + 2 * 8 and 46 + 4 * 8: three by five patches.
-    assert figures["size"] == [62, 78] and figures["patches"] == 15
-    assert 0 <= figures["largest_difference"] < 1e-4
-    ratio = figures["sliding_millis"] / figures["convolution_millis"]
-    assert figures["times_faster"] == pytest.approx(ratio, rel=0.1, abs=0.1)
+
+def help_of(name: str, capsys) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert not ended.value.code
+    return capsys.readouterr().out
 
 
-def test_sliding_table_names_each_figure():
-    text = sliding_table(
-        {
-            "size": (62, 78),
-            "patches": 15,
-            "sliding_millis": 18.84,
-            "convolution_millis": 2.9,
-            "times_faster": 6.5,
-            "largest_difference": 2.04e-06,
-        }
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_each_shows_the_options_of_its_own(name, capsys):
+    usage = help_of(name, capsys).partition("\n\n")[0]
+    shown = {word.strip("[]") for word in usage.split() if word.startswith(("[-", "-"))}
+    assert shown - {"-h", "-m"} == set(OPTIONS[name].split())
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_help_says_how_it_is_started(name, capsys):
+    text = help_of(name, capsys)
+    assert f"\n    python -m kseg.benchmark {name}" in text.replace(
+        "python -m benchmarks", "python -m kseg.benchmark"
     )
-    assert text.startswith("15 patches of a 62x78 picture\n")
-    for shown in (" 18.8 ms", " 2.9 ms", " 6.5\n", " 2.0e-06"):
-        assert shown in text
 
 
-def test_an_option_of_another_benchmark_is_refused():
-    line = "--batch-size: does nothing with resume; it is for architectures, train"
-    with pytest.raises(InputError, match=line):
-        main(["resume", "--batch-size", "4"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_each_option_has_a_default(name):
+    module = import_module(f"benchmarks.{BENCHMARKS[name].module}")
+    config = module.parse(CONFIGS[name], name, module.__doc__, [])
+    assert config == CONFIGS[name]()
+    fields = {f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(config)}
+    assert fields == set(OPTIONS[name].split())
+
+
+def test_help_of_the_whole_lists_them(capsys):
+    main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == list(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        ([], "name a benchmark: architectures, train"),
+        (["nothing"], "nothing: no such benchmark; architectures, train"),
+        (["--data", "d", "train"], "--data: no such benchmark"),
+        (["resume", "--batch-size", "4"], "unrecognized arguments: --batch-size 4"),
+        (["sliding", "--kills", "4"], "unrecognized arguments: --kills 4"),
+        (["train", "--model", "nothing"], "invalid choice: 'nothing'"),
+        (["export"], "benchmark export: give --run a run folder"),
+    ],
+)
+def test_bad_use_is_one_line(argv, complaint):
+    with pytest.raises(InputError) as refusal:
+        main(argv)
+    assert complaint in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_help_waits_for_no_heavy_import(name):
+    code = (
+        "import sys\n"
+        "from benchmarks.__main__ import main\n"
+        "try:\n"
+        f"    main(['{name}', '--help'])\n"
+        "except SystemExit:\n"
+        "    heavy = {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)\n"
+        "    sys.exit(str(heavy) if heavy else 0)\n"
+    )
+    done = started([sys.executable, "-c", code], ROOT, ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+# Where they are
+
+
+def started(command: list[str], path: Path, folder: Path):
+    """A process in `folder` whose Python takes modules from `path` first."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(path)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_kseg_benchmark_runs_those_of_the_checkout(tmp_path):
+    """From any folder, also one that has something else of that name."""
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "__main__.py").write_text("raise SystemExit('wrong')")
+    command = [sys.executable, "-m", "kseg.benchmark"]
+    done = started([*command, "--help"], ROOT, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\n  mediapipe " in done.stdout
+    done = started([*command, "sliding", "--kills", "1"], ROOT, tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "kseg.benchmark: unrecognized arguments: --kills 1 "
+        "(see python -m kseg.benchmark sliding --help)\n"
+    )
+
+
+def test_without_a_checkout_it_says_where_they_are(tmp_path):
+    for package in ("kseg", "edge"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=unwanted)
+    for command in ("kseg.benchmark", "kseg"):
+        words = ["benchmark"] if command == "kseg" else []
+        arguments = [sys.executable, "-m", command, *words, "sliding"]
+        done = started(arguments, tmp_path, tmp_path)
+        assert done.returncode == 2, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("kseg.benchmark: the benchmarks are in a checkout")
+
+
+def test_they_are_not_in_the_wheel():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    include = settings["tool"]["setuptools"]["packages"]["find"]["include"]
+    packages = set(find_namespace_packages(str(ROOT), include=include))
+    assert {"kseg", "kseg.cli", "edge", "edge.app", "edge.display.web"} <= packages
+    assert {name.partition(".")[0] for name in packages} == {"kseg", "edge"}

@@ -1,7 +1,6 @@
 import pytest
 
-from benchmarks.config import BenchmarkConfig
-from benchmarks.resume import check_equal, run_kill_test, table
+from benchmarks.resume import ResumeConfig, check_equal, run_kill_test, table
 from edge.core.errors import GateFailed
 
 
@@ -18,7 +17,7 @@ def test_what_differs_is_named():
 @pytest.mark.slow
 def test_killed_runs_end_bit_equal():
     """The real thing: SIGKILL at random moments, other processes that go on."""
-    figures = run_kill_test(BenchmarkConfig(what="resume", kills=2))
+    figures = run_kill_test(ResumeConfig(kills=2))
     assert len(figures["resumed_at_steps"]) == 2
     assert all(0 < step <= 24 for step in figures["resumed_at_steps"])
     assert "2 runs killed and resumed, all equal" in table(figures)

@@ -3,9 +3,8 @@ import multiprocessing
 
 import pytest
 
-from benchmarks.__main__ import main
 from benchmarks.pytorch_step import pytorch_process
-from benchmarks.training import convolutions, summary, train_table
+from benchmarks.training import convolutions, main, summary, train_table
 from kseg.core import backend
 from kseg.core.configs import TrainConfig
 from kseg.models.analysis.graph import trace
@@ -121,7 +120,7 @@ def test_pytorch_times_a_step_in_a_process_of_its_own(capsys):
 
 @pytest.mark.slow
 def test_train_gives_each_figure(data_folder, capsys):
-    arguments = ["train", "--data", str(data_folder), "--size", "32x32"]
+    arguments = ["--data", str(data_folder), "--size", "32x32"]
     counts = ["--batch-size", "2", "--steps", "2", "--rounds", "2"]
     main([*arguments, *counts, "--json", "-"])
     figures = json.loads(capsys.readouterr().out)

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edge.app.benchmark import STAGES, board, bound_on_age, main
+from edge.app.benchmark import bound_on_age, main
 from edge.app.benchmark_table import table
+from edge.app.circumstances import board
 from edge.core.errors import InputError
+from edge.core.timing import STAGES
 from edge.model_file.info import ModelInfo
 from tests.support.tflite import operator, tensor, tflite
 
@@ -138,10 +140,6 @@ def test_the_table_has_a_line_for_each_engine(measured):
     assert done.stdout == table(report) + "\n"
     lines = [line for line in done.stdout.splitlines() if line.startswith("litert")]
     assert len(lines) == 4  # two numbers of threads, in two tables
-    report["mediapipe"] = {"version": "1.2", "fps": 10.0, "processor_millis": 99.0}
-    report["engines"][0].update(of_mediapipe=2.5, agreement=0.99125)
-    assert "2.50 times MediaPipe 1.2's 10.0 per second" in table(report)
-    assert "agree on 99.12% of pixels" in table(report)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +150,9 @@ def test_the_table_has_a_line_for_each_engine(measured):
         (["--engines", "cpu,warp"], "--engines: 'warp' is none of auto, cpu"),
         (["--engines", "onnx"], "onnx runs .onnx files"),
         (["--source", "gone.mp4"], "gone.mp4: no such file"),
-        (["--mediapipe", "python"], "--mediapipe needs a video file"),
-        (["--mediapipe-model", "gone"], "--mediapipe-model gone: is no file"),
+        (["--mediapipe", "python"], "python -m benchmarks mediapipe MODEL"),
+        (["--mediapipe=python"], "python -m benchmarks mediapipe MODEL"),
+        (["--mediapipe-model", "b.tflite"], "python -m benchmarks mediapipe MODEL"),
         (["--json", "gone/report.json"], "no file in an existing folder"),
     ],
 )
@@ -167,12 +166,6 @@ def test_bad_input_is_one_line(model, arguments, complaint):
 def test_a_video_too_short_for_its_turns(model, video):
     with pytest.raises(InputError, match="has 12 frames for turns of 13"):
         main(few(model, "--source", video, "--threads", 1, frames=13))
-
-
-def test_labels_are_nothing_for_mediapipe(model, video):
-    arguments = few(model, "--source", video, "--mediapipe", sys.executable)
-    with pytest.raises(InputError, match="gives labels, and MediaPipe takes scores"):
-        main(arguments)
 
 
 def test_a_damaged_model_is_said_once(tmp_path, capsys):

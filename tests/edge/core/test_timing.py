@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.core.timing import WARM_UP, Rate, StageTimer
+from edge.core.timing import WARM_UP, Rate, StageTimer, time_in_turns
 
 
 def stages_of(millis: list[float]) -> StageTimer:
@@ -83,3 +83,46 @@ def test_the_last_time_of_a_stage_can_be_asked_for_and_left_out():
     assert stages.last("work") == {"work": pytest.approx(10)}
     stages.forget("work")
     assert stages.summary() == {}
+
+
+# Turns
+
+
+class Work:
+    """Calls on a clock of their own: slow after another one, fast after themselves."""
+
+    def __init__(self):
+        self.now, self.order = 0.0, []
+
+    def call(self, name: str, slow: float, fast: float):
+        def run() -> None:
+            self.now += fast if self.order[-1:] == [name] else slow
+            self.order.append(name)
+
+        return run
+
+    def turns(self, **limits):
+        calls = {"a": self.call("a", 0.5, 0.25), "b": self.call("b", 1.0, 0.125)}
+        return time_in_turns(calls, clock=lambda: self.now, **limits)
+
+
+def test_calls_take_turns_of_two_runs_of_which_the_second_counts():
+    work = Work()
+    assert work.turns(rounds=3) == {"a": [250.0] * 3, "b": [125.0] * 3}
+    assert work.order == ["a", "a", "b", "b"] * 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rounds"),
+    # A round takes 0.5 + 0.25 + 1 + 0.125 = 1.875 s.
+    [(0.0, 1), (1.0, 1), (1.875, 2), (2.0, 2), (5.0, 3), (100.0, 4)],
+)
+def test_no_round_begins_after_the_time(seconds, rounds):
+    work = Work()
+    times = work.turns(rounds=4, seconds=seconds)
+    assert work.order == ["a", "a", "b", "b"] * rounds  # a round is never broken off
+    assert [len(each) for each in times.values()] == [rounds] * 2
+
+
+def test_nothing_to_time_gives_nothing():
+    assert time_in_turns({}, rounds=3) == {}

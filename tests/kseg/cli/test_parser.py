@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.config import BenchmarkConfig
 from edge.core.errors import InputError
 from kseg.cli.parser import parse
 from kseg.core.configs import (
@@ -44,7 +43,6 @@ COMMANDS = (
     (PredictConfig, ["RUN", "a.jpg", "b.jpg"]),
     (PrepareConfig, ["SRC", "DIR"]),
     (ExportConfig, []),  # RUN, or --check FILE
-    (BenchmarkConfig, ["train"]),
     (SummaryConfig, []),
     (DoctorConfig, ["DIR"]),
 )
@@ -134,7 +132,6 @@ def test_sizes_refused(text):
         (TrainConfig, ["--encoder", "nothing"], ENCODER_NAMES),
         (ExportConfig, ["RUN", "--head", "nothing"], HEADS),
         (ExportConfig, ["RUN", "--quantize", "nothing"], SCHEMES),
-        (BenchmarkConfig, ["nothing"], ("train",)),
     ),
 )
 def test_unknown_choice_lists_the_names(cls, line, known):

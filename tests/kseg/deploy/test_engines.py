@@ -143,7 +143,8 @@ from edge.predict.semantic import SemanticPredictor
 picture = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
 for path in map(Path, sys.argv[1:]):
     try:
-        predictor = SemanticPredictor(open_engine(path, "cpu", threads=1), info_of(path))
+        engine = open_engine(path, "cpu", threads=1)
+        predictor = SemanticPredictor(engine, info_of(path))
         labels = predictor.predict(picture).labels
         print(path.name, "runs", labels.shape, flush=True)
     except InputError as refusal:

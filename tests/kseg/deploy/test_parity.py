@@ -4,7 +4,7 @@ import pytest
 
 from edge.core.errors import GateFailed
 from kseg.cli.tables import parity_table
-from kseg.deploy.parity import check_gate, median_millis, sizes
+from kseg.deploy.parity import check_gate, sizes
 
 ROW = {
     "mean_iou": 0.7,
@@ -37,19 +37,6 @@ def test_a_mended_file_stands_for_its_int8():
     check_gate(parity, max_drop=0.02)
     with pytest.raises(GateFailed, match="mended lost 0.0100"):
         check_gate(parity, max_drop=0.005)
-
-
-def test_engines_take_turns_of_two_runs_of_which_the_second_counts(monkeypatch):
-    now, order = [0], []
-    monkeypatch.setattr("time.perf_counter", lambda: now[0] / 1000)
-
-    def run(name, cold, warm):
-        now[0] += warm if order[-1:] == [name] else cold
-        order.append(name)
-
-    found = median_millis({"a": lambda: run("a", 9, 1), "b": lambda: run("b", 9, 2)})
-    assert order == ["a", "a", "b", "b"] * 15
-    assert found == {"a": 1.0, "b": 2.0}
 
 
 def test_sizes_are_those_of_the_file_and_deflated(tmp_path):

@@ -141,27 +141,3 @@ def test_mediapipe_loads_it_with_its_names(folder, scheme):
     labels, printed = elsewhere(python, IN_MEDIAPIPE, path, folder)
     assert tuple(json.loads(printed.splitlines()[-1])) == read_info(path).names
     assert (labels == expected).mean() >= 0.99
-
-
-@pytest.mark.slow
-def test_the_benchmark_has_mediapipe_beside_ours(folder, tmp_path):
-    from edge.app.benchmark import main
-
-    video, report = str(tmp_path / "video.avi"), tmp_path / "report.json"
-    writer = cv2.VideoWriter(video, cv2.VideoWriter_fourcc(*"MJPG"), 25, (96, 64))
-    for picture in [*np.load(folder / "pictures.npy")] * 2:
-        writer.write(cv2.resize(picture[..., ::-1], (96, 64)))
-    writer.release()
-    python = python_with("mediapipe", "mediapipe>=1.2,<2\n")
-    model = folder / "probabilities" / "int8.tflite"
-    main(
-        [str(model), "--source", video, "--mediapipe", str(python), "--headless"]
-        + ["--engines=cpu", "--threads=1", "--frames=12", "--rounds=1"]
-        + ["--json", str(report)]
-    )
-    figures = json.loads(report.read_text())
-    (ours,) = figures["engines"]
-    assert ours["agreement"] >= 0.99
-    ratio = ours["loop"]["fps"] / figures["mediapipe"]["fps"]
-    assert ours["of_mediapipe"] == pytest.approx(ratio, rel=1e-2)
-    assert figures["mediapipe"]["version"].startswith("1.")

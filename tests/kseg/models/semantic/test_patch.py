@@ -5,14 +5,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from benchmarks.sliding import sliding_window
 from kseg.models import build_model, geometry
-from kseg.models.semantic.patch import (
-    STRIDE,
-    WINDOW,
-    convolutionalized,
-    patch_classifier,
-)
+from kseg.models.semantic.patch import convolutionalized, patch_classifier
 
 
 def picture(height, width, channels=3):
@@ -20,32 +14,9 @@ def picture(height, width, channels=3):
     return random.randint(0, 256, (height, width, channels)).astype("float32")
 
 
-def settled(classifier):
-    """Batch norms with statistics of their own: at the start they do nothing."""
-    random = np.random.RandomState(1)
-    for layer in classifier.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            shape = layer.gamma.shape
-            layer.set_weights([random.uniform(0.5, 2, shape) for _ in range(4)])
-    return classifier
-
-
 def twin_of(classifier):
     image = keras.Input((None, None, classifier.input_shape[-1]))
     return keras.Model(image, convolutionalized(classifier, image))
-
-
-@pytest.mark.parametrize("channels", (1, 3))
-@pytest.mark.parametrize("size", ((46, 46), (54, 70), (110, 62)), ids=str)
-def test_twin_gives_the_scores_of_the_sliding_window(size, channels):
-    keras.utils.set_random_seed(0)
-    classifier = settled(patch_classifier(4, channels, width=4))
-    image = picture(*size, channels)
-    slid = sliding_window(classifier, image)
-    twin = ops.convert_to_numpy(twin_of(classifier)(image[None], training=False))[0]
-    assert slid.shape == tuple((side - WINDOW) // STRIDE + 1 for side in size) + (4,)
-    assert np.ptp(slid, axis=(0, 1)).max() > 0 or slid.size == 4
-    np.testing.assert_allclose(twin, slid, atol=1e-5)
 
 
 def test_a_dense_layer_becomes_a_convolution_by_hand():

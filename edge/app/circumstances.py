@@ -1,0 +1,87 @@
+"""What the figures of a benchmark depend on: device, versions, model, engine."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge.engines.base import Engine
+from edge.engines.load import cores
+from edge.engines.onnx import runtime
+from edge.engines.tflite import PACKAGES
+from edge.predict.tta import shown
+
+
+def circumstances(
+    arguments: argparse.Namespace, engines: list[Engine], frame: np.ndarray
+) -> dict[str, Any]:
+    """Everything that the figures depend on, for the JSON."""
+    data = arguments.model.read_bytes()
+    return {
+        "board": board(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processors": cores(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "versions": versions(engines),
+        "model": {
+            "file": arguments.model.name,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "bytes": len(data),
+            "input": shown(engines[0].size or ("any", "any")),
+        },
+        "source": arguments.source,
+        "frame_size": shown(frame.shape[:2]),
+        "frames": arguments.frames,
+        "rounds": arguments.rounds,
+        "headless": arguments.headless,
+        "live_fps": arguments.live_fps,
+    }
+
+
+def board() -> str:
+    """What this device calls itself: a board its model, a PC its processor."""
+    try:
+        return Path("/proc/device-tree/model").read_text().strip("\0\n ")
+    except OSError:
+        pass
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    return (names or [platform.processor() or platform.machine()])[0]
+
+
+def versions(engines: list[Engine]) -> dict[str, str]:
+    """Of Python, OpenCV, NumPy and what runs the model."""
+    found = {
+        "python": platform.python_version(),
+        "opencv": cv2.__version__,
+        "numpy": np.__version__,
+    }
+    for name in {engine.name for engine in engines}:
+        if name == "onnx":
+            found["onnxruntime"] = runtime().__version__
+        else:
+            package = PACKAGES.get(name, PACKAGES["litert"])
+            found[package] = metadata.version(package)
+    return found
+
+
+def described(engine: Engine) -> dict[str, Any]:
+    """What runs, for the JSON."""
+    return {
+        "engine": engine.name,
+        "accelerator": engine.accelerator,
+        "share": engine.share,
+        "threads": engine.threads,
+        "first_millis": round(engine.first_millis, 3),
+    }
