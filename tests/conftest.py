@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.core.log import show_log
 from tests.support.environments import python_with
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +43,11 @@ def bird_mask(shared) -> Path:
 
 
 def pytest_configure() -> None:
-    """What models came to on this machine before must not decide a test."""
+    """Logs are shown as commands show them.
+
+    What models came to on this machine before must not decide a test.
+    """
+    show_log()
     os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
 
 

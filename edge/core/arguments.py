@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
-from edge.core.log import say
+from edge.core.log import say, show_log
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,6 +73,7 @@ def run(
 
     Anything unforeseen keeps its traceback and Python's status 1.
     """
+    show_log()
     try:
         status = main(None) or 0
         sys.stdout.flush()

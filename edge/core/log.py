@@ -1,7 +1,11 @@
-"""One line of log, and holding back what libraries write to standard error."""
+"""The log on standard error, and holding back what libraries write there.
+
+Library modules log by `logging`; commands show that, a line a message.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -10,10 +14,28 @@ from typing import Iterator
 
 from edge.core.errors import InputError
 
+PACKAGES = ("edge", "kseg", "benchmarks")
+
 
 def say(message: str) -> None:
-    """One line of log, to stderr."""
+    """One line of a command's log, to stderr."""
     print(message, file=sys.stderr, flush=True)
+
+
+class Lines(logging.Handler):
+    """Writes each message as `say` does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def show_log() -> None:
+    """Shows on stderr what our packages log; called by commands, not by libraries."""
+    for name in PACKAGES:
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, Lines) for handler in logger.handlers):
+            logger.addHandler(Lines())
+            logger.setLevel(logging.INFO)
 
 
 @contextmanager

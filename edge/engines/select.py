@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Optional
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import cache_folder
-from edge.core.log import say
 from edge.engines.base import Engine, EngineChoice, TrialResult
 from edge.engines.gpu import drivers
 from edge.engines.load import check_file, cores, load, warmed
 from edge.engines.onnx import TENSORRT, gpus
 from edge.engines.tflite import INTERPRETERS, PACKAGES, find_interpreter
 from edge.engines.trial import SECONDS, check_engine
+
+log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "cpu", "gpu", *INTERPRETERS, "onnx")
 BUILDING = 1800.0  # seconds that TensorRT may take to build for its GPU
@@ -120,7 +122,7 @@ def fastest(path: Path, choices: list[EngineChoice]) -> Engine:
         raise InputError(complaint(path, cpu, outcomes[0][0]))
     for outcome, choice in outcomes:
         if outcome.broke:
-            say(f"{complaint(path, choice, outcome)}; the next engine runs")
+            log.warning(f"{complaint(path, choice, outcome)}; the next engine runs")
     return warmed(load(path, outcomes[min(working)[1]][1]))
 
 
@@ -139,7 +141,7 @@ def partial(engine: Engine, lack: str, require: bool) -> Engine:
     """An engine whose accelerator does a part that is not known."""
     if require:
         raise GateFailed(lack)
-    say(lack)
+    log.warning(lack)
     return engine
 
 
@@ -156,7 +158,9 @@ def fallback(
         raise GateFailed(reason)
     for choice in others:
         if proved(path, choice).works:
-            say(f"{reason}; {choice} on {choice.delegate or 'the CPU'} runs instead")
+            log.warning(
+                f"{reason}; {choice} on {choice.delegate or 'the CPU'} runs instead"
+            )
             return warmed(load(path, choice))
     raise InputError(reason)
 

@@ -4,15 +4,18 @@ delegate brings, an Edge TPU say."""
 from __future__ import annotations
 
 import importlib
+import logging
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.log import native_log_held, say
+from edge.core.log import native_log_held
 from edge.engines.base import FileEngine, ImageInput, Output, TensorSpec, one_line
 from edge.model_file.flatbuffer import normalization, reach
+
+log = logging.getLogger(__name__)
 
 INTERPRETERS = {
     "litert": "ai_edge_litert.interpreter",
@@ -97,7 +100,9 @@ class TFLite(FileEngine):
         with native_log_held():
             self._load(module, delegate)
         if not self.accelerator:
-            say(f"{path}: XNNPACK refuses it; TFLite's own kernels run it, slower")
+            log.warning(
+                f"{path}: XNNPACK refuses it; TFLite's own kernels run it, slower"
+            )
         self.describe(image_of(path, self._interpreter), outputs_of(self._interpreter))
         self._input = self._interpreter.get_input_details()[0]["index"]
         details = self._interpreter.get_output_details()

@@ -7,14 +7,16 @@ has it among its `metadata_props`.
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from pathlib import Path
 from typing import List, Optional
 
 from edge.core.errors import InputError
-from edge.core.log import say
 from edge.model_file.info import INFO_NAME, ModelInfo, unknown_model
 from edge.model_file.onnx_proto import metadata_props
+
+log = logging.getLogger(__name__)
 
 DAMAGE = (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError)
 
@@ -25,7 +27,7 @@ def info_of(path: Path) -> ModelInfo:
     if info is not None:
         return info
     names = read_labels(path)
-    say(
+    log.info(
         f"{path.name} does not describe itself: classes are "
         f"{'named by its labels file' if names else 'numbered'}, colours are "
         "Pascal VOC's, pictures are stretched to its input"

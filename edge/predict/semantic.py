@@ -16,6 +16,8 @@ from edge.predict.base import Placement, Predictor
 from edge.predict.resizing import crop_padding, enlarged_planes, resize_labels
 from edge.predict.results import SemanticMap
 
+log = logging.getLogger(__name__)
+
 MOST_CLASSES = 256
 HEADS = ("labels", "logits", "probabilities")  # the roles that the map may have
 
@@ -72,7 +74,7 @@ def map_index(outputs: Sequence[TensorSpec], info: ModelInfo) -> int:
         raise InputError(f"gives over {MOST_CLASSES} classes")
     if len(maps) > 1 and not roles:
         others = ", ".join(outputs[index].name for index in maps[1:])
-        logging.getLogger(__name__).info(
+        log.info(
             "the model gives %d maps: %s is read, %s not", len(maps), spec.name, others
         )
     return maps[0]

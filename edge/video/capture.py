@@ -6,6 +6,7 @@ something with the `read`, `get` and `release` of cv2.VideoCapture.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.log import say
+
+log = logging.getLogger(__name__)
 
 # Read once, at the first video. FFmpeg's own complaints would show passwords of URLs.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -116,7 +118,7 @@ def open_camera(source: str, options: CameraOptions) -> cv2.VideoCapture:
     wanted = [options.size, options.fps, options.format]
     if any(want and want != give for want, give in zip(wanted, given)):
         size, fps, form = given
-        say(f"{name} gives {size[0]}x{size[1]} at {fps} per second, {form}")
+        log.info(f"{name} gives {size[0]}x{size[1]} at {fps} per second, {form}")
     return capture
 
 

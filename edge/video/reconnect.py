@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from queue import Empty, SimpleQueue
@@ -11,9 +12,10 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.log import say
 from edge.video.capture import Capture
 from edge.video.frames import FPS, HANGS, Frame
+
+log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds before a source is opened again
 OPENS = 20.0  # seconds; streams have a shorter limit of their own
@@ -116,7 +118,7 @@ class Video:
         if self._closing.is_set():
             return None
         gone = time.monotonic()
-        say(f"source {self.kind.name}: gives no more frames; opening it again")
+        log.warning(f"source {self.kind.name}: gives no more frames; opening it again")
         for pause in pauses():
             with self._reading:
                 self._capture.release()
@@ -129,7 +131,7 @@ class Video:
             frame = self._read()
             if frame is not None:
                 away = time.monotonic() - gone
-                say(f"source {self.kind.name}: is back after {away:.1f} s")
+                log.info(f"source {self.kind.name}: is back after {away:.1f} s")
                 return frame
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -14,7 +15,6 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.files import atomic_write
-from edge.core.log import say
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
@@ -49,6 +49,8 @@ from kseg.training.setup import check_size
 if TYPE_CHECKING:
     from kseg.deploy.heads import Head
     from kseg.deploy.int8.sensitivity import LayerSensitivity
+
+log = logging.getLogger(__name__)
 
 
 SENSITIVITY_FIGURE = "explain.png"
@@ -209,7 +211,7 @@ def warn_of_size(
 ) -> None:
     """Says what the input's size alone costs: drops are against Keras at that size."""
     if trained is not None and trained - here > max_drop:
-        say(
+        log.info(
             f"at {size[0]}x{size[1]} the network has {words(headline)} {here:.4f}, at "
             f"its images' own size {trained:.4f}: drops are against the former; a "
             "larger --size keeps more"
@@ -256,7 +258,7 @@ def write_files(
         tuner = FineTuner(source.model, source.data, source.record, config)
     calibration = source.calibration(coverage)
     for scheme in config.quantize:
-        say(f"converting to {describe_scheme(scheme, config, source, coverage)}")
+        log.info(f"converting to {describe_scheme(scheme, config, source, coverage)}")
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue
@@ -308,7 +310,7 @@ def look_into_int8(
     images = list(islice(calibration(), EXPLAINED_ON))
     findings = sensitivity.sensitivity(source.network, source.size, images)
     sensitivity.draw(folder / SENSITIVITY_FIGURE, findings)
-    say(f"what int8 costs in each layer is drawn in {folder / SENSITIVITY_FIGURE}")
+    log.info(f"what int8 costs in each layer is drawn in {folder / SENSITIVITY_FIGURE}")
     if not config.mend:
         return findings
     split, new = source.data.split("val"), source.new_evaluator
@@ -319,9 +321,11 @@ def look_into_int8(
 
     before = drop(files["int8"].read_bytes())
     if before <= config.max_drop:
-        say(f"int8 loses {before:.4f}, within --max-drop: there is nothing to mend")
+        log.info(
+            f"int8 loses {before:.4f}, within --max-drop: there is nothing to mend"
+        )
         return findings
-    say(f"int8 loses {before:.4f}: keeping its worst layers in float")
+    log.info(f"int8 loses {before:.4f}: keeping its worst layers in float")
     worst = [finding.spot for finding in sensitivity.worst_first(findings)]
     selective = mixed_precision.SelectiveInt8(
         source.network, source.size, source.head, calibration

@@ -6,6 +6,7 @@ difference is the file's alone.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import zlib
 from functools import partial
@@ -14,7 +15,6 @@ from statistics import median
 from typing import Any, Callable, Mapping, Optional
 
 from edge.core.errors import GateFailed
-from edge.core.log import say
 from edge.core.timing import time_in_turns
 from edge.engines.base import Engine
 from edge.engines.load import cores
@@ -26,6 +26,8 @@ from edge.predict.open import predictor_of
 from edge.predict.tiling import Tiles
 from kseg.data.sample import Split
 from kseg.evaluation.loop import MIXED, REFERENCE, Evaluator, compare
+
+log = logging.getLogger(__name__)
 
 ROUNDS = 15  # of timing: each engine runs twice, the second counts
 TIMING_SECONDS = 30.0  # after these no further round begins
@@ -116,7 +118,7 @@ def latencies(
         if name in files and threads > 1:
             alone = open_engine(files[name], threads=1, prove=False)
             runs[name, 1] = partial(run_all, alone, tiles)
-    say("timing the files")
+    log.info("timing the files")
     times = time_in_turns(runs, ROUNDS, TIMING_SECONDS)
     millis = {key: round(median(each), 3) for key, each in times.items()}
     found = {}

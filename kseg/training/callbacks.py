@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import time
@@ -14,7 +15,6 @@ import keras
 from keras import ops
 
 from edge.core.errors import GateFailed, InputError
-from edge.core.log import say
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
 from kseg.core.progress import bar
@@ -40,6 +40,8 @@ from kseg.training.finite import (
     what_is_kept,
 )
 from kseg.training.optimizer import average_into
+
+log = logging.getLogger(__name__)
 
 
 class ShowProgress(keras.callbacks.Callback):
@@ -129,7 +131,7 @@ class RunSaver(keras.callbacks.Callback):
 
     def stop(self, *_: Any) -> None:
         self.release()
-        say("\nstopping after this step; Ctrl-C again: at once")
+        log.info("\nstopping after this step; Ctrl-C again: at once")
         self.stopped = self.model.stop_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -162,9 +164,11 @@ class RunSaver(keras.callbacks.Callback):
             checkpoint.save(path, self.model, self.at)
             self.kept_step = self.at.step
         except OSError as error:
-            say(f"{path}: {error.strerror or error}; step {self.at.step} is not kept")
+            log.warning(
+                f"{path}: {error.strerror or error}; step {self.at.step} is not kept"
+            )
         except NotFinite as error:  # the next step's loss stops all processes together
-            say(f"{path}: step {self.at.step} is not kept: {error}")
+            log.warning(f"{path}: step {self.at.step} is not kept: {error}")
         self.saved = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.files import make_folder
-from edge.core.log import say
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, from_record, to_record
 from kseg.core.names import OF_MACHINES
@@ -29,6 +29,8 @@ from kseg.training.setup import (
     new_network,
     weights_by_name,
 )
+
+log = logging.getLogger(__name__)
 
 
 def record_of(
@@ -198,7 +200,7 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
 
     saver = callbacks[0]
     if saver.done or saver.at.step >= saver.steps * epochs:
-        say(f"nothing left to do: {len(saver.at.history)} epochs are done")
+        log.info(f"nothing left to do: {len(saver.at.history)} epochs are done")
     try:
         while not saver.done and saver.at.step < saver.steps * epochs:
             done, into = divmod(saver.at.step, saver.steps)
@@ -235,7 +237,7 @@ def say_resumed(at: TrainingState, steps: int, epochs: int) -> None:
     """Where a resumed run continues, in the log."""
     if at.step < steps * epochs:
         where = step_name(at.step, steps)
-        say(f"resuming from the checkpoint of step {at.step}: {where} is next")
+        log.info(f"resuming from the checkpoint of step {at.step}: {where} is next")
 
 
 def describe(
@@ -248,15 +250,15 @@ def describe(
 
     counts = ", ".join(f"{len(s.sizes)} {name}" for name, s in data.splits.items())
     kind = "grey" if data.channels == 1 else "RGB"
-    say(f"{data.name}: {data.num_classes} classes, {kind} images: {counts}")
+    log.info(f"{data.name}: {data.num_classes} classes, {kind} images: {counts}")
     on = f" on {config.encoder} (weights {config.weights})"
-    say(
+    log.info(
         f"{config.model}{on if has_encoder(config.model) else ''}, "
         f"{model.count_params():,} parameters, crops {size[0]}x{size[1]}"
     )
     weights = (weights_by_name(model.loss, data) or {}).items()
     listed = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
-    say(f"loss {config.loss}, class weights: {listed or 'none'}")
+    log.info(f"loss {config.loss}, class weights: {listed or 'none'}")
     devices = tf.config.list_physical_devices("GPU")
     onednn = "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0" else "on"
-    say(f"on {len(devices)} GPU" if devices else f"on the CPU, oneDNN {onednn}")
+    log.info(f"on {len(devices)} GPU" if devices else f"on the CPU, oneDNN {onednn}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Callable, Optional, Protocol
 
 from edge.core.errors import InputError
-from edge.core.log import say
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig, network_options
 from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import find_model
 from kseg.data.sample import Dataset, default_crop
 from kseg.training.semantic import SemanticMetrics, semantic_loss
+
+log = logging.getLogger(__name__)
 
 
 class TaskMetrics(Protocol):
@@ -160,7 +162,7 @@ def start_from(model: Any, run: str) -> None:
             fresh.append(layer.name)
     if not any(not name.startswith(("score", "logits")) for name in taken):
         raise InputError(f"--init-from {run}: is another network: nothing of it fits")
-    say(f"starting from {run}; new: {', '.join(fresh) or 'nothing'}")
+    log.info(f"starting from {run}; new: {', '.join(fresh) or 'nothing'}")
 
 
 def compile_for(

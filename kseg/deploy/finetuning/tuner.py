@@ -16,6 +16,7 @@ operations cannot change it.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Callable
@@ -25,7 +26,6 @@ import tensorflow as tf
 import tf_keras
 
 from edge.core.errors import InputError
-from edge.core.log import say
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
 from kseg.core.progress import bar
 from kseg.data.loading import BATCHES
@@ -53,6 +53,8 @@ from kseg.evaluation import EVALUATORS
 from kseg.models import geometry
 from kseg.models.layers.norm import as_float32
 from kseg.training.setup import new_loss
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ class FineTuner:
             made = HEADS[self.data.task][head]
             content = quantized_file(rebuild(network, size), ranges, size, made)
             value = value_of_file(content, info, self.data.split("val"), new)
-            say(f"after {epoch} epochs of qat: {headline} {value:.4f} on val")
+            log.info(f"after {epoch} epochs of qat: {headline} {value:.4f} on val")
             best = max(best, (value, content), key=lambda pair: pair[0])
 
         keep(0)
@@ -245,7 +247,7 @@ class FineTuner:
                 for _ in range(self.steps):
                     losses.append(step(*self.next_of(batches)))
                     shown.update()
-                say(f"{text}: epoch {epoch + 1}  loss {np.mean(losses):.4f}")
+                log.info(f"{text}: epoch {epoch + 1}  loss {np.mean(losses):.4f}")
                 after_epoch(epoch)
 
     def next_of(self, batches: Any) -> tuple[Any, ...]:

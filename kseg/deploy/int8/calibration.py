@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.log import say
 from kseg.data.sample import Dataset, Split
+
+log = logging.getLogger(__name__)
 
 LOOKED_AT = 10  # times as many pictures as are chosen: enough to find rare classes
 BLANK = 2.0  # deviation in levels of 0..255 below which a picture shows nothing
@@ -117,10 +119,12 @@ def warn(coverage: CalibrationSet, name: str, looked_at: int) -> None:
             "are blank; check the images, or name other data with --data"
         )
     if coverage.blank:
-        say(
+        log.info(
             f"{coverage.blank} of {looked_at} training pictures are blank; they set no "
             "ranges"
         )
     lacking = [name for name, count in coverage.classes.items() if not count]
     if lacking:
-        say(f"no calibration picture shows {', '.join(lacking)}: int8 may lose it")
+        log.warning(
+            f"no calibration picture shows {', '.join(lacking)}: int8 may lose it"
+        )

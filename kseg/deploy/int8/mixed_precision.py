@@ -6,6 +6,7 @@ operators to leave alone and puts QUANTIZE and DEQUANTIZE around them.
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from typing import Callable, Iterator, Sequence
@@ -15,10 +16,11 @@ import tensorflow as tf
 from tensorflow.lite.python.util import modify_model_io_type
 
 from edge.core.errors import InputError
-from edge.core.log import say
 from kseg.deploy.conversion.tflite import Calibration, int8_converter, quiet
 from kseg.deploy.heads import Head
 from kseg.deploy.int8.sensitivity import FusedOp
+
+log = logging.getLogger(__name__)
 
 
 class SelectiveInt8:
@@ -98,7 +100,9 @@ def mixed_precision(
         drop = drop_of(content)
         names = ", ".join(str(spot) for spot in worst[:count][:4])
         more = ", ..." if count > 4 else ""
-        say(f"{count} of {len(worst)} layers in float ({names}{more}): drop {drop:.4f}")
+        log.info(
+            f"{count} of {len(worst)} layers in float ({names}{more}): drop {drop:.4f}"
+        )
         if drop <= max_drop:
             break
     return content, list(worst[:count]), drop

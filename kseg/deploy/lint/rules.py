@@ -7,13 +7,14 @@ kind of file, a float file on an Edge TPU say.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
-from edge.core.log import native_log_held, say
+from edge.core.log import native_log_held
 from edge.engines.base import one_line
 from kseg.deploy.lint.devices import (
     EDGE_TPU,
@@ -35,6 +36,8 @@ from kseg.deploy.lint.graph import (
     Tensor,
     read_graphs,
 )
+
+log = logging.getLogger(__name__)
 
 ANY, SPEED = "any", "speed"
 MEDIAPIPE, OLD = "MediaPipe", "tflite-runtime 2.14"
@@ -254,7 +257,7 @@ def warn(path: Path, name: str) -> None:
     for device in dict.fromkeys(finding.device for finding in findings):
         first, *more = (f for f in findings if f.device == device)
         kinds = f" (and {len(more)} more; see --check)" if more else ""
-        say(f"{name}: {first}{kinds}")
+        log.warning(f"{name}: {first}{kinds}")
 
 
 def check(paths: Sequence[str]) -> tuple[dict[str, list[LintIssue]], list[InputError]]:

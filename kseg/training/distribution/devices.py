@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any, Sequence
 
 from edge.core.errors import InputError
-from edge.core.log import say
 from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ProcessGroup
+
+log = logging.getLogger(__name__)
 
 
 def chosen(devices: Sequence[Any], config: TrainConfig) -> Sequence[Any]:
@@ -32,12 +34,12 @@ def with_devices(
             f"images of a step; give a multiple of {devices}"
         )
     if group.is_main:
-        say(
+        log.info(
             f"processes: {group.processes}, devices: {devices}, each with "
             f"{images // devices} of a step's {images} images"
         )
     else:
-        say(
+        log.info(
             f"process {group.process} of {group.processes}, with process 0 at "
             f"{group.coordinator}, which writes the run and its log"
         )
