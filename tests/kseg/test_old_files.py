@@ -1,0 +1,128 @@
+"""Runs, checkpoints and files of an earlier version go on as they were.
+
+tests/files/old_run holds them, with the figures that they reached then. On the processor
+that made them all are equal to the last digit; others round sums in another order.
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.app import camera
+from edge.predict import open_predictor
+from kseg.cli import evaluate, export, train
+from tests.kseg.conftest import COUNTS, SIZE, write_data
+
+OLD = Path(__file__).parents[1] / "files" / "old_run"
+RECORD = json.loads((OLD / "config.json").read_text())
+NEAR = {"rel": 1e-3, "abs": 2e-3}
+TRAINING = ["--model", "dense", "--width", "2", "--batch-size", "4", "--size", "32x32"]
+TRAINING += ["--epochs", "3", "--deterministic", "--save-seconds", "0"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("old") / "data"
+    write_data(folder, COUNTS, SIZE)
+    return str(folder)
+
+
+def copied(tmp_path: Path, *names: str) -> Path:
+    """A run folder of these files."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in names:
+        shutil.copy(OLD / name, run)
+    return run
+
+
+def figures(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def assert_near(found, expected) -> None:
+    """The same keys, and numbers within NEAR."""
+    if isinstance(expected, dict):
+        assert set(found) == set(expected)
+        for key, value in expected.items():
+            assert_near(found[key], value)
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, **NEAR)
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("model.keras", "evaluated.json"), ("int8.tflite", "evaluated_int8.json")],
+)
+def test_it_evaluates_as_it_did(data, tmp_path, name, expected):
+    run = copied(tmp_path, name, "config.json")
+    out = tmp_path / "figures.json"
+    evaluate.main([str(run / name), "--data", data, "--json", str(out)])
+    assert_near(figures(out), figures(OLD / expected))
+
+
+def test_it_exports_as_it_did(data, tmp_path):
+    run = copied(tmp_path, "model.keras", "config.json", "metrics.json", "history.csv")
+    options = ["--data", data, "--quantize", "float32,int8", "--head", "logits"]
+    export.main([str(run), *options, "--max-drop", "1", "--calibration-images", "8"])
+    found, then = figures(run / "parity.json"), figures(OLD / "parity.json")
+    assert found["headline"] == "mean_iou"
+    for scheme in ("keras", "float32", "int8"):
+        for key in ("mean_iou", "drop", "agreement", "size", "head"):
+            assert_near(found[scheme][key], then[scheme][key])
+
+
+def test_a_killed_training_resumes_as_it_would_have(data, tmp_path):
+    run = copied(tmp_path, "model.keras", "config.json", "history.csv")
+    shutil.copy(OLD / "model.keras", run / "last.keras")
+    with np.load(OLD / "checkpoint.npz") as file:
+        arrays = dict(file)
+    state = json.loads(arrays["state"].tobytes())
+    # The files' bytes are of the Pillow that wrote them.
+    state["record"]["data"]["fingerprint"] = fingerprint_of(data)
+    arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    np.savez(run / "checkpoint.npz", **arrays)
+    options = ["--data", data, "--output", str(run), "--resume"]
+    assert train.main([*TRAINING, *options]) == 0
+    for name in ("history.csv", "metrics.json"):
+        assert_near(content(run / name), content(OLD / name))
+
+
+def fingerprint_of(data: str) -> str:
+    from kseg.data.open import open_data
+
+    return open_data(data).fingerprint
+
+
+def content(path: Path) -> dict:
+    """The numbers of metrics.json, or of history.csv without its seconds."""
+    if path.suffix == ".json":
+        return figures(path)
+    with path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    kept = [{k: float(v) for k, v in x.items() if k != "seconds"} for x in lines]
+    return {str(index): line for index, line in enumerate(kept)}
+
+
+@pytest.mark.parametrize("name", ["float32.tflite", "int8.tflite", "model.onnx"])
+def test_it_plays(name, tmp_path):
+    if name.endswith(".onnx"):
+        pytest.importorskip("onnxruntime")
+    options = ["--source", "shapes", "--headless", "--max-frames", "2"]
+    lines = tmp_path / "lines.jsonl"
+    assert camera.main([str(OLD / name), *options, "--frames-json", str(lines)]) == 0
+    first = json.loads(lines.read_text().splitlines()[0])
+    assert sum(first["shares"].values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_what_a_file_says_of_itself_is_understood():
+    info = open_predictor(OLD / "int8.tflite").info
+    assert (info.task, info.head, info.outputs) == ("semantic", "logits", ())
+    assert info.names[0] == "background" and info.geometry.minimum >= 1
+    assert info.run == RECORD["config"]
