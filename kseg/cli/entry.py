@@ -32,7 +32,9 @@ def verb(name: str) -> None:
     Imported rather than run, such a file does nothing.
     """
     if name == "__main__":
-        start(Path(sys.argv[0]).stem)
+        spec = sys.modules["__main__"].__spec__
+        module = spec.name if spec else Path(sys.argv[0]).stem
+        start(module.rpartition(".")[2])
 
 
 def start(name: str) -> None:

@@ -162,9 +162,8 @@ def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
 
 
 def crop_of(config: TrainConfig, data: Dataset) -> tuple[int, int]:
-    from kseg.data.sample import default_crop
 
-    return config.size or default_crop(data, config.max_side)
+    return config.size or data.default_crop(config.max_side)
 
 
 def versions(

@@ -1,7 +1,7 @@
 """Runs, checkpoints and files of an earlier version go on as they were.
 
-tests/files/old_run holds them, with the figures that they reached then. On the processor
-that made them all are equal to the last digit; others round sums in another order.
+tests/files/old_run holds them, with the figures that they reached then. On the
+processor that made them all are equal to the last digit; others round otherwise.
 """
 
 import csv
