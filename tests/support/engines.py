@@ -33,3 +33,9 @@ def labels_and_confidence(predictor: Predictor, image: np.ndarray) -> tuple[Any,
     """Both parts of a semantic result."""
     result = predictor.predict(image, confidence=True)
     return result.labels, result.confidence
+
+
+def only(engine: Any, image: np.ndarray) -> np.ndarray:
+    """The values of an engine's one output, float32 where they were quantized."""
+    (output,) = engine(image)
+    return output.dequantize()

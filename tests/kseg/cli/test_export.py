@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import zlib
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,9 @@ from kseg.cli.export import main
 from kseg.data.open import open_data
 from kseg.deploy.conversion import tflite
 from kseg.deploy.export import warn_of_size
+from kseg.deploy.heads import HEADS
 from kseg.evaluation.open import open_predictor
+from tests.support.engines import only
 
 
 def interpreter(path: Path):
@@ -99,8 +100,8 @@ def test_other_heads_and_sizes(trained, tmp_path, head):
     arguments = ["--head", head, "--size", "48x50", "--max-drop", "1"]
     main([str(folder), *arguments, "--calibration-images", "4"])
     image = np.random.RandomState(0).randint(0, 256, (48, 50, 3), np.uint8)
-    exact = open_engine(folder / "float32.tflite")(image)
-    coarse = open_engine(folder / "int8.tflite")(image)
+    exact = only(open_engine(folder / "float32.tflite"), image)
+    coarse = only(open_engine(folder / "int8.tflite"), image)
     assert exact.shape == coarse.shape == (48, 50, 6)
     assert exact.dtype == coarse.dtype == np.float32
     if head == "probabilities":
@@ -154,9 +155,11 @@ def test_a_network_of_valid_convolutions_is_exported_as_a_tile(tmp_path):
     from kseg.models.keras_engine import KerasEngine
 
     network, size = build_model("unet_paper", 3, width=4), (204, 220)
-    info = ModelInfo(tuple("abc"), palette(3), **asdict(geometry(network)))
+    info = ModelInfo(tuple("abc"), palette(3), geometry=geometry(network))
     path = tmp_path / "float32.tflite"
-    path.write_bytes(convert(network, "float32", size, "logits", list))
+    path.write_bytes(
+        convert(network, "float32", size, HEADS["semantic"]["logits"], list)
+    )
     info.attach(path)
     image = np.random.RandomState(0).randint(0, 256, (45, 70, 3)).astype(np.uint8)
     expected = SemanticPredictor(KerasEngine(network, size), info).predict(image).labels

@@ -40,6 +40,7 @@ from kseg.training.setup import (
     new_loss,
     new_network,
 )
+from tests.support.engines import only
 
 ROOT = Path(__file__).parents[3]
 SMALL = ["--width", "4", "--batch-size", "4", "--size", "64x64"]
@@ -564,9 +565,9 @@ def test_a_finer_net_starts_as_the_coarser(model, skip, coarse, finer, data, cap
     assert set(weights_of(network)) - set(weights_of(start)) == added
     assert f"starting from {run}; new: score{skip}\n" in capsys.readouterr().err
     picture, _ = data.split("val").read(0)
-    expected = KerasEngine(start)(picture)
+    expected = only(KerasEngine(start), picture)
     assert np.std(expected) > 1e-3
-    np.testing.assert_allclose(KerasEngine(network)(picture), expected, atol=1e-5)
+    np.testing.assert_allclose(only(KerasEngine(network), picture), expected, atol=1e-5)
 
 
 def test_enlargements_that_the_run_has_not_learned_start_anew(

@@ -32,7 +32,7 @@ for name, encoder, options in cases:
     keras.utils.set_random_seed(0)
     model = build_model(name, 3, encoder, **options)
     shape = geometry(model)
-    info = ModelInfo(("a", "b", "c"), ((0, 0, 0),) * 3, **vars(shape))
+    info = ModelInfo(("a", "b", "c"), ((0, 0, 0),) * 3, geometry=shape)
     height, width = info.geometry.covering((48, 64))
     random = np.random.RandomState(0)
     image = random.uniform(0, 255, (2, height, width, 3)).astype("float32")

@@ -34,7 +34,7 @@ def logits_of(model, image):
 
 def allowed(model, *sizes):
     """`sizes`, or the next that a network of valid convolutions takes."""
-    info = ModelInfo((), (), **vars(geometry(model)))
+    info = ModelInfo((), (), geometry=geometry(model))
     return [info.geometry.covering(size) for size in sizes]
 
 
@@ -61,7 +61,7 @@ def test_logits_have_the_size_of_the_image(network):
 @pytest.mark.parametrize("size", ((64, 64), (77, 50), (33, 100)), ids=str)
 def test_any_picture_is_labelled_at_its_own_size(network, size):
     names, colors = ("a", "b", "c"), ((0, 0, 0), (9, 9, 9), (99, 0, 0))
-    info = ModelInfo(names, colors, **vars(geometry(network)))
+    info = ModelInfo(names, colors, geometry=geometry(network))
     image = picture(*size)[0].astype(np.uint8)
     labels = SemanticPredictor(KerasEngine(network), info).predict(image).labels
     assert labels.shape == size and labels.dtype == np.uint8

@@ -17,6 +17,7 @@ from edge.core.errors import InputError
 from edge.predict.semantic import SemanticPredictor
 from kseg.cli.report import main
 from kseg.data.open import open_data
+from kseg.deploy.heads import HEADS
 from kseg.evaluation.open import open_predictor
 from kseg.models.keras_engine import KerasEngine
 from kseg.models.saving import load_model
@@ -24,6 +25,7 @@ from kseg.reporting.embedded import WRONG, mistakes, views
 from kseg.reporting.page import both_ends, evaluate_once, most_mistaken, write_page
 from tests.support.engines import labels_and_confidence
 
+LABELS = HEADS["semantic"]["labels"]
 NASTY = "$a_$ <img src=http://example.org/x.png onerror=alert(1)> & \"'{{ 1 }}"
 
 
@@ -189,7 +191,7 @@ def test_names_of_users_are_text(predictor, data, run, tmp_path):
 def test_a_network_of_labels_alone_has_no_confidence(trained, data, tmp_path):
     model = load_model(trained / "model.keras")
     found = evaluate_once(
-        SemanticPredictor(KerasEngine(model, labels=True), data.info), data, "val"
+        SemanticPredictor(KerasEngine(model, head=LABELS), data.info), data, "val"
     )
     assert found.calibration is None
     write_page(tmp_path / "r.html", trained, found)
