@@ -39,6 +39,7 @@ class ExportBenchmarkConfig:
     """Options of `python -m kseg.benchmark export`."""
 
     run: str = option("", "a run folder")
+    data: str = option("", "where the run's data are now, if they have moved")
     calibration_images: int = option(50, "that set int8's ranges")
     json: Output = option("", JSON_HELP)
 
@@ -64,7 +65,9 @@ def export_speed(config: ExportBenchmarkConfig) -> dict[str, Any]:
         raise InputError("benchmark export: give --run a run folder")
     from kseg.deploy.export import coverage_for, open_run
 
-    options = ExportConfig(config.run, calibration_images=config.calibration_images)
+    options = ExportConfig(
+        config.run, data=config.data, calibration_images=config.calibration_images
+    )
     source = open_run(options, Path(config.run))
     calibration = source.calibration(coverage_for(options, source.data))
     with tempfile.TemporaryDirectory() as folder:

@@ -39,7 +39,7 @@ OPTIONS = {
     ),
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",
-    "export": "--run --calibration-images --json",
+    "export": "--run --data --calibration-images --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "
         "--python --mediapipe-model"
