@@ -28,8 +28,9 @@ def split_tiles(
 ) -> Tiles:
     """(H, W, C) -> rows of tiles of `box` whose insides are the image.
 
-    They begin `tile_stride` apart. The inside is all but `border` pixels on each
-    side; beyond the image it goes on mirrored. (The overlap-tile strategy of Ronneberger, Fischer and Brox, 2015.)
+    They begin `tile_stride` apart. The inside is all but `border` pixels on each side;
+    beyond the image it goes on mirrored. (The overlap-tile strategy of Ronneberger,
+    Fischer and Brox, 2015.)
     """
     inside = [side - 2 * border for side in box]
     apart = [tile_stride(side, step) for side in inside]
