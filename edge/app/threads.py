@@ -1,6 +1,6 @@
 """Capture and network, each in a thread, so that they and the drawing overlap.
 
-    source --shots--> [network] --results--> whoever iterates the Pipeline
+    source --shots--> [network] --results--> CaptureThreads.__iter__
 
 Between them are places for one: a live source replaces what lies there, so that the
 network always gets the newest frame; all others wait, so that nothing is lost.

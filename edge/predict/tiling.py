@@ -26,10 +26,11 @@ def tile_stride(inside: int, step: int) -> int:
 def split_tiles(
     image: np.ndarray, box: tuple[int, int], border: int, step: int
 ) -> Tiles:
-    """(H, W, C) -> rows of tiles of `box`, `pace` apart, whose insides are the picture.
+    """(H, W, C) -> rows of tiles of `box` whose insides are the image.
 
-    The inside is all but `border` pixels on each side; beyond the picture it goes on
-    mirrored. (The overlap-tile strategy of Ronneberger, Fischer and Brox, 2015.)
+    They begin `tile_stride` apart. The inside is all but `border` pixels on each side;
+    beyond the image it goes on mirrored. (The overlap-tile strategy of Ronneberger,
+    Fischer and Brox, 2015.)
     """
     inside = [side - 2 * border for side in box]
     apart = [tile_stride(side, step) for side in inside]

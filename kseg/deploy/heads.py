@@ -10,7 +10,7 @@ import tensorflow as tf
 from edge.core.errors import InputError
 from kseg.models.layers.sizes import CropLike
 
-ENLARGEMENT = "score_up"  # kseg.models.layers.to_logits names it
+ENLARGEMENT = "score_up"  # kseg.models.layers.heads.to_logits names it
 
 
 Head = Callable[[Any], Any]  # a network's outputs -> those of the file

@@ -1,4 +1,4 @@
-"""Where the page of edge/web.py is served, and who may come in."""
+"""Where the page of edge/display/web/page.html is served, and who may come in."""
 
 from __future__ import annotations
 

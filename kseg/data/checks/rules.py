@@ -1,6 +1,6 @@
 """What is wrong with a data set: the rules of `kseg.doctor`.
 
-`diagnose` goes through a survey of everything, `quick_findings` through a few masks
+`diagnose` goes through a scan of everything, `quick.quick_findings` through a few masks
 before a training. Harm: training cannot start, or what it is measured by is not true.
 """
 

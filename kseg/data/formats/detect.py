@@ -8,8 +8,8 @@ from typing import Optional
 
 from kseg.data.formats import camvid, coco, labelme, roboflow, voc
 
-# Each has LOOKS, recognises(folder) and read(folder, skip_missing). The order is that
-# of asking: what a folder's names tell goes before what its JSON files tell.
+# Each has DESCRIPTION, recognises(folder) and read(folder, skip_missing). The order is
+# that of asking: what a folder's names tell goes before what its JSON files tell.
 FORMATS: dict[str, ModuleType] = {
     "voc": voc,
     "roboflow": roboflow,

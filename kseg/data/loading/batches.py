@@ -141,7 +141,8 @@ def shared_out(
 
     A batch that the devices cannot share evenly ends in copies of its last image.
 
-    >>> indices, copies = shared_out(5, 4, Place(process=1, processes=2, devices=2))
+    >>> group = ProcessGroup(process=1, processes=2, devices=2)
+    >>> indices, copies = shared_out(5, 4, group)
     >>> indices.tolist(), copies.tolist()
     ([2, 3, 4], [False, False, True])
     """
@@ -171,7 +172,7 @@ def validation_batches(
     batch.
 
     Networks that take sides of `least + k * step` alone and give no logits for `border`
-    pixels all around get the picture mirrored to such a size, see `ops.mirrored_to`.
+    pixels all around get the picture mirrored to such a size, see `crops.mirrored_to`.
     """
     sizes = {limit_side(size, reader.max_side) for size in reader.split.sizes}
     size = batch_size if len(sizes) == 1 else 1

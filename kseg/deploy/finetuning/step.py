@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def training_step(model: Any, loss: Any, optimizer: Any) -> Callable[..., Any]:
-    """A function of a batch, as `Feed.training` has them, -> the loss before it."""
+    """A function of a batch of `BatchLoader.training` -> the loss before its step."""
 
     @tf.function
     def step(image: Any, mask: Any, weight: Optional[Any] = None) -> Any:

@@ -62,7 +62,7 @@ class Recipe:
     """What is done to a network, one after the other, and how it becomes a file."""
 
     steps: tuple[str, ...] = ()  # of STEPS
-    file: str = "int8"  # "qat", or a scheme of post_training
+    file: str = "int8"  # "qat", or a scheme of conversion.tflite
 
 
 RECIPES = {
@@ -79,7 +79,7 @@ RECIPES = {
 
 
 class FineTuner:
-    """Makes the files of AWARE_SCHEMES of one run. Its network is left as it is.
+    """Makes the files of FINETUNED_SCHEMES of one run. Its network is left as it is.
 
     `record` is the run's config.json. A network that several schemes need, the pruned
     one say, is made once. Raises InputError for a network with a layer that cannot be
@@ -105,7 +105,7 @@ class FineTuner:
     def convert(
         self, scheme: str, size: tuple[int, int], head: str, calibration: Calibration
     ) -> bytes:
-        """The .tflite file of a scheme, as `post_training.convert` gives others'."""
+        """The .tflite file of a scheme, as `tflite.convert` gives others'."""
         recipe = RECIPES[scheme]
         network = self.network(recipe.steps)
         if recipe.file != "qat":

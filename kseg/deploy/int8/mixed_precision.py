@@ -41,7 +41,7 @@ class SelectiveInt8:
         self._outputs = operator_outputs(self._debugger.calibrated_model)
 
     def convert(self, spots: Sequence[FusedOp]) -> bytes:
-        """uint8 in, as `post_training.to_int8`, but for the operators of `spots`."""
+        """uint8 in, as `tflite.to_int8`, but for the operators of `spots`."""
         layers = [layer for spot in spots for layer in spot.layers]
         nodes = [name for name in self._outputs if made_by(name, layers)]
         with quiet():

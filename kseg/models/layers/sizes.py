@@ -58,7 +58,7 @@ class ValidInput(layers.Layer):
     """Passes an image on to a network of valid convolutions, and names its sizes.
 
     Each side has to be `least` + k * `step` pixels. The network's output lacks `border`
-    pixels on each side: the Segmenter mirrors the picture there and works in tiles.
+    pixels on each side: the predictor mirrors the image there and works in tiles.
     """
 
     def __init__(self, least: int, step: int, border: int, **kwargs: Any):

@@ -1,6 +1,6 @@
 """Exported files in every engine: the same labels; damaged, a line and no more.
 
-KSEG_DAMAGED=500 python -m pytest -m slow tests/kseg/test_engines.py -k damaged
+KSEG_DAMAGED=500 python -m pytest -m slow tests/kseg/deploy/test_engines.py -k damaged
 """
 
 import json
