@@ -141,7 +141,8 @@ def shared_out(
 
     A batch that the devices cannot share evenly ends in copies of its last image.
 
-    >>> indices, copies = shared_out(5, 4, Place(process=1, processes=2, devices=2))
+    >>> group = ProcessGroup(process=1, processes=2, devices=2)
+    >>> indices, copies = shared_out(5, 4, group)
     >>> indices.tolist(), copies.tolist()
     ([2, 3, 4], [False, False, True])
     """
