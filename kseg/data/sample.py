@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Optional, Protocol, Union
 
@@ -14,6 +15,10 @@ from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.predict.resizing import limit_side
 from kseg.core.progress import in_parallel
+
+CROP = 320  # the largest default crop
+STEP_OF_CROP = 32
+DIGITS = 16  # of 64: no two data sets of one person share them
 
 
 @dataclass(frozen=True)
@@ -89,42 +94,36 @@ class Dataset:
             raise InputError(f"{self.name}: has no split {name!r}; it has {have}")
         return self.splits[name]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with any file of any split, and the classes.
 
-CROP = 320  # the largest default crop
-STEP_OF_CROP = 32
-DIGITS = 16  # of 64: no two data sets of one person share them
+        Of the files' names and contents (SHA-256), not of where the folder is.
+        Procedural scenes have no files: theirs changes with their number alone. The
+        files are read the first time that it is asked for.
+        """
+        total = hashlib.sha256(repr((self.names, self.colors)).encode())
+        for name, split in self.splits.items():
+            digests = in_parallel(digest, split.files, f"{name}, fingerprint")
+            files = [path.name for path in split.files]
+            total.update(repr((name, split.names, files, digests)).encode())
+        return total.hexdigest()[:DIGITS]
 
+    def typical_size(self, max_side: int) -> tuple[int, int]:
+        """The most frequent size of the validation images as the network sees them."""
+        sizes = (limit_side(size, max_side) for size in self.split("val").sizes)
+        return Counter(sizes).most_common(1)[0][0]
 
-def fingerprint(data: Dataset) -> str:
-    """Hexadecimal digits that change with any file of any split, and with the classes.
-
-    Of the files' names and contents (SHA-256), not of where the folder is. Procedural
-    scenes have no files: theirs changes with their number alone.
-    """
-    total = hashlib.sha256(repr((data.names, data.colors)).encode())
-    for name, split in data.splits.items():
-        digests = in_parallel(digest, split.files, f"{name}, fingerprint")
-        files = [path.name for path in split.files]
-        total.update(repr((name, split.names, files, digests)).encode())
-    return total.hexdigest()[:DIGITS]
+    def default_crop(self, max_side: int) -> tuple[int, int]:
+        """The images' own size in whole steps of 32, up to 320 a side."""
+        height, width = (
+            min(CROP, max(STEP_OF_CROP, side // STEP_OF_CROP * STEP_OF_CROP))
+            for side in self.typical_size(max_side)
+        )
+        return height, width
 
 
 def digest(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def typical_size(data: Dataset, max_side: int) -> tuple[int, int]:
-    """The most frequent size of the validation images as the network sees them."""
-    sizes = (limit_side(size, max_side) for size in data.split("val").sizes)
-    return Counter(sizes).most_common(1)[0][0]
-
-
-def default_crop(data: Dataset, max_side: int) -> tuple[int, int]:
-    """The images' own size in whole steps of 32, up to 320 a side."""
-    size = typical_size(data, max_side)
-    height, width = (
-        min(CROP, max(STEP_OF_CROP, side // STEP_OF_CROP * STEP_OF_CROP))
-        for side in size
-    )
-    return height, width

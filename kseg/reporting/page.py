@@ -18,7 +18,7 @@ from kseg.core.configs import TrainConfig, from_record
 from kseg.core.names import OWN_LAYERS
 from kseg.core.provenance import command_line
 from kseg.core.runs import read_record
-from kseg.data.sample import Dataset, fingerprint
+from kseg.data.sample import Dataset
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import Evaluator, Observer, evaluate
 from kseg.reporting.tasks import SECTIONS
@@ -102,7 +102,7 @@ def content(folder: Path, section: Section) -> dict[str, Any]:
         "facts": facts(record, history, section),
         "options": options(record),
         "command": command_line(from_record(TrainConfig, record["config"])),
-        "changed": record["data"].get("fingerprint") not in (None, fingerprint(data)),
+        "changed": record["data"].get("fingerprint") not in (None, data.fingerprint),
     }
 
 

@@ -15,7 +15,7 @@ from kseg.core.configs import TrainConfig, from_record, to_record
 from kseg.core.names import OF_MACHINES
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.runs import CHECKPOINT, clear_events
-from kseg.data.sample import Dataset, typical_size
+from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
 from kseg.training.finite import step_name
 from kseg.training.setup import (
@@ -36,7 +36,6 @@ def record_of(
 ) -> dict[str, Any]:
     """The content of config.json: a run's options, its data, what made it."""
     from kseg.core.provenance import machine, versions
-    from kseg.data.sample import fingerprint
 
     return {
         "config": to_record(replace(config, size=size)),
@@ -45,8 +44,8 @@ def record_of(
             "names": data.names,
             "channels": data.channels,
             "images": {name: len(split.sizes) for name, split in data.splits.items()},
-            "size": typical_size(data, config.max_side),
-            "fingerprint": fingerprint(data),
+            "size": data.typical_size(config.max_side),
+            "fingerprint": data.fingerprint,
         },
         "versions": versions(),
         "machine": machine(),

@@ -10,7 +10,7 @@ from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig, network_options
 from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import find_model
-from kseg.data.sample import Dataset, default_crop
+from kseg.data.sample import Dataset
 from kseg.training.semantic import SemanticMetrics, semantic_loss
 
 
@@ -79,7 +79,7 @@ def crop_size(config: TrainConfig, data: Dataset, info: ModelInfo) -> tuple[int,
     Raises InputError where it cannot be.
     """
     if not config.size:
-        return info.geometry.covering(default_crop(data, config.max_side))
+        return info.geometry.covering(data.default_crop(config.max_side))
     check_size(config.size, info)
     return config.size
 

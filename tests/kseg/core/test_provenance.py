@@ -12,7 +12,6 @@ from kseg.core.configs import TrainConfig
 from kseg.core.options import Size
 from kseg.core.provenance import command_line, machine, versions
 from kseg.data.open import open_data
-from kseg.data.sample import fingerprint
 
 DOC = "About it.\n\n    python -m kseg.train\n"
 
@@ -20,7 +19,7 @@ DOC = "About it.\n\n    python -m kseg.train\n"
 def parsed(line: str) -> TrainConfig:
     words = shlex.split(line)
     assert words[:3] == ["python", "-m", "kseg.train"]
-    return parse(TrainConfig, DOC, words[3:])
+    return parse(TrainConfig, "kseg.train", DOC, words[3:])
 
 
 def another(field):
@@ -47,9 +46,9 @@ def test_the_command_gives_the_run_again(field):
 def test_the_fingerprint_is_of_contents_not_of_places(data_folder, tmp_path):
     copy = tmp_path / "elsewhere"
     shutil.copytree(data_folder, copy)
-    before = fingerprint(open_data(str(data_folder)))
+    before = open_data(str(data_folder)).fingerprint
     assert len(before) == 16 and int(before, 16)
-    assert fingerprint(open_data(str(copy))) == before
+    assert open_data(str(copy)).fingerprint == before
 
 
 def swap(one, other):
@@ -80,13 +79,13 @@ CHANGES = {
 def test_the_fingerprint_sees(change, data_folder, tmp_path):
     folder = tmp_path / "data"
     shutil.copytree(data_folder, folder)
-    before = fingerprint(open_data(str(folder)))
+    before = open_data(str(folder)).fingerprint
     change(folder)
-    assert fingerprint(open_data(str(folder))) != before
+    assert open_data(str(folder)).fingerprint != before
 
 
 def test_procedural_scenes_have_one_too():
-    assert fingerprint(open_data("shapes")) == fingerprint(open_data("shapes"))
+    assert open_data("shapes").fingerprint == open_data("shapes").fingerprint
     assert scenes.CLASSES  # the scenes are the package's own
 
 
