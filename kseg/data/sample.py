@@ -88,12 +88,20 @@ class Dataset:
             names=self.names, colors=self.colors, task=self.task, white=self.white
         )
 
+    def split(self, name: str) -> Split:
+        """A split by its name. Raises InputError for one that is not there."""
+        if name not in self.splits:
+            have = ", ".join(self.splits)
+            raise InputError(f"{self.name}: has no split {name!r}; it has {have}")
+        return self.splits[name]
+
     @cached_property
     def fingerprint(self) -> str:
         """Hexadecimal digits that change with any file of any split, and the classes.
 
-        Of the files' names and contents (SHA-256), not of where the folder is. They are
-        read once. Procedural scenes have no files: theirs changes with their number.
+        Of the files' names and contents (SHA-256), not of where the folder is.
+        Procedural scenes have no files: theirs changes with their number alone. The
+        files are read the first time that it is asked for.
         """
         total = hashlib.sha256(repr((self.names, self.colors)).encode())
         for name, split in self.splits.items():
@@ -103,7 +111,7 @@ class Dataset:
         return total.hexdigest()[:DIGITS]
 
     def typical_size(self, max_side: int) -> tuple[int, int]:
-        """The most frequent size of validation images as the network sees them."""
+        """The most frequent size of the validation images as the network sees them."""
         sizes = (limit_side(size, max_side) for size in self.split("val").sizes)
         return Counter(sizes).most_common(1)[0][0]
 
@@ -115,14 +123,8 @@ class Dataset:
         )
         return height, width
 
-    def split(self, name: str) -> Split:
-        """A split by its name. Raises InputError for one that is not there."""
-        if name not in self.splits:
-            have = ", ".join(self.splits)
-            raise InputError(f"{self.name}: has no split {name!r}; it has {have}")
-        return self.splits[name]
-
 
 def digest(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

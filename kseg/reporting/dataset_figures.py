@@ -140,7 +140,7 @@ def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
     Each row is a picture with its mask and VERSIONS crops, one of each epoch: what a
     network is given, void in white.
     """
-    size = crop_of(config, data)
+    size = config.size or data.default_crop(config.max_side)
     count = len(data.split("train").sizes)
     chosen = np.linspace(0, count - 1, min(count, ROWS)).round().astype(int).tolist()
     names = [data.split("train").names[index] for index in chosen]
@@ -159,11 +159,6 @@ def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
         first = np.ascontiguousarray(strip[: cell[0], : cell[1]])
         strip[: cell[0], : cell[1]] = caption(first, name)
     write_image(path, with_names(np.concatenate([head, *body]), data.info))
-
-
-def crop_of(config: TrainConfig, data: Dataset) -> tuple[int, int]:
-
-    return config.size or data.default_crop(config.max_side)
 
 
 def versions(

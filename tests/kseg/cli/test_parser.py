@@ -28,6 +28,7 @@ from kseg.core.names import (
     UPSAMPLINGS,
 )
 
+PROGRAM = "kseg.something"
 DOC = """Does something.
 
     python -m kseg.something --data DIR
@@ -50,17 +51,17 @@ each_command = pytest.mark.parametrize("cls, least", COMMANDS)
 
 
 def train(*argv):
-    return parse(TrainConfig, "kseg.something", DOC, argv)
+    return parse(TrainConfig, PROGRAM, DOC, argv)
 
 
 def export(*argv):
-    return parse(ExportConfig, "kseg.something", DOC, ["RUN", *argv])
+    return parse(ExportConfig, PROGRAM, DOC, ["RUN", *argv])
 
 
 def refusal(cls, *argv):
     """What the command says to a line that does not fit."""
     with pytest.raises(InputError) as caught:
-        parse(cls, "kseg.something", DOC, argv)
+        parse(cls, PROGRAM, DOC, argv)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -68,7 +69,7 @@ def refusal(cls, *argv):
 
 @each_command
 def test_defaults_parse(cls, least):
-    config = parse(cls, "kseg.something", DOC, least)
+    config = parse(cls, PROGRAM, DOC, least)
     for field in dataclasses.fields(cls):
         if field.default is not dataclasses.MISSING:
             assert getattr(config, field.name) == field.default
@@ -77,7 +78,7 @@ def test_defaults_parse(cls, least):
 @each_command
 def test_help_explains_every_option(cls, least, capsys):
     with pytest.raises(SystemExit) as ended:
-        parse(cls, "kseg.something", DOC, ["--help"])
+        parse(cls, PROGRAM, DOC, ["--help"])
     assert not ended.value.code
     text = capsys.readouterr().out
     assert DOC.strip() in text
@@ -93,10 +94,7 @@ def test_defaults_of_training():
 
 def test_positional_arguments():
     config = parse(
-        PredictConfig,
-        "kseg.something",
-        DOC,
-        ["RUN", "a.jpg", "folder", "--threads", "2"],
+        PredictConfig, PROGRAM, DOC, ["RUN", "a.jpg", "folder", "--threads", "2"]
     )
     assert config.model == "RUN"
     assert config.images == ("a.jpg", "folder")
@@ -104,19 +102,13 @@ def test_positional_arguments():
 
 
 def test_a_positional_argument_with_a_default_may_be_left_out():
-    assert parse(SummaryConfig, "kseg.something", DOC, ["--width", "4"]).model == ""
-    assert (
-        parse(SummaryConfig, "kseg.something", DOC, ["unet", "--width", "4"]).model
-        == "unet"
-    )
+    assert parse(SummaryConfig, PROGRAM, DOC, ["--width", "4"]).model == ""
+    assert parse(SummaryConfig, PROGRAM, DOC, ["unet", "--width", "4"]).model == "unet"
 
 
 def test_files_to_check():
     config = parse(
-        ExportConfig,
-        "kseg.something",
-        DOC,
-        ["--check", "a.tflite", "b.tflite", "--json=-"],
+        ExportConfig, PROGRAM, DOC, ["--check", "a.tflite", "b.tflite", "--json=-"]
     )
     assert (config.run, config.check) == ("", ("a.tflite", "b.tflite"))
 

@@ -161,7 +161,7 @@ def test_unknown_layout_lists_the_known_ones(tmp_path, target):
     message = refusal(folder, target)
     assert str(folder) in message
     for module in FORMATS.values():
-        assert module.LOOKS in message
+        assert module.DESCRIPTION in message
 
 
 def test_export_in_a_folder_of_its_archive(tmp_path, target):

@@ -11,7 +11,6 @@ from kseg.core.configs import TrainConfig
 from kseg.data.loading.batches import augmentation, training_batches, validation_batches
 from kseg.data.loading.reader import CachedReader
 from kseg.data.open import open_data
-from kseg.data.transforms import chain
 from kseg.data.transforms.border_weights import border_weights
 
 SIZE = (16, 24)
@@ -149,7 +148,7 @@ def test_augmentation_differs_from_epoch_to_epoch():
 
 
 def op_names(monkeypatch, config, border=0):
-    monkeypatch.setattr(chain, "chain", lambda *steps: steps)
+    monkeypatch.setattr("kseg.data.loading.batches.chain", lambda *steps: steps)
     return [op.__qualname__.split(".")[0] for op in augmentation(config, SIZE, border)]
 
 

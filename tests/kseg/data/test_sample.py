@@ -1,0 +1,49 @@
+"""What identifies a data set, and what follows from the sizes of its images."""
+
+from collections import Counter
+
+import pytest
+
+from edge.video import scenes
+from kseg.api import report
+from kseg.core.configs import TrainConfig
+from kseg.data import sample
+from kseg.data.open import open_data
+from kseg.training.fit import fit
+from tests.kseg.conftest import write_pair
+
+SIZE = (32, 40)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for seed, split in enumerate(("train", "val")):
+        for index in range(2):
+            pair = scenes.scene(seed, index, SIZE)
+            write_pair(tmp_path / "data" / split, f"s{index}", *pair)
+    return tmp_path / "data"
+
+
+def test_files_are_hashed_once_in_a_run_and_its_report(folder, tmp_path, monkeypatch):
+    hashed = Counter()
+    digest = sample.digest
+
+    def counted(path):
+        hashed[path] += 1
+        return digest(path)
+
+    monkeypatch.setattr(sample, "digest", counted)
+    data, run = open_data(str(folder)), tmp_path / "run"
+    config = TrainConfig(str(folder), "dense", width=2, epochs=1, batch_size=2)
+    fit(config, data, run)
+    report(data, run)
+    files = [path for split in data.splits.values() for path in split.files]
+    assert hashed == Counter(files)
+    assert len(files) == 8
+
+
+def test_sizes_are_those_that_the_network_sees(folder):
+    data = open_data(str(folder))
+    assert data.typical_size(1024) == SIZE
+    assert data.typical_size(20) == (16, 20)
+    assert data.default_crop(1024) == (32, 32)
