@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from kseg.core.runs import HISTORY, read_history
+from kseg.core.runs import BEST, CHECKPOINT, HISTORY, LAST, read_history
+from kseg.training.checkpoint import STATE
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,3 +54,15 @@ def inside_encoder(model) -> list[str]:
     names = [name for name in weights_of(model) if name.startswith("encoder_")]
     assert any("_bn/" in name for name in names)
     return names
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """All that a run ended with, times apart: state, weights, history."""
+    with np.load(folder / CHECKPOINT) as arrays:
+        state: dict[str, Any] = {name: arrays[name].tobytes() for name in arrays.files}
+    del state[STATE]  # has seconds
+    for name in (BEST, LAST):
+        with zipfile.ZipFile(folder / name) as archive:
+            state[name] = archive.read("model.weights.h5")
+    lines = read_history(folder / HISTORY)
+    return {**state, HISTORY: [{**line, "seconds": 0} for line in lines]}

@@ -4,16 +4,40 @@ import keras
 import numpy as np
 import pytest
 
-from kseg.training.callbacks import best_of, event_writer, patience_ended
+from edge.core.errors import GateFailed
+from edge.model_file.info import ModelInfo
+from kseg.core.configs import TrainConfig
+from kseg.core.runs import BEST, CHECKPOINT, HISTORY, LAST, read_history
+from kseg.models.layers.norm import as_float32
+from kseg.models.saving import load_model
+from kseg.training.callbacks import (
+    RunSaver,
+    ShowProgress,
+    best_of,
+    event_writer,
+    patience_ended,
+)
+from kseg.training.checkpoint import TrainingState, read
+from kseg.training.optimizer import AdamW
+
+HEADLINE = "box_ap"
 
 
-def history(*values: float) -> list[dict]:
-    return [{"val_mean_iou": value} for value in values]
+def history(*values: float | None) -> list[dict]:
+    return [{"val_mean_iou": 0.0, f"val_{HEADLINE}": value} for value in values]
 
 
 def test_the_best_of_nothing_is_below_all():
-    assert best_of([]) < 0
-    assert best_of(history(0.2, 0.5, 0.4)) == 0.5
+    assert best_of([], HEADLINE) < 0
+    assert best_of(history(0.2, 0.5, 0.4), HEADLINE) == 0.5
+
+
+def test_what_is_not_finite_is_never_the_best():
+    """Histories of older versions may hold it; absent is None, or nan from a file."""
+    values = (float("nan"), 0.2, float("inf"), None, 0.1)
+    assert best_of(history(*values), HEADLINE) == 0.2
+    assert best_of(history(float("nan"), None), HEADLINE) < 0
+    assert patience_ended(history(0.2, float("nan"), None), 2, HEADLINE)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +53,7 @@ def test_the_best_of_nothing_is_below_all():
     ],
 )
 def test_patience_counts_epochs_without_a_better_one(values, patience, ended):
-    assert patience_ended(history(*values), patience) == ended
+    assert patience_ended(history(*values), patience, HEADLINE) == ended
 
 
 def scalars(folder, tag: str) -> dict[int, float]:
@@ -61,3 +85,74 @@ def test_events_go_on_where_a_resumed_run_does(tmp_path):
     found = scalars(tmp_path / "tensorboard" / "train", "epoch_loss")
     assert sorted(found) == [0, 1, 2]
     assert found[0] > found[1] > found[2]
+
+
+# --- a headline of another name, and a network of two outputs ---
+
+
+def two_outputs() -> keras.Model:
+    image = keras.Input((None, None, 3), name="image")
+    x = keras.layers.Conv2D(2, 1, name="mask")(image)
+    mean = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    value = keras.layers.Dense(1, name="value")(mean)
+    return keras.Model(image, {"mask": x, "value": value})
+
+
+def saver_of(model, folder, scores, **options) -> RunSaver:
+    """What saves a run whose validations score so, one after the other."""
+    left = iter(scores)
+    config = TrainConfig(output=str(folder), **options)
+    return RunSaver(
+        as_float32(model),
+        folder,
+        ModelInfo(("a", "b"), ((0, 0, 0), (9, 9, 9))),
+        TrainingState({"config": {}}),
+        steps=2,
+        validate=lambda: {HEADLINE: next(left), "mean_iou": 0.5},
+        headline=HEADLINE,
+        config=config,
+    )
+
+
+def fit_two(folder, scores, epochs, **options) -> tuple[keras.Model, RunSaver]:
+    keras.utils.set_random_seed(0)
+    model = two_outputs()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(AdamW(0.1, use_ema=True), {"mask": loss, "value": "mse"})
+    random = np.random.RandomState(0)
+    image = random.uniform(size=(8, 4, 4, 3)).astype(np.float32)
+    target = {"mask": random.randint(0, 2, (8, 4, 4)), "value": np.ones((8, 1))}
+    saver = saver_of(model, folder, scores, **options)
+    model.fit(image, target, batch_size=4, epochs=epochs, callbacks=[saver], verbose=0)
+    return model, saver
+
+
+def test_best_epoch_and_patience_go_by_the_headline(tmp_path):
+    scores = (0.2, 0.6, 0.5, 0.4, 0.9)
+    _, saver = fit_two(tmp_path, scores, epochs=5, patience=2)
+    lines = read_history(tmp_path / HISTORY)
+    assert [line[f"val_{HEADLINE}"] for line in lines] == [0.2, 0.6, 0.5, 0.4]
+    assert saver.done and not saver.stopped
+    best, last = (load_model(tmp_path / name) for name in (BEST, LAST))
+    kept = [weight.tolist() for weight in saver.kept.get_weights()]
+    assert [weight.tolist() for weight in last.get_weights()] == kept
+    assert [weight.tolist() for weight in best.get_weights()] != kept
+    assert set(best.output) == {"mask", "value"}
+    assert {"mask_loss", "value_loss"} <= set(lines[0])
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_headline_that_is_not_finite_ends_training(score, tmp_path):
+    with pytest.raises(GateFailed, match=f"epoch 2: its val_{HEADLINE} is {score}; "):
+        fit_two(tmp_path, (0.5, score), epochs=3)
+    assert len(read_history(tmp_path / HISTORY)) == 1
+    assert read(tmp_path / CHECKPOINT).step == 2
+
+
+def test_the_bar_shows_the_headline(capsys):
+    with ShowProgress(2, 0, 1, HEADLINE) as shown:
+        shown.on_epoch_begin(0)
+        values = {"loss": 0.5, f"val_{HEADLINE}": 0.25, "val_mean_iou": 0.75}
+        shown.on_epoch_end(0, values)
+    log = capsys.readouterr().err
+    assert f"loss 0.5000  val_{HEADLINE} 0.2500" in log and "0.75" not in log

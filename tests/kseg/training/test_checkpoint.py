@@ -11,7 +11,15 @@ from keras import layers
 from edge.core.errors import InputError
 from kseg.core.runs import CHECKPOINT
 from kseg.evaluation.metrics.keras_metrics import MeanIoU
-from kseg.training.checkpoint import TrainingState, read, restore, save, variables_of
+from kseg.training.checkpoint import (
+    STATE,
+    NotFinite,
+    TrainingState,
+    read,
+    restore,
+    save,
+    variables_of,
+)
 from kseg.training.optimizer import AdamW
 
 ROOT = Path(__file__).parents[3]
@@ -73,6 +81,28 @@ def test_the_weights_of_another_network_are_refused(tmp_path):
     save(path, network(), TrainingState({}))
     with pytest.raises(InputError, match="its weights are not those of this network"):
         restore(path, network(width=5), "weights")
+
+
+@pytest.mark.parametrize("kind", ["weights", "optimizer"])
+def test_what_is_not_finite_leaves_the_older_checkpoint(kind, tmp_path):
+    path, model = tmp_path / CHECKPOINT, network()
+    save(path, model, TrainingState({}, step=1))
+    before = path.read_bytes()
+    variable = variables_of(model)[kind][-1 if kind == "optimizer" else 0]
+    variable.assign(keras.ops.full(variable.shape, np.inf, variable.dtype))
+    with pytest.raises(NotFinite, match=f"its {kind} are not finite"):
+        save(path, model, TrainingState({}, step=2))
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob(".*part*"))
+
+
+def test_the_nan_of_an_older_version_is_read_as_absent(tmp_path):
+    path = tmp_path / CHECKPOINT
+    text = (
+        '{"record": {}, "history": [{"epoch": 1, "loss": NaN, "val_loss": Infinity}]}'
+    )
+    np.savez(path.with_suffix(""), **{STATE: np.frombuffer(text.encode(), np.uint8)})
+    assert read(path).history == [{"epoch": 1, "loss": None, "val_loss": None}]
 
 
 @pytest.mark.parametrize("kept", [0, 100, -200])
