@@ -76,7 +76,7 @@ def test_a_run_leaves_what_the_contract_names(trained):
 
 
 def test_the_shown_metric_is_the_reported_one(trained):
-    """Keras's metric over batches and the Segmenter's over files are one definition."""
+    """Keras's metric over batches and the evaluator's over files are one definition."""
     reported = json.loads((trained / "metrics.json").read_text())["mean_iou"]
     with (trained / "history.csv").open() as file:
         best = max(float(line["val_mean_iou"]) for line in csv.DictReader(file))
@@ -97,7 +97,7 @@ def test_the_model_describes_itself(trained):
     info = read_info(trained / "model.keras")
     assert info.names == scenes.CLASSES
     assert info.colors == scenes.COLORS
-    assert info.minimum == 16
+    assert info.geometry.minimum == 16
     assert info.run["model"] == "unet"
 
 

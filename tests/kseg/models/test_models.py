@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 from edge.model_file.info import ModelInfo
-from edge.predict.semantic import Segmenter
+from edge.predict.semantic import SemanticPredictor
 from kseg.models import MODELS, build_model, encoder_layers, geometry, has_encoder
 from kseg.models.encoders import ENCODERS
 from kseg.models.keras_engine import KerasEngine
@@ -34,8 +34,8 @@ def logits_of(model, image):
 
 def allowed(model, *sizes):
     """`sizes`, or the next that a network of valid convolutions takes."""
-    info = ModelInfo((), (), **vars(geometry(model)))
-    return [info.covering(size) for size in sizes]
+    info = ModelInfo((), (), geometry=geometry(model))
+    return [info.geometry.covering(size) for size in sizes]
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +73,9 @@ def test_logits_have_the_size_of_the_image(network):
 @pytest.mark.parametrize("size", ((64, 64), (77, 50), (33, 100)), ids=str)
 def test_any_picture_is_labelled_at_its_own_size(network, engine, size):
     names, colors = ("a", "b", "c"), ((0, 0, 0), (9, 9, 9), (99, 0, 0))
-    info = ModelInfo(names, colors, **vars(geometry(network)))
+    info = ModelInfo(names, colors, geometry=geometry(network))
     image = picture(*size)[0].astype(np.uint8)
-    labels = Segmenter(engine, info).predict(image)
+    labels = SemanticPredictor(engine, info).predict(image).labels
     assert labels.shape == size and labels.dtype == np.uint8
     assert labels.max() < CLASSES
 
