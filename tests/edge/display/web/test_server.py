@@ -213,6 +213,7 @@ def test_nothing_is_drawn_until_somebody_looks_nor_after():
         until(lambda: not shown.wants_view, "it is still drawn for nobody")
 
 
+@pytest.mark.serial
 def test_taking_a_frame_takes_no_time():
     """In time of the thread itself, which other processes do not change."""
     frame, labels = picture(), np.zeros(SIZE, np.uint8)
@@ -229,6 +230,7 @@ def test_taking_a_frame_takes_no_time():
             assert (time.thread_time() - before) / 200 < 1e-3
 
 
+@pytest.mark.serial
 def test_ten_viewers_and_one_who_never_reads(monkeypatch):
     monkeypatch.setattr(handlers, "STALLED", 2.0)
     enough = threading.Event()
@@ -270,6 +272,7 @@ def brighter():
         yield Frame(np.full((*SIZE, 3), index, np.uint8), index / 20)
 
 
+@pytest.mark.serial
 def test_a_slow_viewer_gets_the_newest_picture_not_the_next():
     with running(Source(brighter(), "brighter")) as (shown, loop):
         loop.controls.view = View(opacity=0, legend=False)
@@ -479,6 +482,7 @@ def test_large_pictures_are_made_smaller_for_the_stream():
 # How it ends
 
 
+@pytest.mark.serial
 def test_the_end_is_told_and_takes_no_time():
     threads = threading.active_count()
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
