@@ -1,6 +1,8 @@
 # make setup  the environment alone: . .venv/bin/activate
 # make demo   trains on procedural shapes, exports, segments a video of them
-# make test   the tests; make test-slow those that take minutes
+# make test   the tests; make test-slow those that take tens of seconds each; make
+#             test-full all there are. Each ends with those that measure time, which run
+#             by themselves. make WORKERS=4 test for a machine of more than two cores
 # make backends   JAX, PyTorch and ONNX too: their tests run where they are installed
 # Each does all the set-up it needs in .venv. make PYTHON=python3.12 demo picks a Python.
 
@@ -9,8 +11,19 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUN := saved_models/demo
 TORCH := 2.13.0
+WORKERS := 2
 
-.PHONY: setup demo test test-slow backends lint clean
+# $(call tests,WHICH) runs the tests of a marker expression. A worker that has none left
+# takes those of another. What measures time comes after them, without workers. It fails
+# where either of the two has failed.
+define tests
+status=0; \
+$(PY) -m pytest -n $(WORKERS) --dist worksteal -m "$(1) and not serial" || status=$$?; \
+$(PY) -m pytest -n 0 -m "$(1) and serial" || status=$$?; \
+exit $$status
+endef
+
+.PHONY: setup demo test test-slow test-full backends lint clean
 
 demo: $(RUN)/demo.mp4
 	@echo
@@ -19,10 +32,13 @@ demo: $(RUN)/demo.mp4
 setup: $(VENV)/.base
 
 test: $(VENV)/.dev
-	$(PY) -m pytest -m "not slow and not device"
+	@$(call tests,not slow and not full and not device)
 
 test-slow: $(VENV)/.dev
-	$(PY) -m pytest -m slow
+	@$(call tests,slow and not full and not device)
+
+test-full: $(VENV)/.dev
+	@$(call tests,not device)
 
 # PyTorch by itself first: a range could bring a build for other devices.
 backends: $(VENV)/.dev

@@ -10,9 +10,21 @@ from pathlib import Path
 import pytest
 
 from edge.core.log import show_log
+from tests.support.budgets import over_budget
 from tests.support.environments import python_with
 
 ROOT = Path(__file__).resolve().parents[1]
+# Each worker of pytest-xdist computes on one core, and so do the processes that it
+# starts. Set before NumPy and TensorFlow are imported, which read it once. Tests marked
+# `serial` run without workers and have all cores.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in (
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+    ):
+        os.environ.setdefault(name, "1")
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +57,8 @@ def bird_mask(shared) -> Path:
 def pytest_configure() -> None:
     """Logs are shown as commands show them.
 
-    What models came to on this machine before must not decide a test.
+    How models fared on this machine before must not decide a test. Each worker has a
+    cache of its own, as the first process has.
     """
     show_log()
     os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
@@ -53,6 +66,16 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ.pop("KSEG_CACHE"), ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Lists the tests that took longer than they should."""
+    stats = terminalreporter.stats
+    reports = [r for kind in ("passed", "failed") for r in stats.get(kind, ())]
+    if lines := over_budget(reports):
+        terminalreporter.section("over their budget of time")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A small data folder, a run trained on it, and a network of every kind, made once."""
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from edge.video import scenes
+from tests.support.networks import CASES, Case
+from tests.support.once import made_once
 
 COUNTS = {"train": 16, "val": 4}
 SIZE = (64, 80)
@@ -35,9 +37,10 @@ def write_data(folder: Path, counts: dict[str, int], size: tuple[int, int]) -> N
 
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "tiny"
-    write_data(folder, COUNTS, SIZE)
-    return folder
+    def make(folder: Path) -> None:
+        write_data(folder / "tiny", COUNTS, SIZE)
+
+    return made_once(tmp_path_factory, "data", make) / "tiny"
 
 
 SMALL = ["--width", "4", "--batch-size", "4", "--size", "64x64", "--epochs", "2"]
@@ -46,12 +49,14 @@ SMALL = ["--width", "4", "--batch-size", "4", "--size", "64x64", "--epochs", "2"
 @pytest.fixture(scope="session")
 def trained(data_folder, tmp_path_factory) -> Path:
     """A run folder as kseg.train leaves it. Tests read it and do not write into it."""
-    from kseg.cli.train import main
 
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    arguments = ["--data", str(data_folder), "--output", str(folder), "--tensorboard"]
-    assert main([*arguments, *SMALL]) == 0
-    return folder
+    def make(folder: Path) -> None:
+        from kseg.cli.train import main
+
+        places = ["--data", str(data_folder), "--output", str(folder / "tiny")]
+        assert main([*places, "--tensorboard", *SMALL]) == 0
+
+    return made_once(tmp_path_factory, "runs", make) / "tiny"
 
 
 @pytest.fixture
@@ -76,77 +81,16 @@ def reconfigure() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def exported(trained, tmp_path_factory) -> Path:
-    """A copy of `trained`, exported as labels."""
-    import shutil
+    """A copy of `trained`, exported as labels. It too is only read."""
 
-    from kseg.cli.export import main
+    def make(folder: Path) -> None:
+        from kseg.cli.export import main
 
-    folder = tmp_path_factory.mktemp("exports") / "tiny"
-    shutil.copytree(trained, folder)
-    main([str(folder), "--max-drop", "1", "--calibration-images", "8"])
-    return folder
+        shutil.copytree(trained, folder / "tiny")
+        options = ["--max-drop", "1", "--calibration-images", "8"]
+        main([str(folder / "tiny"), *options])
 
-
-@dataclass(frozen=True)
-class Case:
-    """One network of the contract that all of them keep."""
-
-    model: str
-    encoder: str = "plain"
-    upsampling: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return "-".join(filter(None, (self.model, self.encoder, self.upsampling)))
-
-    def build(self, **more: Any) -> Any:
-        import keras
-
-        from kseg.models import build_model
-
-        keras.utils.set_random_seed(0)
-        options = {**self.options, "upsampling": self.upsampling, **more}
-        return build_model(self.model, CLASSES, self.encoder, **options)
-
-
-CLASSES = 3
-WIDTH = {"width": 4}
-FC = {"fc_width": 64}
-SLIM = {"alpha": 0.35}
-TWO = {
-    "fcn32s": ("transposed", "bilinear"),
-    "fcn16s": ("transposed", "nearest"),
-    "fcn8s": ("transposed", "resize-conv"),
-    "unet": ("bilinear", "unpool"),
-    "unet_paper": ("transposed", "nearest"),
-    "segnet": ("unpool", "bilinear"),
-    "hypercolumn": ("bilinear", "transposed"),
-    "patch": ("nearest", "bilinear"),
-    "dense": (None,),  # it has nothing to enlarge
-}
-ON_PLAIN = [
-    Case(model, "plain", how, {**WIDTH, **(FC if model.startswith("fcn") else {})})
-    for model, ways in TWO.items()
-    for how in ways
-]
-LIGHT = [
-    Case("unet", "mobilenetv2", "bilinear", SLIM),
-    Case("fcn8s", "mobilenetv2", "transposed", {**SLIM, **FC}),
-    Case("fcn8s", "alexnet", "transposed", FC),
-]
-HEAVY = [
-    Case("unet", "alexnet", "bilinear"),
-    Case("unet", "vgg16", "unpool"),
-    Case("fcn8s", "vgg16", "transposed", FC),
-    Case("segnet", "vgg16", "unpool"),
-    Case("unet", "googlenet", "transposed"),
-    Case("fcn32s", "googlenet", "transposed"),
-    Case("unet", "resnet50", "resize-conv"),
-    Case("unet", "mobilenetv3", "nearest"),
-    Case("unet", "efficientnetv2b0", "bilinear"),
-]
-slow = pytest.mark.slow
-CASES = [*ON_PLAIN, *LIGHT, *(pytest.param(case, marks=slow) for case in HEAVY)]
+    return made_once(tmp_path_factory, "exports", make) / "tiny"
 
 
 @pytest.fixture(scope="session", params=CASES, ids=str)

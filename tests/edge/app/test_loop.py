@@ -12,11 +12,12 @@ from edge.display.view import View, toggled
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
-from edge.video.frames import PATIENCE, Frame, Source
+from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
 
 INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 SIZE = (120, 300)
+LONG = 60  # seconds: for what would otherwise hang for ever
 
 
 class Threshold(ArrayEngine):
@@ -121,12 +122,17 @@ def test_while_paused_a_change_of_the_view_is_shown_at_once():
 
 
 @pytest.mark.parametrize("is_live", [True, False])
-def test_viewers_are_told_when_a_live_source_is_away(is_live):
-    def away():
-        yield from shots(1)
-        time.sleep(PATIENCE + 1)
-
+def test_viewers_are_told_when_a_live_source_is_away(is_live, monkeypatch):
+    monkeypatch.setattr("edge.app.loop.PATIENCE", 0.1)
     notes = Notes()
+
+    def away():
+        """Ends once viewers were told, or so late that they would have been."""
+        yield from shots(1)
+        until = time.monotonic() + (LONG if is_live else 2)
+        while time.monotonic() < until and not any(seen.again for seen in notes.taken):
+            time.sleep(0.01)
+
     live(Source(away(), "door", live=is_live), notes).run()
     again = [seen for seen in notes.taken if seen.again]
     assert bool(again) == is_live

@@ -74,6 +74,7 @@ def test_growth_is_from_the_first_quarter_to_the_last():
     assert growth([5.0]) == 0.0
 
 
+@pytest.mark.serial
 def test_a_network_alone_rests_or_works():
     resting = network_alone(predictor(asleep=0.01), FRAME, 10)
     assert resting["millis"]["p50"] >= 10
@@ -86,6 +87,7 @@ def test_a_network_alone_rests_or_works():
     )
 
 
+@pytest.mark.serial
 def test_the_loop_has_all_stages_and_its_work_counts():
     source = Source(repeated_frames([FRAME]), "memory")
     result = loop(predictor(at_work=0.01), source, 40)
@@ -108,6 +110,7 @@ def test_a_source_that_ends_early_is_refused():
         loop(predictor(), source, 12)
 
 
+@pytest.mark.serial
 def test_stamps_are_burnt_in_and_keep_the_pace():
     begin = time.perf_counter()
     frames = [np.zeros((4, 6, 3), np.uint8), np.ones((4, 6, 3), np.uint8)]
@@ -122,6 +125,7 @@ def test_stamps_are_burnt_in_and_keep_the_pace():
     assert not frames[0].any()  # the stamp is in a copy
 
 
+@pytest.mark.serial
 def test_the_age_of_frames_of_a_camera_that_is_faster():
     """A network of 30 ms before a camera of 5 ms: always the newest frame."""
     source = Source(stamped_frames([FRAME], 200), "camera", live=True)

@@ -68,6 +68,7 @@ def test_a_file_waits_for_a_slow_network():
     assert pipeline.dropped == 0
 
 
+@pytest.mark.serial
 def test_of_a_live_source_the_network_gets_the_newest():
     """A frame waits for its turn no longer than until the next one comes."""
     every, network = 0.05, 0.2
@@ -86,6 +87,7 @@ def test_of_a_live_source_the_network_gets_the_newest():
     assert 38 <= len(shown) + pipeline.dropped <= 40
 
 
+@pytest.mark.serial
 def test_capture_network_and_viewer_overlap():
     """Three times 30 ms a frame take 30, not 90."""
     begin = time.monotonic()

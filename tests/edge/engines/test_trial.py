@@ -88,6 +88,7 @@ def test_a_refusal_is_in_the_engines_words(shared):
     assert outcome.said.startswith("litert refuses it")
 
 
+@pytest.mark.serial
 @pytest.mark.slow
 def test_a_model_that_never_ends(network):
     from onnx import TensorProto, helper

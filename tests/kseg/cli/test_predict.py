@@ -95,7 +95,7 @@ def test_passes_that_cannot_be_leave_no_folder(exported, pictures, tmp_path):
 # The highest so far of this process's own memory; getrusage would begin with its
 # parent's, whose pages it had until it became another program.
 PEAK = """
-import sys
+import importlib, sys
 from kseg.core import backend
 
 def megabytes():
@@ -105,7 +105,7 @@ def megabytes():
 backend.start()
 before = megabytes()
 command, *arguments = sys.argv[1:]
-__import__(f"kseg.{command}", fromlist=["main"]).main(arguments)
+importlib.import_module(f"kseg.cli.{command}").main(arguments)
 print(before, megabytes())
 """
 

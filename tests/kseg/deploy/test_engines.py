@@ -1,6 +1,6 @@
 """Exported files in every engine: the same labels; damaged, a line and no more.
 
-KSEG_DAMAGED=500 python -m pytest -m slow tests/kseg/deploy/test_engines.py -k damaged
+KSEG_DAMAGED=500 python -m pytest -m full tests/kseg/deploy/test_engines.py -k damaged
 """
 
 import json
@@ -19,7 +19,7 @@ from edge.model_file.metadata import info_of
 from edge.predict.semantic import SemanticPredictor
 
 ROOT = Path(__file__).resolve().parents[3]
-DAMAGED = int(os.environ.get("KSEG_DAMAGED", 60))
+DAMAGED = int(os.environ.get("KSEG_DAMAGED", 90))  # of all three files together
 SWIFTSHADER = Path("/usr/lib/chromium/libvk_swiftshader.so")  # Debian's chromium
 
 
@@ -136,7 +136,7 @@ import sys
 import numpy as np
 from pathlib import Path
 sys.path[:0] = [{root!r}]
-from edge.command import InputError
+from edge.core.errors import InputError
 from edge.engines.select import open_engine
 from edge.model_file.metadata import info_of
 from edge.predict.semantic import SemanticPredictor
@@ -173,11 +173,17 @@ def damaged(content: bytes, seed: int) -> bytes:
     return data.tobytes()
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(10, marks=pytest.mark.slow, id="some"),
+        pytest.param(DAMAGED // 3, marks=pytest.mark.full, id="all"),
+    ],
+)
 @pytest.mark.parametrize("name", ["float32.tflite", "int8.tflite", "model.onnx"])
-def test_a_damaged_model_runs_or_is_one_line(in_onnx, tmp_path, name):
+def test_a_damaged_model_runs_or_is_one_line(in_onnx, tmp_path, name, count):
     whole, copies = in_onnx.parent / name, []  # the copy has all of them
-    for seed in range(DAMAGED // 3):
+    for seed in range(count):
         copies.append(tmp_path / f"{seed}{whole.suffix}")
         copies[-1].write_bytes(damaged(whole.read_bytes(), seed))
     done = subprocess.run(

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[3]
 CAMVID = ROOT.parent / "shared" / "data" / "camvid" / "val" / "images"
 PICTURES = 8
 SCHEMES = ("float32", "int8")
+slow, full = pytest.mark.slow, pytest.mark.full
+HEADS = [pytest.param("labels", marks=slow), pytest.param("probabilities", marks=full)]
 
 IN_TFLITE_RUNTIME = """
 import sys
@@ -98,9 +100,8 @@ def labels_by(engine, path: Path, folder: Path) -> np.ndarray:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:[\\s\\S]*tf.lite.Interpreter is deprecated")
-@pytest.mark.parametrize("head", ["labels", "probabilities"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_tensorflow_gives_the_same_labels(folder, scheme, head):
     import tensorflow as tf
@@ -112,8 +113,7 @@ def test_tensorflow_gives_the_same_labels(folder, scheme, head):
     assert (labels_by(engine, path, folder) == expected).mean() >= 0.999
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("head", ["labels", "probabilities"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_tflite_runtime_gives_the_same_labels(folder, tflite_runtime, scheme, head):
     """By TFLite's own kernels: it has no XNNPACK for integers, whose rounding differs.
@@ -132,8 +132,10 @@ def test_tflite_runtime_gives_the_same_labels(folder, tflite_runtime, scheme, he
     assert (labels == expected).mean() >= 0.999
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    "scheme",
+    [pytest.param("int8", marks=slow), pytest.param("float32", marks=full)],
+)
 def test_mediapipe_loads_it_with_its_names(folder, scheme):
     path = folder / "probabilities" / f"{scheme}.tflite"
     expected = labels_by(open_engine(path), path, folder)

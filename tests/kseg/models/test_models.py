@@ -51,7 +51,7 @@ def rebuilt(case):
 
 
 def test_the_cases_are_the_whole_registry(request):
-    from tests.kseg.conftest import HEAVY, LIGHT, ON_PLAIN
+    from tests.support.networks import HEAVY, LIGHT, ON_PLAIN
 
     cases = [*ON_PLAIN, *LIGHT, *HEAVY]
     assert {case.model for case in cases} == set(MODELS)

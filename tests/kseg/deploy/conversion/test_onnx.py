@@ -15,6 +15,7 @@ from edge.model_file.metadata import info_of, read_info
 from kseg.deploy.conversion.onnx import convert
 from kseg.models.keras_engine import KerasEngine
 from tests.support.engines import only
+from tests.support.networks import sampled
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -64,7 +65,15 @@ def run(content: bytes, image: np.ndarray) -> np.ndarray:
     return session.run(None, {"image": image})[0]
 
 
-@pytest.mark.slow
+REPRESENTATIVES = (
+    "fcn8s-alexnet-transposed",
+    "unet-mobilenetv3-nearest",
+    "unet-plain-unpool",
+    "unet_paper-plain-transposed",
+)
+
+
+@pytest.mark.parametrize("case", sampled(*REPRESENTATIVES), scope="session")
 def test_every_architecture_converts_and_gives_the_same_scores(case, network):
     size = fitting(case)
     content = convert(network, size, INFO)

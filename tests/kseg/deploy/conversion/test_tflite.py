@@ -13,7 +13,19 @@ from kseg.deploy.heads import HEADS
 from kseg.models import geometry
 from kseg.models.keras_engine import KerasEngine
 from tests.support.engines import only
+from tests.support.networks import sampled
 
+# Between them they have every kind of layer that a network has.
+REPRESENTATIVES = (
+    "fcn32s-plain-transposed",
+    "fcn8s-alexnet-transposed",
+    "patch-plain-bilinear",
+    "unet-efficientnetv2b0-bilinear",
+    "unet-mobilenetv3-nearest",
+    "unet-plain-unpool",
+    "unet-resnet50-resize-conv",
+    "unet_paper-plain-transposed",
+)
 SIZE = (64, 80)
 CLASSES = 3
 
@@ -30,7 +42,24 @@ def assert_builtin_and_static(path):
     assert names <= BUILTINS
 
 
-@pytest.mark.slow
+def kinds_of(model) -> set[tuple]:
+    """The kinds of its layers, as far as a converter treats them apart."""
+    told = ("activation", "padding", "dilation_rate", "groups", "interpolation")
+    return {
+        (type(layer).__name__, *(str(layer.get_config().get(key)) for key in told))
+        for layer in model.layers
+    }
+
+
+@pytest.mark.full
+def test_the_representatives_have_every_kind_of_layer():
+    kinds = {p.id: kinds_of(p.values[0].build()) for p in sampled(*REPRESENTATIVES)}
+    assert set().union(*kinds.values()) == set().union(
+        *(kinds[name] for name in REPRESENTATIVES)
+    )
+
+
+@pytest.mark.parametrize("case", sampled(*REPRESENTATIVES))
 def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     model = case.build()
     # Untrained FCNs have skip scores of zero: give them something to add up.

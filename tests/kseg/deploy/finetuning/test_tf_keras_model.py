@@ -34,30 +34,33 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found / scale, expected / scale, atol=2e-5)
 
 
-COVERED = [
-    ("unet", "plain", "bilinear"),
-    ("unet", "plain", "transposed"),
+QUICK = [("unet", "plain", "transposed")]
+SLOW = [
     ("unet", "mobilenetv2", "resize-conv"),
+    ("unet", "googlenet", "transposed"),
+    ("fcn8s", "alexnet", "transposed"),
+]
+FULL = [
+    ("unet", "plain", "bilinear"),
     ("fcn32s", "plain", "transposed"),
     ("fcn16s", "mobilenetv2", "bilinear"),
     ("fcn8s", "mobilenetv2", "transposed"),
-]
-MORE = [
     ("unet", "vgg16", "nearest"),
-    ("unet", "googlenet", "transposed"),
-    ("fcn8s", "alexnet", "transposed"),
     ("unet", "resnet50", "bilinear"),
     ("segnet", "plain", "bilinear"),
     ("hypercolumn", "plain", "bilinear"),
     ("dense", "plain", None),
 ]
-slow = pytest.mark.slow
+slow, full = pytest.mark.slow, pytest.mark.full
 
 
 @pytest.mark.parametrize(
     "name, encoder, upsampling",
-    [*COVERED[1:2], *(pytest.param(*x, marks=slow) for x in COVERED[:1] + COVERED[2:])]
-    + [pytest.param(*x, marks=slow) for x in MORE],
+    [
+        *QUICK,
+        *(pytest.param(*network, marks=slow) for network in SLOW),
+        *(pytest.param(*network, marks=full) for network in FULL),
+    ],
 )
 def test_the_same_logits_and_back_again(name, encoder, upsampling):
     options = {"upsampling": upsampling, "fc_width": 32 if "fcn" in name else None}

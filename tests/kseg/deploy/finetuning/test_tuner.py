@@ -175,17 +175,19 @@ def test_other_heads(tuner, head):
     assert_int8_throughout(content)
 
 
-@pytest.mark.slow
+slow, full = pytest.mark.slow, pytest.mark.full
+
+
 @pytest.mark.parametrize(
     "name, encoder, upsampling",
     [
-        ("unet", "plain", "transposed"),
-        ("unet", "mobilenetv2", "bilinear"),
-        ("fcn8s", "mobilenetv2", "transposed"),
-        ("fcn16s", "plain", "bilinear"),
-        ("fcn32s", "mobilenetv2", "bilinear"),
-        ("unet", "resnet50", "bilinear"),
-        ("unet", "googlenet", "transposed"),
+        pytest.param("unet", "plain", "transposed", marks=slow),
+        pytest.param("fcn8s", "mobilenetv2", "transposed", marks=slow),
+        pytest.param("unet", "googlenet", "transposed", marks=slow),
+        pytest.param("unet", "mobilenetv2", "bilinear", marks=full),
+        pytest.param("fcn16s", "plain", "bilinear", marks=full),
+        pytest.param("fcn32s", "mobilenetv2", "bilinear", marks=full),
+        pytest.param("unet", "resnet50", "bilinear", marks=full),
     ],
 )
 def test_the_graph_of_qat_has_nothing_left_over(name, encoder, upsampling):

@@ -1,0 +1,139 @@
+"""The page in a real browser."""
+
+import json
+
+import cv2
+import pytest
+
+from edge.display.draw import blurred
+from edge.display.web.server import Web
+from tests.support.viewer import (
+    RED,
+    SIZE,
+    running,
+    scene,
+    snapshot,
+    until,
+)
+
+WIDTHS = (390, 1280)  # a phone, a desk
+SCHEMES = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}  # and the page
+CLASS = "//ul[@id='classes']//label[contains(., '{}')]/input"
+SHOWN = "return document.querySelector('#picture').naturalWidth"
+
+
+@pytest.fixture
+def page(browser, look):
+    """`page(shown, scheme, width)` opens it and waits for the picture."""
+
+    def open_page(shown: Web, scheme: str = "light", width: int = 1280) -> None:
+        browser.get_log("browser")
+        look(shown.door.url, scheme, width)
+        until(lambda: browser.execute_script(SHOWN) == SIZE[1], "no picture")
+
+    return open_page
+
+
+@pytest.fixture(scope="module")
+def by():
+    return pytest.importorskip("selenium.webdriver.common.by").By
+
+
+def colored(shown: Web, color) -> bool:
+    return snapshot(shown)[-9, -9].tolist() == color
+
+
+def test_a_class_switched_off_in_the_browser_vanishes(browser, page, by):
+    with running(scene()) as (shown, _):
+        page(shown)
+        assert colored(shown, RED)
+        box = browser.find_element(by.XPATH, CLASS.format("car"))
+        assert box.is_selected()
+        box.click()
+        until(lambda: colored(shown, [255] * 3), "it is still red")
+        browser.find_element(by.ID, "all").click()
+        until(lambda: colored(shown, RED), "it is not red again")
+        until(box.is_selected, "the page does not know")
+        assert browser.get_log("browser") == []
+
+
+def test_the_page_goes_by_keyboard(browser, page, by):
+    from selenium.webdriver.common.keys import Keys
+
+    with running(scene(), background=blurred) as (shown, loop):
+        page(shown)
+        focused, names = [], []
+        for _ in range(10):
+            browser.switch_to.active_element.send_keys(Keys.TAB)
+            element = browser.switch_to.active_element
+            focused.append(element.get_attribute("id"))
+            names.append(element.accessible_name)
+            if element.get_attribute("id") == "outlines":
+                element.send_keys(Keys.SPACE)
+                until(lambda: loop.controls.view.outlines, "no outlines")
+            if element.get_attribute("id") == "opacity":
+                element.send_keys(Keys.HOME)
+                until(lambda: loop.controls.view.opacity == 0, "opacity stays")
+    expected = ["snapshot", "pause", "opacity", "outlines", "background", "legend"]
+    assert focused[:8] == [*expected, "all", "none"]
+    assert all(names), names
+    assert names[2:4] == ["Opacity", "Outlines"]
+
+
+def test_numbers_pause_and_the_end_in_the_browser(browser, page, by):
+    with running(scene()) as (shown, loop):
+        page(shown)
+        fps, notice = (browser.find_element(by.ID, name) for name in ("fps", "notice"))
+        until(lambda: fps.text not in ("–", "0.0"), "no frames per second")
+        first = fps.text
+        until(lambda: fps.text != first, "the number stands still")
+        assert "inference" in browser.find_element(by.ID, "stages").text
+        assert not notice.is_displayed()
+        browser.find_element(by.ID, "pause").click()
+        until(lambda: notice.text == "Paused", "it does not say that it is paused")
+        assert loop.controls.paused
+        browser.find_element(by.ID, "pause").click()
+        until(lambda: not notice.is_displayed(), "it does not go on")
+    until(lambda: notice.text == "The runner has ended.", notice.text)
+    assert not browser.find_element(by.ID, "outlines").is_enabled()
+
+
+def test_the_snapshot_of_the_browser_is_a_file(browser, page, by, tmp_path):
+    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", where)
+    with running(scene()) as (shown, _):
+        page(shown)
+        browser.find_element(by.ID, "snapshot").click()
+        until(lambda: list(tmp_path.glob("kseg-*.png")), "no file")
+        (path,) = tmp_path.glob("kseg-*.png")
+        assert cv2.imread(str(path))[-9, -9].tolist() == RED
+        assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_page_can_be_read(
+    browser, page, contrasts_of, scheme, width, running_web, tmp_path
+):
+    page(running_web, scheme, width)
+    across = browser.execute_script("return document.documentElement.scrollWidth")
+    assert across <= width
+    contrasts = contrasts_of()
+    assert len(contrasts) > 12
+    assert min(contrasts)[0] >= 4.5, min(contrasts)
+    color = "return getComputedStyle(document.body).backgroundColor"
+    assert browser.execute_script(color) == SCHEMES[scheme]
+    assert browser.get_log("browser") == []
+    entries = [json.loads(entry["message"]) for entry in browser.get_log("performance")]
+    sent = [e["message"] for e in entries]
+    sent = [e["params"] for e in sent if e["method"] == "Network.requestWillBeSent"]
+    begun = {e["request"]["url"].partition("?")[0] for e in sent}
+    own = (running_web.door.url, f"blob:{running_web.door.url}")
+    assert begun and all(url.startswith(own) for url in begun), begun
+    browser.save_screenshot(str(tmp_path / "page.png"))
+
+
+def test_with_the_token_the_browser_comes_in(browser, page):
+    with running(scene(), "127.0.0.1:0", "open-sesame") as (shown, _):
+        page(shown)  # by the address that was printed
+        assert "sesame" not in browser.current_url

@@ -1,0 +1,26 @@
+"""How long a test may take; the end of a run lists those that took longer."""
+
+from collections.abc import Iterable
+
+import pytest
+
+PLAIN, SLOW = 5.0, 40.0  # seconds of the test itself, without its fixtures
+
+
+def budget(keywords: Iterable[str]) -> float:
+    """The seconds that a test with these markers may take."""
+    return SLOW if {"slow", "full"} & set(keywords) else PLAIN
+
+
+def over_budget(reports: Iterable[pytest.TestReport]) -> list[str]:
+    """A line for each test that took longer than its budget, the longest first."""
+    late = [
+        (report.duration, report.nodeid, budget(report.keywords))
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        and report.duration > budget(report.keywords)
+    ]
+    return [
+        f"{seconds:7.1f} s, over {allowed:.0f} s: {name}"
+        for seconds, name, allowed in sorted(late, reverse=True)
+    ]

@@ -1,0 +1,183 @@
+"""A camera loop that is shown by the real server, and readers of what it gives."""
+
+import asyncio
+import http.client
+import itertools
+import json
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+from edge.app.loop import CameraLoop
+from edge.display.sinks import Controls
+from edge.display.view import View
+from edge.display.web.access import listen
+from edge.display.web.server import Web
+from edge.model_file.info import ModelInfo
+from edge.predict.semantic import SemanticPredictor
+from edge.video.frames import Frame, Source
+from tests.support.engines import ArrayEngine
+
+LONG = 60  # seconds: for what would otherwise hang for ever
+SIZE = (240, 320)
+NASTY = "car <img src=http://example.org/x.png onerror=alert(1)>"
+INFO = ModelInfo(names=("dark", NASTY), colors=((0, 90, 255), (255, 0, 0)))
+RED = [0, 0, 255]  # BGR
+
+
+class Threshold(ArrayEngine):
+    """An engine that labels bright pixels."""
+
+    def __init__(self):
+        super().__init__(SIZE)
+
+    def labels(self, image: np.ndarray) -> np.ndarray:
+        return (image[..., 0] > 127).astype(np.uint8)
+
+
+def picture() -> np.ndarray:
+    """Black with a white right half; in the right lower corner nothing is written."""
+    frame = np.zeros((*SIZE, 3), np.uint8)
+    frame[:, SIZE[1] // 2 :] = 255
+    return frame
+
+
+def shots(pause: float = 0.02, away=None):
+    """Frames without end, a moment apart; none while the event `away` is set."""
+    frame = picture()
+    for index in itertools.count():
+        while away and away.is_set():
+            time.sleep(0.01)
+        time.sleep(pause)
+        yield Frame(frame, index * pause)
+
+
+def noise():
+    """Frames that no JPEG makes small."""
+    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    for index in itertools.count():
+        time.sleep(0.02)
+        yield Frame(frame, index / 50)
+
+
+@contextmanager
+def running(source: Source, address="0", token=None, background=None):
+    """(web, loop): the real loop in a thread, shown by the real server."""
+    controls = Controls(View(opacity=1.0))
+    shown = Web(listen(address, token), controls, INFO, background, source)
+    loop = CameraLoop(source, SemanticPredictor(Threshold(), INFO), [shown], controls)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        yield shown, loop
+    finally:
+        controls.ended = True
+        thread.join(LONG)
+        shown.close()
+
+
+def scene(**options) -> Source:
+    return Source(shots(), "street", endless=True, **options)
+
+
+def until(condition, what: str) -> None:
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Any
+    body: bytes
+
+
+@contextmanager
+def asked(port: int, path: str, **headers: str):
+    """An answer, its body not read yet."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
+    with closing(connection):
+        connection.request("GET", path, headers=headers)
+        with connection.getresponse() as answer:
+            yield answer
+
+
+def get(shown: Web, path: str, **headers: str) -> Answer:
+    with asked(shown.door.port, path, **headers) as answer:
+        if path.startswith("/stream") and answer.status == 200:
+            return Answer(200, answer.headers, b"")
+        return Answer(answer.status, answer.headers, answer.read())
+
+
+def stream(shown: Web):
+    return asked(shown.door.port, "/stream.mjpg")
+
+
+def pictures_of(answer):
+    """(index, picture) of each part of the stream."""
+    assert answer.readline() == b"--kseg-frame\r\n"
+    while True:
+        head = {}
+        while (line := answer.readline().strip()) != b"":
+            name, _, value = line.partition(b": ")
+            head[name] = value
+        assert head[b"Content-Type"] == b"image/jpeg"
+        jpeg = answer.read(int(head[b"Content-Length"]))
+        yield int(head[b"X-Frame"]), cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1)
+        assert answer.readline() == b"\r\n"
+        assert answer.readline() == b"--kseg-frame\r\n"
+
+
+@contextmanager
+def one_who_never_reads(shown: Web):
+    with socket.socket() as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        caller.connect(("127.0.0.1", shown.door.port))
+        caller.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        yield caller
+
+
+def snapshot(shown: Web, **headers) -> np.ndarray:
+    data = get(shown, "/snapshot.png", **headers).body
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def talk(shown: Web, work, **headers):
+    """What the coroutine `work(link)` gives, `link` being a page's WebSocket."""
+
+    async def main():
+        url = f"ws://127.0.0.1:{shown.door.port}/link"
+        link = await websocket_connect(HTTPRequest(url, headers=headers))
+        try:
+            return await asyncio.wait_for(work(link), LONG)
+        finally:
+            link.close()
+            while link.close_code is None:  # until the other side has closed too
+                if await asyncio.wait_for(link.read_message(), LONG) is None:
+                    break
+
+    return asyncio.run(main())
+
+
+def handshake(shown: Web, **headers: str) -> int:
+    """The status with which the server answers one who wants a WebSocket."""
+    wish = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    wish |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": 22 * "A" + "=="}
+    return get(shown, "/link", **wish, **headers).status
+
+
+async def state_where(link, holds) -> dict:
+    """The first state that a page is told and for which `holds(state)`."""
+    while True:
+        message = await link.read_message()
+        assert message is not None, "the link was closed"
+        if isinstance(message, str) and holds(state := json.loads(message)):
+            return state
