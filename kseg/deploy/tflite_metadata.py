@@ -13,9 +13,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edge.model_file.flatbuffer import METADATA as METADATA_NAME
 from edge.model_file.info import LABELS, ModelInfo
 
-METADATA_NAME = b"TFLITE_METADATA"
 Table = dict[int, Any]  # a flatbuffers table: the place of a field -> what it holds
 
 RGB, GRAYSCALE = 1, 2  # ColorSpaceType

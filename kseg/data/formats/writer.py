@@ -15,12 +15,11 @@ from typing import Callable, Iterable, Iterator
 
 import numpy as np
 import psutil
-from PIL import Image
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
-from edge.core.images import SUFFIXES, is_image
+from edge.core.images import SUFFIXES, is_image, write_mask
 from edge.display.colors import color_table
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import bar
@@ -126,7 +125,7 @@ def write_layout(export: SourceDataset, splits: Splits, folder: Path) -> None:
     Pictures are copied byte for byte, EXIF included; masks are upright palette PNGs.
     """
     info = ModelInfo(names=export.names, colors=export.colors)
-    colors = color_table(info).ravel().tolist()
+    colors = color_table(info).tolist()
     with staged(folder) as part:
         for split in splits:
             for kind in ("images", "masks"):
@@ -159,7 +158,7 @@ def each(
             raise
 
 
-def write_pair(place: tuple[Path, Pair], colors: list[int]) -> None:
+def write_pair(place: tuple[Path, Pair], colors: list[list[int]]) -> None:
     """Writes one pair into a split's folder.
 
     Raises InputError for what does not fit.
@@ -176,14 +175,7 @@ def write_pair(place: tuple[Path, Pair], colors: list[int]) -> None:
             f"{pair.picture}: cannot be copied to {split.parent} ({error.strerror})"
         ) from None
     mask = upright_mask(pair, target)
-    image = Image.fromarray(mask).convert("P")
-    image.putpalette(colors)
-    try:
-        image.save(split / "masks" / f"{pair.stem}.png")
-    except OSError as error:
-        raise InputError(
-            f"{split}: cannot be written into ({error.strerror})"
-        ) from None
+    write_mask(split / "masks" / f"{pair.stem}.png", mask, colors)
 
 
 def upright_mask(pair: Pair, copy: Path) -> np.ndarray:

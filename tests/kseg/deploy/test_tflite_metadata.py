@@ -109,7 +109,7 @@ def test_the_model_stays_what_it_was(tmp_path):
     assert normalization(data) == ((0.0,), (1.0,)) and reach(data) <= len(data)
     image = np.random.RandomState(0).randint(0, 2, SHAPE[1:]).astype(np.uint8)
     engine = open_engine(after, threads=1)
-    np.testing.assert_allclose(engine(image), np.tanh(image.astype(np.float32)))
+    np.testing.assert_allclose(only(engine, image), np.tanh(image.astype(np.float32)))
     # Without metadata floats go from -1 to 1.
     symmetric = np.tanh((image - 127.5) / 127.5)
     np.testing.assert_allclose(only(open_engine(before), image), symmetric, atol=1e-6)
