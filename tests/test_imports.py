@@ -84,7 +84,7 @@ HEAVY = {"keras", "tensorflow", "tf_keras", "torch", "jax", "matplotlib", "skima
 
 
 def module_of(path: Path) -> str:
-    """kseg/models/unet.py -> kseg.models.unet; a package is its folder."""
+    """kseg/models/saving.py -> kseg.models.saving; a package is its folder."""
     parts = list(path.relative_to(ROOT).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
