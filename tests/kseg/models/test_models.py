@@ -1,6 +1,6 @@
 """One contract that every network keeps; `case` and `network` go through them all.
 
-Its conversions to TFLite are in tests/kseg/quantize/test_post_training.py.
+Its conversions to TFLite are in tests/kseg/deploy/conversion/test_tflite.py.
 """
 
 import keras
