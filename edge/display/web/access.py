@@ -80,13 +80,13 @@ class Listener:
     def cookie(self) -> str:
         return f"kseg-{self.port}"  # browsers do not keep cookies apart by port
 
-    def lets_in(self, tokens: list[str]) -> bool:
+    def accepts_token(self, tokens: list[str]) -> bool:
         """Whether one of the tokens is right, in a time that tells nothing of it."""
         return any(
             hmac.compare_digest(token.encode(), self.token.encode()) for token in tokens
         )
 
-    def is_name(self, host: str) -> bool:
+    def accepts_host(self, host: str) -> bool:
         """Whether a browser that was told `host` meant this machine.
 
         Without a token, a page from elsewhere could else have its own name lead to

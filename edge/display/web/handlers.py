@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Awaitable, Callable
+from typing import Any, Awaitable, Callable, ContextManager, Optional, Protocol
 
 import tornado.websocket
 
-if TYPE_CHECKING:
-    from edge.display.web.server import Web
-
+from edge.display.web.access import Listener
 
 PAGE = Path(__file__).with_name("page.html")
 STALLED = 10.0  # seconds after which a viewer that takes nothing is let go
 IDLE = 1.0  # seconds after which a page that asks for no picture is not looking
-
-
 BOUNDARY = "kseg-frame"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -28,6 +24,21 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",  # an address may hold the token
     "X-Content-Type-Options": "nosniff",
 }
+
+
+class Web(Protocol):
+    """What the handlers need of edge.display.web.server.Web."""
+
+    door: Listener
+    pictures: Any
+    states: Any
+    links: set
+
+    def looking(self) -> ContextManager[asyncio.Event]: ...
+    def snapshot(self) -> Optional[bytes]: ...
+    def hello(self) -> dict[str, Any]: ...
+    def state(self) -> dict[str, Any]: ...
+    def obey(self, message: str) -> None: ...
 
 
 def multipart_frame(index: int, jpeg: bytes) -> bytes:
@@ -70,11 +81,11 @@ class AuthenticatedHandler(tornado.web.RequestHandler):
     def prepare(self) -> None:
         door = self.web.door
         if not door.token:
-            if not door.is_name(self.request.host_name.strip("[]")):
+            if not door.accepts_host(self.request.host_name.strip("[]")):
                 raise tornado.web.HTTPError(403, reason="Not the name of this machine")
             return
         given = [self.get_query_argument("token", ""), self.get_cookie(door.cookie, "")]
-        if not door.lets_in(given):
+        if not door.accepts_token(given):
             reason = "Open the address that the runner has printed, with its token"
             raise tornado.web.HTTPError(403, reason=reason)
 
