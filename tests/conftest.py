@@ -54,10 +54,7 @@ def bird_mask(shared) -> Path:
 
 
 def pytest_configure() -> None:
-    """How models fared on this machine before must not decide a test.
-
-    Each worker has a cache of its own, as the first process has.
-    """
+    """What models came to on this machine before must not decide a test."""
     os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
 
 
