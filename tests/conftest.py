@@ -57,8 +57,7 @@ def bird_mask(shared) -> Path:
 def pytest_configure() -> None:
     """Logs are shown as commands show them.
 
-    How models fared on this machine before must not decide a test. Each worker has a
-    cache of its own, as the first process has.
+    What models came to on this machine before must not decide a test.
     """
     show_log()
     os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
