@@ -5,4 +5,4 @@ python -m kseg.evaluate --help
 
 from kseg.cli.entry import verb
 
-verb(__name__)
+verb(__name__, __spec__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -26,13 +27,14 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks" / "__main__.py"
 
 
-def verb(name: str) -> None:
-    """Runs the command of a file of kseg; `name` is its `__name__`.
+def verb(name: str, spec: Optional[ModuleSpec]) -> None:
+    """Runs the command of a file of kseg; these are its `__name__` and `__spec__`.
 
-    Imported rather than run, such a file does nothing.
+    Imported rather than run, such a file does nothing. A file that is run by its path
+    has no spec: there the path names the command.
     """
     if name == "__main__":
-        start(Path(sys.argv[0]).stem)
+        start(spec.name.rpartition(".")[2] if spec else Path(sys.argv[0]).stem)
 
 
 def start(name: str) -> None:

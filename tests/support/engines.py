@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.engines.base import Output, TensorSpec
+from edge.engines.base import Engine, Output, TensorSpec
 from edge.predict.base import Predictor
 
 
@@ -27,6 +27,12 @@ class ArrayEngine:
 
     def labels(self, image: np.ndarray) -> np.ndarray:
         return image[..., 0].astype(np.int64)
+
+
+def only_output(engine: Engine, image: np.ndarray) -> np.ndarray:
+    """What an engine of one output gives for an image, without a batch axis."""
+    (output,) = engine(image)
+    return output.raw
 
 
 def labels_and_confidence(predictor: Predictor, image: np.ndarray) -> tuple[Any, Any]:

@@ -1,5 +1,6 @@
 """What holds for every command."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,36 +19,64 @@ COMMANDS = (
     "doctor",
     "report",
 )
+# Starts each command as `python -m` does, one after the other in one process. Each
+# entry: the exit status, both outputs, and what heavy modules were imported by then.
+START_ALL = """
+import contextlib, io, json, runpy, sys
+
+option, *commands = sys.argv[1:]
+found = {}
+for command in commands:
+    sys.argv = ["a name that says nothing", option]
+    out, error, status = io.StringIO(), io.StringIO(), None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            runpy.run_module(f"kseg.{command}", run_name="__main__")
+        except SystemExit as end:
+            status = end.code
+    heavy = {"tensorflow", "keras", "matplotlib", "skimage"} & set(sys.modules)
+    found[command] = [status, out.getvalue(), error.getvalue(), sorted(heavy)]
+print(json.dumps(found))
+"""
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_waits_for_no_heavy_import(command):
-    """`--help` within a second or two: so nothing that takes longer may be imported."""
-    code = (
-        "import sys, runpy\n"
-        f"sys.argv = ['kseg.{command}', '--help']\n"
-        "try:\n"
-        f"    runpy.run_module('kseg.{command}', run_name='__main__')\n"
-        "except SystemExit as end:\n"
-        "    assert end.code == 0, end.code\n"
-        "heavy = {'tensorflow', 'keras', 'matplotlib', 'skimage'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
+def start_all(option: str) -> dict[str, list]:
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"python -m kseg.{command}" in done.stdout
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_bad_use_is_one_line_and_status_2(command):
-    done = subprocess.run(
-        [sys.executable, "-m", f"kseg.{command}", "--no-such-option"],
+        [sys.executable, "-c", START_ALL, option, *COMMANDS],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_help_waits_for_no_heavy_import():
+    """`--help` within a second or two: so nothing that takes longer may be imported."""
+    for command, (status, out, error, heavy) in start_all("--help").items():
+        assert (status, error, heavy) == (0, "", []), command
+        assert f"python -m kseg.{command}" in out
+
+
+def test_bad_use_is_one_line_and_status_2():
+    for command, (status, out, error, _) in start_all("--no-such-option").items():
+        assert (status, out) == (2, ""), command
+        assert len(error.strip().splitlines()) == 1
+        assert error.startswith(f"kseg.{command}: ")
+
+
+@pytest.mark.parametrize(
+    "start", [["-m", "kseg.train"], ["kseg/export.py"], ["-m", "kseg", "doctor"]]
+)
+def test_a_process_of_its_own(start):
+    """By module, by path and by verb: the message names the command all the same."""
+    done = subprocess.run(
+        [sys.executable, *start, "--no-such-option"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    name = Path(start[-1]).stem.removeprefix("kseg.")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stderr.startswith(f"kseg.{command}: ")
+    assert done.stderr.startswith(f"kseg.{name}: "), done.stderr

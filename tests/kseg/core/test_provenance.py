@@ -20,7 +20,7 @@ DOC = "About it.\n\n    python -m kseg.train\n"
 def parsed(line: str) -> TrainConfig:
     words = shlex.split(line)
     assert words[:3] == ["python", "-m", "kseg.train"]
-    return parse(TrainConfig, DOC, words[3:])
+    return parse(TrainConfig, "kseg.train", DOC, words[3:])
 
 
 def another(field):

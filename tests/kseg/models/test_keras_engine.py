@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 
@@ -8,7 +6,9 @@ from edge.core.errors import InputError
 from edge.model_file.info import InputGeometry, ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.tiling import merge_tiles, split_tiles
+from kseg.deploy.heads import labels as best
 from kseg.models.keras_engine import KerasEngine
+from tests.support.engines import only_output
 
 CLASSES = 3
 INFO = ModelInfo(
@@ -35,7 +35,7 @@ def scoring(model):
 
 @pytest.fixture(scope="module")
 def labelling(model):
-    return KerasEngine(model, labels=True)
+    return KerasEngine(model, head=best)
 
 
 def picture(size, channels=3):
@@ -45,13 +45,13 @@ def picture(size, channels=3):
 
 def test_what_it_says_of_itself(model, scoring):
     assert (scoring.name, scoring.channels, scoring.size) == ("keras", 3, None)
-    assert not scoring.labels
+    assert scoring.outputs[0].shape == (1, -1, -1, CLASSES)
     assert KerasEngine(model, size=(32, 48)).size == (32, 48)
 
 
 @each_size
 def test_scores_are_the_models(model, scoring, size):
-    scores = scoring(picture(size))
+    scores = only_output(scoring, picture(size))
     assert scores.shape == (*size, CLASSES)
     assert scores.dtype == np.float32
     logits = model(picture(size)[None].astype(np.float32), training=False)
@@ -60,14 +60,16 @@ def test_scores_are_the_models(model, scoring, size):
 
 @each_size
 def test_labels_are_the_best_scores(scoring, labelling, size):
-    labels = labelling(picture(size))
+    labels = only_output(labelling, picture(size))
     assert labels.shape == size
-    np.testing.assert_array_equal(labels, scoring(picture(size)).argmax(-1))
+    np.testing.assert_array_equal(
+        labels, only_output(scoring, picture(size)).argmax(-1)
+    )
 
 
 @each_size
 def test_predictor_gives_labels_at_the_images_size(scoring, labelling, size):
-    expected = scoring(picture(size)).argmax(-1)
+    expected = only_output(scoring, picture(size)).argmax(-1)
     for engine in (scoring, labelling):
         labels = SemanticPredictor(engine, INFO).predict(picture(size)).labels
         assert labels.dtype == np.uint8
@@ -79,14 +81,14 @@ def test_predictor_turns_frames_of_opencv(scoring):
     predictor, image = SemanticPredictor(scoring, INFO), picture((32, 48))
     frame = np.ascontiguousarray(image[..., ::-1])
     np.testing.assert_array_equal(
-        predictor.predict(frame, order="BGR").labels, predictor.predict(image)
+        predictor.predict(frame, order="BGR").labels, predictor.predict(image).labels
     )
 
 
-@pytest.mark.parametrize("labels", (False, True))
+@pytest.mark.parametrize("head", (None, best))
 @pytest.mark.parametrize("size", ((32, 48), (64, 96), (90, 40), (17, 200)), ids=str)
-def test_predictor_with_a_network_of_fixed_size(model, labels, size):
-    engine = KerasEngine(model, size=(32, 48), labels=labels)
+def test_predictor_with_a_network_of_fixed_size(model, head, size):
+    engine = KerasEngine(model, size=(32, 48), head=head)
     assert SemanticPredictor(engine, INFO).predict(picture(size)).labels.shape == size
 
 
@@ -123,7 +125,7 @@ def tiling(request):
     name, options, box = TILED[request.param]
     keras.utils.set_random_seed(0)
     network = build_model(name, CLASSES, width=4, **options)
-    info = ModelInfo(INFO.names, INFO.colors, **asdict(geometry(network)))
+    info = ModelInfo(INFO.names, INFO.colors, geometry=geometry(network))
     # As they start, one class may be the best everywhere: here none is on average.
     last = [layer for layer in network.layers if layer.weights][-1]
     kernel, bias = last.get_weights()
@@ -144,7 +146,7 @@ def covered(engine, info, image):
         for side, have in zip(sides, (height, width), strict=True)
     ]
     whole = np.pad(image, [*around, (0, 0)], mode="reflect")
-    return engine(whole)[:height, :width]
+    return only_output(engine, whole)[:height, :width]
 
 
 @pytest.mark.parametrize("size", ((40, 64), (33, 51), (2, 70)), ids=str)
@@ -154,7 +156,7 @@ def test_tiles_give_the_scores_of_the_whole_picture(tiling, size):
     expected = covered(engine, info, image)
     tiles = split_tiles(image, box, info.geometry.border, info.geometry.step)
     assert sum(map(len, tiles)) > 1
-    outputs = [[engine(tile) for tile in row] for row in tiles]
+    outputs = [[only_output(engine, tile) for tile in row] for row in tiles]
     scores = merge_tiles(outputs, info.geometry.step)[: size[0], : size[1]]
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
@@ -172,11 +174,8 @@ def test_labels_of_tiles_are_the_best_scores(tiling):
     network, info, box = tiling
     image = picture((33, 51))
     scored = SemanticPredictor(KerasEngine(network, box), info).predict(image).labels
-    labelled = (
-        SemanticPredictor(KerasEngine(network, box, labels=True), info)
-        .predict(image)
-        .labels
-    )
+    labelling = SemanticPredictor(KerasEngine(network, box, best), info)
+    labelled = labelling.predict(image).labels
     np.testing.assert_array_equal(scored, labelled)
 
 
@@ -184,7 +183,7 @@ def test_a_grey_network_takes_frames_in_tiles():
     from kseg.models import build_model, geometry
 
     network = build_model("patch", CLASSES, channels=1, width=4)
-    info = ModelInfo(INFO.names, INFO.colors, **asdict(geometry(network)))
+    info = ModelInfo(INFO.names, INFO.colors, geometry=geometry(network))
     predictor = SemanticPredictor(KerasEngine(network, (54, 54)), info)
     grey = picture((33, 51), 1)
     frame = np.repeat(grey, 3, axis=2)

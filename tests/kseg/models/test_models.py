@@ -1,6 +1,6 @@
 """One contract that every network keeps; `case` and `network` go through them all.
 
-Its conversions to TFLite are in tests/kseg/quantize/test_post_training.py.
+Its conversions to TFLite are in tests/kseg/deploy/conversion/test_tflite.py.
 """
 
 import keras
@@ -12,7 +12,6 @@ from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from kseg.models import MODELS, build_model, encoder_layers, geometry, has_encoder
 from kseg.models.encoders import ENCODERS
-from kseg.models.keras_engine import KerasEngine
 from kseg.models.layers.norm import BatchNorm
 from kseg.training.losses.pixel import cross_entropy
 
@@ -34,8 +33,7 @@ def logits_of(model, image):
 
 def allowed(model, *sizes):
     """`sizes`, or the next that a network of valid convolutions takes."""
-    info = ModelInfo((), (), **vars(geometry(model)))
-    return [info.geometry.covering(size) for size in sizes]
+    return [geometry(model).covering(size) for size in sizes]
 
 
 def test_the_cases_are_the_whole_registry(request):
@@ -59,11 +57,11 @@ def test_logits_have_the_size_of_the_image(network):
 
 
 @pytest.mark.parametrize("size", ((64, 64), (77, 50), (33, 100)), ids=str)
-def test_any_picture_is_labelled_at_its_own_size(network, size):
+def test_any_picture_is_labelled_at_its_own_size(network, engine, size):
     names, colors = ("a", "b", "c"), ((0, 0, 0), (9, 9, 9), (99, 0, 0))
-    info = ModelInfo(names, colors, **vars(geometry(network)))
+    info = ModelInfo(names, colors, geometry=geometry(network))
     image = picture(*size)[0].astype(np.uint8)
-    labels = SemanticPredictor(KerasEngine(network), info).predict(image).labels
+    labels = SemanticPredictor(engine, info).predict(image).labels
     assert labels.shape == size and labels.dtype == np.uint8
     assert labels.max() < CLASSES
 
@@ -81,7 +79,7 @@ def test_minimum_size_is_enough(network):
     assert logits.shape[1:3] == (size[0] - border, size[1] - border)
 
 
-def test_layer_names_are_a_contract(case, network):
+def test_layer_names_are_a_contract(case, network, rebuilt):
     """None is made up by Keras, whose counter would name them anew in each build."""
     names = [layer.name for layer in network.layers]
     assert len(set(names)) == len(names)
@@ -89,7 +87,7 @@ def test_layer_names_are_a_contract(case, network):
     assert names[-1] == "logits"
     own = f"{case.model}_{case.encoder}" if has_encoder(case.model) else case.model
     assert network.name == own
-    assert names == [layer.name for layer in case.build().layers]
+    assert names == [layer.name for layer in rebuilt.layers]
 
 
 def test_the_encoders_layers_can_be_told(case, network):
@@ -114,10 +112,10 @@ def test_saved_and_loaded_gives_equal_logits(network, tmp_path):
 
 
 @on_tensorflow
-def test_gradients_reach_every_weight_and_one_step_lowers_the_loss(case):
+def test_gradients_reach_every_weight_and_one_step_lowers_the_loss(rebuilt):
     import tensorflow as tf
 
-    model = case.build()
+    model = rebuilt  # the one test that changes its weights
     for layer in model.layers:
         if isinstance(layer, layers.Dropout):
             layer.rate = 0.0  # or two losses of one batch differ by chance
@@ -205,7 +203,16 @@ def test_unknown_upsampling_lists_the_names():
         assert name in message
 
 
-@pytest.mark.parametrize("encoder", sorted(set(ENCODERS) - {"plain", "vgg16"}))
+LARGE = ("resnet50", "efficientnetv2b0")  # they take seconds to build
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name
+        for name in sorted(set(ENCODERS) - {"plain", "vgg16"})
+    ],
+)
 def test_unpooling_needs_two_by_two_pools(encoder):
     message = refusal("segnet", CLASSES, encoder=encoder)
     assert f"{encoder} has no 2x2 max pooling at stride" in message

@@ -6,11 +6,12 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from edge.engines.select import open_engine
-from edge.model_file.info import ModelInfo
 from kseg.deploy.conversion.folding import without_normalization
 from kseg.deploy.conversion.tflite import convert
+from kseg.deploy.heads import labels, logits
 from kseg.models import geometry
 from kseg.models.keras_engine import KerasEngine
+from tests.support.engines import only_output
 
 SIZE = (64, 80)
 CLASSES = 3
@@ -37,7 +38,7 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
         if weight.path.startswith("score") and "up" not in weight.path:
             weight.assign(random.normal(0, 0.1, weight.shape))
     shape = geometry(model)
-    size = ModelInfo((), (), **vars(shape)).covering(SIZE)
+    size = shape.covering(SIZE)
     inside = tuple(side - 2 * shape.border for side in size)
 
     def pictures():
@@ -45,18 +46,18 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
         return [random.randint(0, 256, (*size, 3), np.uint8) for _ in range(4)]
 
     image = pictures()[0]
-    expected = KerasEngine(model)(image)
+    expected = only_output(KerasEngine(model), image)
 
     path = tmp_path / "float32.tflite"
-    path.write_bytes(convert(model, "float32", size, "logits", pictures))
+    path.write_bytes(convert(model, "float32", size, logits, pictures))
     assert_builtin_and_static(path)
-    logits = open_engine(path)(image)
-    assert logits.shape == (*inside, CLASSES)
+    scores = only_output(open_engine(path), image)
+    assert scores.shape == (*inside, CLASSES)
     scale = max(1.0, np.abs(expected).max())
-    np.testing.assert_allclose(logits / scale, expected / scale, atol=1e-4)
+    np.testing.assert_allclose(scores / scale, expected / scale, atol=1e-4)
 
     path = tmp_path / "int8.tflite"
-    path.write_bytes(convert(model, "int8", size, "labels", pictures))
+    path.write_bytes(convert(model, "int8", size, labels, pictures))
     assert_builtin_and_static(path)
     (given,) = Interpreter(str(path)).get_input_details()
     assert given["dtype"] == np.uint8
@@ -64,6 +65,6 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     folded = without_normalization(model, size)
     assert scale == pytest.approx(folded[1] if folded else 1)
     assert zero_point == (128 if folded else 0)
-    labels = open_engine(path)(image)
-    assert labels.shape == inside and labels.dtype == np.uint8
-    assert labels.max() < CLASSES
+    ids = only_output(open_engine(path), image)
+    assert ids.shape == inside and ids.dtype == np.uint8
+    assert ids.max() < CLASSES
