@@ -101,5 +101,19 @@ def case(request) -> Case:
 
 @pytest.fixture(scope="session")
 def network(case) -> Any:
-    """The network of `case`, its weights as they start."""
+    """The network of `case`, its weights as they start. Tests do not change it."""
+    return case.build()
+
+
+@pytest.fixture(scope="session")
+def engine(network) -> Any:
+    """`network` traced once, for images of any size."""
+    from kseg.models.keras_engine import KerasEngine
+
+    return KerasEngine(network)
+
+
+@pytest.fixture(scope="session")
+def rebuilt(case) -> Any:
+    """The network of `case`, built a second time."""
     return case.build()

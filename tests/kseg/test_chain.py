@@ -143,7 +143,8 @@ def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, ti
         export([str(run), "--size", "50x50"])
     export([str(run), "--max-drop", "1", *size])
     info = read_info(run / "int8.tflite")
-    assert info.border > 0 and info.covering((1, 1)) == (info.least, info.least)
+    sides = info.geometry
+    assert sides.border > 0 and sides.covering((1, 1)) == (sides.least, sides.least)
     parity = json.loads((run / "parity.json").read_text())
     assert parity["float32"]["agreement"] > 0.999
     assert open_engine(run / "int8.tflite").size == tile

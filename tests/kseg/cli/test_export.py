@@ -19,7 +19,6 @@ from kseg.cli.export import main
 from kseg.data.open import open_data
 from kseg.deploy.conversion import tflite
 from kseg.deploy.export import warn_of_size
-from kseg.deploy.heads import HEADS
 from kseg.evaluation.open import open_predictor
 from tests.support.engines import only
 
@@ -34,6 +33,7 @@ def interpreter(path: Path):
 
 def test_parity_has_the_keys_of_the_contract(exported):
     parity = json.loads((exported / "parity.json").read_text())
+    assert parity.pop("headline") == "mean_iou"
     assert list(parity) == ["keras", "float32", "int8"]
     for scheme in ("float32", "int8"):
         row = parity[scheme]
@@ -87,7 +87,7 @@ def test_int8_has_no_float_inside(exported):
 
 def test_the_labels_head_is_the_argmax_of_the_keras_model(exported):
     data = open_data(json.loads((exported / "config.json").read_text())["data"]["name"])
-    image, _ = data.split("val").read(0)
+    image = data.split("val").read(0).image
     keras_labels = open_predictor(exported / "model.keras").predict(image).labels
     labels = open_predictor(exported / "float32.tflite").predict(image).labels
     assert (keras_labels == labels).mean() > 0.9999
@@ -151,15 +151,14 @@ def test_a_failing_conversion_leaves_no_file(trained, tmp_path):
 def test_a_network_of_valid_convolutions_is_exported_as_a_tile(tmp_path):
     """A picture that needs nine of them, in both engines."""
     from kseg.deploy.conversion.tflite import convert
+    from kseg.deploy.heads import logits
     from kseg.models import build_model, geometry
     from kseg.models.keras_engine import KerasEngine
 
     network, size = build_model("unet_paper", 3, width=4), (204, 220)
     info = ModelInfo(tuple("abc"), palette(3), geometry=geometry(network))
     path = tmp_path / "float32.tflite"
-    path.write_bytes(
-        convert(network, "float32", size, HEADS["semantic"]["logits"], list)
-    )
+    path.write_bytes(convert(network, "float32", size, logits, list))
     info.attach(path)
     image = np.random.RandomState(0).randint(0, 256, (45, 70, 3)).astype(np.uint8)
     expected = SemanticPredictor(KerasEngine(network, size), info).predict(image).labels
@@ -170,7 +169,7 @@ def test_a_network_of_valid_convolutions_is_exported_as_a_tile(tmp_path):
     assert (predictor.predict(image).labels == expected).mean() > 0.9999
     frame = np.ascontiguousarray(image[..., ::-1])
     np.testing.assert_array_equal(
-        predictor.predict(frame, order="BGR").labels, predictor.predict(image)
+        predictor.predict(frame, order="BGR").labels, predictor.predict(image).labels
     )
 
 
@@ -182,7 +181,7 @@ def test_every_post_training_scheme(trained, tmp_path, capsys):
     arguments = ["--quantize", ",".join(schemes), "--calibration-images", "4"]
     main([str(folder), *arguments, "--max-drop", "1"])
     parity = json.loads((folder / "parity.json").read_text())
-    assert list(parity) == ["keras", *schemes]
+    assert list(parity) == ["headline", "keras", *schemes]
     table = capsys.readouterr().out
     weights = {}
     for scheme in schemes:
@@ -237,10 +236,10 @@ def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, number):
 
 
 def test_what_the_size_alone_costs_is_said(capsys):
-    warn_of_size(0.75, 0.55, (96, 128), 0.02)
+    warn_of_size("mean_iou", 0.75, 0.55, (96, 128), 0.02)
     assert "at 96x128 the network has mean IoU 0.5500" in capsys.readouterr().err
-    warn_of_size(0.75, 0.74, (96, 128), 0.02)
-    warn_of_size(None, 0.1, (96, 128), 0.02)
+    warn_of_size("mean_iou", 0.75, 0.74, (96, 128), 0.02)
+    warn_of_size("mean_iou", None, 0.1, (96, 128), 0.02)
     assert not capsys.readouterr().err
 
 

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +70,7 @@ def test_a_picture_below_the_minimum_is_named(exported, tmp_path, model):
 
 
 def test_missing_picture(trained):
-    with pytest.raises(InputError, match="gone.jpg: no such picture"):
+    with pytest.raises(InputError, match="gone.jpg: no such image or folder"):
         main([str(trained), "gone.jpg"])
 
 
@@ -95,7 +94,7 @@ def test_passes_that_cannot_be_leave_no_folder(exported, pictures, tmp_path):
 # The highest so far of this process's own memory; getrusage would begin with its
 # parent's, whose pages it had until it became another program.
 PEAK = """
-import importlib, sys
+import sys
 from kseg.core import backend
 
 def megabytes():
@@ -105,7 +104,7 @@ def megabytes():
 backend.start()
 before = megabytes()
 command, *arguments = sys.argv[1:]
-importlib.import_module(f"kseg.cli.{command}").main(arguments)
+__import__(f"kseg.cli.{command}", fromlist=["main"]).main(arguments)
 print(before, megabytes())
 """
 
@@ -115,6 +114,7 @@ def large(tmp_path_factory):
     """A folder with a photo of 12 megapixels, its mask, and a network of 21 classes as
     Keras and TFLite have it."""
     from kseg.deploy.conversion.tflite import convert
+    from kseg.deploy.heads import logits
     from kseg.models import build_model, geometry
     from kseg.models.saving import save_model
 
@@ -128,10 +128,10 @@ def large(tmp_path_factory):
     classes = {"classes": [{"name": name} for name in names]}
     (folder / "classes.json").write_text(json.dumps(classes))
     model = build_model("unet", 21)
-    info = ModelInfo(names, palette(21), **asdict(geometry(model)))
+    info = ModelInfo(names, palette(21), geometry=geometry(model))
     save_model(model, folder / "model.keras", info)
     path = folder / "logits.tflite"
-    path.write_bytes(convert(model, "float32", (512, 512), "logits", lambda: iter(())))
+    path.write_bytes(convert(model, "float32", (512, 512), logits, list))
     info.attach(path)
     return folder
 

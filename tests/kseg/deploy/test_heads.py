@@ -7,9 +7,10 @@ from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from kseg.deploy.conversion.tflite import convert
-from kseg.deploy.heads import HEADS, at_low_resolution
+from kseg.deploy.heads import at_low_resolution, labels, logits
 from kseg.models import build_model
 from kseg.models.keras_engine import KerasEngine
+from tests.support.engines import only
 
 SIZE = (48, 80)
 INFO = ModelInfo(tuple("abc"), palette(3))
@@ -35,17 +36,17 @@ def test_the_predictor_enlarges_what_the_network_no_longer_does(network, tmp_pat
     exact = SemanticPredictor(KerasEngine(network, SIZE), INFO).predict(image).labels
     path = tmp_path / "small.tflite"
     small = at_low_resolution(network, SIZE)
-    path.write_bytes(convert(small, "float32", SIZE, HEADS["semantic"]["logits"], list))
+    path.write_bytes(convert(small, "float32", SIZE, logits, list))
     engine = open_engine(path)
-    assert engine(image).shape == (6, 10, 3)
+    assert only(engine, image).shape == (6, 10, 3)
     # Bilinear in the graph or by OpenCV: equal but for the last row and column of
     # cells, beyond which the graph has padding and OpenCV has nothing.
-    labels = SemanticPredictor(engine, INFO).predict(image).labels
-    assert (labels == exact)[:-4, :-4].mean() > 0.999
+    found = SemanticPredictor(engine, INFO).predict(image).labels
+    assert (found == exact)[:-4, :-4].mean() > 0.999
 
-    path.write_bytes(convert(small, "float32", SIZE, HEADS["semantic"]["labels"], list))
-    labels = SemanticPredictor(open_engine(path), INFO).predict(image).labels
-    blocks = labels.reshape(6, 8, 10, 8)
+    path.write_bytes(convert(small, "float32", SIZE, labels, list))
+    found = SemanticPredictor(open_engine(path), INFO).predict(image).labels
+    blocks = found.reshape(6, 8, 10, 8)
     assert (blocks == blocks[:, :1, :, :1]).all()  # one label for each cell
 
 

@@ -20,22 +20,27 @@ ROW = {
 
 def test_the_gate_names_the_worst_file_and_both_numbers():
     parity = {
+        "headline": "mean_iou",
         "keras": {"drop": 0.0},
         "float32": {"drop": 0.001},
         "int8": {"drop": 0.05},
     }
     check_gate(parity, max_drop=0.05)
-    with pytest.raises(
-        GateFailed, match="int8 lost 0.0500 .*--max-drop 0.02"
-    ) as caught:
+    line = "int8: mean IoU dropped by 0.0500; the limit is --max-drop 0.02"
+    with pytest.raises(GateFailed, match=line) as caught:
         check_gate(parity, max_drop=0.02)
     assert caught.value.status == 3
 
 
 def test_a_mended_file_stands_for_its_int8():
-    parity = {"keras": {"drop": 0.0}, "int8": {"drop": 0.3}, "mended": {"drop": 0.01}}
+    parity = {
+        "headline": "mean_iou",
+        "keras": {"drop": 0.0},
+        "int8": {"drop": 0.3},
+        "mended": {"drop": 0.01},
+    }
     check_gate(parity, max_drop=0.02)
-    with pytest.raises(GateFailed, match="mended lost 0.0100"):
+    with pytest.raises(GateFailed, match="mended: mean IoU dropped by 0.0100"):
         check_gate(parity, max_drop=0.005)
 
 
@@ -59,7 +64,8 @@ def test_table_shows_each_figure_once():
         "latency_millis": 7.26,
         "single_thread_millis": 11.0,
     }
-    lines = parity_table({"keras": ROW, "int8": int8}, (360, 480), 0.71).splitlines()
+    parity = {"headline": "mean_iou", "keras": ROW, "int8": int8}
+    lines = parity_table(parity, (360, 480), 0.71).splitlines()
     assert "ms, 2 threads" in lines[0] and "1 thread" in lines[0]
     assert lines[2].split() == ["keras,", "own", "sizes", "0.7100"]
     assert lines[3].split() == ["keras,", "360x480", "0.7000", "80.0"]

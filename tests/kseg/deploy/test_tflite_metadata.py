@@ -112,4 +112,5 @@ def test_the_model_stays_what_it_was(tmp_path):
     np.testing.assert_allclose(only(engine, image), np.tanh(image.astype(np.float32)))
     # Without metadata floats go from -1 to 1.
     symmetric = np.tanh((image - 127.5) / 127.5)
-    np.testing.assert_allclose(only(open_engine(before), image), symmetric, atol=1e-6)
+    given = only(open_engine(before), image)
+    np.testing.assert_allclose(given, symmetric, atol=1e-6)

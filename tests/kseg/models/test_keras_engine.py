@@ -6,11 +6,10 @@ from edge.core.errors import InputError
 from edge.model_file.info import InputGeometry, ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.tiling import merge_tiles, split_tiles
-from kseg.deploy.heads import HEADS
+from kseg.deploy.heads import labels as best
 from kseg.models.keras_engine import KerasEngine
 from tests.support.engines import only
 
-LABELS = HEADS["semantic"]["labels"]
 CLASSES = 3
 INFO = ModelInfo(
     names=("a", "b", "c"), colors=palette(CLASSES), geometry=InputGeometry(minimum=16)
@@ -36,7 +35,7 @@ def scoring(model):
 
 @pytest.fixture(scope="module")
 def labelling(model):
-    return KerasEngine(model, head=LABELS)
+    return KerasEngine(model, head=best)
 
 
 def picture(size, channels=3):
@@ -46,6 +45,7 @@ def picture(size, channels=3):
 
 def test_what_it_says_of_itself(model, scoring):
     assert (scoring.name, scoring.channels, scoring.size) == ("keras", 3, None)
+    assert scoring.outputs[0].shape == (1, -1, -1, CLASSES)
     assert KerasEngine(model, size=(32, 48)).size == (32, 48)
 
 
@@ -83,7 +83,7 @@ def test_predictor_turns_frames_of_opencv(scoring):
     )
 
 
-@pytest.mark.parametrize("head", (None, LABELS), ids=("scores", "labels"))
+@pytest.mark.parametrize("head", (None, best))
 @pytest.mark.parametrize("size", ((32, 48), (64, 96), (90, 40), (17, 200)), ids=str)
 def test_predictor_with_a_network_of_fixed_size(model, head, size):
     engine = KerasEngine(model, size=(32, 48), head=head)
@@ -172,11 +172,8 @@ def test_labels_of_tiles_are_the_best_scores(tiling):
     network, info, box = tiling
     image = picture((33, 51))
     scored = SemanticPredictor(KerasEngine(network, box), info).predict(image).labels
-    labelled = (
-        SemanticPredictor(KerasEngine(network, box, head=LABELS), info)
-        .predict(image)
-        .labels
-    )
+    labelling = SemanticPredictor(KerasEngine(network, box, best), info)
+    labelled = labelling.predict(image).labels
     np.testing.assert_array_equal(scored, labelled)
 
 

@@ -12,7 +12,6 @@ from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from kseg.models import MODELS, build_model, encoder_layers, geometry, has_encoder
 from kseg.models.encoders import ENCODERS
-from kseg.models.keras_engine import KerasEngine
 from kseg.models.layers.norm import BatchNorm
 from kseg.training.losses.pixel import cross_entropy
 

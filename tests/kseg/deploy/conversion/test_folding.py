@@ -6,7 +6,7 @@ from keras import layers
 from edge.engines.select import open_engine
 from kseg.deploy.conversion.folding import CENTRE, without_normalization
 from kseg.deploy.conversion.tflite import convert
-from kseg.deploy.heads import HEADS
+from kseg.deploy.heads import labels, logits
 from kseg.models import build_model
 from tests.support.engines import only
 
@@ -63,9 +63,7 @@ def operators(content: bytes) -> list[str]:
 def test_an_int8_file_has_nothing_left_over(upsampling, tmp_path):
     """No normalisation, batch norm, ReLU, padding or quantization inside."""
     network = build_model("unet", 3, width=4, upsampling=upsampling)
-    content = convert(
-        network, "int8", SIZE, HEADS["semantic"]["labels"], lambda: [picture()]
-    )
+    content = convert(network, "int8", SIZE, labels, lambda: [picture()])
     enlarge = "RESIZE_BILINEAR" if upsampling == "bilinear" else "TRANSPOSE_CONV"
     found = operators(content)
     assert found[0] == "QUANTIZE"  # uint8 to int8, once
@@ -90,9 +88,5 @@ def test_batch_norm_behind_a_transposed_convolution_is_folded():
     x = layers.ReLU()(layers.BatchNormalization()(x))
     network = keras.Model(image, layers.Conv2D(3, 1)(x))
     for scheme in ("float32", "int8"):
-        found = operators(
-            convert(
-                network, scheme, SIZE, HEADS["semantic"]["logits"], lambda: [picture()]
-            )
-        )
+        found = operators(convert(network, scheme, SIZE, logits, lambda: [picture()]))
         assert not {"MUL", "ADD", "RELU", "SUB"} & set(found), (scheme, found)

@@ -6,7 +6,6 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from edge.engines.select import open_engine
-from edge.model_file.info import ModelInfo
 from kseg.deploy.conversion.folding import without_normalization
 from kseg.deploy.conversion.tflite import convert
 from kseg.deploy.heads import HEADS
@@ -86,7 +85,7 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     logits = only(open_engine(path), image)
     assert logits.shape == (*inside, CLASSES)
     scale = max(1.0, np.abs(expected).max())
-    np.testing.assert_allclose(logits / scale, expected / scale, atol=1e-4)
+    np.testing.assert_allclose(scores / scale, expected / scale, atol=1e-4)
 
     path = tmp_path / "int8.tflite"
     path.write_bytes(

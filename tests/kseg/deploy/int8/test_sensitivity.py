@@ -93,8 +93,9 @@ def test_weights_are_rounded_by_output_channel():
 
 
 def test_error_by_hand():
-    exact = [np.float32([[[1.0, -1.0]]])]  # deviation 1
-    assert error_of([np.float32([[[1.5, -1.0]]])], exact) == pytest.approx(0.5**0.5 / 2)
+    exact = [[np.float32([[[1.0, -1.0]]])]]  # one image, one output: deviation 1
+    found = [[np.float32([[[1.5, -1.0]]])]]
+    assert error_of(found, exact) == pytest.approx(0.5**0.5 / 2)
     assert error_of([], exact) == 0
 
 
@@ -102,13 +103,13 @@ def test_with_nothing_switched_on_the_network_is_itself(network):
     probe = SensitivityProbe(network, SIZE)
     image = pictures(1)[0]
     expected = np.asarray(network(image[None].astype(np.float32), training=False))[0]
-    np.testing.assert_allclose(probe.scores(image), expected, atol=1e-5)
+    np.testing.assert_allclose(probe.scores(image)[0], expected, atol=1e-5)
     weights = [np.array(w) for w in network.weights]
     probe.calibrate([image])
     for spot in probe.spots[:6]:
         probe.with_weights_rounded(spot, [image])
         probe.with_output_rounded(spot, [image])
-    np.testing.assert_allclose(probe.scores(image), expected, atol=1e-5)
+    np.testing.assert_allclose(probe.scores(image)[0], expected, atol=1e-5)
     for before, after in zip(weights, network.weights, strict=True):
         np.testing.assert_array_equal(before, np.asarray(after))
 
