@@ -12,6 +12,7 @@ from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from kseg.models import MODELS, build_model, encoder_layers, geometry, has_encoder
 from kseg.models.encoders import ENCODERS
+from kseg.models.keras_engine import KerasEngine
 from kseg.models.layers.norm import BatchNorm
 from kseg.training.losses.pixel import cross_entropy
 
@@ -33,8 +34,7 @@ def logits_of(model, image):
 
 def allowed(model, *sizes):
     """`sizes`, or the next that a network of valid convolutions takes."""
-    info = ModelInfo((), (), geometry=geometry(model))
-    return [info.geometry.covering(size) for size in sizes]
+    return [geometry(model).covering(size) for size in sizes]
 
 
 @pytest.fixture(scope="session")

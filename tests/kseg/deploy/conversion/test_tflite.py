@@ -67,7 +67,7 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
         if weight.path.startswith("score") and "up" not in weight.path:
             weight.assign(random.normal(0, 0.1, weight.shape))
     shape = geometry(model)
-    size = ModelInfo((), (), geometry=shape).covering(SIZE)
+    size = shape.covering(SIZE)
     inside = tuple(side - 2 * shape.border for side in size)
 
     def pictures():
@@ -85,7 +85,7 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     logits = only(open_engine(path), image)
     assert logits.shape == (*inside, CLASSES)
     scale = max(1.0, np.abs(expected).max())
-    np.testing.assert_allclose(scores / scale, expected / scale, atol=1e-4)
+    np.testing.assert_allclose(logits / scale, expected / scale, atol=1e-4)
 
     path = tmp_path / "int8.tflite"
     path.write_bytes(
