@@ -92,7 +92,7 @@ def test_a_run_without_a_whole_epoch_says_so(tmp_path):
             InputError, match="has no model.keras: .*--resume"
         ) as caught:
             find()
-        assert "\n" not in str(got.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path):
