@@ -12,7 +12,6 @@ from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from kseg.models import MODELS, build_model, encoder_layers, geometry, has_encoder
 from kseg.models.encoders import ENCODERS
-from kseg.models.keras_engine import KerasEngine
 from kseg.models.layers.norm import BatchNorm
 from kseg.training.losses.pixel import cross_entropy
 
@@ -35,18 +34,6 @@ def logits_of(model, image):
 def allowed(model, *sizes):
     """`sizes`, or the next that a network of valid convolutions takes."""
     return [geometry(model).covering(size) for size in sizes]
-
-
-@pytest.fixture(scope="session")
-def engine(network):
-    """One engine of each network: its one trace takes any size."""
-    return KerasEngine(network)
-
-
-@pytest.fixture(scope="session")
-def rebuilt(case):
-    """Each network once more, to train a step of it and to compare it."""
-    return case.build()
 
 
 def test_the_cases_are_the_whole_registry(request):
