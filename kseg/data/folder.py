@@ -14,7 +14,7 @@ import numpy as np
 from edge.core.errors import InputError
 from edge.core.images import read_image, read_raw, white_of
 from edge.core.log import say
-from kseg.core.progress import evenly_spaced, in_parallel
+from kseg.core.progress import in_parallel
 from kseg.data.masks import (
     LOSSY,
     Classes,
@@ -28,6 +28,7 @@ from kseg.data.masks import (
 from kseg.data.sample import Dataset, Sample
 
 SPLITS = ("train", "val", "test")
+DEPTH_SAMPLES = 16  # images, or up to twice as many, that tell what white is
 VAL_SHARE = 0.2  # of a folder without splits
 
 
@@ -64,7 +65,8 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     facts = in_parallel(lambda pair: look_at(*pair, declared), listed, folder.name)
     classes = declared or count_classes([fact.ids for fact in facts])
     channels = 1 if all(fact.grey for fact in facts) else 3
-    white = max(white_of(read_raw(image)) for image, _ in evenly_spaced(pairs["train"]))
+    sample = pairs["train"][:: max(1, len(pairs["train"]) // DEPTH_SAMPLES)]
+    white = max(white_of(read_raw(image)) for image, _ in sample)
     if not declared:
         say(f"{folder}: no classes.json; {len(classes.names)} classes by their ids")
     splits, start = {}, 0
