@@ -27,7 +27,7 @@ import numpy as np
 
 from edge.app.loop import CameraLoop
 from edge.app.threads import Smoother
-from edge.core.arguments import Parser, nonnegative_float, positive, size, writable
+from edge.core.arguments import Parser, positive, share, size, writable
 from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from edge.core.images import read_image
@@ -53,13 +53,6 @@ def fourcc(text: str) -> str:
     if len(text) != 4:
         raise argparse.ArgumentTypeError(f"{text!r} is no format of four letters")
     return text.upper()
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1, for `type=`."""
-    if nonnegative_float(text) > 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
-    return float(text)
 
 
 def votes(text: str) -> int:

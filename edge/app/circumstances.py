@@ -13,11 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge.core.images import format_size
 from edge.engines.base import Engine
 from edge.engines.load import cores
 from edge.engines.onnx import runtime
 from edge.engines.tflite import PACKAGES
-from edge.predict.tta import shown
 
 
 def circumstances(
@@ -35,10 +35,10 @@ def circumstances(
             "file": arguments.model.name,
             "sha256": hashlib.sha256(data).hexdigest(),
             "bytes": len(data),
-            "input": shown(engines[0].size or ("any", "any")),
+            "input": format_size(engines[0].size or ("any", "any")),
         },
         "source": arguments.source,
-        "frame_size": shown(frame.shape[:2]),
+        "frame_size": format_size(frame.shape[:2]),
         "frames": arguments.frames,
         "rounds": arguments.rounds,
         "headless": arguments.headless,

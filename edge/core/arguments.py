@@ -58,6 +58,13 @@ def nonnegative_float(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """A number from 0 to 1, for `type=`."""
+    if nonnegative_float(text) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return float(text)
+
+
 def writable(text: str) -> Path:
     """A file in a folder that is there, for `type=`: known before the work begins."""
     path = Path(text)

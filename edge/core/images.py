@@ -24,6 +24,15 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 DEPTHS = (8, 10, 12, 14, 16)
 
 
+def format_size(size: Sequence[object]) -> str:
+    """Sides with an x between.
+
+    >>> format_size((360, 480)), format_size(("any", "any"))
+    ('360x480', 'anyxany')
+    """
+    return "x".join(map(str, size))
+
+
 def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 

@@ -13,6 +13,7 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.images import format_size
 from edge.predict.resizing import plane_of, scaled
 from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor, probabilities, scores_to_labels
@@ -115,15 +116,15 @@ class SemanticTTA(SemanticPredictor):
             box = self.engine.size
             if self.passes.tile not in (None, box):
                 raise InputError(
-                    f"--tile {shown(self.passes.tile)}: the network takes "
-                    f"{shown(box)} alone; leave it out"
+                    f"--tile {format_size(self.passes.tile)}: the network takes "
+                    f"{format_size(box)} alone; leave it out"
                 )
             return box
         tile = self.passes.tile or FULL_SIZE_TILE
         least = max(self.info.geometry.minimum, 2 * self.info.geometry.border + STEP)
         if min(tile) < least:
             raise InputError(
-                f"--tile {shown(tile)}: is too small for this network; give "
+                f"--tile {format_size(tile)}: is too small for this network; give "
                 f"{least}x{least} or more"
             )
         return tile
@@ -134,7 +135,7 @@ class SemanticTTA(SemanticPredictor):
             raise InputError(NO_SCORES)
         if self.fixed and self.passes.scales != (1.0,):
             raise InputError(
-                f"--scales: the network takes {shown(self.engine.size)} alone; give "
+                f"--scales: the network takes {format_size(self.engine.size)} alone; give "
                 "the run that it was exported from"
             )
 
@@ -190,7 +191,7 @@ class SemanticTTA(SemanticPredictor):
         if scale < 1 and min(size) < self.info.geometry.minimum:
             least = self.info.geometry.minimum
             raise InputError(
-                f"--scales {scale:g}: makes it {shown(size)}, smaller than the "
+                f"--scales {scale:g}: makes it {format_size(size)}, smaller than the "
                 f"network's minimum of {least}x{least}"
             )
         view = image[:, ::-1] if mirrored else image
@@ -211,7 +212,3 @@ NO_SCORES = (
     "--flip and --scales average scores, and this network gives labels alone; export "
     "it with --head logits, or give its run"
 )
-
-
-def shown(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -16,13 +16,14 @@ from typing import Any, Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import make_folder
+from edge.core.images import format_size
 from edge.core.log import say
 from kseg.cli.parser import parse
 from kseg.cli.tables import write_result
 from kseg.core.configs import DoctorConfig, TrainConfig, from_record, to_record
 from kseg.data.checks.issues import DataIssue
 from kseg.data.checks.rules import diagnose, kind_counts, size_counts
-from kseg.data.checks.scan import FolderScan, format_size, scan
+from kseg.data.checks.scan import FolderScan, scan
 from kseg.data.checks.statistics import figures
 from kseg.data.open import open_data
 

@@ -14,6 +14,7 @@ from edge.core.arguments import (
     nonnegative_float,
     nonnegative_int,
     positive,
+    share,
     writable,
 )
 from kseg.core.configs import Config
@@ -97,13 +98,6 @@ def converter(hint: Any, zero: bool) -> Any:
         File: file,
     }
     return readers.get(hint, str)
-
-
-def share(text: str) -> float:
-    value = nonnegative_float(text)
-    if value > 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share, from 0 to 1")
-    return value
 
 
 def scales(text: str) -> tuple[float, ...]:

@@ -1,8 +1,4 @@
-"""The one layout of folders: DIR/{train,val,test}/{images,masks}/ with equal stems.
-
-Masks hold class ids, or colours that `classes.json` lists. Everything is looked at
-once when the folder is opened, so that training does not fail an hour later.
-"""
+"""Work on many items: on threads, with a progress bar, or on a few of them."""
 
 from __future__ import annotations
 
@@ -10,17 +6,21 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterable, TypeVar
 
+import numpy as np
 from tqdm import tqdm
-
-DEPTH_SAMPLES = 16
-
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def evenly_spaced(items: list[T]) -> list[T]:
-    return items[:: max(1, len(items) // DEPTH_SAMPLES)]
+def evenly_spaced(total: int, count: int) -> list[int]:
+    """At most `count` whole numbers below `total`, the first and the last among them.
+
+    >>> evenly_spaced(10, 4), evenly_spaced(3, 4)
+    ([0, 3, 6, 9], [0, 1, 2])
+    """
+    spread = np.linspace(0, total - 1, min(count, total))
+    return [int(index) for index in spread.round()]
 
 
 def in_parallel(function: Callable[[T], R], items: list[T], name: str) -> list[R]:

@@ -6,28 +6,33 @@ once when the folder is opened, so that training does not fail an hour later.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import read_image, read_raw, white_of
-from edge.core.log import say
-from kseg.core.progress import evenly_spaced, in_parallel
+from edge.core.images import is_image, read_image, read_raw, white_of
+from kseg.core.progress import in_parallel
 from kseg.data.masks import (
-    LOSSY,
     Classes,
-    by_stem,
     count_classes,
+    first_by_stem,
+    is_lossy,
     load_mask,
-    look_at,
+    lossy_refusal,
     read_classes,
+    stem_refusal,
     to_class_ids,
 )
+from kseg.data.pairs import FileIssue, Pair, refuse, sound_pair
 from kseg.data.sample import Dataset, Sample
 
+log = logging.getLogger(__name__)
+
 SPLITS = ("train", "val", "test")
+DEPTH_SAMPLES = 16  # images, or up to twice as many, that tell what white is
 VAL_SHARE = 0.2  # of a folder without splits
 
 
@@ -61,17 +66,20 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     pairs = find_pairs(folder, seed)
     declared = read_classes(folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
-    facts = in_parallel(lambda pair: look_at(*pair, declared), listed, folder.name)
+    facts = in_parallel(lambda pair: sound_pair(pair, declared), listed, folder.name)
     classes = declared or count_classes([fact.ids for fact in facts])
     channels = 1 if all(fact.grey for fact in facts) else 3
-    white = max(white_of(read_raw(image)) for image, _ in evenly_spaced(pairs["train"]))
+    sample = pairs["train"][:: max(1, len(pairs["train"]) // DEPTH_SAMPLES)]
+    white = max(white_of(read_raw(pair.image)) for pair in sample)
     if not declared:
-        say(f"{folder}: no classes.json; {len(classes.names)} classes by their ids")
+        log.info(
+            f"{folder}: no classes.json; {len(classes.names)} classes by their ids"
+        )
     splits, start = {}, 0
     for name, split in pairs.items():
         sizes = [fact.size for fact in facts[start : start + len(split)]]
         start += len(split)
-        images, masks = (list(paths) for paths in zip(*split, strict=True))
+        images, masks = [pair.image for pair in split], [pair.mask for pair in split]
         splits[name] = FolderSplit(images, masks, sizes, classes, channels, white)
     return Dataset(str(folder), classes.names, classes.colors, splits, channels, white)
 
@@ -79,13 +87,43 @@ def open_folder(folder: Path, seed: int) -> Dataset:
 # --- which files belong together ---
 
 
-def find_pairs(folder: Path, seed: int) -> dict[str, list[tuple[Path, Path]]]:
-    """Split -> (image, mask) paths; a folder without `val` is split by `seed`."""
+@dataclass(frozen=True)
+class Listing:
+    """The pairs of a folder by split, in order of name, and what is wrong with it."""
+
+    pairs: dict[str, list[Pair]]
+    issues: list[FileIssue]
+
+
+def list_pairs(folder: Path) -> Listing:
+    """All that can be paired in a folder of the layout, however broken.
+
+    No file is opened. Raises InputError where there is no such folder.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such data folder; --data shapes needs none")
-    found = {s: pair_up(folder / s) for s in SPLITS if (folder / s).is_dir()}
-    if not found and (folder / "images").is_dir():
-        found = {"train": pair_up(folder)}
+    listing = Listing({}, [])
+    for name, part in parts_of(folder).items():
+        listing.pairs[name] = pair_up(part, name, listing.issues)
+    return listing
+
+
+def parts_of(folder: Path) -> dict[str, Path]:
+    """Split -> its folder; one without splits is all for training."""
+    parts = {name: folder / name for name in SPLITS if (folder / name).is_dir()}
+    if not parts and (folder / "images").is_dir():
+        return {"train": folder}
+    return parts
+
+
+def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
+    """Split -> pairs; a folder without `val` is split by `seed`.
+
+    Raises InputError for the first issue of the folder, and for one without images.
+    """
+    listing = list_pairs(folder)
+    refuse(listing.issues)
+    found = listing.pairs
     if not found.get("train"):
         raise InputError(
             f"{folder}: has no images in train/images (or images); the layout is "
@@ -109,28 +147,39 @@ def split_by_seed(
         raise InputError(f"{folder}: one image is too few to train and to validate")
     order = np.random.RandomState(seed).permutation(len(pairs))
     count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
-    say(f"{folder}: no val split; {count} of {len(pairs)} images, by --seed {seed}")
+    log.info(
+        f"{folder}: no val split; {count} of {len(pairs)} images, by --seed {seed}"
+    )
     val, train = sorted(order[:count]), sorted(order[count:])
     return {"train": [pairs[i] for i in train], "val": [pairs[i] for i in val]}
 
 
-def pair_up(folder: Path) -> list[tuple[Path, Path]]:
-    """The images of a split, each with the mask of the same stem."""
-    for name in ("images", "masks"):
-        if not (folder / name).is_dir():
-            raise InputError(
-                f"{folder}: has no folder {name!r}; make it beside the other"
-            )
-    masks = by_stem(folder / "masks")
-    pairs = []
-    for stem, image in by_stem(folder / "images").items():
+def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
+    """The pairs of a split; what is wrong with its files is added to `issues`."""
+
+    def blame(kind: str, path: Path, refusal: str = "") -> None:
+        issues.append(FileIssue(kind, split, str(path), refusal=refusal))
+
+    there = [kind for kind in ("images", "masks") if (part / kind).is_dir()]
+    for kind in ("images", "masks"):
+        if kind not in there:
+            text = f"{part}: has no folder {kind!r}; make it beside the other"
+            blame("missing folder", part / kind, text)
+    files: dict[str, dict[str, Path]] = {"images": {}, "masks": {}}
+    for kind in reversed(there):
+        files[kind], repeated = first_by_stem(part / kind)
+        for path in repeated:
+            blame("same stem", path, stem_refusal(part / kind, repeated))
+        for path in sorted((part / kind).iterdir()):
+            if not is_image(path) and not path.name.startswith("."):
+                blame("not read", path)
+    images, masks = files["images"], files["masks"]
+    for stem, image in images.items():
         if stem not in masks:
-            raise InputError(
-                f"{image}: has no mask; add {folder / 'masks' / stem}.png or remove it"
-            )
-        if masks[stem].suffix.lower() in LOSSY:
-            raise InputError(
-                f"{masks[stem]}: JPEG and WebP blur class ids; save it as PNG"
-            )
-        pairs.append((image, masks[stem]))
-    return pairs
+            add = f"add {part / 'masks' / stem}.png or remove it"
+            blame("no mask", image, f"{image}: has no mask; {add}")
+        elif is_lossy(masks[stem]):
+            blame("lossy mask", masks[stem], lossy_refusal(masks[stem]))
+    for stem in sorted(masks.keys() - images.keys()):
+        blame("no image", masks[stem])
+    return [Pair(split, images[stem], masks[stem]) for stem in images if stem in masks]

@@ -38,14 +38,37 @@ class Classes:
     source: str = "classes.json"
 
 
+def is_lossy(mask: Path) -> bool:
+    """Whether a mask is in a format that changes ids."""
+    return mask.suffix.lower() in LOSSY
+
+
+def lossy_refusal(mask: Path) -> str:
+    return f"{mask}: JPEG and WebP blur class ids; save it as PNG"
+
+
 def by_stem(folder: Path) -> dict[str, Path]:
-    paths = list_images(folder)
-    stem, count = (
-        Counter(path.stem for path in paths).most_common(1)[0] if paths else ("", 0)
-    )
-    if count > 1:
-        raise InputError(f"{folder}: {count} files are called {stem}; keep one of them")
-    return {path.stem: path for path in paths}
+    """Stem -> image file of a folder. Raises InputError where two have one stem."""
+    files, repeated = first_by_stem(folder)
+    if repeated:
+        raise InputError(stem_refusal(folder, repeated))
+    return files
+
+
+def first_by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Stem -> first image file that has it, by name; and the files after the first."""
+    files: dict[str, Path] = {}
+    repeated = []
+    for path in list_images(folder):
+        if path.stem in files:
+            repeated.append(path)
+        files.setdefault(path.stem, path)
+    return files, repeated
+
+
+def stem_refusal(folder: Path, repeated: list[Path]) -> str:
+    stem, count = Counter(path.stem for path in repeated).most_common(1)[0]
+    return f"{folder}: {count + 1} files are called {stem}; keep one of them"
 
 
 # --- what the masks mean ---
@@ -115,13 +138,20 @@ def to_class_ids(mask: np.ndarray, path: Path, classes: Classes) -> np.ndarray:
     if mask.ndim == 3:
         mask = colors_to_ids(mask, path, classes.file_colors, classes.source)
     result = classes.table[mask]
-    if result.min() == INVALID:
-        row, column = np.argwhere(result == INVALID)[0]
-        raise InputError(
-            f"{path}: id {mask[row, column]} at row {row}, column {column} is outside "
-            f"the {len(classes.names)} classes; correct the mask or {classes.source}"
-        )
+    if result.min(initial=0) == INVALID:
+        raise InputError(outside_classes(mask, result == INVALID, path, classes))
     return result.astype(np.uint8)
+
+
+def outside_classes(
+    mask: np.ndarray, wrong: np.ndarray, path: Path, classes: Classes
+) -> str:
+    """What is said of a mask (H, W) of ids, `wrong` where no class has them."""
+    row, column = np.argwhere(wrong)[0]
+    return (
+        f"{path}: id {mask[row, column]} at row {row}, column {column} is outside the "
+        f"{len(classes.names)} classes; correct the mask or {classes.source}"
+    )
 
 
 def colors_to_ids(
@@ -155,34 +185,6 @@ def colors_to_ids(
 
 
 # --- what the files are like ---
-
-
-@dataclass(frozen=True)
-class PairChecks:
-    """What one pair showed: its upright size, the ids in its mask, its channels."""
-
-    size: tuple[int, int]
-    ids: np.ndarray  # (256,) bool
-    grey: bool
-
-
-def look_at(image: Path, mask: Path, classes: Optional[Classes]) -> PairChecks:
-    """Checks a pair: both readable, of one size, ids within the classes."""
-    (height, width), grey = look_at_image(image)
-    raw = load_mask(mask, image)
-    if raw.shape[:2] != (height, width):
-        raise InputError(
-            f"{mask}: {raw.shape[0]}x{raw.shape[1]}, but its image is "
-            f"{height}x{width}; export the mask at the image's size"
-        )
-    if classes:
-        to_class_ids(raw, mask, classes)
-    elif raw.ndim == 3:
-        raw = colors_to_ids(raw, mask, {})
-    ids = np.bincount(raw.ravel(), minlength=256)[:256] > 0 if raw.ndim == 2 else None
-    return PairChecks(
-        (height, width), ids if ids is not None else np.zeros(256, bool), grey
-    )
 
 
 def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:

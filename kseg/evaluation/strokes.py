@@ -18,14 +18,15 @@ from edge.model_file.info import ModelInfo
 from kseg.core.progress import in_parallel
 from kseg.core.runs import write_json
 from kseg.data.masks import (
-    LOSSY,
     Classes,
     by_stem,
+    is_lossy,
     load_mask,
-    look_at,
+    lossy_refusal,
     read_classes,
     to_class_ids,
 )
+from kseg.data.pairs import Pair, sound_pair
 
 CLASSES = "classes.json"
 
@@ -69,12 +70,10 @@ def open_strokes(folder: Path, pictures: Sequence[Path]) -> StrokeMasks:
                 f"{picture}: has no mask in {folder}; add {picture.stem}.png (class "
                 "ids, 255 where nothing is labelled) or leave the picture out"
             )
-        if masks[picture.stem].suffix.lower() in LOSSY:
-            raise InputError(
-                f"{masks[picture.stem]}: JPEG and WebP blur class ids; save it as PNG"
-            )
-    pairs = [(picture, masks[picture.stem]) for picture in pictures]
-    in_parallel(lambda pair: look_at(*pair, classes), pairs, folder.name)
+        if is_lossy(masks[picture.stem]):
+            raise InputError(lossy_refusal(masks[picture.stem]))
+    pairs = [Pair("", picture, masks[picture.stem]) for picture in pictures]
+    in_parallel(lambda pair: sound_pair(pair, classes), pairs, folder.name)
     return StrokeMasks(masks, classes, given is not None)
 
 

@@ -15,6 +15,7 @@ from edge.display.draw import blend, caption
 from edge.model_file.info import ModelInfo
 from edge.predict.resizing import fit_within
 from kseg.core.configs import TrainConfig
+from kseg.core.progress import evenly_spaced
 from kseg.data.checks.issues import DataIssue
 from kseg.data.checks.rules import size_counts
 from kseg.data.checks.scan import FolderScan
@@ -142,7 +143,7 @@ def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
     """
     size = config.size or data.default_crop(config.max_side)
     count = len(data.split("train").sizes)
-    chosen = np.linspace(0, count - 1, min(count, ROWS)).round().astype(int).tolist()
+    chosen = evenly_spaced(count, ROWS)
     names = [data.split("train").names[index] for index in chosen]
     rows = [
         [overlaid(*pair, data.info) for pair in pairs]

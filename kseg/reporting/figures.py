@@ -16,6 +16,7 @@ from edge.display.draw import blend, caption, legend
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.resizing import fit_within, resize
+from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Sample, Split
 from kseg.evaluation.shown import Shown, as_predicted
 
@@ -33,7 +34,7 @@ def sample_sheet(
 
     `shown` makes of a result what is drawn.
     """
-    chosen = evenly_spread(len(split.sizes))
+    chosen = evenly_spaced(len(split.sizes), SAMPLES)
     sizes = [fit_within(split.sizes[index], CELL) for index in chosen]
     cell = max(h for h, _ in sizes), max(w for _, w in sizes)
     rows = [row(predictor, cell, split.read(index), shown) for index in chosen]
@@ -42,11 +43,6 @@ def sample_sheet(
     ]
     sheet = np.concatenate([np.concatenate(titles, axis=1), *rows])
     write_image(path, with_names(sheet, predictor.info))
-
-
-def evenly_spread(count: int) -> list[int]:
-    """At most SAMPLES of `count` places, from the first to the last."""
-    return np.linspace(0, count - 1, min(count, SAMPLES)).round().astype(int).tolist()
 
 
 def row(

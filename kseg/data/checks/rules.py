@@ -11,9 +11,10 @@ from typing import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from edge.core.images import format_size
 from kseg.data.checks.duplicates import COPIED, SIMILAR, Nearest, nearest
 from kseg.data.checks.issues import SEVERITIES, DataIssue, about, stem_of
-from kseg.data.checks.scan import FolderScan, PairFacts, format_size
+from kseg.data.checks.scan import FolderScan, PairLook
 
 # Kind of fault -> severity and what it means.
 FAULTS = {
@@ -195,7 +196,7 @@ def sizes(survey: FolderScan) -> Iterator[DataIssue]:
         yield DataIssue("note", "several sizes", split, len(found), text, listed)
 
 
-def size_counts(looks: Iterable[PairFacts]) -> Counter:
+def size_counts(looks: Iterable[PairLook]) -> Counter:
     """How often each (height, width) occurs."""
     return Counter(look.picture.size for look in looks if look.picture)
 
@@ -223,7 +224,7 @@ def kinds(survey: FolderScan) -> Iterator[DataIssue]:
     yield from about(survey, "warning", "flat", "", flat, text)
 
 
-def kind_counts(looks: Iterable[PairFacts]) -> Counter:
+def kind_counts(looks: Iterable[PairLook]) -> Counter:
     return Counter(look.picture.kind for look in looks if look.picture)
 
 
@@ -251,7 +252,7 @@ def copies(survey: FolderScan) -> Iterator[DataIssue]:
 
 
 def exact_as_nearest(
-    looks: Sequence[PairFacts], groups: np.ndarray, found: dict[int, Nearest]
+    looks: Sequence[PairLook], groups: np.ndarray, found: dict[int, Nearest]
 ) -> None:
     """Enters pictures of equal pixels at a distance of -1, flat ones too."""
     by_digest = defaultdict(list)
@@ -316,7 +317,7 @@ def meaning(kind: str, split: str, other: str) -> tuple[str, str]:
 
 
 def about_labels(
-    survey: FolderScan, places: Sequence[int], looks: Sequence[PairFacts]
+    survey: FolderScan, places: Sequence[int], looks: Sequence[PairLook]
 ) -> Iterator[DataIssue]:
     """The same pixels with different masks."""
     groups = defaultdict(list)

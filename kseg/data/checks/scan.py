@@ -8,25 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, NamedTuple, Optional, TypeVar
+from typing import Callable, Optional
 
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import (
-    as_bytes,
-    is_image,
-    list_images,
-    read_raw,
-    white_of,
-    with_channels,
-)
+from edge.core.images import as_bytes, is_image, read_raw, white_of, with_channels
 from kseg.core.progress import in_parallel
 from kseg.data.checks.duplicates import digest, perceptual_hashes, thumbnail
-from kseg.data.folder import SPLITS, find_pairs, split_by_seed
+from kseg.data.folder import SPLITS, find_pairs, list_pairs, parts_of, split_by_seed
 from kseg.data.masks import (
     INVALID,
-    LOSSY,
     Classes,
     colors_to_ids,
     count_classes,
@@ -36,19 +28,9 @@ from kseg.data.masks import (
     read_classes,
 )
 from kseg.data.open import refuse_export
+from kseg.data.pairs import FileIssue, Pair, inspect_pair
 from kseg.data.sample import Dataset
 from kseg.data.shapes import open_shapes
-
-T = TypeVar("T")
-
-
-class FileIssue(NamedTuple):
-    """One thing wrong with one file. `kind` is a key of `findings.FAULTS`."""
-
-    kind: str
-    split: str
-    name: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,8 +56,8 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class PairFacts:
-    """A pair of files, as far as they could be read."""
+class PairLook:
+    """What the doctor keeps of a pair of files, as far as they could be read."""
 
     split: str
     name: str
@@ -96,16 +78,16 @@ class FolderScan:
     name: str
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
-    looks: list[PairFacts]
+    looks: list[PairLook]
     faults: list[FileIssue]
-    read: Callable[[PairFacts], tuple[np.ndarray, np.ndarray]]
+    read: Callable[[PairLook], tuple[np.ndarray, np.ndarray]]
 
     @property
     def splits(self) -> list[str]:
         present = {look.split for look in self.looks}
         return [name for name in SPLITS if name in present]
 
-    def of(self, split: str) -> list[PairFacts]:
+    def of(self, split: str) -> list[PairLook]:
         return [look for look in self.looks if look.split == split]
 
     def counts(self, split: str) -> np.ndarray:
@@ -125,15 +107,15 @@ def scan(name: str, seed: int) -> FolderScan:
 def scan_data(data: Dataset) -> FolderScan:
     """Data that needs no files."""
 
-    def look(at: tuple[str, int]) -> PairFacts:
+    def look(at: tuple[str, int]) -> PairLook:
         split, index = at
         image, mask = data.splits[split].read(index)
         counts = np.bincount(mask.ravel(), minlength=256)
         name = f"{split}/{data.splits[split].names[index]}"
-        labels = Labels(counts, digest(mask))
-        return PairFacts(split, name, index, picture_of(image, "8-bit RGB"), labels)
+        picture = picture_of(image, "8-bit RGB")
+        return PairLook(split, name, index, picture, Labels(counts, digest(mask)))
 
-    def read(look: PairFacts) -> tuple[np.ndarray, np.ndarray]:
+    def read(look: PairLook) -> tuple[np.ndarray, np.ndarray]:
         image, mask = data.splits[look.split].read(look.place)
         return with_channels(image, 3), mask.astype(int)
 
@@ -146,29 +128,37 @@ def scan_data(data: Dataset) -> FolderScan:
 
 def scan_folder(folder: Path, seed: int) -> FolderScan:
     """A folder of the layout, however broken."""
-    pairs, faults = list_pairs(folder, seed)
+    pairs, faults = all_pairs(folder, seed)
     declared = None
     try:
         declared = read_classes(folder / "classes.json")
     except InputError as error:
         faults.append(FileIssue("classes", "", "classes.json", str(error)))
-    reader = PairReader(folder, declared)
-    seen = in_parallel(reader.look, list(enumerate(pairs)), folder.name)
+
+    def look(numbered: tuple[int, Pair]) -> tuple[PairLook, tuple[FileIssue, ...]]:
+        place, pair = numbered
+        found = inspect_pair(pair, declared, look_at_picture)
+        picture = found.image[1] if found.image else None
+        labels = None if found.ids is None else labels_of(found.ids)
+        name = short(pair.image, folder)
+        return PairLook(pair.split, name, place, picture, labels), found.issues
+
+    seen = in_parallel(look, list(enumerate(pairs)), folder.name)
     looks = [look for look, _ in seen]
-    faults += [fault for _, found in seen for fault in found]
+    faults += [shortened(fault, folder) for _, found in seen for fault in found]
     classes = declared
     if classes is None:
         ids = [look.labels.counts > 0 for look in looks if look.labels]
         classes = count_classes([*ids, np.zeros(256, bool)])
         looks = [with_ids(look, classes.table) for look in looks]
 
-    def read(look: PairFacts) -> tuple[np.ndarray, np.ndarray]:
-        return reader.show(pairs[look.place], classes)
+    def read(look: PairLook) -> tuple[np.ndarray, np.ndarray]:
+        return show(pairs[look.place], classes)
 
     return FolderScan(str(folder), classes.names, classes.colors, looks, faults, read)
 
 
-def with_ids(look: PairFacts, table: np.ndarray) -> PairFacts:
+def with_ids(look: PairLook, table: np.ndarray) -> PairLook:
     """The look, its counts by id of file brought to class ids."""
     if look.labels is None:
         return look
@@ -176,66 +166,32 @@ def with_ids(look: PairFacts, table: np.ndarray) -> PairFacts:
     known = table != INVALID
     np.add.at(counts, table[known], look.labels.counts[known])
     labels = Labels(counts, look.labels.digest)
-    return PairFacts(look.split, look.name, look.place, look.picture, labels)
+    return PairLook(look.split, look.name, look.place, look.picture, labels)
 
 
 # --- which files belong together ---
 
 
-class Pair(NamedTuple):
-    split: str
-    image: Path
-    mask: Path
-
-
-def list_pairs(folder: Path, seed: int) -> tuple[list[Pair], list[FileIssue]]:
+def all_pairs(folder: Path, seed: int) -> tuple[list[Pair], list[FileIssue]]:
     """What can be paired, and what cannot; without `val` it is split by `seed`.
 
     Raises InputError for a folder without pictures, and for another tool's export.
     """
     if folder.is_dir():
         refuse_export(folder)
-    parts = {name: folder / name for name in SPLITS if (folder / name).is_dir()}
-    if not parts and (folder / "images").is_dir():
-        parts = {"train": folder}
-    if not any(is_image(path) for part in parts.values() for path in part.glob("*/*")):
+    listing = list_pairs(folder)
+    parts = parts_of(folder).values()
+    if not any(is_image(path) for part in parts for path in part.glob("*/*")):
         find_pairs(folder, seed)  # says what a folder should look like
-    faults: list[FileIssue] = []
-    found = {name: pair_up(part, name, folder, faults) for name, part in parts.items()}
+    found = listing.pairs
     if len(found.get("train", ())) > 1 and not found.get("val"):
-        found |= split_by_seed(found["train"], folder, seed)
-    return [Pair(name, *pair) for name in found for pair in found[name]], faults
+        found = found | split_by_seed(found["train"], folder, seed)
+    pairs = [pair._replace(split=name) for name in found for pair in found[name]]
+    return pairs, [shortened(issue, folder) for issue in listing.issues]
 
 
-def pair_up(
-    part: Path, split: str, folder: Path, faults: list[FileIssue]
-) -> list[tuple[Path, Path]]:
-    """The pairs of a split; what is wrong is added to `faults`."""
-
-    def blame(kind: str, path: Path, detail: str = "") -> None:
-        faults.append(FileIssue(kind, split, short(path, folder), detail))
-
-    files: dict[str, dict[str, Path]] = {"images": {}, "masks": {}}
-    for kind, by_stem in files.items():
-        if not (part / kind).is_dir():
-            blame("missing folder", part / kind)
-            continue
-        for path in list_images(part / kind):
-            if path.stem in by_stem:
-                blame("same stem", path)
-            by_stem.setdefault(path.stem, path)
-        for path in sorted((part / kind).iterdir()):
-            if not is_image(path) and not path.name.startswith("."):
-                blame("not read", path)
-    images, masks = files["images"], files["masks"]
-    for stem in sorted(images.keys() - masks.keys()):
-        blame("no mask", images[stem])
-    for stem in sorted(masks.keys() - images.keys()):
-        blame("no image", masks[stem])
-    for stem in sorted(images.keys() & masks.keys()):
-        if masks[stem].suffix.lower() in LOSSY:
-            blame("lossy mask", masks[stem])
-    return [(images[stem], masks[stem]) for stem in images if stem in masks]
+def shortened(issue: FileIssue, folder: Path) -> FileIssue:
+    return issue._replace(name=short(Path(issue.name), folder))
 
 
 def short(path: Path, folder: Path) -> str:
@@ -246,122 +202,35 @@ def short(path: Path, folder: Path) -> str:
 # --- what the files are like ---
 
 
-class PairReader:
-    """Reads the pairs of one folder."""
-
-    def __init__(self, folder: Path, declared: Optional[Classes]):
-        self.folder, self.declared = folder, declared
-
-    def look(self, numbered: tuple[int, Pair]) -> tuple[PairFacts, list[FileIssue]]:
-        place, pair = numbered
-        faults: list[FileIssue] = []
-        picture = self.attempt(
-            faults, "unreadable image", pair, pair.image, look_at_picture
-        )
-        ids = self.ids(pair, picture is not None, faults)
-        labels = None
-        if ids is not None:
-            if picture and ids.shape != picture.size:
-                text = (
-                    f"{format_size(ids.shape)}, its image {format_size(picture.size)}"
-                )
-                faults.append(
-                    FileIssue("sizes", pair.split, self.name(pair.mask), text)
-                )
-            counts = np.bincount(ids[ids != INVALID], minlength=256)
-            labels = Labels(counts, digest(ids))
-        name = self.name(pair.image)
-        return PairFacts(pair.split, name, place, picture, labels), faults
-
-    def name(self, path: Path) -> str:
-        return short(path, self.folder)
-
-    def attempt(
-        self,
-        faults: list[FileIssue],
-        kind: str,
-        pair: Pair,
-        path: Path,
-        function: Callable[[Path], T],
-    ) -> Optional[T]:
-        """`function(path)`; a refusal becomes a fault, and None."""
-        try:
-            return function(path)
-        except InputError as error:
-            detail = str(error).removeprefix(f"{path}: ")
-            faults.append(FileIssue(kind, pair.split, self.name(path), detail))
-            return None
-
-    def ids(
-        self, pair: Pair, has_image: bool, faults: list[FileIssue]
-    ) -> Optional[np.ndarray]:
-        """The mask as class ids, or as ids of the file where no classes are declared.
-
-        INVALID marks what is outside the classes; None where that cannot be said.
-        """
-        if pair.mask.suffix.lower() in LOSSY:  # blamed already, and full of wrong ids
-            return None
-        # An image gives its rotation to the mask; one that is broken has none to give.
-        image = pair.image if has_image else pair.mask
-
-        def load(path: Path) -> np.ndarray:
-            return load_mask(path, image)
-
-        def translate(path: Path) -> np.ndarray:
-            colors = self.declared.file_colors if self.declared else {}
-            return colors_to_ids(raw, path, colors)
-
-        raw = self.attempt(faults, "unreadable mask", pair, pair.mask, load)
-        if raw is None and can_be_decoded(pair.mask):
-            faults[-1] = faults[-1]._replace(kind="ids")  # of more than a byte
-        if raw is not None and raw.ndim == 3:
-            raw = self.attempt(faults, "colors", pair, pair.mask, translate)
-        if raw is None or self.declared is None:
-            return raw
-        ids = self.declared.table[raw]
-        wrong = ids == INVALID
-        if wrong.any():
-            listed = ", ".join(map(str, np.unique(raw[wrong])[:8].tolist()))
-            text = f"id {listed} in {wrong.mean():.2%} of the pixels"
-            faults.append(FileIssue("ids", pair.split, self.name(pair.mask), text))
-        return ids
-
-    def show(self, pair: Pair, classes: Classes) -> tuple[np.ndarray, np.ndarray]:
-        """Image (H, W, 3) and ids (h, w) for people; unknown colours are INVALID."""
-        raw = read_raw(pair.image)
-        image = with_channels(as_bytes(raw, white_of(raw)), 3)
-        try:
-            mask = load_mask(pair.mask, pair.image)
-            if mask.ndim == 3:
-                mask = colors_to_ids(mask, pair.mask, classes.file_colors)
-        except InputError:
-            return image, np.full(image.shape[:2], INVALID)
-        return image, classes.table[mask]
+def labels_of(ids: np.ndarray) -> Labels:
+    return Labels(np.bincount(ids[ids != INVALID], minlength=256), digest(ids))
 
 
-def format_size(size: tuple[int, ...]) -> str:
-    """(360, 480) -> 360x480"""
-    return "x".join(map(str, size))
-
-
-def can_be_decoded(path: Path) -> bool:
+def show(pair: Pair, classes: Classes) -> tuple[np.ndarray, np.ndarray]:
+    """Image (H, W, 3) and ids (h, w) for people; unknown colours are INVALID."""
+    raw = read_raw(pair.image)
+    image = with_channels(as_bytes(raw, white_of(raw)), 3)
     try:
-        with opened(path) as image:
-            image.load()
-    except (InputError, OSError, SyntaxError):
-        return False
-    return True
+        mask = load_mask(pair.mask, pair.image)
+        if mask.ndim == 3:
+            mask = colors_to_ids(mask, pair.mask, classes.file_colors)
+    except InputError:
+        return image, np.full(image.shape[:2], INVALID)
+    return image, classes.table[mask]
 
 
-def look_at_picture(path: Path) -> Picture:
-    """An image file, decoded whole. Raises InputError for one that cannot be."""
+def look_at_picture(path: Path) -> tuple[tuple[int, int], Picture]:
+    """The size of an image file, and what it shows, decoded whole.
+
+    Raises InputError for one that cannot be read.
+    """
     look_at_image(path)
     raw = read_raw(path)
     with opened(path) as file:
         alpha = file.mode in ("LA", "PA", "RGBA") or "transparency" in file.info
     depth = "float" if raw.dtype.kind == "f" else f"{8 * raw.itemsize}-bit"
     kind = f"{depth} {'grey' if raw.ndim == 2 else 'RGB'}{' with alpha' * alpha}"
-    return picture_of(raw, kind)
+    return raw.shape[:2], picture_of(raw, kind)
 
 
 def picture_of(raw: np.ndarray, kind: str) -> Picture:

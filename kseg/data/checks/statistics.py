@@ -8,9 +8,10 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from edge.core.images import format_size
 from kseg.data.checks.issues import SEVERITIES, DataIssue
 from kseg.data.checks.rules import kind_counts, size_counts
-from kseg.data.checks.scan import FolderScan, format_size
+from kseg.data.checks.scan import FolderScan
 from kseg.data.class_weights import RULES, Counts, class_weights
 
 # --- for machines ---

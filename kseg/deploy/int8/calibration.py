@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge.core.errors import InputError
+from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Dataset, Split
 
 log = logging.getLogger(__name__)
@@ -80,17 +81,7 @@ def look_at(split: Split, num_classes: int, most: int) -> list[ImageClasses]:
         return ImageClasses(index, pixels > LEAST_SHARE * mask.size, blank)
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(look, evenly(len(split.sizes), most)))
-
-
-def evenly(total: int, count: int) -> list[int]:
-    """At most `count` whole numbers below `total`, evenly spread.
-
-    >>> evenly(10, 4), evenly(3, 4)
-    ([0, 3, 6, 9], [0, 1, 2])
-    """
-    spread = np.linspace(0, total - 1, min(count, total))
-    return [int(index) for index in spread.round()]
+        return list(pool.map(look, evenly_spaced(len(split.sizes), most)))
 
 
 def balanced(looks: list[ImageClasses], count: int) -> list[ImageClasses]:
@@ -107,7 +98,7 @@ def balanced(looks: list[ImageClasses], count: int) -> list[ImageClasses]:
         taken[best] = True
         seen += shows[best]
     left = np.flatnonzero(~taken)
-    taken[left[evenly(len(left), count - int(taken.sum()))]] = True
+    taken[left[evenly_spaced(len(left), count - int(taken.sum()))]] = True
     return [look for look, take in zip(looks, taken, strict=True) if take]
 
 
