@@ -135,8 +135,8 @@ class SemanticTTA(SemanticPredictor):
             raise InputError(NO_SCORES)
         if self.fixed and self.passes.scales != (1.0,):
             raise InputError(
-                f"--scales: the network takes {format_size(self.engine.size)} alone; give "
-                "the run that it was exported from"
+                f"--scales: the network takes {format_size(self.engine.size)} alone; "
+                "give the run that it was exported from"
             )
 
     def predict(
