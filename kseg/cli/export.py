@@ -17,24 +17,15 @@ from edge.core.log import say
 from kseg.cli.parser import parse_given
 from kseg.cli.tables import parity_table, write_result
 from kseg.core.configs import ExportConfig
-from kseg.core.names import FINETUNED_SCHEMES
-from kseg.core.options import flag
+from kseg.core.options import refuse_unused
 from kseg.deploy.export import export
 from kseg.deploy.parity import check_gate
 from kseg.evaluation.loop import MIXED
 
-READ_BY = {  # options that some schemes alone read
-    "sparsity": tuple(scheme for scheme in FINETUNED_SCHEMES if "pruned" in scheme),
-    "clusters": tuple(scheme for scheme in FINETUNED_SCHEMES if "clustered" in scheme),
-    "fine_tune_epochs": FINETUNED_SCHEMES,
-    "fine_tune_rate": FINETUNED_SCHEMES,
-    "seed": FINETUNED_SCHEMES,
-}
-
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     config, given = parse_given(ExportConfig, "kseg.export", __doc__, argv)
-    check_given(config, given)
+    refuse_unused(config, given)
     if config.check:
         return check(config)
     if not config.run:
@@ -50,20 +41,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         offered = (done.files.get(name) for name in (MIXED, "int8"))
         best = next(filter(None, offered), next(iter(done.files.values())))
         print(f"\nNext:\n  python edge/camera_demo.py {best} --source 0")
-
-
-def check_given(config: ExportConfig, given: set[str]) -> None:
-    """Raises InputError for options beside --check, or of fine-tuning not asked for."""
-    for name in sorted(given):
-        if config.check and name not in ("run", "check", "json"):
-            raise InputError(f"{flag(name)}: does nothing beside --check")
-        readers = READ_BY.get(name)
-        if readers and not set(readers) & set(config.quantize):
-            some = ", ".join(readers[:3])
-            raise InputError(
-                f"{flag(name)}: does nothing without a scheme that is fine-tuned so; "
-                f"--quantize {some} and others read it"
-            )
 
 
 def check(config: ExportConfig) -> None:

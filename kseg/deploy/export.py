@@ -22,6 +22,7 @@ from edge.predict.open import predictor_of
 from kseg.core import backend
 from kseg.core.configs import ExportConfig
 from kseg.core.names import FINETUNED_SCHEMES, ONNX
+from kseg.core.options import refuse_unused
 from kseg.core.runs import (
     BEST,
     HISTORY,
@@ -158,14 +159,13 @@ def measured(
 
 
 def check_options(config: ExportConfig) -> None:
-    """Raises InputError for options that do not go together."""
-    aware = [scheme for scheme in config.quantize if scheme in FINETUNED_SCHEMES]
-    for name in ("explain", "mend"):
-        if getattr(config, name) and "int8" not in config.quantize:
-            raise InputError(f"--{name} works on int8: add int8 to --quantize")
-    if config.low_resolution and aware:
+    """Raises InputError for options that do nothing, or do not go together."""
+    refuse_unused(config)
+    finetuned = [scheme for scheme in config.quantize if scheme in FINETUNED_SCHEMES]
+    if config.low_resolution and finetuned:
         raise InputError(
-            f"--low-resolution: {aware[0]} is fine-tuned at full size; export it alone"
+            f"--low-resolution: {finetuned[0]} is fine-tuned at full size; export it "
+            "alone"
         )
 
 

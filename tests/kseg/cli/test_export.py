@@ -249,7 +249,10 @@ def test_what_the_size_alone_costs_is_said(capsys):
         (["--sparsity", "0.3"], "--sparsity: does nothing without a scheme that"),
         (["--quantize", "pruned", "--clusters", "8"], "--clusters: does nothing"),
         (["--check", "a.tflite", "--mend"], "--mend: does nothing beside --check"),
-        (["--quantize", "float16", "--explain"], "--explain works on int8: add int8"),
+        (
+            ["--quantize", "float16", "--explain"],
+            "--explain: does nothing without int8",
+        ),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(trained, options, line):

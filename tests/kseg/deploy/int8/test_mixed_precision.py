@@ -81,7 +81,7 @@ def test_mend_without_int8_is_refused(trained):
     from kseg.cli.export import main
 
     with pytest.raises(
-        InputError, match="--mend works on int8: add int8 to --quantize"
+        InputError, match="--mend: does nothing without int8; add int8 to --quantize"
     ):
         main([str(trained), "--quantize", "float32", "--mend"])
 

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from kseg.core.progress import evenly_spaced, in_parallel
+
+
+@pytest.mark.parametrize(
+    ("total", "count", "indices"),
+    [
+        (10, 4, [0, 3, 6, 9]),
+        (3, 4, [0, 1, 2]),
+        (1, 4, [0]),
+        (5, 1, [0]),
+        (0, 4, []),
+        (8, 5, [0, 2, 4, 5, 7]),  # of 3.5, rounded to even
+    ],
+)
+def test_evenly_spaced(total, count, indices):
+    assert evenly_spaced(total, count) == indices
+
+
+@pytest.mark.parametrize("total", [7, 40, 367])
+def test_evenly_spaced_begins_and_ends_with_the_ends(total):
+    for count in range(2, total + 1):
+        found = evenly_spaced(total, count)
+        assert len(set(found)) == count and found[0] == 0 and found[-1] == total - 1
+        assert np.ptp(np.diff(found)) <= 1
+
+
+def test_in_parallel_keeps_the_order_and_the_first_failure():
+    assert in_parallel(lambda x: x * x, [*range(50)], "squares") == [
+        x * x for x in range(50)
+    ]
+    with pytest.raises(ZeroDivisionError):
+        in_parallel(lambda x: 1 / x, [2, 1, 0], "inverses")
