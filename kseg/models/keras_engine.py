@@ -53,8 +53,12 @@ class KerasEngine:
 
 
 def spec_of(name: str, value: Any) -> TensorSpec:
-    """What is known of a symbolic output; free sides have length -1."""
-    shape = tuple(-1 if side is None else int(side) for side in value.shape)
+    """What is known of a symbolic output; free sides have length -1.
+
+    The batch is one image: some operations lose what is known of it.
+    """
+    sides = (-1 if side is None else int(side) for side in value.shape[1:])
+    shape = (1, *sides)
     dtype = np.dtype(keras.backend.standardize_dtype(value.dtype))
     return TensorSpec(name, shape, dtype)
 

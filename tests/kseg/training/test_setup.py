@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from edge.model_file.info import InputGeometry
 from kseg.core.configs import TrainConfig, from_record
 from kseg.core.process_group import ALONE
 from kseg.core.runs import CONFIG
@@ -38,7 +39,8 @@ from tests.kseg.training.helpers import weights_of
 def test_the_default_crop_is_what_the_network_needs_to_see(
     tiny, least, step, border, expected
 ):
-    info = replace(tiny.info, least=least, step=step, border=border)
+    sides = InputGeometry(least=least, step=step, border=border)
+    info = replace(tiny.info, geometry=sides)
     assert crop_size(TrainConfig(), tiny, info) == expected
     assert crop_size(TrainConfig(size=expected), tiny, info) == expected
 
