@@ -1,22 +1,25 @@
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from PIL import Image
 
 from edge.core.errors import InputError
-from kseg.core.configs import TrainConfig
+from kseg.data.loading import batches
 from kseg.data.loading.batches import augmentation, training_batches, validation_batches
-from kseg.data.loading.reader import CachedReader
-from kseg.data.open import open_data
 from kseg.data.transforms.border_weights import border_weights
+from tests.kseg.data.loading.helpers import (
+    COUNT,
+    PLAIN,
+    SIZE,
+    VARIED,
+    Noisy,
+    Numbered,
+    assert_same,
+    batches_of,
+    reader_of,
+)
 
-SIZE = (16, 24)
-COUNT = 7
-PLAIN = TrainConfig(batch_size=2, scale=1.0, flip=False, color=0.0)
-VARIED = replace(PLAIN, scale=1.6, flip=True, color=0.2)
 PAPERS = replace(VARIED, elastic=3.0, border_weight=10.0, loss_share=0.5)
 ALL = replace(
     VARIED,
@@ -28,51 +31,8 @@ ALL = replace(
     cutout=0.2,
     rare_crops=0.5,
 )
+
 BORDER = 3
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """Images in memory; all pixels of image i are i, all of its mask i % 3."""
-
-    sizes: list
-    channels: int = 3
-
-    @property
-    def names(self):
-        return [str(index) for index in range(len(self.sizes))]
-
-    def read(self, index):
-        image = np.full((*self.sizes[index], self.channels), index, np.uint8)
-        return image, np.full(self.sizes[index], index % 3, np.uint8)
-
-
-@dataclass(frozen=True)
-class Noisy(Numbered):
-    """Images whose pixels all differ; the masks are of squares of `side` pixels."""
-
-    side: int = 1
-
-    def read(self, index):
-        random = np.random.RandomState(index)
-        height, width = self.sizes[index]
-        image = random.randint(0, 256, (height, width, self.channels))
-        rows, columns = -(-height // self.side), -(-width // self.side)
-        mask = random.randint(0, 3, (rows, columns)).astype(np.uint8)
-        mask = np.kron(mask, np.ones((self.side, self.side), np.uint8))
-        return image.astype(np.uint8), mask[:height, :width]
-
-
-def reader_of(split=None, max_side=1024):
-    return CachedReader(split or Numbered([SIZE] * COUNT), max_side)
-
-
-def batches_of(config, count, start_step=0, split=None, size=SIZE, border=0):
-    """The first batches as numpy arrays."""
-    reader = reader_of(split)
-    channels = reader.split.channels
-    stream = training_batches(reader, config, size, channels, start_step, border)
-    return list(stream.take(count).as_numpy_iterator())
 
 
 def order(config, count):
@@ -80,13 +40,6 @@ def order(config, count):
     batches = batches_of(config, -(-count // config.batch_size))
     images = np.concatenate([images for images, _ in batches])
     return images[:count, 0, 0, 0].astype(int).tolist()
-
-
-def assert_same(batches, others):
-    assert len(batches) == len(others)
-    for batch, other in zip(batches, others, strict=True):
-        for array, other_array in zip(batch, other, strict=True):
-            np.testing.assert_array_equal(array, other_array)
 
 
 # --- training ---
@@ -148,7 +101,7 @@ def test_augmentation_differs_from_epoch_to_epoch():
 
 
 def op_names(monkeypatch, config, border=0):
-    monkeypatch.setattr("kseg.data.loading.batches.chain", lambda *steps: steps)
+    monkeypatch.setattr(batches, "chain", lambda *steps: steps)
     return [op.__qualname__.split(".")[0] for op in augmentation(config, SIZE, border)]
 
 
@@ -279,73 +232,6 @@ def test_validation_pictures_are_mirrored_to_a_size_that_fits():
         assert image.dtype == np.float32
         padded = np.pad(ids, ((0, 0), (0, 6)), constant_values=255)
         np.testing.assert_array_equal(mask, padded)
-
-
-# --- the reader ---
-
-
-@pytest.mark.parametrize(
-    "max_side, size", ((1024, (32, 48)), (48, (32, 48)), (12, (8, 12)), (5, (3, 5)))
-)
-def test_max_side_bounds_the_size(max_side, size):
-    reader = reader_of(Noisy([(32, 48)]), max_side)
-    image, mask = reader.read(0)
-    assert image.shape == (*size, 3)
-    assert mask.shape == size
-    assert set(np.unique(mask)) <= {0, 1, 2}
-
-
-def test_grey_images_keep_their_channel_when_they_shrink():
-    image, _ = reader_of(Noisy([(32, 48)], channels=1), 12).read(0)
-    assert image.shape == (8, 12, 1)
-
-
-def test_what_was_read_is_kept():
-    reader = reader_of()
-    first, second = reader.read(3), reader.read(3)
-    assert first[0] is second[0] and first[1] is second[1]
-    assert list(reader.kept) == [3]
-
-
-def test_nothing_is_kept_without_a_budget():
-    reader = reader_of(Noisy([SIZE] * 3))
-    reader.budget = 0
-    first, second = reader.read(1), reader.read(1)
-    assert not reader.kept
-    np.testing.assert_array_equal(first[0], second[0])
-    np.testing.assert_array_equal(first[1], second[1])
-
-
-def test_images_are_kept_while_the_budget_lasts():
-    reader = reader_of()
-    reader.budget = 2.5 * (16 * 24 * 4)  # an image has three bytes a pixel, a mask one
-    for index in range(COUNT):
-        reader.read(index)
-    assert list(reader.kept) == [0, 1]
-
-
-def test_batches_are_the_same_without_a_budget():
-    split = Noisy([SIZE] * COUNT)
-    reader = reader_of(split)
-    reader.budget = 0
-    stream = training_batches(reader, VARIED, SIZE, 3).take(8).as_numpy_iterator()
-    assert_same(list(stream), batches_of(VARIED, 8, split=split))
-
-
-def test_failure_to_read_is_kept(tmp_path):
-    """TensorFlow says that something failed; what it was, the reader knows."""
-    for stem in "abcd":
-        for kind in ("images", "masks"):
-            (tmp_path / kind).mkdir(exist_ok=True)
-            mask = Image.fromarray(np.eye(16, dtype=np.uint8))
-            mask.save(tmp_path / kind / f"{stem}.png")
-    split = open_data(str(tmp_path)).split("val")
-    split.images[0].unlink()
-    reader = CachedReader(split, 1024)
-    with pytest.raises(tf.errors.OpError):
-        list(validation_batches(reader, 2, 1))
-    assert isinstance(reader.failure, InputError)
-    assert str(split.images[0]) in str(reader.failure)
 
 
 # --- validation ---
