@@ -9,16 +9,11 @@ from edge.core.constants import PADDING, palette
 from edge.core.errors import InputError
 from edge.engines.base import Output, TensorSpec
 from edge.model_file.info import InputGeometry, ModelInfo
-from edge.predict.resizing import fit_within, limit_side, resize
 from edge.predict.semantic import SemanticPredictor, map_index, to_map
 from edge.predict.semantic import scores_to_confidence as to_confidence
 from edge.predict.semantic import scores_to_labels as to_labels
 from edge.predict.tiling import (
     TILE,
-    covered_size,
-    merge_tiles,
-    split_tiles,
-    tile_stride,
 )
 from tests.support.engines import ArrayEngine, labels_and_confidence
 
@@ -206,32 +201,6 @@ def test_a_line_is_a_picture_too(engine, size):
         SemanticPredictor(engine, FIT).predict(np.ones((*size, 3), np.uint8)).labels
     )
     np.testing.assert_array_equal(labels, np.ones(size))
-
-
-@pytest.mark.parametrize(
-    ("size", "box", "expected"),
-    [
-        ((480, 640), (480, 640), (480, 640)),
-        ((540, 960), (360, 480), (270, 480)),  # 480 / 960 = 0.5
-        ((960, 540), (360, 480), (360, 202)),  # 360 / 960 = 0.375; 202.5 to even
-        ((10, 10), (30, 50), (30, 30)),
-        ((1, 1000), (8, 8), (1, 8)),
-    ],
-)
-def test_fitting(size, box, expected):
-    assert fit_within(size, box) == expected
-
-
-def test_bounded_leaves_small_sizes_alone():
-    assert limit_side((1024, 3), 1024) == (1024, 3)
-    assert limit_side((1025, 3), 1024) == (1024, 3)
-    assert limit_side((3000, 4000), 1024) == (768, 1024)
-
-
-@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3)])
-@pytest.mark.parametrize("size", [(4, 6), (2, 3), (9, 9), (8, 3)])
-def test_resize_keeps_the_number_of_dimensions(shape, size):
-    assert resize(np.zeros(shape, np.uint8), size).shape == (*size, *shape[2:])
 
 
 # What was padding is no label
@@ -530,97 +499,6 @@ VALID = replace(
     FIT,
     geometry=InputGeometry(minimum=2, least=11, step=Valid.step, border=Valid.border),
 )
-
-
-def tiles_of(line, inside, border, step=1) -> list:
-    """The tiles of a picture of one line, as lists; each is that line over and over."""
-    image = np.array([line], np.uint8)[..., None]
-    (row,) = split_tiles(image, (1 + 2 * border, inside + 2 * border), border, step)
-    for tile in row:
-        assert tile.shape == (1 + 2 * border, inside + 2 * border, 1)
-        assert (tile == tile[:1]).all()
-    return [tile[0, :, 0].tolist() for tile in row]
-
-
-def test_tiles_overlap_and_mirror_what_lies_beyond():
-    # The insides are 1 2 3 and 4 5, then a mirrored 4.
-    assert tiles_of([1, 2, 3, 4, 5], 3, border=1) == [[2, 1, 2, 3, 4], [3, 4, 5, 4, 3]]
-
-
-def test_a_mirror_does_not_repeat_the_outermost_pixel():
-    assert tiles_of([1, 2, 3, 4], 4, border=2) == [[3, 2, 1, 2, 3, 4, 3, 2]]
-
-
-def test_a_border_wider_than_the_picture_mirrors_back_and_forth():
-    assert tiles_of([1, 2, 3], 3, border=4) == [[1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3]]
-
-
-def test_a_picture_of_one_pixel_is_repeated():
-    assert tiles_of([7], 2, border=3) == [[7] * 8]
-
-
-def test_tiles_begin_whole_steps_apart():
-    # Of the first inside, 1 2 3, two count: the second begins at pixel 2.
-    assert tiles_of([1, 2, 3, 4, 5], 3, 1, step=2) == [[2, 1, 2, 3, 4], [2, 3, 4, 5, 4]]
-
-
-def test_an_inside_that_is_enough_is_one_tile():
-    assert len(tiles_of(range(7), inside=7, border=1, step=4)) == 1
-    assert len(tiles_of(range(8), inside=7, border=1, step=4)) == 2
-
-
-@pytest.mark.parametrize(
-    ("inside", "step", "expected"),
-    [(388, 16, 384), (384, 16, 384), (20, 16, 16), (16, 16, 16), (4, 16, 4), (5, 1, 5)],
-)
-def test_pace(inside, step, expected):
-    assert tile_stride(inside, step) == expected
-
-
-def test_tiles_go_down_and_across():
-    image = np.arange(20, dtype=np.uint8).reshape(4, 5, 1)
-    tiles = split_tiles(image, (4, 5), 1, 1)
-    assert len(tiles) == 2 and [len(row) for row in tiles] == [2, 2]
-    # Rows 2 and 3, then a mirrored 2; columns 3 and 4, then 3, 2.
-    expected = [[7, 8, 9, 8, 7], [12, 13, 14, 13, 12], [17, 18, 19, 18, 17]]
-    assert tiles[1][1][..., 0].tolist() == [*expected, expected[1]]
-
-
-def test_each_channel_is_mirrored_for_itself():
-    image = random_ids((5, 6, 3))
-    ((tile,),) = split_tiles(image, (9, 10), 2, 1)
-    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), "reflect")
-    np.testing.assert_array_equal(tile, padded)
-
-
-def test_joined_puts_tiles_side_by_side():
-    tiles = [[[[1, 2]], [[3, 4]]], [[[5, 6]], [[7, 8]]]]
-    tiles = [[np.array(tile) for tile in row] for row in tiles]
-    assert merge_tiles(tiles, 1).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
-
-
-def test_joined_leaves_out_what_the_next_tile_gives_again():
-    # Three columns at steps of two: the third of all but the last is the next one's.
-    tiles = [[np.array([[1, 2, 0]]), np.array([[3, 4, 0]]), np.array([[5, 6, 7]])]]
-    assert merge_tiles(tiles, 2).tolist() == [[1, 2, 3, 4, 5, 6, 7]]
-    turned = [[tile.T] for tile in tiles[0]]
-    assert merge_tiles(turned, 2).ravel().tolist() == [1, 2, 3, 4, 5, 6, 7]
-
-
-def test_one_tile_is_joined_as_it_is():
-    tile = np.zeros((3, 5, 2), np.float32)
-    assert merge_tiles([[tile]], 2) is tile
-
-
-@pytest.mark.parametrize("size", [(1, 1), (7, 20), (41, 9)])
-@pytest.mark.parametrize("step", [1, 4])
-def test_spanned_is_the_size_of_what_is_joined(size, step):
-    image, border = random_ids((*size, 1)), 2
-    tiles = split_tiles(image, (11, 13), border, step)
-    insides = [[tile[2:-2, 2:-2] for tile in row] for row in tiles]
-    whole = merge_tiles(insides, step)
-    assert covered_size(tiles, border, step) == whole.shape[:2]
-    np.testing.assert_array_equal(whole[: size[0], : size[1]], image)
 
 
 def in_one_piece(ids) -> np.ndarray:
