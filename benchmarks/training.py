@@ -130,7 +130,7 @@ def sources(
     from kseg.training.setup import crop_size
 
     shape = geometry(model)
-    info = replace(data.info, **asdict(shape))
+    info = replace(data.info, geometry=shape)
     size = crop_size(replace(training, size=config.size), data, info)
     reader = CachedReader(data.split("train"), training.max_side)
     say("reading the images once, as the first epoch does")

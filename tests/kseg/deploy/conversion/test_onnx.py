@@ -73,8 +73,9 @@ REPRESENTATIVES = (
 )
 
 
-@pytest.mark.parametrize("case", sampled(*REPRESENTATIVES), scope="session")
-def test_every_architecture_converts_and_gives_the_same_scores(case, network):
+@pytest.mark.parametrize("case", sampled(*REPRESENTATIVES))
+def test_every_architecture_converts_and_gives_the_same_scores(case):
+    network = case.build()
     size = fitting(case)
     content = convert(network, size, INFO)
     model = onnx.load_from_string(content)

@@ -44,7 +44,7 @@ def test_explain_names_the_layer_and_mend_mends_it(ruined, capsys):
     from kseg.cli.export import main
 
     plain = [str(ruined), "--quantize", "int8", "--calibration-images", "16"]
-    with pytest.raises(GateFailed, match="int8 lost 0"):
+    with pytest.raises(GateFailed, match="int8: mean IoU dropped by 0"):
         main([*plain, "--max-drop", "0.02"])
     drop = json.loads((ruined / "parity.json").read_text())["int8"]["drop"]
     assert drop > 0.05
