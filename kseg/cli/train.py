@@ -14,26 +14,33 @@ from typing import Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.log import say
-from kseg.api import report
 from kseg.cli.parser import parse_given
-from kseg.cli.tables import metrics_table, write_result
-from kseg.core import backend
 from kseg.core.configs import TrainConfig
-from kseg.core.runs import reserve
-from kseg.data.checks.quick import quick_findings
-from kseg.data.open import open_data
-from kseg.training.distribution.environment import process_group
-from kseg.training.distribution.group import joined
-from kseg.training.distribution.supervisor import needs_supervisor, supervise
-from kseg.training.fit import fit, merge_resumed, recorded_at
+from kseg.core.process_group import ProcessGroup
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     config, given = parse_given(TrainConfig, "kseg.train", __doc__, argv)
     check_shares(config)
+    # Imported here and below, so that --help does not wait for them.
+    from kseg.training.distribution.environment import process_group
+    from kseg.training.distribution.supervisor import needs_supervisor, supervise
+
     group = process_group(config)
-    if needs_supervisor(group):
-        return supervise(group)
+    return supervise(group) if needs_supervisor(group) else train(config, given, group)
+
+
+def train(config: TrainConfig, given: set[str], group: ProcessGroup) -> int:
+    """One run in this process, with its report and its table; the exit status."""
+    from kseg.api import report
+    from kseg.cli.tables import metrics_table, write_result
+    from kseg.core import backend
+    from kseg.core.runs import reserve
+    from kseg.data.checks.quick import quick_findings
+    from kseg.data.open import open_data
+    from kseg.training.distribution.group import joined
+    from kseg.training.fit import fit, merge_resumed, recorded_at
+
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, recorded_at(folder))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kseg.models  # noqa: F401 - registers the layers for Keras
 from edge.core.errors import GateFailed, InputError
 from edge.model_file.metadata import read_info
 from edge.video import scenes
