@@ -9,16 +9,18 @@ from PIL import Image
 from edge.core.errors import InputError
 from edge.core.images import read_image
 from edge.display.draw import blend
+from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.tta import TTA
 from edge.video import scenes
 from kseg.cli.evaluate import main
 from kseg.cli.tables import iou_table
 from kseg.data.open import open_data
+from kseg.data.sample import Sample
 from kseg.evaluation.grouping import GROUPINGS, name_by_majority
-from kseg.evaluation.loop import evaluate_split
+from kseg.evaluation.loop import evaluate
 from kseg.evaluation.open import open_predictor
-from kseg.evaluation.semantic import Evaluation
+from kseg.evaluation.semantic import SemanticEvaluator
 from kseg.reporting.figures import GAP
 
 
@@ -98,10 +100,10 @@ def test_a_picture_below_the_minimum_is_named(trained):
         names, sizes = ["tiny"], [(8, 8)]
 
         def read(self, index):
-            return np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
+            return Sample(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8))
 
     with pytest.raises(InputError, match="tiny: .*minimum of 16x16"):
-        evaluate_split(predictor, Small(), data.names)
+        evaluate(predictor, Small(), SemanticEvaluator(data.names))
 
 
 def test_a_damaged_model_is_one_line(trained, tmp_path):
@@ -128,9 +130,10 @@ def halves(left) -> np.ndarray:
 
 def figures_of(*pairs):
     """Of (mask, labels), everything being half sure."""
-    evaluation = Evaluation(("a", "b", "c"))
+    evaluation = SemanticEvaluator(("a", "b", "c"))
     for mask, labels in pairs:
-        evaluation.add(mask, labels, np.full(mask.shape, 0.5, np.float32))
+        half_sure = np.full(mask.shape, 0.5, np.float32)
+        evaluation.add(mask, SemanticMap(labels, half_sure))
     return evaluation.figures()
 
 
@@ -210,7 +213,8 @@ def test_options_are_passes(trained, options, passes, capsys):
     )
     predictor = open_predictor(trained / "model.keras", tta=passes)
     assert predictor.passes == passes
-    expected = evaluate_split(predictor, data.split("val"), data.names).figures()
+    evaluator = SemanticEvaluator(data.names)
+    expected = evaluate(predictor, data.split("val"), evaluator).figures()
     assert found == expected
     plain = json.loads((trained / "metrics.json").read_text())
     # Pictures of 64x80 are at full size and one tile by default.
@@ -234,7 +238,8 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
     predictor = open_predictor(
         exported / "model.keras", tta=TTA(tile=(64, 80), full_size=True)
     )
-    expected = evaluate_split(predictor, data.split("val"), data.names).figures()
+    evaluator = SemanticEvaluator(data.names)
+    expected = evaluate(predictor, data.split("val"), evaluator).figures()
     # Tiles of fixed size end at the picture's end, not whole cells apart.
     assert tiled["mean_iou"] == pytest.approx(expected["mean_iou"], abs=0.05)
     main([*arguments, "--json", "-"])
@@ -259,7 +264,7 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
         (["{run}/int8.tflite", "--tile", "32x32"], "takes 64x80 alone; leave it out"),
         (
             ["grouping:color", "--data", "shapes", "--name-by-truth", "--full-size"],
-            "groups a picture as a whole; leave --full-size",
+            "groups an image as a whole; leave --full-size",
         ),
     ],
 )

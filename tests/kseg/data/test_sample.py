@@ -34,7 +34,9 @@ def test_files_are_hashed_once_in_a_run_and_its_report(folder, tmp_path, monkeyp
 
     monkeypatch.setattr(sample, "digest", counted)
     data, run = open_data(str(folder)), tmp_path / "run"
-    config = TrainConfig(str(folder), "dense", width=2, epochs=1, batch_size=2)
+    config = TrainConfig(
+        data=str(folder), model="dense", width=2, epochs=1, batch_size=2
+    )
     fit(config, data, run)
     report(data, run)
     files = [path for split in data.splits.values() for path in split.files]

@@ -17,12 +17,14 @@ from edge.core.errors import InputError
 from edge.predict.semantic import SemanticPredictor
 from kseg.cli.report import main
 from kseg.data.open import open_data
+from kseg.data.sample import Sample
 from kseg.deploy.heads import HEADS
 from kseg.evaluation.open import open_predictor
 from kseg.models.keras_engine import KerasEngine
 from kseg.models.saving import load_model
 from kseg.reporting.embedded import WRONG, mistakes, views
-from kseg.reporting.page import both_ends, evaluate_once, most_mistaken, write_page
+from kseg.reporting.page import evaluate_once, write_page
+from kseg.reporting.semantic import both_ends, most_mistaken
 from tests.support.engines import labels_and_confidence
 
 LABELS = HEADS["semantic"]["labels"]
@@ -92,7 +94,7 @@ class Counted:
         image, mask = self.split.read(index)
         if index in self.void:
             mask = np.full_like(mask, IGNORE_INDEX)
-        return image, mask
+        return Sample(image, mask)
 
 
 def test_every_picture_is_read_once_and_few_are_kept(predictor, data):
@@ -223,7 +225,7 @@ def test_a_run_of_an_older_kseg_has_less_to_say(run):
         ("", ["{run}", "--data", "no/data"], "no/data: no such data folder"),
         ("", ["{run}", "--split", "test"], "no split 'test'; it has train, val"),
         ("", ["{run}", "--output", "no/folder/r.html"], "no file in an existing"),
-        ("history.csv", ["{run}"], "history.csv: is damaged .*; train again"),
+        ("history.csv", ["{run}"], "history.csv: is damaged .*train again"),
         ("model.keras", ["{run}"], "model.keras: is no Keras model"),
         ("config.json", ["{run}"], "config.json: is damaged"),
     ],

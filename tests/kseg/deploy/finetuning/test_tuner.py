@@ -14,7 +14,7 @@ from edge.model_file.metadata import info_of
 from edge.video import scenes
 from kseg.core.configs import ExportConfig, TrainConfig, to_record
 from kseg.core.names import FINETUNED_SCHEMES
-from kseg.core.runs import BEST, CONFIG, read_record
+from kseg.core.runs import BEST, CONFIG, METRICS, read_record
 from kseg.data.open import open_data
 from kseg.deploy.conversion.tflite import convert as convert_plain
 from kseg.deploy.finetuning.fake_quant import (
@@ -23,10 +23,13 @@ from kseg.deploy.finetuning.fake_quant import (
     quantized_file,
     shared_ranges,
 )
-from kseg.deploy.finetuning.pruning import LEGACY, sparsities
+from kseg.deploy.finetuning.pruning import sparsities
 from kseg.deploy.finetuning.tf_keras_model import rebuild
+from kseg.deploy.finetuning.toolkit import LEGACY
 from kseg.deploy.finetuning.tuner import RECIPES, FineTuner, check_options
-from kseg.deploy.parity import mean_iou_of_file
+from kseg.deploy.heads import HEADS
+from kseg.deploy.parity import value_of_file
+from kseg.evaluation import EVALUATORS
 from kseg.models import build_model
 from kseg.models.saving import load_model, save_model
 
@@ -35,6 +38,7 @@ if not find_spec("tensorflow_model_optimization"):
 
 
 SIZE = (64, 80)
+LABELS = HEADS["semantic"]["labels"]
 OPTIONS = ExportConfig("", fine_tune_epochs=1, sparsity=0.5, clusters=6)
 
 
@@ -133,10 +137,14 @@ def test_qat_is_int8_throughout(tuner):
 def test_qat_is_not_behind_plain_int8(tuner, trained):
     """What it was before the first epoch is among those that it chooses from."""
     info = replace(info_of(trained / BEST), head="labels")
+
+    def new():
+        return EVALUATORS["semantic"](tuner.data)
+
     plain, found = (
-        mean_iou_of_file(content, info, tuner.data)
+        value_of_file(content, info, tuner.data.split("val"), new)
         for content in (
-            convert_plain(tuner.networks[()], "int8", SIZE, "labels", pictures),
+            convert_plain(tuner.networks[()], "int8", SIZE, LABELS, pictures),
             convert(tuner, "qat"),
         )
     )
@@ -196,7 +204,7 @@ def test_the_graph_of_qat_has_nothing_left_over(name, encoder, upsampling):
     model = build_model(name, 3, encoder, upsampling=upsampling, **options)
     source = rebuild(model, SIZE)
     ranges = shared_ranges(source.model, pictures())
-    content = quantized_file(rebuild(model, SIZE), ranges, SIZE, "labels")
+    content = quantized_file(rebuild(model, SIZE), ranges, SIZE, LABELS)
     assert_int8_throughout(content)
 
 
@@ -238,7 +246,7 @@ def test_the_command_writes_the_files_and_refuses_in_one_line(
 
     folder = tmp_path / "run"
     folder.mkdir()
-    for name in (BEST, CONFIG):
+    for name in (BEST, CONFIG, METRICS):
         shutil.copy(trained / name, folder / name)
     model = build_model("unet", 5, "plain", width=4, upsampling="unpool")
     config = TrainConfig(data=str(data_folder), upsampling="unpool", width=4)
