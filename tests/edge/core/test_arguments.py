@@ -11,6 +11,7 @@ from edge.core.arguments import (
     nonnegative_float,
     nonnegative_int,
     positive,
+    share,
     size,
     writable,
 )
@@ -32,6 +33,9 @@ ROOT = Path(__file__).resolve().parents[3]
         (nonnegative_float, "0", 0.0),
         (nonnegative_float, "1e-3", 0.001),
         (nonnegative_float, "2.5", 2.5),
+        (share, "0", 0.0),
+        (share, "0.25", 0.25),
+        (share, "1", 1.0),
     ],
 )
 def test_what_the_parsers_take(parse, text, value):
@@ -56,6 +60,9 @@ def test_what_the_parsers_take(parse, text, value):
         (nonnegative_int, "-1"),
         (nonnegative_int, "two"),
         (nonnegative_float, "-0.1"),
+        (share, "-0.1"),
+        (share, "1.01"),
+        (share, "nan"),
         (nonnegative_float, "nan"),
         (nonnegative_float, "inf"),
         (nonnegative_float, "1,5"),
