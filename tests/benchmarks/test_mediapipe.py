@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from benchmarks import mediapipe_runner
 from benchmarks.mediapipe import comparison, main
@@ -20,7 +19,7 @@ from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.video import scenes
 from tests.support.environments import python_with
-from tests.support.tflite import operator, tensor, tflite
+from tests.support.tflite import largest_channel
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (32, 48)
@@ -35,16 +34,7 @@ INFO = ModelInfo(
 def labels_model(tmp_path_factory) -> Path:
     """Labels each pixel by its largest channel."""
     path = tmp_path_factory.mktemp("model") / "largest.tflite"
-    kind = {"outputType": schema.TensorType.INT32}
-    argmax = operator(
-        "ARG_MAX", ["image", "axis"], "labels", options=("ArgMaxOptions", kind)
-    )
-    tensors = {
-        "image": tensor("uint8", (1, *SIZE, 3)),
-        "axis": tensor("int32", (), np.int32(3)),
-        "labels": tensor("int32", (1, *SIZE)),
-    }
-    path.write_bytes(tflite(tensors, [argmax]))
+    path.write_bytes(largest_channel(SIZE))
     INFO.attach(path)
     return path
 

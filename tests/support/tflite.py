@@ -115,3 +115,17 @@ def far_scales(ratio: float) -> bytes:
             ),
         ],
     )
+
+
+def largest_channel(size: tuple[int, int]) -> bytes:
+    """One operator: labels each pixel of an image of `size` by its largest channel."""
+    kind = {"outputType": schema.TensorType.INT32}
+    argmax = operator(
+        "ARG_MAX", ["image", "axis"], "labels", options=("ArgMaxOptions", kind)
+    )
+    tensors = {
+        "image": tensor("uint8", (1, *size, 3)),
+        "axis": tensor("int32", (), np.int32(3)),
+        "labels": tensor("int32", (1, *size)),
+    }
+    return tflite(tensors, [argmax])

@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from edge.app.benchmark import bound_on_age, main
 from edge.app.benchmark_table import table
@@ -19,7 +18,7 @@ from edge.app.circumstances import board
 from edge.core.errors import InputError
 from edge.core.timing import STAGES
 from edge.model_file.info import ModelInfo
-from tests.support.tflite import operator, tensor, tflite
+from tests.support.tflite import largest_channel
 
 EDGE = Path(__file__).resolve().parents[3] / "edge"
 SIZE = (32, 48)
@@ -34,16 +33,7 @@ INFO = ModelInfo(
 def model(tmp_path_factory) -> Path:
     """Labels each pixel by its largest channel."""
     path = tmp_path_factory.mktemp("model") / "largest.tflite"
-    kind = {"outputType": schema.TensorType.INT32}
-    argmax = operator(
-        "ARG_MAX", ["image", "axis"], "labels", options=("ArgMaxOptions", kind)
-    )
-    tensors = {
-        "image": tensor("uint8", (1, *SIZE, 3)),
-        "axis": tensor("int32", (), np.int32(3)),
-        "labels": tensor("int32", (1, *SIZE)),
-    }
-    path.write_bytes(tflite(tensors, [argmax]))
+    path.write_bytes(largest_channel(SIZE))
     INFO.attach(path)
     return path
 
