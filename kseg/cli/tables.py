@@ -1,14 +1,18 @@
-"""Results as tables on stdout, and the file of --json."""
+"""Results as tables on stdout, and the file of --json.
+
+Every command imports this: what a table needs is imported where it is made.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Optional, Sequence
 
 from kseg.core.runs import json_text, write_json
-from kseg.deploy.lint.rules import LintIssue
-from kseg.deploy.parity import Parity, rows, words
-from kseg.evaluation.loop import REFERENCE
+
+if TYPE_CHECKING:
+    from kseg.deploy.lint.rules import LintIssue
+    from kseg.deploy.parity import Parity
 
 PER_CLASS = {
     "per_class_iou": "IoU",
@@ -33,6 +37,8 @@ def metrics_table(metrics: dict[str, Any]) -> str:
     if "per_class_iou" in metrics:
         return iou_table(metrics)
     from tabulate import tabulate
+
+    from kseg.deploy.parity import words
 
     numbers = {k: v for k, v in metrics.items() if isinstance(v, (int, float))}
     return tabulate([(words(k), f"{v:.4g}") for k, v in numbers.items()])
@@ -61,6 +67,9 @@ def parity_table(
 ) -> str:
     """parity.json for people; `own_sizes` is the headline that training reported."""
     from tabulate import tabulate
+
+    from kseg.deploy.parity import rows, words
+    from kseg.evaluation.loop import REFERENCE
 
     def shown(value: Optional[float], form: str, unit: float = 1) -> str:
         return "" if value is None else format(value / unit, form)
