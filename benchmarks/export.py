@@ -1,6 +1,6 @@
 """What heads and resolutions of an exported file cost, beside Keras's own export.
 
-    python -m kseg.benchmark export --run saved_models/RUN
+    kseg benchmark export --run saved_models/RUN
 
 The same network is exported in each way and takes turns on the same images. Bare is
 the interpreter's run alone; whole is the predictor's, from image to labels at the
@@ -36,7 +36,7 @@ ONNX_VARIANT = "float32, labels, ONNX Runtime"
 
 @dataclass(frozen=True)
 class ExportBenchmarkConfig:
-    """Options of `python -m kseg.benchmark export`."""
+    """Options of `kseg benchmark export`."""
 
     run: str = option("", "a run folder")
     data: str = option("", "where the run's data are now, if they have moved")
@@ -45,7 +45,7 @@ class ExportBenchmarkConfig:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(ExportBenchmarkConfig, "kseg.benchmark export", __doc__, argv)
+    config = parse(ExportBenchmarkConfig, "kseg benchmark export", __doc__, argv)
     show(export_speed(config), export_table, config.json)
 
 

@@ -38,11 +38,7 @@ COMPARED = 8  # images on which labels are compared
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m benchmarks mediapipe",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("python -m benchmarks mediapipe", __doc__)
     add_options(parser)
     add = parser.add_argument
     add("--source", required=True, metavar="VIDEO", help="a video file")
@@ -54,6 +50,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         help="what it runs, where MODEL is the same network with labels",
     )
     parser.set_defaults(live_fps=None)
+    parser.add_help_options("General")
     arguments = parser.parse_args(argv)
     if not Path(arguments.source).is_file():
         parser.error(f"--source {arguments.source}: is no video file")

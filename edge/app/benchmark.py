@@ -39,9 +39,9 @@ from edge.app.measure import (
     whole_loop,
 )
 from edge.core.arguments import Parser, positive, writable
+from edge.core.constants import ENGINES
 from edge.core.errors import InputError
 from edge.core.files import write_text
-from edge.engines.select import ENGINES
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
@@ -110,11 +110,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = Parser(
-        prog="benchmark.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("benchmark.py", __doc__)
     add_options(parser)
     add = parser.add_argument
     add(
@@ -126,6 +122,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--live-fps", type=positive, metavar="N", help="play as a camera of that rate")
     for name in ("--mediapipe", "--mediapipe-model"):
         add(name, action=Moved, nargs="?", help=argparse.SUPPRESS)
+    parser.add_help_options("General")
     return parser.parse_args(argv)
 
 

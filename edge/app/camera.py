@@ -1,10 +1,12 @@
 """Segments live video on this device.
 
-    python edge/camera_demo.py saved_models/RUN/int8.tflite --source 0
-    python edge/camera_demo.py MODEL --source street.mp4 --headless --record out.mp4
-    python edge/camera_demo.py MODEL --source rtsp://door/stream --steady 5
-    python edge/camera_demo.py MODEL --background blur --keep person
-    python edge/camera_demo.py MODEL --serve 0.0.0.0:8080
+  kseg live saved_models/RUN/int8.tflite --source 0
+  kseg live MODEL --source street.mp4 --headless --record out.mp4
+  kseg live MODEL --source rtsp://camera/stream --steady 5
+  kseg live MODEL --background blur --keep person
+  kseg live MODEL --serve 0.0.0.0:8080
+
+On a board without kseg it is `python edge/camera_demo.py`, with the same options.
 
 Keys in the window: q or Esc ends, space pauses, h shows the others.
 """
@@ -25,9 +27,9 @@ from typing import Any, Optional, Sequence
 import cv2
 import numpy as np
 
+from edge.app.camera_options import parse
 from edge.app.loop import CameraLoop
 from edge.app.threads import Smoother
-from edge.core.arguments import Parser, positive, share, size, writable
 from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from edge.core.images import read_image
@@ -38,7 +40,7 @@ from edge.display.sinks import Controls, FrameLines, Masks, Recording
 from edge.display.view import Background, View
 from edge.display.web.access import Listener, listen
 from edge.display.window import Window
-from edge.engines.select import ENGINES, describe
+from edge.engines.select import describe
 from edge.model_file.info import ModelInfo
 from edge.predict import SMOOTHERS, open_predictor
 from edge.predict.base import Predictor
@@ -46,81 +48,6 @@ from edge.video.capture import CameraOptions
 from edge.video.frames import Source
 from edge.video.recorder import Recorder
 from edge.video.sources import open_source
-
-
-def fourcc(text: str) -> str:
-    """Four letters that name a camera's format, for `type=`."""
-    if len(text) != 4:
-        raise argparse.ArgumentTypeError(f"{text!r} is no format of four letters")
-    return text.upper()
-
-
-def votes(text: str) -> int:
-    """How many frames vote, for `type=`."""
-    if positive(text) > 99:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 99")
-    return int(text)
-
-
-def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = Parser(
-        prog="camera_demo.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="a .tflite or .onnx file")
-    add(
-        "--source",
-        default="0",
-        help="camera number (default 0), csi[:N] (Jetson's), picamera (the Pi's), "
-        "video file, picture, folder of pictures, rtsp/http/tcp/udp URL, GStreamer "
-        "pipeline ('... ! appsink'), or shapes (a moving procedural scene)",
-    )
-    add("--camera-size", type=size, metavar="HxW", help="size to ask a camera for")
-    add("--camera-fps", type=positive, metavar="N", help="its frames per second")
-    add("--camera-format", type=fourcc, metavar="MJPG", help="its pixel format")
-    add("--engine", default="auto", choices=ENGINES, help="what runs the model")
-    add("--delegate", metavar="PATH", help="library that takes its operators over")
-    add("--require", action="store_true", help="exit 3 where another engine must do")
-    add("--threads", type=positive, help="processors to use; default all")
-    add("--headless", action="store_true", help="open no window")
-    add(
-        "--serve",
-        metavar="[HOST:]PORT",
-        help="show it in browsers instead of a window; without HOST for this machine "
-        "alone, 0.0.0.0 is for all, with a token",
-    )
-    add("--token", help="what browsers must know; default beyond this machine: random")
-    add("--opacity", type=share, help="of the classes' colours, 0 to 1; default 0.5")
-    add("--outlines", action="store_true", help="draw the borders of the classes")
-    add(
-        "--background",
-        metavar="blur|COLOR|FILE",
-        help="put behind the classes of --keep: the picture blurred, a colour such as "
-        "00b140, or a picture",
-    )
-    add("--keep", metavar="NAMES", help="classes before the background, with commas")
-    add(
-        "--steady",
-        type=votes,
-        metavar="N",
-        help="the last N frames vote on each pixel; changes show N // 2 frames late",
-    )
-    add("--record", type=writable, metavar="FILE", help="write what is seen to a video")
-    add("--masks", type=Path, metavar="DIR", help="write each frame's labels as a PNG")
-    add(
-        "--frames-json",
-        type=writable,
-        metavar="FILE",
-        help="write a line of JSON for each frame: times and shares of the classes",
-    )
-    add("--stats", type=writable, metavar="FILE", help="write the times as JSON")
-    add("--max-frames", type=positive, metavar="N", help="end after N frames")
-    arguments = parser.parse_args(argv)
-    if bool(arguments.background) != bool(arguments.keep):
-        parser.error("--background and --keep NAMES, who is before it, go together")
-    return arguments
 
 
 def has_windows() -> bool:
@@ -277,8 +204,9 @@ def check_model(path: Path) -> None:
         raise InputError(f"{path}: no such model file")
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    arguments = parse(argv)
+def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
+    """The camera loop; `program` is how it was called, for its help."""
+    arguments = parse(argv, program, __doc__)
     if arguments.masks:
         make_folder(arguments.masks)
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first

@@ -4,19 +4,117 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
-from typing import Callable, NoReturn, Optional, Sequence
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say, show_log
 
+WIDTH = 112  # columns of help that goes to a file or a pipe
+
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line."""
+    """A parser with groups of options, of which `--help` shows the basic ones.
+
+    `--help-all` shows all. What does not fit raises InputError with one line.
+    """
+
+    def __init__(self, prog: str, description: Optional[str], **options: Any):
+        """`description` is None under `python -OO`."""
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=help_formatter,
+            add_help=False,
+            **options,
+        )
+        self._positionals.title = "Arguments"
+        self._groups: Dict[str, Any] = {}
+        self._advanced: List[argparse.Action] = []
+        self._named: List[argparse.Action] = []
+
+    def option(
+        self,
+        title: str,
+        *names: str,
+        basic: bool = False,
+        aliases: Sequence[str] = (),
+        **extra: Any,
+    ) -> None:
+        """Adds an option to the group `title`; `aliases` are accepted, never shown."""
+        if title not in self._groups:
+            self._groups[title] = self.add_argument_group(title)
+        group = self._groups[title]
+        action = group.add_argument(*names, **extra)
+        self._named.append(action)
+        if not basic:
+            self._advanced.append(action)
+        for alias in aliases:
+            hidden = {**extra, "help": argparse.SUPPRESS, "dest": action.dest}
+            group.add_argument(alias, **hidden)
+
+    def add_help_options(self, title: str) -> None:
+        """Adds --help and --help-all to a group; after all others."""
+        for names, everything in ((("-h", "--help"), False), (("--help-all",), True)):
+            self.option(
+                title,
+                *names,
+                basic=True,
+                action=ShowHelp,
+                everything=everything,
+                help="show all options" if everything else "show the basic options",
+            )
+
+    def format_usage(self) -> str:
+        parts = [f"usage: {self.prog} [OPTIONS]"]
+        for action in self._positionals._group_actions:
+            name = str(action.metavar or action.dest.upper())
+            several = f"{name} ..." if action.nargs == "+" else name
+            parts.append(f"[{several}]" if action.nargs == "?" else several)
+        return " ".join(parts) + "\n"
+
+    def format_help(self, everything: bool = False) -> str:
+        """The help; without `everything` that of the basic options."""
+        texts = {action: action.help for action in self._advanced}
+        for action in () if everything else self._advanced:
+            action.help = argparse.SUPPRESS
+        self.usage = self.format_usage().partition(": ")[2].strip()
+        if self._advanced and not everything:
+            count = len(self._named)
+            self.epilog = (
+                f"{count} options, {count - len(texts)} shown; --help-all shows all"
+            )
+        try:
+            return super().format_help()
+        finally:
+            self.epilog = None
+            for action, text in texts.items():
+                action.help = text
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see {self.prog} --help)")
+
+
+class ShowHelp(argparse.Action):
+    """Prints the help and ends the command."""
+
+    def __init__(self, everything: bool, **options: Any):
+        super().__init__(**{**options, "nargs": 0, "default": argparse.SUPPRESS})
+        self.everything = everything
+
+    def __call__(self, parser: Any, *_: Any) -> NoReturn:
+        print(parser.format_help(self.everything), end="")
+        raise SystemExit(0)
+
+
+def help_formatter(prog: str) -> argparse.HelpFormatter:
+    """Options in one line each where the terminal is wide enough."""
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    return argparse.RawDescriptionHelpFormatter(
+        prog, max_help_position=25, width=max(60, min(columns, WIDTH) - 2)
+    )
 
 
 def size(text: str) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 IGNORE_INDEX = 255  # void and padding in every mask that kseg has read
+ENGINES = ("auto", "cpu", "gpu", "litert", "tflite-runtime", "onnx")  # of --engine
+FULL_SIZE_TILE = (512, 512)  # of images at full size, unless told otherwise
 
 
 def palette(count: int) -> tuple[tuple[int, int, int], ...]:

@@ -157,6 +157,11 @@ def write_image(path: Path, image: np.ndarray) -> None:
     part.replace(path)
 
 
+def encode_png(image: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 RGB as the content of a PNG file."""
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
 def write_mask(
     path: Path, ids: np.ndarray, colors: Optional[Sequence[Sequence[int]]] = None
 ) -> None:

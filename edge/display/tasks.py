@@ -10,6 +10,7 @@ import numpy as np
 from edge.core.images import write_mask
 from edge.display.colors import color_table
 from edge.display.draw import draw_semantic
+from edge.display.view import View
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 
@@ -17,6 +18,14 @@ DIGITS = 6  # of shares
 
 # (frame (H, W, 3) BGR, result, info, text, view) -> the frame as the viewer sees it.
 DRAW: dict[str, Callable[..., np.ndarray]] = {"semantic": draw_semantic}
+
+
+def overlay(
+    image: np.ndarray, result: Any, info: ModelInfo, view: View = View(legend=False)
+) -> np.ndarray:
+    """An image (H, W, 3) uint8 RGB with its result drawn over it, a new image."""
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    return np.ascontiguousarray(DRAW[info.task](bgr, result, info, "", view)[..., ::-1])
 
 
 def shares_of(result: SemanticMap, info: ModelInfo) -> dict[str, Any]:

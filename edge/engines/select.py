@@ -17,7 +17,6 @@ from edge.engines.trial import SECONDS, check_engine
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("auto", "cpu", "gpu", *INTERPRETERS, "onnx")
 BUILDING = 1800.0  # seconds that TensorRT may take to build for its GPU
 
 

@@ -45,9 +45,7 @@ def read_tflite(path: Path) -> bytes:
         raise InputError(f"{path}: no such model file")
     data = path.read_bytes()
     if data[4:8] != b"TFL3":
-        raise InputError(
-            f"{path}: is no TFLite model; python -m kseg.export RUN writes one"
-        )
+        raise InputError(f"{path}: is no TFLite model; kseg export RUN writes one")
     if reach(data) > len(data):
         raise InputError(f"{path}: the file ends early; copy or export it again")
     return data

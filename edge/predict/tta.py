@@ -12,6 +12,7 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from edge.core.constants import FULL_SIZE_TILE
 from edge.core.errors import InputError
 from edge.core.images import format_size
 from edge.predict.resizing import plane_of, scaled
@@ -19,7 +20,6 @@ from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor, probabilities, scores_to_labels
 from edge.predict.tiling import tile_stride
 
-FULL_SIZE_TILE = (512, 512)  # of pictures at full size, unless told
 MARGIN = 64  # pixels of a tile that its neighbour decides, at most
 STEP = 32  # of the coarsest encoders: tiles begin where their cells begin
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 import time
 from importlib.util import find_spec
 from math import isfinite
@@ -64,8 +65,9 @@ class ShowProgress(keras.callbacks.Callback):
         known = [name for name in self.shown if name in logs]
         values = "  ".join(f"{name} {logs[name]:.4f}" for name in known)
         left = (self.epochs - epoch - 1) * (time.monotonic() - self.start) / 60
-        line = f"epoch {epoch + 1:3d}  {values}  {left:.0f} min left"
-        self.bar.write(line, file=sys.stderr)
+        self.bar.set_postfix({n: f"{logs[n]:.4f}" for n in known}, refresh=False)
+        with self.bar.external_write_mode(file=sys.stderr):  # clear of the bar
+            log.info(f"epoch {epoch + 1:3d}  {values}  {left:.0f} min left")
 
     def __enter__(self) -> ShowProgress:
         return self
@@ -118,7 +120,8 @@ class RunSaver(keras.callbacks.Callback):
         return self.stopped or patience_ended(history, patience, self.headline)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.previous = signal.signal(signal.SIGINT, self.stop)
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGINT, self.stop)
 
     def on_train_end(self, logs: Any = None) -> None:
         self.release()

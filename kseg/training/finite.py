@@ -31,7 +31,7 @@ def remedy(config: TrainConfig) -> str:
     steps = [f"train with a smaller --learning-rate than {config.peak_rate:g}"]
     if config.precision == "float16":  # whose largest number is 65504
         steps.append("with --precision bfloat16 or float32")
-    steps.append(f"or check the data with python -m kseg.doctor {config.data}")
+    steps.append(f"or check the data with kseg doctor {config.data}")
     return ", ".join(steps)
 
 
