@@ -180,11 +180,11 @@ def background_of(text: str) -> Background:
 def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
     """'person,car' -> their ids. Raises InputError for a name that the model lacks."""
     wanted = [name.strip() for name in names.split(",")]
-    unknown = [name for name in wanted if name not in info.names]
+    unknown = [name for name in wanted if name not in info.class_names]
     if unknown:
-        known = ", ".join(info.names[:30])
+        known = ", ".join(info.class_names[:30])
         raise InputError(f"--keep {unknown[0]}: the model's classes are {known}")
-    return frozenset(info.names.index(name) for name in wanted)
+    return frozenset(info.class_names.index(name) for name in wanted)
 
 
 def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:

@@ -95,12 +95,14 @@ def put_legend(
     numbers = {index: f"{(row + 1) % 10} " for row, index in enumerate(rows[:10])}
     scale = max(0.35, min(0.6, image.shape[0] / 900))
     row = int(36 * scale)
-    if len(info.names) > 24 or row * (len(rows) + 1) > image.shape[0]:
+    if len(info.class_names) > 24 or row * (len(rows) + 1) > image.shape[0]:
         there = set(present())
         rows = [index for index in rows if index in there]
     if not rows:
         return
-    texts = [(numbers.get(i, "") if view.keys else "") + info.names[i] for i in rows]
+    texts = [
+        (numbers.get(i, "") if view.keys else "") + info.class_names[i] for i in rows
+    ]
     widest = max(cv2.getTextSize(text, FONT, scale, 1)[0][0] for text in texts)
     panel = image[: row * len(rows) + row // 2, : widest + 2 * row + 4]
     darken(panel)
@@ -146,7 +148,7 @@ def write(image: np.ndarray, text: str, origin: tuple[int, int], scale: float) -
 def present_in(labels: np.ndarray, info: ModelInfo) -> list[int]:
     """The classes that some pixel has."""
     counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
-    return [int(i) for i in np.flatnonzero(counts) if i < len(info.names)]
+    return [int(i) for i in np.flatnonzero(counts) if i < len(info.class_names)]
 
 
 def draw_semantic(

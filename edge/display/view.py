@@ -67,4 +67,4 @@ def toggled(view: View, index: int) -> View:
 
 
 def all_of(info: ModelInfo) -> FrozenSet[int]:
-    return frozenset(range(len(info.names)))
+    return frozenset(range(len(info.class_names)))

@@ -95,7 +95,7 @@ class Predictor(Generic[R]):
         """The outputs of rows of tiles as those of one image."""
         if len(outputs) == len(outputs[0]) == 1:
             return outputs[0][0]
-        step = self.info.geometry.step
+        step = self.info.geometry.input_step
         return tuple(
             Output(
                 merge_tiles([[t[i].raw for t in row] for row in outputs], step), spec
@@ -106,7 +106,7 @@ class Predictor(Generic[R]):
     def size_within(self, size: Tuple[int, int], scale: float = 1.0) -> Tuple[int, int]:
         """The size that an image of `size` is resized to, before any padding."""
         box = self.engine.size
-        if box is None or self.info.geometry.border:
+        if box is None or self.info.geometry.valid_border:
             return scaled(limit_side(size, self.info.max_side), scale)
         if self.info.resize == "stretch":
             return box
@@ -127,10 +127,10 @@ class Predictor(Generic[R]):
         if order == "BGR" and image.ndim == 3:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         image = with_channels(image, self.engine.channels)
-        if sides.border:
-            box = box or sides.covering(np.minimum(used, TILE).tolist())
-            tiles = split_tiles(image, box, sides.border, sides.step)
-            seen = covered_size(tiles, sides.border, sides.step)
+        if sides.valid_border:
+            box = box or sides.smallest_input(np.minimum(used, TILE).tolist())
+            tiles = split_tiles(image, box, sides.valid_border, sides.input_step)
+            seen = covered_size(tiles, sides.valid_border, sides.input_step)
             return tiles, Placement(whole, seen, used)
         if box is not None and used != box:
             canvas = np.full((*box, self.engine.channels), PADDING, np.uint8)

@@ -30,14 +30,14 @@ class SemanticMap:
         `void` is the name that void pixels are counted under; without one they are
         left out.
 
-        >>> info = ModelInfo(names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
+        >>> info = ModelInfo(class_names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
         >>> SemanticMap(np.uint8([[0, 1, 1, 255]])).shares(info)
         {'road': 0.25, 'car': 0.5}
         """
         counts = cv2.calcHist([self.labels], [0], None, [256], [0, 256]).ravel()
         shares = {
             name: float(count) / self.labels.size
-            for name, count in zip(info.names, counts)
+            for name, count in zip(info.class_names, counts)
             if count
         }
         if void and counts[IGNORE_INDEX]:

@@ -103,11 +103,11 @@ class SemanticTTA(SemanticPredictor):
     @property
     def fixed(self) -> bool:
         """Whether the network takes pictures of one size alone."""
-        return self.engine.size is not None and not self.info.geometry.border
+        return self.engine.size is not None and not self.info.geometry.valid_border
 
     @property
     def margin(self) -> int:
-        return self.info.geometry.border or min(MARGIN, min(self.tile) // 4)
+        return self.info.geometry.valid_border or min(MARGIN, min(self.tile) // 4)
 
     def _tile(self) -> tuple[int, int]:
         """The size of tiles, as asked or by default. Raises InputError for one too
@@ -121,7 +121,9 @@ class SemanticTTA(SemanticPredictor):
                 )
             return box
         tile = self.passes.tile or FULL_SIZE_TILE
-        least = max(self.info.geometry.minimum, 2 * self.info.geometry.border + STEP)
+        least = max(
+            self.info.geometry.minimum, 2 * self.info.geometry.valid_border + STEP
+        )
         if min(tile) < least:
             raise InputError(
                 f"--tile {format_size(tile)}: is too small for this network; give "

@@ -107,7 +107,7 @@ def segment(
 ) -> tuple[Result, np.ndarray]:
     """An image file -> its result and its overlay (H, W, 3) uint8 RGB."""
     info = predictor.info
-    image = read_image(path, predictor.engine.channels, info.white)
+    image = read_image(path, predictor.engine.channels, info.white_level)
     try:
         result = predictor.predict(image)
     except InputError as error:
@@ -120,7 +120,7 @@ def segment(
     if not truth:
         faint = blend(rgb, result.labels, info, opacity=0.3)
         return result, outlined(faint, result.labels)
-    named = named_by(truth.read(path), result, len(truth.info.names))
+    named = named_by(truth.read(path), result, len(truth.info.class_names))
     return named, outlined(blend(rgb, named.labels, truth.info), result.labels)
 
 

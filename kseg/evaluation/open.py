@@ -35,8 +35,8 @@ def data_of(
 
 def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
     """Raises InputError where the model's classes are not the data's."""
-    known, given = predictor.info.names, data.names
-    of_others = unknown_model().names, unknown_model(given).names
+    known, given = predictor.info.class_names, data.names
+    of_others = unknown_model().class_names, unknown_model(given).class_names
     if known != given and known not in of_others:
         raise InputError(
             f"{model}: knows the classes {', '.join(known[:32])}; {data.name} has "

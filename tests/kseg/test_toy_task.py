@@ -101,7 +101,9 @@ def test_it_runs_in_the_camera_loop(toy_run, tmp_path):
     options += ["--record", str(video)]
     assert camera.main([str(run / "int8.tflite"), *options]) == 0
     first = json.loads(lines.read_text().splitlines()[0])
-    assert set(first["predicted_shares"]) == set(read_info(run / "int8.tflite").names)
+    assert set(first["predicted_shares"]) == set(
+        read_info(run / "int8.tflite").class_names
+    )
     assert read_image(masks / "000002.png", 1).shape == (480, 640, 1)
     assert video.stat().st_size > 0
 

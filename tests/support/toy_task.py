@@ -59,7 +59,7 @@ def draw(frame: Any, result: ToyResult, info: Any, text: str, view: Any) -> np.n
 
 
 def summary(result: ToyResult, info: Any) -> dict[str, Any]:
-    shares = zip(info.names, result.shares, strict=True)
+    shares = zip(info.class_names, result.shares, strict=True)
     return {"predicted_shares": {name: round(float(s), 4) for name, s in shares}}
 
 

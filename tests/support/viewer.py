@@ -28,7 +28,7 @@ from tests.support.engines import ArrayEngine
 LONG = 60  # seconds: for what would otherwise hang for ever
 SIZE = (240, 320)
 NASTY = "car <img src=http://example.org/x.png onerror=alert(1)>"
-INFO = ModelInfo(names=("dark", NASTY), colors=((0, 90, 255), (255, 0, 0)))
+INFO = ModelInfo(class_names=("dark", NASTY), colors=((0, 90, 255), (255, 0, 0)))
 RED = [0, 0, 255]  # BGR
 
 

@@ -60,14 +60,14 @@ def changed(
 ) -> View:
     """The view after a switch of the page; ValueError where there is no such switch.
 
-    >>> info = ModelInfo(names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
+    >>> info = ModelInfo(class_names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
     >>> changed(View(), {"hide": 1}, info).hidden
     frozenset({1})
     """
     ((switch, value),) = change.items()
     if switch in ("hide", "show") and value == "all":
         return replace(view, hidden=all_of(info) if switch == "hide" else frozenset())
-    if switch in ("hide", "show") and value in range(len(info.names)):
+    if switch in ("hide", "show") and value in range(len(info.class_names)):
         hidden = view.hidden | {value} if switch == "hide" else view.hidden - {value}
         return replace(view, hidden=hidden)
     if switch == "opacity" and isinstance(value, (int, float)) and 0 <= value <= 1:
@@ -202,7 +202,7 @@ class Web:
     def hello(self) -> dict[str, Any]:
         """What a page is told first."""
         classes = [
-            {"index": i, "name": self.info.names[i], "color": self.info.colors[i]}
+            {"index": i, "name": self.info.class_names[i], "color": self.info.colors[i]}
             for i in listed(self.info)
         ]
         return {

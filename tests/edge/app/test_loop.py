@@ -15,7 +15,7 @@ from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
 
-INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
+INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 SIZE = (120, 300)
 LONG = 60  # seconds: for what would otherwise hang for ever
 

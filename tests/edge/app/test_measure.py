@@ -27,7 +27,7 @@ from edge.predict.semantic import SemanticPredictor
 from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
 
-INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
+INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 FRAME = np.full((120, 300, 3), 200, np.uint8)
 
 

@@ -17,7 +17,7 @@ from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
 
-INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 0), (255, 255, 255)))
+INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 0), (255, 255, 255)))
 
 
 class Threshold(ArrayEngine):

@@ -20,7 +20,7 @@ from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 
 INFO = ModelInfo(
-    names=("background", "road", "car"),
+    class_names=("background", "road", "car"),
     colors=((0, 0, 0), (200, 0, 60), (0, 0, 255)),
 )
 BACKGROUND_ROAD_VOID = np.array([[0, 1, 255]], np.uint8)
@@ -70,7 +70,7 @@ def test_the_table_is_black_where_there_is_no_colour():
     assert not table[3:].any()
 
 
-ONLY_BLACK = ModelInfo(names=("background",), colors=((0, 0, 0),))
+ONLY_BLACK = ModelInfo(class_names=("background",), colors=((0, 0, 0),))
 EVERYTHING = View(
     outlines=True,
     background=blurred,
@@ -79,7 +79,9 @@ EVERYTHING = View(
     keys=True,
     help=True,
 )
-MANY = ModelInfo(names=tuple(f"class {i}" for i in range(256)), colors=palette(256))
+MANY = ModelInfo(
+    class_names=tuple(f"class {i}" for i in range(256)), colors=palette(256)
+)
 
 
 @pytest.mark.parametrize("size", [(480, 640), (30, 40), (5, 5)])
@@ -286,5 +288,5 @@ def test_keys_undo_themselves():
 
 
 def test_the_tenth_class_has_the_key_0():
-    ten = ModelInfo(names=tuple("abcdefghij"), colors=((1, 1, 1),) * 10)
+    ten = ModelInfo(class_names=tuple("abcdefghij"), colors=((1, 1, 1),) * 10)
     assert pressed(View(), "0", ten) == toggled(View(), 9)

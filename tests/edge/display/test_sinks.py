@@ -14,7 +14,9 @@ from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 from edge.video.sources import open_source
 
-INFO = ModelInfo(names=("road", "car", "sky"), colors=((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+INFO = ModelInfo(
+    class_names=("road", "car", "sky"), colors=((0, 0, 1), (0, 1, 0), (1, 0, 0))
+)
 LABELS = np.array([[0, 0, 1, 255]], np.uint8).repeat(48, 0).repeat(16, 1)
 
 

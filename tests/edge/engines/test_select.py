@@ -72,7 +72,7 @@ def test_the_number_of_threads_changes_no_label(deeplab, bird):
 def test_a_model_with_files_attached_runs_as_before(deeplab, bird, tmp_path):
     copy, picture = tmp_path / "described.tflite", read_image(bird)
     shutil.copyfile(deeplab, copy)
-    info = ModelInfo(names=("a",) * 21, colors=palette(21), resize="stretch")
+    info = ModelInfo(class_names=("a",) * 21, colors=palette(21), resize="stretch")
     info.attach(copy)
     assert read_info(deeplab) is None
     assert read_info(copy) == info

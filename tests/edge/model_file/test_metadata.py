@@ -14,14 +14,14 @@ from edge.model_file.metadata import info_of, read_info
 # Root table at 28, the identifier of TFLite, then anything.
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256))
 INFO = ModelInfo(
-    names=("sky", "road"),
+    class_names=("sky", "road"),
     colors=((0, 0, 0), (128, 64, 128)),
     head="labels",
     resize="stretch",
     ignore_index=11,
-    geometry=InputGeometry(minimum=32, least=188, step=16, border=92),
+    geometry=InputGeometry(minimum=32, min_input=188, input_step=16, valid_border=92),
     max_side=512,
-    white=4095.0,
+    white_level=4095.0,
     run={"seed": 1, "size": [64, 64]},
     metrics={"mean_iou": 0.5, "per_class_iou": {"sky": None}},
 )
@@ -64,8 +64,10 @@ def test_a_model_with_a_labels_file_of_others(tmp_path, name):
         archive.writestr("readme.txt", "nobody\n")
         archive.writestr(name, "sea\r\nbird \n")
     assert read_info(path) is None
-    assert info_of(path).names[:4] == ("sea", "bird", "class 2", "class 3")
-    assert info_of(path) == replace(unknown_model(), names=info_of(path).names)
+    assert info_of(path).class_names[:4] == ("sea", "bird", "class 2", "class 3")
+    assert info_of(path) == replace(
+        unknown_model(), class_names=info_of(path).class_names
+    )
 
 
 def test_a_model_with_other_files_is_numbered(tmp_path):
@@ -120,7 +122,7 @@ def test_fields_of_a_later_kseg_are_passed_over(tmp_path):
     text = '{"names": ["a"], "colors": [[0, 0, 0]], "mood": "good"}'
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("kseg.json", text)
-    assert read_info(path) == ModelInfo(names=("a",), colors=((0, 0, 0),))
+    assert read_info(path) == ModelInfo(class_names=("a",), colors=((0, 0, 0),))
 
 
 def test_a_file_of_an_earlier_kseg_is_of_a_network_without_border(tmp_path):
@@ -143,12 +145,12 @@ def test_a_file_of_an_earlier_kseg_is_of_a_network_without_border(tmp_path):
     ],
 )
 def test_what_a_network_of_valid_convolutions_needs_to_see(size, expected):
-    assert INFO.geometry.covering(size) == expected
+    assert INFO.geometry.smallest_input(size) == expected
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (1024, 7)])
 def test_other_networks_see_the_picture_alone(size):
-    assert ModelInfo(names=(), colors=()).geometry.covering(size) == size
+    assert ModelInfo(class_names=(), colors=()).geometry.smallest_input(size) == size
 
 
 # The table of Pascal VOC's development kit (VOClabelcolormap).
@@ -177,6 +179,6 @@ def test_the_palette_has_no_colour_twice():
 
 def test_an_unknown_model_has_a_name_and_a_colour_for_each_id():
     info = unknown_model()
-    assert len(info.names) == len(info.colors) == 256
-    assert (info.names[3], info.colors[3]) == ("class 3", (128, 128, 0))
+    assert len(info.class_names) == len(info.colors) == 256
+    assert (info.class_names[3], info.colors[3]) == ("class 3", (128, 128, 0))
     assert info.resize == "stretch"

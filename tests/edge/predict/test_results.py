@@ -6,7 +6,7 @@ import pytest
 from edge.model_file.info import ModelInfo
 from edge.predict.results import Detections, Instances, SemanticMap
 
-INFO = ModelInfo(names=("road", "car", "sky"), colors=((0, 0, 0),) * 3)
+INFO = ModelInfo(class_names=("road", "car", "sky"), colors=((0, 0, 0),) * 3)
 
 
 def test_shares_count_what_is_there_in_order_of_class():

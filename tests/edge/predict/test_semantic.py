@@ -17,7 +17,7 @@ from edge.predict.tiling import (
 )
 from tests.support.engines import ArrayEngine, labels_and_confidence
 
-FIT = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
+FIT = ModelInfo(class_names=tuple("abcdef"), colors=palette(6), resize="fit")
 STRETCH = replace(FIT, resize="stretch")
 
 
@@ -497,7 +497,9 @@ def test_labels_alone_have_no_confidence():
 
 VALID = replace(
     FIT,
-    geometry=InputGeometry(minimum=2, least=11, step=Valid.step, border=Valid.border),
+    geometry=InputGeometry(
+        minimum=2, min_input=11, input_step=Valid.step, valid_border=Valid.border
+    ),
 )
 
 

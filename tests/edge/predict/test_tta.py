@@ -13,8 +13,10 @@ from edge.predict.semantic import SemanticPredictor
 from edge.predict.tta import FULL_SIZE_TILE, MARGIN, STEP, TTA, SemanticTTA, spans
 from tests.support.engines import ArrayEngine, labels_and_confidence
 
-INFO = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
-VALID = replace(INFO, geometry=InputGeometry(minimum=2, least=11, step=4, border=3))
+INFO = ModelInfo(class_names=tuple("abcdef"), colors=palette(6), resize="fit")
+VALID = replace(
+    INFO, geometry=InputGeometry(minimum=2, min_input=11, input_step=4, valid_border=3)
+)
 
 
 def random_picture(size) -> np.ndarray:
