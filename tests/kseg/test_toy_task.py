@@ -131,7 +131,7 @@ def test_a_version_without_the_task_says_so(toy_run, tmp_path):
 
     kept = PREDICTORS.pop("toy")
     try:
-        with pytest.raises(InputError, match="is for the task toy; .* knows semantic"):
+        with pytest.raises(InputError, match="task toy is unknown; .* has semantic"):
             open_predictor(run / "int8.tflite")
     finally:
         PREDICTORS["toy"] = kept

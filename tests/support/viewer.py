@@ -49,7 +49,7 @@ def picture() -> np.ndarray:
     return frame
 
 
-def shots(pause: float = 0.02, away=None):
+def make_frames(pause: float = 0.02, away=None):
     """Frames without end, a moment apart; none while the event `away` is set."""
     frame = picture()
     for index in itertools.count():
@@ -84,7 +84,7 @@ def running(source: Source, address="0", token=None, background=None):
 
 
 def scene(**options) -> Source:
-    return Source(shots(), "street", endless=True, **options)
+    return Source(make_frames(), "street", endless=True, **options)
 
 
 def until(condition, what: str) -> None:
@@ -111,14 +111,14 @@ def asked(port: int, path: str, **headers: str):
 
 
 def get(shown: Web, path: str, **headers: str) -> Answer:
-    with asked(shown.door.port, path, **headers) as answer:
+    with asked(shown.listener.port, path, **headers) as answer:
         if path.startswith("/stream") and answer.status == 200:
             return Answer(200, answer.headers, b"")
         return Answer(answer.status, answer.headers, answer.read())
 
 
 def stream(shown: Web):
-    return asked(shown.door.port, "/stream.mjpg")
+    return asked(shown.listener.port, "/stream.mjpg")
 
 
 def pictures_of(answer):
@@ -140,7 +140,7 @@ def pictures_of(answer):
 def one_who_never_reads(shown: Web):
     with socket.socket() as caller:
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        caller.connect(("127.0.0.1", shown.door.port))
+        caller.connect(("127.0.0.1", shown.listener.port))
         caller.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
         yield caller
 
@@ -154,7 +154,7 @@ def talk(shown: Web, work, **headers):
     """What the coroutine `work(link)` gives, `link` being a page's WebSocket."""
 
     async def main():
-        url = f"ws://127.0.0.1:{shown.door.port}/link"
+        url = f"ws://127.0.0.1:{shown.listener.port}/link"
         link = await websocket_connect(HTTPRequest(url, headers=headers))
         try:
             return await asyncio.wait_for(work(link), LONG)

@@ -14,7 +14,7 @@ import pytest
 
 from edge.app.benchmark import bound_on_age, main
 from edge.app.benchmark_table import table
-from edge.app.circumstances import board
+from edge.app.environment import board
 from edge.core.errors import InputError
 from edge.core.timing import STAGES
 from edge.model_file.info import ModelInfo
@@ -136,14 +136,14 @@ def test_the_table_has_a_line_for_each_engine(measured):
     ("arguments", "complaint"),
     [
         (["--frames", "3"], "--frames: 3 is too few"),
-        (["--threads", "1,0"], "--threads: '0' is no whole number"),
-        (["--engines", "cpu,warp"], "--engines: 'warp' is none of auto, cpu"),
+        (["--threads", "1,0"], "--threads: '0' is not an integer"),
+        (["--engines", "cpu,warp"], "--engines: 'warp' is not one of auto, cpu"),
         (["--engines", "onnx"], "onnx runs .onnx files"),
         (["--source", "gone.mp4"], "gone.mp4: no such file"),
         (["--mediapipe", "python"], "python -m benchmarks mediapipe MODEL"),
         (["--mediapipe=python"], "python -m benchmarks mediapipe MODEL"),
         (["--mediapipe-model", "b.tflite"], "python -m benchmarks mediapipe MODEL"),
-        (["--json", "gone/report.json"], "no file in an existing folder"),
+        (["--json", "gone/report.json"], "not a file in an existing folder"),
     ],
 )
 def test_bad_input_is_one_line(model, arguments, complaint):
@@ -154,7 +154,7 @@ def test_bad_input_is_one_line(model, arguments, complaint):
 
 
 def test_a_video_too_short_for_its_turns(model, video):
-    with pytest.raises(InputError, match="has 12 frames for turns of 13"):
+    with pytest.raises(InputError, match="has 12 frames, --frames is 13"):
         main(few(model, "--source", video, "--threads", 1, frames=13))
 
 

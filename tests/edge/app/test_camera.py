@@ -116,7 +116,7 @@ def test_it_says_what_runs_and_ends_with_the_table(seen):
     _, done = seen
     assert "input 513x513" in done.stderr
     assert "2 threads" in done.stderr
-    assert "does not describe itself" in done.stderr
+    assert "has no kseg.json" in done.stderr
     first, *rows = done.stdout.splitlines()
     assert first.startswith("1 frames, ")
     assert [row.split()[0] for row in rows] == [

@@ -106,7 +106,7 @@ def test_drawing_is_left_out_where_nobody_looks():
 
 def test_a_source_that_ends_early_is_refused():
     source = Source(iter([Frame(FRAME, 0.0)] * 9), "nine.mp4")
-    with pytest.raises(InputError, match="nine.mp4: has 9 frames for turns of 12"):
+    with pytest.raises(InputError, match="nine.mp4: has 9 frames, --frames is 12"):
         loop(predictor(), source, 12)
 
 
@@ -114,14 +114,14 @@ def test_a_source_that_ends_early_is_refused():
 def test_stamps_are_burnt_in_and_keep_the_pace():
     begin = time.perf_counter()
     frames = [np.zeros((4, 6, 3), np.uint8), np.ones((4, 6, 3), np.uint8)]
-    shots = stamped_frames(frames, 50)
-    taken = [next(shots) for _ in range(6)]
-    times = [stamp_of(shot.frame) for shot in taken]
-    assert times == [shot.seconds for shot in taken]
+    stamped = stamped_frames(frames, 50)
+    taken = [next(stamped) for _ in range(6)]
+    times = [stamp_of(frame.image) for frame in taken]
+    assert times == [frame.seconds for frame in taken]
     assert times == sorted(times)
     assert all(at >= begin + 0.0199 * i for i, at in enumerate(times, start=1))
     assert times[-1] <= time.perf_counter()
-    assert [shot.frame[-1, -1, -1] for shot in taken] == [0, 1] * 3
+    assert [frame.image[-1, -1, -1] for frame in taken] == [0, 1] * 3
     assert not frames[0].any()  # the stamp is in a copy
 
 

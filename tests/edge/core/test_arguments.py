@@ -83,7 +83,7 @@ def test_a_file_in_a_folder_that_is_there_is_writable(tmp_path, name):
 @pytest.mark.parametrize("name", [".", "gone/new.json", "there.json/new.json"])
 def test_a_folder_and_a_file_in_none_are_not_writable(tmp_path, name):
     (tmp_path / "there.json").touch()
-    with pytest.raises(argparse.ArgumentTypeError, match="is no file in an existing"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a file in an"):
         writable(str(tmp_path / name))
 
 
@@ -122,7 +122,7 @@ def ended(body: str, *arguments: str) -> subprocess.CompletedProcess:
         ("return None", 0, ""),
         ("return 0", 0, ""),
         ("return 130", 130, ""),
-        ("raise InputError('a.png: is no picture')", 2, "tool: a.png: is no picture\n"),
+        ("raise InputError('a.png: not an image')", 2, "tool: a.png: not an image\n"),
         ("raise GateFailed('drop 0.03 > 0.02')", 3, "tool: drop 0.03 > 0.02\n"),
         ("raise KeyboardInterrupt", 130, "tool: stopped by Ctrl-C\n"),
     ],
@@ -153,7 +153,7 @@ def test_options_reach_the_command():
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--n", "0"], "argument --n: '0' is no whole number from 1 up"),
+        (["--n", "0"], "argument --n: '0' is not an integer of at least 1"),
         (["--n"], "argument --n: expected one argument"),
         (["--m"], "unrecognized arguments: --m"),
     ],

@@ -9,11 +9,11 @@ from PIL import Image
 
 from edge.core.errors import InputError
 from edge.core.images import (
-    as_bytes,
     list_images,
     read_image,
     read_raw,
-    white_of,
+    to_uint8,
+    white_level_of,
     with_channels,
     write_image,
 )
@@ -65,7 +65,7 @@ def test_16_bit_grey(tmp_path):
 def test_16_bit_grey_of_a_12_bit_camera(tmp_path):
     grey = np.array([[0, 1000], [2048, 4095]], np.uint16)
     Image.fromarray(grey).save(tmp_path / "a.png")
-    image = read_image(tmp_path / "a.png", 1, white=4095.0)
+    image = read_image(tmp_path / "a.png", 1, white_level=4095.0)
     # 1000 * 255 / 4095 = 62.3, 2048 * 255 / 4095 = 127.5(3)
     assert image[..., 0].tolist() == [[0, 62], [128, 255]]
 
@@ -211,7 +211,7 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
     ],
 )
 def test_white_is_that_of_the_smallest_depth(value, dtype, white):
-    assert white_of(np.array([[0, value]], dtype)) == white
+    assert white_level_of(np.array([[0, value]], dtype)) == white
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_white_is_that_of_the_smallest_depth(value, dtype, white):
     ],
 )
 def test_any_depth_to_bytes(values, dtype, white, expected):
-    result = as_bytes(np.array([values], dtype), white)
+    result = to_uint8(np.array([values], dtype), white)
     assert result.dtype == np.uint8
     assert result.tolist() == [expected]
 

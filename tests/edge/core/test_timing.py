@@ -79,9 +79,9 @@ def test_fps_counts_intervals(times, window, fps):
 def test_the_last_time_of_a_stage_can_be_asked_for_and_left_out():
     stages = stages_of([10, 20])
     assert stages.last("work") == {"work": pytest.approx(20)}
-    stages.forget("work")
+    stages.discard_last("work")
     assert stages.last("work") == {"work": pytest.approx(10)}
-    stages.forget("work")
+    stages.discard_last("work")
     assert stages.summary() == {}
 
 

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from edge.core.constants import palette
-from edge.display.colors import color_table, colored, visible
+from edge.display.colors import color_table, colored, hide_classes
 from edge.display.draw import (
     blend,
     blurred,
     caption,
     center_crop,
     draw_semantic,
-    in_front,
     legend,
     outlined,
+    replace_background,
 )
-from edge.display.view import View, pressed, toggled
+from edge.display.view import View, apply_key, toggle_class
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 
@@ -108,7 +108,7 @@ MANY = ModelInfo(
         lambda image, labels: outlined(image, labels, INFO),
         lambda image, labels: blurred(image),
         lambda image, labels: center_crop(image, image.shape[:2]),
-        lambda image, labels: in_front(image, labels, frozenset({1}), image),
+        lambda image, labels: replace_background(image, labels, frozenset({1}), image),
     ],
     ids=[
         "blend",
@@ -188,7 +188,7 @@ def test_outlines_are_both_sides_of_a_border_in_their_colours():
 
 
 def test_a_hidden_class_has_neither_colour_nor_outline():
-    info = visible(INFO, frozenset({2}))
+    info = hide_classes(INFO, frozenset({2}))
     assert info.colors == ((0, 0, 0), (200, 0, 60), (0, 0, 0))
     result = outlined(of_one_color((6, 8), 100), halves(), info)
     assert (result[:, 4:] == 100).all()
@@ -215,7 +215,7 @@ def test_classes_kept_before_a_background():
     labels = np.ones((600, 40), np.uint8)
     labels[:, 20:] = 2
     frame, behind = of_one_color((600, 40), 100), of_one_color((600, 40), 30)
-    result = in_front(frame, labels, frozenset({2}), behind)
+    result = replace_background(frame, labels, frozenset({2}), behind)
     # In column 19 three of the seven are of class 2: 30 + 70 * 3 / 7.
     assert result[300, :, 0].tolist()[16:24] == [30, 40, 50, 60, 70, 80, 90, 100]
     assert (result[:, :16] == 30).all()
@@ -275,18 +275,18 @@ def background(frame):
     ],
 )
 def test_keys(key, changed):
-    view = pressed(View(), key, INFO, background)
+    view = apply_key(View(), key, INFO, background)
     assert view == View(**changed)
 
 
 def test_keys_undo_themselves():
     for key in "12aolhb":
-        once = pressed(View(), key, INFO, background)
-        assert pressed(once, key, INFO, background) == View()
-    assert pressed(View(opacity=1.0), "+", INFO).opacity == 1
-    assert pressed(View(opacity=0.0), "-", INFO).opacity == 0
+        once = apply_key(View(), key, INFO, background)
+        assert apply_key(once, key, INFO, background) == View()
+    assert apply_key(View(opacity=1.0), "+", INFO).opacity == 1
+    assert apply_key(View(opacity=0.0), "-", INFO).opacity == 0
 
 
 def test_the_tenth_class_has_the_key_0():
     ten = ModelInfo(class_names=tuple("abcdefghij"), colors=((1, 1, 1),) * 10)
-    assert pressed(View(), "0", ten) == toggled(View(), 9)
+    assert apply_key(View(), "0", ten) == toggle_class(View(), 9)

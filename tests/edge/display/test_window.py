@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(
         not shutil.which("Xvfb"), reason="Xvfb is missing: apt-get install xvfb"
     ),
-    pytest.mark.skipif(not has_windows(), reason="this OpenCV has no windows"),
+    pytest.mark.skipif(not has_windows(), reason="this OpenCV has no window support"),
 ]
 
 

@@ -52,8 +52,8 @@ def test_some_rows_of_an_output_are_enough():
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        ((1, 3, 64, 64), "takes [1, 3, 64, 64]"),
-        ((2, 64, 64, 3), "takes [2, 64, 64, 3]"),
+        ((1, 3, 64, 64), "its input is [1, 3, 64, 64]"),
+        ((2, 64, 64, 3), "its input is [2, 64, 64, 3]"),
         ((1, -1, -1, 3), "no fixed size"),
     ],
 )
@@ -65,5 +65,5 @@ def test_what_takes_no_image(shape, said):
 
 
 def test_a_type_that_no_image_has():
-    with pytest.raises(InputError, match="takes int64"):
+    with pytest.raises(InputError, match="type int64 is not supported"):
         ImageInput(PATH, spec((1, 1, 3, 1), "int64"))

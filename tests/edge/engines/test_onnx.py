@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.core.errors import GateFailed, InputError
-from edge.engines.onnx import CPU, share_in
+from edge.engines.onnx import CPU, provider_share
 from edge.engines.select import describe, open_engine
 from edge.predict.semantic import to_map
 
@@ -66,15 +66,15 @@ def test_a_provider_that_takes_nothing_is_said(brightest, capsys):
     engine = open_engine(brightest, delegate=AZURE)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(
-        f"onnx with {AZURE} takes none of its operators; onnx on the CPU runs instead"
+        f"onnx with {AZURE} runs none of its operators; using onnx on the CPU instead"
     )
     assert engine.accelerator == ""
-    with pytest.raises(GateFailed, match="takes none of its operators"):
+    with pytest.raises(GateFailed, match="runs none of its operators"):
         open_engine(brightest, delegate=AZURE, require=True)
 
 
 def test_a_provider_that_is_not_there(brightest):
-    with pytest.raises(GateFailed, match="this ONNX Runtime has no Nothing, only "):
+    with pytest.raises(GateFailed, match="does not have Nothing; it has "):
         open_engine(brightest, delegate="Nothing", require=True)
 
 
@@ -86,20 +86,20 @@ def test_shares_of_a_profile(tmp_path, brightest):
     session = onnxruntime.InferenceSession(brightest, options, providers=[CPU])
     session.run(None, {"image": np.zeros((1, 4, 6, 3), np.uint8)})
     profile = tmp_path / "own" / session.end_profiling()
-    assert share_in(profile, CPU) == 1
+    assert provider_share(profile, CPU) == 1
     assert not profile.exists()
     events = [
         {"cat": "Node", "args": {"provider": name}} for name in ("A", "A", CPU, "A")
     ]
     (tmp_path / "own").mkdir()
     profile.write_text(json.dumps(events))
-    assert share_in(profile, "A") == 0.75
-    assert share_in(profile, "A") is None  # it is gone
+    assert provider_share(profile, "A") == 0.75
+    assert provider_share(profile, "A") is None  # it is gone
 
 
 @pytest.mark.parametrize(
     ("shape", "said"),
-    [([1, 3, 64, 64], "takes [1, 3, 64, 64]"), ([1, "h", "w", 3], "no fixed size")],
+    [([1, 3, 64, 64], "input is [1, 3, 64, 64]"), ([1, "h", "w", 3], "no fixed size")],
 )
 def test_what_the_runner_cannot_feed(tmp_path, shape, said):
     nodes = [helper.make_node("Identity", ["image"], ["map"])]
@@ -115,7 +115,7 @@ def test_an_operator_that_nobody_knows(tmp_path):
     nodes = [helper.make_node("Invented", ["image"], ["map"])]
     given = ("image", kind.UINT8, [1, 4, 6, 3])
     path = save(tmp_path / "a.onnx", nodes, given, ("map", kind.UINT8, [1, 4, 6]))
-    with pytest.raises(InputError, match="ONNX Runtime refuses it"):
+    with pytest.raises(InputError, match="ONNX Runtime rejects the model"):
         open_engine(path)
 
 
@@ -123,5 +123,5 @@ def test_an_operator_that_nobody_knows(tmp_path):
 def test_a_text_called_onnx(tmp_path, text):
     path = tmp_path / "x.onnx"
     path.write_text(text)
-    with pytest.raises(InputError, match="is no ONNX model"):
+    with pytest.raises(InputError, match="not an ONNX model"):
         open_engine(path)

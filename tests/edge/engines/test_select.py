@@ -118,7 +118,7 @@ def test_a_model_cut_off(deeplab, tmp_path, part):
 def test_a_text_called_tflite(tmp_path, text):
     path = tmp_path / "x.tflite"
     path.write_text(text)
-    assert complaint(path).startswith(f"{path}: is no TFLite model")
+    assert complaint(path).startswith(f"{path}: not a TFLite model")
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
@@ -166,7 +166,7 @@ def test_the_runner_says_what_runs_instead(deeplab, tmp_path, require):
     )
     assert done.returncode == (3 if require else 0), done.stderr
     assert "gone.so: cannot be loaded" in done.stderr
-    assert ("litert on the CPU runs instead" in done.stderr) is not require
+    assert ("using litert on the CPU instead" in done.stderr) is not require
     assert ("engine litert, XNNPACK runs 97% of the operators" in done.stderr) is not (
         require
     )

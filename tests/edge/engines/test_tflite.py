@@ -9,7 +9,7 @@ import pytest
 from edge.core.errors import GateFailed, InputError
 from edge.engines.base import EngineChoice
 from edge.engines.select import open_engine
-from edge.engines.tflite import TFLite, find_interpreter, share_of
+from edge.engines.tflite import TFLite, find_interpreter, replaced_share
 from edge.engines.trial import check_engine
 from tests.support.tflite import far_scales
 
@@ -60,13 +60,13 @@ def fatal(compiled):
 
 def test_shares_by_hand():
     chain = [([0], [1]), ([1], [2]), ([2], [3]), ([3], [4])]
-    assert share_of(chain) == 0
-    assert share_of([*chain, ([0], [4])]) == 1
-    assert share_of([*chain, ([1], [3])]) == 0.5
-    assert share_of([*chain, ([0], [1]), ([3], [4])]) == 0.5
+    assert replaced_share(chain) == 0
+    assert replaced_share([*chain, ([0], [4])]) == 1
+    assert replaced_share([*chain, ([1], [3])]) == 0.5
+    assert replaced_share([*chain, ([0], [1]), ([3], [4])]) == 0.5
     fork = [([0], [1]), ([1], [2]), ([1], [3]), ([2, 3], [4])]
-    assert share_of([*fork, ([1, 3], [2, 4])]) == 0.5
-    assert share_of([]) == 0
+    assert replaced_share([*fork, ([1, 3], [2, 4])]) == 0.5
+    assert replaced_share([]) == 0
 
 
 def test_xnnpack_takes_most_of_a_model(deeplab):
@@ -79,10 +79,10 @@ def test_xnnpack_takes_most_of_a_model(deeplab):
 def test_a_delegate_that_takes_nothing_is_said(deeplab, lazy, capsys):
     engine = open_engine(deeplab, delegate=str(lazy))
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{deeplab}: litert with {lazy} takes none of its operators")
-    assert line.endswith("litert on the CPU runs instead")
+    assert line.startswith(f"{deeplab}: litert with {lazy} runs none of its operators")
+    assert line.endswith("using litert on the CPU instead")
     assert engine.accelerator == "XNNPACK"
-    with pytest.raises(GateFailed, match="takes none of its operators"):
+    with pytest.raises(GateFailed, match="runs none of its operators"):
         open_engine(deeplab, delegate=str(lazy), require=True)
 
 
@@ -107,11 +107,12 @@ def test_a_delegate_that_is_no_library(deeplab, tmp_path, capsys):
 def test_a_delegate_that_kills_its_process(deeplab, fatal, capsys):
     """As a library does that was built for another processor."""
     choice = EngineChoice("litert", "ai-edge-litert", 1, str(fatal))
-    outcome = check_engine(deeplab, choice)
-    assert outcome.broke and "an instruction that this processor lacks" in outcome.said
+    result = check_engine(deeplab, choice)
+    assert result.crashed
+    assert "an instruction that this processor does not support" in result.message
     engine = open_engine(deeplab, delegate=str(fatal))
     (line,) = capsys.readouterr().err.splitlines()
-    assert "SIGILL" in line and "litert on the CPU runs instead" in line
+    assert "SIGILL" in line and "using litert on the CPU instead" in line
     assert engine.share > 0.9
 
 
@@ -134,7 +135,7 @@ def test_a_file_that_xnnpack_refuses_runs_without_it(tmp_path, capfd):
     (path := tmp_path / "far.tflite").write_bytes(far_scales(1000))
     engine = open_engine(path, threads=1)
     assert (engine.accelerator, engine.share) == ("", 0)
-    line = f"{path}: XNNPACK refuses it; TFLite's own kernels run it, slower"
+    line = f"{path}: XNNPACK rejects the model; TFLite's slower kernels run it"
     assert line in capfd.readouterr().err
     image = np.full((8, 8, 3), (1, 2, 3), np.uint8)
     (output,) = engine(image)

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from edge.engines.select import open_engine
-from edge.model_file.flatbuffer import METADATA, normalization, reach, standard_metadata
+from edge.model_file.flatbuffer import (
+    METADATA,
+    normalization,
+    required_size,
+    standard_metadata,
+)
 from tests.support.tflite import operator, tensor, tflite
 
 SHAPE = (1, 2, 2, 3)
@@ -67,8 +72,8 @@ def test_a_model_without_metadata_or_no_model():
 
 def test_all_of_a_model_is_within_its_reach():
     data = model({METADATA: bytes(1000)})
-    assert reach(data) <= len(data)
-    assert reach(data[:-1000]) > len(data) - 1000
+    assert required_size(data) <= len(data)
+    assert required_size(data[:-1000]) > len(data) - 1000
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ class LeftRight(Engine):
         return scores
 
 
-def patient(engine, info=INFO, **passes) -> SemanticTTA:
+def augmented(engine, info=INFO, **passes) -> SemanticTTA:
     return SemanticTTA(SemanticPredictor(engine, info), TTA(**passes))
 
 
@@ -103,11 +103,11 @@ def test_tiles_along_a_line_by_hand():
     # Ten apart would do, but they begin whole steps of 4 apart: at 0, 8, and the last
     # step from which 12 pixels go to the end, 32 - 12 = 20.
     found = spans(32, tile=12, margin=1, step=4)
-    seen = [(span.seen.start, span.seen.stop) for span in found]
-    kept = [(span.kept.start, span.kept.stop) for span in found]
-    assert seen == [(0, 12), (8, 20), (16, 28), (20, 32)]
-    assert kept == [(0, 9), (9, 17), (17, 21), (21, 32)]
-    assert [span.inside.start for span in found] == [0, 1, 1, 1]
+    sources = [(span.source.start, span.source.stop) for span in found]
+    targets = [(span.target.start, span.target.stop) for span in found]
+    assert sources == [(0, 12), (8, 20), (16, 28), (20, 32)]
+    assert targets == [(0, 9), (9, 17), (17, 21), (21, 32)]
+    assert [span.inner.start for span in found] == [0, 1, 1, 1]
 
 
 def test_the_last_tile_is_less_than_a_step_longer():
@@ -123,13 +123,17 @@ def test_each_pixel_counts_once_and_far_from_a_tiles_end(length, step, margin):
     found = spans(length, 64, margin, step)
     counted = np.zeros(length, int)
     for span in found:
-        counted[span.kept] += 1
-        assert span.seen.start % step == 0
-        assert span.seen.stop - span.seen.start < 64 + step
-        assert span.seen.start + span.inside.start == span.kept.start
-        assert span.inside.stop - span.inside.start == span.kept.stop - span.kept.start
-        assert span.kept.start - span.seen.start >= margin or span.kept.start == 0
-        assert span.seen.stop - span.kept.stop >= margin or span.kept.stop == length
+        counted[span.target] += 1
+        assert span.source.start % step == 0
+        assert span.source.stop - span.source.start < 64 + step
+        assert span.source.start + span.inner.start == span.target.start
+        assert (
+            span.inner.stop - span.inner.start == span.target.stop - span.target.start
+        )
+        assert span.target.start - span.source.start >= margin or span.target.start == 0
+        assert (
+            span.source.stop - span.target.stop >= margin or span.target.stop == length
+        )
     assert (counted == 1).all()
 
 
@@ -140,7 +144,7 @@ def test_each_pixel_counts_once_and_far_from_a_tiles_end(length, step, margin):
 @pytest.mark.parametrize("tile", [(256, 256), (300, 271), (1000, 256)])
 def test_tiles_equal_one_pass_where_the_margin_covers_what_a_pixel_sees(size, tile):
     image = random_picture(size)
-    predictor = patient(Local(), tile=tile)
+    predictor = augmented(Local(), tile=tile)
     labels, confidence = labels_and_confidence(predictor, image)
     whole = SemanticPredictor(Local(), replace(INFO, max_side=9999))
     expected, sure = labels_and_confidence(whole, image)
@@ -155,39 +159,39 @@ def test_a_margin_that_is_too_narrow_shows():
     engine, image = Local(), random_picture((300, 515))
     engine.reach = MARGIN + 1
     expected = SemanticPredictor(engine, INFO).predict(image).labels
-    assert (patient(engine, tile=(256, 256)).predict(image).labels != expected).any()
+    assert (augmented(engine, tile=(256, 256)).predict(image).labels != expected).any()
 
 
 def test_the_margin_of_small_tiles_is_a_quarter():
-    assert patient(Engine(), tile=(100, 400)).margin == 25
-    assert patient(Engine(), tile=(400, 400)).margin == MARGIN
+    assert augmented(Engine(), tile=(100, 400)).margin == 25
+    assert augmented(Engine(), tile=(400, 400)).margin == MARGIN
 
 
 @pytest.mark.parametrize("size", [(31, 40), (100, 90), (200, 77)])
 def test_tiles_of_a_network_that_has_borders_are_its_own_labels(size):
     image = random_picture(size)
     expected = SemanticPredictor(Valid(), VALID).predict(image).labels
-    labels = patient(Valid(), VALID, tile=(64, 48)).predict(image).labels
+    labels = augmented(Valid(), VALID, tile=(64, 48)).predict(image).labels
     np.testing.assert_array_equal(labels, expected)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (65, 97), (200, 300)])
 def test_a_network_of_fixed_size_has_tiles_of_that_size(size):
     image, engine = random_picture(size), Engine((64, 96))
-    labels = patient(engine, full_size=True).predict(image).labels
+    labels = augmented(engine, full_size=True).predict(image).labels
     np.testing.assert_array_equal(labels, image[..., 0] % 6)
     assert set(engine.given) == {(64, 96)}
 
 
 def test_a_low_picture_in_tiles_of_fixed_size_is_padded():
     image, engine = random_picture((40, 300)), Engine((64, 96))
-    labels = patient(engine, tile=(64, 96)).predict(image).labels
+    labels = augmented(engine, tile=(64, 96)).predict(image).labels
     np.testing.assert_array_equal(labels, image[..., 0] % 6)
 
 
 def test_full_size_is_not_bounded_and_has_tiles_by_default():
     engine, image = Engine(), random_picture((500, 1300))
-    predictor = patient(engine, replace(INFO, max_side=64), full_size=True)
+    predictor = augmented(engine, replace(INFO, max_side=64), full_size=True)
     np.testing.assert_array_equal(predictor.predict(image).labels, image[..., 0] % 6)
     assert predictor.tile == FULL_SIZE_TILE
     assert max(width for _, width in engine.given) < FULL_SIZE_TILE[1] + STEP
@@ -198,7 +202,7 @@ def test_tiles_of_grey_pictures_and_of_frames(shape):
     image = random_picture((90, 200))
     image = image if len(shape) == 3 and shape[2] == 3 else image[..., 0].reshape(shape)
     engine = Engine()
-    labels = patient(engine, tile=(64, 64)).predict(image, order="BGR").labels
+    labels = augmented(engine, tile=(64, 64)).predict(image, order="BGR").labels
     first = image[..., -1] if image.ndim == 3 else image  # red
     np.testing.assert_array_equal(labels, first % 6)
 
@@ -210,8 +214,8 @@ def test_a_mirrored_pass_is_turned_back_and_averaged():
     # Left: 3/4 of class 0, and mirrored back 1/10: 0.425. Right the same the other way
     # round: 1/10 and 3/4. One pass alone would have said 0 on the left.
     image = np.zeros((2, 4, 3), np.uint8)
-    assert patient(LeftRight()).predict(image).labels.tolist() == [[0, 0, 1, 1]] * 2
-    labels, sure = labels_and_confidence(patient(LeftRight(), flip=True), image)
+    assert augmented(LeftRight()).predict(image).labels.tolist() == [[0, 0, 1, 1]] * 2
+    labels, sure = labels_and_confidence(augmented(LeftRight(), flip=True), image)
     assert labels.tolist() == [[1] * 4] * 2
     np.testing.assert_allclose(sure, 1 - (3 / 4 + 1 / 10) / 2, rtol=1e-6)
 
@@ -224,7 +228,7 @@ def test_a_symmetrical_network_makes_the_same_of_both():
             return np.eye(6, dtype=np.float32)[image[..., 0] % 6]
 
     expected = labels_and_confidence(SemanticPredictor(Pixels(), INFO), image)
-    found = labels_and_confidence(patient(Pixels(), flip=True), image)
+    found = labels_and_confidence(augmented(Pixels(), flip=True), image)
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-6)
 
@@ -237,7 +241,7 @@ def test_probabilities_are_averaged_not_logits():
     below 0: class 1."""
     assert log(7 / 3) * 2 + log(15 / 85) < 0
     engine = ByHeight(ODDS)
-    predictor = patient(engine, scales=(0.5, 1.0, 2.0))
+    predictor = augmented(engine, scales=(0.5, 1.0, 2.0))
     labels, sure = labels_and_confidence(predictor, np.zeros((8, 6, 3), np.uint8))
     assert not labels.any()
     np.testing.assert_allclose(sure, 1.55 / 3, rtol=1e-6)
@@ -250,7 +254,7 @@ def test_a_head_of_probabilities_is_averaged_as_it_is():
             return np.exp(super().output(image)) / sum(self.odds[len(image)])
 
     info = replace(INFO, head="probabilities")
-    predictor = patient(Probabilities(ODDS), info, scales=(0.5, 1.0, 2.0))
+    predictor = augmented(Probabilities(ODDS), info, scales=(0.5, 1.0, 2.0))
     _, sure = labels_and_confidence(predictor, np.zeros((8, 6, 3), np.uint8))
     np.testing.assert_allclose(sure, 1.55 / 3, rtol=1e-6)
 
@@ -258,7 +262,7 @@ def test_a_head_of_probabilities_is_averaged_as_it_is():
 def test_scales_are_of_what_the_network_gets_otherwise():
     engine = Engine()
     engine.output = lambda image: np.ones((*image.shape[:2], 2), np.float32)
-    predictor = patient(engine, replace(INFO, max_side=100), scales=(0.5, 1.5))
+    predictor = augmented(engine, replace(INFO, max_side=100), scales=(0.5, 1.5))
     assert predictor.predict(np.zeros((200, 400, 3), np.uint8)).labels.shape == (
         200,
         400,
@@ -268,7 +272,7 @@ def test_scales_are_of_what_the_network_gets_otherwise():
 
 def test_scales_and_mirrors_go_with_tiles():
     engine = LeftRight()
-    predictor = patient(engine, tile=(64, 64), flip=True, scales=(0.5, 1.0))
+    predictor = augmented(engine, tile=(64, 64), flip=True, scales=(0.5, 1.0))
     assert (predictor.predict(np.zeros((96, 64, 3), np.uint8)).labels == 1).all()
     assert (
         engine.given
@@ -284,7 +288,7 @@ def test_a_mirrored_picture_in_a_fixed_size_is_padded_and_turned_back():
             return np.eye(256, dtype=np.float32)[image[..., 0]]
 
     image = np.array([[[1] * 3, [2] * 3, [3] * 3]] * 8, np.uint8)
-    labels = patient(Pixels((8, 8)), flip=True).predict(image).labels
+    labels = augmented(Pixels((8, 8)), flip=True).predict(image).labels
     assert labels.tolist() == [[1, 2, 3]] * 8
 
 
@@ -294,35 +298,35 @@ def test_a_mirrored_picture_in_a_fixed_size_is_padded_and_turned_back():
 @pytest.mark.parametrize(
     ("engine", "info", "passes", "complaint"),
     [
-        (Engine((8, 8)), INFO, {"tile": (8, 9)}, "--tile 8x9: .* takes 8x8 alone"),
-        (Engine((8, 8)), INFO, {"scales": (1.0, 2.0)}, "--scales: .* takes 8x8 alone"),
+        (Engine((8, 8)), INFO, {"tile": (8, 9)}, "--tile 8x9: .* accepts only 8x8"),
+        (Engine((8, 8)), INFO, {"scales": (1.0, 2.0)}, "--scales: .* accepts only 8x8"),
         (
             Engine(),
             replace(INFO, geometry=InputGeometry(minimum=32)),
             {"tile": (31, 64)},
-            "give 32x32 or more",
+            "at least 32x32",
         ),
-        (Engine(), VALID, {"tile": (64, 20)}, "--tile 64x20: .* give 38x38 or more"),
+        (Engine(), VALID, {"tile": (64, 20)}, "--tile 64x20: .* at least 38x38"),
         (Engine(), replace(INFO, head="labels"), {"flip": True}, "--head logits"),
         (Engine(), replace(INFO, head="labels"), {"scales": (2.0,)}, "--head logits"),
     ],
 )
 def test_passes_that_cannot_be_are_refused_at_once(engine, info, passes, complaint):
     with pytest.raises(InputError, match=complaint) as refusal:
-        patient(engine, info, **passes)
+        augmented(engine, info, **passes)
     assert "\n" not in str(refusal.value)
 
 
 def test_labels_of_a_model_that_does_not_say_so_are_refused():
-    with pytest.raises(InputError, match="gives labels alone"):
-        patient(Engine(), flip=True).predict(random_picture((8, 8)))
+    with pytest.raises(InputError, match="outputs labels only"):
+        augmented(Engine(), flip=True).predict(random_picture((8, 8)))
 
 
 def test_a_scale_below_the_minimum_is_refused():
-    predictor = patient(
+    predictor = augmented(
         LeftRight(), replace(INFO, geometry=InputGeometry(minimum=16)), scales=(0.5,)
     )
     with pytest.raises(
-        InputError, match="--scales 0.5: makes it 15x40, smaller .*16x16"
+        InputError, match="--scales 0.5: the input of 15x40 is smaller .*16x16"
     ):
         predictor.predict(random_picture((30, 80)))

@@ -24,7 +24,7 @@ def recorded(path: Path, times: list[float]) -> list[int]:
     video.close()
     with open_source(str(path)) as source:
         assert source.fps == RATE
-        return [round(shot.frame.mean() / 20) for shot in source.shots]
+        return [round(frame.image.mean() / 20) for frame in source.frames]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".MP4"])
@@ -38,7 +38,7 @@ def test_a_recording_is_renamed_at_the_end(tmp_path, suffix):
     video.close()
     assert list(tmp_path.iterdir()) == [path]
     with open_source(str(path)) as source:
-        means = [shot.frame.mean() for shot in source.shots]
+        means = [frame.image.mean() for frame in source.frames]
     assert means == pytest.approx(range(0, 50, 10), abs=5)
 
 
@@ -73,7 +73,7 @@ def test_frames_of_another_size_are_fitted_to_the_first(tmp_path):
     video.write(frame(100, (20, 30)), 0.1)
     video.close()
     with open_source(str(path)) as source:
-        assert [shot.frame.shape for shot in source.shots] == [(48, 64, 3)] * 2
+        assert [frame.image.shape for frame in source.frames] == [(48, 64, 3)] * 2
 
 
 def test_nothing_recorded_is_no_file(tmp_path):

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
-def door():
-    """`door(address, token)`; closed after the test."""
+def listener():
+    """`listener(address, token)`; closed after the test."""
     doors = []
 
     def make(*arguments):
@@ -25,50 +25,50 @@ def door():
 
     yield make
     for made in doors:
-        made.listening.close()
+        made.sock.close()
 
 
-def test_a_port_alone_is_for_this_machine_and_without_token(door):
-    made = door("0")
+def test_a_port_alone_is_for_this_machine_and_without_token(listener):
+    made = listener("0")
     assert (made.host, made.token) == ("127.0.0.1", "")
-    assert made.listening.getsockname()[0] == "127.0.0.1"
+    assert made.sock.getsockname()[0] == "127.0.0.1"
     assert made.url == f"http://127.0.0.1:{made.port}/"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "localhost", "LOCALHOST"])
-def test_all_that_is_loopback_needs_no_token(door, host):
-    assert door(f"{host}:0").token == ""
+def test_all_that_is_loopback_needs_no_token(listener, host):
+    assert listener(f"{host}:0").token == ""
 
 
-def test_beyond_loopback_a_token_is_made_and_is_another_each_time(door):
-    first, second = door("0.0.0.0:0"), door("0.0.0.0:0")
+def test_beyond_loopback_a_token_is_made_and_is_another_each_time(listener):
+    first, second = listener("0.0.0.0:0"), listener("0.0.0.0:0")
     assert len(first.token) >= 20  # 16 bytes in base64
     assert first.token != second.token
     assert first.url.endswith(f":{first.port}/?token={first.token}")
     assert "0.0.0.0" not in first.url  # nobody could open that
 
 
-def test_a_token_of_ones_own_holds_on_loopback_too(door):
-    made = door("127.0.0.1:0", "open-sesame")
+def test_a_token_of_ones_own_holds_on_loopback_too(listener):
+    made = listener("127.0.0.1:0", "open-sesame")
     assert made.token == "open-sesame"
     assert made.accepts_token(["", "open-sesame"])
     assert not made.accepts_token(["", "open-sesam", "öpen-sesame"])
 
 
-def test_what_is_sent_to_one_who_does_not_read_does_not_pile_up(door):
+def test_what_is_sent_to_one_who_does_not_read_does_not_pile_up(listener):
     """Accepted sockets inherit the limit; the system doubles it for its own needs."""
-    made = door("0")
+    made = listener("0")
     with socket.create_connection(("127.0.0.1", made.port)):
-        made.listening.setblocking(True)
-        accepted, _ = made.listening.accept()
+        made.sock.setblocking(True)
+        accepted, _ = made.sock.accept()
         with accepted:
             held = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
     assert held <= 2 * 2**16
 
 
-def test_a_port_in_use_is_one_line(door):
-    port = door("0").port
-    with pytest.raises(InputError, match=f"--serve {port}: another program"):
+def test_a_port_in_use_is_one_line(listener):
+    port = listener("0").port
+    with pytest.raises(InputError, match=f"--serve {port}: the port is in use"):
         listen(str(port))
 
 
@@ -83,13 +83,13 @@ def test_what_is_no_address_is_refused(address):
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "a..b"])
 def test_an_address_of_others_is_refused(host):
-    with pytest.raises(InputError, match=f"--serve {host}:0: is no address here"):
+    with pytest.raises(InputError, match=f"--serve {host}:0: not an address of this"):
         listen(f"{host}:0")
 
 
 @pytest.mark.parametrize("token", ["", "short", "spaces in it", "ümlaut-ümlaut"])
 def test_a_token_that_could_be_guessed_or_broken_is_refused(token):
-    with pytest.raises(InputError, match="--token: take at least 8"):
+    with pytest.raises(InputError, match="--token: use at least 8"):
         listen("0", token)
 
 

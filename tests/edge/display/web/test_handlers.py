@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.camera import door_of, parse
+from edge.app.camera import listener_of, parse
 from edge.core.errors import InputError
 from edge.video.frames import Source
 from tests.support.viewer import (
@@ -22,10 +22,10 @@ from tests.support.viewer import (
     asked,
     get,
     handshake,
+    make_frames,
     pictures_of,
     running,
     scene,
-    shots,
     snapshot,
     talk,
     until,
@@ -39,25 +39,30 @@ SCRIPT = Path(__file__).resolve().parents[4] / "edge" / "camera_demo.py"
 
 def test_beyond_loopback_the_token_is_asked_for_even_from_here():
     with running(scene(), "0.0.0.0:0") as (shown, loop):
-        door = shown.door
-        wrong = "x" * len(door.token)
+        listener = shown.listener
+        wrong = "x" * len(listener.token)
         for path in ("/", "/stream.mjpg", "/snapshot.png", "/link"):
-            for query in ("", f"?token={wrong}", "?token=", f"?token={door.token}x"):
+            for query in (
+                "",
+                f"?token={wrong}",
+                "?token=",
+                f"?token={listener.token}x",
+            ):
                 answer = get(shown, path + query)
                 assert answer.status == 403, (path, query)
                 assert b"with its token" in answer.body
-            cookie = {"Cookie": f"{door.cookie}={wrong}"}
+            cookie = {"Cookie": f"{listener.cookie}={wrong}"}
             assert get(shown, path, **cookie).status == 403
         assert handshake(shown) == 403
         # The address that was printed leads in, and the token out of sight.
-        answer = get(shown, f"/?token={door.token}")
+        answer = get(shown, f"/?token={listener.token}")
         assert (answer.status, answer.headers["Location"]) == (302, "./")
         cookie = answer.headers["Set-Cookie"].partition(";")[0]
         assert "HttpOnly" in answer.headers["Set-Cookie"]
         assert get(shown, "/", Cookie=cookie).status == 200
         until(lambda: loop.rate.count, "no frames")
         assert snapshot(shown, Cookie=cookie).shape == (*SIZE, 3)
-        assert get(shown, f"/snapshot.png?token={door.token}").status == 200
+        assert get(shown, f"/snapshot.png?token={listener.token}").status == 200
         hello = talk(shown, lambda link: link.read_message(), Cookie=cookie)
         assert json.loads(hello)["source"] == "street"
 
@@ -65,7 +70,7 @@ def test_beyond_loopback_the_token_is_asked_for_even_from_here():
 def test_pages_of_others_get_nothing():
     """Neither by a name that leads to 127.0.0.1, nor by a WebSocket from elsewhere."""
     with running(scene()) as (shown, _):
-        port = shown.door.port
+        port = shown.listener.port
         for path in ("/", "/stream.mjpg", "/snapshot.png", "/link"):
             assert get(shown, path, Host=f"evil.example:{port}").status == 403
         for host in (f"localhost:{port}", "127.0.0.9", "[::1]:80"):
@@ -77,7 +82,7 @@ def test_pages_of_others_get_nothing():
 def test_bad_requests_are_answered_in_a_line_and_harm_nothing():
     with running(scene()) as (shown, loop):
         assert get(shown, "/../../etc/passwd").status == 404
-        with socket.create_connection(("127.0.0.1", shown.door.port)) as caller:
+        with socket.create_connection(("127.0.0.1", shown.listener.port)) as caller:
             caller.sendall(b"\x16\x03\x01\x00\xff nonsense\r\n\r\n")
             assert caller.recv(100).partition(b"\r\n")[0] in (
                 b"HTTP/1.1 400 Bad Request",
@@ -92,12 +97,12 @@ def test_before_the_first_frame_it_says_so():
     away = threading.Event()
     away.set()
     try:
-        with running(Source(shots(away=away), "file")) as (shown, _):
+        with running(Source(make_frames(away=away), "file")) as (shown, _):
             hello = json.loads(talk(shown, lambda link: link.read_message()))
             assert (hello["waiting"], hello["fps"]) == ("the first frame", 0)
             answer = get(shown, "/snapshot.png")
             assert answer.status == 503
-            assert b"no frame yet" in answer.body
+            assert b"No frame has been captured" in answer.body
             away.clear()
     finally:
         away.clear()
@@ -164,13 +169,13 @@ def test_the_command_serves_and_ends_at_once(deeplab):
     ("options", "named"),
     [
         (["--serve", "8080:1.2.3.4"], "--serve 8080:1.2.3.4: write PORT"),
-        (["--serve", "0", "--token", "short"], "--token: take at least 8"),
-        (["--token", "open-sesame"], "--token: is for --serve"),
+        (["--serve", "0", "--token", "short"], "--token: use at least 8"),
+        (["--token", "open-sesame"], "--token needs --serve"),
     ],
 )
 def test_bad_use_is_refused(options, named):
     with pytest.raises(InputError, match=named):
-        door_of(parse(["no.tflite", *options]))
+        listener_of(parse(["no.tflite", *options]))
 
 
 def test_without_tornado_it_says_what_to_install():
@@ -187,5 +192,5 @@ def test_without_tornado_it_says_what_to_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
-    expected = "camera_demo: --serve: needs Tornado: pip install 'tornado>=6.2,<7'\n"
+    expected = "camera_demo: --serve needs Tornado; pip install 'tornado>=6.2,<7'\n"
     assert done.stderr == expected

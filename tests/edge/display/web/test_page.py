@@ -19,7 +19,7 @@ from tests.support.viewer import (
 WIDTHS = (390, 1280)  # a phone, a desk
 SCHEMES = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}  # and the page
 CLASS = "//ul[@id='classes']//label[contains(., '{}')]/input"
-SHOWN = "return document.querySelector('#picture').naturalWidth"
+SHOWN = "return document.querySelector('#image').naturalWidth"
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def page(browser, look):
 
     def open_page(shown: Web, scheme: str = "light", width: int = 1280) -> None:
         browser.get_log("browser")
-        look(shown.door.url, scheme, width)
+        look(shown.listener.url, scheme, width)
         until(lambda: browser.execute_script(SHOWN) == SIZE[1], "no picture")
 
     return open_page
@@ -94,7 +94,7 @@ def test_numbers_pause_and_the_end_in_the_browser(browser, page, by):
         assert loop.controls.paused
         browser.find_element(by.ID, "pause").click()
         until(lambda: not notice.is_displayed(), "it does not go on")
-    until(lambda: notice.text == "The runner has ended.", notice.text)
+    until(lambda: notice.text == "The camera program has ended.", notice.text)
     assert not browser.find_element(by.ID, "outlines").is_enabled()
 
 
@@ -128,7 +128,7 @@ def test_the_page_can_be_read(
     sent = [e["message"] for e in entries]
     sent = [e["params"] for e in sent if e["method"] == "Network.requestWillBeSent"]
     begun = {e["request"]["url"].partition("?")[0] for e in sent}
-    own = (running_web.door.url, f"blob:{running_web.door.url}")
+    own = (running_web.listener.url, f"blob:{running_web.listener.url}")
     assert begun and all(url.startswith(own) for url in begun), begun
     browser.save_screenshot(str(tmp_path / "page.png"))
 

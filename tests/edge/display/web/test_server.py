@@ -15,9 +15,9 @@ from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View
 from edge.display.web import handlers
 from edge.display.web.access import listen
-from edge.display.web.server import GOODBYE, Web, changed, encoded
+from edge.display.web.server import CLOSE_SECONDS, Web, apply_switch, encode_jpeg
 from edge.predict.results import SemanticMap
-from edge.video.frames import PATIENCE, Frame, Source
+from edge.video.frames import STALL_SECONDS, Frame, Source
 from tests.support.viewer import (
     INFO,
     LONG,
@@ -25,13 +25,13 @@ from tests.support.viewer import (
     RED,
     SIZE,
     asked,
+    make_frames,
     noise,
     one_who_never_reads,
     picture,
     pictures_of,
     running,
     scene,
-    shots,
     snapshot,
     state_where,
     stream,
@@ -73,7 +73,7 @@ def test_taking_a_frame_takes_no_time():
 
 @pytest.mark.serial
 def test_ten_viewers_and_one_who_never_reads(monkeypatch):
-    monkeypatch.setattr(handlers, "STALLED", 2.0)
+    monkeypatch.setattr(handlers, "STALLED_SECONDS", 2.0)
     enough = threading.Event()
     seen = [[] for _ in range(10)]
 
@@ -93,7 +93,7 @@ def test_ten_viewers_and_one_who_never_reads(monkeypatch):
                 arguments = stack.enter_context(stream(shown)), indices
                 readers.append(threading.Thread(target=read, args=arguments))
                 readers[-1].start()
-            until(lambda: len(shown.pictures.readers) == 10, "the staller stayed")
+            until(lambda: len(shown.images.readers) == 10, "the staller stayed")
             until(lambda: min(map(len, seen)) >= 8, "someone sees nothing")
             enough.set()
             for reader in readers:
@@ -181,7 +181,7 @@ def test_whoever_comes_while_it_is_paused_sees_the_frame_that_stands():
         assert np.abs(view[-9, -9].astype(int) - RED).max() < 9
         assert snapshot(shown)[-9, -9].tolist() == RED
         count = loop.rate.count
-        loop.controls.view = changed(loop.controls.view, {"opacity": 0}, INFO)
+        loop.controls.view = apply_switch(loop.controls.view, {"opacity": 0}, INFO)
         until(lambda: snapshot(shown)[-9, -9].tolist() == [255] * 3, "it is still red")
         assert loop.rate.count <= count + 1
 
@@ -189,7 +189,7 @@ def test_whoever_comes_while_it_is_paused_sees_the_frame_that_stands():
 @pytest.mark.slow
 def test_the_page_is_told_that_a_live_source_is_away_and_back():
     away = threading.Event()
-    source = Source(shots(away=away), "door", live=True, endless=True)
+    source = Source(make_frames(away=away), "door", live=True, endless=True)
     with running(source) as (shown, _):
 
         async def watch(link):
@@ -204,25 +204,27 @@ def test_the_page_is_told_that_a_live_source_is_away_and_back():
 
         name, gone = talk(shown, watch)
     assert name == "door"
-    assert gone >= PATIENCE - 0.5
+    assert gone >= STALL_SECONDS - 0.5
 
 
 def test_every_switch():
     view = View()
-    assert changed(view, {"hide": 1}, INFO).hidden == {1}
-    assert changed(View(hidden=frozenset({0, 1})), {"show": 1}, INFO).hidden == {0}
-    assert changed(view, {"hide": "all"}, INFO).hidden == {0, 1}
-    assert changed(View(hidden=frozenset({1})), {"show": "all"}, INFO).hidden == set()
-    assert changed(view, {"opacity": 0.25}, INFO).opacity == 0.25
-    assert changed(view, {"outlines": True}, INFO).outlines
-    assert not changed(view, {"legend": False}, INFO).legend
-    behind = changed(view, {"background": True}, INFO, blurred)
+    assert apply_switch(view, {"hide": 1}, INFO).hidden == {1}
+    assert apply_switch(View(hidden=frozenset({0, 1})), {"show": 1}, INFO).hidden == {0}
+    assert apply_switch(view, {"hide": "all"}, INFO).hidden == {0, 1}
+    assert (
+        apply_switch(View(hidden=frozenset({1})), {"show": "all"}, INFO).hidden == set()
+    )
+    assert apply_switch(view, {"opacity": 0.25}, INFO).opacity == 0.25
+    assert apply_switch(view, {"outlines": True}, INFO).outlines
+    assert not apply_switch(view, {"legend": False}, INFO).legend
+    behind = apply_switch(view, {"background": True}, INFO, blurred)
     assert behind.background is blurred
-    assert changed(behind, {"background": False}, INFO, blurred).background is None
+    assert apply_switch(behind, {"background": False}, INFO, blurred).background is None
 
 
 def test_large_pictures_are_made_smaller_for_the_stream():
-    jpeg = np.frombuffer(encoded(np.zeros((1000, 2560, 3), np.uint8)), np.uint8)
+    jpeg = np.frombuffer(encode_jpeg(np.zeros((1000, 2560, 3), np.uint8)), np.uint8)
     assert cv2.imdecode(jpeg, 1).shape == (500, 1280, 3)
 
 
@@ -233,9 +235,9 @@ def test_large_pictures_are_made_smaller_for_the_stream():
 def test_the_end_is_told_and_takes_no_time():
     threads = threading.active_count()
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
-        port = shown.door.port
+        port = shown.listener.port
         with one_who_never_reads(shown), stream(shown):
-            until(lambda: len(shown.pictures.readers) == 2, "not let in")
+            until(lambda: len(shown.images.readers) == 2, "not let in")
 
             async def watch(link):
                 await link.read_message()
@@ -248,7 +250,7 @@ def test_the_end_is_told_and_takes_no_time():
                     await asyncio.sleep(0.01)
                 return time.monotonic() - start
 
-            assert talk(shown, watch) < GOODBYE
+            assert talk(shown, watch) < CLOSE_SECONDS
     until(lambda: threading.active_count() <= threads, "a thread was left")
     with pytest.raises(ConnectionRefusedError), asked(port, "/"):
         pass
