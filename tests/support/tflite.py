@@ -1,4 +1,4 @@
-"""Small .tflite files made by hand, by TFLite's own schema."""
+"""Small .tflite files written with TFLite's schema."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The loop: who gets what, when it is drawn, and how it ends."""
+"""The camera loop: its sinks, drawing, and how it ends."""
 
 import time
 
@@ -17,7 +17,7 @@ from tests.support.engines import ArrayEngine
 
 INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 SIZE = (120, 300)
-LONG = 60  # seconds: for what would otherwise hang for ever
+LONG = 60  # seconds, the time limit of tests that may hang
 
 
 class Threshold(ArrayEngine):
@@ -31,7 +31,7 @@ class Threshold(ArrayEngine):
 
 
 class Notes:
-    """A sink that keeps what it takes."""
+    """A sink that stores all frames."""
 
     def __init__(self, wants_view: bool = True):
         self.wants_view, self.taken = wants_view, []
@@ -50,7 +50,7 @@ def live(source: Source, *sinks, controls=None) -> CameraLoop:
     return CameraLoop(source, SemanticPredictor(Threshold(), INFO), sinks, controls)
 
 
-def test_sinks_take_every_frame_in_order():
+def test_sinks_get_every_frame_in_order():
     notes = Notes()
     loop = live(Source(make_frames(12), "file"), notes)
     loop.run()
@@ -68,7 +68,7 @@ def test_sinks_take_every_frame_in_order():
     assert (loop.rate.count, loop.dropped) == (12, 0)
 
 
-def test_nothing_is_drawn_where_nobody_looks():
+def test_nothing_is_drawn_without_a_viewer():
     notes = Notes(wants_view=False)
     loop = live(Source(make_frames(3), "file"), notes)
     loop.run()
@@ -76,13 +76,13 @@ def test_nothing_is_drawn_where_nobody_looks():
     assert "draw" not in loop.predictor.stages.summary()
 
 
-def test_a_limit_ends_it():
+def test_a_limit_ends_the_loop():
     notes = Notes()
     live(Source(make_frames(1000), "file"), notes).run(limit=4)
     assert len(notes.taken) == 4
 
 
-def test_a_viewer_ends_it_and_changes_the_view():
+def test_a_viewer_can_end_the_loop_and_change_the_view():
     controls = Controls(View(legend=False))
 
     class Viewer(Notes):
@@ -100,7 +100,7 @@ def test_a_viewer_ends_it_and_changes_the_view():
     assert values == [[110, 160, 210], [220, 220, 220], [110, 160, 210]]
 
 
-def test_while_paused_a_change_of_the_view_is_shown_at_once():
+def test_a_view_change_while_paused_is_shown_at_once():
     controls = Controls(View(legend=False))
 
     class Viewer(Notes):
@@ -119,17 +119,17 @@ def test_while_paused_a_change_of_the_view_is_shown_at_once():
         (0, False),
         (0, True),
     ]
-    assert viewer.taken[0].view.any()  # a touch of the colour of "dark"
-    assert not viewer.taken[1].view.any()  # which was hidden
+    assert viewer.taken[0].view.any()  # blended with the colour of "dark"
+    assert not viewer.taken[1].view.any()  # "dark" is hidden
 
 
 @pytest.mark.parametrize("is_live", [True, False])
-def test_viewers_are_told_when_a_live_source_is_away(is_live, monkeypatch):
+def test_viewers_are_notified_when_a_live_source_stalls(is_live, monkeypatch):
     monkeypatch.setattr("edge.app.loop.STALL_SECONDS", 0.1)
     notes = Notes()
 
     def away():
-        """Ends once viewers were told, or so late that they would have been."""
+        """Ends after the viewers were notified, or after the time limit."""
         yield from make_frames(1)
         until = time.monotonic() + (LONG if is_live else 2)
         while time.monotonic() < until and not any(
@@ -140,13 +140,13 @@ def test_viewers_are_told_when_a_live_source_is_away(is_live, monkeypatch):
     live(Source(away(), "door", live=is_live), notes).run()
     redrawn = [displayed for displayed in notes.taken if displayed.redrawn]
     assert bool(redrawn) == is_live
-    for displayed in redrawn:  # the frame, and the caption over it
+    for displayed in redrawn:  # the frame with a caption
         assert (displayed.view != notes.taken[0].view).any()
         assert (displayed.view[0, -5:] == notes.taken[0].view[0, -5:]).all()
 
 
 def test_memory_does_not_grow():
-    """Two thousand frames, the first five hundred of them to warm up."""
+    """Two thousand frames, after five hundred for warm-up."""
     process, sizes = psutil.Process(), []
 
     class Scale(Notes):

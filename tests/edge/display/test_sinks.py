@@ -1,4 +1,4 @@
-"""What sinks write, read back."""
+"""Output of the sinks, read back."""
 
 import json
 
@@ -30,7 +30,7 @@ def displayed(index: int, redrawn: bool = False, seconds: float = 0.0) -> Displa
 def test_lines_of_json(tmp_path):
     lines = FrameLines(tmp_path / "frames.jsonl", INFO)
     lines.take(displayed(0, seconds=100.5))
-    # Each line is there at once, for those who follow the file.
+    # Each line is written at once, so that the file can be followed.
     assert (tmp_path / "frames.jsonl").read_text().count("\n") == 1
     lines.take(displayed(0, redrawn=True, seconds=100.6))
     lines.take(displayed(1, seconds=100.75))
@@ -48,12 +48,12 @@ def test_lines_of_json(tmp_path):
     assert (second["frame"], second["seconds"]) == (1, 0.25)
 
 
-def test_lines_into_a_place_that_cannot_be(tmp_path):
+def test_lines_to_a_path_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="no_folder"):
         FrameLines(tmp_path / "no_folder" / "frames.jsonl", INFO)
 
 
-def test_masks_are_the_ids(tmp_path):
+def test_masks_hold_the_class_ids(tmp_path):
     masks = Masks(tmp_path, INFO)
     for frame in (displayed(0), displayed(0, redrawn=True), displayed(11)):
         masks.take(frame)
@@ -64,7 +64,7 @@ def test_masks_are_the_ids(tmp_path):
     np.testing.assert_array_equal(read_raw(tmp_path / "000011.png"), LABELS)
 
 
-def test_a_recording_holds_views_alone_once(tmp_path):
+def test_a_recording_holds_each_view_once(tmp_path):
     recording = Recording(tmp_path / "seen.avi", 10.0)
     for frame in (displayed(0), displayed(0, redrawn=True), displayed(10, seconds=0.2)):
         recording.take(frame)

@@ -13,7 +13,7 @@ from edge.predict.semantic import to_map
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 helper, kind = onnx.helper, onnx.TensorProto
-# In onnxruntime's CPU build too; it takes operators of the cloud alone.
+# Included in onnxruntime's CPU build; it runs only operators of cloud services.
 AZURE = "AzureExecutionProvider"
 
 
@@ -28,7 +28,7 @@ def save(path, nodes, given, made):
 
 @pytest.fixture
 def brightest(tmp_path):
-    """Labels: which of three channels is the brightest."""
+    """Labels: the brightest of three channels."""
     nodes = [
         helper.make_node("Cast", ["image"], ["floats"], to=kind.FLOAT),
         helper.make_node("ArgMax", ["floats"], ["map"], axis=3, keepdims=0),
@@ -38,14 +38,14 @@ def brightest(tmp_path):
     return save(path, nodes, given, ("map", kind.INT64, [1, 4, 6]))
 
 
-def test_labels_by_hand(brightest):
+def test_labels_equal_manual_results(brightest):
     engine = open_engine(brightest, threads=1)
     assert (engine.name, engine.size, engine.channels) == ("onnx", (4, 6), 3)
     assert describe(engine).startswith("engine onnx, CPU, 1 threads, first run ")
-    picture = np.random.default_rng(0).permuted(np.arange(72, dtype=np.uint8))
-    picture = picture.reshape(4, 6, 3)
-    (output,) = engine(picture)
-    np.testing.assert_array_equal(output.raw, picture.argmax(axis=2))
+    image = np.random.default_rng(0).permuted(np.arange(72, dtype=np.uint8))
+    image = image.reshape(4, 6, 3)
+    (output,) = engine(image)
+    np.testing.assert_array_equal(output.raw, image.argmax(axis=2))
 
 
 def test_floats_are_scaled(tmp_path):
@@ -60,7 +60,7 @@ def test_floats_are_scaled(tmp_path):
     np.testing.assert_allclose(scores, [[[1 - odd, odd], [odd, 1 - odd]]], rtol=1e-6)
 
 
-def test_a_provider_that_takes_nothing_is_said(brightest, capsys):
+def test_a_provider_that_runs_no_operator_is_reported(brightest, capsys):
     if AZURE not in onnxruntime.get_available_providers():
         pytest.skip(f"this onnxruntime has no {AZURE}")
     engine = open_engine(brightest, delegate=AZURE)
@@ -73,7 +73,7 @@ def test_a_provider_that_takes_nothing_is_said(brightest, capsys):
         open_engine(brightest, delegate=AZURE, require=True)
 
 
-def test_a_provider_that_is_not_there(brightest):
+def test_a_missing_provider(brightest):
     with pytest.raises(GateFailed, match="does not have Nothing; it has "):
         open_engine(brightest, delegate="Nothing", require=True)
 
@@ -94,24 +94,24 @@ def test_shares_of_a_profile(tmp_path, brightest):
     (tmp_path / "own").mkdir()
     profile.write_text(json.dumps(events))
     assert provider_share(profile, "A") == 0.75
-    assert provider_share(profile, "A") is None  # it is gone
+    assert provider_share(profile, "A") is None  # it was deleted
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "message"),
     [([1, 3, 64, 64], "input is [1, 3, 64, 64]"), ([1, "h", "w", 3], "no fixed size")],
 )
-def test_what_the_runner_cannot_feed(tmp_path, shape, said):
+def test_unsupported_inputs(tmp_path, shape, message):
     nodes = [helper.make_node("Identity", ["image"], ["map"])]
     given, made = (("image", kind.FLOAT, shape), ("map", kind.FLOAT, shape))
     path = save(tmp_path / "a.onnx", nodes, given, made)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         open_engine(path)
-    assert str(refusal.value).startswith(f"{path}: ")
-    assert said in str(refusal.value)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
 
 
-def test_an_operator_that_nobody_knows(tmp_path):
+def test_an_unknown_operator(tmp_path):
     nodes = [helper.make_node("Invented", ["image"], ["map"])]
     given = ("image", kind.UINT8, [1, 4, 6, 3])
     path = save(tmp_path / "a.onnx", nodes, given, ("map", kind.UINT8, [1, 4, 6]))
@@ -120,7 +120,7 @@ def test_an_operator_that_nobody_knows(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "I am no model."])
-def test_a_text_called_onnx(tmp_path, text):
+def test_a_text_file_named_onnx(tmp_path, text):
     path = tmp_path / "x.onnx"
     path.write_text(text)
     with pytest.raises(InputError, match="not an ONNX model"):

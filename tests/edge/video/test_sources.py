@@ -1,4 +1,4 @@
-"""Sources that are opened and read."""
+"""Opening and reading sources."""
 
 import threading
 from itertools import islice
@@ -23,7 +23,7 @@ def frame(brightness: int, size=(48, 64)) -> np.ndarray:
 
 
 def write_video(path: Path, count: int = 12, fps: float = 12.0) -> None:
-    """`count` frames, each ten brighter than the one before."""
+    """`count` frames, each brighter than the last by ten."""
     code = cv2.VideoWriter_fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
     writer = cv2.VideoWriter(str(path), code, fps, (64, 48))
     assert writer.isOpened()
@@ -56,7 +56,7 @@ def test_a_video_file(tmp_path, suffix):
     assert [f.mean() for f in images] == pytest.approx(range(0, 120, 10), abs=5)
 
 
-def test_a_folder_of_pictures_in_order_of_name(tmp_path):
+def test_a_folder_of_images_in_order_of_name(tmp_path):
     for name, brightness in (("b.png", 20), ("a.bmp", 10), ("c.png", 30)):
         write_image(tmp_path / name, frame(brightness, (5, brightness)))
     (tmp_path / "notes.txt").touch()
@@ -69,7 +69,7 @@ def test_a_folder_of_pictures_in_order_of_name(tmp_path):
         ]
 
 
-def test_a_single_picture_is_a_frame_in_bgr(tmp_path):
+def test_a_single_image_is_a_frame_in_bgr(tmp_path):
     path = tmp_path / "blue.png"
     write_image(path, np.full((4, 5, 3), BLUE[::-1], np.uint8))
     with open_source(str(path)) as source:
@@ -80,7 +80,7 @@ def test_a_single_picture_is_a_frame_in_bgr(tmp_path):
     assert (only == BLUE).all()
 
 
-def test_a_grey_picture_is_a_frame_of_three_channels(tmp_path):
+def test_a_grey_image_is_a_frame_of_three_channels(tmp_path):
     write_image(tmp_path / "grey.png", np.full((4, 5), 7, np.uint8))
     with open_source(str(tmp_path / "grey.png")) as source:
         ((only, seconds),) = source.frames
@@ -88,7 +88,7 @@ def test_a_grey_picture_is_a_frame_of_three_channels(tmp_path):
     assert (only == frame(7, (4, 5))).all()
 
 
-def test_shapes_are_the_scene_moving():
+def test_shapes_are_the_moving_scenes():
     with open_source("shapes") as source:
         assert (source.name, source.live, source.endless) == ("shapes", False, True)
         for time, (given, seconds) in enumerate(islice(source.frames, 3)):
@@ -98,10 +98,10 @@ def test_shapes_are_the_scene_moving():
 
 
 def bad_source(source: str) -> str:
-    """What is said of a source that gives nothing."""
-    with pytest.raises(InputError) as refusal, open_source(source) as opened:
+    """The message for a source that cannot be read."""
+    with pytest.raises(InputError) as error, open_source(source) as opened:
         list(opened.frames)
-    message = str(refusal.value)
+    message = str(error.value)
     assert "\n" not in message
     return message
 
@@ -116,29 +116,29 @@ def test_an_empty_folder(tmp_path):
 
 
 @pytest.mark.parametrize("number", ["99", "99999999999"])
-def test_a_camera_that_is_not_there(number):
+def test_a_missing_camera(number):
     assert bad_source(number).startswith(f"camera {number}: cannot be opened")
 
 
-def test_a_digit_that_is_no_number(tmp_path):
+def test_a_digit_that_is_not_decimal(tmp_path):
     """'²'.isdigit() holds, int('²') does not."""
     assert "²" in bad_source("²")
 
 
 @pytest.mark.parametrize("data", [b"", b"no video"])
-def test_a_file_that_is_no_video(tmp_path, data):
+def test_a_file_that_is_not_a_video(tmp_path, data):
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
     assert bad_source(str(path)).startswith(f"source {path}: not a video")
 
 
-def test_a_damaged_picture_of_a_folder_is_named(tmp_path):
+def test_a_damaged_image_in_a_folder_is_named(tmp_path):
     write_image(tmp_path / "a.png", frame(1))
-    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "b.png").write_bytes(b"no image")
     assert bad_source(str(tmp_path)).startswith(f"{tmp_path / 'b.png'}: ")
 
 
-def test_a_driver_that_hangs_is_given_up(monkeypatch):
+def test_a_driver_that_hangs_is_an_error(monkeypatch):
     monkeypatch.setattr("edge.video.reconnect.OPEN_SECONDS", 0.1)
     with pytest.raises(InputError, match="source csi: does not open"):
         Video("csi", Capture("csi", threading.Event().wait))

@@ -1,4 +1,4 @@
-"""Who may come in, what a request is answered, and the command that serves."""
+"""Access, answers to requests, and the command with --serve."""
 
 import itertools
 import json
@@ -22,8 +22,8 @@ from tests.support.viewer import (
     asked,
     get,
     handshake,
+    images_of,
     make_frames,
-    pictures_of,
     running,
     scene,
     snapshot,
@@ -34,10 +34,10 @@ from tests.support.viewer import (
 SCRIPT = Path(__file__).resolve().parents[4] / "edge" / "camera_demo.py"
 
 
-# Who may come in
+# Access
 
 
-def test_beyond_loopback_the_token_is_asked_for_even_from_here():
+def test_other_addresses_need_the_token_even_locally():
     with running(scene(), "0.0.0.0:0") as (shown, loop):
         listener = shown.listener
         wrong = "x" * len(listener.token)
@@ -54,7 +54,7 @@ def test_beyond_loopback_the_token_is_asked_for_even_from_here():
             cookie = {"Cookie": f"{listener.cookie}={wrong}"}
             assert get(shown, path, **cookie).status == 403
         assert handshake(shown) == 403
-        # The address that was printed leads in, and the token out of sight.
+        # The printed URL grants access and moves the token to a cookie.
         answer = get(shown, f"/?token={listener.token}")
         assert (answer.status, answer.headers["Location"]) == (302, "./")
         cookie = answer.headers["Set-Cookie"].partition(";")[0]
@@ -67,8 +67,8 @@ def test_beyond_loopback_the_token_is_asked_for_even_from_here():
         assert json.loads(hello)["source"] == "street"
 
 
-def test_pages_of_others_get_nothing():
-    """Neither by a name that leads to 127.0.0.1, nor by a WebSocket from elsewhere."""
+def test_pages_of_other_origins_are_rejected():
+    """By host name, even if it resolves to 127.0.0.1, and by a WebSocket's origin."""
     with running(scene()) as (shown, _):
         port = shown.listener.port
         for path in ("/", "/stream.mjpg", "/snapshot.png", "/link"):
@@ -79,7 +79,7 @@ def test_pages_of_others_get_nothing():
         assert handshake(shown, Origin=f"http://127.0.0.1:{port}") == 101
 
 
-def test_bad_requests_are_answered_in_a_line_and_harm_nothing():
+def test_invalid_requests_are_answered_in_one_line():
     with running(scene()) as (shown, loop):
         assert get(shown, "/../../etc/passwd").status == 404
         with socket.create_connection(("127.0.0.1", shown.listener.port)) as caller:
@@ -93,7 +93,7 @@ def test_bad_requests_are_answered_in_a_line_and_harm_nothing():
         assert get(shown, "/").status == 200
 
 
-def test_before_the_first_frame_it_says_so():
+def test_before_the_first_frame_the_page_is_told_so():
     away = threading.Event()
     away.set()
     try:
@@ -114,7 +114,7 @@ def test_before_the_first_frame_it_says_so():
     + ['{"hide": {"a": 1}}', '{"opacity": 2}', '{"opacity": NaN}', '{"quit": true}']
     + ['{"outlines": 1}', '{"outlines": true, "legend": true}', '"hide"', "9" * 2000],
 )
-def test_a_page_that_talks_nonsense_is_let_go(message, running_web):
+def test_a_page_that_sends_invalid_messages_is_disconnected(message, running_web):
     async def say(link):
         await link.read_message()
         await link.write_message(message)
@@ -131,7 +131,7 @@ def test_a_page_that_talks_nonsense_is_let_go(message, running_web):
 
 
 def demo(*arguments):
-    """The command as a process; its lines of stderr can be read as they come."""
+    """The command as a process; its stderr can be read line by line."""
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -141,7 +141,7 @@ def demo(*arguments):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
-def test_the_command_serves_and_ends_at_once(deeplab):
+def test_the_command_serves_and_ends_without_delay(deeplab):
     """As on a board: shapes, segmented by a real network in another process."""
     with demo(deeplab, "--source", "shapes", "--serve", "0") as process:
         try:
@@ -149,36 +149,36 @@ def test_the_command_serves_and_ends_at_once(deeplab):
             url = next(line.split()[1] for line in lines if line.startswith("view "))
             port = int(url.rstrip("/").rpartition(":")[2])
             with asked(port, "/stream.mjpg") as answer:
-                seen = list(itertools.islice(pictures_of(answer), 3))
-                process.send_signal(signal.SIGTERM)  # while somebody looks
+                seen = list(itertools.islice(images_of(answer), 3))
+                process.send_signal(signal.SIGTERM)  # while there is a viewer
                 start = time.monotonic()
-                table, said = process.communicate(timeout=LONG)
+                table, log = process.communicate(timeout=LONG)
                 ended = time.monotonic() - start
             indices = [index for index, _ in seen]
             assert indices == sorted(set(indices))
             assert {view.shape for _, view in seen} == {(480, 640, 3)}
-            assert ended < 10  # a frame, and the interpreter's end
+            assert ended < 10  # time for a frame and the interpreter's exit
         finally:
             process.kill()
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
     assert "draw" in table
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
+    ("options", "message"),
     [
         (["--serve", "8080:1.2.3.4"], "--serve 8080:1.2.3.4: write PORT"),
         (["--serve", "0", "--token", "short"], "--token: use at least 8"),
         (["--token", "open-sesame"], "--token needs --serve"),
     ],
 )
-def test_bad_use_is_refused(options, named):
-    with pytest.raises(InputError, match=named):
+def test_invalid_use_is_an_error(options, message):
+    with pytest.raises(InputError, match=message):
         listener_of(parse(["no.tflite", *options]))
 
 
-def test_without_tornado_it_says_what_to_install():
+def test_without_tornado_the_message_says_what_to_install():
     code = (
         "import runpy, sys\n"
         "from importlib.machinery import PathFinder\n"

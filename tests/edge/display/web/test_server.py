@@ -1,4 +1,4 @@
-"""The page's server, before real readers."""
+"""The server of the browser view with real clients."""
 
 import asyncio
 import json
@@ -25,11 +25,11 @@ from tests.support.viewer import (
     RED,
     SIZE,
     asked,
+    half_white,
+    images_of,
     make_frames,
     noise,
     one_who_never_reads,
-    picture,
-    pictures_of,
     running,
     scene,
     snapshot,
@@ -39,25 +39,25 @@ from tests.support.viewer import (
     until,
 )
 
-# The loop does not notice
+# Effect on the loop
 
 
-def test_nothing_is_drawn_until_somebody_looks_nor_after():
+def test_frames_are_drawn_only_while_there_are_viewers():
     with running(scene()) as (shown, loop):
         until(lambda: loop.rate.count > 3, "no frames")
         assert not shown.wants_view
         assert "draw" not in loop.predictor.stages.summary()
         with stream(shown) as answer:
-            _, view = next(pictures_of(answer))
+            _, view = next(images_of(answer))
             assert shown.wants_view
             assert np.abs(view[-9, -9].astype(int) - RED).max() < 9  # JPEG is not exact
         until(lambda: not shown.wants_view, "it is still drawn for nobody")
 
 
 @pytest.mark.serial
-def test_taking_a_frame_takes_no_time():
-    """In time of the thread itself, which other processes do not change."""
-    frame, labels = picture(), np.zeros(SIZE, np.uint8)
+def test_take_does_not_wait():
+    """In processor time of the thread, which other processes do not affect."""
+    frame, labels = half_white(), np.zeros(SIZE, np.uint8)
     seen = DisplayFrame(0, 0.0, frame, SemanticMap(labels), frame, {})
     shown = Web(listen("0"), Controls(View()), INFO, None, scene())
     with ExitStack() as stack:
@@ -72,13 +72,13 @@ def test_taking_a_frame_takes_no_time():
 
 
 @pytest.mark.serial
-def test_ten_viewers_and_one_who_never_reads(monkeypatch):
+def test_ten_viewers_and_one_that_never_reads(monkeypatch):
     monkeypatch.setattr(handlers, "STALLED_SECONDS", 2.0)
     enough = threading.Event()
     seen = [[] for _ in range(10)]
 
     def read(answer, indices):
-        for index, view in pictures_of(answer):
+        for index, view in images_of(answer):
             assert view.shape == (480, 640, 3)
             indices.append(index)
             if enough.is_set():
@@ -98,7 +98,7 @@ def test_ten_viewers_and_one_who_never_reads(monkeypatch):
             enough.set()
             for reader in readers:
                 reader.join(LONG)
-            # Now ten do not read, and the loop goes on beside them.
+            # Now ten viewers do not read, and the loop continues.
             before = loop.rate.count
             until(lambda: loop.rate.count > before + 20, "the loop waits for viewers")
             until(lambda: not shown.wants_view, "those who stopped reading stayed")
@@ -107,14 +107,14 @@ def test_ten_viewers_and_one_who_never_reads(monkeypatch):
 
 
 def brighter():
-    """Frames that show by their brightness which they are."""
+    """Frames with their index as brightness."""
     for index in range(256):
         time.sleep(0.05)
         yield Frame(np.full((*SIZE, 3), index, np.uint8), index / 20)
 
 
 @pytest.mark.serial
-def test_a_slow_viewer_gets_the_newest_picture_not_the_next():
+def test_a_slow_viewer_gets_the_newest_image():
     with running(Source(brighter(), "brighter")) as (shown, loop):
         loop.controls.view = View(opacity=0, legend=False)
 
@@ -133,14 +133,14 @@ def test_a_slow_viewer_gets_the_newest_picture_not_the_next():
             return late, kinds
 
         late, kinds = talk(shown, slow)
-    assert max(late) <= 4, late  # in frames; what was drawn between is left out
-    assert kinds == [str, str]  # no picture comes that was not asked for
+    assert max(late) <= 4, late  # in frames; frames drawn in between are skipped
+    assert kinds == [str, str]  # no image is sent without a request
 
 
-# What the page is told, and what it switches
+# State and changes of the view
 
 
-def test_the_page_is_told_numbers():
+def test_the_page_gets_the_state():
     with running(scene()) as (shown, loop):
 
         def full(_):
@@ -153,7 +153,7 @@ def test_the_page_is_told_numbers():
     assert (state["waiting"], state["paused"], state["hidden"]) == ("", False, [])
 
 
-def test_a_switch_is_seen_by_all_who_look():
+def test_a_change_is_shown_to_all_viewers():
     with running(scene()) as (shown, loop):
         until(lambda: loop.rate.count, "no frames")
         assert snapshot(shown)[-9, -9].tolist() == RED
@@ -167,7 +167,7 @@ def test_a_switch_is_seen_by_all_who_look():
         until(lambda: snapshot(shown)[-9, -9].tolist() == [255] * 3, "it is still red")
 
 
-def test_whoever_comes_while_it_is_paused_sees_the_frame_that_stands():
+def test_a_viewer_that_connects_while_paused_sees_the_frame():
     with running(scene()) as (shown, loop):
         until(lambda: loop.rate.count > 3, "no frames")
 
@@ -176,8 +176,8 @@ def test_whoever_comes_while_it_is_paused_sees_the_frame_that_stands():
             return await state_where(link, lambda state: state["paused"])
 
         talk(shown, pause)
-        with stream(shown) as answer:  # nothing was drawn so far
-            _, view = next(pictures_of(answer))
+        with stream(shown) as answer:  # nothing has been drawn yet
+            _, view = next(images_of(answer))
         assert np.abs(view[-9, -9].astype(int) - RED).max() < 9
         assert snapshot(shown)[-9, -9].tolist() == RED
         count = loop.rate.count
@@ -187,7 +187,7 @@ def test_whoever_comes_while_it_is_paused_sees_the_frame_that_stands():
 
 
 @pytest.mark.slow
-def test_the_page_is_told_that_a_live_source_is_away_and_back():
+def test_the_page_is_told_when_a_live_source_stalls_and_resumes():
     away = threading.Event()
     source = Source(make_frames(away=away), "door", live=True, endless=True)
     with running(source) as (shown, _):
@@ -223,16 +223,16 @@ def test_every_switch():
     assert apply_switch(behind, {"background": False}, INFO, blurred).background is None
 
 
-def test_large_pictures_are_made_smaller_for_the_stream():
+def test_large_images_are_scaled_down_for_the_stream():
     jpeg = np.frombuffer(encode_jpeg(np.zeros((1000, 2560, 3), np.uint8)), np.uint8)
     assert cv2.imdecode(jpeg, 1).shape == (500, 1280, 3)
 
 
-# How it ends
+# End
 
 
 @pytest.mark.serial
-def test_the_end_is_told_and_takes_no_time():
+def test_viewers_are_told_of_the_end_without_delay():
     threads = threading.active_count()
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
         port = shown.listener.port
