@@ -100,7 +100,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "default: all that are installed",
     )
     add(
-        "--delegate", metavar="PATH", help="shared library of a delegate to measure too"
+        "--delegate",
+        metavar="PATH",
+        help="delegate library or ONNX Runtime provider to measure too",
     )
     add(
         "--threads",

@@ -83,19 +83,19 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         "--camera-size",
         type=size,
         metavar="HxW",
-        help="camera image size in pixels; default: its own",
+        help="requested camera image size in pixels; default: the camera's own",
     )
     add(
         "--camera-fps",
         type=positive,
         metavar="N",
-        help="camera frames per second; default: its own",
+        help="requested camera frames per second; default: the camera's own",
     )
     add(
         "--camera-format",
         type=fourcc,
         metavar="MJPG",
-        help="camera pixel format; default: its own",
+        help="requested camera pixel format; default: the camera's own",
     )
     add(
         "--engine",
@@ -104,10 +104,18 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         help="inference engine; default auto",
     )
     add(
-        "--delegate", metavar="PATH", help="shared library of a delegate; default: none"
+        "--delegate",
+        metavar="PATH",
+        help="delegate library for a .tflite file, or ONNX Runtime provider for an "
+        ".onnx file; default: none",
     )
-    add("--require", action="store_true", help="exit 3 if this engine does not run it")
-    add("--threads", type=positive, help="processor threads; default: all processors")
+    add("--require", action="store_true", help="exit 3 instead of using another engine")
+    add(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="number of threads; default: one per processor",
+    )
     add("--headless", action="store_true", help="do not open a window")
     add(
         "--serve",
@@ -119,7 +127,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add(
         "--opacity",
         type=share,
-        help="opacity of the class colours, 0 to 1; default 0.5",
+        help="opacity of the class colours, 0 to 1; default 0.5, with --background 0",
     )
     add("--outlines", action="store_true", help="draw the boundaries of the classes")
     add(

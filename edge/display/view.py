@@ -30,7 +30,7 @@ class View:
     help: bool = False
 
 
-HELP = """q end   space pause   1 2 3 classes   a all
+HELP = """q quit   space pause   1 2 3 classes   a all
 o outlines   b background   + - opacity   l legend   h keys"""
 
 

@@ -30,7 +30,7 @@ class ArrayEngine:
 
 
 def labels_and_confidence(predictor: Predictor, image: np.ndarray) -> tuple[Any, Any]:
-    """Both parts of a semantic result."""
+    """The labels and the confidence of a semantic result."""
     result = predictor.predict(image, confidence=True)
     return result.labels, result.confidence
 

@@ -137,7 +137,7 @@ def test_viewers_are_notified_when_a_live_source_stalls(is_live, monkeypatch):
         ):
             time.sleep(0.01)
 
-    live(Source(away(), "door", live=is_live), notes).run()
+    live(Source(away(), "camera", live=is_live), notes).run()
     redrawn = [displayed for displayed in notes.taken if displayed.redrawn]
     assert bool(redrawn) == is_live
     for displayed in redrawn:  # the frame with a caption

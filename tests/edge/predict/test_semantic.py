@@ -32,7 +32,7 @@ class Engine(ArrayEngine):
 class Scores(Engine):
     """Outputs one-hot scores of the ids 0, 1 and PADDING; the last is class 2.
 
-    `stride` 2 gives them for every other pixel alone.
+    With `stride` 2 only for every other pixel.
     """
 
     stride = 1
@@ -71,8 +71,8 @@ class Fixed(Engine):
 class Valid(Engine):
     """A network of valid convolutions: its output lacks 3 pixels on each side.
 
-    Each label is made of the pixel, those 3 away from it, and where in its square of
-    4x4 it lies, counted from the input's corner: what a pooling makes of it.
+    Each label depends on the pixel, on those 3 away, and on its position in a square of
+    4x4 from the input's corner, as with pooling.
     """
 
     border, step = 3, 4
@@ -318,13 +318,15 @@ def test_confidence_is_the_probability_of_the_label():
     # Odds of 3 to 1 for class 0, then of 1 to 9.
     scores = np.log(np.array([[[3, 1], [1, 9]]], np.float32))
     image = np.zeros((1, 2, 3), np.uint8)
-    labels, sure = labels_and_confidence(SemanticPredictor(Fixed(scores), FIT), image)
+    labels, confidence = labels_and_confidence(
+        SemanticPredictor(Fixed(scores), FIT), image
+    )
     assert labels.tolist() == [[0, 1]]
-    np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
+    np.testing.assert_allclose(confidence, [[3 / 4, 9 / 10]], rtol=1e-6)
     info = replace(FIT, head="probabilities")
     given = np.array([[[0.75, 0.25], [0.1, 0.9]]], np.float32)
-    _, sure = labels_and_confidence(SemanticPredictor(Fixed(given), info), image)
-    np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
+    _, confidence = labels_and_confidence(SemanticPredictor(Fixed(given), info), image)
+    np.testing.assert_allclose(confidence, [[3 / 4, 9 / 10]], rtol=1e-6)
 
 
 def test_confidence_has_the_image_size_without_padding():
@@ -332,9 +334,9 @@ def test_confidence_has_the_image_size_without_padding():
     scores[2:] = 0, 99  # of the padding below (4, 8) in (8, 8)
     engine = Fixed(scores, (8, 8))
     image = np.zeros((4, 8, 3), np.uint8)
-    labels, sure = labels_and_confidence(SemanticPredictor(engine, FIT), image)
-    assert not labels.any() and sure.shape == (4, 8)
-    np.testing.assert_allclose(sure, 0.5)
+    labels, confidence = labels_and_confidence(SemanticPredictor(engine, FIT), image)
+    assert not labels.any() and confidence.shape == (4, 8)
+    np.testing.assert_allclose(confidence, 0.5)
 
 
 # Channels

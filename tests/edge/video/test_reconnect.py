@@ -51,7 +51,7 @@ def sent(port: int, seconds: int = 60):
 def once(condition, what: str, *needed: subprocess.Popen):
     """Wait until `condition()` returns a true value, and return it.
 
-    Not longer than the processes run without which that cannot be.
+    Fails if one of the needed processes ends before.
     """
     deadline = time.monotonic() + LONG
     while True:

@@ -53,7 +53,7 @@ def test_a_class_hidden_in_the_browser_is_not_drawn(browser, page, by):
         until(lambda: colored(shown, [255] * 3), "it is still red")
         browser.find_element(by.ID, "all").click()
         until(lambda: colored(shown, RED), "it is not red again")
-        until(box.is_selected, "the page does not know")
+        until(box.is_selected, "the page does not show it")
         assert browser.get_log("browser") == []
 
 
@@ -86,14 +86,14 @@ def test_the_browser_shows_numbers_pause_and_end(browser, page, by):
         fps, notice = (browser.find_element(by.ID, name) for name in ("fps", "notice"))
         until(lambda: fps.text not in ("–", "0.0"), "no frames per second")
         first = fps.text
-        until(lambda: fps.text != first, "the number stands still")
+        until(lambda: fps.text != first, "the number does not change")
         assert "inference" in browser.find_element(by.ID, "stages").text
         assert not notice.is_displayed()
         browser.find_element(by.ID, "pause").click()
-        until(lambda: notice.text == "Paused", "it does not say that it is paused")
+        until(lambda: notice.text == "Paused", "no notice that it is paused")
         assert loop.controls.paused
         browser.find_element(by.ID, "pause").click()
-        until(lambda: not notice.is_displayed(), "it does not go on")
+        until(lambda: not notice.is_displayed(), "it does not resume")
     until(lambda: notice.text == "The camera program has ended.", notice.text)
     assert not browser.find_element(by.ID, "outlines").is_enabled()
 

@@ -51,7 +51,7 @@ def test_frames_are_drawn_only_while_there_are_viewers():
             _, view = next(images_of(answer))
             assert shown.wants_view
             assert np.abs(view[-9, -9].astype(int) - RED).max() < 9  # JPEG is not exact
-        until(lambda: not shown.wants_view, "it is still drawn for nobody")
+        until(lambda: not shown.wants_view, "frames are still drawn without viewers")
 
 
 @pytest.mark.serial
@@ -86,22 +86,28 @@ def test_ten_viewers_and_one_that_never_reads(monkeypatch):
 
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
         with one_who_never_reads(shown), ExitStack() as stack:
-            until(lambda: shown.wants_view, "the staller was not let in")
+            until(lambda: shown.wants_view, "the stalled viewer did not connect")
             stack.callback(enough.set)
             readers = []
             for indices in seen:
                 arguments = stack.enter_context(stream(shown)), indices
                 readers.append(threading.Thread(target=read, args=arguments))
                 readers[-1].start()
-            until(lambda: len(shown.images.readers) == 10, "the staller stayed")
-            until(lambda: min(map(len, seen)) >= 8, "someone sees nothing")
+            until(
+                lambda: len(shown.images.readers) == 10,
+                "the stalled viewer is still connected",
+            )
+            until(lambda: min(map(len, seen)) >= 8, "a viewer gets no images")
             enough.set()
             for reader in readers:
                 reader.join(LONG)
             # Now ten viewers do not read, and the loop continues.
             before = loop.rate.count
             until(lambda: loop.rate.count > before + 20, "the loop waits for viewers")
-            until(lambda: not shown.wants_view, "those who stopped reading stayed")
+            until(
+                lambda: not shown.wants_view,
+                "the viewers that stopped reading are still connected",
+            )
     for indices in seen:
         assert indices == sorted(set(indices))
 
@@ -189,7 +195,7 @@ def test_a_viewer_that_connects_while_paused_sees_the_frame():
 @pytest.mark.slow
 def test_the_page_is_told_when_a_live_source_stalls_and_resumes():
     away = threading.Event()
-    source = Source(make_frames(away=away), "door", live=True, endless=True)
+    source = Source(make_frames(away=away), "camera", live=True, endless=True)
     with running(source) as (shown, _):
 
         async def watch(link):
@@ -203,7 +209,7 @@ def test_the_page_is_told_when_a_live_source_stalls_and_resumes():
             return waiting["waiting"], gone
 
         name, gone = talk(shown, watch)
-    assert name == "door"
+    assert name == "camera"
     assert gone >= STALL_SECONDS - 0.5
 
 
@@ -237,7 +243,7 @@ def test_viewers_are_told_of_the_end_without_delay():
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
         port = shown.listener.port
         with one_who_never_reads(shown), stream(shown):
-            until(lambda: len(shown.images.readers) == 2, "not let in")
+            until(lambda: len(shown.images.readers) == 2, "not connected")
 
             async def watch(link):
                 await link.read_message()
@@ -251,6 +257,6 @@ def test_viewers_are_told_of_the_end_without_delay():
                 return time.monotonic() - start
 
             assert talk(shown, watch) < CLOSE_SECONDS
-    until(lambda: threading.active_count() <= threads, "a thread was left")
+    until(lambda: threading.active_count() <= threads, "a thread is still running")
     with pytest.raises(ConnectionRefusedError), asked(port, "/"):
         pass
