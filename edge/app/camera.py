@@ -127,7 +127,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     add(
         "--opacity",
         type=share,
-        help="opacity of the class colours, 0 to 1; default 0.5, with --background 0",
+        help="opacity of the class colours, 0 to 1; default 0.5 (0 with --background)",
     )
     add("--outlines", action="store_true", help="draw the boundaries of the classes")
     add(

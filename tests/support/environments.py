@@ -1,8 +1,8 @@
 """Virtual environments of the tests, created once outside the project.
 
-They hold packages that conflict with kseg's own. They are in KSEG_TEST_CACHE, by default
-~/.cache/kseg-tests, named after their requirements, and created again if these or
-Python change.
+They hold packages that conflict with kseg's own. They are in KSEG_TEST_CACHE, by
+default ~/.cache/kseg-tests, named after their requirements, and created again if these
+or Python change.
 """
 
 import hashlib

@@ -322,7 +322,7 @@ def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
         (["grouping:color", "--name-by-truth"], "trained on no data; say which"),
         (["grouping:hue", "--name-by-truth"], "grouping:color, grouping:edges"),
         (["grouping:color", "--segments", "255"], "--segments 255: .* 2 to 254"),
-        (["grouping:color", "--segments", "many"], "'many' is no whole number"),
+        (["grouping:color", "--segments", "many"], "'many' is not an integer"),
         (["{run}", "--name-by-truth"], "--name-by-truth: .* names its own classes"),
         (["{run}", "--segments", "9"], "--segments is for grouping:KIND, not for"),
     ],
