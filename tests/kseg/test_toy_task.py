@@ -112,7 +112,7 @@ def test_what_the_task_lacks_is_refused_in_a_line(toy_run, tmp_path):
     run, *_ = toy_run
     with pytest.raises(InputError, match="--steady: not available for the task toy"):
         camera.main([str(run / "int8.tflite"), "--source", "shapes", "--steady", "3"])
-    with pytest.raises(InputError, match="takes one pass"):
+    with pytest.raises(InputError, match="task toy has no test-time"):
         open_predictor(run / "int8.tflite", tta=TTA(flip=True))
 
 
