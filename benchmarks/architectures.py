@@ -191,7 +191,7 @@ def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dic
 
     folder = config.run_folder
     parity = exported(folder, calibration_images)
-    size = open_engine(folder / "float32.tflite", prove=False).size
+    size = open_engine(folder / "float32.tflite", trial=False).size
     model = load_model(folder / BEST)
     predictor = predictor_of(KerasEngine(model), info_of(folder / BEST))
     evaluator = EVALUATORS[data.task](data)

@@ -126,14 +126,14 @@ def onnx_variant(source: Any, folder: Path) -> Variant:
     content = onnx.convert(source.network, source.size, info)
     path = folder / "model.onnx"
     path.write_bytes(content)
-    predictor = predictor_of(open_engine(path, prove=False), info)
+    predictor = predictor_of(open_engine(path, trial=False), info)
     return Variant(ONNX_VARIANT, predictor, onnx.operators_in(content), len(content))
 
 
 def variant(folder: Path, name: str, content: bytes, info: Any) -> Variant:
     path = folder / f"{name}.tflite"
     path.write_bytes(content)
-    engine = open_engine(path, prove=False)
+    engine = open_engine(path, trial=False)
     return Variant(
         name, predictor_of(engine, info), operators_in(content), len(content)
     )

@@ -137,7 +137,7 @@ def sources(
     for index in range(len(reader.split.sizes)):
         reader.read(index)
     batches = training_batches(
-        reader, training, size, data.channels, border=shape.border
+        reader, training, size, data.channels, border=shape.valid_border
     )
     kept = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
     return size, batches, kept

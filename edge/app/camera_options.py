@@ -12,7 +12,7 @@ from edge.core.constants import ENGINES
 
 
 def fourcc(text: str) -> str:
-    """Four letters that name a camera's pixel format, for `type=`."""
+    """Parse the four letters of a pixel format, for `type=`."""
     if len(text) != 4:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a pixel format of four letters, such as MJPG"
@@ -20,10 +20,10 @@ def fourcc(text: str) -> str:
     return text.upper()
 
 
-def votes(text: str) -> int:
-    """The number of frames that vote, for `type=`."""
+def vote_count(text: str) -> int:
+    """Parse an integer from 1 to 99, for `type=`."""
     if positive(text) > 99:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 99")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from 1 to 99")
     return int(text)
 
 
@@ -34,7 +34,7 @@ def parse(
     parser = new_parser(program, doc)
     arguments = parser.parse_args(argv)
     if bool(arguments.background) != bool(arguments.keep):
-        parser.error("--background and --keep NAMES go together; give both or neither")
+        parser.error("--background and --keep need each other; give both")
     return arguments
 
 
@@ -68,16 +68,21 @@ def add_source(parser: Parser) -> None:
         basic=True,
         type=size,
         metavar="HxW",
-        help="frame size to ask for",
+        help="requested frame size in pixels; default: the camera's own",
     )
     add(
         "--camera-fps",
         basic=True,
         type=positive,
         metavar="N",
-        help="frames per second to ask a camera for",
+        help="requested frames per second; default: the camera's own",
     )
-    add("--camera-format", type=fourcc, metavar="MJPG", help="pixel format to ask for")
+    add(
+        "--camera-format",
+        type=fourcc,
+        metavar="MJPG",
+        help="requested pixel format; default: the camera's own",
+    )
 
 
 def add_engine(parser: Parser) -> None:
@@ -113,7 +118,7 @@ def add_engine(parser: Parser) -> None:
 def add_view(parser: Parser) -> None:
     """What people see, and where."""
     add = partial(parser.option, "View")
-    add("--headless", basic=True, action="store_true", help="open no window")
+    add("--headless", basic=True, action="store_true", help="do not open a window")
     add(
         "--serve",
         basic=True,
@@ -146,7 +151,7 @@ def add_view(parser: Parser) -> None:
     add(
         "--steady",
         basic=True,
-        type=votes,
+        type=vote_count,
         metavar="N",
         help="majority vote of each pixel over the last N frames, 1 to 99; changes "
         "show N // 2 frames late",

@@ -1,4 +1,4 @@
-"""What every command shares: its parser, types of arguments, and how it ends."""
+"""Command-line helpers: the argument parser, argument types, exit statuses."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def help_formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def size(text: str) -> tuple[int, int]:
-    """'360x480' -> (360, 480): height, then width.
+    """Parse a size for `type=`: '360x480' -> (360, 480), height first.
 
     >>> size("360x480")
     (360, 480)
@@ -126,57 +126,61 @@ def size(text: str) -> tuple[int, int]:
     height, _, width = text.lower().partition("x")
     if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no size; write HEIGHTxWIDTH in pixels, such as 360x480"
+            f"{text!r} is not a size; write HEIGHTxWIDTH in pixels, such as 360x480"
         )
     return int(height), int(width)
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 up, for `type=`."""
+    """Parse an integer of at least 1, for `type=`."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)
 
 
 def nonnegative_int(text: str) -> int:
-    """A whole number from 0 to 2**32 - 1, which seeds may have, for `type=`."""
+    """Parse an integer from 0 to 2**32 - 1, the range of seeds, for `type=`."""
     if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 4294967295")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an integer from 0 to 4294967295"
+        )
     return int(text)
 
 
 def nonnegative_float(text: str) -> float:
-    """A finite number from 0 up, for `type=`."""
+    """Parse a finite number of at least 0, for `type=`."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
     return value
 
 
 def share(text: str) -> float:
-    """A number from 0 to 1, for `type=`."""
+    """Parse a number from 0 to 1, for `type=`."""
     if nonnegative_float(text) > 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return float(text)
 
 
 def writable(text: str) -> Path:
-    """A file in a folder that is there, for `type=`: known before the work begins."""
+    """Parse the path of a file to write, for `type=`; its folder must exist."""
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is no file in an existing folder")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a file in an existing folder"
+        )
     return path
 
 
 def run(
     name: str, main: Callable[[Optional[Sequence[str]]], Optional[int]]
 ) -> NoReturn:
-    """Runs `main(argv)` and exits: 0 done, 2 bad input, 3 gate, 130 Ctrl-C.
+    """Run `main(argv)` and exit: 0 success, 2 invalid input, 3 failed gate, 130 Ctrl-C.
 
-    Anything unforeseen keeps its traceback and Python's status 1.
+    Other exceptions keep their traceback and exit status 1.
     """
     show_log()
     try:
@@ -188,7 +192,7 @@ def run(
     except KeyboardInterrupt:
         say(f"{name}: stopped by Ctrl-C")
         status = 130
-    except BrokenPipeError:  # the reader of our stdout, `head` say, has left
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status)

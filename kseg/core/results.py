@@ -161,8 +161,8 @@ class Exported(Mapping[str, Path]):
 class Prediction:
     """What a model predicts for one image file.
 
-    `result` is a SemanticMap, Detections or Instances; `channels` and `white_level` say
-    how the image is read again to draw it.
+    `result` is a SemanticMap, Detections or Instances; `channels` is what the
+    network reads: 3 for RGB, 1 for grey.
     """
 
     path: Path
@@ -176,7 +176,7 @@ class Prediction:
         from edge.core.images import read_image, with_channels
         from edge.display.tasks import overlay
 
-        image = read_image(self.path, self.channels, self.info.white)
+        image = read_image(self.path, self.channels, self.info.white_level)
         return overlay(with_channels(image, 3), self.result, self.info)
 
     def _repr_png_(self) -> bytes:

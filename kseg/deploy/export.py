@@ -176,7 +176,7 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     head = head_of(info.task, config.head)
     metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
     info = replace(info, head=head, metrics=metrics)
-    size = config.size or info.geometry.covering(record["data"]["size"])
+    size = config.size or info.geometry.smallest_input(record["data"]["size"])
     check_size(size, info)
     network = at_low_resolution(model, size) if config.low_resolution else model
     engine = KerasEngine(model, size, HEADS[info.task][head])

@@ -274,7 +274,7 @@ def open_grouping(model: str, segments: Optional[int] = None) -> SemanticPredict
     """grouping:KIND -> a predictor whose classes are `segment 0` and so on."""
     engine = GroupingEngine(model.partition(":")[2], segments or SEGMENTS)
     info = ModelInfo(
-        names=tuple(f"segment {index}" for index in range(engine.segments)),
+        class_names=tuple(f"segment {index}" for index in range(engine.segments)),
         colors=palette(engine.segments + 1)[1:],  # black would be drawn as nothing
         head="labels",
         geometry=InputGeometry(minimum=2),  # texture is a matter of neighbours

@@ -41,7 +41,7 @@ class ImagePredictor:
     def predict(self, path: Path) -> tuple[Result, np.ndarray]:
         """An image file -> its result, and the overlay (H, W, 3) uint8 RGB."""
         predictor = self.predictor
-        image = read_image(path, predictor.engine.channels, predictor.info.white)
+        image = read_image(path, predictor.engine.channels, predictor.info.white_level)
         try:
             result = predictor.predict(image)
         except InputError as error:
@@ -52,7 +52,7 @@ class ImagePredictor:
         if not self.strokes:
             faint = blend(rgb, result.labels, self.info, opacity=0.3)
             return result, outlined(faint, result.labels)
-        named = named_by(self.strokes.read(path), result, len(self.info.names))
+        named = named_by(self.strokes.read(path), result, len(self.info.class_names))
         return named, outlined(blend(rgb, named.labels, self.info), result.labels)
 
 

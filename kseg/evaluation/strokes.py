@@ -44,7 +44,7 @@ class StrokeMasks:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo(names=self.classes.names, colors=self.classes.colors)
+        return ModelInfo(class_names=self.classes.names, colors=self.classes.colors)
 
     def read(self, picture: Path) -> np.ndarray:
         """The mask (H, W) uint8 of a picture: class ids, 255 where nothing is drawn."""

@@ -38,7 +38,7 @@ CROP_CELL = (240, 240)
 
 def doctor_sheet(path: Path, survey: FolderScan, findings: Sequence[DataIssue]) -> None:
     """Class frequencies and sizes above the worst pictures with their masks."""
-    info = ModelInfo(names=survey.names, colors=survey.colors)
+    info = ModelInfo(class_names=survey.names, colors=survey.colors)
     chosen = worst(survey, findings)
     cells = [thumbnail(survey, place, text, info) for place, text in chosen]
     blank = np.full((CELL[0] + GAP + 30, 2 * (CELL[1] + GAP), 3), 255, np.uint8)

@@ -66,12 +66,12 @@ def check_size(size: tuple[int, int], info: ModelInfo) -> None:
         least = f"{sides.minimum}x{sides.minimum}"
         raise InputError(f"{shown}: the network's minimum is {least}")
     # Tiles begin whole steps apart: one that shows less than a step would not do.
-    inner = tuple(max(sides.step, side - 2 * sides.border) for side in size)
-    fits = sides.covering(inner)
+    inner = tuple(max(sides.input_step, side - 2 * sides.valid_border) for side in size)
+    fits = sides.smallest_input(inner)
     if fits != size:
         raise InputError(
-            f"{shown}: the network takes sides of {sides.least} + k * {sides.step} "
-            f"pixels; the next is {fits[0]}x{fits[1]}"
+            f"{shown}: the network takes sides of {sides.min_input} + k * "
+            f"{sides.input_step} pixels; the next is {fits[0]}x{fits[1]}"
         )
 
 
@@ -81,7 +81,7 @@ def crop_size(config: TrainConfig, data: Dataset, info: ModelInfo) -> tuple[int,
     Raises InputError where it cannot be.
     """
     if not config.size:
-        return info.geometry.covering(data.default_crop(config.max_side))
+        return info.geometry.smallest_input(data.default_crop(config.max_side))
     check_size(config.size, info)
     return config.size
 

@@ -130,5 +130,5 @@ def test_it_plays(name, tmp_path):
 def test_what_a_file_says_of_itself_is_understood():
     info = open_predictor(OLD / "int8.tflite").info
     assert (info.task, info.head, info.outputs) == ("semantic", "logits", ())
-    assert info.names[0] == "background" and info.geometry.minimum >= 1
+    assert info.class_names[0] == "background" and info.geometry.minimum >= 1
     assert info.run == RECORD["config"]

@@ -96,7 +96,7 @@ def test_models_carry_no_optimizer_state(trained):
 
 def test_the_model_describes_itself(trained):
     info = read_info(trained / "model.keras")
-    assert info.names == scenes.CLASSES
+    assert info.class_names == scenes.CLASSES
     assert info.colors == scenes.COLORS
     assert info.geometry.minimum == 16
     assert info.run["model"] == "unet"

@@ -38,7 +38,7 @@ def opened(folder):
 def test_without_classes_ids_are_classes_and_255_is_void(folder):
     truth = opened(folder)
     assert not truth.declared
-    assert truth.info.names[2] == "class 2" and len(truth.info.names) == 255
+    assert truth.info.class_names[2] == "class 2" and len(truth.info.class_names) == 255
     mask = truth.read(folder / "images" / "a.jpg")
     assert mask[:2, :2].tolist() == [[0, 255], [2, 255]]
 
@@ -52,7 +52,7 @@ def test_0_and_255_alone_are_not_binary_here(folder):
 def test_classes_of_the_folder_above_name_them(folder):
     classes(folder, ("sky", "road", "void"), ignore_index=2)
     truth = opened(folder)
-    assert truth.declared and truth.info.names == ("sky", "road")
+    assert truth.declared and truth.info.class_names == ("sky", "road")
 
 
 def test_ids_of_the_file_become_those_of_kseg(folder):
