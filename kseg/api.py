@@ -92,9 +92,9 @@ def train(
     Raises InputError for data and options that do not fit, GateFailed where the loss or
     the weights are no longer finite.
     """
+    config = configured(TrainConfig, config, {"data": text_of(data), **options})
     from kseg.training.distribution.environment import process_group
 
-    config = configured(TrainConfig, config, {"data": text_of(data), **options})
     group = process_group(config)
     if group.processes > 1:
         raise InputError(
@@ -119,7 +119,6 @@ def run_training(
     from kseg.core.runs import reserve
     from kseg.data.checks.quick import quick_findings
     from kseg.data.open import open_data as open_dataset
-    from kseg.reporting.run_report import write_run_report
     from kseg.training.distribution.group import joined
     from kseg.training.fit import fit, merge_resumed, recorded_at
 
@@ -135,6 +134,8 @@ def run_training(
         stopped = fit(config, dataset, folder, group)
     if not group.is_main:
         return None
+    from kseg.reporting.run_report import write_run_report
+
     write_run_report(dataset, folder)
     run = Run.open(folder)
     return Run(folder, run.metrics, run.history, run.config, stopped)
@@ -159,10 +160,10 @@ def evaluate(
 
     Raises InputError for a model, data and options that do not fit.
     """
-    from kseg.evaluation.measure import measure
-
     values = {"model": text_of(model), "data": text_of(data), **options}
     config = configured(EvaluateConfig, config, values)
+    from kseg.evaluation.measure import measure
+
     with reported_to(progress):
         found = measure(config)
         if config.output:
@@ -193,14 +194,14 @@ def predict(
 
     Raises InputError for a model, images and options that do not fit.
     """
-    from kseg.evaluation.predict_images import predict_images
-
     if images is not None:
         several = images if isinstance(images, (list, tuple)) else [images]
         options["images"] = [fspath(image) for image in several]
     values = {"model": text_of(model), "output": text_of(output), **options}
     write = config is not None or output is not None
     config = configured(PredictConfig, config, values)
+    from kseg.evaluation.predict_images import predict_images
+
     with reported_to(progress):
         return list(predict_images(config, write))
 
@@ -222,10 +223,10 @@ def export(
     loses more than `max_drop` of the headline metric; its `result` is what was
     exported.
     """
+    config = configured(ExportConfig, config, {"run": text_of(run), **options})
     from kseg.deploy.export import export as export_run
     from kseg.deploy.parity import check_gate
 
-    config = configured(ExportConfig, config, {"run": text_of(run), **options})
     if config.check:
         raise InputError("check: use kseg.check(files)")
     if not config.run:
@@ -267,12 +268,12 @@ def report(
     `options` are the fields of ReportConfig: `data`, `split`, `output`. Raises
     InputError for a folder that is not a run, and where the page cannot be written.
     """
+    config = configured(ReportConfig, config, {"run": text_of(run), **options})
     from kseg.core import backend
     from kseg.core.runs import REPORT
     from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
     from kseg.reporting.page import evaluate_once, write_page
 
-    config = configured(ReportConfig, config, {"run": text_of(run), **options})
     folder = Path(config.run)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run folder; kseg train writes one")
@@ -302,10 +303,10 @@ def prepare(
     `options` are the fields of PrepareConfig: `val_share`, `seed`, `skip_missing`.
     Raises InputError for an export that is not known or has faults.
     """
-    from kseg.data.formats.convert import convert_export
-
     values = {"src": text_of(src), "dir": text_of(dir), **options}
     config = configured(PrepareConfig, config, values)
+    from kseg.data.formats.convert import convert_export
+
     with reported_to(progress):
         return convert_export(config)
 
@@ -323,9 +324,9 @@ def doctor(
     `show_augmentation`. Faults of the data are in the result; InputError is raised only
     where there is nothing to read.
     """
+    config = configured(DoctorConfig, config, {"data": text_of(data), **options})
     from kseg.data.checks.doctor import examine
 
-    config = configured(DoctorConfig, config, {"data": text_of(data), **options})
     check_doctor(config)
     if config.output:
         make_folder(Path(config.output))
@@ -357,12 +358,14 @@ def summary(
     are compared. `options` are the fields of SummaryConfig: `size`, `encoder`, `width`,
     `num_classes`, `channels`. Raises InputError for what cannot be built.
     """
-    from kseg.core import backend
-    from kseg.models.analysis.summary import compare, find, one
-
     config = configured(SummaryConfig, config, {"model": text_of(model), **options})
-    source = find(config.model)
+    from kseg.core import backend
+    from kseg.core.runs import find_network
+
+    source = find_network(config.model)
     backend.start()
+    from kseg.models.analysis.summary import compare, one
+
     with reported_to(progress):
         return Summary(one(config, source) if config.model else compare(config))
 

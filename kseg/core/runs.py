@@ -14,7 +14,7 @@ from typing import Any, Iterator, Optional
 from edge.core.errors import InputError
 from edge.core.files import write_text
 from kseg.core.configs import TrainConfig, from_record
-from kseg.core.names import FINETUNED_SCHEMES, SCHEMES
+from kseg.core.names import FINETUNED_SCHEMES, MODEL_NAMES, SCHEMES
 
 HISTORY = "history.csv"
 CHECKPOINT = "checkpoint.npz"
@@ -198,3 +198,21 @@ def find_model(model: str) -> tuple[Path, Optional[Path]]:
             f"{path}: is no model; give a run folder, .keras, .tflite or .onnx file"
         )
     return path, path.parent if (path.parent / CONFIG).is_file() else None
+
+
+def find_network(model: str) -> Optional[tuple[Path, Optional[Path]]]:
+    """The .keras file and run folder of a model; None for a network's name or "".
+
+    Raises InputError for what is neither.
+    """
+    if model in ("", *MODEL_NAMES):
+        return None
+    if not Path(model).exists():
+        raise InputError(
+            f"{model}: not a run folder, file or network; the networks are "
+            f"{', '.join(MODEL_NAMES)}"
+        )
+    path, folder = find_model(model)
+    if path.suffix != ".keras":
+        raise InputError(f"{path}: has no Keras graph; give the run it was made from")
+    return path, folder
