@@ -30,7 +30,7 @@ def vote_count(text: str) -> int:
 def parse(
     argv: Optional[Sequence[str]], program: str, doc: Optional[str]
 ) -> argparse.Namespace:
-    """The command line. Raises InputError for what does not fit."""
+    """Parse the command line. Raises InputError for invalid options."""
     parser = new_parser(program, doc)
     arguments = parser.parse_args(argv)
     if bool(arguments.background) != bool(arguments.keep):
@@ -39,7 +39,7 @@ def parse(
 
 
 def new_parser(program: str, doc: Optional[str]) -> Parser:
-    """The parser; `doc` is None under `python -OO`."""
+    """The argument parser; `doc` is None under `python -OO`."""
     parser = Parser(program, doc and doc.strip())
     parser.add_argument(
         "model", type=Path, metavar="MODEL", help="a .tflite or .onnx file"
@@ -53,7 +53,7 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
 
 
 def add_source(parser: Parser) -> None:
-    """Where frames come from."""
+    """Add the options of the frame source."""
     add = partial(parser.option, "Source")
     add(
         "--source",
@@ -86,7 +86,7 @@ def add_source(parser: Parser) -> None:
 
 
 def add_engine(parser: Parser) -> None:
-    """What runs the model."""
+    """Add the options of the inference engine."""
     add = partial(parser.option, "Engine")
     add(
         "--engine",
@@ -94,14 +94,14 @@ def add_engine(parser: Parser) -> None:
         default="auto",
         choices=ENGINES,
         metavar="NAME",
-        help=f"what runs the model: {', '.join(ENGINES)} (default auto)",
+        help=f"inference engine: {', '.join(ENGINES)} (default auto)",
     )
     add(
         "--threads",
         basic=True,
         type=positive,
         metavar="N",
-        help="processor threads; default: all",
+        help="number of threads; default: one per processor",
     )
     add(
         "--delegate",
@@ -116,7 +116,7 @@ def add_engine(parser: Parser) -> None:
 
 
 def add_view(parser: Parser) -> None:
-    """What people see, and where."""
+    """Add the options of the view."""
     add = partial(parser.option, "View")
     add("--headless", basic=True, action="store_true", help="do not open a window")
     add(
@@ -126,15 +126,15 @@ def add_view(parser: Parser) -> None:
         help="show the view in browsers instead of a window; without HOST on this "
         "machine only, 0.0.0.0 is for all machines and needs a token",
     )
-    add("--token", help="token that browsers need; default: random")
+    add("--token", help="access token of --serve; default: random for other machines")
     add(
         "--opacity",
         basic=True,
         type=share,
         metavar="SHARE",
-        help="of the class colours, 0 to 1 (default 0.5)",
+        help="opacity of the class colours, 0 to 1 (default 0.5; 0 with --background)",
     )
-    add("--outlines", action="store_true", help="draw the borders of the classes")
+    add("--outlines", action="store_true", help="draw the boundaries of the classes")
     add(
         "--background",
         basic=True,
@@ -146,7 +146,7 @@ def add_view(parser: Parser) -> None:
         "--keep",
         basic=True,
         metavar="NAMES",
-        help="classes in front of the background, separated by commas",
+        help="classes that --background keeps, separated by commas",
     )
     add(
         "--steady",
@@ -159,7 +159,7 @@ def add_view(parser: Parser) -> None:
 
 
 def add_output(parser: Parser) -> None:
-    """What is written."""
+    """Add the options of output files."""
     add = partial(parser.option, "Output")
     file = {"type": writable, "metavar": "FILE"}
     add("--record", basic=True, help="write the view to a video file", **file)
@@ -168,18 +168,23 @@ def add_output(parser: Parser) -> None:
         basic=True,
         type=Path,
         metavar="DIR",
-        help="write the labels of each frame to a PNG",
+        help="write the labels of each frame to a PNG file",
     )
     add(
         "--frames-json",
-        help="write a line of JSON for each frame: times and shares of the classes",
+        help="write one line of JSON per frame: times in ms and shares of the classes",
         **file,
     )
-    add("--stats", basic=True, help="write the times of the stages as JSON", **file)
+    add(
+        "--stats",
+        basic=True,
+        help="write the times of the stages as JSON, in ms",
+        **file,
+    )
     add(
         "--max-frames",
         basic=True,
         type=positive,
         metavar="N",
-        help="end after N frames",
+        help="stop after N frames; default: no limit",
     )

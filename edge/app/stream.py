@@ -1,4 +1,4 @@
-"""A source's frames with their results, for programs of one's own."""
+"""The frames of a source with their results, for use from Python."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from edge.video.sources import open_source
 def frames_with_results(
     predictor: Predictor, source: str
 ) -> Iterator[Tuple[np.ndarray, Result]]:
-    """Frames (H, W, 3) uint8 RGB and what is predicted for each.
+    """Yield frames (H, W, 3) uint8 RGB with their results.
 
-    Capture and prediction each have a thread; a live source skips frames that come
-    while the network is busy. The source is opened with the first frame and closed when
-    the iterator is. Raises InputError for a source that cannot be opened.
+    Capture and prediction run in threads; a live source skips frames while the network
+    is busy. The source is opened for the first frame and closed with the iterator.
+    Raises InputError if the source cannot be opened.
     """
     with open_source(source) as frames:
         with CaptureThreads(frames, predictor, None) as pipeline:
             with closing(iter(pipeline)) as predictions:
                 for predicted in predictions:
-                    if predicted is not None:  # nothing came for a moment
+                    if predicted is not None:  # None while waiting for a frame
                         image, _ = predicted.frame
                         rgb = np.ascontiguousarray(image[..., ::-1])
                         yield rgb, predicted.result

@@ -12,13 +12,13 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say, show_log
 
-WIDTH = 112  # columns of help that goes to a file or a pipe
+WIDTH = 112  # columns of the help if it is not printed to a terminal
 
 
 class Parser(argparse.ArgumentParser):
     """A parser with groups of options, of which `--help` shows the basic ones.
 
-    `--help-all` shows all. What does not fit raises InputError with one line.
+    `--help-all` shows all. Errors raise InputError with a one-line message.
     """
 
     def __init__(self, prog: str, description: Optional[str], **options: Any):
@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
         aliases: Sequence[str] = (),
         **extra: Any,
     ) -> None:
-        """Adds an option to the group `title`; `aliases` are accepted, never shown."""
+        """Add an option to the group `title`; `aliases` are accepted but not shown."""
         if title not in self._groups:
             self._groups[title] = self.add_argument_group(title)
         group = self._groups[title]
@@ -56,7 +56,7 @@ class Parser(argparse.ArgumentParser):
             group.add_argument(alias, **hidden)
 
     def add_help_options(self, title: str) -> None:
-        """Adds --help and --help-all to a group; after all others."""
+        """Add --help and --help-all to a group, after all other options."""
         for names, everything in ((("-h", "--help"), False), (("--help-all",), True)):
             self.option(
                 title,
@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
         return " ".join(parts) + "\n"
 
     def format_help(self, everything: bool = False) -> str:
-        """The help; without `everything` that of the basic options."""
+        """The help of the basic options, or of all with `everything`."""
         texts = {action: action.help for action in self._advanced}
         for action in () if everything else self._advanced:
             action.help = argparse.SUPPRESS
@@ -98,7 +98,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class ShowHelp(argparse.Action):
-    """Prints the help and ends the command."""
+    """Prints the help and exits."""
 
     def __init__(self, everything: bool, **options: Any):
         super().__init__(**{**options, "nargs": 0, "default": argparse.SUPPRESS})
@@ -110,7 +110,7 @@ class ShowHelp(argparse.Action):
 
 
 def help_formatter(prog: str) -> argparse.HelpFormatter:
-    """Options in one line each where the terminal is wide enough."""
+    """A formatter with one line per option if the terminal is wide enough."""
     columns = shutil.get_terminal_size((WIDTH, 24)).columns
     return argparse.RawDescriptionHelpFormatter(
         prog, max_help_position=25, width=max(60, min(columns, WIDTH) - 2)

@@ -157,7 +157,7 @@ def write_image(path: Path, image: np.ndarray) -> None:
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 RGB as the content of a PNG file."""
+    """Encode (H, W, 3) uint8 RGB as PNG."""
     return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 

@@ -23,7 +23,7 @@ DRAW: dict[str, Callable[..., np.ndarray]] = {"semantic": draw_semantic}
 def overlay(
     image: np.ndarray, result: Any, info: ModelInfo, view: View = View(legend=False)
 ) -> np.ndarray:
-    """An image (H, W, 3) uint8 RGB with its result drawn over it, a new image."""
+    """Draw the result on an image (H, W, 3) uint8 RGB; returns a new image."""
     bgr = np.ascontiguousarray(image[..., ::-1])
     return np.ascontiguousarray(DRAW[info.task](bgr, result, info, "", view)[..., ::-1])
 

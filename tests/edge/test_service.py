@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.camera import parse
+from edge.app.camera_options import parse
 
 UNIT = Path(__file__).resolve().parents[2] / "edge" / "board" / "kseg.service"
 
@@ -23,7 +23,7 @@ def test_the_command_accepts_its_options():
     assert python.startswith(value_of("WorkingDirectory"))
     assert Path(script) == Path("edge/camera_demo.py")
     assert options.pop() == "$KSEG_OPTIONS"
-    arguments = parse(options)
+    arguments = parse(options, script, None)
     assert (arguments.source, arguments.serve) == ("0", "0.0.0.0:8080")
 
 

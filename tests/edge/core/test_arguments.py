@@ -140,7 +140,8 @@ def test_unexpected_errors_keep_their_traceback():
 
 
 PARSE = (
-    "parser = Parser(prog='tool.py'); parser.add_argument('--n', type=positive); "
+    "parser = Parser('tool.py', None); parser.add_argument('--n', type=positive); "
+    "parser.add_help_options('General'); "
     "print(parser.parse_args(argv).n)"
 )
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.camera import listener_of, parse
+from edge.app.camera import listener_of
+from edge.app.camera_options import parse
 from edge.core.errors import InputError
 from edge.video.frames import Source
 from tests.support.viewer import (
@@ -175,7 +176,7 @@ def test_the_command_serves_and_ends_without_delay(deeplab):
 )
 def test_invalid_use_is_an_error(options, message):
     with pytest.raises(InputError, match=message):
-        listener_of(parse(["no.tflite", *options]))
+        listener_of(parse(["no.tflite", *options], "camera_demo.py", None))
 
 
 def test_without_tornado_the_message_says_what_to_install():
