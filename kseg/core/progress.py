@@ -113,8 +113,9 @@ def bar(items: Any = None, text: str = "", **options: Any) -> tqdm:
     callback = _callback.get()
     if callback is not None:
         return CallbackBar(items, text, callback=callback, **options)
-    kind = tqdm
     if in_notebook():
-        from tqdm.auto import tqdm as kind
-    quiet = not (sys.stderr.isatty() or in_notebook())
-    return kind(items, text, **{"leave": False, "delay": 2, "disable": quiet} | options)
+        from tqdm.auto import tqdm as notebook_bar
+
+        return notebook_bar(items, text, **{"leave": False, "delay": 2} | options)
+    quiet = not sys.stderr.isatty()
+    return tqdm(items, text, **{"leave": False, "delay": 2, "disable": quiet} | options)
