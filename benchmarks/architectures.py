@@ -199,7 +199,7 @@ def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dic
     seconds = [line["seconds"] for line in read_history(folder / HISTORY)]
     return {
         "mean_iou": json.loads((folder / "metrics.json").read_text())["mean_iou"],
-        "boundary_iou": evaluation.figures()["boundary_iou"] or 0.0,
+        "boundary_iou": evaluation.metrics()["boundary_iou"] or 0.0,
         "parameters": model.count_params(),
         "multiply_adds": sum(map(multiply_adds, trace(model, size).steps)),
         "epoch_seconds": round(median(seconds), 1),

@@ -16,11 +16,11 @@ def report(data: Dataset, folder: Path) -> dict[str, Any]:
     Returns the content of metrics.json.
     """
     from kseg.reporting import figures
-    from kseg.reporting.page import evaluate_once, write_page
+    from kseg.reporting.page import evaluate_split, write_page
     from kseg.reporting.tasks import FIGURES
 
     predictor = open_predictor(folder / BEST)
-    section = evaluate_once(predictor, data, "val")
+    section = evaluate_split(predictor, data, "val")
     write_json(folder / METRICS, section.metrics)
     headline = section.evaluator.headline
     if (folder / HISTORY).is_file():  # not where the first epoch was broken off

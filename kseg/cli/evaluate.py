@@ -25,10 +25,10 @@ from kseg.core import backend
 from kseg.core.configs import EvaluateConfig
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.grouping import PREFIX, is_grouping
+from kseg.evaluation.labelled_segments import match_ground_truth, with_labelled_segments
 from kseg.evaluation.loop import evaluate
-from kseg.evaluation.named_segments import as_shown, match_ground_truth
 from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
-from kseg.evaluation.shown import Shown, as_predicted
+from kseg.evaluation.result_transforms import ResultTransform, unchanged
 
 
 def check_naming(config: EvaluateConfig) -> None:
@@ -60,7 +60,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     predictor = open_predictor(
         path, config.engine, config.threads, config.segments, config.tta
     )
-    shown: Shown = as_predicted
+    shown: ResultTransform = unchanged
     evaluator = EVALUATORS[data.task](data)
     if config.name_by_truth:
         say(
@@ -68,9 +68,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             "these segments has a higher pixel accuracy"
         )
         predictor, evaluator = match_ground_truth(predictor, data)
-        shown = partial(as_shown, num_classes=data.num_classes)
+        shown = partial(with_labelled_segments, num_classes=data.num_classes)
     check_classes(predictor, data, config.model)
-    metrics = evaluate(predictor, split, evaluator).figures()
+    metrics = evaluate(predictor, split, evaluator).metrics()
     if config.output:
         from kseg.reporting.tasks import FIGURES
 

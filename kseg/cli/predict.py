@@ -34,10 +34,10 @@ from kseg.cli.tables import write_result
 from kseg.core import backend
 from kseg.core.configs import PredictConfig
 from kseg.core.progress import bar
-from kseg.evaluation.grouping import PREFIX, GroupingEngine, is_grouping, outlined
-from kseg.evaluation.named_segments import named_by
+from kseg.evaluation.grouping import PREFIX, GroupingEngine, draw_borders, is_grouping
+from kseg.evaluation.labelled_segments import label_segments
 from kseg.evaluation.open import list_given_images, locate, open_predictor
-from kseg.evaluation.strokes import StrokeMasks, describe, open_strokes
+from kseg.evaluation.strokes import StrokeMasks, open_strokes, write_classes
 
 LISTED = 24  # classes of a picture in the lines for people; the JSON has all
 
@@ -55,7 +55,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     truth = open_strokes(Path(config.truth), paths) if config.truth else None
     output = Path(config.output)
     if truth:
-        describe(output, truth)
+        write_classes(output, truth)
     for name in ("masks", "overlays"):
         make_folder(output / name)
     info = truth.info if truth else predictor.info
@@ -119,9 +119,9 @@ def segment(
         return result, np.ascontiguousarray(view[..., ::-1])
     if not truth:
         faint = blend(rgb, result.labels, info, opacity=0.3)
-        return result, outlined(faint, result.labels)
-    named = named_by(truth.read(path), result, len(truth.info.names))
-    return named, outlined(blend(rgb, named.labels, truth.info), result.labels)
+        return result, draw_borders(faint, result.labels)
+    named = label_segments(truth.read(path), result, len(truth.info.names))
+    return named, draw_borders(blend(rgb, named.labels, truth.info), result.labels)
 
 
 def class_shares(result: SemanticMap, info: ModelInfo) -> dict[str, float]:

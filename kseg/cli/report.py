@@ -18,7 +18,7 @@ from kseg.core import backend
 from kseg.core.configs import ReportConfig
 from kseg.core.runs import REPORT
 from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
-from kseg.reporting.page import evaluate_once, write_page
+from kseg.reporting.page import evaluate_split, write_page
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -34,8 +34,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     backend.start()
     predictor = open_predictor(path)
     check_classes(predictor, data, config.run)
-    section = evaluate_once(predictor, data, config.split)
+    section = evaluate_split(predictor, data, config.split)
     page = Path(config.output or folder / REPORT)
     write_page(page, folder, section)
     say(f"{page} shows the run")
-    write_result(config.json, section.all_figures())
+    write_result(config.json, section.all_metrics())

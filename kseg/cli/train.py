@@ -38,17 +38,17 @@ def train(config: TrainConfig, given: set[str], group: ProcessGroup) -> int:
     from kseg.core.runs import reserve
     from kseg.data.checks.quick import quick_findings
     from kseg.data.open import open_data
-    from kseg.training.distribution.group import joined
-    from kseg.training.fit import fit, merge_resumed, recorded_at
+    from kseg.training.distribution.group import distributed
+    from kseg.training.fit import fit, merge_resumed, read_recorded_config
 
     folder = reserve(config)
     if config.resume:
-        config = merge_resumed(config, given, recorded_at(folder))
+        config = merge_resumed(config, given, read_recorded_config(folder))
     data = open_data(config.data, config.seed)
     for finding in quick_findings(data) if group.is_main else ():
         say(f"{finding} (python -m kseg.doctor {config.data} looks at everything)")
     backend.start()
-    with joined(config, group, data) as group:
+    with distributed(config, group, data) as group:
         stopped = fit(config, data, folder, group)
     if not group.is_main:
         return 130 if stopped else 0

@@ -18,7 +18,7 @@ from edge.predict.base import Predictor
 from edge.predict.resizing import fit_within, resize
 from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Sample, Split
-from kseg.evaluation.shown import Shown, as_predicted
+from kseg.evaluation.result_transforms import ResultTransform, unchanged
 
 CELL = (240, 320)  # at most
 SAMPLES = 6
@@ -28,7 +28,7 @@ GAP = 6
 
 
 def sample_sheet(
-    path: Path, predictor: Predictor, split: Split, shown: Shown = as_predicted
+    path: Path, predictor: Predictor, split: Split, shown: ResultTransform = unchanged
 ) -> None:
     """Rows of image, truth and prediction, from images spread over the split.
 
@@ -46,7 +46,7 @@ def sample_sheet(
 
 
 def row(
-    predictor: Predictor, cell: tuple[int, int], sample: Sample, shown: Shown
+    predictor: Predictor, cell: tuple[int, int], sample: Sample, shown: ResultTransform
 ) -> np.ndarray:
     info, mask = predictor.info, sample.target
     labels = shown(sample, predictor.predict(sample.image)).labels

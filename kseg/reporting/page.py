@@ -37,7 +37,7 @@ class Section(Observer, Protocol):
         """The content of metrics.json."""
         ...
 
-    def all_figures(self) -> dict[str, Any]:
+    def all_metrics(self) -> dict[str, Any]:
         """All that the page shows in numbers, as JSON."""
         ...
 
@@ -50,7 +50,7 @@ class Section(Observer, Protocol):
         ...
 
 
-def evaluate_once(predictor: Predictor, data: Dataset, split: str) -> Section:
+def evaluate_split(predictor: Predictor, data: Dataset, split: str) -> Section:
     """Predicts every image of a split once, and keeps what the report shows.
 
     Memory stays that of a few images. Raises InputError as `evaluate` does.

@@ -18,8 +18,8 @@ from kseg.evaluation.metrics.reliability import (
     expected_calibration_error,
     verdict,
 )
+from kseg.evaluation.result_transforms import ResultTransform, unchanged
 from kseg.evaluation.semantic import SemanticEvaluator
-from kseg.evaluation.shown import Shown, as_predicted
 from kseg.reporting import figures
 from kseg.reporting.templates import render
 
@@ -70,9 +70,9 @@ class SemanticSection:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
-        return self.evaluator.figures()
+        return self.evaluator.metrics()
 
-    def all_figures(self) -> dict[str, Any]:
+    def all_metrics(self) -> dict[str, Any]:
         """All that the page shows in numbers, as JSON."""
         names = self.data.split(self.split).names
         per_picture = zip(names, self.ious, strict=True)
@@ -128,7 +128,7 @@ def write_figures(
     predictor: Predictor,
     split: Split,
     evaluator: SemanticEvaluator,
-    shown: Shown = as_predicted,
+    shown: ResultTransform = unchanged,
 ) -> tuple[str, ...]:
     """samples.png and confusion.png, in a folder; their names."""
     figures.sample_sheet(folder / "samples.png", predictor, split, shown)

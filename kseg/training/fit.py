@@ -24,9 +24,9 @@ from kseg.training.setup import (
     check_sizes,
     compile_for,
     crop_size,
-    fit_batch_norm,
     new_loss,
     new_network,
+    set_batch_norm_momentum,
     weights_by_name,
 )
 
@@ -64,7 +64,7 @@ RESUMABLE = {
 }  # by --resume
 
 
-def recorded_at(folder: Path) -> TrainConfig:
+def read_recorded_config(folder: Path) -> TrainConfig:
     """The options of the run whose checkpoint is in a folder."""
     record = read(folder / CHECKPOINT).record
     return from_record(TrainConfig, record["config"])
@@ -165,7 +165,7 @@ def compiled_network(config: TrainConfig, data: Dataset, steps: int, loss: Any) 
     """The network of a configuration, ready for `fit`; `steps` are an epoch's."""
     with backend.precision(config.precision):
         model = new_network(config, data, fresh=not config.resume)
-    fit_batch_norm(model, steps)
+    set_batch_norm_momentum(model, steps)
     compile_for(model, config, data, steps * config.epochs, loss)
     return model
 

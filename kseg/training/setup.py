@@ -230,7 +230,7 @@ def weights_by_name(loss: Any, data: Dataset) -> Optional[dict[str, float]]:
     return weights and dict(zip(data.names, weights, strict=True))
 
 
-def fit_batch_norm(model: Any, steps: int) -> None:
+def set_batch_norm_momentum(model: Any, steps: int) -> None:
     """Sets how long batch norms remember: half an epoch, 10 to 100 steps.
 
     Keras's 0.99 remembers 100 steps and MobileNetV2's 0.999 a thousand: what is

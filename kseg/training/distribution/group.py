@@ -25,7 +25,7 @@ from kseg.training.distribution.tensorflow import on_tensorflow
 
 
 @contextmanager
-def joined(
+def distributed(
     config: TrainConfig, group: ProcessGroup, data: Dataset
 ) -> Iterator[ProcessGroup]:
     """Keras works on all devices meanwhile. Gives the group, its devices counted.

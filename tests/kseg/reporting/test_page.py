@@ -23,7 +23,7 @@ from kseg.evaluation.open import open_predictor
 from kseg.models.keras_engine import KerasEngine
 from kseg.models.saving import load_model
 from kseg.reporting.embedded import WRONG, mistakes, views
-from kseg.reporting.page import evaluate_once, write_page
+from kseg.reporting.page import evaluate_split, write_page
 from kseg.reporting.semantic import both_ends, most_mistaken
 from tests.support.engines import labels_and_confidence
 
@@ -43,7 +43,7 @@ def predictor(trained):
 
 @pytest.fixture(scope="module")
 def evaluation(predictor, data):
-    return evaluate_once(predictor, data, "val")
+    return evaluate_split(predictor, data, "val")
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ class Counted:
 
 def test_every_picture_is_read_once_and_few_are_kept(predictor, data):
     split = Counted(data.split("train"))
-    found = evaluate_once(predictor, replace(data, splits={"train": split}), "train")
+    found = evaluate_split(predictor, replace(data, splits={"train": split}), "train")
     assert set(split.times.values()) == {1}
     assert len(found.labels) == 6
     best, worst = both_ends(found.ious)
@@ -124,9 +124,9 @@ def test_no_picture_is_both_best_and_worst(ious, best, worst):
 
 def test_pictures_without_a_label_have_no_rank(predictor, data, trained, tmp_path):
     split = Counted(data.split("val"), void=(0, 1, 2, 3))
-    found = evaluate_once(predictor, replace(data, splits={"val": split}), "val")
+    found = evaluate_split(predictor, replace(data, splits={"val": split}), "val")
     assert np.isnan(found.ious).all() and found.calibration_error is None
-    assert found.all_figures()["per_picture_iou"]["s0.png"] is None
+    assert found.all_metrics()["per_picture_iou"]["s0.png"] is None
     write_page(tmp_path / "r.html", trained, found)
     text = text_of(tmp_path / "r.html")
     assert "No picture has a labelled pixel" in text
@@ -184,7 +184,7 @@ def test_names_of_users_are_text(predictor, data, run, tmp_path):
     """A class called like a tag, a folder with quotes: shown, never obeyed."""
     named = replace(data, name=NASTY, names=(NASTY, *data.names[1:]))
     folder = run.rename(tmp_path / 'run "<b>"')
-    write_page(folder / "r.html", folder, evaluate_once(predictor, named, "val"))
+    write_page(folder / "r.html", folder, evaluate_split(predictor, named, "val"))
     page = (folder / "r.html").read_text()
     assert "<img src=http" not in page and "<b>&#34;" not in page
     assert text_of(folder / "r.html").count(NASTY) >= 3  # headline, legend, table
@@ -192,7 +192,7 @@ def test_names_of_users_are_text(predictor, data, run, tmp_path):
 
 def test_a_network_of_labels_alone_has_no_confidence(trained, data, tmp_path):
     model = load_model(trained / "model.keras")
-    found = evaluate_once(
+    found = evaluate_split(
         SemanticPredictor(KerasEngine(model, head=LABELS), data.info), data, "val"
     )
     assert found.calibration is None
@@ -241,7 +241,7 @@ def test_what_cannot_be_is_one_line(run, harm, arguments, complaint):
 def test_data_that_are_gone_are_asked_for(run, data_folder, tmp_path):
     path = run / "config.json"
     path.write_text(path.read_text().replace(str(data_folder), str(tmp_path / "gone")))
-    with pytest.raises(InputError, match="data are gone; say where with --data"):
+    with pytest.raises(InputError, match="folder not found, .* with --data"):
         main([str(run)])
 
 
@@ -366,7 +366,7 @@ def test_a_name_like_a_tag_asks_for_nothing(
 ):
     named = replace(data, names=(NASTY, *data.names[1:]))
     page = tmp_path / "r.html"
-    write_page(page, trained, evaluate_once(predictor, named, "val"))
+    write_page(page, trained, evaluate_split(predictor, named, "val"))
     look(page.as_uri(), "light", WIDTHS[0])
     assert browser.get_log("browser") == []
     assert browser.execute_script(CELLS)[0][0] == NASTY

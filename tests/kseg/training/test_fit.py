@@ -75,7 +75,7 @@ def test_training_ends_after_so_many_epochs_without_gain(
 ):
     """With a learning rate of almost nothing, nothing gets better."""
     # Batch norms learn even so: at Keras's momentum of almost 1 they hardly do.
-    monkeypatch.setattr("kseg.training.fit.fit_batch_norm", freeze_batch_norm)
+    monkeypatch.setattr("kseg.training.fit.set_batch_norm_momentum", freeze_batch_norm)
     still = {"learning_rate": 1e-12, "weight_decay": 0.0, "patience": 2, "epochs": 9}
     train(tmp_path, **still)
     assert epochs_of(tmp_path) == [1, 2, 3]
@@ -209,7 +209,7 @@ from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ALONE
 from kseg.data.open import open_data
 from kseg.training.distribution.environment import process_group
-from kseg.training.distribution.group import joined
+from kseg.training.distribution.group import distributed
 from kseg.training.fit import fit
 from kseg.training.losses.segmentation import SegmentationLoss
 from pathlib import Path
@@ -222,7 +222,7 @@ config = TrainConfig(
 )
 data = open_data(data)
 backend.start()
-with joined(config, process_group(config), data) as group:
+with distributed(config, process_group(config), data) as group:
     try:
         fit(config, data, Path(output), group)
     except GateFailed as refusal:

@@ -19,7 +19,7 @@ from kseg.data.open import open_data
 from kseg.models.saving import load_model
 from kseg.training import checkpoint
 from kseg.training.checkpoint import read
-from kseg.training.fit import fit, merge_resumed, recorded_at
+from kseg.training.fit import fit, merge_resumed, read_recorded_config
 from tests.kseg.training.conftest import FCN, STEPS
 from tests.kseg.training.helpers import (
     assert_equal_weights,
@@ -82,7 +82,7 @@ def test_resume_tells_a_default_from_what_was_not_given(steps_of_a_run):
     whole = str(steps_of_a_run[0])
     with pytest.raises(InputError, match="--ema 0.0: --resume .* own, 0.8; leave it"):
         main(["--output", whole, "--resume", "--ema", "0"])
-    recorded = recorded_at(steps_of_a_run[0])
+    recorded = read_recorded_config(steps_of_a_run[0])
     asked = TrainConfig(output=whole, resume=True, elastic=4.0)
     given = {"output", "resume", "elastic"}
     assert merge_resumed(asked, given, recorded) == replace(recorded, resume=True)

@@ -21,9 +21,9 @@ from kseg.training.setup import (
     build_state,
     compile_for,
     crop_size,
-    fit_batch_norm,
     new_loss,
     new_network,
+    set_batch_norm_momentum,
 )
 from tests.kseg.training.helpers import weights_of
 
@@ -48,7 +48,7 @@ def test_the_default_crop_is_what_the_network_needs_to_see(
 def test_batch_norms_remember_half_an_epoch(tiny):
     model = new_network(TrainConfig(width=4), tiny)
     for steps, momentum in ((45, 1 - 2 / 45), (4, 0.9), (1000, 0.99)):
-        fit_batch_norm(model, steps)
+        set_batch_norm_momentum(model, steps)
         norms = [x for x in model.layers if isinstance(x, BatchNorm)]
         assert norms
         for norm in norms:
