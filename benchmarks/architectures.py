@@ -83,7 +83,7 @@ def compare(config: ArchitecturesConfig) -> dict[str, Any]:
     import keras
 
     from kseg.evaluation.open import open_predictor
-    from kseg.reporting.figures import gains, gallery
+    from kseg.reporting.figures import gallery, iou_chart
 
     folder = make_folder(Path(config.output))
     every = [training_of(config, *pair, folder) for pair in NETWORKS]
@@ -98,7 +98,7 @@ def compare(config: ArchitecturesConfig) -> dict[str, Any]:
         train(training, data)
         row = measured(training, data, config.calibration_images)
         rows.append({"name": name, **row})
-        gains(folder / "architectures.png", rows)
+        iou_chart(folder / "architectures.png", rows)
     names = [row["name"] for row in rows]
     for row, speed in zip(rows, timed(folder, names, data), strict=True):
         row.update(speed)

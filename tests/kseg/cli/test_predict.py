@@ -237,7 +237,7 @@ def test_strokes_are_not_written_over(pictures, strokes, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["grouping:hue", "{pictures}"], "no kind of grouping; give one of"),
+        (["grouping:hue", "{pictures}"], "unknown kind of grouping; use one of"),
         (["grouping:color", "{pictures}", "--segments", "1"], "--segments 1: .* 254"),
         (
             ["{run}", "{pictures}", "--segments", "9"],
