@@ -36,7 +36,7 @@ def data_of(
     if not data and name != "shapes" and not Path(name).is_dir():
         raise InputError(
             f"{name}: folder not found, but the run was trained on it; give its new "
-            "place with --data"
+            "path with --data"
         )
     default = config.seed if config else 0
     return open_data(name, default if seed is None else seed)

@@ -36,37 +36,37 @@ ROWS, EPOCHS = 4, 5  # of augmentation.png
 CROP_CELL = (240, 240)
 
 
-def doctor_sheet(path: Path, survey: FolderScan, issues: Sequence[DataIssue]) -> None:
+def doctor_sheet(path: Path, scan: FolderScan, issues: Sequence[DataIssue]) -> None:
     """Draws class frequencies and image sizes, and below images that have issues."""
-    info = ModelInfo(names=survey.names, colors=survey.colors)
-    chosen = images_with_issues(survey, issues)
-    cells = [thumbnail(survey, place, text, info) for place, text in chosen]
+    info = ModelInfo(names=scan.names, colors=scan.colors)
+    chosen = images_with_issues(scan, issues)
+    cells = [thumbnail(scan, index, text, info) for index, text in chosen]
     blank = np.full((CELL[0] + GAP + 30, 2 * (CELL[1] + GAP), 3), 255, np.uint8)
     cells += [blank] * (-len(cells) % COLUMNS)
     rows = [
         np.concatenate(cells[start : start + COLUMNS], axis=1)
         for start in range(0, len(cells), COLUMNS)
     ]
-    write_image(path, np.concatenate([charts(survey), *rows]))
+    write_image(path, np.concatenate([charts(scan), *rows]))
 
 
 def images_with_issues(
-    survey: FolderScan, issues: Sequence[DataIssue]
+    scan: FolderScan, issues: Sequence[DataIssue]
 ) -> list[tuple[int, str]]:
     """Selects images to show: indices and reasons, the most severe issues first."""
     chosen: dict[int, str] = {}
     for issue in issues:
-        readable = [p for p in issue.places if survey.looks[p].picture]
-        for place in readable[:IMAGES_PER_ISSUE]:
-            chosen.setdefault(place, f"{issue.severity}, {issue.kind}")
+        readable = [p for p in issue.places if scan.looks[p].picture]
+        for index in readable[:IMAGES_PER_ISSUE]:
+            chosen.setdefault(index, f"{issue.severity}, {issue.kind}")
     return list(chosen.items())[:MAX_IMAGES]
 
 
-def thumbnail(survey: FolderScan, place: int, text: str, info: ModelInfo) -> np.ndarray:
+def thumbnail(scan: FolderScan, index: int, text: str, info: ModelInfo) -> np.ndarray:
     """Draws an image and its mask side by side, with the issue as title."""
-    look = survey.looks[place]
-    image, ids = survey.read(look)
-    name = look.name.rpartition("/")[2][-24:]
+    pair = scan.looks[index]
+    image, ids = scan.read(pair)
+    name = pair.name.rpartition("/")[2][-24:]
     head = title(f"{text}: {name}", (0, 2 * CELL[1] + GAP))
     views = (to_cell(view, CELL) for view in (image, painted(ids, info)))
     return np.concatenate([head, np.concatenate([*views], axis=1)])
@@ -83,18 +83,18 @@ def painted(ids: np.ndarray, info: ModelInfo) -> np.ndarray:
 # --- charts ---
 
 
-def charts(survey: FolderScan) -> np.ndarray:
+def charts(scan: FolderScan) -> np.ndarray:
     """Draws class shares by split and image sizes: (height, WIDTH, 3) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    classes = min(MAX_CLASSES, len(survey.names))
+    classes = min(MAX_CLASSES, len(scan.names))
     height = round(DPI * max(3.2, 0.9 + 0.24 * classes))
     figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    class_chart(left, survey)
-    size_chart(right, survey)
+    class_chart(left, scan)
+    size_chart(right, scan)
     canvas.draw()
     drawn = np.asarray(canvas.buffer_rgba())[..., :3]
     result = np.full((drawn.shape[0], WIDTH, 3), 255, np.uint8)
@@ -102,27 +102,27 @@ def charts(survey: FolderScan) -> np.ndarray:
     return result
 
 
-def class_chart(axes: Any, survey: FolderScan) -> None:
+def class_chart(axes: Any, scan: FolderScan) -> None:
     """Draws the share of each class in the labelled pixels of each split."""
-    pixels = {split: survey.counts(split)[:, :-1].sum(0) for split in survey.splits}
-    total = sum(pixels.values(), np.zeros(len(survey.names), np.int64))
+    pixels = {split: scan.counts(split)[:, :-1].sum(0) for split in scan.splits}
+    total = sum(pixels.values(), np.zeros(len(scan.names), np.int64))
     order = np.argsort(-total, kind="stable")[-MAX_CLASSES:]
-    places = np.arange(len(order))[::-1]
+    positions = np.arange(len(order))[::-1]
     thick = 0.8 / max(1, len(pixels))
     axes.set(xlabel="share of the labelled pixels", xscale="log", xlim=(1e-5, 1))
     for number, (split, counts) in enumerate(pixels.items()):
         share = counts[order] / max(1, counts.sum())
-        axes.barh(places + 0.4 - thick * (number + 0.5), share, thick, label=split)
-    axes.set_yticks(places, [survey.names[index] for index in order], fontsize=8)
+        axes.barh(positions + 0.4 - thick * (number + 0.5), share, thick, label=split)
+    axes.set_yticks(positions, [scan.names[index] for index in order], fontsize=8)
     axes.grid(axis="x", alpha=0.3)
     if pixels:
         axes.legend(fontsize=8)
 
 
-def size_chart(axes: Any, survey: FolderScan) -> None:
+def size_chart(axes: Any, scan: FolderScan) -> None:
     """Draws widths and heights of the images; larger dots stand for more images."""
-    for split in survey.splits:
-        found = size_counts(survey.of(split))
+    for split in scan.splits:
+        found = size_counts(scan.of(split))
         if found:
             (heights, widths), counts = np.array(list(found)).T, list(found.values())
             areas = 20 + 180 * np.array(counts) / sum(counts)

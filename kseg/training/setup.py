@@ -63,7 +63,7 @@ def check_size(size: tuple[int, int], info: ModelInfo) -> None:
     option, sides = f"--size {size[0]}x{size[1]}", info.geometry
     if min(size) < sides.minimum:
         minimum = f"{sides.minimum}x{sides.minimum}"
-        raise InputError(f"{option}: the minimum of this network is {minimum}")
+        raise InputError(f"{option}: the network's minimum is {minimum}")
     # Tiles start at multiples of the step, so a tile must contain at least one.
     inner = tuple(max(sides.step, side - 2 * sides.border) for side in size)
     fits = sides.covering(inner)
@@ -255,6 +255,6 @@ def check_sizes(data: Dataset, info: ModelInfo) -> None:
     for name, size in zip(split.names, split.sizes, strict=True):
         if min(size) < minimum:
             raise InputError(
-                f"{name}: {size[0]}x{size[1]} is smaller than the minimum of this "
-                f"network, {minimum}x{minimum}; remove or enlarge the image"
+                f"{name}: {size[0]}x{size[1]} is smaller than the network's minimum of "
+                f"{minimum}x{minimum}; remove or enlarge the image"
             )

@@ -275,10 +275,12 @@ def assert_same_run(
         np.testing.assert_allclose(one, other, atol=weight)
 
 
-def assert_same_but_for_rounding(folder: Path, alone: Path) -> None:
-    first, other = (read_history(run / "history.csv")[0] for run in (folder, alone))
+def assert_same_but_for_rounding(folder: Path, single_device: Path) -> None:
+    first, other = (
+        read_history(run / "history.csv")[0] for run in (folder, single_device)
+    )
     assert first["loss"] == pytest.approx(other["loss"], rel=FIRST_TOLERANCE)
-    assert_same_run(folder, alone, LOSS_TOLERANCE, WEIGHT_TOLERANCE)
+    assert_same_run(folder, single_device, LOSS_TOLERANCE, WEIGHT_TOLERANCE)
 
 
 @pytest.fixture(scope="module")
@@ -289,29 +291,31 @@ def options(data_folder) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def alone(options, tmp_path_factory) -> Path:
+def single_device(options, tmp_path_factory) -> Path:
     """The run of `options` by one process on one device."""
-    folder = tmp_path_factory.mktemp("runs") / "alone"
+    folder = tmp_path_factory.mktemp("runs") / "single_device"
     ended(start("jax", *options, "--output", str(folder)), 0)
     return folder
 
 
 @pytest.fixture(scope="module")
-def pair(options, tmp_path_factory) -> Path:
+def two_devices(options, tmp_path_factory) -> Path:
     """The run of `options` by one process on two devices."""
-    folder = tmp_path_factory.mktemp("runs") / "pair"
+    folder = tmp_path_factory.mktemp("runs") / "two_devices"
     own = ["--output", str(folder), "--distribute", "--devices", "2"]
     ended(start("jax", *options, *own), 0)
     return folder
 
 
 @pytest.mark.slow
-def test_two_devices_of_jax_equal_one(pair, alone):
-    assert_same_but_for_rounding(pair, alone)
+def test_two_devices_of_jax_equal_one(two_devices, single_device):
+    assert_same_but_for_rounding(two_devices, single_device)
 
 
 @pytest.mark.slow
-def test_two_processes_under_slurm_equal_one(options, alone, pair, tmp_path):
+def test_two_processes_under_slurm_equal_one(
+    options, single_device, two_devices, tmp_path
+):
     folder = tmp_path / "run"
     step = SLURM | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_JOB_ID": str(free_port())}
     own = ["--output", str(folder), "--distribute"]
@@ -322,13 +326,15 @@ def test_two_processes_under_slurm_equal_one(options, alone, pair, tmp_path):
     log, other = (ended(process, 0) for process in both)
     assert "processes: 2, devices: 2; each device gets 2 of the 4 images" in log
     assert len(other.splitlines()) == 1  # which names process 0
-    assert_same_but_for_rounding(folder, alone)
-    assert_same_run(folder, pair)
+    assert_same_but_for_rounding(folder, single_device)
+    assert_same_run(folder, two_devices)
     assert (folder / "samples.png").is_file()
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_the_run_resumes(options, pair, tmp_path):
+def test_a_killed_process_ends_the_other_and_the_run_resumes(
+    options, two_devices, tmp_path
+):
     """First process 1 is killed, then process 0, then both complete the run."""
     folder = tmp_path / "run"
     own = [*options, "--output", str(folder)]
@@ -347,7 +353,7 @@ def test_a_killed_process_ends_the_other_and_the_run_resumes(options, pair, tmp_
     assert len(read_history(folder / "history.csv")) < EPOCHS
     for process in start_both(*own, *resume):
         ended(process, 0)
-    assert_same_run(folder, pair)
+    assert_same_run(folder, two_devices)
 
 
 @pytest.mark.slow
@@ -383,11 +389,11 @@ def test_the_error_for_an_unreachable_coordinator_is_one_line(options, tmp_path)
 
 @pytest.mark.slow
 def test_a_distributed_run_can_be_resumed_by_one_process(
-    options, alone, reconfigure, tmp_path
+    options, single_device, reconfigure, tmp_path
 ):
     """The options of machines are not part of the run."""
     folder = tmp_path / "run"
-    shutil.copytree(alone, folder)
+    shutil.copytree(single_device, folder)
     reconfigure(folder, epochs=EPOCHS + 1, distribute=True, devices=2)
     own = ["--output", str(folder), "--resume"]
     ended(start("jax", *own), 0)

@@ -19,13 +19,13 @@ LABELS = np.array([[0, 0, 0, 1, 1], [1, 2, 0, 0, 3]])
 MATRIX = np.array([[3, 1, 0, 0],   # true 0: IoU 3 / (4 + 4 - 3) = 3/5
                    [0, 2, 1, 0],   # true 1: IoU 2 / (3 + 3 - 2) = 2/4
                    [1, 0, 0, 0],   # true 2: IoU 0 / (1 + 1 - 0) = 0
-                   [0, 0, 0, 0]])  # class 3 is absent: predicted on void alone
+                   [0, 0, 0, 0]])  # class 3 is absent: predicted in void only
 # fmt: on
 NAMES = ("road", "car", "sign", "tree")
 
 
 def one_hot(labels, num_classes):
-    """Labels -> logits whose argmax they are."""
+    """Makes logits whose argmax are the labels."""
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
@@ -55,7 +55,7 @@ def test_another_ignore_index():
     assert matrix.tolist() == [[1, 0], [0, 1]]
 
 
-def test_all_void_counts_nothing():
+def test_void_is_not_counted():
     void = np.full((2, 3), 255, np.uint8)
     assert confusion_matrix(void, np.zeros_like(void), 2).tolist() == [[0, 0], [0, 0]]
 

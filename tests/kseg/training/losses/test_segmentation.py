@@ -116,13 +116,9 @@ def test_weights_of_another_rank_are_refused(shape):
 
 @over_areas
 def test_weights_without_effect_are_refused(name):
-    with pytest.raises(
-        ValueError, match="support pixel weights; add one of ce, f"
-    ):
+    with pytest.raises(ValueError, match="support pixel weights; add one of ce, f"):
         SegmentationLoss(name)(MASK, LOGITS, WEIGHT)
-    with pytest.raises(
-        ValueError, match="support class weights; add one of ce, f"
-    ):
+    with pytest.raises(ValueError, match="support class weights; add one of ce, f"):
         SegmentationLoss(name, (1, 2))
 
 
@@ -191,13 +187,13 @@ def test_gradient_equals_finite_differences(name):
     mask, logits = random_batch(2, shape=(1, 3, 3))
     gradient = gradient_of(LOSSES[name], mask, logits)
     step = 2e-3  # too small to change the order of hard pixels
-    for group in np.ndindex(logits.shape):
+    for index in np.ndindex(logits.shape):
         ends = [logits.copy(), logits.copy()]
-        ends[0][group] -= step
-        ends[1][group] += step
+        ends[0][index] -= step
+        ends[1][index] += step
         low, high = (float(LOSSES[name](mask, end)) for end in ends)
         slope = (high - low) / (2 * step)
-        assert gradient[group] == pytest.approx(slope, abs=3e-4), group
+        assert gradient[index] == pytest.approx(slope, abs=3e-4), index
     assert np.abs(gradient).max() > 0.01
 
 
