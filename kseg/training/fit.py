@@ -234,11 +234,11 @@ def check_same_data(record: dict, previous: dict, data: Dataset) -> None:
         )
 
 
-def log_resumed(at: TrainingState, steps: int, epochs: int) -> None:
+def log_resumed(state: TrainingState, steps: int, epochs: int) -> None:
     """Logs the step from which a resumed run continues."""
-    if at.step < steps * epochs:
-        where = step_name(at.step, steps)
-        log.info(f"resuming from the checkpoint of step {at.step}: {where} is next")
+    if state.step < steps * epochs:
+        where = step_name(state.step, steps)
+        log.info(f"resuming from the checkpoint of step {state.step}: {where} is next")
 
 
 def log_setup(

@@ -162,8 +162,8 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
         (["--model", "dense", "--encoder-rate", "0.5"], "dense has no encoder"),
         (["--model", "patch", "--encoder-rate", "0"], "patch has no encoder"),
         ([*PAPER, "--encoder-rate", "0"], "unet_paper has no encoder"),
-        ([*PAPER, "--size", "200x188"], "the next is 204x204"),
-        ([*PAPER, "--size", "64x64"], "the next is 204x204"),
+        ([*PAPER, "--size", "200x188"], "network; use 204x204"),
+        ([*PAPER, "--size", "64x64"], "network; use 204x204"),
         (["--model", "patch", "--size", "64x64"], "46 . k . 8 pixels.* 70x70"),
         (["--model", "fcn32s", "--size", "16x64"], "network's minimum is 32x32"),
         (
@@ -223,7 +223,7 @@ def test_a_refusal_leaves_the_run_that_would_be_overwritten(trained, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
     arguments = ["--output", str(folder), "--overwrite", "--model", "patch"]
-    with pytest.raises(InputError, match="the next is 70x70"):
+    with pytest.raises(InputError, match="network; use 70x70"):
         main([*arguments, "--size", "64x64"])
     for path in filter(Path.is_file, trained.rglob("*")):
         assert digest(folder / path.relative_to(trained)) == digest(path)
