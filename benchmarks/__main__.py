@@ -1,6 +1,6 @@
 """Measures kseg on this machine.
 
-    python -m kseg.benchmark WHAT --help
+    kseg benchmark WHAT --help
 
 Each benchmark is a module of this folder with options of its own. None is imported
 before it is asked for: the one beside MediaPipe runs where kseg is not.
@@ -60,7 +60,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 def overview() -> str:
     """The benchmarks, a line each."""
-    lines = ["usage: python -m kseg.benchmark WHAT ...; each has --help", ""]
+    lines = ["usage: kseg benchmark WHAT ...; each has --help", ""]
     lines += [f"  {name:13}  {each.text}" for name, each in BENCHMARKS.items()]
     return "\n".join(lines)
 

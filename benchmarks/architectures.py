@@ -1,6 +1,6 @@
 """Every architecture on the same data with the same budget: what each step brought.
 
-    python -m kseg.benchmark architectures --data shapes --epochs 6
+    kseg benchmark architectures --data shapes --epochs 6
 
 Each network is a run of its own in the output folder. A comparison that was broken off
 goes on with the networks that are missing.
@@ -55,7 +55,7 @@ TIMED = 50  # images
 
 @dataclass(frozen=True)
 class ArchitecturesConfig:
-    """Options of `python -m kseg.benchmark architectures`."""
+    """Options of `kseg benchmark architectures`."""
 
     data: str = option("shapes", DATA_HELP)
     models: tuple[str, ...] = option(
@@ -72,7 +72,7 @@ class ArchitecturesConfig:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(ArchitecturesConfig, "kseg.benchmark architectures", __doc__, argv)
+    config = parse(ArchitecturesConfig, "kseg benchmark architectures", __doc__, argv)
     show(compare(config), table, config.json)
 
 
@@ -165,8 +165,8 @@ def check_budget(config: TrainConfig) -> None:
 
 def train(config: TrainConfig, data: Dataset) -> None:
     """Trains a run, as far as that is not done yet."""
-    from kseg.api import report
     from kseg.core.runs import HISTORY, read_history
+    from kseg.reporting.run_report import write_run_report
     from kseg.training.fit import fit
 
     folder = config.run_folder
@@ -179,7 +179,7 @@ def train(config: TrainConfig, data: Dataset) -> None:
         resume = done > 0 and (folder / CHECKPOINT).is_file()
         if fit(replace(config, resume=resume), data, folder):
             raise KeyboardInterrupt
-    report(data, folder)
+    write_run_report(data, folder)
 
 
 def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dict:
@@ -191,7 +191,7 @@ def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dic
 
     folder = config.run_folder
     parity = exported(folder, calibration_images)
-    size = open_engine(folder / "float32.tflite", prove=False).size
+    size = open_engine(folder / "float32.tflite", trial=False).size
     model = load_model(folder / BEST)
     predictor = predictor_of(KerasEngine(model), info_of(folder / BEST))
     evaluator = EVALUATORS[data.task](data)

@@ -1,6 +1,6 @@
 """What heads and resolutions of an exported file cost, beside Keras's own export.
 
-    python -m kseg.benchmark export --run saved_models/RUN
+    kseg benchmark export --run saved_models/RUN
 
 The same network is exported in each way and takes turns on the same images. Bare is
 the interpreter's run alone; whole is the predictor's, from image to labels at the
@@ -36,7 +36,7 @@ ONNX_VARIANT = "float32, labels, ONNX Runtime"
 
 @dataclass(frozen=True)
 class ExportBenchmarkConfig:
-    """Options of `python -m kseg.benchmark export`."""
+    """Options of `kseg benchmark export`."""
 
     run: str = option("", "a run folder")
     data: str = option("", "where the run's data are now, if they have moved")
@@ -45,7 +45,7 @@ class ExportBenchmarkConfig:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(ExportBenchmarkConfig, "kseg.benchmark export", __doc__, argv)
+    config = parse(ExportBenchmarkConfig, "kseg benchmark export", __doc__, argv)
     show(export_speed(config), export_table, config.json)
 
 
@@ -126,14 +126,14 @@ def onnx_variant(source: Any, folder: Path) -> Variant:
     content = onnx.convert(source.network, source.size, info)
     path = folder / "model.onnx"
     path.write_bytes(content)
-    predictor = predictor_of(open_engine(path, prove=False), info)
+    predictor = predictor_of(open_engine(path, trial=False), info)
     return Variant(ONNX_VARIANT, predictor, onnx.operators_in(content), len(content))
 
 
 def variant(folder: Path, name: str, content: bytes, info: Any) -> Variant:
     path = folder / f"{name}.tflite"
     path.write_bytes(content)
-    engine = open_engine(path, prove=False)
+    engine = open_engine(path, trial=False)
     return Variant(
         name, predictor_of(engine, info), operators_in(content), len(content)
     )

@@ -26,7 +26,7 @@ if __name__ == "__main__":  # as a script: its own folder alone is on Python's p
 
 from benchmarks.mediapipe_runner import MediaPipeRunner
 from edge.app.benchmark import Benchmark, add_options, write_report
-from edge.app.benchmark_table import named, table
+from edge.app.benchmark_table import engine_label, table
 from edge.app.measure import Figures, figures, medians
 from edge.core.arguments import Parser, run
 from edge.core.errors import InputError
@@ -38,11 +38,7 @@ COMPARED = 8  # images on which labels are compared
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m benchmarks mediapipe",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("python -m benchmarks mediapipe", __doc__)
     add_options(parser)
     add = parser.add_argument
     add("--source", required=True, metavar="VIDEO", help="a video file")
@@ -54,6 +50,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         help="what it runs, where MODEL is the same network with labels",
     )
     parser.set_defaults(live_fps=None)
+    parser.add_help_options("General")
     arguments = parser.parse_args(argv)
     if not Path(arguments.source).is_file():
         parser.error(f"--source {arguments.source}: is no video file")
@@ -73,7 +70,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         report = benchmark.report(ours)
         report["mediapipe"] = {"version": runner.version, **medians(theirs)}
         for predictor, result in zip(benchmark.predictors, report["engines"]):
-            result["agreement"] = agreement(predictor, runner, benchmark.kept)
+            result["agreement"] = agreement(predictor, runner, benchmark.frames)
     print(table(report), comparison(report), sep="\n\n")
     write_report(arguments.json, report)
 
@@ -121,7 +118,7 @@ def comparison(report: dict[str, Any]) -> str:
     """A line for each engine: how fast beside MediaPipe, and how many labels agree."""
     theirs = report["mediapipe"]
     return "\n".join(
-        f"{named(result)}: {result['of_mediapipe']:.2f} times MediaPipe "
+        f"{engine_label(result)}: {result['of_mediapipe']:.2f} times MediaPipe "
         f"{theirs['version']}'s {theirs['fps']:.1f} "
         f"per second ({theirs['processor_millis']:.1f} processor "
         f"ms); labels agree on {result['agreement']:.2%} of pixels"

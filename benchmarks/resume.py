@@ -1,6 +1,6 @@
 """Kills trainings at random moments and checks that --resume ends as if nobody had.
 
-    python -m kseg.benchmark resume
+    kseg benchmark resume
 
 Each must end, once resumed, bit for bit as one that nobody stopped; else status 3.
 """
@@ -45,7 +45,7 @@ POLL_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class ResumeConfig:
-    """Options of `python -m kseg.benchmark resume`."""
+    """Options of `kseg benchmark resume`."""
 
     kills: int = option(20, "trainings that are killed and resumed")
     seed: int = option(0, "of the moments", zero=True)
@@ -53,7 +53,7 @@ class ResumeConfig:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(ResumeConfig, "kseg.benchmark resume", __doc__, argv)
+    config = parse(ResumeConfig, "kseg benchmark resume", __doc__, argv)
     show(run_kill_test(config), table, config.json)
 
 

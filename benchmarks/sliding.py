@@ -1,6 +1,6 @@
 """A patch classifier slid over an image, and the same as one pass of convolutions.
 
-    python -m kseg.benchmark sliding --data DIR
+    kseg benchmark sliding --data DIR
 
 The two give equal scores; what differs is the time.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SlidingConfig:
-    """Options of `python -m kseg.benchmark sliding`."""
+    """Options of `kseg benchmark sliding`."""
 
     data: str = option("shapes", DATA_HELP)
     rounds: int = option(5, "rounds; the two ways alternate")
@@ -37,7 +37,7 @@ class SlidingConfig:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(SlidingConfig, "kseg.benchmark sliding", __doc__, argv)
+    config = parse(SlidingConfig, "kseg benchmark sliding", __doc__, argv)
     show(sliding_speed(config), sliding_table, config.json)
 
 

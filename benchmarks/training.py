@@ -1,6 +1,6 @@
 """What a step of training takes: of `fit`, of PyTorch, of the convolutions alone.
 
-    python -m kseg.benchmark train --data DIR --encoder mobilenetv2
+    kseg benchmark train --data DIR --encoder mobilenetv2
 
 `fit` is timed on the real pipeline and on one batch kept in memory; PyTorch's step, on
 that batch, where it is installed: what the input costs, how fast that is beside
@@ -43,7 +43,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class TrainBenchmarkConfig:
-    """Options of `python -m kseg.benchmark train`."""
+    """Options of `kseg benchmark train`."""
 
     data: str = option("shapes", DATA_HELP)
     model: str = option("unet", "architecture", choices=MODEL_NAMES)
@@ -59,7 +59,7 @@ class TrainBenchmarkConfig:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(TrainBenchmarkConfig, "kseg.benchmark train", __doc__, argv)
+    config = parse(TrainBenchmarkConfig, "kseg benchmark train", __doc__, argv)
     show(train_speed(config), train_table, config.json)
 
 
@@ -137,7 +137,7 @@ def sources(
     for index in range(len(reader.split.sizes)):
         reader.read(index)
     batches = training_batches(
-        reader, training, size, data.channels, border=shape.border
+        reader, training, size, data.channels, border=shape.valid_border
     )
     kept = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
     return size, batches, kept

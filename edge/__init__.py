@@ -1,1 +1,1 @@
-"""The part of kseg that runs alone on a board: numpy, OpenCV and one interpreter."""
+"""The part of kseg that runs on a device with NumPy, OpenCV and one interpreter."""

@@ -1,14 +1,14 @@
-"""Times a model file and the camera loop around it.
+"""Measures a model file and the camera loop.
 
     python edge/benchmark.py --help
 
-It runs from any folder; `edge.app.benchmark` holds the program.
+It can be started from any folder; the program is `edge.app.benchmark`.
 """
 
 import sys
 from pathlib import Path
 
-# Before the imports of edge: Python's path begins with this file's own folder.
+# Before the imports of edge, because sys.path starts with this file's own folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from edge.app.benchmark import main

@@ -1,14 +1,14 @@
-"""Segments a camera, video, stream or images as they come.
+"""Segments a camera, video, stream or images live.
 
     python edge/camera_demo.py --help
 
-It runs from any folder; `edge.app.camera` holds the program.
+It can be started from any folder; the program is `edge.app.camera`.
 """
 
 import sys
 from pathlib import Path
 
-# Before the imports of edge: Python's path begins with this file's own folder.
+# Before the imports of edge, because sys.path starts with this file's own folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from edge.app.camera import main

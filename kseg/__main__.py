@@ -1,7 +1,15 @@
-"""Runs a command by its name: `python -m kseg VERB`."""
+"""The command `kseg VERB`, which is `python -m kseg VERB` as well."""
+
+from typing import NoReturn
 
 from edge.core.arguments import run
-from kseg.cli.entry import main
+from kseg.cli import entry
+
+
+def main() -> NoReturn:
+    """Runs the command of sys.argv and exits with its status."""
+    run("kseg", entry.main)
+
 
 if __name__ == "__main__":
-    run("kseg", main)
+    main()

@@ -1,30 +1,386 @@
-"""The commands as functions."""
+"""The Python API: each command as a function.
+
+Functions return objects of kseg.core.results, log by `logging`, print nothing and do
+not exit. Keywords are the options of the command, with _ for -; `config` takes a whole
+configuration instead. Bad input raises InputError with one line.
+"""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import fields
+from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
-from kseg.core.runs import BEST, HISTORY, METRICS, REPORT, read_history, write_json
-from kseg.data.sample import Dataset
-from kseg.evaluation.open import open_predictor
+from edge.core.errors import GateFailed, InputError
+from edge.core.files import make_folder
+from kseg.core.checks import check_doctor, check_train
+from kseg.core.configs import (
+    DoctorConfig,
+    EvaluateConfig,
+    ExportConfig,
+    PredictConfig,
+    PrepareConfig,
+    ReportConfig,
+    SummaryConfig,
+    TrainConfig,
+)
+from kseg.core.options import refuse_unused
+from kseg.core.progress import ProgressCallback, reported_to
+from kseg.core.results import (
+    Diagnosis,
+    Evaluation,
+    Exported,
+    Prediction,
+    Prepared,
+    Report,
+    Run,
+    Summary,
+)
+from kseg.core.values import config_of
+
+if TYPE_CHECKING:
+    from kseg.core.process_group import ProcessGroup
+    from kseg.data.sample import Dataset
+    from kseg.deploy.lint.rules import LintIssue
+
+log = logging.getLogger(__name__)
+
+AnyPath = Union[str, "PathLike[str]"]
+C = TypeVar("C")
 
 
-def report(data: Dataset, folder: Path) -> dict[str, Any]:
-    """Evaluates the best weights once; leaves report.html, the figures, metrics.json.
+def configured(cls: type[C], config: Optional[C], values: dict[str, Any]) -> C:
+    """`config`, or one of the keywords; not both.
 
-    Returns the content of metrics.json.
+    Raises TypeError for an unknown keyword, InputError for a value that does not fit
+    and an option that would have no effect.
     """
-    from kseg.reporting import figures
-    from kseg.reporting.page import evaluate_split, write_page
-    from kseg.reporting.tasks import FIGURES
+    values = {name: value for name, value in values.items() if value is not None}
+    if config is None:
+        if "json" in values:
+            raise TypeError("'json' is for the command line; use the returned object")
+        config = config_of(cls, values)
+        refuse_unused(config, values)
+    elif values:
+        raise TypeError(f"give config or keywords, not both: got {', '.join(values)}")
+    return config
 
-    predictor = open_predictor(folder / BEST)
-    section = evaluate_split(predictor, data, "val")
-    write_json(folder / METRICS, section.metrics)
-    headline = section.evaluator.headline
-    if (folder / HISTORY).is_file():  # not where the first epoch was broken off
-        figures.curves(folder / "curves.png", read_history(folder / HISTORY), headline)
-    FIGURES[data.task](folder, predictor, data.split("val"), section.evaluator)
-    write_page(folder / REPORT, folder, section)
-    return section.metrics
+
+def text_of(path: Optional[AnyPath]) -> Optional[str]:
+    """A path, a Run or a name such as "shapes", as text."""
+    return None if path is None else fspath(path)
+
+
+def train(
+    data: Optional[AnyPath] = None,
+    *,
+    config: Optional[TrainConfig] = None,
+    progress: Optional[ProgressCallback] = None,
+    **options: Any,
+) -> Run:
+    """Trains a network, evaluates the best weights and writes the run folder.
+
+    `data` is a data folder, or "shapes" (the default) for generated scenes. `options`
+    are the fields of TrainConfig, such as `model`, `encoder`, `weights`, `epochs`,
+    `size` (height, width), `output`, `resume`, `overwrite`. `progress` is called with a
+    Progress about ten times a second; without it a bar is drawn in a terminal or a
+    notebook. Ctrl-C, or interrupting the kernel, ends after the current step: the run
+    is kept and `Run.stopped` is True.
+
+    Raises InputError for data and options that do not fit, GateFailed where the loss or
+    the weights are no longer finite.
+    """
+    from kseg.training.distribution.environment import process_group
+
+    config = configured(TrainConfig, config, {"data": text_of(data), **options})
+    group = process_group(config)
+    if group.processes > 1:
+        raise InputError(
+            "several processes are started from a shell: kseg train --distribute; see "
+            "docs/distributed.md"
+        )
+    given = {f.name for f in fields(config) if getattr(config, f.name) != f.default}
+    with reported_to(progress):
+        run = run_training(config, given, group)
+    assert run is not None
+    return run
+
+
+def run_training(
+    config: TrainConfig, given: set[str], group: ProcessGroup
+) -> Optional[Run]:
+    """One training in this process, with its report; None in processes that help.
+
+    `given` names the options that were asked for: --resume refuses those that differ.
+    """
+    from kseg.core import backend
+    from kseg.core.runs import reserve
+    from kseg.data.checks.quick import quick_findings
+    from kseg.data.open import open_data as open_dataset
+    from kseg.reporting.run_report import write_run_report
+    from kseg.training.distribution.group import distributed
+    from kseg.training.fit import fit, merge_resumed, read_recorded_config
+
+    check_train(config)
+    folder = reserve(config)
+    if config.resume:
+        config = merge_resumed(config, given, read_recorded_config(folder))
+    dataset = open_dataset(config.data, config.seed)
+    for finding in quick_findings(dataset) if group.is_main else ():
+        log.warning(f"{finding} (kseg doctor {config.data} checks everything)")
+    backend.start()
+    with distributed(config, group, dataset) as group:
+        stopped = fit(config, dataset, folder, group)
+    if not group.is_main:
+        return None
+    write_run_report(dataset, folder)
+    run = Run.open(folder)
+    return Run(folder, run.metrics, run.history, run.config, stopped)
+
+
+def evaluate(
+    model: Optional[AnyPath] = None,
+    data: Optional[AnyPath] = None,
+    *,
+    config: Optional[EvaluateConfig] = None,
+    progress: Optional[ProgressCallback] = None,
+    **options: Any,
+) -> Evaluation:
+    """Measures a model on a split, at the size of the masks.
+
+    `model` is a Run, a run folder, a .keras, .tflite or .onnx file, or "grouping:KIND";
+    `data` a data folder, by default that of the run. `options` are the fields of
+    EvaluateConfig: `split`, `full_size`, `tile`, `flip`, `scales`, `engine`, `threads`,
+    `output`. The result maps names of metrics to values in [0, 1]: mean IoU is the
+    mean over classes of TP / (TP + FP + FN), void pixels left out (Everingham et al.,
+    IJCV 2010).
+
+    Raises InputError for a model, data and options that do not fit.
+    """
+    from kseg.evaluation.measure import measure
+
+    values = {"model": text_of(model), "data": text_of(data), **options}
+    config = configured(EvaluateConfig, config, values)
+    with reported_to(progress):
+        found = measure(config)
+        if config.output:
+            from kseg.reporting.tasks import FIGURES
+
+            output = make_folder(Path(config.output))
+            parts = (found.predictor, found.split, found.evaluator, found.shown)
+            names = FIGURES[found.data.task](output, *parts)
+            log.info(f"{' and '.join(names)} are in {output}")
+    return found.evaluation
+
+
+def predict(
+    model: Optional[AnyPath] = None,
+    images: Union[AnyPath, list[AnyPath], None] = None,
+    *,
+    output: Optional[AnyPath] = None,
+    config: Optional[PredictConfig] = None,
+    progress: Optional[ProgressCallback] = None,
+    **options: Any,
+) -> list[Prediction]:
+    """Predicts image files, or those in folders.
+
+    With `output`, a folder, each image gets masks/NAME.png and overlays/NAME.jpg there.
+    `options` are the fields of PredictConfig: `full_size`, `tile`, `flip`, `scales`,
+    `engine`, `threads`, `segments`, `truth`. A label map of every image is kept in
+    memory; for very many images use `kseg.load(model).predict(image)` in a loop.
+
+    Raises InputError for a model, images and options that do not fit.
+    """
+    from kseg.evaluation.predict_images import predict_images
+
+    if images is not None:
+        several = images if isinstance(images, (list, tuple)) else [images]
+        options["images"] = [fspath(image) for image in several]
+    values = {"model": text_of(model), "output": text_of(output), **options}
+    write = config is not None or output is not None
+    config = configured(PredictConfig, config, values)
+    with reported_to(progress):
+        return list(predict_images(config, write))
+
+
+def export(
+    run: Optional[AnyPath] = None,
+    *,
+    config: Optional[ExportConfig] = None,
+    progress: Optional[ProgressCallback] = None,
+    **options: Any,
+) -> Exported:
+    """Converts a run to files for devices and compares each with the Keras model.
+
+    `options` are the fields of ExportConfig: `quantize` (a list of schemes), `size`,
+    `head`, `max_drop`, `calibration_images`, `mixed_precision` and others. The result
+    maps schemes to files; its `parity` has the accuracy, size and latency of each.
+
+    Raises InputError for a run and options that do not fit, and GateFailed where a file
+    loses more than `max_drop` of the headline metric; its `result` is what was
+    exported.
+    """
+    from kseg.deploy.export import export as export_run
+    from kseg.deploy.parity import check_gate
+
+    config = configured(ExportConfig, config, {"run": text_of(run), **options})
+    if config.check:
+        raise InputError("check: use kseg.check(files)")
+    if not config.run:
+        raise InputError("give a run folder")
+    with reported_to(progress):
+        done = export_run(config)
+    try:
+        check_gate(done.parity, config.max_drop)
+    except GateFailed as failure:
+        failure.result = done
+        raise
+    return done
+
+
+def check(files: Union[AnyPath, list[AnyPath]]) -> dict[str, list[LintIssue]]:
+    """What keeps .tflite files from running on devices, or from running fast.
+
+    Issues have `severity` ("error", "warning", "note"), `device`, `operator`, `tensor`,
+    `problem` and `count`. Raises InputError for a file that cannot be read.
+    """
+    from kseg.deploy.lint import rules
+
+    several = files if isinstance(files, (list, tuple)) else [files]
+    findings, refusals = rules.check([fspath(file) for file in several])
+    if refusals:
+        raise refusals[0]
+    return findings
+
+
+def report(
+    run: Optional[AnyPath] = None,
+    *,
+    config: Optional[ReportConfig] = None,
+    progress: Optional[ProgressCallback] = None,
+    **options: Any,
+) -> Report:
+    """Writes report.html, one page that shows a run and needs no other file.
+
+    `options` are the fields of ReportConfig: `data`, `split`, `output`. Raises
+    InputError for a folder that is not a run, and where the page cannot be written.
+    """
+    from kseg.core import backend
+    from kseg.core.runs import REPORT
+    from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
+    from kseg.reporting.page import evaluate_split, write_page
+
+    config = configured(ReportConfig, config, {"run": text_of(run), **options})
+    folder = Path(config.run)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder; kseg train writes one")
+    path, _ = locate(config.run)
+    data = data_of(config.run, folder, config.data, None)
+    data.split(config.split)
+    backend.start()
+    predictor = open_predictor(path)
+    check_classes(predictor, data, config.run)
+    with reported_to(progress):
+        section = evaluate_split(predictor, data, config.split)
+    page = Path(config.output or folder / REPORT)
+    write_page(page, folder, section)
+    return Report(page, section.all_metrics())
+
+
+def prepare(
+    src: Optional[AnyPath] = None,
+    dir: Optional[AnyPath] = None,
+    *,
+    config: Optional[PrepareConfig] = None,
+    progress: Optional[ProgressCallback] = None,
+    **options: Any,
+) -> Prepared:
+    """Converts the export `src` of another tool to the data folder `dir`.
+
+    `options` are the fields of PrepareConfig: `val_share`, `seed`, `skip_missing`.
+    Raises InputError for an export that is not known or has faults.
+    """
+    from kseg.data.formats.convert import convert_export
+
+    values = {"src": text_of(src), "dir": text_of(dir), **options}
+    config = configured(PrepareConfig, config, values)
+    with reported_to(progress):
+        return convert_export(config)
+
+
+def doctor(
+    data: Optional[AnyPath] = None,
+    *,
+    config: Optional[DoctorConfig] = None,
+    progress: Optional[ProgressCallback] = None,
+    **options: Any,
+) -> Diagnosis:
+    """Checks a data folder: files, labels, classes, sizes and duplicates.
+
+    With `output`, a folder, doctor.png is drawn there, and augmentation.png with
+    `show_augmentation`. Faults of the data are in the result; InputError is raised only
+    where there is nothing to read.
+    """
+    from kseg.data.checks.doctor import examine
+
+    config = configured(DoctorConfig, config, {"data": text_of(data), **options})
+    check_doctor(config)
+    if config.output:
+        make_folder(Path(config.output))
+    with reported_to(progress):
+        found, diagnosis = examine(config.data, config.seed)
+    if config.output:
+        from kseg.reporting.dataset_figures import doctor_sheet
+
+        sheet = Path(config.output) / "doctor.png"
+        doctor_sheet(sheet, found, diagnosis.issues)
+        log.info(f"doctor.png is in {config.output}")
+    if config.show_augmentation:
+        from kseg.reporting.augmentation import draw_augmentation
+
+        draw_augmentation(config)
+    return diagnosis
+
+
+def summary(
+    model: Optional[AnyPath] = None,
+    *,
+    config: Optional[SummaryConfig] = None,
+    progress: Optional[ProgressCallback] = None,
+    **options: Any,
+) -> Summary:
+    """Parameters, multiply-adds, memory in bytes and receptive field in pixels.
+
+    `model` is a network's name, a run folder or a .keras file; without it all networks
+    are compared. `options` are the fields of SummaryConfig: `size`, `encoder`, `width`,
+    `num_classes`, `channels`. Raises InputError for what cannot be built.
+    """
+    from kseg.core import backend
+    from kseg.models.analysis.summary import compare, find, one
+
+    config = configured(SummaryConfig, config, {"model": text_of(model), **options})
+    source = find(config.model)
+    backend.start()
+    with reported_to(progress):
+        return Summary(one(config, source) if config.model else compare(config))
+
+
+def info() -> dict[str, Any]:
+    """Versions, processor, accelerators and cache, as a bug report needs them."""
+    from kseg.core.environment import environment
+
+    return environment()
+
+
+def open_data(data: AnyPath = "shapes", seed: int = 0) -> Dataset:
+    """A data folder, or "shapes", as a Dataset: classes, colours and splits.
+
+    `dataset.split("val").read(0)` gives a Sample: the image (H, W, channels) uint8 and
+    its mask (H, W) uint8 of class ids, 255 void. `seed` divides a folder without
+    splits. Raises InputError for the first fault in the folder.
+    """
+    from kseg.data.open import open_data as open_dataset
+
+    return open_dataset(fspath(data), seed)

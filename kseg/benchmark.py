@@ -1,6 +1,6 @@
 """Measures kseg on this machine; it needs a checkout.
 
-python -m kseg.benchmark --help
+kseg benchmark --help
 """
 
 from kseg.cli.entry import verb

@@ -1,6 +1,6 @@
 """Looks over a data set before it is trained on.
 
-python -m kseg.doctor --help
+kseg doctor --help
 """
 
 from kseg.cli.entry import verb

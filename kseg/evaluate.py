@@ -1,6 +1,6 @@
 """Measures a model on a split at the masks' own size.
 
-python -m kseg.evaluate --help
+kseg evaluate --help
 """
 
 from kseg.cli.entry import verb

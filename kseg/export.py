@@ -1,6 +1,6 @@
 """Converts a trained run for devices and measures what that cost.
 
-python -m kseg.export --help
+kseg export --help
 """
 
 from kseg.cli.entry import verb

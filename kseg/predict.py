@@ -1,6 +1,6 @@
 """Segments images: a mask and an overlay for each.
 
-python -m kseg.predict --help
+kseg predict --help
 """
 
 from kseg.cli.entry import verb

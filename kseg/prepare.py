@@ -1,6 +1,6 @@
 """Brings another tool's export into the one layout of folders.
 
-python -m kseg.prepare --help
+kseg prepare --help
 """
 
 from kseg.cli.entry import verb

@@ -1,6 +1,6 @@
 """Writes report.html, one file that shows a run to people.
 
-python -m kseg.report --help
+kseg report --help
 """
 
 from kseg.cli.entry import verb

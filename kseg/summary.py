@@ -1,6 +1,6 @@
 """Says what a network costs and what it sees, without running it.
 
-python -m kseg.summary --help
+kseg summary --help
 """
 
 from kseg.cli.entry import verb

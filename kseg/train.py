@@ -1,6 +1,6 @@
 """Trains a network on labelled images.
 
-python -m kseg.train --help
+kseg train --help
 """
 
 from kseg.cli.entry import verb

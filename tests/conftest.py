@@ -44,7 +44,7 @@ def deeplab(shared) -> Path:
 
 @pytest.fixture(scope="session")
 def bird(shared) -> Path:
-    """A picture of a bird, 513x513."""
+    """An image of a bird, 513x513."""
     return shared / "models" / "bird_segmentation.bmp"
 
 

@@ -1,1 +1,1 @@
-"""The camera loop and the benchmark as programs."""
+"""The camera program and the benchmark program."""

@@ -4,15 +4,15 @@
     python edge/benchmark.py MODEL --engines cpu,gpu --threads 1,4 --json board.json
     python edge/benchmark.py MODEL --source street.mp4 --live-fps 60
 
-In each round every engine with every number of threads has its turn, the network alone
-and then the loop of camera_demo.py. What is shown are medians over the rounds, ratios
-too, each of one round. Processor time is the work of all processors for a frame: it
-carries over from a busy machine, where frames per second do not.
+In each round, every engine is measured with every number of threads: the network alone,
+then the loop of camera_demo.py. The results are medians over the rounds; ratios are
+taken within a round. Processor time is the work of all processors for one frame. Unlike
+frames per second, it hardly depends on other load on the machine.
 
-`--live-fps` plays the frames as a camera that does not wait, each with the time in its
-first pixels, and says how old they are when they are shown.
+`--live-fps` plays the frames like a camera that does not wait, with a timestamp in the
+first pixels, and reports how old frames are when they are shown.
 
-`python -m benchmarks mediapipe` measures the same in turns with MediaPipe.
+`python -m benchmarks mediapipe` compares the same measurements with MediaPipe.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ import numpy as np
 
 from edge.app.benchmark_engines import open_all
 from edge.app.benchmark_table import table
-from edge.app.circumstances import circumstances, described
+from edge.app.environment import engine_record, environment
 from edge.app.measure import (
-    FEWEST,
+    MIN_FRAMES,
     Figures,
     medians,
     network_alone,
@@ -39,101 +39,123 @@ from edge.app.measure import (
     whole_loop,
 )
 from edge.core.arguments import Parser, positive, writable
+from edge.core.constants import ENGINES
 from edge.core.errors import InputError
 from edge.core.files import write_text
-from edge.engines.select import ENGINES
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from edge.video.frames import Source
 from edge.video.sources import open_source
 
-HELD = 20  # frames that are kept in memory, of what is not read as it goes
+MAX_FRAMES = 20  # kept in memory, for sources that are not reopened
 
-Opening = Callable[[], ContextManager[Source]]
+SourceOpener = Callable[[], ContextManager[Source]]
 
 
 def frames(text: str) -> int:
-    """How many frames a turn has, for `type=`."""
-    if positive(text) < FEWEST:
-        raise argparse.ArgumentTypeError(f"{text} is too few; {FEWEST} or more")
+    """Parse the number of frames, for `type=`."""
+    if positive(text) < MIN_FRAMES:
+        raise argparse.ArgumentTypeError(
+            f"{text} is too few; use at least {MIN_FRAMES}"
+        )
     return int(text)
 
 
 def counts(text: str) -> list[int]:
-    """'1,2' -> [1, 2], for `type=`."""
+    """Parse '1,2' -> [1, 2], for `type=`."""
     return [positive(part.strip()) for part in text.split(",")]
 
 
 def engine_names(text: str) -> list[str]:
-    """'cpu,gpu' -> their names, for `type=`."""
+    """Parse 'cpu,gpu' -> ['cpu', 'gpu'], for `type=`."""
     names = [part.strip() for part in text.split(",")]
     for name in names:
         if name not in ENGINES:
             raise argparse.ArgumentTypeError(
-                f"{name!r} is none of {', '.join(ENGINES)}"
+                f"{name!r} is not one of {', '.join(ENGINES)}"
             )
     return names
 
 
-class Moved(argparse.Action):
-    """Refuses an option of the comparison with MediaPipe, and says where that is."""
+class MovedOption(argparse.Action):
+    """Rejects a former option and names the command that replaces it."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, name: Any) -> NoReturn:
         raise InputError(
-            f"{name}: MediaPipe is measured by a command of its own: "
+            f"{name}: removed; compare with MediaPipe by "
             "python -m benchmarks mediapipe MODEL --source VIDEO --python PYTHON"
         )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The model, its engines and their turns; benchmarks/mediapipe.py has them too."""
+    """Add the options that benchmarks/mediapipe.py shares."""
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a .tflite or .onnx file")
     add(
         "--engines",
         type=engine_names,
         metavar="NAMES",
-        help=f"of {', '.join(ENGINES)}, with commas; default all that are here",
+        help=f"engines to measure, comma-separated, of {', '.join(ENGINES)}; "
+        "default: all that are installed",
     )
-    add("--delegate", metavar="PATH", help="a delegate's library, measured as well")
+    add(
+        "--delegate",
+        metavar="PATH",
+        help="delegate library or ONNX Runtime provider to measure too",
+    )
     add(
         "--threads",
         type=counts,
         metavar="1,2",
-        help="numbers of threads; default 1, 2, 4 ... up to all processors",
+        help="numbers of threads, comma-separated; default 1, 2, 4 ... up to the "
+        "number of processors",
     )
-    add("--frames", type=frames, default=50, metavar="N", help="of a turn; default 50")
-    add("--rounds", type=positive, default=5, metavar="N", help="default 5")
-    add("--headless", action="store_true", help="draw nothing, as without viewers")
-    add("--json", type=writable, metavar="FILE", help="write everything as JSON")
+    add(
+        "--frames",
+        type=frames,
+        default=50,
+        metavar="N",
+        help="frames per measurement; default 50",
+    )
+    add(
+        "--rounds",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="number of rounds; default 5",
+    )
+    add("--headless", action="store_true", help="do not draw frames")
+    add("--json", type=writable, metavar="FILE", help="write the results as JSON")
 
 
 def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = Parser(
-        prog="benchmark.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("benchmark.py", __doc__)
     add_options(parser)
     add = parser.add_argument
     add(
         "--source",
         default="shapes",
-        help="as camera_demo.py's; default shapes, made beforehand. A camera bounds "
-        "the frames per second",
+        help="source of frames, as in camera_demo.py (a camera limits the frames per "
+        "second); default shapes, generated in advance",
     )
-    add("--live-fps", type=positive, metavar="N", help="play as a camera of that rate")
+    add(
+        "--live-fps",
+        type=positive,
+        metavar="N",
+        help="play frames like a camera of N frames/s",
+    )
     for name in ("--mediapipe", "--mediapipe-model"):
-        add(name, action=Moved, nargs="?", help=argparse.SUPPRESS)
+        add(name, action=MovedOption, nargs="?", help=argparse.SUPPRESS)
+    parser.add_help_options("General")
     return parser.parse_args(argv)
 
 
 class Benchmark:
-    """The engines that a command line names, and the frames that all of them see.
+    """The engines to measure, and the frames that they share.
 
     `arguments` are those of `add_options`, with `source` and `live_fps`. Raises
-    InputError or GateFailed where an engine or the source does not open.
+    InputError or GateFailed if an engine or the source cannot be opened.
     """
 
     def __init__(self, arguments: argparse.Namespace):
@@ -141,69 +163,72 @@ class Benchmark:
         engines = open_all(arguments)
         info = info_of(arguments.model)
         self.predictors = [predictor_of(engine, info) for engine in engines]
-        self.kept = first_frames(arguments.source, HELD)  # (H, W, 3) uint8 BGR each
-        self.open_frames = opening(arguments, self.kept)
-        # Before the first turn: the load is that of others.
-        self.circumstances = circumstances(arguments, engines, self.kept[0])
+        # Each (H, W, 3) uint8 BGR.
+        self.frames = first_frames(arguments.source, MAX_FRAMES)
+        self.open_frames = source_opener(arguments, self.frames)
+        # Before the first measurement, so that the load is that of other programs.
+        self.environment = environment(arguments, engines, self.frames[0])
 
     def one_round(self) -> list[Figures]:
-        """The figures of each engine's turn, in the order of `predictors`."""
-        return [self._turn(predictor) for predictor in self.predictors]
+        """Measure each engine once, in the order of `predictors`."""
+        return [self._measure(predictor) for predictor in self.predictors]
 
-    def _turn(self, predictor: Predictor) -> Figures:
-        """A network alone, then its loop, and what the one is of the other."""
+    def _measure(self, predictor: Predictor) -> Figures:
+        """Measure the network alone, then the loop, and compare them."""
         count = self.arguments.frames
-        alone = network_alone(predictor, self.kept[0], count)
+        alone = network_alone(predictor, self.frames[0], count)
         loop = whole_loop(
             *(predictor, self.open_frames, count),
             wants_view=not self.arguments.headless,
             stamped=bool(self.arguments.live_fps),
         )
-        other = loop["processor_millis"] - alone["processor_millis"]
+        overhead = loop["processor_millis"] - alone["processor_millis"]
         return {
             "network": alone,
             "loop": loop,
             "of_network": loop["fps"] / alone["fps"],
-            "other_processor_millis": other,
+            "other_processor_millis": overhead,
         }
 
     def report(self, rounds: Sequence[Sequence[Figures]]) -> dict[str, Any]:
-        """Circumstances and, for each engine, medians over the rounds; for the JSON."""
+        """The environment, and each engine's medians over the rounds, for the JSON."""
         engines = [
-            {**described(predictor.engine), **medians(turns)}
-            for predictor, turns in zip(self.predictors, zip(*rounds))
+            {**engine_record(predictor.engine), **medians(figures)}
+            for predictor, figures in zip(self.predictors, zip(*rounds))
         ]
-        return {**self.circumstances, "engines": engines}
+        return {**self.environment, "engines": engines}
 
 
 def first_frames(source: str, count: int) -> list[np.ndarray]:
-    """The first so many frames of a source, or all of one that has fewer."""
+    """The first `count` frames of a source, or all if there are fewer."""
     with open_source(source) as opened:
-        return [shot.frame for shot in islice(opened.shots, count)]
+        return [frame.image for frame in islice(opened.frames, count)]
 
 
-def opening(arguments: argparse.Namespace, kept: list[np.ndarray]) -> Opening:
-    """What opens the source anew for each turn, so that all see the same frames.
+def source_opener(
+    arguments: argparse.Namespace, images: list[np.ndarray]
+) -> SourceOpener:
+    """A function that opens the source again for each measurement.
 
-    Making the frames of `shapes` is no work of the loop's: those come from memory.
+    The frames of `shapes` come from memory, so that drawing them is not measured.
     """
     name, fps = arguments.source, arguments.live_fps
     if fps:
-        return lambda: nullcontext(Source(stamped_frames(kept, fps), name, fps, True))
+        return lambda: nullcontext(Source(stamped_frames(images, fps), name, fps, True))
     if name == "shapes":
-        return lambda: nullcontext(Source(repeated_frames(kept), name))
+        return lambda: nullcontext(Source(repeated_frames(images), name))
     return lambda: open_source(name)
 
 
 def bound_on_age(result: Figures, fps: int) -> float:
-    """One interval of the camera's and one and a half times inference and drawing."""
+    """A bound on the age of frames: the interval + 1.5 x (inference + draw), in ms."""
     times = result["loop"]["stage_millis"]
     work = sum(times[stage]["p50"] for stage in ("inference", "draw") if stage in times)
     return round(1e3 / fps + 1.5 * work, 3)
 
 
 def write_report(path: Optional[Path], report: dict[str, Any]) -> None:
-    """The --json option: a file, or nothing."""
+    """Write the report to the file of --json, if given."""
     if path:
         write_text(path, json.dumps(report, indent=1) + "\n")
 

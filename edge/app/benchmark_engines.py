@@ -1,4 +1,4 @@
-"""Which engines a benchmark measures, and with how many threads."""
+"""The engines that a benchmark measures, and their numbers of threads."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from edge.core.log import say
 from edge.engines.base import Engine
 from edge.engines.gpu import drivers
 from edge.engines.load import cores
-from edge.engines.onnx import gpus
+from edge.engines.onnx import gpu_providers
 from edge.engines.select import describe, open_engine
 from edge.engines.tflite import INTERPRETERS
 
 
 def open_all(arguments: argparse.Namespace) -> list[Engine]:
-    """The engines to measure, each with each number of threads.
+    """Open the engines to measure, each with each number of threads.
 
-    One that was not asked for by name and does not run is said and left out. Raises
-    InputError or GateFailed for one that was, and where none runs.
+    An engine that was not requested by name and does not run is skipped with a message.
+    Raises InputError or GateFailed for a requested engine, and if none runs.
     """
     named = [(name, None) for name in arguments.engines or ()]
     if arguments.delegate:
         named.append(("auto", arguments.delegate))
-    opened, refusals = [], []
-    for name, delegate in named or here(arguments.model):
-        threads = arguments.threads or up_to(cores())
+    opened, errors = [], []
+    for name, delegate in named or available_engines(arguments.model):
+        threads = arguments.threads or thread_counts(cores())
         for count in threads[-1:] if name == "gpu" else threads:
             try:
                 engine = open_engine(arguments.model, name, count, delegate, True)
-            except (InputError, GateFailed) as refusal:
+            except (InputError, GateFailed) as error:
                 if named:
                     raise
-                refusals.append(refusal)
+                errors.append(error)
                 break
             say(describe(engine))
             opened.append(engine)
     if not opened:
-        raise refusals[-1]
-    for refusal in refusals:
-        say(f"{refusal}; left out")
+        raise errors[-1]
+    for error in errors:
+        say(f"{error}; skipped")
     return opened
 
 
-def here(path: Path) -> list[tuple[str, Optional[str]]]:
-    """(name, delegate or provider) of every engine that could run a file here."""
+def available_engines(path: Path) -> list[tuple[str, Optional[str]]]:
+    """(name, delegate or provider) of every engine that may run a file."""
     if path.suffix == ".onnx":
-        return [("cpu", None), *(("auto", provider) for provider in gpus())]
+        return [("cpu", None), *(("auto", provider) for provider in gpu_providers())]
     names = [n for n, module in INTERPRETERS.items() if find_spec(module.split(".")[0])]
     if "litert" in names and drivers():
         names.append("gpu")
     return [(name, None) for name in names or ["cpu"]]
 
 
-def up_to(processors: int) -> list[int]:
-    """1, 2, 4 ... and all.
+def thread_counts(processors: int) -> list[int]:
+    """The powers of two up to `processors`, and `processors`.
 
-    >>> up_to(1), up_to(4), up_to(6)
+    >>> thread_counts(1), thread_counts(4), thread_counts(6)
     ([1], [1, 2, 4], [1, 2, 4, 6])
     """
     doubled = [2**i for i in range(processors.bit_length())]

@@ -1,4 +1,4 @@
-"""The benchmark's report as tables for people."""
+"""Formatting the benchmark's report as tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.core.timing import STAGES
 
 
 def aligned(rows: list[list[str]]) -> str:
-    """Columns, the first to the left.
+    """Align columns: the first to the left, the others to the right.
 
     >>> print(aligned([["engine", "ms"], ["litert", "12.5"]]))
     engine    ms
@@ -26,17 +26,17 @@ def aligned(rows: list[list[str]]) -> str:
     )
 
 
-def both(times: Figures) -> str:
+def format_percentiles(times: Figures) -> str:
     return f"{times['p50']:.1f} / {times['p95']:.1f}"
 
 
-def named(result: Figures) -> str:
+def engine_label(result: Figures) -> str:
     accelerator = f" {result['accelerator']}" if result["accelerator"] else ""
     return f"{result['engine']}{accelerator}, {result['threads']} threads"
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report for people."""
+    """The report as tables."""
     return "\n\n".join(
         [heading(report), speeds(report), stages(report), *remarks(report)]
     )
@@ -45,7 +45,7 @@ def table(report: dict[str, Any]) -> str:
 def heading(report: dict[str, Any]) -> str:
     model, source = report["model"], Path(report["source"]).name
     packages = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
-    drawn = "nothing drawn" if report["headless"] else "drawn"
+    drawn = "not drawn" if report["headless"] else "drawn"
     return "\n".join(
         [
             f"{report['board']}, {report['processors']} processors, load "
@@ -58,14 +58,19 @@ def heading(report: dict[str, Any]) -> str:
 
 
 def speeds(report: dict[str, Any]) -> str:
-    """The network alone, the loop, and what the loop costs beside it."""
-    head = "per second|network|loop|of it|processor ms|network|loop|other"
+    """Frames per second and processor time of the network alone and of the loop."""
+    head = "per second|network|loop|ratio|processor ms|network|loop|other"
     rows = [["", *head.split("|")]]
     for result in report["engines"]:
         alone, loop = result["network"], result["loop"]
         rows.append(
             [
-                *(named(result), "", f"{alone['fps']:.1f}", f"{loop['fps']:.1f}"),
+                *(
+                    engine_label(result),
+                    "",
+                    f"{alone['fps']:.1f}",
+                    f"{loop['fps']:.1f}",
+                ),
                 *(f"{result['of_network']:.2f}", ""),
                 *(f"{f['processor_millis']:.1f}" for f in (alone, loop)),
                 f"{result['other_processor_millis']:.1f}",
@@ -75,25 +80,27 @@ def speeds(report: dict[str, Any]) -> str:
 
 
 def stages(report: dict[str, Any]) -> str:
-    """How long the network alone and each stage of the loop take."""
+    """Times of the network alone and of each stage of the loop."""
     rows = [["p50 / p95 ms", "network", *STAGES]]
     for result in report["engines"]:
         times = result["loop"]["stage_millis"]
-        shown = [both(times[s]) if s in times else "-" for s in STAGES]
-        rows.append([named(result), both(result["network"]["millis"]), *shown])
+        shown = [format_percentiles(times[s]) if s in times else "-" for s in STAGES]
+        alone = format_percentiles(result["network"]["millis"])
+        rows.append([engine_label(result), alone, *shown])
     return aligned(rows)
 
 
 def remarks(report: dict[str, Any]) -> list[str]:
-    """A line about the age of frames, for each engine that has it."""
+    """One line per engine about the age of frames, if measured."""
     lines = []
     for result in report["engines"]:
         if "bound_millis" in result:
             loop = result["loop"]
             lines.append(
-                f"{named(result)}: frames shown are {both(loop['age_millis'])} ms old, "
-                f"one interval + 1.5 x (inference + draw) is "
-                f"{result['bound_millis']:.1f}; grew by "
+                f"{engine_label(result)}: frames shown are "
+                f"{format_percentiles(loop['age_millis'])} ms old, "
+                f"interval + 1.5 x (inference + draw) is "
+                f"{result['bound_millis']:.1f} ms; the age grew by "
                 f"{loop['age_growth_millis']:.1f} ms; {loop['dropped']:.0f} dropped"
             )
     return ["\n".join(lines)] if lines else []

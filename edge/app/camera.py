@@ -1,12 +1,14 @@
 """Segments live video on this device.
 
-    python edge/camera_demo.py saved_models/RUN/int8.tflite --source 0
-    python edge/camera_demo.py MODEL --source street.mp4 --headless --record out.mp4
-    python edge/camera_demo.py MODEL --source rtsp://door/stream --steady 5
-    python edge/camera_demo.py MODEL --background blur --keep person
-    python edge/camera_demo.py MODEL --serve 0.0.0.0:8080
+  kseg live saved_models/RUN/int8.tflite --source 0
+  kseg live MODEL --source street.mp4 --headless --record out.mp4
+  kseg live MODEL --source rtsp://camera/stream --steady 5
+  kseg live MODEL --background blur --keep person
+  kseg live MODEL --serve 0.0.0.0:8080
 
-Keys in the window: q or Esc ends, space pauses, h shows the others.
+On a board without kseg it is `python edge/camera_demo.py`, with the same options.
+
+Keys in the window: q or Esc quits, space pauses, h lists all keys.
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ from typing import Any, Optional, Sequence
 import cv2
 import numpy as np
 
+from edge.app.camera_options import parse
 from edge.app.loop import CameraLoop
 from edge.app.threads import Smoother
-from edge.core.arguments import Parser, positive, share, size, writable
 from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from edge.core.images import read_image
@@ -38,7 +40,7 @@ from edge.display.sinks import Controls, FrameLines, Masks, Recording
 from edge.display.view import Background, View
 from edge.display.web.access import Listener, listen
 from edge.display.window import Window
-from edge.engines.select import ENGINES, describe
+from edge.engines.select import describe
 from edge.model_file.info import ModelInfo
 from edge.predict import SMOOTHERS, open_predictor
 from edge.predict.base import Predictor
@@ -48,123 +50,46 @@ from edge.video.recorder import Recorder
 from edge.video.sources import open_source
 
 
-def fourcc(text: str) -> str:
-    """Four letters that name a camera's format, for `type=`."""
-    if len(text) != 4:
-        raise argparse.ArgumentTypeError(f"{text!r} is no format of four letters")
-    return text.upper()
-
-
-def votes(text: str) -> int:
-    """How many frames vote, for `type=`."""
-    if positive(text) > 99:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 99")
-    return int(text)
-
-
-def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = Parser(
-        prog="camera_demo.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="a .tflite or .onnx file")
-    add(
-        "--source",
-        default="0",
-        help="camera number (default 0), csi[:N] (Jetson's), picamera (the Pi's), "
-        "video file, picture, folder of pictures, rtsp/http/tcp/udp URL, GStreamer "
-        "pipeline ('... ! appsink'), or shapes (a moving procedural scene)",
-    )
-    add("--camera-size", type=size, metavar="HxW", help="size to ask a camera for")
-    add("--camera-fps", type=positive, metavar="N", help="its frames per second")
-    add("--camera-format", type=fourcc, metavar="MJPG", help="its pixel format")
-    add("--engine", default="auto", choices=ENGINES, help="what runs the model")
-    add("--delegate", metavar="PATH", help="library that takes its operators over")
-    add("--require", action="store_true", help="exit 3 where another engine must do")
-    add("--threads", type=positive, help="processors to use; default all")
-    add("--headless", action="store_true", help="open no window")
-    add(
-        "--serve",
-        metavar="[HOST:]PORT",
-        help="show it in browsers instead of a window; without HOST for this machine "
-        "alone, 0.0.0.0 is for all, with a token",
-    )
-    add("--token", help="what browsers must know; default beyond this machine: random")
-    add("--opacity", type=share, help="of the classes' colours, 0 to 1; default 0.5")
-    add("--outlines", action="store_true", help="draw the borders of the classes")
-    add(
-        "--background",
-        metavar="blur|COLOR|FILE",
-        help="put behind the classes of --keep: the picture blurred, a colour such as "
-        "00b140, or a picture",
-    )
-    add("--keep", metavar="NAMES", help="classes before the background, with commas")
-    add(
-        "--steady",
-        type=votes,
-        metavar="N",
-        help="the last N frames vote on each pixel; changes show N // 2 frames late",
-    )
-    add("--record", type=writable, metavar="FILE", help="write what is seen to a video")
-    add("--masks", type=Path, metavar="DIR", help="write each frame's labels as a PNG")
-    add(
-        "--frames-json",
-        type=writable,
-        metavar="FILE",
-        help="write a line of JSON for each frame: times and shares of the classes",
-    )
-    add("--stats", type=writable, metavar="FILE", help="write the times as JSON")
-    add("--max-frames", type=positive, metavar="N", help="end after N frames")
-    arguments = parser.parse_args(argv)
-    if bool(arguments.background) != bool(arguments.keep):
-        parser.error("--background and --keep NAMES, who is before it, go together")
-    return arguments
-
-
 def has_windows() -> bool:
-    """Whether this OpenCV can draw windows: opencv-python-headless cannot."""
+    """Whether this OpenCV has windows; opencv-python-headless has none."""
     return not re.search(r"GUI:\s+NONE", cv2.getBuildInformation())
 
 
 def why_headless() -> str:
-    """Why no window can be opened, or "". Asked first: OpenCV may abort instead."""
+    """Why no window can be opened, or "". OpenCV itself may abort the process."""
     displays = ("DISPLAY", "WAYLAND_DISPLAY")
     if not has_windows():
-        return "this OpenCV has no windows"
+        return "this OpenCV has no window support"
     if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
         return "no display"
     return ""
 
 
 def load(arguments: argparse.Namespace) -> Predictor:
-    """The model as a predictor, with a word on what runs."""
+    """Open the model as a predictor, and log its engine."""
     predictor = open_predictor(
         arguments.model,
         *(arguments.engine, arguments.threads, arguments.delegate, arguments.require),
     )
     engine = predictor.engine
     if engine.input.dtype.kind == "f":
-        say("its input is floating point: values are scaled to -1..1")
+        say("floating-point input: pixel values are scaled to -1..1")
     height, width = engine.size
     say(f"{describe(engine)}, input {height}x{width}")
     return predictor
 
 
 def smoother_of(arguments: argparse.Namespace, task: str) -> Optional[Smoother]:
-    """What --steady asks for. Raises InputError for a task that has nothing such."""
+    """The smoother of --steady. Raises InputError if the task has none."""
     if not arguments.steady:
         return None
     if task not in SMOOTHERS:
-        raise InputError(
-            f"--steady: is not for models of the task {task}; leave it out"
-        )
+        raise InputError(f"--steady: not available for the task {task}; leave it out")
     return SMOOTHERS[task](arguments.steady)
 
 
 def background_of(text: str) -> Background:
-    """What --background names. Raises InputError for what is none."""
+    """Parse --background. Raises InputError if it is invalid."""
     if text == "blur":
         return blurred
     digits = text.lstrip("#")
@@ -172,23 +97,23 @@ def background_of(text: str) -> Background:
         bgr = bytes.fromhex(digits)[::-1]
         return lambda frame: np.full_like(frame, np.frombuffer(bgr, np.uint8))
     if not Path(text).is_file():
-        raise InputError(f"--background {text}: is neither blur, RRGGBB nor a picture")
-    picture = cv2.cvtColor(read_image(Path(text)), cv2.COLOR_RGB2BGR)
-    return lambda frame: center_crop(picture, frame.shape[:2])
+        raise InputError(f"--background {text}: not blur, RRGGBB or an image file")
+    image = cv2.cvtColor(read_image(Path(text)), cv2.COLOR_RGB2BGR)
+    return lambda frame: center_crop(image, frame.shape[:2])
 
 
 def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
-    """'person,car' -> their ids. Raises InputError for a name that the model lacks."""
+    """'person,car' -> their class ids. Raises InputError for an unknown class."""
     wanted = [name.strip() for name in names.split(",")]
-    unknown = [name for name in wanted if name not in info.names]
+    unknown = [name for name in wanted if name not in info.class_names]
     if unknown:
-        known = ", ".join(info.names[:30])
-        raise InputError(f"--keep {unknown[0]}: the model's classes are {known}")
-    return frozenset(info.names.index(name) for name in wanted)
+        known = ", ".join(info.class_names[:30])
+        raise InputError(f"--keep {unknown[0]}: unknown class; the model has {known}")
+    return frozenset(info.class_names.index(name) for name in wanted)
 
 
 def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
-    """The options as a View; before a background no colours are laid over."""
+    """The View of the options; with a background the default opacity is 0."""
     opacity = arguments.opacity
     if opacity is None:
         opacity = 0.0 if arguments.background else 0.5
@@ -201,14 +126,14 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
     )
 
 
-def door_of(arguments: argparse.Namespace) -> Optional[Listener]:
-    """The address of --serve, taken now. Raises InputError where it cannot be."""
+def listener_of(arguments: argparse.Namespace) -> Optional[Listener]:
+    """Open the socket of --serve. Raises InputError if that fails."""
     if not arguments.serve:
         if arguments.token is not None:
-            raise InputError("--token: is for --serve, which is missing")
+            raise InputError("--token needs --serve")
         return None
     if not find_spec("tornado"):
-        raise InputError("--serve: needs Tornado: pip install 'tornado>=6.2,<7'")
+        raise InputError("--serve needs Tornado; pip install 'tornado>=6.2,<7'")
     arguments.headless = True
     return listen(arguments.serve, arguments.token)
 
@@ -218,9 +143,9 @@ def sinks_of(
     source: Source,
     info: ModelInfo,
     controls: Controls,
-    door: Optional[Listener],
+    listener: Optional[Listener],
 ) -> list[Any]:
-    """Everything that takes the frames, each as in edge.display.sinks."""
+    """The sinks of the options; see edge.display.sinks."""
     sinks: list[Any] = []
     if arguments.record:
         sinks.append(Recording(arguments.record, source.fps))
@@ -228,19 +153,19 @@ def sinks_of(
         sinks.append(Masks(arguments.masks, info))
     if arguments.frames_json:
         sinks.append(FrameLines(arguments.frames_json, info))
-    behind = controls.view.background
-    if door:
+    background = controls.view.background
+    if listener:
         from edge.display.web.server import Web
 
-        sinks.append(Web(door, controls, info, behind, source))
-        say(f"view {door.url}")
+        sinks.append(Web(listener, controls, info, background, source))
+        say(f"view {listener.url}")
     if not arguments.headless:
-        sinks.append(Window(controls, info, behind, source.still))
+        sinks.append(Window(controls, info, background, source.still))
     return sinks
 
 
 def statistics(live: CameraLoop) -> dict[str, Any]:
-    """What --stats writes; `fps` counts the whole loop. What did not run took 0 ms."""
+    """The content of --stats; `fps` is of the whole loop, unused stages have 0 ms."""
     engine = live.predictor.engine
     none = {stage: {"p50": 0.0, "p95": 0.0} for stage in STAGES}
     return {
@@ -254,7 +179,7 @@ def statistics(live: CameraLoop) -> dict[str, Any]:
 
 
 def table(stats: dict[str, Any]) -> str:
-    """The statistics for people."""
+    """The statistics as a table."""
     dropped = f", {stats['dropped']} dropped" if stats["dropped"] else ""
     rows = [f"{stats['frames']} frames{dropped}, {stats['fps']:.1f} per second"]
     rows.append(f"{'stage':<12} {'p50 ms':>8} {'p95 ms':>8}")
@@ -268,23 +193,24 @@ def interrupt(*_: Any) -> None:
 
 
 def check_model(path: Path) -> None:
-    """Raises InputError where there is no such file."""
+    """Raises InputError if the file does not exist."""
     if path.is_dir():
         raise InputError(
-            f"{path}: is a folder; name a model in it, {path}/int8.tflite say"
+            f"{path}: is a folder; give a model file in it, such as {path}/int8.tflite"
         )
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    arguments = parse(argv)
+def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
+    """The camera loop; `program` is how it was called, for its help."""
+    arguments = parse(argv, program, __doc__)
     if arguments.masks:
         make_folder(arguments.masks)
-    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores the first
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores SIGINT
         signal.signal(ending, interrupt)
-    door = door_of(arguments)
-    check_model(arguments.model)  # before a camera is blamed
+    listener = listener_of(arguments)
+    check_model(arguments.model)  # before the camera is opened
     options = CameraOptions(
         arguments.camera_size, arguments.camera_fps, arguments.camera_format
     )
@@ -292,13 +218,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     with ExitStack() as stack:
         source = stack.enter_context(open_source(arguments.source, options))
         if arguments.record:
-            Recorder(arguments.record, source.fps)  # refuses now what it cannot write
+            Recorder(arguments.record, source.fps)  # fails early
         if not arguments.headless and why_headless():
             arguments.headless = True
-            say(f"{why_headless()}: running headless (--record, --masks keep frames)")
+            say(f"{why_headless()}: running headless (--record, --masks save frames)")
         predictor = load(arguments)
         controls = Controls(view_of(arguments, predictor.info))
-        sinks = sinks_of(arguments, source, predictor.info, controls, door)
+        sinks = sinks_of(arguments, source, predictor.info, controls, listener)
         for sink in sinks:
             stack.enter_context(closing(sink))
         say(f"source {source.name}")

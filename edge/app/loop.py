@@ -1,4 +1,4 @@
-"""The loop: frames of a source through a network into sinks."""
+"""The camera loop: frames from a source through a network to sinks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from edge.display.sinks import Controls, DisplayFrame
 from edge.display.tasks import DRAW
 from edge.predict.base import Predictor
 from edge.predict.results import Result
-from edge.video.frames import PATIENCE, Source
+from edge.video.frames import STALL_SECONDS, Source
 
 
 class CameraLoop:
-    """Predicts frame after frame until the source, a limit or a viewer ends it.
+    """Predicts frames until the source, a limit or a viewer ends the loop.
 
-    `sinks` take them as edge.display.sinks says. Frames are drawn only where a sink
-    looks.
+    `sinks` are as described in edge.display.sinks. Frames are drawn only if a sink
+    wants the view.
     """
 
     def __init__(
@@ -36,27 +36,27 @@ class CameraLoop:
         self.source, self.predictor, self.sinks = source, predictor, sinks
         self.controls = controls
         self.rate, self._recent = Rate(), Rate(window=20)
-        self.pipeline = CaptureThreads(source, predictor, smooth)
+        self.threads = CaptureThreads(source, predictor, smooth)
         self._last: Optional[DisplayFrame] = None
-        self._came = time.monotonic()
-        self._drawn_as = controls.view
+        self._last_time = time.monotonic()
+        self._drawn_view = controls.view
 
     @property
     def dropped(self) -> int:
-        """How many frames of a live source were replaced by newer ones."""
-        return self.pipeline.dropped
+        """The number of frames of a live source that were replaced by newer ones."""
+        return self.threads.dropped
 
     @property
     def _draws(self) -> bool:
         return any(sink.wants_view for sink in self.sinks)
 
     def run(self, limit: Optional[int] = None) -> None:
-        """Ends after `limit` frames, where there is one."""
-        # More threads of OpenCV's would only push the network's aside: on two cores
-        # two of them cost a twentieth of the frames per second.
+        """Run the loop, for at most `limit` frames if given."""
+        # More OpenCV threads would compete with the network's: with two threads on two
+        # cores, frames per second drop by 5 %.
         cv2.setNumThreads(1)
-        with self.pipeline:
-            for predicted in self.pipeline:
+        with self.threads:
+            for predicted in self.threads:
                 if predicted is None:
                     self._wait()
                 else:
@@ -67,52 +67,52 @@ class CameraLoop:
                     return
 
     def _take(self, predicted: Predicted) -> None:
-        """Draws a frame and hands it to the sinks."""
-        (frame, seconds), result = predicted.frame, predicted.result
+        """Draw a frame and pass it to the sinks."""
+        (image, seconds), result = predicted.frame, predicted.result
         millis = predicted.millis
         view = None
         if self._draws:
             with self.predictor.stages.stage("draw"):
                 text = f"{self._recent.fps:.1f} fps" if self._recent.fps else ""
-                view = self._drawn(frame, result, text)
+                view = self._draw(image, result, text)
             millis.update(self.predictor.stages.last("draw"))
-        seen = DisplayFrame(self.rate.count, seconds, frame, result, view, millis)
+        displayed = DisplayFrame(self.rate.count, seconds, image, result, view, millis)
         for sink in self.sinks:
-            sink.take(seen)
+            sink.take(displayed)
         self.rate.tick()
         self._recent.tick()
-        self._last, self._came = seen, time.monotonic()
+        self._last, self._last_time = displayed, time.monotonic()
 
-    def _drawn(self, frame: np.ndarray, result: Result, text: str) -> np.ndarray:
-        self._drawn_as = self.controls.view
+    def _draw(self, frame: np.ndarray, result: Result, text: str) -> np.ndarray:
+        self._drawn_view = self.controls.view
         info = self.predictor.info
-        return DRAW[info.task](frame, result, info, text, self._drawn_as)
+        return DRAW[info.task](frame, result, info, text, self._drawn_view)
 
     def _wait(self) -> None:
-        """Nothing came for a moment: windows go on; after a while viewers are told."""
-        away = time.monotonic() - self._came
-        if self.source.live and away > PATIENCE:
-            self._again(f"waiting for {self.source.name}, {away:.0f} s")
+        """While no frame comes: process window events, notify viewers of a stall."""
+        away = time.monotonic() - self._last_time
+        if self.source.live and away > STALL_SECONDS:
+            self._redraw(f"waiting for {self.source.name}, {away:.0f} s")
         self._poll(1)
 
     def _pause(self) -> None:
-        """Lets viewers change what they see of the last frame."""
+        """While paused: redraw the last frame when a viewer changes the view."""
         never_drawn = self._last and self._last.view is None
-        if self.controls.view is not self._drawn_as or never_drawn:
-            self._again("")
+        if self.controls.view is not self._drawn_view or never_drawn:
+            self._redraw("")
         self._poll(50)
 
-    def _again(self, text: str) -> None:
-        """Shows the last frame once more, drawn anew."""
+    def _redraw(self, text: str) -> None:
+        """Draw the last frame again and pass it to the sinks."""
         if not (self._last and self._draws):
             return
-        view = self._drawn(self._last.frame, self._last.result, text)
-        self._last = replace(self._last, view=view, again=True)
+        view = self._draw(self._last.frame, self._last.result, text)
+        self._last = replace(self._last, view=view, redrawn=True)
         for sink in self.sinks:
             sink.take(self._last)
 
     def _poll(self, millis: int) -> None:
-        """Lets windows work, or waits as long."""
+        """Process window events for `millis` milliseconds, or sleep."""
         windows = [sink for sink in self.sinks if hasattr(sink, "poll")]
         for window in windows:
             window.poll(millis)

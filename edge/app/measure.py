@@ -1,7 +1,7 @@
-"""What a network and the loop around it take, frame by frame, on a busy machine too.
+"""Measuring a network and the camera loop, frame by frame.
 
-Each frame is marked by the clock and in processor time of this process: others may
-stop the clock from telling much, but the work that a frame costs stays the same.
+Each frame is timed by the clock and in processor time of this process. Other load on
+the machine affects the clock, but hardly the processor time of a frame.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from edge.display.view import View
 from edge.predict.base import Predictor
 from edge.video.frames import FPS, Frame, Source
 
-FEWEST = 2 * WARM_UP + 2  # frames: the first do not count, and the rest needs intervals
-STAMP = struct.Struct("d")  # seconds of time.perf_counter, in a frame's first bytes
+MIN_FRAMES = 2 * WARM_UP + 2  # the first do not count; the rest must have intervals
+STAMP = struct.Struct("d")  # time.perf_counter in seconds, in a frame's first bytes
 Figures = dict[str, Any]  # names -> numbers, or names -> Figures
 
 
 class Mark(NamedTuple):
-    """When a frame was done, in seconds: by the clock, and as the processors' work."""
+    """The time at which a frame was done, and the processor time until then, in s."""
 
     clock: float
     processor: float
@@ -39,20 +39,20 @@ def mark() -> Mark:
 
 
 def figures(marks: Sequence[Mark]) -> Figures:
-    """One mark per frame -> per second, milliseconds of each, and of the processors.
+    """One mark per frame -> frames per second, frame times and processor times in ms.
 
-    Intervals count, after the first frames. `processor_millis` is the work of all
-    processors together for a frame.
+    These are computed from intervals after the warm-up frames. `processor_millis` is
+    the processor time of one frame, summed over all processors.
 
     >>> marks = [Mark(i / 10, i / 20) for i in range(9)]
     >>> figures(marks)["fps"], figures(marks)["processor_millis"]
     (10.0, 50.0)
     """
     clock, processor = np.array(marks[WARM_UP:]).T
-    apart = np.diff(clock)
+    intervals = np.diff(clock)
     return {
-        "fps": round(float(1 / apart.mean()), 3),
-        "millis": percentiles(1e3 * apart),
+        "fps": round(float(1 / intervals.mean()), 3),
+        "millis": percentiles(1e3 * intervals),
         "processor_millis": round(1e3 * float(np.diff(processor).mean()), 3),
     }
 
@@ -64,7 +64,7 @@ def percentiles(values: Sequence[float]) -> Figures:
 
 
 def medians(rounds: Sequence[Figures]) -> Figures:
-    """The median of each figure over rounds that have the same.
+    """The median of each figure over the rounds.
 
     >>> medians([{"fps": 9, "millis": {"p50": 3}}, {"fps": 5, "millis": {"p50": 1}}])
     {'fps': 7.0, 'millis': {'p50': 2.0}}
@@ -80,7 +80,7 @@ def medians(rounds: Sequence[Figures]) -> Figures:
 
 
 def network_alone(predictor: Predictor, frame: np.ndarray, count: int) -> Figures:
-    """Figures of the network on a frame (H, W, 3) BGR that is prepared already."""
+    """The figures of the network on one preprocessed frame (H, W, 3) BGR."""
     tiles, _ = predictor.prepare(frame, order="BGR")
     marks = []
     for _ in range(count):
@@ -91,20 +91,20 @@ def network_alone(predictor: Predictor, frame: np.ndarray, count: int) -> Figure
     return figures(marks)
 
 
-class Watch:
-    """A sink that marks each frame and, of stamped ones, notes how old they are."""
+class TimingSink:
+    """A sink that records the time of each frame, and the age of stamped ones."""
 
     def __init__(self, wants_view: bool, stamped: bool):
         self.wants_view, self.stamped = wants_view, stamped
         self.marks: list[Mark] = []
         self.ages: list[float] = []
 
-    def take(self, seen: DisplayFrame) -> None:
-        if seen.again:
+    def take(self, displayed: DisplayFrame) -> None:
+        if displayed.redrawn:
             return
         self.marks.append(mark())
         if self.stamped:
-            self.ages.append(1e3 * (self.marks[-1].clock - stamp_of(seen.frame)))
+            self.ages.append(1e3 * (self.marks[-1].clock - stamp_of(displayed.frame)))
 
     def close(self) -> None:
         pass
@@ -117,33 +117,33 @@ def whole_loop(
     wants_view: bool,
     stamped: bool,
 ) -> Figures:
-    """Figures of the camera loop over a source, and of each of its stages.
+    """The figures of the camera loop over a source, and of each of its stages.
 
-    Stamped frames have an age too, when they are drawn, and what it grew by between the
-    first and the last quarter. Raises InputError where there are fewer than `count`.
+    For stamped frames also their age when they are drawn, and its growth from the
+    first to the last quarter. Raises InputError if there are fewer than `count` frames.
     """
     predictor = type(predictor)(predictor.engine, predictor.info, StageTimer())
-    watch = Watch(wants_view, stamped)
+    sink = TimingSink(wants_view, stamped)
     with open_frames() as source:
-        live = CameraLoop(source, predictor, [watch], Controls(View()))
+        live = CameraLoop(source, predictor, [sink], Controls(View()))
         live.run(count)
-        there = len(watch.marks)
-        if there < count:
+        available = len(sink.marks)
+        if available < count:
             raise InputError(
-                f"source {source.name}: has {there} frames for turns of {count}; give "
-                f"--frames {there}, or a longer one"
+                f"source {source.name}: has {available} frames, --frames is {count}; "
+                f"use --frames {available} or a longer source"
             )
-    result = figures(watch.marks)
+    result = figures(sink.marks)
     result["dropped"] = live.dropped
     result["stage_millis"] = predictor.stages.summary()
     if stamped:
-        result["age_millis"] = percentiles(watch.ages[WARM_UP:])
-        result["age_growth_millis"] = growth(watch.ages[WARM_UP:])
+        result["age_millis"] = percentiles(sink.ages[WARM_UP:])
+        result["age_growth_millis"] = growth(sink.ages[WARM_UP:])
     return result
 
 
 def growth(values: Sequence[float]) -> float:
-    """How far the median of the last quarter is above that of the first.
+    """The median of the last quarter minus that of the first.
 
     >>> growth([1, 1, 5, 5, 5, 5, 3, 3])
     2.0
@@ -153,13 +153,13 @@ def growth(values: Sequence[float]) -> float:
 
 
 def repeated_frames(frames: Sequence[np.ndarray]) -> Iterator[Frame]:
-    """Frames in turn, for ever, as fast as they are taken."""
+    """Repeat frames endlessly, without waiting."""
     for index, frame in enumerate(cycle(frames)):
         yield Frame(frame, index / FPS)
 
 
 def stamped_frames(frames: Sequence[np.ndarray], fps: float) -> Iterator[Frame]:
-    """Frames (H, W, 3) in turn, for ever, at a camera's pace, with the time in them."""
+    """Repeat frames (H, W, 3) endlessly at `fps` frames per second, timestamped."""
     due = time.perf_counter()
     for frame in cycle(frames):
         due = max(due + 1 / fps, time.perf_counter())
@@ -171,5 +171,5 @@ def stamped_frames(frames: Sequence[np.ndarray], fps: float) -> Iterator[Frame]:
 
 
 def stamp_of(frame: np.ndarray) -> float:
-    """The time.perf_counter that is in a stamped frame."""
+    """The timestamp of a stamped frame, in seconds of time.perf_counter."""
     return STAMP.unpack(frame.reshape(-1)[: STAMP.size].tobytes())[0]

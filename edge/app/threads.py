@@ -1,10 +1,10 @@
-"""Capture and network, each in a thread, so that they and the drawing overlap.
+"""Capture and inference in two threads, in parallel with drawing.
 
-    source --shots--> [network] --results--> CaptureThreads.__iter__
+    source --frames--> [network] --results--> CaptureThreads.__iter__
 
-Between them are places for one: a live source replaces what lies there, so that the
-network always gets the newest frame; all others wait, so that nothing is lost.
-OpenCV, NumPy and the interpreters release Python's lock while they work.
+The channels between them hold one item: a live source replaces it, so that the network
+always gets the newest frame; other sources wait, so that no frame is lost. OpenCV,
+NumPy and the interpreters release the GIL while they work.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any, Callable, Iterator, Optional
 
 from edge.predict.base import Predictor
 from edge.predict.results import Result
-from edge.video.frames import HANGS, Frame, Source
+from edge.video.frames import HANG_SECONDS, Frame, Source
 
-Smoother = Callable[[Any], Any]  # one result after the other -> what to show
-TICK = 0.1  # seconds after which one who waits for a result is told that there is none
+Smoother = Callable[[Any], Any]  # result -> smoothed result
+POLL_SECONDS = 0.1  # after which waiting for a result yields None
 
 
-class Ended(Exception):
-    """Nothing more will come."""
+class EndOfFrames(Exception):
+    """There are no more frames."""
 
 
 class Channel:
-    """A place for one thing, between two threads."""
+    """Passes one item at a time between two threads."""
 
     def __init__(self):
         self._changed = threading.Condition()
@@ -34,7 +34,7 @@ class Channel:
         self._end: Optional[BaseException] = None
 
     def put(self, item: Any) -> bool:
-        """Waits until the place is free. False where nobody wants more."""
+        """Put an item once the channel is empty. False if the channel has ended."""
         with self._changed:
             self._changed.wait_for(lambda: not self._items or self._end)
             if not self._end:
@@ -43,17 +43,17 @@ class Channel:
             return not self._end
 
     def replace(self, item: Any) -> bool:
-        """Takes the place at once. Whether something there was thrown away."""
+        """Put an item at once. Returns whether it replaced another one."""
         with self._changed:
-            thrown = bool(self._items)
+            replaced = bool(self._items)
             self._items[:] = [item]
             self._changed.notify_all()
-            return thrown
+            return replaced
 
     def get(self, timeout: Optional[float] = None) -> Any:
-        """What lies there; None after `timeout` seconds without.
+        """Take the item; None after `timeout` seconds without one.
 
-        Raises what `end` was given, once the place is empty.
+        Raises the reason of `end` once the channel is empty.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._end, timeout)
@@ -69,7 +69,7 @@ class Channel:
         return self._end is not None
 
     def end(self, reason: BaseException) -> None:
-        """No more is put; the first reason counts."""
+        """End the channel; the first reason is kept."""
         with self._changed:
             self._end = self._end or reason
             self._changed.notify_all()
@@ -77,7 +77,7 @@ class Channel:
 
 @dataclass
 class Predicted:
-    """A frame, its result and how many milliseconds each stage took."""
+    """A frame, its result and the milliseconds of each stage."""
 
     frame: Frame
     result: Result
@@ -85,9 +85,9 @@ class Predicted:
 
 
 class CaptureThreads:
-    """Iterate it for a Predicted of each frame, in order; None where one takes long.
+    """Yields a Predicted for each frame, in order, and None while waiting for one.
 
-    What stops a thread (a damaged picture, say) is raised here.
+    Errors of the threads, such as for a damaged image, are raised here.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class CaptureThreads:
     ):
         self.source, self.predictor, self.smooth = source, predictor, smooth
         self.dropped = 0
-        self._shots, self._results = Channel(), Channel()
+        self._frames, self._results = Channel(), Channel()
         self._threads = [
-            threading.Thread(target=self._watched, args=work, daemon=True)
-            for work in ((self._capture, self._shots), (self._segment, self._results))
+            threading.Thread(target=self._run_stage, args=work, daemon=True)
+            for work in ((self._capture, self._frames), (self._segment, self._results))
         ]
 
     def __enter__(self) -> CaptureThreads:
@@ -110,49 +110,49 @@ class CaptureThreads:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for slot in (self._shots, self._results):
-            slot.end(Ended())
+        for channel in (self._frames, self._results):
+            channel.end(EndOfFrames())
         for thread in self._threads:
-            thread.join(HANGS)  # one that hangs in a driver ends with the process
+            thread.join(HANG_SECONDS)  # a thread that hangs ends with the process
 
     def __iter__(self) -> Iterator[Optional[Predicted]]:
         while True:
             try:
-                yield self._results.get(TICK)
-            except Ended:
+                yield self._results.get(POLL_SECONDS)
+            except EndOfFrames:
                 return
 
     @staticmethod
-    def _watched(work: Any, slot: Channel) -> None:
+    def _run_stage(work: Any, channel: Channel) -> None:
         try:
             work()
-            slot.end(Ended())
+            channel.end(EndOfFrames())
         except BaseException as error:
-            slot.end(error)
+            channel.end(error)
 
     def _capture(self) -> None:
         stages = self.predictor.stages
-        shots = iter(self.source.shots)
-        while not self._shots.ended:  # live sources go on for ever
+        frames = iter(self.source.frames)
+        while not self._frames.ended:  # live sources do not end
             with stages.stage("capture"):
-                shot = next(shots, None)
-            if shot is None:
-                stages.forget("capture")  # the wait that found the end
+                frame = next(frames, None)
+            if frame is None:
+                stages.discard_last("capture")  # the wait for the end
                 return
-            item = shot, stages.last("capture")
+            item = frame, stages.last("capture")
             if self.source.live:
-                self.dropped += self._shots.replace(item)
-            elif not self._shots.put(item):
+                self.dropped += self._frames.replace(item)
+            elif not self._frames.put(item):
                 return
 
     def _segment(self) -> None:
         stages = self.predictor.stages
         while True:
-            shot, millis = self._shots.get()
-            result = self.predictor.predict(shot.frame, order="BGR")
+            frame, millis = self._frames.get()
+            result = self.predictor.predict(frame.image, order="BGR")
             if self.smooth:
                 with stages.stage("steady"):
                     result = self.smooth(result)
             millis.update(stages.last("preprocess", "inference", "postprocess"))
-            if not self._results.put(Predicted(shot, result, millis)):
+            if not self._results.put(Predicted(frame, result, millis)):
                 return

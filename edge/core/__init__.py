@@ -1,1 +1,1 @@
-"""What every part of edge shares."""
+"""Modules shared by all packages of edge: arguments, files, images, logging, timing."""

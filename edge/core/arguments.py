@@ -1,26 +1,124 @@
-"""What every command shares: its parser, types of arguments, and how it ends."""
+"""Command-line helpers: the argument parser, argument types, exit statuses."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
-from typing import Callable, NoReturn, Optional, Sequence
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say, show_log
 
+WIDTH = 112  # columns of help that goes to a file or a pipe
+
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line."""
+    """A parser with groups of options, of which `--help` shows the basic ones.
+
+    `--help-all` shows all. What does not fit raises InputError with one line.
+    """
+
+    def __init__(self, prog: str, description: Optional[str], **options: Any):
+        """`description` is None under `python -OO`."""
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=help_formatter,
+            add_help=False,
+            **options,
+        )
+        self._positionals.title = "Arguments"
+        self._groups: Dict[str, Any] = {}
+        self._advanced: List[argparse.Action] = []
+        self._named: List[argparse.Action] = []
+
+    def option(
+        self,
+        title: str,
+        *names: str,
+        basic: bool = False,
+        aliases: Sequence[str] = (),
+        **extra: Any,
+    ) -> None:
+        """Adds an option to the group `title`; `aliases` are accepted, never shown."""
+        if title not in self._groups:
+            self._groups[title] = self.add_argument_group(title)
+        group = self._groups[title]
+        action = group.add_argument(*names, **extra)
+        self._named.append(action)
+        if not basic:
+            self._advanced.append(action)
+        for alias in aliases:
+            hidden = {**extra, "help": argparse.SUPPRESS, "dest": action.dest}
+            group.add_argument(alias, **hidden)
+
+    def add_help_options(self, title: str) -> None:
+        """Adds --help and --help-all to a group; after all others."""
+        for names, everything in ((("-h", "--help"), False), (("--help-all",), True)):
+            self.option(
+                title,
+                *names,
+                basic=True,
+                action=ShowHelp,
+                everything=everything,
+                help="show all options" if everything else "show the basic options",
+            )
+
+    def format_usage(self) -> str:
+        parts = [f"usage: {self.prog} [OPTIONS]"]
+        for action in self._positionals._group_actions:
+            name = str(action.metavar or action.dest.upper())
+            several = f"{name} ..." if action.nargs == "+" else name
+            parts.append(f"[{several}]" if action.nargs == "?" else several)
+        return " ".join(parts) + "\n"
+
+    def format_help(self, everything: bool = False) -> str:
+        """The help; without `everything` that of the basic options."""
+        texts = {action: action.help for action in self._advanced}
+        for action in () if everything else self._advanced:
+            action.help = argparse.SUPPRESS
+        self.usage = self.format_usage().partition(": ")[2].strip()
+        if self._advanced and not everything:
+            count = len(self._named)
+            self.epilog = (
+                f"{count} options, {count - len(texts)} shown; --help-all shows all"
+            )
+        try:
+            return super().format_help()
+        finally:
+            self.epilog = None
+            for action, text in texts.items():
+                action.help = text
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see {self.prog} --help)")
 
 
+class ShowHelp(argparse.Action):
+    """Prints the help and ends the command."""
+
+    def __init__(self, everything: bool, **options: Any):
+        super().__init__(**{**options, "nargs": 0, "default": argparse.SUPPRESS})
+        self.everything = everything
+
+    def __call__(self, parser: Any, *_: Any) -> NoReturn:
+        print(parser.format_help(self.everything), end="")
+        raise SystemExit(0)
+
+
+def help_formatter(prog: str) -> argparse.HelpFormatter:
+    """Options in one line each where the terminal is wide enough."""
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    return argparse.RawDescriptionHelpFormatter(
+        prog, max_help_position=25, width=max(60, min(columns, WIDTH) - 2)
+    )
+
+
 def size(text: str) -> tuple[int, int]:
-    """'360x480' -> (360, 480): height, then width.
+    """Parse a size for `type=`: '360x480' -> (360, 480), height first.
 
     >>> size("360x480")
     (360, 480)
@@ -28,57 +126,61 @@ def size(text: str) -> tuple[int, int]:
     height, _, width = text.lower().partition("x")
     if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no size; write HEIGHTxWIDTH in pixels, such as 360x480"
+            f"{text!r} is not a size; write HEIGHTxWIDTH in pixels, such as 360x480"
         )
     return int(height), int(width)
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 up, for `type=`."""
+    """Parse an integer of at least 1, for `type=`."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)
 
 
 def nonnegative_int(text: str) -> int:
-    """A whole number from 0 to 2**32 - 1, which seeds may have, for `type=`."""
+    """Parse an integer from 0 to 2**32 - 1, the range of seeds, for `type=`."""
     if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 4294967295")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an integer from 0 to 4294967295"
+        )
     return int(text)
 
 
 def nonnegative_float(text: str) -> float:
-    """A finite number from 0 up, for `type=`."""
+    """Parse a finite number of at least 0, for `type=`."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
     return value
 
 
 def share(text: str) -> float:
-    """A number from 0 to 1, for `type=`."""
+    """Parse a number from 0 to 1, for `type=`."""
     if nonnegative_float(text) > 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return float(text)
 
 
 def writable(text: str) -> Path:
-    """A file in a folder that is there, for `type=`: known before the work begins."""
+    """Parse the path of a file to write, for `type=`; its folder must exist."""
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is no file in an existing folder")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a file in an existing folder"
+        )
     return path
 
 
 def run(
     name: str, main: Callable[[Optional[Sequence[str]]], Optional[int]]
 ) -> NoReturn:
-    """Runs `main(argv)` and exits: 0 done, 2 bad input, 3 gate, 130 Ctrl-C.
+    """Run `main(argv)` and exit: 0 success, 2 invalid input, 3 failed gate, 130 Ctrl-C.
 
-    Anything unforeseen keeps its traceback and Python's status 1.
+    Other exceptions keep their traceback and exit status 1.
     """
     show_log()
     try:
@@ -90,7 +192,7 @@ def run(
     except KeyboardInterrupt:
         say(f"{name}: stopped by Ctrl-C")
         status = 130
-    except BrokenPipeError:  # the reader of our stdout, `head` say, has left
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status)

@@ -1,12 +1,14 @@
-"""Values that data, networks and drawing agree on."""
+"""Constants shared by data, networks and drawing."""
 
 from __future__ import annotations
 
-IGNORE_INDEX = 255  # void and padding in every mask that kseg has read
+IGNORE_INDEX = 255  # void and padding in masks
+ENGINES = ("auto", "cpu", "gpu", "litert", "tflite-runtime", "onnx")  # of --engine
+FULL_SIZE_TILE = (512, 512)  # of images at full size, unless told otherwise
 
 
 def palette(count: int) -> tuple[tuple[int, int, int], ...]:
-    """`count` RGB colours, black first; Pascal VOC's, whose bits spread neighbours.
+    """The first `count` RGB colours of Pascal VOC's palette; the first is black.
 
     >>> palette(3)
     ((0, 0, 0), (128, 0, 0), (0, 128, 0))
@@ -22,4 +24,4 @@ def palette(count: int) -> tuple[tuple[int, int, int], ...]:
     return tuple(colors)
 
 
-PADDING = 128  # mid-grey: what networks see as zero
+PADDING = 128  # mid-grey; networks scale it to 0

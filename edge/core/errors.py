@@ -1,15 +1,15 @@
-"""Refusals: input that cannot work, and a condition that does not hold."""
+"""Errors that commands report in one line: invalid input and failed conditions."""
 
 from __future__ import annotations
 
 
 class InputError(Exception):
-    """Input or use that cannot work. The message names file, value and remedy."""
+    """Invalid input or usage. The message names the file, the value and the remedy."""
 
     status = 2
 
 
 class GateFailed(Exception):
-    """A condition that the user asked to hold does not hold."""
+    """A condition that the user required is not met."""
 
     status = 3

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the folder of cached results."""
+"""Atomic file writing, and the cache folder."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from edge.core.errors import InputError
 
 
 def make_folder(path: Path) -> Path:
-    """The folder, made where needed. Raises InputError where that cannot be."""
+    """Create the folder if needed. Raises InputError if it cannot be created."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be made a folder ({error.strerror}); name another"
+            f"{path}: the folder cannot be created ({error.strerror}); choose another"
         ) from None
     return path
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, of the same suffix, which then takes its place.
+    """Yield a temporary file in the folder of `path`; it replaces `path` on success.
 
-    A reader finds the old file or the new one, never half of it, even after the power
-    went. Where the block fails nothing is left of the new one.
+    A reader finds the old file or the new one, never a part of it, even after a power
+    failure. If the block fails, the temporary file is removed.
     """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
@@ -39,11 +39,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes beside, then renames."""
+    """Write a text file atomically."""
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def cache_folder() -> Path:
-    """Where outcomes, and what TensorRT builds, are kept; KSEG_CACHE names another."""
+    """The folder of trial results and TensorRT engines; KSEG_CACHE overrides it."""
     return Path(os.environ.get("KSEG_CACHE") or Path.home() / ".cache" / "kseg")

@@ -1,4 +1,4 @@
-"""Pictures from files: the one reader that training, evaluation and the board share."""
+"""Reading and writing image files, for training, evaluation and devices alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 
-# What a file lacks is said in our one line, not in OpenCV's ten.
+# Errors are reported by our own one-line messages instead of OpenCV's log.
 if hasattr(cv2, "setLogLevel"):  # OpenCV 4
     cv2.setLogLevel(0)
 else:
@@ -19,13 +19,13 @@ else:
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
-# Cameras with 10, 12 or 14 bits store them in 16: the largest value that the
-# sensor can give is then white, not 65535.
+# Cameras of 10, 12 or 14 bits store 16-bit files: white is the sensor's largest value,
+# not 65535.
 DEPTHS = (8, 10, 12, 14, 16)
 
 
 def format_size(size: Sequence[object]) -> str:
-    """Sides with an x between.
+    """Format a size as HEIGHTxWIDTH.
 
     >>> format_size((360, 480)), format_size(("any", "any"))
     ('360x480', 'anyxany')
@@ -38,12 +38,12 @@ def is_image(path: Path) -> bool:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The picture files of a folder in order of name, hidden ones left out."""
+    """The image files of a folder in order of name, without hidden files."""
     return sorted(p for p in folder.iterdir() if is_image(p) and p.is_file())
 
 
 def has_end(data: bytes) -> bool:
-    """Whether the markers of a JPEG lead to its end of image."""
+    """Whether the segments of a JPEG end with an end-of-image marker."""
     at = 2
     while True:
         at = data.find(b"\xff", at)
@@ -58,11 +58,11 @@ def has_end(data: bytes) -> bool:
         at += int.from_bytes(data[at : at + 2], "big")
 
 
-def is_cut_off(data: bytes) -> bool:
-    """Whether a JPEG or PNG ends early.
+def is_truncated(data: bytes) -> bool:
+    """Whether a JPEG or PNG file is truncated.
 
-    Decoders of OpenCV before 5 fill the missing rows of a JPEG with grey and say
-    nothing. The grammar decides (ITU T.81, annex B; the PNG specification, IEND).
+    OpenCV before version 5 fills the missing rows of a JPEG with grey without an error,
+    so the file structure is checked (ITU T.81, annex B; PNG specification, IEND).
     """
     if data[:2] == b"\xff\xd8":
         return not has_end(data)
@@ -72,16 +72,16 @@ def is_cut_off(data: bytes) -> bool:
 
 
 def read_raw(path: Path) -> np.ndarray:
-    """A picture file in its own depth: (H, W) grey or (H, W, 3) RGB.
+    """Read an image file at its own depth: (H, W) grey or (H, W, 3) RGB.
 
-    EXIF rotation is applied, alpha dropped, palettes resolved to colours.
-    Raises InputError for a file that is missing, cut off or no picture.
+    EXIF rotation is applied, alpha is dropped, palettes are converted to RGB.
+    Raises InputError for a file that is missing, truncated or not an image.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if is_cut_off(data):
+    if is_truncated(data):
         raise InputError(f"{path}: the file ends early; copy it again or remove it")
     try:
         image = cv2.imdecode(
@@ -90,16 +90,16 @@ def read_raw(path: Path) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None:
-        raise InputError(f"{path}: is no picture that OpenCV can read")
+        raise InputError(f"{path}: not an image that OpenCV can read")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image
 
 
-def white_of(image: np.ndarray) -> float:
-    """The value that means white: 2**bits - 1 of the smallest depth that holds `image`.
+def white_level_of(image: np.ndarray) -> float:
+    """The white level of an image: 2**bits - 1 of the smallest depth that holds it.
 
-    Floats are taken to be in [0, 1].
+    8-bit images have 255; floats are assumed to be in [0, 1].
 
-    >>> white_of(np.array([[4000]], np.uint16))
+    >>> white_level_of(np.array([[4000]], np.uint16))
     4095.0
     """
     if image.dtype == np.uint8:
@@ -109,16 +109,16 @@ def white_of(image: np.ndarray) -> float:
     return 1.0
 
 
-def as_bytes(image: np.ndarray, white: float) -> np.ndarray:
-    """Any depth -> uint8 in [0, 255], `white` becoming 255. uint8 stays as it is."""
+def to_uint8(image: np.ndarray, white_level: float) -> np.ndarray:
+    """Scale any depth to uint8, `white_level` to 255; uint8 is returned unchanged."""
     if image.dtype == np.uint8:
         return image
-    scaled = image.astype(np.float32) * (255.0 / white)
+    scaled = image.astype(np.float32) * (255.0 / white_level)
     return np.clip(np.nan_to_num(scaled) + 0.5, 0, 255).astype(np.uint8)
 
 
 def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """(H, W) or (H, W, 3) uint8 -> (H, W, channels), channels being 1 or 3."""
+    """(H, W) or (H, W, 3) uint8 -> (H, W, channels); `channels` is 1 or 3."""
     if image.ndim == 2:
         image = image[..., None]
     if image.shape[2] == channels:
@@ -129,40 +129,44 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
 
 
 def read_image(
-    path: Path, channels: int = 3, white: Optional[float] = None
+    path: Path, channels: int = 3, white_level: Optional[float] = None
 ) -> np.ndarray:
-    """A picture file as (H, W, channels) uint8, RGB or grey, upright.
+    """Read an image file as (H, W, channels) uint8, RGB or grey, EXIF rotation applied.
 
-    `white` is the value of deep pictures that becomes 255; without it a 16-bit file
-    uses all its 16 bits.
+    `white_level` is the value of a 16-bit file that becomes 255; by default 65535.
     """
     image = read_raw(path)
-    if image.dtype == np.uint16 and not (white and white > 255):
-        white = 65535.0
+    if image.dtype == np.uint16 and not (white_level and white_level > 255):
+        white_level = 65535.0
     elif image.dtype != np.uint16:
-        white = 1.0
-    return with_channels(as_bytes(image, white), channels)
+        white_level = 1.0
+    return with_channels(to_uint8(image, white_level), channels)
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """RGB or grey uint8 to a file whose suffix names the format; whole or not there."""
+    """Write RGB or grey uint8 atomically; the suffix of `path` chooses the format."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     try:
         written = cv2.imwrite(str(part), image)
-    except cv2.error:  # OpenCV knows no such format
+    except cv2.error:  # OpenCV does not support the format
         written = False
     if not written:
         raise InputError(f"{path}: cannot be written; is the disk full?")
     part.replace(path)
 
 
+def encode_png(image: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 RGB as the content of a PNG file."""
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
 def write_mask(
     path: Path, ids: np.ndarray, colors: Optional[Sequence[Sequence[int]]] = None
 ) -> None:
-    """(H, W) uint8 ids as a PNG: grey, or with RGB `colors` as its palette.
+    """Write (H, W) uint8 class ids as a PNG: grey, or with RGB `colors` as its palette.
 
-    The file is whole or not there. Raises InputError where it cannot be written.
+    The file is written atomically. Raises InputError if it cannot be written.
     """
     done, encoded = cv2.imencode(".png", ids)
     if not done:
@@ -180,7 +184,7 @@ def write_mask(
 
 
 def with_palette(png: bytes, colors: Sequence[Sequence[int]]) -> bytes:
-    """An 8-bit grey PNG as one with a palette: the same bytes of pixels.
+    """Turn an 8-bit grey PNG into one with a palette; the pixel data stays the same.
 
     The header's colour type becomes 3 and a PLTE chunk follows it (PNG specification,
     11.2): 8 bytes of signature, then the header's length, name, 13 bytes and checksum.
@@ -193,5 +197,5 @@ def with_palette(png: bytes, colors: Sequence[Sequence[int]]) -> bytes:
 
 
 def checksum(chunk: bytes) -> bytes:
-    """The checksum of a PNG chunk, of its name and content."""
+    """The CRC-32 of a PNG chunk's name and content."""
     return zlib.crc32(chunk).to_bytes(4, "big")

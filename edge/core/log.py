@@ -1,6 +1,6 @@
-"""The log on standard error, and holding back what libraries write there.
+"""Log messages on standard error, and suppression of native library output.
 
-Library modules log by `logging`; commands show that, a line a message.
+Library modules use `logging`; commands print each message as one line.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ PACKAGES = ("edge", "kseg", "benchmarks")
 
 
 def say(message: str) -> None:
-    """One line of a command's log, to stderr."""
+    """Print one line of a command's log to stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
-class Lines(logging.Handler):
-    """Writes each message as `say` does."""
+class StderrHandler(logging.Handler):
+    """A logging handler that prints each message with `say`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage())
 
 
 def show_log() -> None:
-    """Shows on stderr what our packages log; called by commands, not by libraries."""
+    """Print the log of our packages to stderr; called by commands, not by libraries."""
     for name in PACKAGES:
         logger = logging.getLogger(name)
-        if not any(isinstance(handler, Lines) for handler in logger.handlers):
-            logger.addHandler(Lines())
+        if not any(isinstance(handler, StderrHandler) for handler in logger.handlers):
+            logger.addHandler(StderrHandler())
             logger.setLevel(logging.INFO)
 
 
 @contextmanager
-def native_log_held() -> Iterator[None]:
-    """Holds back what libraries write straight to file descriptor 2.
+def suppress_native_log() -> Iterator[None]:
+    """Suppress what native libraries write to file descriptor 2.
 
-    Where the block fails otherwise than by InputError, it is shown before that goes on.
-    For one thread alone: the descriptor is the whole process's.
+    If the block raises anything but InputError, the suppressed text is printed first.
+    Not thread-safe: the descriptor belongs to the whole process.
     """
     sys.stderr.flush()
     saved = os.dup(2)

@@ -1,4 +1,4 @@
-"""Time per stage, frames per second, and calls timed in turns."""
+"""Time per stage, frames per second, and interleaved timing of several calls."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any, Callable, Iterator, Mapping, Optional, TypeVar
 
 import numpy as np
 
-STAGES = ("capture", "preprocess", "inference", "postprocess", "draw")  # of the loop
-KEPT = 10_000  # times per stage: memory stays flat however long a camera runs
-WARM_UP = 3  # first runs of a stage: caches fill, memory is allocated
+# Stages of the camera loop.
+STAGES = ("capture", "preprocess", "inference", "postprocess", "draw")
+MAX_TIMES = 10_000  # per stage, so that memory stays bounded
+WARM_UP = 3  # first runs of a stage, which are not counted
 K = TypeVar("K")
 
 
 class StageTimer:
-    """Collects how long named stages take; `clock` gives seconds.
+    """Measure how long named stages take; `clock` returns seconds.
 
     >>> ticks = iter([0.0, 0.010])
     >>> stages = StageTimer(clock=lambda: next(ticks))
@@ -29,7 +30,7 @@ class StageTimer:
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
         self.clock = clock
         self.millis: defaultdict[str, deque[float]] = defaultdict(
-            lambda: deque(maxlen=KEPT)
+            lambda: deque(maxlen=MAX_TIMES)
         )
 
     @contextmanager
@@ -39,17 +40,17 @@ class StageTimer:
         self.millis[name].append(1e3 * (self.clock() - start))
 
     def last(self, *names: str) -> dict[str, float]:
-        """How many milliseconds these stages took the last time."""
+        """The last time of each of these stages, in milliseconds."""
         return {name: self.millis[name][-1] for name in names}
 
-    def forget(self, name: str) -> None:
-        """Leaves the last time of a stage out."""
+    def discard_last(self, name: str) -> None:
+        """Remove the last time of a stage."""
         self.millis[name].pop()
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Stage -> median and 95th percentile in milliseconds, after warm-up."""
         result = {}
-        for name, millis in list(self.millis.items()):  # threads may add one
+        for name, millis in list(self.millis.items()):  # other threads may add a stage
             if not millis:
                 continue
             skipped = WARM_UP if len(millis) > 2 * WARM_UP else 0
@@ -60,9 +61,9 @@ class StageTimer:
 
 
 class Rate:
-    """Frames per second: intervals, not frames, over the time they took.
+    """Frames per second: the number of intervals divided by their duration.
 
-    With a `window` the last so many frames count, else all since the first.
+    `window` is the number of last frames to count; None counts all frames.
     """
 
     def __init__(
@@ -96,12 +97,12 @@ def time_in_turns(
     seconds: float = float("inf"),
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[K, list[float]]:
-    """How many milliseconds each call takes, round by round; `clock` gives seconds.
+    """Time several calls in alternation: milliseconds of each call, round by round.
 
-    The calls take turns, so that whatever else the machine does falls on all of them
-    alike. In each round every call runs twice and the second run counts: the first
-    finds the caches, and threads that still wait for work, as the call before left
-    them. After `seconds` no further round begins, but the first round always runs.
+    The calls alternate so that other load on the machine affects all of them equally.
+    In each round every call runs twice and the second run is counted; the first run
+    warms caches and threads up. No round starts later than `seconds` after the
+    start, but the first round always runs. `clock` returns seconds.
 
     >>> ticks = iter([0.0, 1.0, 1.25])
     >>> time_in_turns({"draw": lambda: None}, 1, clock=lambda: next(ticks))

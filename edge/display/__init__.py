@@ -1,1 +1,1 @@
-"""Drawing results over frames, and where drawn frames go."""
+"""Drawing results on frames, and the sinks of drawn frames."""

@@ -1,6 +1,7 @@
-"""Drawing labels over pictures.
+"""Drawing labels on images.
 
-Everything returns a new image, but for what is called `put_`, `darken` and `write`.
+All functions return a new image, except `put_legend`, `put_caption`, `darken` and
+`write`, which draw in place.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import Callable, FrozenSet, Sequence
 import cv2
 import numpy as np
 
-from edge.display.colors import color_table, colored, visible
-from edge.display.view import HELP, View, listed
+from edge.display.colors import color_table, colored, hide_classes
+from edge.display.view import HELP, View, legend_classes
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 
@@ -25,7 +26,7 @@ def blend(
     opacity: float = 0.5,
     order: str = "RGB",
 ) -> np.ndarray:
-    """(H, W, 3) uint8 with its labels laid over it; black classes leave it as it is."""
+    """(H, W, 3) uint8 blended with the colours of its labels; black is not drawn."""
     tinted = color_table(info).any(axis=1).astype(np.uint8)
     mixed = cv2.addWeighted(
         image, 1 - opacity, colored(labels, info, order), opacity, 0
@@ -36,16 +37,16 @@ def blend(
 def outlined(
     image: np.ndarray, labels: np.ndarray, info: ModelInfo, order: str = "RGB"
 ) -> np.ndarray:
-    """(H, W, 3) with both sides of every border between classes in their colours."""
+    """(H, W, 3) with the boundaries between classes in the colours of both sides."""
     tinted = color_table(info).any(axis=1)
     drawn = cv2.LUT(labels, np.where(tinted, np.arange(256), 255).astype(np.uint8))
-    border = cv2.morphologyEx(drawn, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    border[~tinted[drawn]] = 0
-    return cv2.copyTo(colored(labels, info, order), border, image.copy())
+    boundary = cv2.morphologyEx(drawn, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    boundary[~tinted[drawn]] = 0
+    return cv2.copyTo(colored(labels, info, order), boundary, image.copy())
 
 
 def blurred(image: np.ndarray) -> np.ndarray:
-    """The picture as seen by someone who should not recognise it."""
+    """The image blurred beyond recognition."""
     height, width = image.shape[:2]
     small = image
     for _ in range(4):
@@ -54,31 +55,31 @@ def blurred(image: np.ndarray) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def center_crop(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle of a picture, brought to `size` (height, width)."""
-    scale = max(size[0] / picture.shape[0], size[1] / picture.shape[1])
-    height, width = (max(s, round(scale * p)) for s, p in zip(size, picture.shape))
-    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+def center_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image to cover `size` (height, width) and crop its centre."""
+    scale = max(size[0] / image.shape[0], size[1] / image.shape[1])
+    height, width = (max(s, round(scale * p)) for s, p in zip(size, image.shape))
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    return picture[top : top + size[0], left : left + size[1]].copy()
+    return image[top : top + size[0], left : left + size[1]].copy()
 
 
-def in_front(
-    image: np.ndarray, labels: np.ndarray, keep: FrozenSet[int], behind: np.ndarray
+def replace_background(
+    image: np.ndarray, labels: np.ndarray, keep: FrozenSet[int], background: np.ndarray
 ) -> np.ndarray:
-    """The classes of `keep` as they are in `image`, before `behind` (H, W, 3).
+    """Replace all classes but `keep` in `image` by `background` (H, W, 3).
 
-    The edge between is softened over a hundredth of the height.
+    The transition is softened over a hundredth of the height.
     """
     kept = np.zeros(256, np.uint8)
     kept[list(keep)] = 255
     soft = 2 * (image.shape[0] // 200) + 1
     weights = cv2.blur(cv2.LUT(labels, kept), (soft, soft)).astype(np.float32) / 255
-    return cv2.blendLinear(image, behind, weights, 1 - weights)
+    return cv2.blendLinear(image, background, weights, 1 - weights)
 
 
 def legend(image: np.ndarray, info: ModelInfo, present: Sequence[int]) -> np.ndarray:
-    """The picture with a panel of class names: all, or those present if many."""
+    """The image with a legend of the classes: all, or those present if many."""
     image = image.copy()
     put_legend(image, info, lambda: present)
     return image
@@ -90,17 +91,19 @@ def put_legend(
     present: Callable[[], Sequence[int]],
     view: View = View(),
 ) -> None:
-    """The legend, into `image` itself. Classes that are hidden have an empty box."""
-    rows = listed(info)
+    """Draw the legend into `image`. Hidden classes have an empty box."""
+    rows = legend_classes(info)
     numbers = {index: f"{(row + 1) % 10} " for row, index in enumerate(rows[:10])}
     scale = max(0.35, min(0.6, image.shape[0] / 900))
     row = int(36 * scale)
-    if len(info.names) > 24 or row * (len(rows) + 1) > image.shape[0]:
+    if len(info.class_names) > 24 or row * (len(rows) + 1) > image.shape[0]:
         there = set(present())
         rows = [index for index in rows if index in there]
     if not rows:
         return
-    texts = [(numbers.get(i, "") if view.keys else "") + info.names[i] for i in rows]
+    texts = [
+        (numbers.get(i, "") if view.keys else "") + info.class_names[i] for i in rows
+    ]
     widest = max(cv2.getTextSize(text, FONT, scale, 1)[0][0] for text in texts)
     panel = image[: row * len(rows) + row // 2, : widest + 2 * row + 4]
     darken(panel)
@@ -114,14 +117,14 @@ def put_legend(
 
 
 def caption(image: np.ndarray, text: str) -> np.ndarray:
-    """The picture with `text` in its lower left corner; it may have several lines."""
+    """The image with `text`, of one or several lines, in its lower left corner."""
     image = image.copy()
     put_caption(image, text)
     return image
 
 
 def put_caption(image: np.ndarray, text: str) -> None:
-    """The caption, into `image` itself."""
+    """Draw the caption into `image`."""
     if not text:
         return
     scale = max(0.4, min(0.8, image.shape[0] / 700))
@@ -134,19 +137,19 @@ def put_caption(image: np.ndarray, text: str) -> None:
 
 
 def darken(part: np.ndarray) -> None:
-    """A part of a picture to a third of its brightness, so that text stands out."""
+    """Darken a part of an image to a third of its brightness, for legible text."""
     part[:] = part // 3
 
 
 def write(image: np.ndarray, text: str, origin: tuple[int, int], scale: float) -> None:
-    """White text, into `image` itself."""
+    """Draw white text into `image`."""
     cv2.putText(image, text, origin, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
 
 
-def present_in(labels: np.ndarray, info: ModelInfo) -> list[int]:
-    """The classes that some pixel has."""
+def present_classes(labels: np.ndarray, info: ModelInfo) -> list[int]:
+    """The classes that occur in the labels."""
     counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
-    return [int(i) for i in np.flatnonzero(counts) if i < len(info.names)]
+    return [int(i) for i in np.flatnonzero(counts) if i < len(info.class_names)]
 
 
 def draw_semantic(
@@ -156,12 +159,12 @@ def draw_semantic(
     text: str = "",
     view: View = View(),
 ) -> np.ndarray:
-    """A BGR frame and its result -> the frame as the viewer sees it, a new one."""
+    """Draw the result on a BGR frame as `view` says; returns a new image."""
     labels = result.labels
-    shown = visible(info, view.hidden) if view.hidden else info
+    shown = hide_classes(info, view.hidden) if view.hidden else info
     image = frame
     if view.background:
-        image = in_front(frame, labels, view.keep, view.background(frame))
+        image = replace_background(frame, labels, view.keep, view.background(frame))
     if view.opacity:
         image = blend(image, labels, shown, view.opacity, order="BGR")
     if view.outlines:
@@ -169,7 +172,7 @@ def draw_semantic(
     if image is frame:
         image = frame.copy()
     if view.legend and (view.opacity or view.outlines):
-        put_legend(image, info, lambda: present_in(labels, info), view)
+        put_legend(image, info, lambda: present_classes(labels, info), view)
     hint = HELP if view.help else "h keys" if view.keys else ""
     put_caption(image, "   ".join(filter(None, (text, hint))))
     return image

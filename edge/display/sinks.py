@@ -1,7 +1,7 @@
-"""Where frames go once they are labelled: window, recording, masks, a line of JSON.
+"""Sinks of predicted frames: recording, masks, lines of JSON.
 
-A sink has `take(seen)`, called with every frame in order, `close()`, and `wants_view`:
-whether it looks at `seen.view`, which is drawn only while some sink does.
+A sink has `take(displayed)`, called with every frame in order, `close()`, and
+`wants_view`: whether it uses `displayed.view`, which is drawn only if some sink does.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from edge.video.recorder import Recorder
 
 @dataclass(frozen=True)
 class DisplayFrame:
-    """A frame (H, W, 3) BGR, its result, and the view of both, if drawn.
+    """A frame (H, W, 3) BGR, its result, and the drawn view, if any.
 
-    `seconds` are the frame's own: its place in a file, or when a camera gave it.
-    `millis` holds what each stage took. `again` is the last frame drawn anew: while a
-    live source is away, or when a viewer changed something.
+    `seconds` is the position in a file, or the capture time of a live source. `millis`
+    holds the time of each stage. `redrawn` marks the last frame drawn again, because a
+    live source has stalled or a viewer changed the view.
     """
 
     index: int
@@ -37,12 +37,12 @@ class DisplayFrame:
     result: Result
     view: Optional[np.ndarray]
     millis: dict[str, float]
-    again: bool = False
+    redrawn: bool = False
 
 
 @dataclass
 class Controls:
-    """What viewers may change while it runs; threads replace `view` as a whole."""
+    """State that viewers may change; threads replace `view` as a whole."""
 
     view: View
     paused: bool = False
@@ -50,42 +50,42 @@ class Controls:
 
 
 class Recording:
-    """What is seen, in a video file."""
+    """Records the view to a video file."""
 
     wants_view = True
 
     def __init__(self, path: Path, fps: float):
         self._recorder = Recorder(path, fps)
 
-    def take(self, seen: DisplayFrame) -> None:
-        if not seen.again:
-            self._recorder.write(seen.view, seen.seconds)
+    def take(self, displayed: DisplayFrame) -> None:
+        if not displayed.redrawn:
+            self._recorder.write(displayed.view, displayed.seconds)
 
     def close(self) -> None:
         self._recorder.close()
 
 
 class Masks:
-    """Each frame's result as a file, numbered, in a folder: as FRAME_FILES has it."""
+    """Writes each result to a numbered file in a folder, as FRAME_FILES defines."""
 
     wants_view = False
 
     def __init__(self, folder: Path, info: ModelInfo):
         self.folder, self._write = folder, FRAME_FILES[info.task]
 
-    def take(self, seen: DisplayFrame) -> None:
-        if not seen.again:
-            self._write(self.folder, f"{seen.index:06d}", seen.result)
+    def take(self, displayed: DisplayFrame) -> None:
+        if not displayed.redrawn:
+            self._write(self.folder, f"{displayed.index:06d}", displayed.result)
 
     def close(self) -> None:
         pass
 
 
 class FrameLines:
-    """One line of JSON for each frame, written at once: others follow the file.
+    """Writes one line of JSON for each frame, without delay.
 
-    `{"frame", "seconds" since the first, "time" of day, what SUMMARIES has of the task,
-    "stage_millis"}`.
+    The keys are `frame`, `seconds` since the first frame, `time` of day, those of
+    SUMMARIES for the task, and `stage_millis`.
     """
 
     wants_view = False
@@ -97,17 +97,17 @@ class FrameLines:
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
-    def take(self, seen: DisplayFrame) -> None:
-        if seen.again:
+    def take(self, displayed: DisplayFrame) -> None:
+        if displayed.redrawn:
             return
-        if not seen.index:
-            self._first = seen.seconds
+        if not displayed.index:
+            self._first = displayed.seconds
         line = {
-            "frame": seen.index,
-            "seconds": round(seen.seconds - self._first, 3),
+            "frame": displayed.index,
+            "seconds": round(displayed.seconds - self._first, 3),
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            **SUMMARIES[self.info.task](seen.result, self.info),
-            "stage_millis": {k: round(v, 3) for k, v in seen.millis.items()},
+            **SUMMARIES[self.info.task](displayed.result, self.info),
+            "stage_millis": {k: round(v, 3) for k, v in displayed.millis.items()},
         }
         self._file.write(json.dumps(line) + "\n")
 

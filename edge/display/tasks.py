@@ -1,4 +1,4 @@
-"""What each task brings to what people see; a task adds an entry to these dicts."""
+"""The display functions of each task; a new task adds an entry to these dicts."""
 
 from __future__ import annotations
 
@@ -10,22 +10,31 @@ import numpy as np
 from edge.core.images import write_mask
 from edge.display.colors import color_table
 from edge.display.draw import draw_semantic
+from edge.display.view import View
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 
-DIGITS = 6  # of shares
+DIGITS = 6  # of the shares
 
-# (frame (H, W, 3) BGR, result, info, text, view) -> the frame as the viewer sees it.
+# (frame (H, W, 3) BGR, result, info, text, view) -> the drawn frame.
 DRAW: dict[str, Callable[..., np.ndarray]] = {"semantic": draw_semantic}
 
 
+def overlay(
+    image: np.ndarray, result: Any, info: ModelInfo, view: View = View(legend=False)
+) -> np.ndarray:
+    """An image (H, W, 3) uint8 RGB with its result drawn over it, a new image."""
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    return np.ascontiguousarray(DRAW[info.task](bgr, result, info, "", view)[..., ::-1])
+
+
 def shares_of(result: SemanticMap, info: ModelInfo) -> dict[str, Any]:
-    """The share of the pixels of each class that is there."""
+    """The share of the pixels of each class that occurs."""
     shares = result.shares(info)
     return {"shares": {name: round(share, DIGITS) for name, share in shares.items()}}
 
 
-# (result, info) -> what a line of --frames-json and the browser view say of it.
+# (result, info) -> the summary for --frames-json and the browser view.
 SUMMARIES: dict[str, Callable[[Any, ModelInfo], dict[str, Any]]] = {
     "semantic": shares_of
 }
@@ -34,10 +43,10 @@ SUMMARIES: dict[str, Callable[[Any, ModelInfo], dict[str, Any]]] = {
 def write_labels(
     folder: Path, name: str, result: SemanticMap, info: Optional[ModelInfo] = None
 ) -> None:
-    """The class ids as a grey PNG, or with the colours of `info` as its palette."""
+    """Write the class ids as a grey PNG, or with the colours of `info` as palette."""
     colors = None if info is None else color_table(info).tolist()
     write_mask(folder / f"{name}.png", result.labels, colors)
 
 
-# (folder, name without suffix, result, info for its colours) -> a file of the result.
+# (folder, name without suffix, result, info for the colours): writes a result.
 FRAME_FILES: dict[str, Callable[..., None]] = {"semantic": write_labels}

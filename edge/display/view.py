@@ -1,4 +1,4 @@
-"""What viewers may switch, and the keys that do so."""
+"""View settings, and the keys that change them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import numpy as np
 
 from edge.model_file.info import ModelInfo
 
-Background = Callable[[np.ndarray], np.ndarray]  # a frame -> what is put behind it
+Background = Callable[[np.ndarray], np.ndarray]  # frame -> its background
 
 
 @dataclass(frozen=True)
 class View:
-    """How frames are shown: everything that people may switch.
+    """How frames are drawn.
 
-    Classes of `hidden` are not drawn. With a `background` only the classes of `keep`
-    are shown as they are. `keys` says that there is a keyboard: the first ten
-    classes have numbers.
+    Classes in `hidden` are not drawn. A `background` replaces all classes but `keep`.
+    `keys` shows the number keys of the first ten classes in the legend.
     """
 
     opacity: float = 0.5
@@ -31,25 +30,25 @@ class View:
     help: bool = False
 
 
-HELP = """q end   space pause   1 2 3 classes   a all
+HELP = """q quit   space pause   1 2 3 classes   a all
 o outlines   b background   + - opacity   l legend   h keys"""
 
 
-def listed(info: ModelInfo) -> list[int]:
-    """The classes that the legend lists: those with a colour."""
+def legend_classes(info: ModelInfo) -> list[int]:
+    """The classes of the legend: those with a colour."""
     return [index for index, color in enumerate(info.colors) if any(color)]
 
 
-def pressed(
+def apply_key(
     view: View, key: str, info: ModelInfo, background: Optional[Background] = None
 ) -> View:
-    """The view after a key; `background` is what the key b switches on and off."""
+    """The view after a key press; the key b switches `background` on and off."""
     if key.isdecimal() and len(key) == 1:
-        rows = listed(info)[:10]
+        rows = legend_classes(info)[:10]
         row = (int(key) - 1) % 10
-        return view if row >= len(rows) else toggled(view, rows[row])
+        return view if row >= len(rows) else toggle_class(view, rows[row])
     if key == "a":
-        return replace(view, hidden=frozenset() if view.hidden else all_of(info))
+        return replace(view, hidden=frozenset() if view.hidden else all_classes(info))
     if key in "+-" and key:
         step = 0.1 if key == "+" else -0.1
         return replace(view, opacity=min(1.0, max(0.0, round(view.opacity + step, 1))))
@@ -61,10 +60,10 @@ def pressed(
     return view
 
 
-def toggled(view: View, index: int) -> View:
-    """The view with a class shown that was hidden, or hidden that was shown."""
+def toggle_class(view: View, index: int) -> View:
+    """The view with one class hidden if shown, or shown if hidden."""
     return replace(view, hidden=view.hidden ^ {index})
 
 
-def all_of(info: ModelInfo) -> FrozenSet[int]:
-    return frozenset(range(len(info.names)))
+def all_classes(info: ModelInfo) -> FrozenSet[int]:
+    return frozenset(range(len(info.class_names)))

@@ -1,4 +1,4 @@
-"""A window on the screen, and its keys."""
+"""The window of the camera loop."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Optional
 import cv2
 
 from edge.display.sinks import Controls, DisplayFrame
-from edge.display.view import Background, pressed
+from edge.display.view import Background, apply_key
 from edge.model_file.info import ModelInfo
 
 WINDOW = "kseg"
 
 
 class Window:
-    """A window on the screen, and its keys."""
+    """A sink that shows frames in a window and handles its keys."""
 
     wants_view = True
 
@@ -29,34 +29,34 @@ class Window:
         self.background, self.still = background, still
         self._open = False
 
-    def take(self, seen: DisplayFrame) -> None:
+    def take(self, displayed: DisplayFrame) -> None:
         if not self._open:
             cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
-            cv2.resizeWindow(WINDOW, *seen.view.shape[1::-1])
+            cv2.resizeWindow(WINDOW, *displayed.view.shape[1::-1])
             self._open = True
-        cv2.imshow(WINDOW, seen.view)
-        if self.still and not seen.again:  # each picture until the space bar
+        cv2.imshow(WINDOW, displayed.view)
+        if self.still and not displayed.redrawn:  # wait for the space bar
             self.controls.paused = True
         self.poll(1)
 
     def poll(self, millis: int) -> None:
-        """Lets the window work for so long, and obeys a key."""
+        """Process window events for `millis` milliseconds and handle a key."""
         if not self._open:
             return
         key = cv2.waitKey(millis) & 0xFF
         if cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1:
             self.controls.ended = True
         elif key != 0xFF:
-            self.obey(key)
+            self.handle_key(key)
 
-    def obey(self, key: int) -> None:
-        """What a key of the window does."""
+    def handle_key(self, key: int) -> None:
+        """Handle a key press."""
         if key in (ord("q"), 27):
             self.controls.ended = True
         elif key == ord(" "):
             self.controls.paused = not self.controls.paused
         else:
-            view = pressed(self.controls.view, chr(key), self.info, self.background)
+            view = apply_key(self.controls.view, chr(key), self.info, self.background)
             self.controls.view = view
 
     def close(self) -> None:

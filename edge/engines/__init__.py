@@ -1,4 +1,4 @@
-"""Engines that run a model file: TFLite, its GPU delegate, ONNX Runtime."""
+"""Engines that run a model file: TFLite, LiteRT on a GPU, ONNX Runtime."""
 
 from edge.engines.select import open_engine
 

@@ -1,6 +1,6 @@
-"""What an engine takes and gives: an image in, every output of the file out.
+"""The interface of engines: an image in, all outputs of the model file out.
 
-An engine runs a file and does not know what the numbers mean: `edge.predict` does.
+An engine runs a file; `edge.predict` interprets the outputs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edge.model_file.flatbuffer import Normalization
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """An engine by name, its threads, and the delegate or provider that it is given."""
+    """An engine by name, its package, its threads, and its delegate or provider."""
 
     engine: str
     package: str
@@ -31,31 +31,41 @@ class EngineChoice:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What came of a trial: the time of a run once warm, or why there is none.
+    """The result of a trial: the time of a run after warm-up, or why it failed.
 
-    `broke` tells an engine that ended or hung from one that refused in words.
+    `crashed` is True if the process crashed or did not end, False if the engine
+    reported an error.
     """
 
     millis: Optional[float] = None
-    said: str = ""
-    broke: bool = False
+    message: str = ""
+    crashed: bool = False
 
     @property
     def works(self) -> bool:
         return self.millis is not None
 
+    def to_record(self) -> dict[str, Any]:
+        """The entry of proven.json."""
+        return {"millis": self.millis, "said": self.message, "broke": self.crashed}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> TrialResult:
+        """Read an entry of proven.json. Raises KeyError or TypeError if invalid."""
+        return cls(record["millis"], record["said"], record["broke"])
+
 
 INPUT_TYPES = tuple(map(np.dtype, (np.uint8, np.int8, np.int16, np.float16, "f4")))
-LONGEST = 160  # characters of an interpreter's complaint
-SYMMETRIC = ((127.5,), (127.5,))  # bytes to -1..1, where a model does not say
+MAX_MESSAGE = 160  # characters of an interpreter's error message
+SYMMETRIC = ((127.5,), (127.5,))  # uint8 to -1..1, the default
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of a file.
+    """One input or output tensor of a file.
 
-    `shape` counts the batch; a side that is free has length -1. `scale` 0 says that
-    values are not quantized.
+    `shape` includes the batch; free sides are -1. `scale` is 0 if values are not
+    quantized.
     """
 
     name: str
@@ -65,7 +75,7 @@ class TensorSpec:
     zero_point: int = 0
 
     def dequantize(self, values: np.ndarray) -> np.ndarray:
-        """float32 of values of this tensor where it has a scale, else unchanged."""
+        """Dequantize values of this tensor to float32; unchanged if it has no scale."""
         if not self.scale:
             return values
         result = np.subtract(values, np.float32(self.zero_point), dtype=np.float32)
@@ -74,22 +84,23 @@ class TensorSpec:
 
 
 class Output(NamedTuple):
-    """What a file gave in one of its outputs, without the batch, as it is stored."""
+    """One output of a file, without the batch, as stored (quantized or not)."""
 
     raw: np.ndarray
     spec: TensorSpec
 
     def dequantize(self, rows: Optional[np.ndarray] = None) -> np.ndarray:
-        """float32 where the tensor has a scale; of some `rows` alone, if given."""
+        """The output, or its `rows`, as float32; unchanged if it has no scale."""
         return self.spec.dequantize(self.raw if rows is None else self.raw[rows])
 
 
 class Engine(Protocol):
     """Runs a model: TFLite, its GPU delegate, ONNX Runtime, Keras, a grouping.
 
-    `size` is the (height, width) that it takes, None for any. `accelerator` names what
-    runs the operators beside the CPU, "" for nothing; `share` is its part of them,
-    None where that is not known. `threads` None leaves their number to the library.
+    `size` is the input size (height, width), None for any. `accelerator` names what
+    runs operators besides the CPU, "" if nothing does; `share` is its share of the
+    operators in [0, 1], None if unknown. `threads` is None if the library chooses.
+    `first_millis` is the duration of the first run.
     """
 
     name: str
@@ -103,18 +114,18 @@ class Engine(Protocol):
     outputs: tuple[TensorSpec, ...]
 
     def blank(self) -> np.ndarray:
-        """An image (h, w, channels) uint8 of zeros that the engine takes."""
+        """An image (h, w, channels) uint8 of zeros of a valid input size."""
         ...
 
     def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
-        """(h, w, channels) uint8 -> every output, in the order of `outputs`."""
+        """(h, w, channels) uint8 -> all outputs, in the order of `outputs`."""
         ...
 
 
 class ImageInput:
-    """The image that a file takes: its size, its type, how bytes become its values.
+    """The image input of a file: its size, its type, the conversion from uint8.
 
-    Raises InputError for a file that does not take one image of a fixed size.
+    Raises InputError if the input is not one image of a fixed size.
     """
 
     def __init__(
@@ -126,13 +137,13 @@ class ImageInput:
         shape = spec.shape
         if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
             raise InputError(
-                f"{path}: takes {list(shape)}; a model of images takes "
+                f"{path}: its input is {list(shape)}; an image model takes "
                 "[1, height, width, 1 or 3]"
             )
         if min(shape) < 1:
             raise InputError(f"{path}: its input has no fixed size; export it with one")
         if spec.dtype not in INPUT_TYPES:
-            raise InputError(f"{path}: takes {spec.dtype}, no type of images")
+            raise InputError(f"{path}: its input type {spec.dtype} is not supported")
         self.spec = spec
         self.size = (shape[1], shape[2])
         self.channels = shape[3]
@@ -144,8 +155,8 @@ class ImageInput:
     def encode(self, image: np.ndarray) -> np.ndarray:
         """(h, w, C) uint8 -> (1, h, w, C) of the input's type.
 
-        Bytes go as they are, int8 less 128; floats, and int16 by its scale, as the
-        model says, else -1..1.
+        uint8 is unchanged, int8 is shifted by 128; floats are normalized as the
+        model's metadata say, by default to -1..1, and int16 is quantized from that.
         """
         if self.spec.dtype == np.uint8:
             return image[None]
@@ -158,7 +169,7 @@ class ImageInput:
 
 
 class FileEngine:
-    """What the engines of files share: what `Engine` says of input and outputs."""
+    """Base class of the engines that run a file."""
 
     name = ""
 
@@ -169,26 +180,26 @@ class FileEngine:
         self.share: Optional[float] = None
         self.first_millis: Optional[float] = None
 
-    def describe(self, image: ImageInput, outputs: tuple[TensorSpec, ...]) -> None:
-        """Takes over what a loaded file says of its tensors."""
+    def set_tensors(self, image: ImageInput, outputs: tuple[TensorSpec, ...]) -> None:
+        """Set the input and outputs of the loaded file."""
         self.image, self.outputs = image, outputs
         self.input = image.spec
         self.size: Optional[tuple[int, int]] = image.size
         self.channels = image.channels
 
     def blank(self) -> np.ndarray:
-        """An image (h, w, channels) uint8 of zeros, to try a network with."""
+        """An image (h, w, channels) uint8 of zeros, for warm-up."""
         return np.zeros((*self.image.size, self.channels), np.uint8)
 
 
 def one_line(error: Any) -> str:
-    """The beginning of an interpreter's complaint, in whole words.
+    """The first line of an error message, shortened to whole words.
 
     >>> one_line(ValueError("Mmap of '8' failed.\\nOn the device"))
     "Mmap of '8' failed."
     """
     line = str(error).strip().partition("\n")[0]
-    if len(line) > LONGEST:
-        words = line[:LONGEST].rpartition(" ")[0]
-        line = f"{words if len(words) > LONGEST / 2 else line[:LONGEST]} …"
+    if len(line) > MAX_MESSAGE:
+        words = line[:MAX_MESSAGE].rpartition(" ")[0]
+        line = f"{words if len(words) > MAX_MESSAGE / 2 else line[:MAX_MESSAGE]} …"
     return line or type(error).__name__

@@ -1,6 +1,6 @@
-"""A .tflite file on a GPU, by LiteRT's CompiledModel.
+"""Running a .tflite file on a GPU with LiteRT's CompiledModel.
 
-LiteRT's accelerator on Linux is WebGPU on a Vulkan driver, on macOS Metal.
+LiteRT uses WebGPU on a Vulkan driver on Linux, and Metal on macOS.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any, Iterator
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.log import native_log_held
+from edge.core.log import suppress_native_log
 from edge.engines.base import FileEngine, Output, one_line
-from edge.engines.tflite import find_interpreter, image_of, outputs_of
+from edge.engines.tflite import find_interpreter, image_input, outputs_of
 
-# Where the Vulkan loader looks for drivers, and what overrides that.
+# Where the Vulkan loader looks for drivers, and the variables that override it.
 DRIVER_VARIABLES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES")
 DRIVER_FOLDERS = ("/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d")
 DRIVER_FOLDERS += ("/etc/vulkan/icd.d",)
 
 
 def drivers() -> list[str]:
-    """What could drive a GPU here; where there is nothing there is none to try."""
+    """The GPU drivers of this system; empty if there are none."""
     if sys.platform == "darwin":
         return ["Metal"]
     named = [os.environ[name] for name in DRIVER_VARIABLES if os.environ.get(name)]
@@ -36,16 +36,16 @@ def drivers() -> list[str]:
 
 
 @contextmanager
-def log_held() -> Iterator[None]:
-    """As `native_log_held`, of stdout too: the GPU accelerator logs there as well."""
-    with native_log_held():
+def suppress_native_output() -> Iterator[None]:
+    """Like `suppress_native_log`, but for stdout too, where the GPU delegate logs."""
+    with suppress_native_log():
         sys.stdout.flush()
         saved = os.dup(1)
         os.dup2(2, 1)
         try:
             yield
         finally:
-            ctypes.CDLL(None).fflush(None)  # what C has not written yet
+            ctypes.CDLL(None).fflush(None)  # C buffers stdout too
             os.dup2(saved, 1)
             os.close(saved)
 
@@ -58,14 +58,16 @@ class GPU(FileEngine):
     def __init__(self, path: Path, threads: int):
         super().__init__(path, threads)
         self.accelerator = "Metal" if sys.platform == "darwin" else "WebGPU"
-        with log_held():
+        with suppress_native_output():
             self._load()
-            # The first write makes an environment, and logs it.
+            # The first write creates an environment, which is logged.
             self._inputs[0].write(self.image.encode(self.blank()))
 
     def _load(self) -> None:
         if not drivers():
-            raise InputError("--engine gpu: no Vulkan driver here; install the GPU's")
+            raise InputError(
+                "--engine gpu: no Vulkan driver found; install the GPU's driver"
+            )
         _, module = find_interpreter("litert")
         try:
             from ai_edge_litert import compiled_model as litert
@@ -76,7 +78,7 @@ class GPU(FileEngine):
             ) from None
         try:
             described = module.Interpreter(model_path=str(self.path))
-            self.describe(image_of(self.path, described), outputs_of(described))
+            self.set_tensors(image_input(self.path, described), outputs_of(described))
             options = litert.Options(
                 hardware_accelerators=litert.HardwareAccelerator.GPU,
                 gpu_options=GpuOptions(enforce_f32=True),
@@ -88,10 +90,10 @@ class GPU(FileEngine):
             self._outputs = self._model.create_output_buffers(0)
         except (ValueError, RuntimeError) as error:
             raise InputError(
-                f"{self.path}: no GPU driver here takes it ({one_line(error)})"
+                f"{self.path}: the GPU driver rejects the model ({one_line(error)})"
             ) from None
         self.share = 1.0 if self._model.is_fully_accelerated() else None
-        # The buffers before the model: the other way round, as Python may end, crashes.
+        # Buffers must be released before the model; Python may otherwise crash at exit.
         parts = [self._inputs, self._outputs]
         self._release = weakref.finalize(self, release, self._model, parts)
 
@@ -104,7 +106,9 @@ class GPU(FileEngine):
                 for buffer, spec in zip(self._outputs, self.outputs)
             ]
         except (ValueError, RuntimeError) as error:
-            raise InputError(f"{self.path}: the GPU stops: {one_line(error)}") from None
+            raise InputError(
+                f"{self.path}: the GPU failed: {one_line(error)}"
+            ) from None
         return tuple(
             Output(np.asarray(value).reshape(spec.shape)[0], spec)
             for value, spec in zip(values, self.outputs)
@@ -112,8 +116,8 @@ class GPU(FileEngine):
 
 
 def release(model: Any, parts: list[list[Any]]) -> None:
-    """Gives a GPU's buffers back, then its model and what that ran in."""
-    with log_held():
+    """Release a GPU's buffers, then its model and environment."""
+    with suppress_native_output():
         for buffers in parts:
             for buffer in buffers:
                 buffer.destroy()

@@ -1,4 +1,4 @@
-"""Loads a model file into one engine."""
+"""Loading a model file into one engine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from edge.model_file.onnx_proto import metadata_props
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def check_file(path: Path) -> None:
-    """Raises InputError for a file that is not there, is no model or is cut off."""
+    """Raises InputError if the file is missing, truncated or not a model."""
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     if path.suffix != ".onnx":
@@ -33,12 +33,12 @@ def check_file(path: Path) -> None:
         metadata_props(path.read_bytes())
     except ValueError as error:
         raise InputError(
-            f"{path}: is no ONNX model ({error}); copy or export it again"
+            f"{path}: not an ONNX model ({error}); copy or export it again"
         ) from None
 
 
 def load(path: Path, choice: EngineChoice) -> Engine:
-    """The engine of a choice, in this process. Raises InputError where it refuses."""
+    """Load a model in this process. Raises InputError if the engine rejects it."""
     if choice.engine == "gpu":
         return GPU(path, choice.threads)
     if choice.engine == "onnx":
@@ -47,8 +47,8 @@ def load(path: Path, choice: EngineChoice) -> Engine:
     return TFLite(path, name, module, choice.threads, choice.delegate)
 
 
-def warmed(engine: Engine) -> Engine:
-    """Runs an engine once, on a blank picture, and keeps how long that took."""
+def warm_up(engine: Engine) -> Engine:
+    """Run an engine once on a blank image and record the time in `first_millis`."""
     blank, start = engine.blank(), time.perf_counter()
     engine(blank)
     engine.first_millis = 1e3 * (time.perf_counter() - start)

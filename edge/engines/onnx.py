@@ -1,5 +1,4 @@
-"""An .onnx file in ONNX Runtime: on TensorRT, CUDA or what else its build brings, or on
-the CPU."""
+"""Running an .onnx file with ONNX Runtime: CPU, CUDA, TensorRT, other providers."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.log import native_log_held
+from edge.core.log import suppress_native_log
 from edge.engines.base import FileEngine, ImageInput, Output, TensorSpec, one_line
 
 CPU = "CPUExecutionProvider"
@@ -20,26 +19,26 @@ TENSORRT = "TensorrtExecutionProvider"
 GPUS = (TENSORRT, "CUDAExecutionProvider")
 
 
-def runtime() -> Any:
-    """The module. Raises InputError where it is missing."""
+def import_runtime() -> Any:
+    """The module `onnxruntime`. Raises InputError if it is not installed."""
     try:
         import onnxruntime
     except ImportError:
         raise InputError(
-            "no ONNX Runtime for an .onnx file; pip install onnxruntime (on a Jetson "
-            "onnxruntime-gpu, as built for its JetPack)"
+            "an .onnx file needs ONNX Runtime; pip install onnxruntime (on a Jetson "
+            "the onnxruntime-gpu built for its JetPack)"
         ) from None
     return onnxruntime
 
 
-def gpus() -> list[str]:
-    """The providers of this ONNX Runtime that are of NVIDIA's GPUs, fastest first."""
-    there = runtime().get_available_providers()
-    return [provider for provider in GPUS if provider in there]
+def gpu_providers() -> list[str]:
+    """The available providers for NVIDIA GPUs, fastest first."""
+    available = import_runtime().get_available_providers()
+    return [provider for provider in GPUS if provider in available]
 
 
-def options_of(provider: str, folder: Path) -> dict[str, str]:
-    """TensorRT builds for minutes: what it built is kept in `folder`."""
+def provider_options(provider: str, folder: Path) -> dict[str, str]:
+    """Options of a provider; TensorRT caches the engines that it builds in `folder`."""
     if provider != TENSORRT:
         return {}
     return {
@@ -51,10 +50,9 @@ def options_of(provider: str, folder: Path) -> dict[str, str]:
 
 
 class ONNX(FileEngine):
-    """An .onnx file on one `provider` of ONNX Runtime; what that leaves the CPU does.
+    """An .onnx file on a `provider` of ONNX Runtime; the CPU runs other operators.
 
-    `share` is known after the first run: ONNX Runtime says by its profile which
-    provider ran which operator.
+    `share` is known after the first run, from ONNX Runtime's profile.
     """
 
     name = "onnx"
@@ -62,35 +60,37 @@ class ONNX(FileEngine):
     def __init__(self, path: Path, threads: int, provider: Optional[str], folder: Path):
         super().__init__(path, threads)
         self.accelerator = provider or ""
-        module = runtime()
+        module = import_runtime()
         options = module.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # fatal; what it raises says the rest
+        options.log_severity_level = 4  # fatal only; errors are raised anyway
         providers: list[Union[str, tuple[str, dict[str, str]]]] = [CPU]
         if provider:
             if provider not in module.get_available_providers():
                 others = ", ".join(module.get_available_providers())
-                raise InputError(f"this ONNX Runtime has no {provider}, only {others}")
-            providers.insert(0, (provider, options_of(provider, folder)))
+                raise InputError(
+                    f"this ONNX Runtime does not have {provider}; it has {others}"
+                )
+            providers.insert(0, (provider, provider_options(provider, folder)))
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(tempfile.mkdtemp()) / "first_run")
-        with native_log_held():
+        with suppress_native_log():
             self._session = self._load(module, options, providers)
         if provider and provider not in self._session.get_providers():
-            raise InputError(f"{path}: {provider} does not start here")
+            raise InputError(f"{path}: {provider} does not start on this machine")
         self._profiled = bool(provider)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        self.describe(
+        self.set_tensors(
             ImageInput(path, spec_of(inputs[0])), tuple(map(spec_of, outputs))
         )
 
     def _load(self, module: Any, options: Any, providers: list[Any]) -> Any:
         try:
             return module.InferenceSession(str(self.path), options, providers=providers)
-        except Exception as error:  # its classes have no common base but this
+        except Exception as error:  # its exceptions have no narrower common base
             raise InputError(
-                f"{self.path}: ONNX Runtime refuses it; is it damaged, or made for a "
-                f"newer version? ({one_line(error)})"
+                f"{self.path}: ONNX Runtime rejects the model; is it damaged, or made "
+                f"for a newer version? ({one_line(error)})"
             ) from None
 
     def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
@@ -99,11 +99,13 @@ class ONNX(FileEngine):
             values = self._session.run([spec.name for spec in self.outputs], feed)
         except Exception as error:
             raise InputError(
-                f"{self.path}: ONNX Runtime stops: {one_line(error)}"
+                f"{self.path}: ONNX Runtime failed: {one_line(error)}"
             ) from None
         if self._profiled:
             self._profiled = False
-            self.share = share_in(Path(self._session.end_profiling()), self.accelerator)
+            self.share = provider_share(
+                Path(self._session.end_profiling()), self.accelerator
+            )
         return tuple(
             Output(value[0], spec) for value, spec in zip(values, self.outputs)
         )
@@ -113,21 +115,21 @@ TYPES = {"tensor(float)": "f4", "tensor(float16)": "f2", "tensor(double)": "f8"}
 
 
 def spec_of(described: Any) -> TensorSpec:
-    """ONNX Runtime's description of an input or output; a free side has length -1."""
+    """The TensorSpec of an input or output of ONNX Runtime; free sides are -1."""
     shape = (side if isinstance(side, int) else -1 for side in described.shape)
     kind = described.type
     name = TYPES.get(kind, kind.partition("(")[2].rstrip(")"))
     try:
         dtype = np.dtype(name)
     except TypeError:
-        dtype = np.dtype(object)  # strings, sequences: nothing of images
+        dtype = np.dtype(object)  # strings, sequences: not supported
     return TensorSpec(described.name, tuple(shape), dtype)
 
 
-def share_in(profile: Path, provider: str) -> Optional[float]:
-    """The part of the operators that `provider` ran, by a profile, which is removed.
+def provider_share(profile: Path, provider: str) -> Optional[float]:
+    """The share of operators that `provider` ran, from a profile, which is deleted.
 
-    What a provider compiles into one is one operator there.
+    Operators that a provider fuses count as one.
     """
     try:
         events = json.loads(profile.read_text())

@@ -1,4 +1,4 @@
-"""Chooses the fastest engine that a model runs on here."""
+"""Choosing the fastest engine that runs a model on this machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from edge.core.errors import GateFailed, InputError
 from edge.core.files import cache_folder
 from edge.engines.base import Engine, EngineChoice, TrialResult
 from edge.engines.gpu import drivers
-from edge.engines.load import check_file, cores, load, warmed
-from edge.engines.onnx import TENSORRT, gpus
+from edge.engines.load import check_file, cores, load, warm_up
+from edge.engines.onnx import TENSORRT, gpu_providers
 from edge.engines.tflite import INTERPRETERS, PACKAGES, find_interpreter
-from edge.engines.trial import SECONDS, check_engine
+from edge.engines.trial import TRIAL_SECONDS, check_engine
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("auto", "cpu", "gpu", *INTERPRETERS, "onnx")
-BUILDING = 1800.0  # seconds that TensorRT may take to build for its GPU
+BUILD_SECONDS = 1800.0  # that TensorRT may take to build its engine
 
 
 def open_engine(
@@ -27,49 +26,49 @@ def open_engine(
     threads: Optional[int] = None,
     delegate: Optional[str] = None,
     require: bool = False,
-    prove: bool = True,
+    trial: bool = True,
 ) -> Engine:
-    """Loads a .tflite or .onnx file into the engine called `name`.
+    """Load a .tflite or .onnx file into the engine called `name`.
 
-    `delegate` is a shared library for a .tflite, a provider's name for an .onnx. Where
-    what was asked for does not run the CPU does, which is said; with `require` that
-    raises GateFailed. `prove` False trusts the file, which the caller has just made,
-    and takes the CPU. Raises InputError for a file that is missing, damaged or of
-    another kind, and where no engine takes it.
+    `delegate` is a shared library for a .tflite file, a provider's name for an .onnx
+    file. If the requested engine does not run the model, the CPU does, with a warning;
+    with `require` this raises GateFailed. `trial` False skips the trial in a child
+    process, for files that the caller has just written, and uses the CPU. Raises
+    InputError if the file is missing, damaged or not a model, or if no engine runs it.
     """
     path = Path(path)
     check_file(path)
     choices = choices_of(path, name, threads or cores(), delegate)
-    if not prove:
-        return warmed(load(path, choices[-1]))
+    if not trial:
+        return warm_up(load(path, choices[-1]))
     if name == "auto" and not delegate:
         return fastest(path, choices)
     wanted, *others = choices
-    outcome = proved(path, wanted)
-    if outcome.works:
-        engine = warmed(load(path, wanted))
-        lack = missing_part(engine, wanted)
-        if not lack:
+    result = try_engine(path, wanted)
+    if result.works:
+        engine = warm_up(load(path, wanted))
+        missing = missing_part(engine, wanted)
+        if not missing:
             return engine
-        if engine.share != 0:  # it does a part
-            return partial(engine, f"{path}: {lack}", require)
-        outcome = TrialResult(said=lack)
-    return fallback(path, wanted, others, outcome, require)
+        if engine.share != 0:  # it runs a part
+            return partly_accelerated(engine, f"{path}: {missing}", require)
+        result = TrialResult(message=missing)
+    return fallback(path, wanted, others, result, require)
 
 
 def choices_of(
     path: Path, name: str, threads: int, delegate: Optional[str]
 ) -> list[EngineChoice]:
-    """What `name` and `delegate` mean for a file: first what is wanted, last the CPU.
+    """The engines to try for `name` and `delegate`: first the requested, last the CPU.
 
-    Raises InputError where they do not go with the file, or a package is missing.
+    Raises InputError if they do not suit the file or a package is not installed.
     """
     if path.suffix == ".onnx":
         return onnx_choices(path, name, threads, delegate)
     if name == "onnx":
-        raise InputError(f"{path}: --engine onnx runs .onnx files; leave it out")
+        raise InputError(f"{path}: --engine onnx runs .onnx files only; leave it out")
     if delegate and name == "gpu":
-        raise InputError("--delegate goes with an interpreter; leave --engine gpu out")
+        raise InputError("--delegate needs an interpreter; leave --engine gpu out")
     interpreter, _ = find_interpreter(name)
     cpu = EngineChoice(interpreter, PACKAGES[interpreter], threads)
     if delegate:
@@ -83,12 +82,14 @@ def choices_of(
 def onnx_choices(
     path: Path, name: str, threads: int, delegate: Optional[str]
 ) -> list[EngineChoice]:
-    """As `choices_of`, for an .onnx file."""
+    """`choices_of` for an .onnx file."""
     if name in INTERPRETERS:
-        raise InputError(f"{path}: --engine {name} runs .tflite files; leave it out")
-    providers = [] if name == "cpu" else gpus()
+        raise InputError(
+            f"{path}: --engine {name} runs .tflite files only; leave it out"
+        )
+    providers = [] if name == "cpu" else gpu_providers()
     if name == "gpu" and not providers:
-        providers = [TENSORRT]  # which then says that it is not there
+        providers = [TENSORRT]  # which then raises an error
     if delegate:
         providers = [delegate]
     return [
@@ -97,51 +98,52 @@ def onnx_choices(
     ]
 
 
-def proved(path: Path, choice: EngineChoice) -> TrialResult:
-    """The outcome of a trial, which takes minutes where TensorRT builds."""
-    return check_engine(
-        path, choice, BUILDING if choice.delegate == TENSORRT else SECONDS
-    )
+def try_engine(path: Path, choice: EngineChoice) -> TrialResult:
+    """`check_engine` with a time limit that lets TensorRT build its engine."""
+    seconds = BUILD_SECONDS if choice.delegate == TENSORRT else TRIAL_SECONDS
+    return check_engine(path, choice, seconds)
 
 
 def fastest(path: Path, choices: list[EngineChoice]) -> Engine:
-    """The fastest of the engines that work. One that breaks is said in a line.
+    """Load the fastest of the engines that work; log a warning for those that crash.
 
-    One that refuses in words, a GPU that is none, is no loss worth a line. A network of
-    whole numbers stays on the CPU: a GPU runs it in floats, which round otherwise.
+    Engines that report an error, such as a missing GPU, are skipped without a warning.
+    A quantized network stays on the CPU: a GPU would run it in floats, with other
+    rounding.
     """
     *others, cpu = choices
-    outcomes = [(proved(path, cpu), cpu)]
-    if outcomes[0][0].works and others:
+    results = [(try_engine(path, cpu), cpu)]
+    if results[0][0].works and others:
         engine = load(path, cpu)
         if engine.input.scale:
-            return warmed(engine)
-    outcomes += [(proved(path, choice), choice) for choice in others]
-    working = [(o.millis, i) for i, (o, _) in enumerate(outcomes) if o.works]
+            return warm_up(engine)
+    results += [(try_engine(path, choice), choice) for choice in others]
+    working = [(r.millis, i) for i, (r, _) in enumerate(results) if r.works]
     if not working:
-        raise InputError(complaint(path, cpu, outcomes[0][0]))
-    for outcome, choice in outcomes:
-        if outcome.broke:
-            log.warning(f"{complaint(path, choice, outcome)}; the next engine runs")
-    return warmed(load(path, outcomes[min(working)[1]][1]))
+        raise InputError(failure_message(path, cpu, results[0][0]))
+    for result, choice in results:
+        if result.crashed:
+            reason = failure_message(path, choice, result)
+            log.warning(f"{reason}; the next engine is used")
+    return warm_up(load(path, results[min(working)[1]][1]))
 
 
 def missing_part(engine: Engine, wanted: EngineChoice) -> str:
-    """What the accelerator that was asked for leaves to the CPU; "" where nothing."""
+    """What the requested accelerator leaves to the CPU, as a message; "" if nothing."""
     if wanted.engine != "gpu" and not wanted.delegate:
         return ""
     if engine.share is None:
-        return f"{wanted} does not run all of its operators; the CPU does the rest"
+        return f"{wanted} does not run all of its operators; the CPU runs the others"
     if engine.share == 0:
-        return f"{wanted} takes none of its operators"
+        return f"{wanted} runs none of its operators"
     return ""
 
 
-def partial(engine: Engine, lack: str, require: bool) -> Engine:
-    """An engine whose accelerator does a part that is not known."""
+def partly_accelerated(engine: Engine, message: str, require: bool) -> Engine:
+    """Accept an engine that runs only some operators; GateFailed if `require`."""
     if require:
-        raise GateFailed(lack)
-    log.warning(lack)
+        raise GateFailed(message)
+    log.warning(message)
     return engine
 
 
@@ -149,38 +151,38 @@ def fallback(
     path: Path,
     wanted: EngineChoice,
     others: list[EngineChoice],
-    outcome: TrialResult,
+    result: TrialResult,
     require: bool,
 ) -> Engine:
-    """The first of `others` that works, for what was wanted and does not."""
-    reason = complaint(path, wanted, outcome)
+    """Load the first of `others` that works, in place of the requested engine."""
+    reason = failure_message(path, wanted, result)
     if require and others:
         raise GateFailed(reason)
     for choice in others:
-        if proved(path, choice).works:
+        if try_engine(path, choice).works:
             log.warning(
-                f"{reason}; {choice} on {choice.delegate or 'the CPU'} runs instead"
+                f"{reason}; using {choice} on {choice.delegate or 'the CPU'} instead"
             )
-            return warmed(load(path, choice))
+            return warm_up(load(path, choice))
     raise InputError(reason)
 
 
-def complaint(path: Path, choice: EngineChoice, outcome: TrialResult) -> str:
-    """One line: the file, the engine, what happened, what to do."""
-    if not outcome.broke:
-        return f"{path}: {outcome.said}"
+def failure_message(path: Path, choice: EngineChoice, result: TrialResult) -> str:
+    """One line: the file, the engine, the failure and the remedy."""
+    if not result.crashed:
+        return f"{path}: {result.message}"
     return (
-        f"{path}: {choice} {outcome.said} with this file; export it again or give "
-        f"another --engine (remembered in {cache_folder() / 'proven.json'})"
+        f"{path}: {choice} {result.message} with this file; export it again or choose "
+        f"another --engine (cached in {cache_folder() / 'proven.json'})"
     )
 
 
 def describe(engine: Engine) -> str:
-    """What runs, for people: engine, accelerator and its part, threads, first run."""
+    """One line about an engine: its accelerator's share, threads and first run."""
     parts = [f"engine {engine.name}"]
     if engine.accelerator:
         known = engine.share is not None
-        part = f"{engine.share:.0%}" if known else "an unknown part"
+        part = f"{engine.share:.0%}" if known else "an unknown share"
         parts.append(f"{engine.accelerator} runs {part} of the operators")
     else:
         parts.append("CPU")

@@ -1,10 +1,10 @@
-"""Tries a model in a process of its own before this one trusts it.
+"""Trying a model in a child process before it is loaded in this one.
 
-Interpreters believe what a file says: a damaged one, or an instruction that the
-processor lacks, ends the process that runs it. So the first load and run of a file in
-an engine happen in a child with limits on time and memory. What came of it is kept in
-`proven.json`, by the file's content, the engine, its version and the machine: the next
-start is instant.
+Interpreters do not validate files: a damaged file, or an instruction that the processor
+does not support, crashes the process. The first load and run of a file in an engine
+therefore happen in a child process with limits on time and memory. The result is cached
+in `proven.json`, by the file's content, the engine, its version and the machine, so
+that the next start is fast.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from edge.core.errors import InputError
 from edge.core.files import cache_folder, write_text
 from edge.engines.base import EngineChoice, TrialResult
 
-# What the child runs. Not this file as a script: its folder would then come first among
-# Python's, and `select` beside it would stand for the standard library's.
+# The child's program. This file cannot be the script: its folder would then be first on
+# sys.path, and `select` in it would shadow the standard library's module.
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = f"""
 import sys
@@ -35,20 +35,20 @@ sys.path[:0] = [{str(ROOT)!r}]
 from edge.engines.trial import main
 main()
 """
-SECONDS = 60.0  # for a model to load and run; one frame of a live camera it is not
-REVISION = 2  # of the engines here: what one refused the next may take
-KEPT = 200  # outcomes; the oldest go first
-OF_MEMORY = 0.8  # of what is free: more would make the machine end other programs
-RUNS = 3  # timed ones, after the first
+TRIAL_SECONDS = 60.0  # for a model to load and run
+REVISION = 2  # increased when the engines change: results of others do not count
+MAX_RESULTS = 200  # in the cache; the oldest are removed
+MEMORY_SHARE = 0.8  # of the free memory, so that no other program is killed
+TIMED_RUNS = 3  # after the first run
 SIGNALS = {
-    "SIGILL": "needs an instruction that this processor lacks (SIGILL)",
-    "SIGALRM": "does not end",
-    "SIGKILL": "was killed, for want of memory perhaps (SIGKILL)",
+    "SIGILL": "needs an instruction that this processor does not support (SIGILL)",
+    "SIGALRM": "does not end in time",
+    "SIGKILL": "was killed, possibly out of memory (SIGKILL)",
 }
 
 
-def key_of(path: Path, choice: EngineChoice) -> str:
-    """What an outcome hangs on: the file's content, the engine, the machine."""
+def cache_key(path: Path, choice: EngineChoice) -> str:
+    """The key of a result: the file's content, the engine, its version, the machine."""
     try:
         version = metadata.version(choice.package)
     except metadata.PackageNotFoundError:
@@ -58,19 +58,21 @@ def key_of(path: Path, choice: EngineChoice) -> str:
     return f"{REVISION} {digest} {version} {asdict(choice)} {machine}"
 
 
-def outcomes() -> dict[str, Any]:
-    """What is kept; nothing where that cannot be read."""
+def load_results() -> dict[str, Any]:
+    """The cached results by key; empty if the cache cannot be read."""
     try:
-        kept = json.loads((cache_folder() / "proven.json").read_text(encoding="utf-8"))
+        cached = json.loads(
+            (cache_folder() / "proven.json").read_text(encoding="utf-8")
+        )
     except (OSError, ValueError):
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return cached if isinstance(cached, dict) else {}
 
 
-def keep(key: str, outcome: TrialResult) -> None:
-    """Adds an outcome. Where nothing can be written the next start tries again."""
-    kept = {**outcomes(), key: asdict(outcome)}
-    newest = dict([*kept.items()][-KEPT:])
+def save_result(key: str, result: TrialResult) -> None:
+    """Add a result to the cache; ignored if the cache cannot be written."""
+    cached = {**load_results(), key: result.to_record()}
+    newest = dict([*cached.items()][-MAX_RESULTS:])
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         write_text(cache_folder() / "proven.json", json.dumps(newest, indent=1) + "\n")
@@ -79,20 +81,20 @@ def keep(key: str, outcome: TrialResult) -> None:
 
 
 def check_engine(
-    path: Path, choice: EngineChoice, seconds: float = SECONDS
+    path: Path, choice: EngineChoice, seconds: float = TRIAL_SECONDS
 ) -> TrialResult:
-    """What comes of a model in an engine: as remembered, or tried in a child now."""
-    key = key_of(path, choice)
+    """The result of a model in an engine: cached, or of a trial in a child process."""
+    key = cache_key(path, choice)
     try:
-        return TrialResult(**outcomes()[key])
+        return TrialResult.from_record(load_results()[key])
     except (KeyError, TypeError):
-        outcome = tried(path, choice, seconds)
-    keep(key, outcome)
-    return outcome
+        result = run_trial(path, choice, seconds)
+    save_result(key, result)
+    return result
 
 
-def tried(path: Path, choice: EngineChoice, seconds: float) -> TrialResult:
-    """Starts a child that loads the model and runs it, and says how that went."""
+def run_trial(path: Path, choice: EngineChoice, seconds: float) -> TrialResult:
+    """Load and run the model in a child process."""
     order = json.dumps({"path": str(path), "seconds": seconds, **asdict(choice)})
     command = [sys.executable, "-c", CHILD, order]
     quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -102,18 +104,18 @@ def tried(path: Path, choice: EngineChoice, seconds: float) -> TrialResult:
         )
     except subprocess.TimeoutExpired:
         return TrialResult(
-            said=f"does not end within {seconds:.0f} seconds", broke=True
+            message=f"does not end within {seconds:.0f} seconds", crashed=True
         )
     try:
-        return TrialResult(**json.loads(child.stdout))
-    except (ValueError, TypeError):
-        return TrialResult(said=ended(child.returncode), broke=True)
+        return TrialResult.from_record(json.loads(child.stdout))
+    except (ValueError, TypeError, KeyError):
+        return TrialResult(message=describe_exit(child.returncode), crashed=True)
 
 
-def ended(status: int) -> str:
-    """How a child ended that said nothing.
+def describe_exit(status: int) -> str:
+    """How a child process ended that reported no result.
 
-    >>> ended(-11), ended(7)
+    >>> describe_exit(-11), describe_exit(7)
     ('crashes (SIGSEGV)', 'ends the process with status 7')
     """
     if status >= 0:
@@ -126,7 +128,7 @@ def ended(status: int) -> str:
 
 
 def free_memory() -> Optional[int]:
-    """Bytes that programs can have without others' loss; None where nothing says."""
+    """The memory available to new programs in bytes; None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         kib = next(line.split()[1] for line in lines if line.startswith("MemAvail"))
@@ -135,15 +137,15 @@ def free_memory() -> Optional[int]:
         return None
 
 
-def limit(seconds: float, memory: bool) -> None:
-    """Bounds this process's time and, if `memory`, that too, where the system can.
+def limit_resources(seconds: float, memory: bool) -> None:
+    """Limit this process's time and, if `memory`, its memory, where supported.
 
-    Data, not address space: a GPU's driver reserves far more addresses than it uses.
-    Whatever runs out, this process is the first that the system ends for it.
+    The limit is on data, not on address space: a GPU's driver reserves far more
+    addresses than it uses. If memory runs out, the system kills this process first.
     """
     try:
         import resource
-    except ImportError:  # Windows: the parent's time limit alone
+    except ImportError:  # Windows: only the parent limits the time
         return
     try:
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -151,44 +153,43 @@ def limit(seconds: float, memory: bool) -> None:
         pass
     free = free_memory()
     if free and memory:
-        bytes_ = int(OF_MEMORY * free)
+        bytes_ = int(MEMORY_SHARE * free)
         resource.setrlimit(resource.RLIMIT_DATA, (bytes_, bytes_))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(int(seconds) + 1)  # should the parent be gone by then
+    signal.alarm(int(seconds) + 1)  # in case the parent has exited
 
 
-def trial(path: Path, choice: EngineChoice) -> TrialResult:
-    """Loads a model and runs it a few times on a blank picture."""
+def measure(path: Path, choice: EngineChoice) -> TrialResult:
+    """Load a model and run it a few times on a blank image."""
     from edge.engines.load import load
 
     try:
         engine = load(path, choice)
         blank, millis = engine.blank(), []
-        for _ in range(1 + RUNS):
+        for _ in range(1 + TIMED_RUNS):
             start = time.perf_counter()
             engine(blank)
             millis.append(1e3 * (time.perf_counter() - start))
-    except InputError as refusal:
-        said = str(refusal)
-        prefix = f"{path}: "
-        return TrialResult(
-            said=said[len(prefix) :] if said.startswith(prefix) else said
-        )
+    except InputError as error:
+        message, prefix = str(error), f"{path}: "
+        if message.startswith(prefix):
+            message = message[len(prefix) :]
+        return TrialResult(message=message)
     except MemoryError:
-        return TrialResult(said="needs more memory than is free", broke=True)
+        return TrialResult(message="needs more memory than is free", crashed=True)
     return TrialResult(min(millis[1:]))
 
 
 def main() -> None:
-    """The child: says the outcome as JSON on what was its stdout, and ends at once."""
+    """The child process: write the result as JSON to stdout and exit at once."""
     out = os.dup(1)
-    os.dup2(2, 1)  # libraries write there too
+    os.dup2(2, 1)  # libraries write to stdout too
     order = json.loads(sys.argv[1])
     path, seconds = Path(order.pop("path")), order.pop("seconds")
     order["drivers"] = tuple(order["drivers"])
     choice = EngineChoice(**order)
-    limit(seconds, memory=not choice.delegate)  # what a delegate maps nobody knows
-    outcome = trial(path, choice)
-    os.write(out, json.dumps(asdict(outcome)).encode())
-    os._exit(0)  # some engines crash as Python takes them down
+    limit_resources(seconds, memory=not choice.delegate)  # delegates map more
+    result = measure(path, choice)
+    os.write(out, json.dumps(result.to_record()).encode())
+    os._exit(0)  # some engines crash at Python's exit

@@ -1,1 +1,1 @@
-"""What a model file says of itself, read without any interpreter."""
+"""Reading and writing model metadata, without an interpreter."""

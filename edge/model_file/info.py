@@ -1,62 +1,74 @@
-"""`ModelInfo`: class names, colours, and how to feed a network."""
+"""`ModelInfo`: class names, colours, and the input that a network expects."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Sequence, Tuple
 
 from edge.core.constants import IGNORE_INDEX, palette
 
 INFO_NAME = "kseg.json"
-LABELS = "labels.txt"  # a name a line, as others write it too
-
+LABELS = "labels.txt"  # one name per line, as in TFLite Metadata
 
 Color = Tuple[int, int, int]
 
 
+# Attribute -> key of kseg.json, where they differ. Files keep these keys.
+KEYS = {
+    "class_names": "names",
+    "white_level": "white",
+    "min_input": "least",
+    "input_step": "step",
+    "valid_border": "border",
+}
+
+
 @dataclass(frozen=True)
 class InputGeometry:
-    """Which sizes a network takes, in pixels.
+    """Which image and input sizes a network accepts, in pixels.
 
-    `minimum` is the smallest side of an image. Of valid convolutions, the input's sides
-    are `least` + k * `step` and the output lacks `border` on each side; 1, 1 and 0 of
-    all others, which take any size.
+    `minimum` is the smallest side of an image. A network of valid convolutions accepts
+    input sides of `min_input` + k * `input_step`, and its output is smaller than its
+    input by `valid_border` on each side. The defaults describe a network that accepts
+    any size.
     """
 
     minimum: int = 1
-    least: int = 1
-    step: int = 1
-    border: int = 0
+    min_input: int = 1
+    input_step: int = 1
+    valid_border: int = 0
 
-    def covering(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The smallest input that the network needs to see all of an image of `size`.
+    def smallest_input(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The smallest input size whose output covers an image of `size`.
 
-        >>> InputGeometry(least=188, step=16, border=92).covering((388, 389))
+        >>> geometry = InputGeometry(min_input=188, input_step=16, valid_border=92)
+        >>> geometry.smallest_input((388, 389))
         (572, 588)
         """
-        missing = (side + 2 * self.border - self.least for side in size)
-        steps = (max(0, -(-pixels // self.step)) for pixels in missing)
-        height, width = (self.least + count * self.step for count in steps)
+        missing = (side + 2 * self.valid_border - self.min_input for side in size)
+        steps = (max(0, -(-pixels // self.input_step)) for pixels in missing)
+        height, width = (self.min_input + count * self.input_step for count in steps)
         return height, width
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Everything beyond the tensors that someone needs to use a model.
+    """The metadata of a model: everything beyond the tensors that its use needs.
 
-    `task` says what it is for: semantic, or another word that `edge.predict` knows.
-    `colors` are RGB; black is drawn as nothing. `outputs` are the roles of the file's
-    outputs in its own order, none where there is one. `decoder` holds what turning them
-    into a result needs. `resize` says how an image is brought to a fixed input: "fit"
-    keeps its aspect and pads below and to the right, "stretch" does not keep it.
-    `max_side` bounds what a network of free size is given. `white` is the value of
-    16-bit images that means white. A network of valid convolutions works in tiles.
+    `task` is "semantic" or another task that `edge.predict` supports. `colors` are RGB;
+    classes in black are not drawn. `outputs` are the roles of the file's outputs in
+    file order, empty for a single output. `decoder` holds the parameters that turn the
+    outputs into a result. `resize` is how an image is fitted to a fixed input size:
+    "fit" keeps its aspect ratio and pads below and to the right, "stretch" does not
+    keep it. `max_side` limits the longer side of the input of a network that accepts
+    any size. `white_level` is the value of 16-bit images that means white. A network of
+    valid convolutions predicts in tiles.
     """
 
-    names: tuple[str, ...]
+    class_names: tuple[str, ...]
     colors: tuple[Color, ...]
     task: str = "semantic"
     head: str = "logits"
@@ -66,46 +78,52 @@ class ModelInfo:
     resize: str = "fit"
     ignore_index: int = IGNORE_INDEX
     max_side: int = 1024
-    white: float = 255.0
+    white_level: float = 255.0
     run: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """The text of kseg.json; the geometry's keys stand among the others."""
+        """The content of kseg.json; the geometry's keys are at its top level."""
         content = asdict(self)
-        sides = content.pop("geometry")
-        return json.dumps({**content, **sides}, indent=1)
+        content.update(content.pop("geometry"))
+        return json.dumps({KEYS.get(k, k): v for k, v in content.items()}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> ModelInfo:
-        """What kseg.json says; keys of other versions are left out.
+        """Read the content of kseg.json; unknown keys are ignored.
 
-        Raises ValueError, KeyError or TypeError where it cannot be understood.
+        Raises ValueError, KeyError or TypeError if it is invalid.
         """
         content = json.loads(text)
-        sides = InputGeometry.__dataclass_fields__
-        known = {k: v for k, v in content.items() if k in cls.__dataclass_fields__}
-        known["geometry"] = InputGeometry(
-            **{key: value for key, value in content.items() if key in sides}
-        )
-        known["names"] = tuple(known["names"])
-        known["colors"] = tuple(tuple(color) for color in known["colors"])
+        known = select_fields(cls, content)
+        known["geometry"] = InputGeometry(**select_fields(InputGeometry, content))
+        known["class_names"] = tuple(content["names"])
+        known["colors"] = tuple(tuple(color) for color in content["colors"])
         known["outputs"] = tuple(known.get("outputs", ()))
-        if len(known["names"]) != len(known["colors"]):
-            raise ValueError("it has not as many colors as names")
+        if len(known["class_names"]) != len(known["colors"]):
+            raise ValueError("it has different numbers of names and colors")
         return cls(**known)
 
     def attach(self, path: Path) -> None:
-        """Adds this and the list of names to a model file."""
+        """Append kseg.json and the list of class names to a model file."""
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(INFO_NAME, self.to_json())
-            archive.writestr(LABELS, "\n".join(self.names) + "\n")
+            archive.writestr(LABELS, "\n".join(self.class_names) + "\n")
+
+
+def select_fields(cls: type, content: dict[str, Any]) -> dict[str, Any]:
+    """The entries of kseg.json that are fields of the dataclass `cls`, by attribute."""
+    attributes = {KEYS.get(f.name, f.name): f.name for f in fields(cls)}
+    return {attributes[k]: v for k, v in content.items() if k in attributes}
 
 
 def unknown_model(names: Sequence[str] = ()) -> ModelInfo:
-    """What is assumed of a model that says at most names: numbers, stretching."""
+    """Defaults for a model without metadata: numbered classes, images stretched.
+
+    `names` are the names of its first classes, where they are known.
+    """
     return ModelInfo(
-        names=(*names, *(f"class {i}" for i in range(len(names), 256))),
+        class_names=(*names, *(f"class {i}" for i in range(len(names), 256))),
         colors=palette(256),
         resize="stretch",
     )

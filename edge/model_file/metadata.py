@@ -1,8 +1,8 @@
-"""What a model file says of itself: class names, colours, how to feed it.
+"""Reading a model file's metadata: class names, colours, input preprocessing.
 
-A `.keras` file is a zip; a `.tflite` becomes one too when files are attached behind
-the flatbuffer. Both carry `kseg.json`, read here with `zipfile` alone. An `.onnx`
-has it among its `metadata_props`.
+A `.keras` file is a zip archive; a `.tflite` file becomes one too when files are
+appended to the flatbuffer. Both contain `kseg.json`, read here with `zipfile` alone.
+An `.onnx` file has it in its `metadata_props`.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from edge.model_file.onnx_proto import metadata_props
 
 log = logging.getLogger(__name__)
 
-DAMAGE = (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError)
+INVALID = (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError)
 
 
 def info_of(path: Path) -> ModelInfo:
-    """What a model file says of itself; what it lacks is assumed, and that is said."""
+    """The metadata of a model file; defaults, which are logged, if it has none."""
     info = read_info(path)
     if info is not None:
         return info
     names = read_labels(path)
     log.info(
-        f"{path.name} does not describe itself: classes are "
+        f"{path.name} has no kseg.json: classes are "
         f"{'named by its labels file' if names else 'numbered'}, colours are "
-        "Pascal VOC's, pictures are stretched to its input"
+        "Pascal VOC's, images are stretched to its input size"
     )
     return unknown_model(names)
 
 
 def read_labels(path: Path) -> List[str]:
-    """The names in a labels file attached to another's model, a name a line.
+    """The class names in the labels file of a model without kseg.json, one per line.
 
-    TFLite Metadata call it labels.txt or labelmap.txt, say. None where there is none.
+    TFLite Metadata name it labels.txt or labelmap.txt, for example. Empty if absent.
     """
     if not zipfile.is_zipfile(path):
         return []
@@ -47,29 +47,29 @@ def read_labels(path: Path) -> List[str]:
             files = [n for n in archive.namelist() if n.endswith(".txt")]
             files = [n for n in files if "label" in n.lower()]
             lines = archive.read(files[0]).decode().splitlines() if files else []
-    except DAMAGE as error:
+    except INVALID as error:
         raise InputError(f"{path}: its labels file is damaged ({error})") from None
     return [line.strip() for line in lines[:256]]
 
 
 def read_info(path: Path) -> Optional[ModelInfo]:
-    """The `kseg.json` inside a model file; None where there is none.
+    """The `kseg.json` of a model file; None if absent.
 
-    Raises InputError where it is there and cannot be understood.
+    Raises InputError if it is invalid.
     """
     try:
         text = read_text(path)
         if text is None:
             return None
         return ModelInfo.from_json(text)
-    except DAMAGE as error:
+    except INVALID as error:
         raise InputError(
             f"{path}: its {INFO_NAME} is damaged ({error}); export again"
         ) from None
 
 
 def read_text(path: Path) -> Optional[str]:
-    """The text of `kseg.json`: a pair of an .onnx file's metadata, else in a zip."""
+    """The text of `kseg.json`, from an .onnx file's metadata or a zip archive."""
     if path.suffix == ".onnx":
         return metadata_props(path.read_bytes()).get(INFO_NAME)
     if not zipfile.is_zipfile(path):

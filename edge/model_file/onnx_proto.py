@@ -1,8 +1,8 @@
-"""What an .onnx file says of itself, read without ONNX Runtime or onnx.
+"""Reading an .onnx file's metadata without ONNX Runtime or onnx.
 
-An .onnx file is one protobuf message, ModelProto of onnx.proto; the encoding is that of
-protobuf.dev/programming-guides/encoding. Only its outermost fields are read, so that
-this is instant, and refuses a file that is cut off, before any library trusts it.
+An .onnx file is one protobuf message, ModelProto of onnx.proto, encoded as described at
+protobuf.dev/programming-guides/encoding. Only its outermost fields are read, which is
+fast and finds truncated files before a library loads them.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
 
 
 def metadata_props(data: bytes) -> dict[str, str]:
-    """The pairs of `metadata_props`. Raises ValueError for what is no .onnx file."""
-    found, whole = {}, False
+    """The `metadata_props` of an .onnx file. Raises ValueError for other data."""
+    found, has_graph = {}, False
     for number, value in fields(data):
-        whole = whole or number == GRAPH
+        has_graph = has_graph or number == GRAPH
         if number == METADATA_PROPS:
             pair = dict(fields(value))
             found[pair.get(KEY, b"").decode()] = pair.get(VALUE, b"").decode()
-    if not whole:
+    if not has_graph:
         raise ValueError("it has no graph")
     return found
 
 
 def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields of a message: number, and the bytes of those that have a length.
+    """The fields of a message: numbers, and the bytes of length-delimited fields.
 
     >>> list(fields(bytes([0x08, 0x96, 0x01, 0x12, 0x02]) + b"hi"))
     [(1, b''), (2, b'hi')]
@@ -46,14 +46,14 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
         elif kind in (FIXED64, FIXED32):
             at += 8 if kind == FIXED64 else 4
         else:
-            raise ValueError(f"byte {at} is no field of protobuf")
+            raise ValueError(f"byte {at} is not a protobuf field")
         if at > len(message):
             raise ValueError("it ends early")
         yield tag >> 3, value
 
 
 def varint(message: bytes, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the least first, and where the next thing is.
+    """Decode a varint: its value, and the position after it.
 
     >>> varint(bytes([0x96, 0x01]), 0)
     (150, 2)
@@ -67,4 +67,4 @@ def varint(message: bytes, at: int) -> tuple[int, int]:
         at += 1
         if byte < 0x80:
             return value, at
-    raise ValueError(f"byte {at} is no number of protobuf")
+    raise ValueError(f"byte {at} is not a protobuf varint")

@@ -1,4 +1,4 @@
-"""A network with everything around it: from an image to a result."""
+"""Predictors: preprocessing, inference and decoding of one image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge.core.images import with_channels
 from edge.core.timing import StageTimer
 from edge.engines.base import Engine, Output
 from edge.model_file.info import ModelInfo
-from edge.predict.resizing import fit_within, limit_side, resize, scaled
+from edge.predict.resizing import fit_within, limit_side, resize, scale_size
 from edge.predict.tiling import (
     TILE,
     Tiles,
@@ -28,10 +28,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an image lies in what the network takes; sizes are (height, width).
+    """The position of an image in the network's input; sizes are (height, width).
 
-    The image of `image_size` was resized to `content_size` and lies in the upper left
-    corner of the input of `input_size`; padding fills the rest.
+    The image of `image_size` was resized to `content_size` and is in the upper left
+    corner of the input of `input_size`; the rest is padding.
     """
 
     image_size: Tuple[int, int]
@@ -40,11 +40,11 @@ class Placement:
 
 
 class Predictor(Generic[R]):
-    """`predict(image)` -> the result of the task that `decode` knows.
+    """Base class of predictors: `predict(image)` returns the result of a task.
 
-    `engine` is any of edge.engines, kseg.models.keras_engine or a grouping; `info` says
-    how to feed it. A task writes `decode`, and raises InputError in its constructor
-    where the engine's outputs do not fit it.
+    `engine` is one of edge.engines, kseg.models.keras_engine or a grouping; `info` is
+    the model's metadata. A task implements `decode`, and its constructor raises
+    InputError if the engine's outputs do not suit it.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Predictor(Generic[R]):
     ) -> R:
         """(H, W), (H, W, 1) or (H, W, 3) uint8 -> the result, at the image's size.
 
-        `order` is "RGB" for images of files, "BGR" for frames of OpenCV. `confidence`
-        asks for what the result can say of its own certainty. Raises InputError for an
+        `order` is "RGB" for image files, "BGR" for OpenCV frames. `confidence` adds
+        the confidence to the result, if the network gives it. Raises InputError for an
         image smaller than the network's minimum.
         """
         outputs, placement = self.run(image, order)
@@ -69,21 +69,21 @@ class Predictor(Generic[R]):
     def decode(
         self, outputs: Tuple[Output, ...], placement: Placement, confidence: bool
     ) -> R:
-        """What the network gave -> the result, at the image's own size."""
+        """The network's outputs -> the result, at the image's size."""
         raise NotImplementedError
 
     def run(
         self, image: np.ndarray, order: str = "RGB", scale: float = 1.0
     ) -> Tuple[Tuple[Output, ...], Placement]:
-        """What the network gives for an image, and where the image lay in it.
+        """Run the network: its outputs for an image, and the image's placement.
 
         Raises InputError for an image smaller than the network's minimum.
         """
-        size, least = image.shape[:2], self.info.geometry.minimum
-        if min(size) < least:
+        size, minimum = image.shape[:2], self.info.geometry.minimum
+        if min(size) < minimum:
             raise InputError(
                 f"an image of {size[0]}x{size[1]} is smaller than the network's "
-                f"minimum of {least}x{least}; enlarge it first"
+                f"minimum of {minimum}x{minimum}; enlarge it first"
             )
         with self.stages.stage("preprocess"):
             tiles, placement = self.prepare(image, order, scale)
@@ -92,10 +92,10 @@ class Predictor(Generic[R]):
         return self.merge(outputs), placement
 
     def merge(self, outputs: list[list[Tuple[Output, ...]]]) -> Tuple[Output, ...]:
-        """The outputs of rows of tiles as those of one image."""
+        """Merge the outputs of rows of tiles into those of one image."""
         if len(outputs) == len(outputs[0]) == 1:
             return outputs[0][0]
-        step = self.info.geometry.step
+        step = self.info.geometry.input_step
         return tuple(
             Output(
                 merge_tiles([[t[i].raw for t in row] for row in outputs], step), spec
@@ -103,11 +103,13 @@ class Predictor(Generic[R]):
             for i, (_, spec) in enumerate(outputs[0][0])
         )
 
-    def size_within(self, size: Tuple[int, int], scale: float = 1.0) -> Tuple[int, int]:
+    def content_size_of(
+        self, size: Tuple[int, int], scale: float = 1.0
+    ) -> Tuple[int, int]:
         """The size that an image of `size` is resized to, before any padding."""
         box = self.engine.size
-        if box is None or self.info.geometry.border:
-            return scaled(limit_side(size, self.info.max_side), scale)
+        if box is None or self.info.geometry.valid_border:
+            return scale_size(limit_side(size, self.info.max_side), scale)
         if self.info.resize == "stretch":
             return box
         return fit_within(size, box)
@@ -115,25 +117,26 @@ class Predictor(Generic[R]):
     def prepare(
         self, image: np.ndarray, order: str = "RGB", scale: float = 1.0
     ) -> Tuple[Tiles, Placement]:
-        """An image -> what the network takes, and where the image lies in it.
+        """Convert an image to the network's input, and return its placement in it.
 
-        (H, W[, C]) uint8 -> rows of tiles (h, w, channels) uint8, one tile unless the
-        network needs a border. `scale` is for networks of free size: how much larger
-        they see the image.
+        (H, W[, C]) uint8 -> rows of tiles (h, w, channels) uint8; one tile unless the
+        network has valid convolutions. `scale` resizes the input of networks that
+        accept any size.
         """
         box, sides = self.engine.size, self.info.geometry
-        whole, used = image.shape[:2], self.size_within(image.shape[:2], scale)
-        image = resize(image, used)
+        image_size = image.shape[:2]
+        content_size = self.content_size_of(image_size, scale)
+        image = resize(image, content_size)
         if order == "BGR" and image.ndim == 3:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         image = with_channels(image, self.engine.channels)
-        if sides.border:
-            box = box or sides.covering(np.minimum(used, TILE).tolist())
-            tiles = split_tiles(image, box, sides.border, sides.step)
-            seen = covered_size(tiles, sides.border, sides.step)
-            return tiles, Placement(whole, seen, used)
-        if box is not None and used != box:
+        if sides.valid_border:
+            box = box or sides.smallest_input(np.minimum(content_size, TILE).tolist())
+            tiles = split_tiles(image, box, sides.valid_border, sides.input_step)
+            covered = covered_size(tiles, sides.valid_border, sides.input_step)
+            return tiles, Placement(image_size, covered, content_size)
+        if box is not None and content_size != box:
             canvas = np.full((*box, self.engine.channels), PADDING, np.uint8)
-            canvas[: used[0], : used[1]] = image
+            canvas[: content_size[0], : content_size[1]] = image
             image = canvas
-        return [[image]], Placement(whole, image.shape[:2], used)
+        return [[image]], Placement(image_size, image.shape[:2], content_size)

@@ -1,4 +1,4 @@
-"""Opens a model as a predictor: its engine, and what its task makes of the outputs."""
+"""Opening a model file as the predictor of its task."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
-from edge.predict.tasks import PASSES, PREDICTORS
+from edge.predict.tasks import PREDICTORS, TTA_PREDICTORS
 from edge.predict.tta import TTA
 
-ONE_PASS = TTA()
+SINGLE_PASS = TTA()
 
 
 def open_predictor(
@@ -24,12 +24,12 @@ def open_predictor(
     threads: Optional[int] = None,
     delegate: Optional[str] = None,
     require: bool = False,
-    tta: TTA = ONE_PASS,
+    tta: TTA = SINGLE_PASS,
 ) -> Predictor:
-    """A .tflite or .onnx file as the predictor of its task; see `open_engine`.
+    """Open a .tflite or .onnx file as the predictor of its task; see `open_engine`.
 
-    Raises InputError for a file that is none, for outputs that do not fit its task, and
-    for passes that it cannot make.
+    Raises InputError for a file that is not a model, for outputs that do not suit its
+    task, and for test-time augmentation that it does not support.
     """
     path = Path(path)
     runner = open_engine(path, engine, threads, delegate, require)
@@ -37,27 +37,27 @@ def open_predictor(
 
 
 def predictor_of(
-    engine: Engine, info: ModelInfo, name: str = "the model", tta: TTA = ONE_PASS
+    engine: Engine, info: ModelInfo, name: str = "the model", tta: TTA = SINGLE_PASS
 ) -> Predictor:
-    """The predictor of a task on an engine; `name` is the model's in messages.
+    """The predictor of a task on an engine; `name` is the model's name in messages.
 
-    Raises InputError for a task that is not known here, for outputs that do not fit the
-    task, and for passes that it cannot make.
+    Raises InputError for an unknown task, for outputs that do not suit the task, and
+    for test-time augmentation that it does not support.
     """
     if info.task not in PREDICTORS:
         known = ", ".join(PREDICTORS)
         raise InputError(
-            f"{name}: is for the task {info.task}; this version of kseg knows {known}"
+            f"{name}: its task {info.task} is unknown; this version of kseg has {known}"
         )
     try:
         predictor = PREDICTORS[info.task](engine, info, StageTimer())
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
-    if tta == ONE_PASS:
+    if tta == SINGLE_PASS:
         return predictor
-    if info.task not in PASSES:
+    if info.task not in TTA_PREDICTORS:
         raise InputError(
-            f"{name}: is for the task {info.task}, which takes one pass; leave "
+            f"{name}: the task {info.task} has no test-time augmentation; leave "
             "--full-size, --tile, --flip and --scales out"
         )
-    return PASSES[info.task](predictor, tta)
+    return TTA_PREDICTORS[info.task](predictor, tta)

@@ -1,4 +1,4 @@
-"""Resizing: images to a network's input, scores and labels back to an image."""
+"""Resizing images to a network's input, and scores and labels to the image's size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W[, C]) uint8 -> the same at `size`; areas are averaged when it shrinks."""
+    """(H, W[, C]) uint8 -> (*size[, C]): area-averaged if smaller, else bilinear."""
     if image.shape[:2] == tuple(size):
         return image
     shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
@@ -19,16 +19,16 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def fit_within(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """The largest size of the same aspect as `size` that goes into `box`.
+    """The largest size with the aspect ratio of `size` that fits into `box`.
 
     >>> fit_within((540, 960), (360, 480))
     (270, 480)
     """
-    return scaled(size, min(box[0] / size[0], box[1] / size[1]))
+    return scale_size(size, min(box[0] / size[0], box[1] / size[1]))
 
 
 def limit_side(size: tuple[int, int], max_side: int) -> tuple[int, int]:
-    """`size`, shrunk where its longer side is over `max_side`.
+    """`size`, scaled down if its longer side exceeds `max_side`.
 
     >>> limit_side((3000, 4000), 1024), limit_side((360, 480), 1024)
     ((768, 1024), (360, 480))
@@ -38,66 +38,71 @@ def limit_side(size: tuple[int, int], max_side: int) -> tuple[int, int]:
     return fit_within(size, (max_side, max_side))
 
 
-def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """`size` times `scale`, in whole pixels.
+def scale_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """`size` times `scale`, rounded to pixels.
 
-    >>> scaled((360, 481), 0.75)
+    >>> scale_size((360, 481), 0.75)
     (270, 361)
     """
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def valid_cells(count: int, given: int, used: int, size: int) -> tuple[int, int]:
-    """How many of `count` cells see picture, and how many pixels of it they span.
+def valid_cells(
+    count: int, input_size: int, content_size: int, size: int
+) -> tuple[int, int]:
+    """How many of `count` output cells cover the image, and the pixels that they span.
 
-    The last may see padding too: it is enlarged as a whole and cut afterwards. Here two
-    cells see 8 rows of which 6 are picture, enlarged twice.
+    The last cell may cover padding too: it is enlarged as a whole and cropped
+    afterwards. Here two cells cover 8 rows, of which 6 are image, enlarged twice:
 
-    >>> valid_cells(2, given=8, used=6, size=12)
+    >>> valid_cells(2, input_size=8, content_size=6, size=12)
     (2, 16)
     """
-    kept = -(-count * used // given)
-    return kept, max(size, round(kept * given * size / (count * used)))
+    kept = -(-count * content_size // input_size)
+    span = round(kept * input_size * size / (count * content_size))
+    return kept, max(size, span)
 
 
-def plane_of(scores: np.ndarray, index: int, size: tuple[int, int]) -> np.ndarray:
-    """(h, w, C) scores -> those of one class, (H, W), bilinear to `size`."""
+def resize_plane(scores: np.ndarray, index: int, size: tuple[int, int]) -> np.ndarray:
+    """(h, w, C) scores -> the scores of one class, (H, W), bilinear to `size`."""
     plane = np.ascontiguousarray(scores[..., index])
     if plane.shape == tuple(size):
         return plane
     return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def enlarged_planes(scores: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """(h, w, C) scores -> each class at `size`, bilinear: C times (H, W).
+def resized_planes(scores: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """(h, w, C) scores -> C planes (H, W), each bilinear to `size`.
 
-    One class at a time, so that memory stays that of a few pictures.
+    One class at a time, to bound the memory.
     """
     for index in range(scores.shape[2]):
-        yield plane_of(scores, index, size)
+        yield resize_plane(scores, index, size)
 
 
 def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(h, w) ids of any integer type -> (H, W) uint8, each from the nearest cell."""
+    """(h, w) class ids of any integer type -> (H, W) uint8, nearest neighbour."""
     labels = labels.astype(np.uint8, copy=False)
     if labels.shape == tuple(size):
         return labels
-    # INTER_NEAREST_EXACT takes the pixel at the centre; INTER_NEAREST its corner.
+    # INTER_NEAREST_EXACT samples at pixel centres, INTER_NEAREST at corners.
     labels = np.ascontiguousarray(labels)
     return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def crop_padding(
     output: np.ndarray,
-    given: tuple[int, int],
-    used: tuple[int, int],
+    input_size: tuple[int, int],
+    content_size: tuple[int, int],
     size: tuple[int, int],
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """The cells of an output that see picture, and the size to enlarge them to.
+    """The cells of an output that cover the image, and the size to enlarge them to.
 
-    `given` is the size of the network's input, `used` the part that was picture, `size`
-    what the picture is to have; it is cut out of the enlarged cells, top left.
+    `content_size` is the part of the network's input of `input_size` that holds the
+    image, `size` the image size wanted: the upper left part of the enlarged cells.
     """
-    rows, height = valid_cells(output.shape[0], given[0], used[0], size[0])
-    columns, width = valid_cells(output.shape[1], given[1], used[1], size[1])
+    rows, height = valid_cells(output.shape[0], input_size[0], content_size[0], size[0])
+    columns, width = valid_cells(
+        output.shape[1], input_size[1], content_size[1], size[1]
+    )
     return output[:rows, :columns], (height, width)

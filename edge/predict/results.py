@@ -1,4 +1,4 @@
-"""What a predictor says of an image: a class for each pixel, or objects."""
+"""Prediction results: a class for each pixel, detections, or instances."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ class SemanticMap:
     """The class of each pixel.
 
     `labels` (H, W) uint8 are class ids, 255 void; `confidence` (H, W) float32 in (0, 1]
-    is the probability of each pixel's class, None where that is not known or was not
-    asked for.
+    is the probability of each pixel's class, None if it is unknown or was not
+    requested.
     """
 
     labels: np.ndarray
     confidence: Optional[np.ndarray] = None
 
     def shares(self, info: ModelInfo, void: str = "") -> dict[str, float]:
-        """The share of the pixels of each class that is there, in order of class.
+        """The share of the pixels of each class that occurs, in order of class id.
 
-        `void` is the name that void pixels are counted under; without one they are
-        left out.
+        `void` is the name for void pixels; without one they are left out.
 
-        >>> info = ModelInfo(names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
+        >>> info = ModelInfo(class_names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
         >>> SemanticMap(np.uint8([[0, 1, 1, 255]])).shares(info)
         {'road': 0.25, 'car': 0.5}
         """
         counts = cv2.calcHist([self.labels], [0], None, [256], [0, 256]).ravel()
         shares = {
             name: float(count) / self.labels.size
-            for name, count in zip(info.names, counts)
+            for name, count in zip(info.class_names, counts)
             if count
         }
         if void and counts[IGNORE_INDEX]:
@@ -47,7 +46,7 @@ class SemanticMap:
 
 @dataclass(frozen=True)
 class Detections:
-    """Objects by their boxes, highest score first.
+    """Detected objects as boxes, highest score first.
 
     `boxes` (N, 4) float32 are x0, y0, x1, y1 in image pixels, right and bottom edges
     exclusive; `class_ids` (N,) int32; `scores` (N,) float32 in [0, 1]; `size` is the
@@ -64,7 +63,7 @@ class Detections:
         return len(self.scores)
 
     def __getitem__(self, where: np.ndarray) -> Detections:
-        """Those at indices, or where a bool mask (N,) is true."""
+        """The objects at indices, or where a bool mask (N,) is true."""
         tracks = None if self.track_ids is None else self.track_ids[where]
         return replace(
             self,
@@ -77,17 +76,18 @@ class Detections:
 
 @dataclass(frozen=True)
 class Instances(Detections):
-    """Objects by their outlines.
+    """Detected objects with masks.
 
-    Each of the N `mask_crops` (h, w) float32 holds logits in as many cells as the file
-    gives, which span `mask_spans[k]`: (N, 4) float32 x0, y0, x1, y1 in image pixels.
+    Each of the N `mask_crops` (h, w) float32 holds logits at the resolution of the
+    model's output, and covers `mask_spans[k]`: (N, 4) float32 x0, y0, x1, y1 in image
+    pixels.
     """
 
     mask_crops: Tuple[np.ndarray, ...] = ()
     mask_spans: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
     def __getitem__(self, where: np.ndarray) -> Instances:
-        """Those at indices, or where a bool mask (N,) is true."""
+        """The objects at indices, or where a bool mask (N,) is true."""
         places = np.arange(len(self))[where]
         return replace(
             super().__getitem__(where),
@@ -98,9 +98,9 @@ class Instances(Detections):
     def masks(
         self, threshold: float = 0.5
     ) -> Iterator[Tuple[slice, slice, np.ndarray]]:
-        """Of each object the rows, the columns and which of their pixels it has, bool.
+        """For each object: rows, columns, and the bool mask of these pixels.
 
-        Bilinear from the cells, inside the object's box alone: never a whole image.
+        The mask is bilinear from the logits and covers the object's box only.
         """
         limit = float(np.log(threshold / (1 - threshold)))
         for box, crop, span in zip(self.boxes, self.mask_crops, self.mask_spans):
@@ -122,14 +122,14 @@ class Instances(Detections):
             yield rows, columns, values > limit
 
     def label_map(self) -> np.ndarray:
-        """(H, W) uint16: 0 for none, k + 1 for object k; higher scores lie on top."""
+        """(H, W) uint16: 0 for no object, k + 1 for object k; higher scores win."""
         result = np.zeros(self.size, np.uint16)
         for index, (rows, columns, mask) in reversed(list(enumerate(self.masks()))):
             result[rows, columns][mask] = index + 1
         return result
 
     def to_semantic(self) -> SemanticMap:
-        """The class of each pixel: that of the object with the highest score, or void.
+        """The class of the object with the highest score at each pixel, else void.
 
         Objects have no background class.
         """
@@ -138,7 +138,7 @@ class Instances(Detections):
 
 
 def window(start: float, end: float, length: int) -> slice:
-    """The whole pixels of an image's side that an interval touches.
+    """The pixels of an image's side that an interval touches.
 
     >>> window(-1.5, 2.2, 10)
     slice(0, 3, None)
@@ -148,7 +148,7 @@ def window(start: float, end: float, length: int) -> slice:
 
 
 def cells_of(pixels: slice, start: float, end: float, count: int) -> np.ndarray:
-    """Where the centres of pixels lie among `count` cells that span start to end."""
+    """The pixel centres as coordinates of `count` cells that span start to end."""
     centers = np.arange(pixels.start, pixels.stop) + 0.5
     return (centers - start) * (count / (end - start)) - 0.5
 

@@ -1,4 +1,4 @@
-"""Semantic maps: a network's scores or labels -> the class of each pixel."""
+"""Semantic segmentation: from a network's scores or labels to class ids."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from edge.core.timing import StageTimer
 from edge.engines.base import Engine, Output, TensorSpec
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Placement, Predictor
-from edge.predict.resizing import crop_padding, enlarged_planes, resize_labels
+from edge.predict.resizing import crop_padding, resize_labels, resized_planes
 from edge.predict.results import SemanticMap
 
 log = logging.getLogger(__name__)
 
-MOST_CLASSES = 256
-HEADS = ("labels", "logits", "probabilities")  # the roles that the map may have
+MAX_CLASSES = 256
+HEADS = ("labels", "logits", "probabilities")  # the roles of a semantic map
 
 
 class SemanticPredictor(Predictor[SemanticMap]):
-    """Finds the map among a network's outputs, and says the class of each pixel."""
+    """Predicts the class of each pixel from the semantic map among the outputs."""
 
     def __init__(
         self, engine: Engine, info: ModelInfo, stages: Optional[StageTimer] = None
@@ -36,22 +36,22 @@ class SemanticPredictor(Predictor[SemanticMap]):
     ) -> SemanticMap:
         height, width = placement.image_size
         with self.stages.stage("postprocess"):
-            values, whole = self.cut(outputs, placement, placement.image_size)
+            values, full_size = self.crop_map(outputs, placement, placement.image_size)
             if values.ndim == 2:
-                return SemanticMap(resize_labels(values, whole)[:height, :width])
-            labels = scores_to_labels(values, whole)[:height, :width]
+                return SemanticMap(resize_labels(values, full_size)[:height, :width])
+            labels = scores_to_labels(values, full_size)[:height, :width]
         if not confidence:
             return SemanticMap(labels)
         with self.stages.stage("confidence"):
-            known = scores_to_confidence(values, whole, self.info.head)
-        return SemanticMap(labels, known[:height, :width])
+            certainty = scores_to_confidence(values, full_size, self.info.head)
+        return SemanticMap(labels, certainty[:height, :width])
 
-    def cut(
+    def crop_map(
         self, outputs: Tuple[Output, ...], placement: Placement, size: Tuple[int, int]
     ) -> Tuple[np.ndarray, Tuple[int, int]]:
-        """The map without padding, and the size to enlarge it to for `size`.
+        """The map without padding, and the size to enlarge it to; see `crop_padding`.
 
-        (h, w) labels or (h, w, C) float32 scores; see `crop_padding`.
+        The map is (h, w) labels or (h, w, C) float32 scores.
         """
         values = to_map(outputs[self.index])
         sizes = (placement.input_size, placement.content_size)
@@ -59,38 +59,43 @@ class SemanticPredictor(Predictor[SemanticMap]):
 
 
 def map_index(outputs: Sequence[TensorSpec], info: ModelInfo) -> int:
-    """Which output is the map: that with such a role, else the first that may be one.
+    """The index of the semantic map: by role, else the first output of such a shape.
 
-    Where several may be, what is read and what is not is said. Raises InputError where
-    none is, and for more classes than ids.
+    If there are several, the one used is logged. Raises InputError if there is none, or
+    if it has too many classes.
     """
     roles = [index for index, role in enumerate(info.outputs) if role in HEADS]
     maps = roles or [index for index, spec in enumerate(outputs) if is_map(spec)]
     if not maps or maps[0] >= len(outputs):
         shapes = [list(spec.shape) for spec in outputs]
-        raise InputError(f"gives {shapes}, no map; is it a segmentation model?")
+        raise InputError(
+            f"no semantic map among the outputs {shapes}; is it a segmentation model?"
+        )
     spec = outputs[maps[0]]
-    if len(spec.shape) == 4 and spec.shape[3] > MOST_CLASSES:
-        raise InputError(f"gives over {MOST_CLASSES} classes")
+    if len(spec.shape) == 4 and spec.shape[3] > MAX_CLASSES:
+        raise InputError(f"more than {MAX_CLASSES} classes are not supported")
     if len(maps) > 1 and not roles:
         others = ", ".join(outputs[index].name for index in maps[1:])
         log.info(
-            "the model gives %d maps: %s is read, %s not", len(maps), spec.name, others
+            "the model has %d maps: %s is used, %s ignored",
+            len(maps),
+            spec.name,
+            others,
         )
     return maps[0]
 
 
 def is_map(spec: TensorSpec) -> bool:
-    """Whether an output is [1, h, w] or [1, h, w, C], of numbers; -1 is a free side."""
+    """Whether an output is a numeric [1, h, w] or [1, h, w, C]; free sides are -1."""
     shape = spec.shape
     numbers = spec.dtype.kind in "iuf"
     return numbers and len(shape) in (3, 4) and shape[0] == 1 and 0 not in shape
 
 
 def to_map(output: Output) -> np.ndarray:
-    """(h, w[, C]) as the network gives it -> labels (h, w) or float32 scores (h, w, C).
+    """An output (h, w[, C]) -> labels (h, w) or float32 scores (h, w, C).
 
-    Integers without a scale are labels. One channel of scores is a sigmoid: the
+    Integers without a scale are labels. A single channel of scores is a sigmoid: the
     probability of class 1.
     """
     values = output.raw
@@ -105,13 +110,13 @@ def to_map(output: Output) -> np.ndarray:
 
 
 def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(h, w, C) scores -> (H, W) uint8: bilinear to `size`, then the largest.
+    """(h, w, C) scores -> (H, W) uint8: bilinear to `size`, then argmax.
 
-    The first of equals wins, as in argmax.
+    Of equal scores the first class wins.
     """
     labels = np.zeros(size, np.uint8)
     best: Optional[np.ndarray] = None
-    for index, plane in enumerate(enlarged_planes(scores, size)):
+    for index, plane in enumerate(resized_planes(scores, size)):
         if best is None:
             best = plane
             continue
@@ -124,15 +129,15 @@ def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def scores_to_confidence(
     scores: np.ndarray, size: tuple[int, int], head: str = "logits"
 ) -> np.ndarray:
-    """(h, w, C) scores -> (H, W) float32 in (0, 1]: the largest class's probability.
+    """(h, w, C) scores -> (H, W) float32 in (0, 1]: the highest class probability.
 
-    Bilinear to `size` as for the labels, then the largest of softmax; `head`
-    "probabilities" says that scores are softmax already.
+    Bilinear to `size` as for the labels, then the maximum of the softmax; with `head`
+    "probabilities" the scores are probabilities already.
 
     >>> scores_to_confidence(np.log(np.float32([[[1, 3]]])), (1, 1)).round(4).tolist()
     [[0.75]]
     """
-    planes = enlarged_planes(scores, size)
+    planes = resized_planes(scores, size)
     if head == "probabilities":
         return reduce(np.maximum, planes)
     best = next(planes)
@@ -145,7 +150,7 @@ def scores_to_confidence(
 
 
 def probabilities(scores: np.ndarray, head: str) -> np.ndarray:
-    """(h, w, C) what a head gives -> probabilities float32, softmax of logits."""
+    """(h, w, C) scores of a head -> probabilities float32: the softmax of logits."""
     scores = scores.astype(np.float32, copy=False)
     if head == "probabilities":
         return scores

@@ -1,9 +1,8 @@
-"""Labels that do not flicker: each pixel keeps its class until another has more votes.
+"""Temporal smoothing of labels by majority vote, against flicker.
 
-The last N label maps vote. A pixel shows another class once that class has strictly
-more of them than the class it shows; of several such, the one given most recently. A
-lasting change is so shown N // 2 frames late, and what lasts no longer than that is
-not shown at all.
+The last N label maps vote. A pixel changes its class once another class has strictly
+more votes than the current one; of several such classes, to the most recent. A lasting
+change appears N // 2 frames late, and a shorter change does not appear.
 """
 
 from __future__ import annotations
@@ -17,31 +16,31 @@ import numpy as np
 from edge.predict.results import SemanticMap
 
 
-def vote(shown: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
-    """What is shown (H, W) and the last maps, newest first -> what is shown next.
+def vote(current: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
+    """The current labels (H, W) and the last maps, newest first -> the next labels.
 
-    >>> shown = np.uint8([[1, 1, 1]])
-    >>> vote(shown, [np.uint8([[2, 2, 1]]), np.uint8([[2, 1, 1]]), shown]).tolist()
+    >>> current = np.uint8([[1, 1, 1]])
+    >>> vote(current, [np.uint8([[2, 2, 1]]), np.uint8([[2, 1, 1]]), current]).tolist()
     [[2, 1, 1]]
     """
-    unsettled = np.zeros(shown.shape, bool)
+    unsettled = np.zeros(current.shape, bool)
     for labels in maps:
-        unsettled |= labels != shown
+        unsettled |= labels != current
     places = np.flatnonzero(unsettled)
     votes = [labels.ravel()[places] for labels in maps]
-    winner = shown.ravel()[places]
+    winner = current.ravel()[places]
     most = count_of(winner, votes)
     for vote in votes:
         count = count_of(vote, votes)
         winner = np.where(count > most, vote, winner)
         np.maximum(most, count, out=most)
-    result = shown.copy()
+    result = current.copy()
     result.ravel()[places] = winner
     return result
 
 
 def count_of(vote: np.ndarray, votes: Sequence[np.ndarray]) -> np.ndarray:
-    """How many of the votes are equal to `vote`, pixel by pixel; uint8."""
+    """The number of votes equal to `vote`, for each pixel; uint8."""
     count = np.zeros(vote.shape, np.uint8)
     for other in votes:
         count += vote == other
@@ -49,20 +48,20 @@ def count_of(vote: np.ndarray, votes: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class VoteSmoother:
-    """Called with each frame's result, in order; gives that to show.
+    """Smooths the results of consecutive frames with the votes of the last `count`.
 
-    Frames of another size begin anew.
+    A frame of another size starts again.
     """
 
     def __init__(self, count: int):
         self._maps: deque[np.ndarray] = deque(maxlen=count)
-        self._shown: Optional[np.ndarray] = None
+        self._current: Optional[np.ndarray] = None
 
     def __call__(self, result: SemanticMap) -> SemanticMap:
         labels = result.labels
-        if self._shown is None or self._shown.shape != labels.shape:
+        if self._current is None or self._current.shape != labels.shape:
             self._maps.clear()
-            self._shown = labels
+            self._current = labels
         self._maps.appendleft(labels)
-        self._shown = vote(self._shown, self._maps)
-        return replace(result, labels=self._shown)
+        self._current = vote(self._current, self._maps)
+        return replace(result, labels=self._current)

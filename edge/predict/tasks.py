@@ -1,6 +1,6 @@
-"""What each task brings to prediction; a task adds an entry to these dicts.
+"""The predictors of each task; a new task adds an entry to these dicts.
 
-A task without an entry among the last two refuses passes and --steady in one line.
+A task without an entry in the last two has no test-time augmentation or --steady.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from edge.predict.tta import TTA, SemanticTTA
 
 PREDICTORS: dict[str, type[Predictor]] = {"semantic": SemanticPredictor}
 
-# A predictor and the passes asked for -> one that makes them.
-PASSES: dict[str, Callable[[Any, TTA], Predictor]] = {"semantic": SemanticTTA}
+# (predictor, augmentation) -> a predictor with test-time augmentation.
+TTA_PREDICTORS: dict[str, Callable[[Any, TTA], Predictor]] = {"semantic": SemanticTTA}
 
-# How many frames --steady takes together -> what smooths one result after the other.
+# Number of frames of --steady -> a function that smooths consecutive results.
 SMOOTHERS: dict[str, Callable[[int], Callable[[Any], Any]]] = {"semantic": VoteSmoother}

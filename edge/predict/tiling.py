@@ -1,4 +1,4 @@
-"""Images larger than a network's input, in tiles whose insides are the image."""
+"""Splitting images into overlapping tiles, and merging the outputs of tiles."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import List
 import cv2
 import numpy as np
 
-TILE = (512, 512)  # of a network that works in tiles of any size, at most
+TILE = (512, 512)  # the largest tile of networks that accept any size
 
 Tiles = List[List[np.ndarray]]
 
 
 def tile_stride(inside: int, step: int) -> int:
-    """How far apart tiles begin, by how much of each counts.
+    """The stride of tiles of which `inside` pixels count.
 
-    Whole steps, where there is one: poolings then meet the same pixels in every tile.
+    A multiple of `step` if possible, so that pooling windows align between tiles.
 
     >>> tile_stride(388, 16), tile_stride(4, 16)
     (384, 4)
@@ -26,17 +26,17 @@ def tile_stride(inside: int, step: int) -> int:
 def split_tiles(
     image: np.ndarray, box: tuple[int, int], border: int, step: int
 ) -> Tiles:
-    """(H, W, C) -> rows of tiles of `box` whose insides are the image.
+    """(H, W, C) -> rows of tiles of size `box` whose inner parts cover the image.
 
-    They begin `tile_stride` apart. The inside is all but `border` pixels on each side;
-    beyond the image it goes on mirrored. (The overlap-tile strategy of Ronneberger,
-    Fischer and Brox, 2015.)
+    Tiles are `tile_stride` apart. The inner part is the tile without `border` pixels on
+    each side; outside the image, pixels are mirrored. (The overlap-tile strategy of
+    Ronneberger, Fischer and Brox, 2015.)
     """
     inside = [side - 2 * border for side in box]
-    apart = [tile_stride(side, step) for side in inside]
+    strides = [tile_stride(side, step) for side in inside]
     last = [
-        max(0, -(-(have - side) // to_next)) * to_next
-        for have, side, to_next in zip(image.shape, inside, apart)
+        max(0, -(-(length - side) // stride)) * stride
+        for length, side, stride in zip(image.shape, inside, strides)
     ]
     below, right = (border + last[i] + inside[i] - image.shape[i] for i in (0, 1))
     mirrored = cv2.copyMakeBorder(
@@ -45,14 +45,14 @@ def split_tiles(
     return [
         [
             mirrored[y : y + box[0], x : x + box[1]]
-            for x in range(0, last[1] + 1, apart[1])
+            for x in range(0, last[1] + 1, strides[1])
         ]
-        for y in range(0, last[0] + 1, apart[0])
+        for y in range(0, last[0] + 1, strides[0])
     ]
 
 
 def merge_tiles(tiles: Tiles, step: int) -> np.ndarray:
-    """Rows of what a network gave for tiles -> one array; the next one goes on top."""
+    """Merge rows of output tiles into one array; later tiles overwrite overlaps."""
     if len(tiles) == len(tiles[0]) == 1:
         return tiles[0][0]
     height, width = (tile_stride(side, step) for side in tiles[0][0].shape[:2])
@@ -64,7 +64,7 @@ def merge_tiles(tiles: Tiles, step: int) -> np.ndarray:
 
 
 def covered_size(tiles: Tiles, border: int, step: int) -> tuple[int, int]:
-    """How many pixels the insides of the tiles span."""
+    """The size in pixels that the inner parts of the tiles cover."""
     height, width = (side - 2 * border for side in tiles[0][0].shape[:2])
     down, across = len(tiles) - 1, len(tiles[0]) - 1
     return down * tile_stride(height, step) + height, across * tile_stride(

@@ -1,7 +1,7 @@
-"""Several passes over one picture: in tiles at its own size, mirrored, at scales.
+"""Test-time augmentation: tiles at full size, mirrored passes and several scales.
 
-What papers call multi-scale and flip testing, and the sliding window that bounds the
-memory of large pictures. It costs as many runs of the network as there are passes.
+Papers call it multi-scale and flip testing; tiles (a sliding window) bound the memory
+that large images need. Every pass is one run of the network.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from edge.core.constants import FULL_SIZE_TILE
 from edge.core.errors import InputError
 from edge.core.images import format_size
-from edge.predict.resizing import plane_of, scaled
+from edge.predict.resizing import resize_plane, scale_size
 from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor, probabilities, scores_to_labels
 from edge.predict.tiling import tile_stride
 
-FULL_SIZE_TILE = (512, 512)  # of pictures at full size, unless told
-MARGIN = 64  # pixels of a tile that its neighbour decides, at most
-STEP = 32  # of the coarsest encoders: tiles begin where their cells begin
+MARGIN = 64  # pixels at a tile's edge that are discarded, at most
+STEP = 32  # output stride of the coarsest encoders: tiles start at their cells
 
 
 @dataclass(frozen=True)
 class TTA:
-    """How often and how a picture is looked at; as it stands, once and as always.
+    """Options of test-time augmentation; the defaults are a single pass.
 
-    `full_size` keeps pictures from being shrunk to a run's max_side; those over `tile`
-    (height, width), which implies it, are done in overlapping tiles. `flip` adds the
-    mirrored picture, `scales` are relative to the size that the network gets otherwise.
+    `full_size` predicts images at full size instead of scaling them down to the run's
+    max_side. `tile` (height, width) implies it; larger images are predicted in
+    overlapping tiles. `flip` adds the mirrored image. `scales` are relative to the
+    default input size.
     """
 
     full_size: bool = False
@@ -39,29 +40,33 @@ class TTA:
     tile: Optional[Tuple[int, int]] = None
 
     @property
-    def in_tiles(self) -> bool:
+    def uses_tiles(self) -> bool:
         return self.full_size or self.tile is not None
 
     @property
-    def averaged(self) -> bool:
+    def averages(self) -> bool:
         return self.flip or self.scales != (1.0,)
 
 
 class Span(NamedTuple):
-    """One side of a tile: what it sees of the picture, what counts there and in it."""
+    """One side of a tile, without the margin that is discarded.
 
-    seen: slice
-    kept: slice
-    inside: slice
+    The tile reads `source` of the image and writes `target` of it, which is `inner` of
+    the tile.
+    """
+
+    source: slice
+    target: slice
+    inner: slice
 
 
 def spans(length: int, tile: int, margin: int, step: int) -> List[Span]:
-    """Overlapping tiles along one side of a picture, whole steps apart.
+    """Overlapping tiles along one side of an image, at multiples of `step`.
 
-    What counts begins and ends `margin` pixels or more from a tile's end, but for the
-    ends of the picture itself. The last is up to `step` - 1 pixels longer than `tile`.
+    At least `margin` pixels at each end of a tile are discarded, except at the ends of
+    the image. The last tile is up to `step` - 1 pixels longer than `tile`.
 
-    >>> [(s.seen, s.kept) for s in spans(10, tile=6, margin=1, step=1)]
+    >>> [(s.source, s.target) for s in spans(10, tile=6, margin=1, step=1)]
     [(slice(0, 6, None), slice(0, 5, None)), (slice(4, 10, None), slice(5, 10, None))]
     """
     last = max(0, length - tile) // step * step
@@ -75,108 +80,115 @@ def spans(length: int, tile: int, margin: int, step: int) -> List[Span]:
 
 
 class SemanticTTA(SemanticPredictor):
-    """A predictor that makes all of `passes` over each image.
+    """A semantic predictor with test-time augmentation.
 
-    Scores of all passes become probabilities at the size that one pass has, and these
-    are averaged: a pass that is sure of itself cannot outvote the others by large
-    logits. So do DeepLab's authors (`predict_labels_multi_scale` of their code; Chen,
-    Papandreou, Schroff and Adam, 2017, section 4.1).
+    The scores of all passes are converted to probabilities at the size of a single
+    pass, and averaged, so that large logits of one pass do not dominate. DeepLab does
+    the same (`predict_labels_multi_scale` of its code; Chen, Papandreou, Schroff and
+    Adam, 2017, section 4.1).
 
-    A tile counts without its margin: 64 pixels, at most a quarter of its shorter side,
-    and the border of networks of valid convolutions, whose labels are then exactly
-    those of one pass. Of a U-Net on MobileNetV2 over CamVid enlarged twice, in tiles of
-    512x512, 0.3 % of the labels were others than in one pass; without a margin 0.7 %.
-    Tiles that begin between the encoder's cells made it 1.2 %: those of a network of
-    fixed size, the last of which ends with the picture.
-    Raises InputError for passes that the network cannot make.
+    The margin of a tile is discarded: 64 pixels, at most a quarter of its shorter side;
+    for networks of valid convolutions it is their border, and the labels then equal
+    those of a single pass. With a U-Net on MobileNetV2 on CamVid enlarged twice, in
+    tiles of 512x512, 0.3 % of the labels differ from a single pass; without a margin
+    0.7 %. Tiles that start between the encoder's cells, as the last tile of a network
+    of fixed size does, increase it to 1.2 %.
+    Raises InputError for options that the network does not support.
     """
 
-    def __init__(self, predictor: SemanticPredictor, passes: TTA):
+    def __init__(self, predictor: SemanticPredictor, tta: TTA):
         info = predictor.info
-        if passes.in_tiles:
+        if tta.uses_tiles:
             info = replace(info, max_side=sys.maxsize)
         super().__init__(predictor.engine, info, predictor.stages)
-        self.passes = passes
-        self.tile = self._tile() if passes.in_tiles else None
+        self.tta = tta
+        self.tile = self._tile() if tta.uses_tiles else None
         self._check_averaging()
 
     @property
-    def fixed(self) -> bool:
-        """Whether the network takes pictures of one size alone."""
-        return self.engine.size is not None and not self.info.geometry.border
+    def has_fixed_size(self) -> bool:
+        """Whether the network accepts images of one size only."""
+        return self.engine.size is not None and not self.info.geometry.valid_border
 
     @property
     def margin(self) -> int:
-        return self.info.geometry.border or min(MARGIN, min(self.tile) // 4)
+        return self.info.geometry.valid_border or min(MARGIN, min(self.tile) // 4)
 
     def _tile(self) -> tuple[int, int]:
-        """The size of tiles, as asked or by default. Raises InputError for one too
-        small, and for another than a network of fixed size has."""
-        if self.fixed:
+        """The tile size, requested or default.
+
+        Raises InputError if it is too small, or not the size of a network of fixed
+        size.
+        """
+        if self.has_fixed_size:
             box = self.engine.size
-            if self.passes.tile not in (None, box):
+            if self.tta.tile not in (None, box):
                 raise InputError(
-                    f"--tile {format_size(self.passes.tile)}: the network takes "
-                    f"{format_size(box)} alone; leave it out"
+                    f"--tile {format_size(self.tta.tile)}: the network accepts only "
+                    f"{format_size(box)}; leave it out"
                 )
             return box
-        tile = self.passes.tile or FULL_SIZE_TILE
-        least = max(self.info.geometry.minimum, 2 * self.info.geometry.border + STEP)
-        if min(tile) < least:
+        tile = self.tta.tile or FULL_SIZE_TILE
+        minimum = max(
+            self.info.geometry.minimum, 2 * self.info.geometry.valid_border + STEP
+        )
+        if min(tile) < minimum:
             raise InputError(
-                f"--tile {format_size(tile)}: is too small for this network; give "
-                f"{least}x{least} or more"
+                f"--tile {format_size(tile)}: too small for this network; use at least "
+                f"{minimum}x{minimum}"
             )
         return tile
 
     def _check_averaging(self) -> None:
-        """Raises InputError where no scores can be averaged."""
-        if self.passes.averaged and self.info.head == "labels":
+        """Raises InputError if the scores of several passes cannot be averaged."""
+        if self.tta.averages and self.info.head == "labels":
             raise InputError(NO_SCORES)
-        if self.fixed and self.passes.scales != (1.0,):
+        if self.has_fixed_size and self.tta.scales != (1.0,):
             raise InputError(
-                f"--scales: the network takes {format_size(self.engine.size)} alone; "
-                "give the run that it was exported from"
+                f"--scales: the network accepts only {format_size(self.engine.size)}; "
+                "use the run that it was exported from"
             )
 
     def predict(
         self, image: np.ndarray, order: str = "RGB", confidence: bool = False
     ) -> SemanticMap:
-        """As `Predictor.predict`, over all passes."""
+        """Like `Predictor.predict`, with all passes."""
         size = image.shape[:2]
         if self.tile is None:
             return self._predict_tile(image, order, confidence)
-        step = 1 if self.fixed else STEP
+        step = 1 if self.has_fixed_size else STEP
         labels = np.empty(size, np.uint8)
-        known = np.empty(size, np.float32) if confidence else None
+        certainty = np.empty(size, np.float32) if confidence else None
         across = spans(size[1], self.tile[1], self.margin, step)
         for y in spans(size[0], self.tile[0], self.margin, step):
             for x in across:
-                part = self._predict_tile(image[y.seen, x.seen], order, confidence)
-                labels[y.kept, x.kept] = part.labels[y.inside, x.inside]
+                tile = image[y.source, x.source]
+                part = self._predict_tile(tile, order, confidence)
+                labels[y.target, x.target] = part.labels[y.inner, x.inner]
                 if part.confidence is None:
-                    known = None
+                    certainty = None
                 else:
-                    known[y.kept, x.kept] = part.confidence[y.inside, x.inside]
-        return SemanticMap(labels, known)
+                    inner = part.confidence[y.inner, x.inner]
+                    certainty[y.target, x.target] = inner
+        return SemanticMap(labels, certainty)
 
     def _predict_tile(
         self, image: np.ndarray, order: str, confidence: bool
     ) -> SemanticMap:
-        """As `predict`, of an image small enough to be seen as a whole."""
-        if not self.passes.averaged:
+        """Like `predict`, for one tile or an image that needs no tiles."""
+        if not self.tta.averages:
             return super().predict(image, order, confidence)
-        size, base = image.shape[:2], self.size_within(image.shape[:2])
+        size, base = image.shape[:2], self.content_size_of(image.shape[:2])
         total: Any = 0
-        for scale in self.passes.scales:
-            for mirrored in (False, True)[: 1 + self.passes.flip]:
+        for scale in self.tta.scales:
+            for mirrored in (False, True)[: 1 + self.tta.flip]:
                 total += self._probabilities(image, order, scale, mirrored, base)
-        total /= len(self.passes.scales) * (1 + self.passes.flip)
+        total /= len(self.tta.scales) * (1 + self.tta.flip)
         labels = scores_to_labels(total, size)
         if not confidence:
             return SemanticMap(labels)
         best = total.max(axis=2, keepdims=True)
-        return SemanticMap(labels, plane_of(best, 0, size))
+        return SemanticMap(labels, resize_plane(best, 0, size))
 
     def _probabilities(
         self,
@@ -186,29 +198,29 @@ class SemanticTTA(SemanticPredictor):
         mirrored: bool,
         base: tuple[int, int],
     ) -> np.ndarray:
-        """One pass -> (*base, C) float32; a mirrored one is turned back."""
-        size = scaled(base, scale)
+        """One pass -> (*base, C) float32 probabilities; mirrored ones flipped back."""
+        size = scale_size(base, scale)
         if scale < 1 and min(size) < self.info.geometry.minimum:
-            least = self.info.geometry.minimum
+            minimum = self.info.geometry.minimum
             raise InputError(
-                f"--scales {scale:g}: makes it {format_size(size)}, smaller than the "
-                f"network's minimum of {least}x{least}"
+                f"--scales {scale:g}: the input of {format_size(size)} is smaller than "
+                f"the network's minimum of {minimum}x{minimum}"
             )
         view = image[:, ::-1] if mirrored else image
         outputs, placement = self.run(np.ascontiguousarray(view), order, scale)
         with self.stages.stage("postprocess"):
-            values, whole = self.cut(outputs, placement, base)
+            values, full_size = self.crop_map(outputs, placement, base)
             if values.ndim == 2:
                 raise InputError(NO_SCORES)
             scores = np.empty((*base, values.shape[2]), np.float32)
             for index in range(values.shape[2]):
-                plane = plane_of(values, index, whole)[: base[0], : base[1]]
+                plane = resize_plane(values, index, full_size)[: base[0], : base[1]]
                 scores[..., index] = plane
             scores = probabilities(scores, self.info.head)
             return scores[:, ::-1] if mirrored else scores
 
 
 NO_SCORES = (
-    "--flip and --scales average scores, and this network gives labels alone; export "
-    "it with --head logits, or give its run"
+    "--flip and --scales average scores, but this model outputs labels only; export "
+    "it with --head logits, or use its run"
 )

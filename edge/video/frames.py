@@ -1,4 +1,4 @@
-"""A frame and its time, and the source that gives them."""
+"""Frames and their sources."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ from typing import Iterator, NamedTuple
 
 import numpy as np
 
-FPS = 25.0  # of what does not say
-
-
-HANGS = 2.0  # seconds after which a read is taken to hang
+FPS = 25.0  # of sources without a known frame rate
+HANG_SECONDS = 2.0  # after which a read is assumed to hang
+STALL_SECONDS = 2.0  # without a frame, after which viewers are notified
 
 
 class Frame(NamedTuple):
-    """A frame and its time: its place in a file, or when a camera gave it."""
+    """An image (H, W, 3) uint8 BGR and its time in seconds.
 
-    frame: np.ndarray
+    `seconds` is the position in a file, or the capture time of a live source.
+    """
+
+    image: np.ndarray
     seconds: float
 
 
 @dataclass
 class Source:
-    """An open source: iterate `shots`, in one thread.
+    """An open source: iterate over `frames`, in one thread.
 
-    `live` ones do not wait: of their frames only the newest counts. `endless` ones
-    have no end of their own. `still` ones are pictures, worth a look each.
+    A `live` source does not wait: only its newest frame is used. An `endless` source
+    does not end by itself. A `still` source consists of single images, not of video.
     """
 
-    shots: Iterator[Frame]
+    frames: Iterator[Frame]
     name: str
     fps: float = FPS
     live: bool = False
     endless: bool = False
     still: bool = False
-
-
-PATIENCE = 2.0  # seconds without a frame after which viewers are told

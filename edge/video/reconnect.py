@@ -1,4 +1,4 @@
-"""A video that is opened again where it fails."""
+"""Video capture that reopens live sources after a failure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.video.capture import Capture
-from edge.video.frames import FPS, HANGS, Frame
+from edge.video.frames import FPS, HANG_SECONDS, Frame
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds before a source is opened again
-OPENS = 20.0  # seconds; streams have a shorter limit of their own
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds before reopening
+OPEN_SECONDS = 20.0  # limit of opening; that of streams is shorter
 
 
-def apart(work: Callable[[], Any], name: str) -> Any:
-    """work() in a thread of its own, for OpenCV hears no Ctrl-C.
+def call_in_thread(work: Callable[[], Any], name: str) -> Any:
+    """Run work() in its own thread, because OpenCV does not react to Ctrl-C.
 
-    Raises InputError where it hangs, as GStreamer does over a pipeline that lacks
-    parts.
+    Raises InputError if it hangs, as GStreamer does with an incomplete pipeline.
     """
     done: SimpleQueue = SimpleQueue()
 
@@ -37,19 +36,21 @@ def apart(work: Callable[[], Any], name: str) -> Any:
 
     threading.Thread(target=call, daemon=True).start()
     try:
-        result, error = done.get(timeout=OPENS)
+        result, error = done.get(timeout=OPEN_SECONDS)
     except Empty:
-        raise InputError(f"source {name}: does not open within {OPENS:.0f} s") from None
+        raise InputError(
+            f"source {name}: does not open within {OPEN_SECONDS:.0f} s"
+        ) from None
     if error is not None:
         raise error
     return result
 
 
-def pauses() -> Iterator[float]:
-    """How long to wait before each attempt to open a source again, in seconds.
+def retry_delays() -> Iterator[float]:
+    """The delay in seconds before each attempt to reopen a source.
 
     >>> from itertools import islice
-    >>> list(islice(pauses(), 7))
+    >>> list(islice(retry_delays(), 7))
     [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
     """
     pause = FIRST_PAUSE
@@ -59,32 +60,32 @@ def pauses() -> Iterator[float]:
 
 
 class Video:
-    """An open capture; a live one that goes away is opened again, for ever."""
+    """An open capture; a live source that fails is reopened until it is closed."""
 
     def __init__(self, source: str, kind: Capture):
         self.source, self.kind = source, kind
-        self._capture = apart(kind.open, kind.name)
+        self._capture = call_in_thread(kind.open, kind.name)
         self._closing = threading.Event()
-        self._reading = threading.Lock()  # nothing is released under a reader
+        self._reading = threading.Lock()  # do not release during a read
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 1 <= fps <= 240 else FPS
-        # A file behind a web address counts its frames, a stream cannot.
-        on_the_web = source.startswith("http")
-        counted = on_the_web and self._capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+        # A file at a URL has a frame count, a stream has none.
+        is_url = source.startswith("http")
+        counted = is_url and self._capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
         self.live = kind.live and not counted
 
     def close(self) -> None:
-        """Lets go of the device, unless a read hangs: that ends with the process."""
+        """Release the device; a read that hangs ends with the process."""
         self._closing.set()
-        if self._reading.acquire(timeout=HANGS):
+        if self._reading.acquire(timeout=HANG_SECONDS):
             self._capture.release()
             self._reading.release()
 
-    def shots(self) -> Iterator[Frame]:
-        return self._live_shots() if self.live else self._file_shots()
+    def frames(self) -> Iterator[Frame]:
+        return self._live_frames() if self.live else self._file_frames()
 
     def _read(self) -> Optional[np.ndarray]:
-        """The next frame; None where there is none, or no more."""
+        """The next frame; None if there is none."""
         with self._reading:
             ok, frame = (
                 (False, None) if self._closing.is_set() else self._capture.read()
@@ -93,33 +94,31 @@ class Video:
             return None
         return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
 
-    def _file_shots(self) -> Iterator[Frame]:
+    def _file_frames(self) -> Iterator[Frame]:
         seconds = -1 / self.fps
         while (frame := self._read()) is not None:
-            place = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
-            # Formats that know no times give 0.
-            seconds = place if place > seconds else seconds + 1 / self.fps
+            position = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+            # Formats without timestamps give 0.
+            seconds = position if position > seconds else seconds + 1 / self.fps
             yield Frame(frame, seconds)
         if seconds < 0 and not self._closing.is_set():
-            raise InputError(
-                f"source {self.source}: holds no frame that can be decoded"
-            )
+            raise InputError(f"source {self.source}: no frame of it can be decoded")
 
-    def _live_shots(self) -> Iterator[Frame]:
+    def _live_frames(self) -> Iterator[Frame]:
         while not self._closing.is_set():
             frame = self._read()
             if frame is None:
-                frame = self._returned()
+                frame = self._reconnect()
             if frame is not None:
                 yield Frame(frame, time.monotonic())
 
-    def _returned(self) -> Optional[np.ndarray]:
-        """Opens a source that went away until it gives a frame; None when closed."""
+    def _reconnect(self) -> Optional[np.ndarray]:
+        """Reopen a failed source until it gives a frame; None if closed."""
         if self._closing.is_set():
             return None
-        gone = time.monotonic()
-        log.warning(f"source {self.kind.name}: gives no more frames; opening it again")
-        for pause in pauses():
+        failed = time.monotonic()
+        log.warning(f"source {self.kind.name}: no more frames; reopening it")
+        for pause in retry_delays():
             with self._reading:
                 self._capture.release()
             if self._closing.wait(pause):
@@ -130,8 +129,8 @@ class Video:
                 continue
             frame = self._read()
             if frame is not None:
-                away = time.monotonic() - gone
-                log.info(f"source {self.kind.name}: is back after {away:.1f} s")
+                away = time.monotonic() - failed
+                log.info(f"source {self.kind.name}: reopened after {away:.1f} s")
                 return frame
         return None
 

@@ -1,7 +1,7 @@
-"""A video file of what was seen, with the times at which it was seen.
+"""Recording frames to a video file with their timing.
 
-OpenCV writes files of a constant rate. A frame is put where its time says: the one
-before it is repeated until then, so that a slow or uneven source plays as it happened.
+OpenCV writes files of a constant frame rate. Frames are repeated until the time of the
+next one, so that a slow or irregular source plays at its original speed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from edge.core.errors import InputError
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
-LONGEST_GAP = 10.0  # seconds that a picture is repeated for; what is longer is cut
+LONGEST_GAP = 10.0  # seconds that a frame is repeated; longer gaps are shortened
 
 
 class Recorder:
-    """Writes frames to a video file, whole or not at all: it is renamed at the end."""
+    """Writes frames to a video file, which gets its name when it is closed."""
 
     def __init__(self, path: Path, fps: float):
         if path.suffix.lower() not in CODECS:
@@ -30,24 +30,24 @@ class Recorder:
         self._writer: Optional[cv2.VideoWriter] = None
 
     def write(self, frame: np.ndarray, seconds: float) -> None:
-        """The first frame decides the size; later ones are fitted to it.
+        """Write a frame; the first one sets the size, later ones are resized to it.
 
-        One that comes in the place of the last goes behind it; one that is later still,
-        so that the source is faster than it said, is left out.
+        Frames that are late by more than one position, because the source is faster
+        than its frame rate, are dropped.
         """
         if self._writer is None:
             self._open(frame.shape[1::-1])
             self._start, self._last = seconds, frame
         if frame.shape[1::-1] != self.size_wh:
             frame = cv2.resize(frame, self.size_wh)
-        place = round((seconds - self._start) * self.fps)
-        late = place - (self.written - 1) - round(LONGEST_GAP * self.fps)
-        if late > 0:
-            self._start += late / self.fps
-            place -= late
-        if place < self.written - 1:
+        position = round((seconds - self._start) * self.fps)
+        gap = position - (self.written - 1) - round(LONGEST_GAP * self.fps)
+        if gap > 0:
+            self._start += gap / self.fps
+            position -= gap
+        if position < self.written - 1:
             return
-        while self.written < place:
+        while self.written < position:
             self._put(self._last)
         self._put(frame)
         self._last = frame
@@ -64,7 +64,7 @@ class Recorder:
         self.written += 1
 
     def close(self) -> None:
-        """Finishes the file and gives it its name."""
+        """Finish the file and rename it."""
         if self._writer is None:
             return
         self._writer.release()

@@ -1,8 +1,8 @@
-"""A procedural world: labelled scenes for training, and the same world moving.
+"""Procedural labelled scenes, for training and as a moving video source.
 
-Masks come from integer arithmetic on a random stream that numpy has frozen
-(`RandomState`, NEP 19), so scene i of seed s has the same mask on every machine.
-Pictures use floats and may differ in the last bit.
+Masks use integer arithmetic on a random stream that NumPy keeps stable (`RandomState`,
+NEP 19), so scene i of seed s has the same mask on every machine. Images use floats and
+may differ in the last bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLORS = (
 )
 SIZE = (128, 128)
 UNIT = 16  # lengths are in sixteenths of a pixel
-NOISE_TILE = 128  # pixels a side: drawing more than that by chance is slow
+NOISE_TILE = 128  # pixels per side: a larger random array would be slow
 TURN = 64  # angles are in sixty-fourths of a turn
 ONE = 1024  # sines are in 1024ths
 COSINE = np.round(ONE * np.cos(2 * np.pi * np.arange(TURN) / TURN)).astype(np.int64)
@@ -37,7 +37,7 @@ def square(u, v, r):
 
 
 def triangle(u, v, r):
-    # Equilateral, corners at distance r: 1774 / 1024 is the root of three.
+    # Equilateral, corners at distance r: 1774 / 1024 is the square root of 3.
     return (v <= r // 2) & (1774 * abs(u) - ONE * (v + r) <= 0)
 
 
@@ -61,7 +61,7 @@ def bounce(position: int, length: int) -> int:
 
 
 def objects(seed: int, index: int, size: tuple[int, int], time: int) -> list[tuple]:
-    """(class id, x, y, radius, angle) of each object, the nearest last."""
+    """(class id, x, y, radius, angle) of each object, the front one last."""
     height, width = (UNIT * side for side in size)
     smallest, largest = 3 * UNIT, min(height, width) // 4
     draw = np.random.RandomState([seed, index]).randint
@@ -88,7 +88,7 @@ MOTION = ((-24, 25), (-24, 25), (-16, 17), (0, TURN))
 
 
 def smooth_field(random: np.random.RandomState, size: tuple[int, int], cells: int):
-    """Noise with about `cells` bumps a side: (H, W) float32 around 0."""
+    """Smooth noise of about `cells` cells per side: (H, W) float32 around 0."""
     grid = random.standard_normal((cells + 2, cells + 2)).astype(np.float32)
     return cv2.resize(grid, size[::-1], interpolation=cv2.INTER_CUBIC)
 
@@ -115,13 +115,13 @@ def background(random: np.random.RandomState, size: tuple[int, int]) -> np.ndarr
 
 
 def paint_of(label: int, random: np.random.RandomState) -> np.ndarray:
-    """An object's colour: its class leans towards one, single objects stray from it."""
-    lean = np.asarray(COLORS[label], np.float64)
-    return 0.8 * lean + 0.2 * random.uniform(0, 255, 3)
+    """An object's colour: that of its class, with random variation."""
+    base = np.asarray(COLORS[label], np.float64)
+    return 0.8 * base + 0.2 * random.uniform(0, 255, 3)
 
 
 def window(centre: int, radius: int, length: int) -> tuple[slice, np.ndarray]:
-    """The pixels of one side that an object may cover, and their centres in units."""
+    """The pixels of one side that an object may cover, and their centres in UNIT."""
     reach = radius * 5 // 4 + UNIT  # a square's corners are at 1.24 radii
     first = max(0, (centre - reach) // UNIT)
     last = min(length, (centre + reach) // UNIT + 1)
@@ -133,7 +133,7 @@ def scene(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scene `index` of `seed`: image (H, W, 3) uint8 RGB and mask (H, W) uint8 of 0..5.
 
-    `time` counts frames: at 0 the scene stands as it does in the training set.
+    `time` is a frame number; at 0 the scene equals that of the training set.
     """
     look = np.random.RandomState([seed, index, 1])
     image = background(look, size)
@@ -156,7 +156,7 @@ def scene(
 def add_noise(
     image: np.ndarray, strength: float, random: np.random.RandomState
 ) -> None:
-    """Adds normal noise to `image` itself; beyond a tile it repeats."""
+    """Add normal noise to `image` in place; it repeats after NOISE_TILE pixels."""
     height, width = image.shape[:2]
     tile = random.standard_normal((min(height, NOISE_TILE), min(width, NOISE_TILE), 3))
     tile *= strength
@@ -167,9 +167,9 @@ def add_noise(
 
 
 def finish(image, look, grain) -> np.ndarray:
-    """Uneven light, blur and noise; (H, W, 3) float -> uint8. Overwrites `image`.
+    """Add uneven light, blur and noise: (H, W, 3) float -> uint8.
 
-    A picture in floats is large, and a live source makes one after another.
+    Overwrites `image`, to save memory.
     """
     light = 1 + look.uniform(0, 0.25) * smooth_field(look, image.shape[:2], 2)
     image *= light[..., None]

@@ -1,6 +1,6 @@
-"""Sources of frames: a context manager around an iterator.
+"""Opening frame sources as context managers.
 
-A frame is (H, W, 3) uint8 in OpenCV's order, BGR.
+The image of a frame is (H, W, 3) uint8 in OpenCV's channel order, BGR.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ import cv2
 
 from edge.core.errors import InputError
 from edge.core.images import is_image, list_images, read_image
-from edge.video.capture import AS_IT_IS, CameraOptions, capture_of, for_cameras_alone
+from edge.video.capture import (
+    DEFAULT_OPTIONS,
+    CameraOptions,
+    capture_of,
+    refuse_camera_options,
+)
 from edge.video.frames import FPS, Frame, Source
 from edge.video.reconnect import Video
 from edge.video.scenes import scene
@@ -23,7 +28,7 @@ SHAPES_SEED = 31
 
 
 def shapes_frames() -> Iterator[Frame]:
-    """The procedural world moving, a new scene every ten seconds."""
+    """Moving procedural scenes, a new one every ten seconds."""
     time = 0
     while True:
         image, _ = scene(SHAPES_SEED, time // 250, SHAPES_SIZE, time % 250)
@@ -32,30 +37,32 @@ def shapes_frames() -> Iterator[Frame]:
 
 
 def image_frames(paths: list[Path]) -> Iterator[Frame]:
-    """Pictures, a second apart."""
+    """Images as frames, one second apart."""
     for index, path in enumerate(paths):
         yield Frame(cv2.cvtColor(read_image(path), cv2.COLOR_RGB2BGR), float(index))
 
 
 @contextmanager
-def open_source(source: str, options: CameraOptions = AS_IT_IS) -> Iterator[Source]:
-    """A camera, video file, stream, pipeline, picture, folder of them or "shapes"."""
+def open_source(
+    source: str, options: CameraOptions = DEFAULT_OPTIONS
+) -> Iterator[Source]:
+    """Open a camera, video file, stream, pipeline, image, image folder or "shapes"."""
     path = Path(source)
-    pictures = path.is_dir() or (path.is_file() and is_image(path))
-    if source == "shapes" or pictures:
-        for_cameras_alone(source, options)
+    images = path.is_dir() or (path.is_file() and is_image(path))
+    if source == "shapes" or images:
+        refuse_camera_options(source, options)
     if source == "shapes":
         yield Source(shapes_frames(), "shapes", endless=True)
-    elif pictures:
+    elif images:
         paths = list_images(path) if path.is_dir() else [path]
         if not paths:
-            raise InputError(f"source {source}: the folder has no pictures")
+            raise InputError(f"source {source}: the folder has no images")
         yield Source(image_frames(paths), path.name, fps=1.0, still=True)
     else:
         video = Video(source, capture_of(source, options))
         try:
             yield Source(
-                *(video.shots(), video.kind.name, video.fps),
+                *(video.frames(), video.kind.name, video.fps),
                 live=video.live,
                 endless=video.live,
             )

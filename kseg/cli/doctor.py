@@ -1,137 +1,99 @@
-"""Says what is wrong with a data folder before a night is wasted on it.
+"""Check a data set for errors before training.
 
-    python -m kseg.doctor DIR --output checked --show-augmentation
+  kseg doctor DIR --output checked --show-augmentation
 
-Where training would stop at the first fault, this goes through everything: files,
-labels, classes, sizes, and copies of pictures, above all between the splits. It ends
-with status 3 where something would harm a training. doctor.png in --output shows how
-often classes are, the sizes, and the worst pictures with their masks (white: void,
-magenta: outside the classes); augmentation.png what training makes of a few pictures.
+Training stops at the first error; this lists all: files, labels, classes, sizes, and
+duplicate images, also between splits. The exit status is 3 if an error must be fixed.
+doctor.png shows class frequencies, sizes and the worst images with their masks (white:
+void, magenta: ids outside the classes).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
 from typing import Any, Optional, Sequence
 
-from edge.core.errors import GateFailed, InputError
-from edge.core.files import make_folder
-from edge.core.images import format_size
-from edge.core.log import say
-from kseg.cli.parser import parse
+from edge.core.errors import GateFailed
+from kseg.cli.parser import parse_given
 from kseg.cli.tables import write_result
-from kseg.core.configs import DoctorConfig, TrainConfig, from_record, to_record
-from kseg.data.checks.issues import DataIssue
-from kseg.data.checks.rules import diagnose, kind_counts, size_counts
-from kseg.data.checks.scan import FolderScan, scan
-from kseg.data.checks.statistics import figures
-from kseg.data.open import open_data
+from kseg.core.configs import DoctorConfig
+from kseg.core.options import refuse_unused
+from kseg.core.results import Diagnosis
 
+CONFIG = DoctorConfig
 NAMED = 3  # examples in the table
 NAMED_CHARACTERS = 64  # of one example
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(DoctorConfig, "kseg.doctor", __doc__, argv)
-    check(config)
-    if config.output:
-        make_folder(Path(config.output))
-    found = scan(config.data, config.seed)
-    findings = diagnose(found)
-    facts = figures(found, findings)
+    config, given = parse_given(CONFIG, "kseg doctor", __doc__, argv)
+    refuse_unused(config, given)
+    from kseg.api import doctor
+
+    found = doctor(config=config)
+    write_result(config.json, found.figures)
     if config.json != "-":
-        print(report(found, findings, facts))
-    write_result(config.json, facts)
-    if config.output:
-        draw(config, found, findings)
-    harms = facts["harm"]
-    if harms:
-        what = "kind of harm" if harms == 1 else "kinds of harm"
-        raise GateFailed(f"{config.data}: {harms} {what}; mend them before training")
-
-
-def check(config: DoctorConfig) -> None:
-    """Raises InputError for options that do not go together."""
-    if config.show_augmentation and not config.output:
-        raise InputError("--show-augmentation: give a folder for the picture: --output")
-    if config.scale < 1:
-        raise InputError(f"--scale {config.scale}: is the largest factor, from 1 up")
-
-
-def draw(
-    config: DoctorConfig, found: FolderScan, findings: Sequence[DataIssue]
-) -> None:
-    """The pictures in --output."""
-    from kseg.reporting.dataset_figures import augmentation_sheet, doctor_sheet
-
-    output = Path(config.output)
-    doctor_sheet(output / "doctor.png", found, findings)
-    say(f"doctor.png is in {output}")
-    if not config.show_augmentation:
-        return
-    try:
-        data = open_data(config.data, config.seed)
-    except InputError as error:
-        say(f"no augmentation.png: training could not start: {error}")
-        return
-    from kseg.core import backend
-
-    backend.start()
-    training = from_record(TrainConfig, to_record(config))
-    augmentation_sheet(output / "augmentation.png", training, data)
-    say(f"augmentation.png is in {output}")
+        print(report(found))
+    if not found.ok:
+        kinds = "kind of error" if found.errors == 1 else "kinds of errors"
+        raise GateFailed(
+            f"{config.data}: {found.errors} {kinds}; fix them before training"
+        )
 
 
 # --- for people ---
 
 
-def report(
-    found: FolderScan, findings: Sequence[DataIssue], facts: dict[str, Any]
-) -> str:
+def report(found: Diagnosis) -> str:
     """All that was found, as text."""
-    parts = [overview(found), finding_table(findings)]
+    facts = found.figures
+    parts = [overview(facts), issue_table(found.issues)]
     if any(entry["pixels"].get("train") for entry in facts["classes"]):
         parts.append(class_table(facts))
         parts += [
-            f"class weights as --class-weights {rule} has them, in order:\n"
+            f"class weights of --class-weights {rule}, in order:\n"
             + ",".join(f"{weight:.4g}" for weight in weights)
             for rule, weights in facts["class_weights"].items()
         ]
     return "\n\n".join(parts)
 
 
-def overview(found: FolderScan) -> str:
-    """What the data are, in a line or two."""
-    counts = ", ".join(f"{len(found.of(split))} {split}" for split in found.splits)
-    kinds = kind_counts(found.looks).most_common(2)
-    sizes = size_counts(found.looks).most_common(2)
-    more = len(size_counts(found.looks)) - len(sizes)
-    listed = [f"{format_size(size)} ({count})" for size, count in sizes]
-    listed += [f"{more} more"] * (more > 0)
-    what = "; ".join(filter(None, (f"{len(found.names)} classes", counts)))
-    looks = f"{', '.join(kind for kind, _ in kinds)}; {', '.join(listed)}"
-    return f"{found.name}: {what}" + f"\n{looks}" * bool(kinds)
+def overview(facts: dict[str, Any]) -> str:
+    """Number of classes and images, kinds and sizes, in a line or two."""
+    counts = ", ".join(f"{n} {split}" for split, n in facts["pictures"].items())
+    kinds = Counter[str]()
+    sizes = Counter[str]()
+    for split in facts["pictures"]:
+        kinds.update(facts["kinds"][split])
+        sizes.update(facts["sizes"][split])
+    listed = [f"{size} ({count})" for size, count in sizes.most_common(2)]
+    listed += [f"{len(sizes) - 2} more"] * (len(sizes) > 2)
+    what = "; ".join(filter(None, (f"{len(facts['classes'])} classes", counts)))
+    looks = (
+        f"{', '.join(kind for kind, _ in kinds.most_common(2))}; {', '.join(listed)}"
+    )
+    return f"{facts['data']}: {what}" + f"\n{looks}" * bool(kinds)
 
 
-def finding_table(findings: Sequence[DataIssue]) -> str:
-    """The findings, harm first."""
+def issue_table(issues: Sequence[Any]) -> str:
+    """The issues, errors first."""
     from tabulate import tabulate
 
-    if not findings:
-        return "nothing is wrong"
+    if not issues:
+        return "no errors found"
     rows = [
-        (f.severity, f.split, f.count, f.text, such_as(f.examples)) for f in findings
+        (x.severity, x.split, x.count, x.text, first_few(x.examples)) for x in issues
     ]
-    head = ("", "where", "count", "what", "such as")
+    head = ("", "split", "count", "what", "examples")
     widths = (None, None, None, 36, NAMED_CHARACTERS)
     return tabulate(rows, head, maxcolwidths=widths, disable_numparse=True)
 
 
-def such_as(examples: Sequence[str]) -> str:
+def first_few(names: Sequence[str]) -> str:
     """The first few, one a line, and how many more there are."""
-    lines = [cut(example) for example in examples[:NAMED]]
-    if len(examples) > NAMED:
-        lines.append(f"and {len(examples) - NAMED} more")
+    lines = [cut(name) for name in names[:NAMED]]
+    if len(names) > NAMED:
+        lines.append(f"and {len(names) - NAMED} more")
     return "\n".join(lines)
 
 
@@ -143,7 +105,7 @@ def cut(text: str) -> str:
 
 
 def class_table(facts: dict[str, Any]) -> str:
-    """Each class's share and pictures by split, and its weights."""
+    """Each class's share and images by split, and its weights."""
     from tabulate import tabulate
 
     splits = list(facts["pictures"])
@@ -156,7 +118,7 @@ def class_table(facts: dict[str, Any]) -> str:
         ]
         for index, entry in enumerate(facts["classes"])
     ]
-    head = ["class", *splits, *(f"{split} pictures" for split in splits)]
+    head = ["class", *splits, *(f"{split} images" for split in splits)]
     head += [f"{rule} weight" for rule in facts["class_weights"]]
     align = ("left", *["right"] * (len(head) - 1))
     return tabulate(rows, head, colalign=align, disable_numparse=True)

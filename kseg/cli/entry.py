@@ -1,4 +1,4 @@
-"""Starts a command by its name: `python -m kseg.train` and `python -m kseg train`."""
+"""Starts a command by its name: `kseg train`, and `python -m kseg.train` as well."""
 
 from __future__ import annotations
 
@@ -6,67 +6,81 @@ import runpy
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Optional, Sequence
+from types import ModuleType
+from typing import Any, Optional, Sequence
 
 from edge.core.arguments import run
 from edge.core.errors import InputError
+from kseg.core.names import VERBS, __version__
+from kseg.core.values import suggestion
 
-VERBS = {
-    "train": "trains a network on labelled images",
-    "evaluate": "measures a model on a split",
-    "predict": "segments images: a mask and an overlay for each",
-    "export": "converts a run for devices, and measures what that cost",
-    "report": "writes a page that shows a run",
-    "prepare": "brings another tool's export into the layout of folders",
-    "doctor": "looks over a data set before it is trained on",
-    "summary": "says what a network costs and sees, without running it",
-    "benchmark": "measures kseg on this machine; it needs a checkout",
-}
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks" / "__main__.py"
+
+
+class Command(ModuleType):
+    """A module such as kseg.train that can be called: with the function of its name."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        api, name = import_module("kseg.api"), self.__name__.rpartition(".")[2]
+        if not hasattr(api, name):
+            raise TypeError(f"{self.__name__} is a command alone: kseg {name}")
+        return getattr(api, name)(*args, **options)
 
 
 def verb(name: str) -> None:
     """Runs the command of a file of kseg; `name` is its `__name__`.
 
-    Imported rather than run, such a file does nothing.
+    Imported rather than run, the module becomes callable: `kseg.train(...)` is the
+    function of kseg.api, before and after an `import kseg.train`.
     """
     if name == "__main__":
         spec = sys.modules["__main__"].__spec__
         module = spec.name if spec else Path(sys.argv[0]).stem
         start(module.rpartition(".")[2])
+    sys.modules[name].__class__ = Command
 
 
 def start(name: str) -> None:
     """Runs a command on sys.argv and exits with its status."""
     if name == "benchmark":
-        run("kseg.benchmark", benchmark)
-    run(f"kseg.{name}", import_module(f"kseg.cli.{name}").main)
+        run("kseg benchmark", benchmark)
+    run(f"kseg {name}", import_module(f"kseg.cli.{name}").main)
 
 
 def benchmark(argv: Optional[Sequence[str]] = None) -> None:
-    """Runs what stands beside kseg in a checkout and is in no wheel.
+    """Runs the benchmarks of a checkout; they are not in the wheel.
 
-    Raises InputError where it is not there.
+    Raises InputError where they are missing.
     """
     if not BENCHMARKS.is_file():
         raise InputError(
             "the benchmarks are in a checkout of kseg, not in the installed package; "
-            "clone it and run python -m kseg.benchmark there"
+            "clone it and run kseg benchmark there"
         )
     sys.path.insert(0, str(ROOT))
     runpy.run_module("benchmarks", run_name="__main__", alter_sys=True)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """`python -m kseg VERB`. Without a verb it lists them."""
+    """`kseg VERB`. Without a verb it lists them."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if not words or words[0] in ("-h", "--help"):
-        print("usage: python -m kseg VERB ...; each has --help\n")
-        for name, text in VERBS.items():
-            print(f"  {name:10} {text}")
+    if not words or words[0] in ("-h", "--help", "--help-all"):
+        print(overview())
+        return
+    if words[0] == "--version":
+        print(f"kseg {__version__}")
         return
     if words[0] not in VERBS:
-        raise InputError(f"{words[0]}: no such command; {', '.join(VERBS)} are")
+        raise InputError(
+            f"{words[0]}: is not a command of kseg{suggestion(words[0], VERBS)}"
+        )
     sys.argv[1:] = words[1:]
     start(words[0])
+
+
+def overview() -> str:
+    """The commands, one line each."""
+    lines = [f"  {name:11} {text}" for name, text in VERBS.items()]
+    head = "usage: kseg COMMAND ...; kseg COMMAND --help lists its options"
+    return "\n".join([head, "", *lines])

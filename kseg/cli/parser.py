@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import typing
 from dataclasses import MISSING
+from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from edge.core import arguments
-from edge.core.arguments import (
-    Parser,
-    nonnegative_float,
-    nonnegative_int,
-    positive,
-    share,
-    writable,
-)
+from edge.core.arguments import Parser
+from kseg.core.config_file import read_config
 from kseg.core.configs import Config
-from kseg.core.options import File, Output, Scales, Share, Size, flag
+from kseg.core.options import File, Output, Scales, Share, Size, flag, title_of
+from kseg.core.values import fields_of, reader_of
 
-LARGEST_SCALE = 4  # of a pass; memory grows with its square
+GENERAL = "General"
+METAVARS = {
+    int: "N",
+    float: "X",
+    Share: "SHARE",
+    Scales: "X,...",
+    Size: "HxW",
+    Output: "FILE",
+    File: "FILE",
+}
+CONFIG_HELP = "read options from a TOML file or a run folder; options given here win"
 
 
 def parse(
@@ -33,106 +37,85 @@ def parse(
 def parse_given(
     cls: type[Config], program: str, doc: Optional[str], argv: Optional[Sequence[str]]
 ) -> tuple[Config, set[str]]:
-    """The command line as a `cls`, and the names of the options that it gave.
+    """The command line as a `cls`, and the names of the options that were given.
 
-    `program` is a module such as kseg.train, `doc` its help; None under `python -OO`.
+    `program` is the command as it is typed, such as "kseg train"; `doc` is its help,
+    None under `python -OO`. Options of a --config file count as given.
     """
-    parser = Parser(
-        prog=f"python -m {program}",
-        description=doc,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-    )
-    hints = typing.get_type_hints(cls)
-    for item in dataclasses.fields(cls):
-        add_argument(parser, item, hints[item.name])
-    values = vars(parser.parse_args(argv))
+    values = vars(new_parser(cls, program, doc).parse_args(argv))
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    path = values.pop("config", None)
+    if path is not None:
+        values = read_config(path, cls, program.split()[-1]) | values
     return cls(**values), set(values)
 
 
-def add_argument(parser: Parser, item: dataclasses.Field, hint: Any) -> None:
-    meta = item.metadata
-    text = meta["help"]
+def new_parser(cls: type, program: str, doc: Optional[str]) -> Parser:
+    """The parser of a command: the options of `cls` in their groups."""
+    parser = Parser(program, doc and doc.strip(), argument_default=argparse.SUPPRESS)
+    for item, hint in fields_of(cls).values():
+        if item.metadata.get("positional"):
+            parser.add_argument(item.name, **settings(item, hint))
+        else:
+            parser.option(
+                title_of(cls, item.name),
+                flag(item.name),
+                basic=item.metadata.get("basic", False),
+                aliases=[flag(name) for name in item.metadata.get("aliases", ())],
+                **settings(item, hint),
+            )
+    parser.option(
+        GENERAL, "--config", basic=True, type=Path, metavar="FILE", help=CONFIG_HELP
+    )
+    parser.add_help_options(GENERAL)
+    return parser
+
+
+def settings(item: dataclasses.Field, hint: Any) -> dict[str, Any]:
+    """What `add_argument` is told of an option."""
+    meta, extra = item.metadata, {"help": help_of(item, hint)}
     if meta.get("positional"):
-        names, extra = [item.name], {"metavar": item.name.upper()}
+        extra["metavar"] = meta.get("metavar", item.name.upper())
         if item.default is not MISSING:
-            extra |= {"nargs": "?"}
-    else:
-        names, extra = [flag(item.name)], {}
-        if item.default not in (None, "", ()) and hint is not bool:
-            text += f" (default {format_default(item.default)})"
-    if hint is bool:
+            extra["nargs"] = "?"
+    elif hint is bool:
         extra["action"] = (
             argparse.BooleanOptionalAction if item.default else "store_true"
         )
-    elif hint == tuple[str, ...] and "choices" in meta:
-        extra["type"] = choices_of(meta["choices"])
-        extra["metavar"] = ",".join(meta["choices"])
+        return extra
     else:
-        extra["type"] = converter(hint, meta.get("zero", False))
-        if extra["type"] is arguments.size:
-            extra["metavar"] = "HxW"
-        extra.update({k: meta[k] for k in ("choices", "nargs") if k in meta})
-    parser.add_argument(*names, help=text, **extra)
+        extra["metavar"] = metavar_of(item, hint)
+    extra["type"] = reader_of(item, hint)
+    if hint != tuple[str, ...] and "choices" in meta:
+        extra["choices"] = meta["choices"]
+    if "nargs" in meta:
+        extra["nargs"] = meta["nargs"]
+    return extra
+
+
+def metavar_of(item: dataclasses.Field, hint: Any) -> str:
+    """The placeholder of an option's value in the help."""
+    if "choices" in item.metadata:
+        return "NAME,..." if hint == tuple[str, ...] else "NAME"
+    if item.name in ("output", "data", "truth"):
+        return "DIR"
+    if item.name in ("init_from", "weights"):
+        return "RUN" if item.name == "init_from" else "NAME"
+    return METAVARS.get(hint, "FILE" if "nargs" in item.metadata else "TEXT")
+
+
+def help_of(item: dataclasses.Field, hint: Any) -> str:
+    """One line on an option: what it is, its choices and its default."""
+    text = item.metadata["help"]
+    if "choices" in item.metadata:
+        text += f": {', '.join(map(str, item.metadata['choices']))}"
+    plain = item.metadata.get("positional") or hint is bool
+    if plain or item.default in (None, "", ()):
+        return text
+    return f"{text} (default {format_default(item.default)})"
 
 
 def format_default(default: Any) -> str:
     if isinstance(default, tuple):
         return ",".join(x if isinstance(x, str) else f"{x:g}" for x in default)
     return str(default)
-
-
-def converter(hint: Any, zero: bool) -> Any:
-    """An annotation -> the function that reads it; `zero` whether an int may be 0."""
-    hint = next((h for h in typing.get_args(hint) if h is not type(None)), hint)
-    if typing.get_origin(hint) is tuple or hint is Size:
-        return arguments.size
-    whole = nonnegative_int if zero else positive
-    readers = {
-        int: whole,
-        float: nonnegative_float,
-        Share: share,
-        Scales: scales,
-        Output: output,
-        File: file,
-    }
-    return readers.get(hint, str)
-
-
-def scales(text: str) -> tuple[float, ...]:
-    """'0.75,1,1.25' -> (0.75, 1.0, 1.25).
-
-    >>> scales("0.75,1")
-    (0.75, 1.0)
-    """
-    numbers = tuple(dict.fromkeys(nonnegative_float(part) for part in text.split(",")))
-    for value in numbers:
-        if not 0 < value <= LARGEST_SCALE:
-            raise argparse.ArgumentTypeError(
-                f"{value:g} is no scale, over 0 and at most {LARGEST_SCALE}"
-            )
-    return numbers
-
-
-def output(text: str) -> str:
-    return text if text == "-" else file(text)
-
-
-def file(text: str) -> str:
-    return text and str(writable(text))
-
-
-def choices_of(choices: Sequence[str]) -> Any:
-    """A reader of comma-separated names out of `choices`."""
-
-    def read(text: str) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(text.split(",")))
-        for name in names:
-            if name not in choices:
-                raise argparse.ArgumentTypeError(
-                    f"{name!r} is not one of {', '.join(choices)}"
-                )
-        return names
-
-    return read

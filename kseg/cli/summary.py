@@ -1,68 +1,39 @@
-"""Says what a network costs and what it sees, without training or running it.
+"""Show what a network costs and sees, without training or running it.
 
-    python -m kseg.summary [MODEL] --encoder mobilenetv2 --size 360x480
+  kseg summary [MODEL] --encoder mobilenetv2 --size 360x480
 
-MODEL is an architecture's name, a run folder or a .keras file; without it all
-architectures are compared. How the figures are made:
-
-- A multiply-add is one multiplication and one addition. Convolutions, transposed ones
-  (per pixel of their input) and dense layers count, zeros of padded borders included;
-  biases, normalisation, activations, pooling and resizing do not.
-- The receptive field is the extent of the pixels that can change one cell, borders left
-  aside. "whole" says that some path pools over the whole image, squeeze-and-excite say;
-  in brackets is what the other paths see.
-- Activations are float32, of one image. Training keeps the image and every layer's
-  output. At inference a tensor lives until its last reader has run; normalisation,
-  activations and sums write over an input that nobody reads later, other layers do not.
-  Weights, gradients and the work space of kernels come on top.
+- Multiply-adds: one multiplication and one addition each, of convolutions, transposed
+  convolutions (per input pixel) and dense layers, padding included. Biases,
+  normalization, activations, pooling and resizing do not count.
+- Receptive field: the extent of the input pixels that can change one output cell, image
+  borders aside. "whole": some path pools over the whole image, such as
+  squeeze-and-excitation; the other paths' field is in brackets.
+- Activations: float32, one image. Training keeps every layer's output; at inference a
+  tensor lives until its last reader has run, and normalization, activations and sums
+  overwrite an input that nothing else reads. Weights, gradients and the workspace of
+  kernels are not included.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from edge.core.errors import InputError
 from kseg.cli.parser import parse
 from kseg.cli.tables import write_result
-from kseg.core import backend
 from kseg.core.configs import SummaryConfig
-from kseg.core.names import MODEL_NAMES
 from kseg.core.text import sides
-from kseg.evaluation.open import locate
+
+CONFIG = SummaryConfig
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    config = parse(SummaryConfig, "kseg.summary", __doc__, argv)
-    known = config.model in ("", *MODEL_NAMES)
-    source = None if known else find(config.model)
-    backend.start()
-    from kseg.models.analysis.summary import compare, one
+    config = parse(CONFIG, "kseg summary", __doc__, argv)
+    from kseg.api import summary
 
-    if config.model:
-        figures = one(config, source)
-        text = report(figures)
-    else:
-        figures = compare(config)
-        text = comparison(figures)
-    if config.json != "-":
-        print(text)
+    figures = summary(config=config).figures
     write_result(config.json, figures)
-
-
-def find(name: str) -> tuple[Path, Optional[Path]]:
-    """MODEL that is no architecture -> its .keras file and its run folder, if any."""
-    if not Path(name).exists():
-        raise InputError(
-            f"{name}: is no run folder or file, and no architecture; those are "
-            f"{', '.join(MODEL_NAMES)}"
-        )
-    path, folder = locate(name)
-    if path.suffix != ".keras":
-        raise InputError(
-            f"{path}: holds no Keras graph; give the run that it came from"
-        )
-    return path, folder
+    if config.json != "-":
+        print(report(figures) if config.model else comparison(figures))
 
 
 # For people

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Iterator
 
-from edge.core.log import native_log_held
+from edge.core.log import suppress_native_log
 
 
 def start() -> None:
     """Imports Keras and TensorFlow, which looks for GPUs and reports it at length."""
-    with native_log_held():
+    with suppress_native_log():
         import keras
         import tensorflow as tf
 

@@ -13,6 +13,13 @@ from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 from edge.core.errors import InputError
+from kseg.core.model_options import (
+    EngineOptions,
+    MovedDataOptions,
+    PassesOptions,
+    SegmentsOptions,
+    SplitOptions,
+)
 from kseg.core.names import (
     FINETUNED_SCHEMES,
     HEADS,
@@ -24,6 +31,7 @@ from kseg.core.names import (
 )
 from kseg.core.options import (
     DATA_HELP,
+    JSON_HELP,
     MODEL_HELP,
     MOVED_HELP,
     ArchitectureOptions,
@@ -31,18 +39,13 @@ from kseg.core.options import (
     CropOptions,
     DataOptions,
     DeviceOptions,
-    EngineOptions,
     File,
     LossOptions,
-    MovedDataOptions,
     NetworkOptions,
     Output,
-    PassesOptions,
     RunOptions,
-    SegmentsOptions,
     Share,
     Size,
-    SplitOptions,
     TrainingOptions,
     Use,
     option,
@@ -58,8 +61,8 @@ class TrainConfig(
     RunOptions,
     AugmentationOptions,
     LossOptions,
-    TrainingOptions,
     CropOptions,
+    TrainingOptions,
     NetworkOptions,
     DataOptions,
 ):
@@ -94,175 +97,267 @@ class TrainConfig(
 
 @dataclass(frozen=True)
 class EvaluateConfig(EngineOptions, SegmentsOptions, SplitOptions, PassesOptions):
-    """Options of `python -m kseg.evaluate`."""
+    """Options of `kseg evaluate`."""
 
     model: str = positional(MODEL_HELP)
-    data: str = option("", f"{DATA_HELP}; default: what the run was trained on")
-    seed: Optional[int] = option(None, "of the split; default: the run's", zero=True)
-    json: Output = option("", "also write the metrics here; - is stdout")
-    output: str = option(
-        "", "also write a sheet of samples and a confusion matrix here"
+    data: str = option("", f"{DATA_HELP}; default: the run's", basic=True, group="Data")
+    seed: Optional[int] = option(
+        None, "seed of the split; default: the run's", zero=True, group="Data"
     )
+    output: str = option(
+        "",
+        "also write sample images and a confusion matrix to this folder",
+        basic=True,
+        group="Output",
+    )
+    json: Output = option("", JSON_HELP, basic=True, group="Output")
     name_by_truth: bool = option(
-        False, "of a grouping: a segment's class is what the truth has most of there"
+        False,
+        "name each segment by its most frequent class in the ground truth",
+        basic=True,
+        group=SegmentsOptions.title,
     )
 
 
 @dataclass(frozen=True)
 class ReportConfig(SplitOptions, MovedDataOptions):
-    """Options of `python -m kseg.report`."""
+    """Options of `kseg report`."""
 
-    run: str = positional("a run folder")
-    output: File = option("", "the page; default RUN/report.html")
-    json: Output = option("", "also write its figures here; - is stdout")
+    run: str = positional("run folder")
+    output: File = option(
+        "", "file to write; default RUN/report.html", basic=True, group="Output"
+    )
+    json: Output = option("", JSON_HELP, basic=True, group="Output")
 
 
 @dataclass(frozen=True)
 class PredictConfig(EngineOptions, SegmentsOptions, PassesOptions):
-    """Options of `python -m kseg.predict`."""
+    """Options of `kseg predict`."""
 
     model: str = positional(MODEL_HELP)
-    images: tuple[str, ...] = positional("pictures, or folders of them", nargs="+")
-    output: str = option("predictions", "folder for masks/ and overlays/")
-    json: Output = option("", "write the share of each class per picture; - is stdout")
+    images: tuple[str, ...] = positional("image files, or folders of them", nargs="+")
+    output: str = option(
+        "predictions", "folder for masks/ and overlays/", basic=True, group="Output"
+    )
+    json: Output = option(
+        "",
+        "write each image's share of each class to this JSON file; '-' is stdout",
+        basic=True,
+        group="Output",
+    )
     truth: str = option(
-        "", "of a grouping: folder of masks, strokes in void, that name its segments"
+        "",
+        "folder of masks with a few labelled strokes that name the segments",
+        basic=True,
+        group=SegmentsOptions.title,
     )
 
 
-EXPORTING = Use(lambda config: not config.check, "beside --check")
+EXPORTING = Use(lambda config: not config.check, "with --check")
 INT8 = Use(
     lambda config: "int8" in config.quantize, "without int8; add int8 to --quantize"
 )
 
 
 def finetuned(part: str = "") -> Use:
-    """Of options that only fine-tuned schemes read: those whose name holds `part`."""
+    """For options that only fine-tuned schemes use: those whose name holds `part`."""
     readers = [scheme for scheme in FINETUNED_SCHEMES if part in scheme]
     return Use(
         lambda config: bool({*readers} & {*config.quantize}),
-        "without a scheme that is fine-tuned so; --quantize "
-        f"{', '.join(readers[:3])} and others read it",
+        "without a scheme that is fine-tuned this way, such as --quantize "
+        f"{', '.join(readers[:3])}",
     )
 
 
-@dataclass(frozen=True)
-class ExportConfig:
-    """Options of `python -m kseg.export`."""
+@dataclass(frozen=True, kw_only=True)
+class ExportFiles:
+    """The files that an export writes."""
 
-    run: str = positional("a run folder", "")
-    check: tuple[str, ...] = option(
-        (), "instead: say what keeps any .tflite from devices; 3 if from all", nargs="+"
-    )
+    title = "Files"
+
     quantize: tuple[str, ...] = option(
         USUAL_SCHEMES,
-        "schemes, with commas between",
+        "schemes, separated by commas",
         EXPORTING,
+        basic=True,
         choices=(*SCHEMES, *FINETUNED_SCHEMES, ONNX),
     )
     size: Optional[Size] = option(
-        None, "input; default: the data's own size", EXPORTING
+        None,
+        "input size in pixels; default: that of the data",
+        EXPORTING,
+        basic=True,
     )
     head: str = option(
-        "", "what the model gives; default labels", EXPORTING, choices=HEADS
+        "", "output of the model; default labels", EXPORTING, basic=True, choices=HEADS
     )
     low_resolution: bool = option(
-        False,
-        "leave the last enlargement to the program that runs the model",
-        EXPORTING,
+        False, "leave out the last upsampling; the program resizes instead", EXPORTING
     )
-    max_drop: float = option(0.02, "largest loss of mean IoU; more exits 3", EXPORTING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportChecks:
+    """How the files are compared with the Keras model."""
+
+    title = "Comparison with Keras"
+
+    max_drop: float = option(
+        0.02,
+        "largest allowed drop of the headline metric; exit status 3 beyond it",
+        EXPORTING,
+        basic=True,
+    )
+    data: str = option("", MOVED_HELP, EXPORTING, basic=True)
+    threads: Optional[int] = option(
+        None, "processor threads of the comparison; default: all", EXPORTING
+    )
+    json: Output = option("", JSON_HELP, basic=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Options:
+    """Post-training quantization to int8."""
+
+    title = "Int8"
+
     calibration_images: int = option(
         100,
-        "training images that set int8's ranges, chosen to show all classes",
+        "number of training images that calibrate the ranges",
         EXPORTING,
+        basic=True,
     )
     explain: bool = option(
         False,
-        "show what int8 costs in each layer alone: a table and explain.png",
+        "show the error that int8 adds in each layer: a table and explain.png",
         EXPORTING,
         INT8,
+        basic=True,
     )
-    mend: bool = option(
+    mixed_precision: bool = option(
         False,
-        "where int8 loses over --max-drop: mended.tflite, its worst layers float",
+        "if int8 drops more than --max-drop, write mixed.tflite: worst layers float",
         EXPORTING,
         INT8,
+        basic=True,
+        aliases=("mend",),
     )
-    fine_tune_epochs: int = option(
-        3, "of each step of pruned, clustered and qat", EXPORTING, finetuned()
-    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuningOptions:
+    """Schemes that train the network further."""
+
+    title = "Fine-tuning (qat, pruned and clustered schemes)"
+
+    fine_tune_epochs: int = option(3, "epochs of each step", EXPORTING, finetuned())
     fine_tune_rate: Optional[float] = option(
         None,
-        "learning rate there, falling to 0; default 1e-4, of qat 1e-5",
+        "first learning rate, falling to 0; default 1e-4, for qat 1e-5",
         EXPORTING,
         finetuned(),
     )
     sparsity: Share = option(
         0.5,
-        "pruned: share of all weights that becomes zero",
+        "share of all weights that pruning sets to zero",
         EXPORTING,
         finetuned("pruned"),
     )
     clusters: int = option(
         32,
-        "clustered: values that a kernel has at most",
+        "largest number of different values in a clustered kernel",
         EXPORTING,
         finetuned("clustered"),
     )
-    seed: int = option(0, "of fine-tuning", EXPORTING, finetuned(), zero=True)
-    data: str = option("", MOVED_HELP, EXPORTING)
-    threads: Optional[int] = option(
-        None, "processors for the evaluation; default all", EXPORTING
+    seed: int = option(0, "random seed", EXPORTING, finetuned(), zero=True)
+
+
+@dataclass(frozen=True)
+class ExportConfig(FineTuningOptions, Int8Options, ExportChecks, ExportFiles):
+    """Options of `kseg export`."""
+
+    run: str = positional("run folder", "")
+    check: tuple[str, ...] = option(
+        (), "check any .tflite files instead, as `kseg check` does", nargs="+"
     )
-    json: Output = option("", "also write parity.json's content here; - is stdout")
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Options of `kseg check`."""
+
+    title = "Output"
+
+    check: tuple[str, ...] = positional(".tflite files", nargs="+", metavar="FILE")
+    json: Output = option("", JSON_HELP, basic=True)
 
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """Options of `python -m kseg.prepare`."""
+    """Options of `kseg prepare`."""
 
-    src: str = positional("folder of another tool's export")
-    dir: str = positional("data folder to make: train/, val/ and classes.json")
-    val_share: float = option(0.2, "share of the pictures for val, where SRC has none")
-    seed: int = option(0, "of that split", zero=True)
-    skip_missing: bool = option(False, "leave out labels whose picture is missing")
-    json: Output = option("", "also write what was found here; - is stdout")
+    src: str = positional("folder with another tool's export")
+    dir: str = positional("data folder to write: train/, val/ and classes.json")
+    val_share: float = option(
+        0.2, "share of the images for val, if SRC has no val split", basic=True
+    )
+    seed: int = option(0, "random seed of that split", basic=True, zero=True)
+    skip_missing: bool = option(
+        False, "leave out labels whose image is missing", basic=True
+    )
+    json: Output = option("", JSON_HELP, basic=True)
 
 
 @dataclass(frozen=True)
 class SummaryConfig(ArchitectureOptions):
-    """Options of `python -m kseg.summary`."""
+    """Options of `kseg summary`."""
 
     model: str = positional(
-        "an architecture, a run folder or .keras; default: all architectures", ""
+        "network name, run folder or .keras file; default: compare all networks", ""
     )
     size: Optional[Size] = option(
-        None, "of the image; default 224x224 or the nearest that fits; a run's own"
+        None,
+        "image size in pixels; default 224x224 or the next that fits, of a run its own",
+        basic=True,
+        group="Input and output",
     )
-    num_classes: int = option(21, "channels of the logits")
-    channels: int = option(3, "of the image: 1 is grey, 3 is RGB", choices=(1, 3))
-    json: Output = option("", "also write the figures here; - is stdout")
+    num_classes: int = option(
+        21, "number of classes", basic=True, group="Input and output"
+    )
+    channels: int = option(
+        3,
+        "image channels: 1 for grey, 3 for RGB",
+        basic=True,
+        choices=(1, 3),
+        group="Input and output",
+    )
+    json: Output = option("", JSON_HELP, basic=True, group="Input and output")
 
 
 @dataclass(frozen=True)
 class DoctorOptions:
-    """What the doctor looks at, and what it writes."""
+    """What the doctor reads and writes."""
+
+    title = "Doctor"
 
     data: str = positional(DATA_HELP)
-    output: str = option("", "folder for doctor.png, and augmentation.png if asked for")
-    json: Output = option("", "write all that was found here; - is stdout")
-    seed: int = option(0, "of the split and of the augmentation", zero=True)
+    output: str = option(
+        "", "folder for doctor.png, and augmentation.png if asked for", basic=True
+    )
+    json: Output = option("", JSON_HELP, basic=True)
+    seed: int = option(
+        0, "random seed of the split and the augmentation", basic=True, zero=True
+    )
     show_augmentation: bool = option(
         False,
-        "draw augmentation.png: pictures as training would see them, by the options "
-        "that follow",
+        "draw augmentation.png: images as training would see them",
+        basic=True,
     )
 
 
 @dataclass(frozen=True)
 class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
-    """Options of `python -m kseg.doctor`: its own, and training's of augmentation."""
+    """Options of `kseg doctor`: its own, and training's augmentation."""
 
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:

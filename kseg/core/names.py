@@ -1,4 +1,4 @@
-"""The names that options take: networks, encoders, losses, schemes."""
+"""Names of commands, networks, encoders, losses and schemes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,24 @@ CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
 OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
-# Options that say where a run is trained: it can go on elsewhere.
+VERBS = {
+    "train": "train a network on labelled images",
+    "evaluate": "measure a model on a split of a data set",
+    "predict": "segment images: write a mask and an overlay for each",
+    "export": "convert a run to TFLite or ONNX and measure the accuracy it costs",
+    "check": "list what keeps a .tflite file from running on devices",
+    "live": "segment a camera, video or stream",
+    "report": "write a page that shows a run",
+    "prepare": "convert another tool's export to a data folder",
+    "doctor": "check a data set for errors before training",
+    "summary": "show the size, operations and receptive field of networks",
+    "info": "print versions, processor, accelerators and cache, for a bug report",
+    "benchmark": "measure kseg on this machine (needs a checkout)",
+    "completion": "print a script that completes commands in bash, zsh or tcsh",
+}
+# Options that say how a run was started, not what it is.
+OF_STARTING = ("resume", "overwrite", "json")
+# Options that say on which machines a run is trained: another one may continue it.
 OF_MACHINES = (
     "distribute",
     "devices",

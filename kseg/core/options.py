@@ -1,6 +1,7 @@
-"""Options of commands: a field of a dataclass with its help and type, in groups.
+"""Groups of options: dataclasses whose fields hold an option's type, default and help.
 
-An option that several commands have is defined here once.
+An option that several commands have is defined here once. `--help` shows those that are
+`basic`, `--help-all` shows all.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Callable, Collection, NamedTuple, NewType, Optional
 
 from edge.core.errors import InputError
-from edge.engines.select import ENGINES
-from edge.predict.tta import FULL_SIZE_TILE, TTA
 from kseg.core.names import (
     CLASS_WEIGHTS,
     ENCODER_NAMES,
@@ -30,30 +29,43 @@ Share = NewType("Share", float)  # from 0 to 1
 Scales = NewType("Scales", tuple)  # of floats over 0
 
 
-DATA_HELP = "a data folder, or shapes (procedural scenes that need no file)"
-MOVED_HELP = "where the run's data are now, if they have moved"
+DATA_HELP = "data folder, or 'shapes': generated scenes without files"
+MOVED_HELP = "data folder of the run, if it has moved"
 MODEL_HELP = (
-    "a run folder, .keras, .tflite or .onnx; or grouping:KIND, which needs no "
-    f"training, KIND being {', '.join(GROUPING_NAMES)}"
+    "run folder, .keras, .tflite or .onnx file, or grouping:KIND, which needs no "
+    f"training; KIND is one of {', '.join(GROUPING_NAMES)}"
 )
+JSON_HELP = "also write the result to this JSON file; '-' is stdout"
 
 
 class Use(NamedTuple):
-    """When an option is used: `when(config)`; else it "does nothing `otherwise`"."""
+    """When an option is used: `when(config)`; else it "has no effect `otherwise`"."""
 
     when: Callable[[Any], bool]
     otherwise: str
 
 
-def option(default: Any, text: str, *used_by: Use, **extra: Any) -> Any:
-    """A field that becomes --its-name; used where all of `used_by` hold."""
-    metadata = {"help": text, "used_by": used_by, **extra}
-    return field(default=default, metadata=metadata)
+def option(
+    default: Any,
+    text: str,
+    *used_by: Use,
+    basic: bool = False,
+    aliases: tuple[str, ...] = (),
+    **extra: Any,
+) -> Any:
+    """A field that becomes --its-name; it has an effect where all of `used_by` hold.
+
+    `--help` shows it if it is `basic`. `aliases` are old names of the field, which are
+    accepted and never shown.
+    """
+    metadata = {"help": text, "used_by": used_by, "basic": basic, "aliases": aliases}
+    return field(default=default, metadata=metadata | extra)
 
 
 def positional(text: str, default: Any = MISSING, **extra: Any) -> Any:
-    """A field given by its place; one with a default may be left out."""
-    return field(default=default, metadata={"help": text, "positional": True, **extra})
+    """A field given by its position; one with a default is optional."""
+    metadata = {"help": text, "positional": True, "basic": True, **extra}
+    return field(default=default, metadata=metadata)
 
 
 def flag(name: str) -> str:
@@ -65,10 +77,19 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def refuse_unused(config: Any, given: Optional[Collection[str]] = None) -> None:
-    """Raises InputError for an option that was given and would do nothing.
+def title_of(cls: type, name: str) -> str:
+    """The title under which `--help` lists a field of a configuration."""
+    item = cls.__dataclass_fields__[name]  # type: ignore[attr-defined]
+    owner = next(
+        base for base in cls.__mro__ if name in base.__dict__.get("__annotations__", ())
+    )
+    return item.metadata.get("group") or owner.__dict__.get("title", "Options")
 
-    `given` are names of options; without it, those that are not at their default.
+
+def refuse_unused(config: Any, given: Optional[Collection[str]] = None) -> None:
+    """Raises InputError for an option that was given and would have no effect.
+
+    `given` are names of options; without it, those that differ from their default.
     """
     for item in fields(config):
         changed = getattr(config, item.name) != item.default
@@ -76,7 +97,15 @@ def refuse_unused(config: Any, given: Optional[Collection[str]] = None) -> None:
             continue
         for use in item.metadata.get("used_by", ()):
             if not use.when(config):
-                raise InputError(f"{flag(item.name)}: does nothing {use.otherwise}")
+                raise InputError(f"{flag(item.name)}: has no effect {use.otherwise}")
+
+
+AUGMENTING = Use(
+    lambda config: getattr(config, "show_augmentation", True),
+    "without --show-augmentation",
+)
+DISTRIBUTED = Use(lambda config: config.distribute, "without --distribute")
+SEVERAL_PROCESSES = Use(lambda config: config.coordinator, "without --coordinator")
 
 
 # --- groups ---
@@ -86,45 +115,67 @@ def refuse_unused(config: Any, given: Optional[Collection[str]] = None) -> None:
 class DataOptions:
     """What a run is trained on."""
 
-    data: str = option("shapes", DATA_HELP)
+    title = "Data"
+
+    data: str = option("shapes", DATA_HELP, basic=True)
     seed: int = option(
-        0, "of weights, shuffling, augmentation and splitting", zero=True
+        0,
+        "random seed of weights, shuffling, augmentation and split",
+        basic=True,
+        zero=True,
     )
     memory_share: Share = option(
-        0.4, "of the free memory, to keep decoded images in; 0 reads them every time"
+        0.4, "share of free memory for decoded images; 0 decodes them in every epoch"
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArchitectureOptions:
-    """What a network is built of."""
+    """The parts of a network."""
 
-    encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
+    title = "Network"
+
+    encoder: str = option(
+        "plain", "encoder (backbone)", basic=True, choices=ENCODER_NAMES
+    )
     width: Optional[int] = option(
-        None, "scales all channels; default 16, 64 in unet_paper"
+        None, "base number of channels; default 16, for unet_paper 64"
     )
     alpha: Optional[float] = option(
         None, "width multiplier of MobileNetV2 and V3; default 1"
     )
     upsampling: str = option(
-        "", "how decoders enlarge; default: the network's own", choices=UPSAMPLINGS
+        "", "upsampling in the decoder, else the network's own", choices=UPSAMPLINGS
     )
     fc_width: Optional[int] = option(
-        None, "channels of FCN's fc6 and fc7; default 4096 on vgg16, alexnet; else 256"
+        None,
+        "channels of FCN's fc6 and fc7; default 4096 on vgg16 and alexnet, else 256",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkOptions(ArchitectureOptions):
-    """The network of a run, and where its weights start."""
+class ModelOptions:
+    """The network by its name."""
 
-    model: str = option("unet", "architecture", choices=MODEL_NAMES)
-    weights: str = option("none", "of the encoder: imagenet, none, or a file")
+    title = "Network"
+
+    model: str = option("unet", "network", basic=True, choices=MODEL_NAMES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(ArchitectureOptions, ModelOptions):
+    """The network of a run and its initial weights."""
+
+    title = "Network"
+
+    weights: str = option(
+        "none", "encoder weights: imagenet, none, or a file", basic=True
+    )
     encoder_rate: float = option(
-        1.0, "share of each update that the encoder gets: 0 freezes it"
+        1.0, "factor of the learning rate in the encoder; 0 freezes it"
     )
     init_from: str = option(
-        "", "run whose weights to start from; of FCN: 16s from 32s, 8s from 16s"
+        "", "run whose weights to start from, such as FCN-32s for FCN-16s", basic=True
     )
 
 
@@ -132,168 +183,182 @@ class NetworkOptions(ArchitectureOptions):
 class CropOptions:
     """The size at which training sees images."""
 
-    size: Optional[Size] = option(None, "training crop; default: to suit the images")
-    max_side: int = option(1024, "larger images are shrunk to this longest side")
+    size: Optional[Size] = option(
+        None,
+        "training crop in pixels; default: to suit the images",
+        AUGMENTING,
+        basic=True,
+        group="Training",
+    )
+    max_side: int = option(
+        1024,
+        "shrink larger images to this longest side, in pixels",
+        AUGMENTING,
+        group="Data",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """The steps of a training."""
 
-    epochs: int = option(30, "passes over the training images, whole batches of them")
-    batch_size: int = option(8, "images per step")
-    optimizer: str = option("adamw", "what makes the steps", choices=tuple(PEAK_RATES))
+    title = "Training"
+
+    epochs: int = option(30, "passes over the training images", basic=True)
+    batch_size: int = option(8, "images per step", basic=True)
+    optimizer: str = option("adamw", "optimizer", choices=tuple(PEAK_RATES))
     learning_rate: Optional[float] = option(
-        None, "peak, reached after the warm-up; default 1e-3, of sgd 2e-2"
+        None, "peak learning rate; default 1e-3, for sgd 2e-2", basic=True
     )
-    weight_decay: float = option(1e-4, "decoupled: times the learning rate")
+    weight_decay: float = option(1e-4, "weight decay, times the learning rate")
     warmup_steps: int = option(
-        100, "steps of linear warm-up, at most a fifth of all", zero=True
+        100, "steps of linear warm-up, at most a fifth of all steps", zero=True
     )
     schedule: str = option(
-        "cosine", "how the learning rate then falls to 0", choices=SCHEDULE_NAMES
+        "cosine", "decay of the learning rate to 0", choices=SCHEDULE_NAMES
     )
     ema: Share = option(
-        0.0, "keep an average of the weights that forgets 1 - EMA a step: 0.99; 0 off"
+        0.0, "decay of a moving average of the weights, such as 0.99; 0 is off"
     )
     patience: int = option(
-        0, "end after so many epochs without a better validation; 0 never", zero=True
+        0,
+        "stop after this many epochs without improvement; 0 never",
+        basic=True,
+        zero=True,
     )
     precision: str = option(
-        "float32", "of the arithmetic; weights stay float32", choices=PRECISIONS
+        "float32",
+        "arithmetic; weights stay float32",
+        basic=True,
+        choices=PRECISIONS,
     )
     deterministic: bool = option(
-        False, "the same numbers in every run and after --resume, a little slower"
+        False, "give identical numbers in every run; a little slower"
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossOptions:
-    """What a training makes smaller."""
+    """The loss of a training."""
+
+    title = "Loss"
 
     loss: str = option(
-        "ce+dice", f"{', '.join(LOSS_NAMES)}, or a sum such as ce+0.5*dice"
+        "ce+dice",
+        f"{', '.join(LOSS_NAMES)}, or a sum such as ce+0.5*dice",
+        basic=True,
     )
     class_weights: str = option(
         "none",
-        "of ce, focal and ohem: rare classes weigh more, by median frequency or log",
+        "more weight for rare classes in ce, focal and ohem",
+        basic=True,
         choices=CLASS_WEIGHTS,
     )
     border_weight: float = option(
-        0.0, "extra weight of pixels between touching objects; U-Net's 10"
+        0.0, "extra weight of pixels between touching objects; U-Net's paper has 10"
     )
     loss_share: float = option(
-        1.0, "random share of the pixels in the loss; steps see 1/SHARE more images"
+        1.0, "share of the pixels, chosen at random, that the loss uses; over 0"
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationOptions:
-    """What is done to training images at random."""
+    """Random changes of training images."""
 
-    scale: float = option(1.6, "images are scaled at random from 1/SCALE to SCALE")
-    color: float = option(0.2, "strength of random brightness, contrast, saturation")
-    flip: bool = option(True, "mirror images at random, left to right")
+    title = "Augmentation"
+
+    scale: float = option(
+        1.6,
+        "scale images by a random factor from 1/SCALE to SCALE",
+        AUGMENTING,
+        basic=True,
+    )
+    color: float = option(
+        0.2,
+        "random brightness, contrast and saturation, 0 to 1",
+        AUGMENTING,
+        basic=True,
+    )
+    flip: bool = option(
+        True, "mirror images at random, left to right", AUGMENTING, basic=True
+    )
     elastic: float = option(
-        0.0, "deform at random: standard deviation in pixels on a 3x3 grid; U-Net's 10"
+        0.0,
+        "elastic deformation: standard deviation in pixels; U-Net's paper has 10",
+        AUGMENTING,
     )
-    rotate: float = option(0.0, "turn at random, by up to so many degrees either way")
+    rotate: float = option(
+        0.0,
+        "rotate by up to this many degrees either way",
+        AUGMENTING,
+    )
     flip_vertical: bool = option(
-        False, "mirror at random, top to bottom: for pictures without an up"
+        False,
+        "mirror images at random, top to bottom, as for microscopy",
+        AUGMENTING,
     )
-    blur: float = option(0.0, "blur half of the crops, by a random sigma up to this")
+    blur: float = option(
+        0.0,
+        "blur half of the crops, sigma up to this many pixels",
+        AUGMENTING,
+    )
     noise: Share = option(
-        0.0, "Gaussian noise of random deviation up to this share of 255"
+        0.0,
+        "Gaussian noise, standard deviation up to this share of 255",
+        AUGMENTING,
     )
     cutout: Share = option(
-        0.0, "hide a random rectangle of up to this share of the crop; void in the mask"
+        0.0,
+        "hide a rectangle of up to this share of the crop; its mask is void",
+        AUGMENTING,
     )
     rare_crops: Share = option(
-        0.0, "share of crops put on a class, each of the picture's as likely"
+        0.0,
+        "share of crops centered on a class, each of the image's equally likely",
+        AUGMENTING,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where a run is written, and how it goes on."""
+    """The folder of a run."""
 
-    output: str = option("", "run folder; default saved_models/DATA-MODEL-ENCODER")
-    overwrite: bool = option(False, "replace a run that is there")
-    resume: bool = option(False, "go on from the last checkpoint of a run")
-    save_seconds: float = option(
-        60.0, "at most so long between checkpoints; 0 makes one every step"
+    title = "Run"
+
+    output: str = option(
+        "", "run folder; default saved_models/DATA-MODEL-ENCODER", basic=True
     )
-    tensorboard: bool = option(False, "also write RUN/tensorboard, scalars by epoch")
-    json: Output = option("", "also write the metrics here; - is stdout")
+    overwrite: bool = option(False, "replace an existing run", basic=True)
+    resume: bool = option(
+        False, "continue from the last checkpoint of the run", basic=True
+    )
+    save_seconds: float = option(
+        60.0, "seconds between checkpoints; 0 saves one after every step"
+    )
+    tensorboard: bool = option(
+        False, "also write TensorBoard events to RUN/tensorboard"
+    )
+    json: Output = option("", JSON_HELP, basic=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceOptions:
     """Several devices and machines; see OF_MACHINES."""
 
-    distribute: bool = option(
-        False, "split each step's images over all devices; see docs/distributed.md"
-    )
+    title = "Several devices, see docs/distributed.md"
+
+    distribute: bool = option(False, "split each batch over all devices of the machine")
     devices: Optional[int] = option(
-        None, "with --distribute: so many of each machine; without GPUs, logical ones"
-    )
-    coordinator: str = option("", "with --distribute: HOST:PORT of process 0")
-    processes: Optional[int] = option(None, "with --coordinator: how many there are")
-    process: Optional[int] = option(
-        None, "with --coordinator: which this is, from 0", zero=True
-    )
-    join_seconds: int = option(300, "how long to wait for the other processes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassesOptions:
-    """How an image is looked at by evaluate and predict."""
-
-    full_size: bool = option(
-        False,
-        "at the pictures' own size, whatever the run's --max-side: large ones in tiles",
-    )
-    tile: Optional[Size] = option(
         None,
-        "largest piece at once, overlapping the next; implies --full-size; default "
-        f"{FULL_SIZE_TILE[0]}x{FULL_SIZE_TILE[1]}, or a .tflite's own size",
+        "number of devices per machine; without GPUs, logical ones",
+        DISTRIBUTED,
     )
-    flip: bool = option(False, "average with the mirrored picture")
-    scales: Scales = option(
-        (1.0,), "average over these sizes, with commas between: 0.75,1,1.25"
+    coordinator: str = option("", "HOST:PORT of process 0", DISTRIBUTED)
+    processes: Optional[int] = option(None, "number of processes", SEVERAL_PROCESSES)
+    process: Optional[int] = option(
+        None, "number of this process, from 0", SEVERAL_PROCESSES, zero=True
     )
-
-    @property
-    def tta(self) -> TTA:
-        return TTA(self.full_size, self.flip, self.scales, self.tile)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineOptions:
-    """What runs a model."""
-
-    engine: str = option("auto", "what runs a .tflite or .onnx", choices=ENGINES)
-    threads: Optional[int] = option(None, "processors to use; default all")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentsOptions:
-    """How finely a grouping divides an image."""
-
-    segments: Optional[int] = option(
-        None, "of a grouping: at most how many, 2 to 254; default 100"
+    join_seconds: int = option(
+        300, "seconds to wait for the other processes", DISTRIBUTED
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitOptions:
-    """The part of the data that is looked at."""
-
-    split: str = option("val", "train, val or test")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MovedDataOptions:
-    """Where the data of a run are."""
-
-    data: str = option("", MOVED_HELP)

@@ -11,9 +11,8 @@ from typing import Any
 
 from edge.engines.load import cores
 from kseg.core.configs import TrainConfig
-from kseg.core.names import __version__
+from kseg.core.names import OF_STARTING, __version__
 
-HOW = ("resume", "overwrite", "json")  # how a run was started, not what it is
 BACKENDS = {"jax": ("jax",), "torch": ("torch",)}  # beside those always there
 
 
@@ -21,12 +20,12 @@ def command_line(config: TrainConfig) -> str:
     """The command that makes this run: every option that is not its default.
 
     >>> command_line(TrainConfig(data="my photos", size=(64, 96), flip=False))
-    "python -m kseg.train --data 'my photos' --size 64x96 --no-flip"
+    "kseg train --data 'my photos' --size 64x96 --no-flip"
     """
-    words = ["python", "-m", "kseg.train"]
+    words = ["kseg", "train"]
     for field in fields(config):
         value, name = getattr(config, field.name), field.name.replace("_", "-")
-        if value == field.default or field.name in HOW:
+        if value == field.default or field.name in OF_STARTING:
             continue
         if isinstance(value, bool):
             words.append(f"--{name}" if value else f"--no-{name}")

@@ -47,9 +47,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     is never the best, and curves have a gap there.
     """
     if not path.is_file():
-        raise InputError(
-            f"{path}: is missing; python -m kseg.train writes it after each epoch"
-        )
+        raise InputError(f"{path}: is missing; kseg train writes it after each epoch")
     try:
         with path.open(newline="") as file:
             lines = [
@@ -92,7 +90,7 @@ def require_finite(path: Path | str, content: Any) -> None:
     for keys, value in not_finite(content):
         raise InputError(
             f"{path}: is not written, for {'.'.join(keys) or 'it'} is {value}; look at "
-            "the data with python -m kseg.doctor"
+            "the data with kseg doctor"
         )
 
 
@@ -112,6 +110,14 @@ def not_finite(content: Any) -> Iterator[tuple[tuple[str, ...], float]]:
     for key, value in items:
         for keys, number in not_finite(value):
             yield (str(key), *keys), number
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file that a run wrote. Raises InputError where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error}); write it again") from None
 
 
 def reserve(config: TrainConfig) -> Path:
@@ -151,7 +157,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         require_whole_epoch(folder)
-        raise InputError(f"{folder}: is no run folder; python -m kseg.train writes one")
+        raise InputError(f"{folder}: is no run folder; kseg train writes one")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not {"config", "data"} <= set(record):
@@ -166,7 +172,7 @@ def require_whole_epoch(folder: Path) -> None:
     if (folder / CHECKPOINT).is_file() and not (folder / BEST).is_file():
         raise InputError(
             f"{folder}: has no {BEST}: its training ended before the first epoch was "
-            f"whole; continue it with python -m kseg.train --output {folder} --resume"
+            f"whole; continue it with kseg train --output {folder} --resume"
         )
 
 
@@ -185,7 +191,7 @@ def find_model(model: str) -> tuple[Path, Optional[Path]]:
     if path.is_dir():
         if not (path / BEST).is_file():
             require_whole_epoch(path)
-            raise InputError(f"{path}: has no {BEST}; python -m kseg.train writes one")
+            raise InputError(f"{path}: has no {BEST}; kseg train writes one")
         return path / BEST, path
     if path.suffix not in (".keras", ".tflite", ".onnx"):
         raise InputError(

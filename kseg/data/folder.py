@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import is_image, read_image, read_raw, white_of
+from edge.core.images import is_image, read_image, read_raw, white_level_of
 from kseg.core.progress import in_parallel
 from kseg.data.masks import (
     Classes,
@@ -70,7 +70,7 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     classes = declared or count_classes([fact.ids for fact in facts])
     channels = 1 if all(fact.grey for fact in facts) else 3
     sample = pairs["train"][:: max(1, len(pairs["train"]) // DEPTH_SAMPLES)]
-    white = max(white_of(read_raw(pair.image)) for pair in sample)
+    white = max(white_level_of(read_raw(pair.image)) for pair in sample)
     if not declared:
         log.info(
             f"{folder}: no classes.json; {len(classes.names)} classes by their ids"

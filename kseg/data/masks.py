@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
-from edge.core.images import is_cut_off, list_images
+from edge.core.images import is_truncated, list_images
 
 INVALID = -1  # in the table from a mask file's ids to class ids
 ORIENTATION = 0x0112  # EXIF's tag
@@ -190,7 +190,7 @@ def colors_to_ids(
 def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
     """(height, width) of an upright image, and whether it is grey; not its pixels."""
     try:
-        cut_off = is_cut_off(path.read_bytes())
+        cut_off = is_truncated(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if cut_off:

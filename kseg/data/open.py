@@ -54,5 +54,5 @@ def refuse_export(folder: Path) -> None:
     if name:
         raise InputError(
             f"{folder}: is an export ({name}); bring it into the layout: "
-            f"python -m kseg.prepare {shlex.quote(str(folder))} DIR"
+            f"kseg prepare {shlex.quote(str(folder))} DIR"
         )

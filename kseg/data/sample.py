@@ -85,7 +85,10 @@ class Dataset:
     def info(self) -> ModelInfo:
         """What a model trained on this data has to know of it."""
         return ModelInfo(
-            names=self.names, colors=self.colors, task=self.task, white=self.white
+            class_names=self.names,
+            colors=self.colors,
+            task=self.task,
+            white_level=self.white,
         )
 
     def split(self, name: str) -> Split:

@@ -23,6 +23,7 @@ from kseg.core import backend
 from kseg.core.configs import ExportConfig
 from kseg.core.names import FINETUNED_SCHEMES, ONNX
 from kseg.core.options import refuse_unused
+from kseg.core.results import Exported
 from kseg.core.runs import (
     BEST,
     HISTORY,
@@ -56,18 +57,6 @@ log = logging.getLogger(__name__)
 
 SENSITIVITY_FIGURE = "explain.png"
 EXPLAINED_ON = 4  # pictures: rounding is in every pixel of each
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The files by scheme, their input size, parity.json, training's mean IoU, and
-    what --explain says, for people."""
-
-    files: dict[str, Path]
-    size: tuple[int, int]
-    parity: Parity
-    mean_iou: Optional[float]
-    layers: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,7 +176,7 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     head = head_of(info.task, config.head)
     metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
     info = replace(info, head=head, metrics=metrics)
-    size = config.size or info.geometry.covering(record["data"]["size"])
+    size = config.size or info.geometry.smallest_input(record["data"]["size"])
     check_size(size, info)
     network = at_low_resolution(model, size) if config.low_resolution else model
     engine = KerasEngine(model, size, HEADS[info.task][head])
@@ -302,7 +291,7 @@ def look_into_int8(
     coverage: Optional[CalibrationSet],
 ) -> list[LayerSensitivity]:
     """What --explain and --mend ask for; a mended file is written and joins `files`."""
-    if not (config.explain or config.mend):
+    if not (config.explain or config.mixed_precision):
         return []
     from kseg.deploy.int8 import mixed_precision, sensitivity
 
@@ -311,7 +300,7 @@ def look_into_int8(
     findings = sensitivity.sensitivity(source.network, source.size, images)
     sensitivity.draw(folder / SENSITIVITY_FIGURE, findings)
     log.info(f"what int8 costs in each layer is drawn in {folder / SENSITIVITY_FIGURE}")
-    if not config.mend:
+    if not config.mixed_precision:
         return findings
     split, new = source.data.split("val"), source.new_evaluator
     expected = value_of(source.reference, split, new)

@@ -53,7 +53,7 @@ def measure(
     """
     others = {
         scheme: predictor_of(
-            open_engine(path, threads=threads, prove=False), info_of(path), str(path)
+            open_engine(path, threads=threads, trial=False), info_of(path), str(path)
         )
         for scheme, path in files.items()
     }
@@ -91,7 +91,7 @@ def value_of_file(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidate.tflite"
         path.write_bytes(content)
-        predictor = predictor_of(open_engine(path, prove=False), info)
+        predictor = predictor_of(open_engine(path, trial=False), info)
         return value_of(predictor, split, new)
 
 
@@ -116,7 +116,7 @@ def latencies(
         threads = each.engine.threads or cores()
         runs[name, threads] = partial(run_all, each.engine, tiles)
         if name in files and threads > 1:
-            alone = open_engine(files[name], threads=1, prove=False)
+            alone = open_engine(files[name], threads=1, trial=False)
             runs[name, 1] = partial(run_all, alone, tiles)
     log.info("timing the files")
     times = time_in_turns(runs, ROUNDS, TIMING_SECONDS)

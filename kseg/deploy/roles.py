@@ -24,7 +24,7 @@ def roles_of(path: Path, reference: Predictor) -> tuple[str, ...]:
     expected = reference.engine.outputs
     if len(expected) == 1:
         return (reference.info.head,)
-    engine = open_engine(path, prove=False)
+    engine = open_engine(path, trial=False)
     shape = (*engine.size, engine.channels)
     image = np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
     found, known = engine(image), list(reference.engine(image))

@@ -298,7 +298,7 @@ def open_grouping(model: str, segments: Optional[int] = None) -> SemanticPredict
     """Opens grouping:KIND as a predictor with classes `segment 0`, `segment 1`, ..."""
     engine = GroupingEngine(model.partition(":")[2], segments or DEFAULT_SEGMENTS)
     info = ModelInfo(
-        names=tuple(f"segment {index}" for index in range(engine.segments)),
+        class_names=tuple(f"segment {index}" for index in range(engine.segments)),
         colors=palette(engine.segments + 1)[1:],  # without black, which is not drawn
         head="labels",
         geometry=InputGeometry(minimum=2),  # texture needs a neighbouring pixel

@@ -11,7 +11,7 @@ from edge.core.images import list_images
 from edge.model_file.info import unknown_model
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
-from edge.predict.open import ONE_PASS, predictor_of
+from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
 from kseg.data.open import open_data
@@ -44,8 +44,8 @@ def data_of(
 
 def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
     """Raises InputError if the classes of the model and of the data differ."""
-    known, given = predictor.info.names, data.names
-    undescribed = unknown_model().names, unknown_model(given).names
+    known, given = predictor.info.class_names, data.names
+    undescribed = unknown_model().class_names, unknown_model(given).class_names
     if known != given and known not in undescribed:
         raise InputError(
             f"{model}: has the classes {', '.join(known[:32])}, but {data.name} has "
@@ -92,7 +92,7 @@ def open_predictor(
     engine: str = "auto",
     threads: Optional[int] = None,
     segments: Optional[int] = None,
-    tta: TTA = ONE_PASS,
+    tta: TTA = SINGLE_PASS,
 ) -> Predictor:
     """Opens a `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a predictor.
 
@@ -102,7 +102,7 @@ def open_predictor(
     from kseg.models.saving import load_model
 
     if is_grouping(str(path), segments):
-        if tta != ONE_PASS:
+        if tta != SINGLE_PASS:
             raise InputError(
                 f"{path}: --full-size, --tile, --flip and --scales apply to networks "
                 "only; leave them out"

@@ -44,7 +44,7 @@ class StrokeMasks:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo(names=self.classes.names, colors=self.classes.colors)
+        return ModelInfo(class_names=self.classes.names, colors=self.classes.colors)
 
     def read(self, image: Path) -> np.ndarray:
         """Reads the mask of an image: class ids (H, W) uint8, 255 where it is empty."""

@@ -29,7 +29,7 @@ def load_model(path: Path) -> Any:
     import kseg.models  # noqa: F401
 
     if not path.is_file():
-        raise InputError(f"{path}: no such model; python -m kseg.train writes one")
+        raise InputError(f"{path}: no such model; kseg train writes one")
     if not zipfile.is_zipfile(path):
         raise InputError(
             f"{path}: is no Keras model, or ends early; copy or train again"

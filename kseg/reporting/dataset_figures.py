@@ -38,7 +38,7 @@ CROP_CELL = (240, 240)
 
 def doctor_sheet(path: Path, scan: FolderScan, issues: Sequence[DataIssue]) -> None:
     """Draws class frequencies and image sizes, and below images that have issues."""
-    info = ModelInfo(names=scan.names, colors=scan.colors)
+    info = ModelInfo(class_names=scan.names, colors=scan.colors)
     chosen = images_with_issues(scan, issues)
     cells = [thumbnail(scan, index, text, info) for index, text in chosen]
     blank = np.full((CELL[0] + GAP + 30, 2 * (CELL[1] + GAP), 3), 255, np.uint8)

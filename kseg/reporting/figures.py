@@ -84,7 +84,7 @@ def title(text: str, cell: tuple[int, int]) -> np.ndarray:
 def with_names(sheet: np.ndarray, info: ModelInfo) -> np.ndarray:
     """Adds a column with the class names at the right of a sheet."""
     panel = np.full((sheet.shape[0], 160, 3), 120, np.uint8)
-    bgr = legend(panel, info, range(len(info.names)))
+    bgr = legend(panel, info, range(len(info.class_names)))
     return np.concatenate([sheet, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)], axis=1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 import time
 from importlib.util import find_spec
 from math import isfinite
@@ -64,8 +65,9 @@ class ProgressBar(keras.callbacks.Callback):
         known = [name for name in self.columns if name in logs]
         values = "  ".join(f"{name} {logs[name]:.4f}" for name in known)
         minutes = (self.epochs - epoch - 1) * (time.monotonic() - self.start) / 60
-        line = f"epoch {epoch + 1:3d}  {values}  {minutes:.0f} min left"
-        self.bar.write(line, file=sys.stderr)
+        self.bar.set_postfix({n: f"{logs[n]:.4f}" for n in known}, refresh=False)
+        with self.bar.external_write_mode(file=sys.stderr):  # hides the bar meanwhile
+            log.info(f"epoch {epoch + 1:3d}  {values}  {minutes:.0f} min left")
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -119,7 +121,8 @@ class RunSaver(keras.callbacks.Callback):
         return self.stopped or patience_exhausted(history, patience, self.headline)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.previous_handler = signal.signal(signal.SIGINT, self.stop)
+        if threading.current_thread() is threading.main_thread():
+            self.previous_handler = signal.signal(signal.SIGINT, self.stop)
 
     def on_train_end(self, logs: Any = None) -> None:
         self.restore_handler()

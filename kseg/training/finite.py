@@ -31,7 +31,7 @@ def suggest_fix(config: TrainConfig) -> str:
     fixes = [f"use a smaller --learning-rate than {config.peak_rate:g}"]
     if config.precision == "float16":  # whose largest number is 65504
         fixes.append("use --precision bfloat16 or float32")
-    fixes.append(f"or check the data with python -m kseg.doctor {config.data}")
+    fixes.append(f"or check the data with kseg doctor {config.data}")
     return ", ".join(fixes)
 
 

@@ -65,12 +65,12 @@ def check_size(size: tuple[int, int], info: ModelInfo) -> None:
         minimum = f"{sides.minimum}x{sides.minimum}"
         raise InputError(f"{option}: the network's minimum is {minimum}")
     # Tiles start at multiples of the step, so a tile must contain at least one.
-    inner = tuple(max(sides.step, side - 2 * sides.border) for side in size)
-    fits = sides.covering(inner)
+    inner = tuple(max(sides.input_step, side - 2 * sides.valid_border) for side in size)
+    fits = sides.smallest_input(inner)
     if fits != size:
         raise InputError(
-            f"{option}: the sides must be {sides.least} + k * {sides.step} pixels for "
-            f"this network; use {fits[0]}x{fits[1]}"
+            f"{option}: the sides must be {sides.min_input} + k * {sides.input_step} "
+            f"pixels for this network; use {fits[0]}x{fits[1]}"
         )
 
 
@@ -80,7 +80,7 @@ def crop_size(config: TrainConfig, data: Dataset, info: ModelInfo) -> tuple[int,
     Raises InputError if the network does not support it.
     """
     if not config.size:
-        return info.geometry.covering(data.default_crop(config.max_side))
+        return info.geometry.smallest_input(data.default_crop(config.max_side))
     check_size(config.size, info)
     return config.size
 

@@ -10,7 +10,7 @@ from edge.predict.semantic import SemanticPredictor
 from kseg.data.shapes import ShapesSplit
 from tests.support.engines import ArrayEngine
 
-INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
+INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 
 
 class Engine(ArrayEngine):

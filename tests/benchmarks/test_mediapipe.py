@@ -24,7 +24,7 @@ from tests.support.tflite import largest_channel
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (32, 48)
 INFO = ModelInfo(
-    names=("red", "green", "blue"),
+    class_names=("red", "green", "blue"),
     colors=((255, 0, 0), (0, 255, 0), (0, 0, 255)),
     head="labels",
 )

@@ -1,4 +1,4 @@
-"""The folder edge/ alone, in an environment made from its requirements alone."""
+"""The folder edge/ without kseg, in an environment of its requirements only."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ ENGINES = {
 
 @pytest.fixture(params=ENGINES)
 def board(request, tmp_path):
-    """(engine, how it starts the demo, the folder to start it in)."""
+    """(engine, the command that starts the demo, the folder to start it in)."""
     engine = request.param
     if engine == "tflite-runtime" and sys.version_info >= (3, 12):
         pytest.skip("tflite-runtime 2.14, its last, is for Python up to 3.11")
@@ -35,7 +35,7 @@ def run_on(folder: Path, command: list[str], *arguments):
 
 
 @pytest.mark.slow
-def test_edge_runs_alone(deeplab, board):
+def test_the_camera_runs_in_a_minimal_environment(deeplab, board):
     engine, command, folder = board
     done = run_on(
         *(folder, command, deeplab, "--source", "shapes", "--headless"),
@@ -47,7 +47,7 @@ def test_edge_runs_alone(deeplab, board):
 
 
 @pytest.mark.slow
-def test_the_benchmark_runs_alone(deeplab, board):
+def test_the_benchmark_runs_in_a_minimal_environment(deeplab, board):
     engine, (python, _), folder = board
     done = run_on(
         *(folder, [python, "edge/benchmark.py"], deeplab, "--threads", 2),
@@ -59,8 +59,8 @@ def test_the_benchmark_runs_alone(deeplab, board):
 
 
 @pytest.mark.slow
-def test_a_model_cut_off_is_bad_input(deeplab, board):
-    """As a copy that broke off leaves it on the board."""
+def test_a_truncated_model_is_invalid_input(deeplab, board):
+    """Like an interrupted copy to the board."""
     _, command, folder = board
     data = deeplab.read_bytes()
     (folder / "cut.tflite").write_bytes(data[: 9 * len(data) // 10])

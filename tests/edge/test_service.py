@@ -1,4 +1,4 @@
-"""The systemd unit: systemd understands it, and the command takes its options."""
+"""The systemd unit: systemd and the command accept it."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ def value_of(name: str) -> str:
     return re.search(f"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)[1]
 
 
-def test_the_command_takes_its_options():
+def test_the_command_accepts_its_options():
     python, script, *options = shlex.split(value_of("ExecStart"))
     assert python.startswith(value_of("WorkingDirectory"))
     assert Path(script) == Path("edge/camera_demo.py")
@@ -27,7 +27,7 @@ def test_the_command_takes_its_options():
     assert (arguments.source, arguments.serve) == ("0", "0.0.0.0:8080")
 
 
-def test_systemd_understands_it(tmp_path):
+def test_systemd_accepts_the_unit(tmp_path):
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze: apt install systemd")
     unit = tmp_path / UNIT.name
@@ -39,4 +39,4 @@ def test_systemd_understands_it(tmp_path):
     assert complaints == []
     unit.write_text(unit.read_text().replace("Restart=on-failure", "Restart=perhaps"))
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert UNIT.name in done.stderr  # so that the silence above says something
+    assert UNIT.name in done.stderr  # shows that the check above can fail

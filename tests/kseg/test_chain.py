@@ -75,7 +75,7 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
     assert train([*arguments, "--epochs", "6", "--batch-size", "4", *options]) == 0
     export([str(run), "--max-drop", "1"])
     info = read_info(run / "int8.tflite")
-    assert info.names == names
+    assert info.class_names == names
     parity = json.loads((run / "parity.json").read_text())
     assert parity["float32"]["agreement"] > 0.999
     record = json.loads((run / "config.json").read_text())
@@ -150,7 +150,10 @@ def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, ti
     export([str(run), "--max-drop", "1", *size])
     info = read_info(run / "int8.tflite")
     sides = info.geometry
-    assert sides.border > 0 and sides.covering((1, 1)) == (sides.least, sides.least)
+    assert sides.valid_border > 0 and sides.smallest_input((1, 1)) == (
+        sides.min_input,
+        sides.min_input,
+    )
     parity = json.loads((run / "parity.json").read_text())
     assert parity["float32"]["agreement"] > 0.999
     assert open_engine(run / "int8.tflite").size == tile

@@ -130,5 +130,5 @@ def test_an_old_model_runs_in_the_camera_loop(name, tmp_path):
 def test_the_metadata_of_an_old_model_are_read():
     info = open_predictor(OLD / "int8.tflite").info
     assert (info.task, info.head, info.outputs) == ("semantic", "logits", ())
-    assert info.names[0] == "background" and info.geometry.minimum >= 1
+    assert info.class_names[0] == "background" and info.geometry.minimum >= 1
     assert info.run == RECORD["config"]

@@ -101,16 +101,18 @@ def test_it_runs_in_the_camera_loop(toy_run, tmp_path):
     options += ["--record", str(video)]
     assert camera.main([str(run / "int8.tflite"), *options]) == 0
     first = json.loads(lines.read_text().splitlines()[0])
-    assert set(first["predicted_shares"]) == set(read_info(run / "int8.tflite").names)
+    assert set(first["predicted_shares"]) == set(
+        read_info(run / "int8.tflite").class_names
+    )
     assert read_image(masks / "000002.png", 1).shape == (480, 640, 1)
     assert video.stat().st_size > 0
 
 
 def test_options_that_the_task_does_not_support_are_refused(toy_run, tmp_path):
     run, *_ = toy_run
-    with pytest.raises(InputError, match="--steady: is not for .* task toy"):
+    with pytest.raises(InputError, match="--steady: not available for the task toy"):
         camera.main([str(run / "int8.tflite"), "--source", "shapes", "--steady", "3"])
-    with pytest.raises(InputError, match="takes one pass"):
+    with pytest.raises(InputError, match="task toy has no test-time"):
         open_predictor(run / "int8.tflite", tta=TTA(flip=True))
 
 
@@ -129,7 +131,7 @@ def test_a_file_of_an_unknown_task_is_refused(toy_run, tmp_path):
 
     predictor = PREDICTORS.pop("toy")
     try:
-        with pytest.raises(InputError, match="is for the task toy; .* knows semantic"):
+        with pytest.raises(InputError, match="task toy is unknown; .* has semantic"):
             open_predictor(run / "int8.tflite")
     finally:
         PREDICTORS["toy"] = predictor

@@ -1,4 +1,4 @@
-"""How long a test may take; the end of a run lists those that took longer."""
+"""Time budgets of tests; the end of a run lists the tests that exceeded them."""
 
 from collections.abc import Iterable
 
@@ -8,12 +8,12 @@ PLAIN, SLOW = 5.0, 40.0  # seconds of the test itself, without its fixtures
 
 
 def budget(keywords: Iterable[str]) -> float:
-    """The seconds that a test with these markers may take."""
+    """The budget in seconds of a test with these markers."""
     return SLOW if {"slow", "full"} & set(keywords) else PLAIN
 
 
 def over_budget(reports: Iterable[pytest.TestReport]) -> list[str]:
-    """A line for each test that took longer than its budget, the longest first."""
+    """One line for each test that exceeded its budget, the longest first."""
     late = [
         (report.duration, report.nodeid, budget(report.keywords))
         for report in reports

@@ -1,4 +1,4 @@
-"""Engines that are a function, to show what predictors do around one."""
+"""Engines made from a function, for tests of predictors."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from edge.predict.base import Predictor
 
 
 class ArrayEngine:
-    """Gives what `labels(image)` gives as its one output, a map: ids, or scores."""
+    """Returns `labels(image)` as its only output, a map of ids or scores."""
 
     name, threads, accelerator = "test", 1, ""
     share = first_millis = None
@@ -30,12 +30,12 @@ class ArrayEngine:
 
 
 def labels_and_confidence(predictor: Predictor, image: np.ndarray) -> tuple[Any, Any]:
-    """Both parts of a semantic result."""
+    """The labels and the confidence of a semantic result."""
     result = predictor.predict(image, confidence=True)
     return result.labels, result.confidence
 
 
 def only(engine: Any, image: np.ndarray) -> np.ndarray:
-    """The values of an engine's one output, float32 where they were quantized."""
+    """The values of an engine's only output, dequantized to float32."""
     (output,) = engine(image)
     return output.dequantize()

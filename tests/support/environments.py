@@ -1,8 +1,8 @@
-"""Virtual environments that tests make once and keep, outside the project.
+"""Virtual environments of the tests, created once outside the project.
 
-They hold packages that cannot be installed beside kseg's own. In KSEG_TEST_CACHE, or
-~/.cache/kseg-tests; each named after its requirements, which it is made of anew when
-these or Python change.
+They hold packages that conflict with kseg's own. They are in KSEG_TEST_CACHE, by
+default ~/.cache/kseg-tests, named after their requirements, and created again if these
+or Python change.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ import pytest
 from filelock import FileLock
 
 CACHE = Path(os.environ.get("KSEG_TEST_CACHE", "~/.cache/kseg-tests")).expanduser()
-# What Python is told by its environment would lead out of the one it runs in.
+# Python's environment variables could point outside the virtual environment.
 VARIABLES = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 MADE_OF = "made_of.txt"
 
 
 def python_with(name: str, requirements: str) -> Path:
-    """The Python of an environment with `requirements`, a line each, and no more.
+    """The Python of an environment with only `requirements`, one per line.
 
-    Skips the test where they cannot be installed, with pip's reason.
+    Skips the test if they cannot be installed, with pip's message.
     """
     made_of = f"{sys.version}\n{requirements}"
     key = hashlib.sha256(made_of.encode()).hexdigest()[:12]
@@ -38,7 +38,7 @@ def python_with(name: str, requirements: str) -> Path:
 
 
 def make(folder: Path, python: Path, requirements: str) -> None:
-    """Makes the environment anew; the caller marks it as whole."""
+    """Create the environment again; the caller marks it as complete."""
     run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
     (folder / "requirements.txt").write_text(requirements)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
@@ -49,7 +49,7 @@ def make(folder: Path, python: Path, requirements: str) -> None:
 
 
 def run(command: list[str], **options) -> subprocess.CompletedProcess:
-    """A process without what would lead its Python astray; its output as text."""
+    """Run a process without Python's environment variables; its output is text."""
     return subprocess.run(
         command, env=VARIABLES, capture_output=True, text=True, **options
     )

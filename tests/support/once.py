@@ -1,4 +1,4 @@
-"""What all workers of pytest-xdist share: made by the first that needs it."""
+"""Files shared by all workers of pytest-xdist, created by the first that needs them."""
 
 import os
 import shutil
@@ -12,10 +12,10 @@ from filelock import FileLock
 def made_once(
     factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]
 ) -> Path:
-    """The folder `name`, which `make(folder)` fills, once for all workers of a run.
+    """The folder `name`, filled once by `make(folder)` for all workers of a run.
 
-    A worker that comes second waits for the first; where the first failed it tries
-    anew. Tests must not write into the folder.
+    Other workers wait for the first one; if it failed, the next one tries again. Tests
+    must not write into the folder.
     """
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # a worker's folder is in that of the run

@@ -1,4 +1,4 @@
-"""Small .tflite files made by hand, by TFLite's own schema."""
+"""Small .tflite files written with TFLite's schema."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-STATE = "state"  # the content of a tensor that is no constant
+STATE = "state"  # the content of a tensor that is not constant
 
 
 def tensor(
@@ -27,7 +27,7 @@ def operator(
     version: int = 1,
     options: tuple[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """`name` is TFLite's, or that of a custom operator."""
+    """An operator; `name` is TFLite's, or that of a custom operator."""
     return locals()
 
 

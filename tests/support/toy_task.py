@@ -1,7 +1,7 @@
-"""A task of two outputs, by this file and entries of the dicts alone.
+"""A task with two outputs, defined by this file and entries of the dicts.
 
 It predicts the class of each pixel and the share of the image that each class has. A
-test that uses it registers it by `registered()`, which takes the entries out again.
+test that uses it registers it by `registered()`, which removes the entries at the end.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ToyResult:
 
 
 class ToyPredictor(Predictor[ToyResult]):
-    """Finds both outputs by their roles."""
+    """Selects both outputs by their roles."""
 
     def __init__(self, engine: Any, info: Any, stages: Any = None):
         super().__init__(engine, info, stages)
@@ -59,7 +59,7 @@ def draw(frame: Any, result: ToyResult, info: Any, text: str, view: Any) -> np.n
 
 
 def summary(result: ToyResult, info: Any) -> dict[str, Any]:
-    shares = zip(info.names, result.shares, strict=True)
+    shares = zip(info.class_names, result.shares, strict=True)
     return {"predicted_shares": {name: round(float(s), 4) for name, s in shares}}
 
 
@@ -104,7 +104,7 @@ def loss(config: Any, data: Any, counted: Any = None) -> dict[str, Any]:
 
 
 class ToyMetrics:
-    """The mean IoU of the scores, under a name of its own."""
+    """The mean IoU of the scores, with its own name."""
 
     headline = "toy_iou"
 
@@ -134,7 +134,7 @@ class ToyMetrics:
 
 
 class ToyBatches:
-    """The batches of the semantic task, the shares beside the mask."""
+    """The batches of the semantic task, with mask and shares as targets."""
 
     def __init__(self, config: Any, data: Any, *rest: Any):
         from kseg.data.loading.batches import BatchLoader
@@ -184,7 +184,7 @@ class ToyEvaluator:
 
 
 class ToySection:
-    """What the report shows: the figures in a sentence."""
+    """The section of the report: the figures in a sentence."""
 
     def __init__(self, data: Any, split: str, evaluator: ToyEvaluator):
         self.data, self.split, self.evaluator = data, split, evaluator
@@ -211,7 +211,7 @@ class ToySection:
 
 @contextmanager
 def registered() -> Iterator[None]:
-    """The task stands in every dict meanwhile."""
+    """Registers the task in every dict during the block."""
     from edge.display import tasks as display
     from edge.predict import PREDICTORS
     from kseg.data import open as opening

@@ -1,4 +1,4 @@
-"""A camera loop that is shown by the real server, and readers of what it gives."""
+"""A camera loop with the real server of the browser view, and its clients."""
 
 import asyncio
 import http.client
@@ -25,10 +25,10 @@ from edge.predict.semantic import SemanticPredictor
 from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
 
-LONG = 60  # seconds: for what would otherwise hang for ever
+LONG = 60  # seconds, the time limit of tests that may hang
 SIZE = (240, 320)
 NASTY = "car <img src=http://example.org/x.png onerror=alert(1)>"
-INFO = ModelInfo(names=("dark", NASTY), colors=((0, 90, 255), (255, 0, 0)))
+INFO = ModelInfo(class_names=("dark", NASTY), colors=((0, 90, 255), (255, 0, 0)))
 RED = [0, 0, 255]  # BGR
 
 
@@ -42,16 +42,16 @@ class Threshold(ArrayEngine):
         return (image[..., 0] > 127).astype(np.uint8)
 
 
-def picture() -> np.ndarray:
-    """Black with a white right half; in the right lower corner nothing is written."""
+def half_white() -> np.ndarray:
+    """Black with a white right half; no text is drawn in the lower right corner."""
     frame = np.zeros((*SIZE, 3), np.uint8)
     frame[:, SIZE[1] // 2 :] = 255
     return frame
 
 
-def shots(pause: float = 0.02, away=None):
-    """Frames without end, a moment apart; none while the event `away` is set."""
-    frame = picture()
+def make_frames(pause: float = 0.02, away=None):
+    """Endless frames at short intervals; none while the event `away` is set."""
+    frame = half_white()
     for index in itertools.count():
         while away and away.is_set():
             time.sleep(0.01)
@@ -60,7 +60,7 @@ def shots(pause: float = 0.02, away=None):
 
 
 def noise():
-    """Frames that no JPEG makes small."""
+    """Frames that JPEG cannot compress."""
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     for index in itertools.count():
         time.sleep(0.02)
@@ -69,7 +69,7 @@ def noise():
 
 @contextmanager
 def running(source: Source, address="0", token=None, background=None):
-    """(web, loop): the real loop in a thread, shown by the real server."""
+    """(web, loop): the real loop in a thread, with the real server."""
     controls = Controls(View(opacity=1.0))
     shown = Web(listen(address, token), controls, INFO, background, source)
     loop = CameraLoop(source, SemanticPredictor(Threshold(), INFO), [shown], controls)
@@ -84,7 +84,7 @@ def running(source: Source, address="0", token=None, background=None):
 
 
 def scene(**options) -> Source:
-    return Source(shots(), "street", endless=True, **options)
+    return Source(make_frames(), "street", endless=True, **options)
 
 
 def until(condition, what: str) -> None:
@@ -102,7 +102,7 @@ class Answer(NamedTuple):
 
 @contextmanager
 def asked(port: int, path: str, **headers: str):
-    """An answer, its body not read yet."""
+    """An answer whose body has not been read."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
     with closing(connection):
         connection.request("GET", path, headers=headers)
@@ -111,18 +111,18 @@ def asked(port: int, path: str, **headers: str):
 
 
 def get(shown: Web, path: str, **headers: str) -> Answer:
-    with asked(shown.door.port, path, **headers) as answer:
+    with asked(shown.listener.port, path, **headers) as answer:
         if path.startswith("/stream") and answer.status == 200:
             return Answer(200, answer.headers, b"")
         return Answer(answer.status, answer.headers, answer.read())
 
 
 def stream(shown: Web):
-    return asked(shown.door.port, "/stream.mjpg")
+    return asked(shown.listener.port, "/stream.mjpg")
 
 
-def pictures_of(answer):
-    """(index, picture) of each part of the stream."""
+def images_of(answer):
+    """(index, image) of each part of the stream."""
     assert answer.readline() == b"--kseg-frame\r\n"
     while True:
         head = {}
@@ -140,7 +140,7 @@ def pictures_of(answer):
 def one_who_never_reads(shown: Web):
     with socket.socket() as caller:
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        caller.connect(("127.0.0.1", shown.door.port))
+        caller.connect(("127.0.0.1", shown.listener.port))
         caller.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
         yield caller
 
@@ -151,10 +151,10 @@ def snapshot(shown: Web, **headers) -> np.ndarray:
 
 
 def talk(shown: Web, work, **headers):
-    """What the coroutine `work(link)` gives, `link` being a page's WebSocket."""
+    """The result of the coroutine `work(link)`; `link` is a page's WebSocket."""
 
     async def main():
-        url = f"ws://127.0.0.1:{shown.door.port}/link"
+        url = f"ws://127.0.0.1:{shown.listener.port}/link"
         link = await websocket_connect(HTTPRequest(url, headers=headers))
         try:
             return await asyncio.wait_for(work(link), LONG)
@@ -168,14 +168,14 @@ def talk(shown: Web, work, **headers):
 
 
 def handshake(shown: Web, **headers: str) -> int:
-    """The status with which the server answers one who wants a WebSocket."""
+    """The status of the server's answer to a WebSocket handshake."""
     wish = {"Connection": "Upgrade", "Upgrade": "websocket"}
     wish |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": 22 * "A" + "=="}
     return get(shown, "/link", **wish, **headers).status
 
 
 async def state_where(link, holds) -> dict:
-    """The first state that a page is told and for which `holds(state)`."""
+    """The first state that a page gets for which `holds(state)` is true."""
     while True:
         message = await link.read_message()
         assert message is not None, "the link was closed"

@@ -1,4 +1,4 @@
-"""Where the page of edge/display/web/page.html is served, and who may come in."""
+"""Address and access token of the browser view."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from typing import Optional
 from edge.core.errors import InputError
 
 LOOPBACK = "127.0.0.1"
-HELD = 1 << 16  # bytes that may wait for a slow viewer: what waits there gets old
+SEND_BUFFER = 1 << 16  # bytes per viewer; small, so that slow viewers get new images
 REMEDIES = {
-    errno.EADDRINUSE: "another program has this port, name another",
-    errno.EACCES: "ports below 1024 are the system's, name another such as 8080",
+    errno.EADDRINUSE: "the port is in use by another program; choose another",
+    errno.EACCES: "ports below 1024 need privileges; choose another, such as 8080",
 }
+UNKNOWN_ADDRESS = "not an address of this machine; use 127.0.0.1 or 0.0.0.0"
 
 
-def address_of(text: str) -> tuple[str, int]:
-    """What --serve was given. Raises InputError for what is no address.
+def parse_address(text: str) -> tuple[str, int]:
+    """Parse the address of --serve. Raises InputError if it is invalid.
 
-    >>> address_of("8080"), address_of("0.0.0.0:80"), address_of("[::1]:0")
+    >>> parse_address("8080"), parse_address("0.0.0.0:80"), parse_address("[::1]:0")
     (('127.0.0.1', 8080), ('0.0.0.0', 80), ('::1', 0))
     """
     match = re.fullmatch(r"(?:(\[[\da-fA-F:.]+\]|[^:\[\]\s]+):)?(\d{1,5})", text)
@@ -36,7 +37,7 @@ def address_of(text: str) -> tuple[str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an IP address (127.0.0.0/8, ::1) or `localhost` leads to this machine.
+    """Whether a host is an IP address of 127.0.0.0/8, ::1, or `localhost`.
 
     >>> [is_loopback(host) for host in ("127.0.0.2", "::1", "0.0.0.0", "a.example")]
     [True, True, False, False]
@@ -48,10 +49,10 @@ def is_loopback(host: str) -> bool:
 
 
 def own_address() -> str:
-    """The address by which others reach this machine, as far as it can tell."""
+    """This machine's address in the network; its host name if there is none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # of documentation; sends nothing
+            probe.connect(("192.0.2.1", 9))  # a reserved address; sends nothing
             return probe.getsockname()[0]
         except OSError:
             return socket.gethostname()
@@ -59,15 +60,15 @@ def own_address() -> str:
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening socket, and the token that those who come must have; "" for none."""
+    """A listening socket and the access token; "" if none is required."""
 
-    listening: socket.socket
+    sock: socket.socket
     host: str
     token: str
 
     @property
     def port(self) -> int:
-        return self.listening.getsockname()[1]
+        return self.sock.getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -78,44 +79,44 @@ class Listener:
 
     @property
     def cookie(self) -> str:
-        return f"kseg-{self.port}"  # browsers do not keep cookies apart by port
+        return f"kseg-{self.port}"  # browsers share cookies between ports
 
     def accepts_token(self, tokens: list[str]) -> bool:
-        """Whether one of the tokens is right, in a time that tells nothing of it."""
+        """Whether one of the tokens is valid, compared in constant time."""
         return any(
             hmac.compare_digest(token.encode(), self.token.encode()) for token in tokens
         )
 
     def accepts_host(self, host: str) -> bool:
-        """Whether a browser that was told `host` meant this machine.
+        """Whether the `Host` header of a request names this machine.
 
-        Without a token, a page from elsewhere could else have its own name lead to
-        127.0.0.1 and read the pictures (DNS rebinding).
+        Without a token and this check, another web page could resolve its own name to
+        127.0.0.1 and read the images (DNS rebinding).
         """
         return is_loopback(host) or host == self.host
 
 
 def listen(address: str, token: Optional[str] = None) -> Listener:
-    """A socket at an address; beyond loopback with a token, if need be a new one.
+    """Open a socket at an address; outside loopback with a token, random by default.
 
-    Raises InputError where the address cannot be had, and for a token that is too short
-    or does not fit into an address.
+    Raises InputError if the address cannot be used, and for a token that is too short
+    or has characters that a URL does not allow.
     """
-    host, port = address_of(address)
+    host, port = parse_address(address)
     if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{8,}", token):
-        raise InputError("--token: take at least 8 letters and digits")
+        raise InputError("--token: use at least 8 characters of A-Z, a-z, 0-9, - and _")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, *_, place = min(found)  # IPv4 where there is one
+        family, *_, place = min(found)  # IPv4 if available
         listening = socket.create_server(place[:2], family=family)
     except (OSError, UnicodeError) as error:
         number = getattr(error, "errno", None)
-        remedy = REMEDIES.get(number, "is no address here, 127.0.0.1 and 0.0.0.0 are")
+        remedy = REMEDIES.get(number, UNKNOWN_ADDRESS)
         raise InputError(f"--serve {address}: {remedy}") from None
     listening.setblocking(False)
-    # Those that it accepts inherit this.
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, HELD)
-    near = is_loopback(listening.getsockname()[0])
+    # Accepted connections inherit this.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    local = is_loopback(listening.getsockname()[0])
     return Listener(
-        listening, host, token or ("" if near else secrets.token_urlsafe(16))
+        listening, host, token or ("" if local else secrets.token_urlsafe(16))
     )

@@ -1,4 +1,4 @@
-"""The requests that the browser view answers."""
+"""Request handlers of the browser view."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import tornado.websocket
 from edge.display.web.access import Listener
 
 PAGE = Path(__file__).with_name("page.html")
-STALLED = 10.0  # seconds after which a viewer that takes nothing is let go
-IDLE = 1.0  # seconds after which a page that asks for no picture is not looking
+STALLED_SECONDS = 10.0  # after which a viewer that does not read is disconnected
+IDLE_SECONDS = 1.0  # after which a page that requests no image is not a viewer
 BOUNDARY = "kseg-frame"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -21,28 +21,28 @@ HEADERS = {
     "'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",  # an address may hold the token
+    "Referrer-Policy": "no-referrer",  # the URL may contain the token
     "X-Content-Type-Options": "nosniff",
 }
 
 
 class Web(Protocol):
-    """What the handlers need of edge.display.web.server.Web."""
+    """The part of edge.display.web.server.Web that the handlers use."""
 
-    door: Listener
-    pictures: Any
+    listener: Listener
+    images: Any
     states: Any
-    links: set
+    sockets: set
 
-    def looking(self) -> ContextManager[asyncio.Event]: ...
+    def watch_images(self) -> ContextManager[asyncio.Event]: ...
     def snapshot(self) -> Optional[bytes]: ...
-    def hello(self) -> dict[str, Any]: ...
+    def page_info(self) -> dict[str, Any]: ...
     def state(self) -> dict[str, Any]: ...
-    def obey(self, message: str) -> None: ...
+    def apply_change(self, message: str) -> None: ...
 
 
 def multipart_frame(index: int, jpeg: bytes) -> bytes:
-    """A picture of the stream. Viewers show it once they see the boundary behind."""
+    """One image of the multipart stream, with the boundary that ends it."""
     head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n"
     head += f"X-Frame: {index}\r\n\r\n"
     return head.encode() + jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
@@ -60,15 +60,15 @@ def application(web: Web) -> tornado.web.Application:
     ]
     return tornado.web.Application(
         handlers,
-        log_function=lambda _: None,  # who looks is nobody's business
-        websocket_ping_interval=5,  # a page that is gone is noticed
+        log_function=lambda _: None,  # viewers are not logged
+        websocket_ping_interval=5,  # detects pages that are gone
         websocket_ping_timeout=5,
         websocket_max_message_size=1000,
     )
 
 
 class AuthenticatedHandler(tornado.web.RequestHandler):
-    """What every answer begins with: the token, if there must be one."""
+    """Base class of the handlers: headers, and the check of the token."""
 
     def initialize(self, web: Web) -> None:
         self.web = web
@@ -79,14 +79,16 @@ class AuthenticatedHandler(tornado.web.RequestHandler):
         self.clear_header("Server")
 
     def prepare(self) -> None:
-        door = self.web.door
-        if not door.token:
-            if not door.accepts_host(self.request.host_name.strip("[]")):
-                raise tornado.web.HTTPError(403, reason="Not the name of this machine")
+        listener = self.web.listener
+        if not listener.token:
+            if not listener.accepts_host(self.request.host_name.strip("[]")):
+                reason = "The host name is not that of this machine"
+                raise tornado.web.HTTPError(403, reason=reason)
             return
-        given = [self.get_query_argument("token", ""), self.get_cookie(door.cookie, "")]
-        if not door.accepts_token(given):
-            reason = "Open the address that the runner has printed, with its token"
+        tokens = [self.get_query_argument("token", "")]
+        tokens.append(self.get_cookie(listener.cookie, ""))
+        if not listener.accepts_token(tokens):
+            reason = "Open the address that the camera program printed, with its token"
             raise tornado.web.HTTPError(403, reason=reason)
 
     def write_error(self, status_code: int, **_: Any) -> None:
@@ -96,11 +98,11 @@ class AuthenticatedHandler(tornado.web.RequestHandler):
 
 class Page(AuthenticatedHandler):
     def get(self) -> None:
-        door = self.web.door
-        if "token" in self.request.arguments:  # into a cookie, out of sight
-            # Lax: whoever follows a link from elsewhere should come in.
+        listener = self.web.listener
+        if "token" in self.request.arguments:  # move it to a cookie
+            # Lax: links from other sites should work.
             options = {"httponly": True, "samesite": "Lax"}
-            self.set_cookie(door.cookie, door.token, **options)
+            self.set_cookie(listener.cookie, listener.token, **options)
             self.redirect("./")
             return
         self.set_header("Content-Type", "text/html; charset=UTF-8")
@@ -114,12 +116,12 @@ class Stream(AuthenticatedHandler):
         self.set_header("Content-Type", kind)
         self.write(f"--{BOUNDARY}\r\n")
         try:
-            with self.web.looking() as news:
+            with self.web.watch_images() as updated:
                 while True:
-                    await news.wait()
-                    news.clear()
-                    self.write(multipart_frame(*self.web.pictures.value))
-                    await asyncio.wait_for(self.flush(), STALLED)
+                    await updated.wait()
+                    updated.clear()
+                    self.write(multipart_frame(*self.web.images.value))
+                    await asyncio.wait_for(self.flush(), STALLED_SECONDS)
         except asyncio.TimeoutError:
             self.request.connection.stream.close()
         except (asyncio.CancelledError, tornado.iostream.StreamClosedError):
@@ -134,7 +136,7 @@ class Snapshot(AuthenticatedHandler):
         loop = asyncio.get_running_loop()
         png = await loop.run_in_executor(None, self.web.snapshot)
         if png is None:
-            raise tornado.web.HTTPError(503, reason="There is no frame yet")
+            raise tornado.web.HTTPError(503, reason="No frame has been captured yet")
         name = time.strftime("kseg-%Y%m%d-%H%M%S.png")
         self.set_header("Content-Type", "image/png")
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')
@@ -142,12 +144,12 @@ class Snapshot(AuthenticatedHandler):
 
 
 class ViewSocket(tornado.websocket.WebSocketHandler, AuthenticatedHandler):
-    """A page's line to the runner. Tornado refuses pages of other origins."""
+    """A page's WebSocket. Tornado rejects pages of other origins."""
 
     def open(self) -> None:
-        self.web.links.add(self)
-        self._asked = asyncio.Event()
-        work = (self._tell, self._show)
+        self.web.sockets.add(self)
+        self._requested = asyncio.Event()
+        work = (self._send_states, self._send_images)
         self._tasks = [asyncio.ensure_future(self._while_open(x)) for x in work]
 
     @staticmethod
@@ -157,50 +159,50 @@ class ViewSocket(tornado.websocket.WebSocketHandler, AuthenticatedHandler):
         except tornado.websocket.WebSocketClosedError:
             pass
 
-    async def _tell(self) -> None:
-        """Each page at its own pace: one that does not read holds up no other."""
-        with self.web.states.reader() as news:
-            await self.write_message({**self.web.hello(), **self.web.state()})
+    async def _send_states(self) -> None:
+        """Send states to this page; slow pages do not delay others."""
+        with self.web.states.reader() as updated:
+            await self.write_message({**self.web.page_info(), **self.web.state()})
             while True:
-                await news.wait()
-                news.clear()
+                await updated.wait()
+                updated.clear()
                 await self.write_message(self.web.states.value)
 
-    async def _show(self) -> None:
-        """The newest picture whenever the page asks. A hidden page does not ask."""
+    async def _send_images(self) -> None:
+        """Send the newest image at each request; a hidden page does not request any."""
         while True:
-            await self._asked.wait()
-            with self.web.looking() as news:
-                while await self._asks():
-                    await news.wait()
-                    news.clear()
-                    _, jpeg = self.web.pictures.value
+            await self._requested.wait()
+            with self.web.watch_images() as updated:
+                while await self._requests_image():
+                    await updated.wait()
+                    updated.clear()
+                    _, jpeg = self.web.images.value
                     await self.write_message(jpeg, binary=True)
 
-    async def _asks(self) -> bool:
-        """Whether the page asks within a moment."""
+    async def _requests_image(self) -> bool:
+        """Whether the page requests an image within IDLE_SECONDS."""
         try:
-            await asyncio.wait_for(self._asked.wait(), IDLE)
+            await asyncio.wait_for(self._requested.wait(), IDLE_SECONDS)
         except asyncio.TimeoutError:
             return False
-        self._asked.clear()
+        self._requested.clear()
         return True
 
     def on_message(self, message: Any) -> None:
         if message == "next":
-            self._asked.set()
+            self._requested.set()
             return
         try:
-            self.web.obey(message)
+            self.web.apply_change(message)
         except (ValueError, TypeError) as error:
             self.close(1003, str(error)[:100])
 
-    def leave(self) -> None:
-        """Hangs up at once, without waiting for the page to agree."""
+    def disconnect(self) -> None:
+        """Close the connection without waiting for the page."""
         if self.ws_connection:
             self.ws_connection.stream.close()
 
     def on_close(self) -> None:
-        self.web.links.discard(self)
+        self.web.sockets.discard(self)
         for task in self._tasks:
             task.cancel()

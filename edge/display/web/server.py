@@ -1,13 +1,13 @@
-"""The live picture in a browser: a page, a stream of JPEGs, the switches of the view.
+"""The browser view: a web page, a stream of JPEG images, and the view settings.
 
-    GET /              the page, page.html beside this file
-    GET /snapshot.png  the picture as it is now
-    GET /stream.mjpg   the pictures as a multipart stream, for other programs
-    WebSocket /link    the page's: numbers twice a second, each picture that it asks for
+    GET /              the page, page.html in this folder
+    GET /snapshot.png  the current view
+    GET /stream.mjpg   the views as a multipart stream, for other programs
+    WebSocket /link    of the page: the state twice a second, images on request
 
-A page asks for a picture when it has shown the last, so that nothing old waits on the
-way to it. It needs Tornado, an optional import: one package that needs no other. The
-server has a thread of its own; the loop only leaves each frame there, never waiting.
+The page requests the next image after it has shown the last one, so that no old images
+are queued. It needs Tornado, an optional dependency without dependencies of its own.
+The server runs in its own thread; the loop hands it each frame without waiting.
 """
 
 from __future__ import annotations
@@ -29,45 +29,44 @@ import tornado.websocket
 from edge.core.timing import Rate
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.tasks import DRAW, SUMMARIES
-from edge.display.view import Background, View, all_of, listed
+from edge.display.view import Background, View, all_classes, legend_classes
 from edge.display.web.access import Listener
 from edge.display.web.handlers import ViewSocket, application
 from edge.model_file.info import ModelInfo
-from edge.video.frames import PATIENCE, Source
+from edge.video.frames import STALL_SECONDS, Source
 
-QUALITY = 80  # of the JPEGs
-LONGEST = 1280  # pixels of their sides; the snapshot has all
+QUALITY = 80  # of the JPEG images
+LONGEST = 1280  # pixels of their longer side; snapshots have full size
 STATE_SECONDS = 0.5
-GOODBYE = 2.0  # seconds for the server to end
+CLOSE_SECONDS = 2.0  # time for the server to end
 
 
-# What is sent
-
-
-def encoded(view: np.ndarray) -> bytes:
-    """The view as a JPEG, no side longer than LONGEST."""
+def encode_jpeg(view: np.ndarray) -> bytes:
+    """Encode the view as JPEG, scaled down to sides of at most LONGEST."""
     scale = LONGEST / max(view.shape[:2])
     if scale < 1:
         view = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
-def changed(
+def apply_switch(
     view: View,
     change: dict[str, Any],
     info: ModelInfo,
     background: Optional[Background] = None,
 ) -> View:
-    """The view after a switch of the page; ValueError where there is no such switch.
+    """The view after a change by the page. Raises ValueError for an invalid change.
 
-    >>> info = ModelInfo(names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
-    >>> changed(View(), {"hide": 1}, info).hidden
+    >>> info = ModelInfo(class_names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
+    >>> apply_switch(View(), {"hide": 1}, info).hidden
     frozenset({1})
     """
     ((switch, value),) = change.items()
     if switch in ("hide", "show") and value == "all":
-        return replace(view, hidden=all_of(info) if switch == "hide" else frozenset())
-    if switch in ("hide", "show") and value in range(len(info.names)):
+        return replace(
+            view, hidden=all_classes(info) if switch == "hide" else frozenset()
+        )
+    if switch in ("hide", "show") and value in range(len(info.class_names)):
         hidden = view.hidden | {value} if switch == "hide" else view.hidden - {value}
         return replace(view, hidden=hidden)
     if switch == "opacity" and isinstance(value, (int, float)) and 0 <= value <= 1:
@@ -76,11 +75,11 @@ def changed(
         return replace(view, **{switch: value})
     if switch == "background" and isinstance(value, bool):
         return replace(view, background=background if value else None)
-    raise ValueError(f"no such switch: {switch}")
+    raise ValueError(f"invalid switch or value: {switch}")
 
 
 class Latest:
-    """A place where only the newest counts, for many readers at their own pace."""
+    """Holds the latest value for any number of readers."""
 
     def __init__(self):
         self.value: Any = None
@@ -88,43 +87,43 @@ class Latest:
 
     def put(self, value: Any) -> None:
         self.value = value
-        for news in self.readers:
-            news.set()
+        for updated in self.readers:
+            updated.set()
 
     @contextmanager
     def reader(self) -> Iterator[asyncio.Event]:
-        """An event that is set whenever there is something new."""
-        news = asyncio.Event()
-        self.readers.add(news)
+        """An event that is set at each new value."""
+        updated = asyncio.Event()
+        self.readers.add(updated)
         try:
-            yield news
+            yield updated
         finally:
-            self.readers.discard(news)
+            self.readers.discard(updated)
 
 
 class Web:
     """The sink that shows frames in browsers; see edge.display.sinks.
 
-    Frames are drawn and encoded only while somebody looks. All who look see one view
-    and may change it.
+    Frames are drawn and encoded only while there are viewers. All viewers share one
+    view and may change it.
     """
 
     def __init__(
         self,
-        door: Listener,
+        listener: Listener,
         controls: Controls,
         info: ModelInfo,
         background: Optional[Background],
         source: Source,
     ):
-        self.door, self.controls, self.info = door, controls, info
+        self.listener, self.controls, self.info = listener, controls, info
         self.background, self.source = background, source
-        self.pictures, self.states = Latest(), Latest()
-        self.links: set[ViewSocket] = set()
-        self._seen: Optional[DisplayFrame] = None
+        self.images, self.states = Latest(), Latest()
+        self.sockets: set[ViewSocket] = set()
+        self._displayed: Optional[DisplayFrame] = None
         self._encoded: Optional[DisplayFrame] = None
         self._rate, self._millis = Rate(window=20), deque(maxlen=20)
-        self._came = time.monotonic()
+        self._last_time = time.monotonic()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
@@ -132,29 +131,29 @@ class Web:
 
     @property
     def wants_view(self) -> bool:
-        """Whether somebody looks."""
-        return bool(self.pictures.readers)
+        """Whether there are viewers."""
+        return bool(self.images.readers)
 
-    def take(self, seen: DisplayFrame) -> None:
-        """Leaves the frame with the server: nothing here waits for anybody."""
-        if not seen.again:
+    def take(self, displayed: DisplayFrame) -> None:
+        """Hand the frame to the server without waiting."""
+        if not displayed.redrawn:
             self._rate.tick()
-            self._millis.append(seen.millis)
-            self._came = time.monotonic()
-        self._seen = seen
+            self._millis.append(displayed.millis)
+            self._last_time = time.monotonic()
+        self._displayed = displayed
         if self.wants_view:
-            self._loop.call_soon_threadsafe(self.fresh.set)
+            self._loop.call_soon_threadsafe(self._view_ready.set)
 
     def close(self) -> None:
-        """Tells those who look, and ends the server."""
+        """Notify the viewers and end the server."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._ending.set)
-            self._thread.join(GOODBYE)
+            self._thread.join(CLOSE_SECONDS)
 
-    # From here on all runs in the server's thread.
+    # The methods below run in the server's thread.
 
     def _run(self) -> None:
-        logging.getLogger("tornado.general").setLevel(logging.ERROR)  # bad requests
+        logging.getLogger("tornado.general").setLevel(logging.ERROR)  # invalid requests
         try:
             asyncio.run(self._serve())
         finally:
@@ -162,48 +161,51 @@ class Web:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.fresh, self._ending = asyncio.Event(), asyncio.Event()
+        self._view_ready, self._ending = asyncio.Event(), asyncio.Event()
         server = tornado.httpserver.HTTPServer(
             application(self), max_body_size=0, idle_connection_timeout=60
         )
-        server.add_socket(self.door.listening)
-        tasks = [asyncio.ensure_future(x) for x in (self._encode(), self._tell())]
+        server.add_socket(self.listener.sock)
+        work = (self._encode(), self._publish_states())
+        tasks = [asyncio.ensure_future(x) for x in work]
         self._started.set()
         await self._ending.wait()
         for task in tasks:
             task.cancel()
         server.stop()
         self.states.put({"ended": True})
-        await asyncio.sleep(0.1)  # for that to be sent
-        for link in list(self.links):
-            link.leave()
+        await asyncio.sleep(0.1)  # until it is sent
+        for socket in list(self.sockets):
+            socket.disconnect()
         closing = asyncio.ensure_future(server.close_all_connections())
-        await asyncio.wait([closing], timeout=GOODBYE / 2)
+        await asyncio.wait([closing], timeout=CLOSE_SECONDS / 2)
 
     async def _encode(self) -> None:
-        """Puts every newest view among the pictures, once; all readers share it."""
+        """Encode each new view once, for all readers."""
         while True:
-            await self.fresh.wait()
-            self.fresh.clear()
-            seen = self._seen
-            if seen is None or seen.view is None or seen is self._encoded:
+            await self._view_ready.wait()
+            self._view_ready.clear()
+            displayed = self._displayed
+            if displayed is None or displayed.view is None:
                 continue
-            jpeg = await self._loop.run_in_executor(None, encoded, seen.view)
-            self._encoded = seen
-            self.pictures.put((seen.index, jpeg))
+            if displayed is self._encoded:
+                continue
+            jpeg = await self._loop.run_in_executor(None, encode_jpeg, displayed.view)
+            self._encoded = displayed
+            self.images.put((displayed.index, jpeg))
 
-    async def _tell(self) -> None:
-        """Keeps the pages told."""
+    async def _publish_states(self) -> None:
+        """Publish the state regularly."""
         while True:
             if self.states.readers:
                 self.states.put(self.state())
             await asyncio.sleep(STATE_SECONDS)
 
-    def hello(self) -> dict[str, Any]:
-        """What a page is told first."""
+    def page_info(self) -> dict[str, Any]:
+        """The first message to a page: the source and the classes."""
         classes = [
-            {"index": i, "name": self.info.names[i], "color": self.info.colors[i]}
-            for i in listed(self.info)
+            {"index": i, "name": self.info.class_names[i], "color": self.info.colors[i]}
+            for i in legend_classes(self.info)
         ]
         return {
             "source": self.source.name,
@@ -212,15 +214,16 @@ class Web:
         }
 
     def state(self) -> dict[str, Any]:
-        """What a page is told again and again: numbers and how the switches are."""
-        view, millis, seen = self.controls.view, list(self._millis), self._seen
+        """The state for the pages: numbers and view settings."""
+        view, millis = self.controls.view, list(self._millis)
+        displayed, summarize = self._displayed, SUMMARIES[self.info.task]
         return {
             "fps": round(self._rate.fps, 1),
             "millis": {
                 stage: round(float(np.mean([m.get(stage, 0.0) for m in millis])), 1)
                 for stage in (millis[-1] if millis else ())
             },
-            **(SUMMARIES[self.info.task](seen.result, self.info) if seen else {}),
+            **(summarize(displayed.result, self.info) if displayed else {}),
             "waiting": self._waiting(),
             "paused": self.controls.paused,
             "hidden": sorted(view.hidden),
@@ -231,39 +234,40 @@ class Web:
         }
 
     def _waiting(self) -> str:
-        """What the runner waits for, or ""."""
+        """What the camera loop is waiting for, or ""."""
         if not self._rate.count:
             return "the first frame"
-        away = time.monotonic() - self._came
-        if self.source.live and away > PATIENCE and not self.controls.paused:
+        away = time.monotonic() - self._last_time
+        if self.source.live and away > STALL_SECONDS and not self.controls.paused:
             return self.source.name
         return ""
 
-    def obey(self, message: str) -> None:
-        """What a switch of the page does. ValueError for what is none."""
+    def apply_change(self, message: str) -> None:
+        """Apply a change by a page. Raises ValueError for an invalid change."""
         change = json.loads(message)
         if not isinstance(change, dict) or len(change) != 1:
-            raise ValueError("not one switch")
+            raise ValueError("expected an object with one switch")
         if isinstance(change.get("paused"), bool):
             self.controls.paused = change["paused"]
         else:
             view, ours = self.controls.view, (self.info, self.background)
-            self.controls.view = changed(view, change, *ours)
+            self.controls.view = apply_switch(view, change, *ours)
         self.states.put(self.state())
 
     @contextmanager
-    def looking(self) -> Iterator[asyncio.Event]:
-        """An event that is set whenever there is a new picture."""
-        with self.pictures.reader() as news:
-            if self._encoded and self._encoded is self._seen:
-                news.set()  # there is one already
-            self.fresh.set()
-            yield news
+    def watch_images(self) -> Iterator[asyncio.Event]:
+        """An event that is set at each new image."""
+        with self.images.reader() as updated:
+            if self._encoded and self._encoded is self._displayed:
+                updated.set()  # an image is already there
+            self._view_ready.set()
+            yield updated
 
     def snapshot(self) -> Optional[bytes]:
-        """The newest frame as the view is now, as a PNG; None before the first."""
-        seen, view = self._seen, self.controls.view
-        if seen is None:
+        """The newest frame with the current view, as PNG; None before the first."""
+        displayed, view = self._displayed, self.controls.view
+        if displayed is None:
             return None
-        picture = DRAW[self.info.task](seen.frame, seen.result, self.info, "", view)
-        return cv2.imencode(".png", picture)[1].tobytes()
+        draw = DRAW[self.info.task]
+        image = draw(displayed.frame, displayed.result, self.info, "", view)
+        return cv2.imencode(".png", image)[1].tobytes()

@@ -13,7 +13,7 @@ from typing import Callable, Optional
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import as_bytes, is_image, read_raw, white_of, with_channels
+from edge.core.images import is_image, read_raw, to_uint8, white_level_of, with_channels
 from kseg.core.progress import in_parallel
 from kseg.data.checks.duplicates import digest, perceptual_hashes, thumbnail
 from kseg.data.folder import SPLITS, find_pairs, list_pairs, parts_of, split_by_seed
@@ -209,7 +209,7 @@ def labels_of(ids: np.ndarray) -> Labels:
 def show(pair: Pair, classes: Classes) -> tuple[np.ndarray, np.ndarray]:
     """Image (H, W, 3) and ids (h, w) for people; unknown colours are INVALID."""
     raw = read_raw(pair.image)
-    image = with_channels(as_bytes(raw, white_of(raw)), 3)
+    image = with_channels(to_uint8(raw, white_level_of(raw)), 3)
     try:
         mask = load_mask(pair.mask, pair.image)
         if mask.ndim == 3:
@@ -234,7 +234,7 @@ def look_at_picture(path: Path) -> tuple[tuple[int, int], Picture]:
 
 
 def picture_of(raw: np.ndarray, kind: str) -> Picture:
-    image = as_bytes(raw, white_of(raw))
+    image = to_uint8(raw, white_level_of(raw))
     image = image[..., None] if image.ndim == 2 else image
     hashes, small = perceptual_hashes(image), thumbnail(image)
     return Picture(raw.shape[:2], kind, digest(raw), hashes, small)

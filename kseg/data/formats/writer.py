@@ -124,7 +124,7 @@ def write_layout(export: SourceDataset, splits: Splits, folder: Path) -> None:
 
     Pictures are copied byte for byte, EXIF included; masks are upright palette PNGs.
     """
-    info = ModelInfo(names=export.names, colors=export.colors)
+    info = ModelInfo(class_names=export.names, colors=export.colors)
     colors = color_table(info).tolist()
     with staged(folder) as part:
         for split in splits:

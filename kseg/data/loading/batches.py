@@ -225,7 +225,7 @@ class BatchLoader:
             self.size,
             self.channels,
             start_step,
-            self.shape.border,
+            self.shape.valid_border,
             self.place,
         )
 
@@ -235,8 +235,8 @@ class BatchLoader:
             self.readers["val"],
             self.config.batch_size,
             self.channels,
-            self.shape.border,
-            self.shape.step,
-            self.shape.least,
+            self.shape.valid_border,
+            self.shape.input_step,
+            self.shape.min_input,
             self.place,
         )

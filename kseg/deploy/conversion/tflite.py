@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edge.core.log import native_log_held
+from edge.core.log import suppress_native_log
 from kseg.deploy.conversion.folding import CENTRE, without_normalization
 from kseg.deploy.heads import Head, with_head
 
@@ -65,7 +65,7 @@ def convert(
 @contextmanager
 def quiet() -> Iterator[None]:
     """A converter's own log held back, its warnings too; Ctrl-C put off."""
-    with interrupt_afterwards(), native_log_held(), warnings.catch_warnings():
+    with interrupt_afterwards(), suppress_native_log(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 

@@ -1,6 +1,6 @@
 """Where int8 hurts: what rounding one layer alone does to the scores.
 
-    python -m kseg.export saved_models/RUN --explain
+    kseg export saved_models/RUN --explain
 
 Each layer is rounded by itself, in the Keras network: its weights to 8 bits per
 channel, then its output to 8 bits over the range that calibration showed, as

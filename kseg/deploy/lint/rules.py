@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
-from edge.core.log import native_log_held
+from edge.core.log import suppress_native_log
 from edge.engines.base import one_line
 from kseg.deploy.lint.devices import (
     EDGE_TPU,
@@ -228,7 +228,7 @@ def refused(path: Path, resolver: Any) -> Optional[str]:
     """What LiteRT says of a file that it cannot prepare; None where it can."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with native_log_held():
+    with suppress_native_log():
         try:
             Interpreter(
                 model_path=str(path), experimental_op_resolver_type=resolver

@@ -10,9 +10,10 @@ from typing import Any, Optional, Sequence
 
 from edge.core.errors import InputError
 from kseg.core.configs import SummaryConfig, network_options
+from kseg.core.names import MODEL_NAMES
 from kseg.core.options import Size
 from kseg.core.progress import bar
-from kseg.core.runs import read_record
+from kseg.core.runs import find_model, read_record
 from kseg.core.text import sides
 from kseg.models.analysis.graph import (
     Graph,
@@ -45,6 +46,24 @@ def one(
     except ValueError as error:
         raise InputError(f"{config.model}: {reason(error)}") from None
     return figures_of(model, graph)
+
+
+def find(model: str) -> Optional[tuple[Path, Optional[Path]]]:
+    """The .keras file and run folder of a model; None for a network's name or "".
+
+    Raises InputError for what is neither.
+    """
+    if model in ("", *MODEL_NAMES):
+        return None
+    if not Path(model).exists():
+        raise InputError(
+            f"{model}: not a run folder, file or network; the networks are "
+            f"{', '.join(MODEL_NAMES)}"
+        )
+    path, folder = find_model(model)
+    if path.suffix != ".keras":
+        raise InputError(f"{path}: has no Keras graph; give the run it was made from")
+    return path, folder
 
 
 def size_of_run(folder: Optional[Path]) -> Size:

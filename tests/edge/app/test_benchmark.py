@@ -1,4 +1,4 @@
-"""The benchmark as its people start it, on a network of one operator."""
+"""The benchmark as a command, with a network of one operator."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ import pytest
 
 from edge.app.benchmark import bound_on_age, main
 from edge.app.benchmark_table import table
-from edge.app.circumstances import board
+from edge.app.environment import board
 from edge.core.errors import InputError
 from edge.core.timing import STAGES
 from edge.model_file.info import ModelInfo
@@ -23,7 +23,7 @@ from tests.support.tflite import largest_channel
 EDGE = Path(__file__).resolve().parents[3] / "edge"
 SIZE = (32, 48)
 INFO = ModelInfo(
-    names=("red", "green", "blue"),
+    class_names=("red", "green", "blue"),
     colors=((255, 0, 0), (0, 255, 0), (0, 0, 255)),
     head="labels",
 )
@@ -57,7 +57,7 @@ def few(*arguments, frames: int = 8) -> list[str]:
 
 @pytest.fixture(scope="module")
 def measured(model, tmp_path_factory):
-    """A run in a folder that has edge/ and the model alone: (report, what it said)."""
+    """A run in a folder with only edge/ and the model: (report, its log)."""
     folder = tmp_path_factory.mktemp("board")
     shutil.copytree(EDGE, folder / "edge", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "edge/benchmark.py"]
@@ -73,7 +73,7 @@ def measured(model, tmp_path_factory):
     return json.loads((folder / "report.json").read_text()), done
 
 
-def test_it_says_what_was_measured_where(measured, model):
+def test_the_report_describes_model_and_device(measured, model):
     report, done = measured
     assert report["board"] == board() != ""
     assert report["model"]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
@@ -83,10 +83,10 @@ def test_it_says_what_was_measured_where(measured, model):
     assert (report["frames"], report["rounds"], report["source"]) == (8, 1, "shapes")
     assert [e["threads"] for e in report["engines"]] == [1, 2]
     assert done.stdout.splitlines()[0].startswith(report["board"])
-    assert len(done.stderr.splitlines()) == 2  # what runs, and nothing else
+    assert len(done.stderr.splitlines()) == 2  # the engines, and nothing else
 
 
-def test_ratios_are_of_the_round(measured):
+def test_ratios_are_taken_within_a_round(measured):
     report, _ = measured
     for result in report["engines"]:
         alone, loop = result["network"], result["loop"]
@@ -95,10 +95,10 @@ def test_ratios_are_of_the_round(measured):
         other = loop["processor_millis"] - alone["processor_millis"]
         assert result["other_processor_millis"] == pytest.approx(other, abs=2e-3)
         assert set(loop["stage_millis"]) == set(STAGES)
-        assert alone["fps"] > loop["fps"]  # one operator is less than all the rest
+        assert alone["fps"] > loop["fps"]  # one operator is faster than the whole loop
 
 
-def test_a_video_is_read_anew_each_turn(model, video, tmp_path):
+def test_a_video_is_reopened_for_each_measurement(model, video, tmp_path):
     path = tmp_path / "report.json"
     arguments = few(model, "--source", video, "--threads", 1, "--json", path, frames=12)
     main([*arguments, "--rounds", "2", "--headless"])
@@ -107,17 +107,17 @@ def test_a_video_is_read_anew_each_turn(model, video, tmp_path):
     assert result["loop"]["dropped"] == 0
 
 
-def test_played_as_a_camera_frames_have_an_age(model, video, tmp_path, capsys):
+def test_live_fps_reports_the_age_of_frames(model, video, tmp_path, capsys):
     path = tmp_path / "report.json"
     main(few(model, *("--source", video, "--live-fps", 100, "--json", path)))
     for result in json.loads(path.read_text())["engines"]:
         age = result["loop"]["age_millis"]
         assert 0 < age["p50"] <= age["p95"]
-        assert result["bound_millis"] > 10  # one interval of the camera's
+        assert result["bound_millis"] > 10  # one interval of the camera
     assert "ms old" in capsys.readouterr().out
 
 
-def test_the_bound_on_age_by_hand():
+def test_the_age_bound_equals_the_manual_result():
     times = {"inference": {"p50": 20.0}, "draw": {"p50": 4.0}, "capture": {"p50": 9.0}}
     result = {"loop": {"stage_millis": times}}
     assert bound_on_age(result, 50) == 56.0  # 20 + 1.5 * 24
@@ -125,7 +125,7 @@ def test_the_bound_on_age_by_hand():
     assert bound_on_age(result, 50) == 50.0
 
 
-def test_the_table_has_a_line_for_each_engine(measured):
+def test_the_table_has_one_row_per_engine(measured):
     report, done = measured
     assert done.stdout == table(report) + "\n"
     lines = [line for line in done.stdout.splitlines() if line.startswith("litert")]
@@ -133,32 +133,32 @@ def test_the_table_has_a_line_for_each_engine(measured):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["--frames", "3"], "--frames: 3 is too few"),
-        (["--threads", "1,0"], "--threads: '0' is no whole number"),
-        (["--engines", "cpu,warp"], "--engines: 'warp' is none of auto, cpu"),
+        (["--threads", "1,0"], "--threads: '0' is not an integer"),
+        (["--engines", "cpu,warp"], "--engines: 'warp' is not one of auto, cpu"),
         (["--engines", "onnx"], "onnx runs .onnx files"),
         (["--source", "gone.mp4"], "gone.mp4: no such file"),
         (["--mediapipe", "python"], "python -m benchmarks mediapipe MODEL"),
         (["--mediapipe=python"], "python -m benchmarks mediapipe MODEL"),
         (["--mediapipe-model", "b.tflite"], "python -m benchmarks mediapipe MODEL"),
-        (["--json", "gone/report.json"], "no file in an existing folder"),
+        (["--json", "gone/report.json"], "not a file in an existing folder"),
     ],
 )
-def test_bad_input_is_one_line(model, arguments, complaint):
-    with pytest.raises(InputError) as refusal:
+def test_invalid_input_is_one_line(model, arguments, message):
+    with pytest.raises(InputError) as error:
         main([str(model), *arguments])
-    assert complaint in str(refusal.value)
-    assert len(str(refusal.value).splitlines()) == 1
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_video_too_short_for_its_turns(model, video):
-    with pytest.raises(InputError, match="has 12 frames for turns of 13"):
+def test_a_video_with_too_few_frames(model, video):
+    with pytest.raises(InputError, match="has 12 frames, --frames is 13"):
         main(few(model, "--source", video, "--threads", 1, frames=13))
 
 
-def test_a_damaged_model_is_said_once(tmp_path, capsys):
+def test_a_damaged_model_is_reported_once(tmp_path, capsys):
     path = tmp_path / "damaged.tflite"
     path.write_bytes(b"\0\0\0\0TFL3" + bytes(100))
     with pytest.raises(InputError, match="damaged.tflite"):

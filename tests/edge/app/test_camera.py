@@ -1,4 +1,4 @@
-"""The command as its people start it: a process, its files and its exit status."""
+"""The camera command: its process, its files and its exit status."""
 
 import json
 import os
@@ -20,9 +20,9 @@ from edge.core.images import read_raw
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "edge" / "camera_demo.py"
 BIRD = 3
-LONG = 600  # seconds: for what would otherwise hang for ever
+LONG = 600  # seconds, the time limit of tests that may hang
 
-# What a machine without a screen has.
+# The environment of a machine without a screen.
 NO_DISPLAY = {
     name: value
     for name, value in os.environ.items()
@@ -32,7 +32,7 @@ unix = pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix"
 
 
 def demo(*arguments) -> subprocess.CompletedProcess:
-    """The command, run to its end."""
+    """Run the command until it ends."""
     return subprocess.run(
         [sys.executable, str(SCRIPT), *map(str, arguments)],
         env=NO_DISPLAY,
@@ -43,7 +43,7 @@ def demo(*arguments) -> subprocess.CompletedProcess:
 
 
 def frames_of(path: Path) -> int:
-    """How many frames of a video can be decoded."""
+    """The number of frames of a video that can be decoded."""
     capture = cv2.VideoCapture(str(path))
     count = 0
     while capture.read()[0]:
@@ -52,13 +52,13 @@ def frames_of(path: Path) -> int:
     return count
 
 
-# What it writes
+# Output files
 
 
 @pytest.fixture(scope="module")
-def seen(deeplab, bird, tmp_path_factory):
-    """The bird, segmented once, with everything that can be written."""
-    folder = tmp_path_factory.mktemp("seen")
+def written(deeplab, bird, tmp_path_factory):
+    """The segmented bird image, with all output files."""
+    folder = tmp_path_factory.mktemp("written")
     done = demo(
         *(deeplab, "--source", bird, "--headless", "--threads", 2),
         *("--masks", folder / "deep" / "masks"),
@@ -69,21 +69,21 @@ def seen(deeplab, bird, tmp_path_factory):
     return folder, done
 
 
-def test_the_mask_is_the_bird(seen, bird_mask):
-    folder, _ = seen
+def test_the_mask_is_the_bird(written, bird_mask):
+    folder, _ = written
     masks = list((folder / "deep" / "masks").iterdir())
     assert [mask.name for mask in masks] == ["000000.png"]
     truth, prediction = read_raw(bird_mask) == BIRD, read_raw(masks[0]) == BIRD
     assert (truth & prediction).sum() / (truth | prediction).sum() >= 0.80
 
 
-def test_the_recording_is_one_frame(seen):
-    folder, _ = seen
+def test_the_recording_is_one_frame(written):
+    folder, _ = written
     assert frames_of(folder / "seen.mp4") == 1
 
 
-def test_nothing_else_is_left(seen):
-    folder, _ = seen
+def test_no_other_files_remain(written):
+    folder, _ = written
     assert {file.name for file in folder.iterdir()} == {
         "deep",
         "seen.mp4",
@@ -91,8 +91,8 @@ def test_nothing_else_is_left(seen):
     }
 
 
-def test_the_statistics_have_the_keys_of_the_contract(seen):
-    folder, _ = seen
+def test_the_statistics_have_the_documented_keys(written):
+    folder, _ = written
     stats = json.loads((folder / "stats.json").read_text())
     assert set(stats) == {
         "frames",
@@ -112,11 +112,11 @@ def test_the_statistics_have_the_keys_of_the_contract(seen):
         assert 0 <= times["p50"] <= times["p95"]
 
 
-def test_it_says_what_runs_and_ends_with_the_table(seen):
-    _, done = seen
+def test_it_logs_the_engine_and_prints_the_table(written):
+    _, done = written
     assert "input 513x513" in done.stderr
     assert "2 threads" in done.stderr
-    assert "does not describe itself" in done.stderr
+    assert "has no kseg.json" in done.stderr
     first, *rows = done.stdout.splitlines()
     assert first.startswith("1 frames, ")
     assert [row.split()[0] for row in rows] == [
@@ -124,20 +124,20 @@ def test_it_says_what_runs_and_ends_with_the_table(seen):
     ]
 
 
-def test_a_folder_of_pictures_of_many_sizes(deeplab, tmp_path):
-    pictures, masks = tmp_path / "pictures", tmp_path / "masks"
-    pictures.mkdir()
+def test_a_folder_of_images_of_many_sizes(deeplab, tmp_path):
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    images.mkdir()
     sizes = [(40, 60), (60, 40), (30, 30)]
     for index, size in enumerate(sizes):
-        cv2.imwrite(str(pictures / f"{index}.png"), np.zeros((*size, 3), np.uint8))
-    done = demo(deeplab, "--source", pictures, "--headless", "--masks", masks)
+        cv2.imwrite(str(images / f"{index}.png"), np.zeros((*size, 3), np.uint8))
+    done = demo(deeplab, "--source", images, "--headless", "--masks", masks)
     assert done.returncode == 0, done.stderr
     written = sorted(masks.iterdir())
     assert [mask.name for mask in written] == [f"{i:06d}.png" for i in range(3)]
     assert [read_raw(mask).shape for mask in written] == sizes
 
 
-def test_max_frames_ends_a_source_without_end(deeplab, tmp_path):
+def test_max_frames_ends_an_endless_source(deeplab, tmp_path):
     stats = tmp_path / "stats.json"
     done = demo(
         *(deeplab, "--source", "shapes", "--headless"),
@@ -148,43 +148,43 @@ def test_max_frames_ends_a_source_without_end(deeplab, tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 and Wayland")
-def test_without_a_display_it_says_that_it_runs_headless(deeplab, bird):
+def test_without_a_display_it_runs_headless(deeplab, bird):
     done = demo(deeplab, "--source", bird)
     assert done.returncode == 0, done.stderr
     assert "no display: running headless" in done.stderr
 
 
-# What it refuses
+# Errors
 
 
 @pytest.fixture
-def refused():
-    """`refused(*arguments)` is the one line with which the command ends in here.
+def error_line():
+    """`error_line(*arguments)`: the message of the command run in this process.
 
-    That the line is printed and the status is 2 is shown by real processes, one for
-    each kind of refusal.
+    Real processes test that the line is printed and the status is 2, one for
+    each kind of error.
     """
     handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
 
-    def refuse(*arguments) -> str:
-        with pytest.raises(InputError) as refusal:
+    def message_of(*arguments) -> str:
+        with pytest.raises(InputError) as error:
             main([str(argument) for argument in (*arguments, "--headless")])
-        (line,) = str(refusal.value).splitlines()
+        (line,) = str(error.value).splitlines()
         return line
 
-    yield refuse
+    yield message_of
     for number, handler in handlers.items():  # the command sets its own
         signal.signal(number, handler)
 
 
-def said_before(capfd) -> list[str]:
-    """What the command printed before it was refused, standard output first."""
+def output_before(capfd) -> list[str]:
+    """The command's output before the error, standard output first."""
     out, err = capfd.readouterr()
     return [*out.splitlines(), *err.splitlines()]
 
 
-# What the one line must name, and how to get there.
-BAD_USE = {
+# Text of the one-line message -> arguments that cause it.
+INVALID_USE = {
     "camera 99": ["--source", "99"],
     "gone.mp4": ["--source", "gone.mp4"],
     "seen.gif": ["--source", "shapes", "--record", "seen.gif"],
@@ -201,24 +201,24 @@ BAD_USE = {
 }
 
 
-def bad_use(named: str, folder: Path) -> list:
-    return [folder / text if "." in text else text for text in BAD_USE[named]]
+def arguments_of(message: str, folder: Path) -> list:
+    return [folder / text if "." in text else text for text in INVALID_USE[message]]
 
 
-@pytest.mark.parametrize("named", BAD_USE)
-def test_bad_use_is_one_line(deeplab, tmp_path, named, refused, capfd):
-    assert named in refused(deeplab, *bad_use(named, tmp_path))
-    assert said_before(capfd) == []
+@pytest.mark.parametrize("message", INVALID_USE)
+def test_invalid_use_is_one_line(deeplab, tmp_path, message, error_line, capfd):
+    assert message in error_line(deeplab, *arguments_of(message, tmp_path))
+    assert output_before(capfd) == []
 
 
-@pytest.mark.parametrize("named", ["--threads", "gone.mp4"])
-def test_bad_use_is_one_line_and_status_2(deeplab, tmp_path, named):
-    """By the parser, and by what opens the source."""
-    done = demo(deeplab, "--headless", *bad_use(named, tmp_path))
+@pytest.mark.parametrize("message", ["--threads", "gone.mp4"])
+def test_invalid_use_is_one_line_and_status_2(deeplab, tmp_path, message):
+    """Errors of the parser and of the source."""
+    done = demo(deeplab, "--headless", *arguments_of(message, tmp_path))
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("camera_demo: ")
-    assert named in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
 
 
@@ -230,29 +230,31 @@ def test_bad_use_is_one_line_and_status_2(deeplab, tmp_path, named):
         ("--masks", "a_file"),
     ],
 )
-def test_a_place_that_cannot_be_written_to_is_bad_input(
-    deeplab, bird, tmp_path, option, name, refused, capfd
+def test_an_output_that_cannot_be_written_is_invalid_input(
+    deeplab, bird, tmp_path, option, name, error_line, capfd
 ):
-    """Said by name and at once, not with a traceback after the film."""
+    """The message names the file, before any frame is read."""
     (tmp_path / "a_file").touch()
     (tmp_path / "a_folder").mkdir()
     path = tmp_path / name
-    assert str(path) in refused(deeplab, "--source", bird, option, path)
-    assert said_before(capfd) == []
+    assert str(path) in error_line(deeplab, "--source", bird, option, path)
+    assert output_before(capfd) == []
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
+    ("options", "message"),
     [
         (("--background", "blur", "--keep", "class 1,person"), "--keep person"),
         (("--background", "mauve", "--keep", "class 1"), "--background mauve"),
     ],
 )
-def test_a_view_that_the_model_cannot_give(deeplab, bird, options, named, refused):
-    assert named in refused(deeplab, "--source", bird, *options)
+def test_a_view_that_the_model_does_not_support(
+    deeplab, bird, options, message, error_line
+):
+    assert message in error_line(deeplab, "--source", bird, *options)
 
 
-def test_what_is_known_once_the_model_runs_is_one_line_too(deeplab, bird):
+def test_an_error_after_the_model_is_loaded_is_one_line(deeplab, bird):
     options = ("--background", "mauve", "--keep", "class 1")
     done = demo(deeplab, "--source", bird, "--headless", *options)
     assert done.returncode == 2, done.stderr
@@ -260,35 +262,37 @@ def test_what_is_known_once_the_model_runs_is_one_line_too(deeplab, bird):
     assert "Traceback" not in done.stderr
 
 
-def test_a_bird_before_a_colour(deeplab, bird, bird_mask, tmp_path):
+def test_a_colour_replaces_the_background_of_the_bird(
+    deeplab, bird, bird_mask, tmp_path
+):
     done = demo(
         *(deeplab, "--source", bird, "--headless", "--record", tmp_path / "a.avi"),
         *("--background", "00ff00", "--keep", f"class {BIRD}"),
     )
     assert done.returncode == 0, done.stderr
-    seen = cv2.VideoCapture(str(tmp_path / "a.avi")).read()[1]
-    green = (abs(seen.astype(int) - (0, 255, 0)) < 30).all(axis=2)
+    image = cv2.VideoCapture(str(tmp_path / "a.avi")).read()[1]
+    green = (abs(image.astype(int) - (0, 255, 0)) < 30).all(axis=2)
     kept = read_raw(bird_mask)[:512, :512] == BIRD  # videos have even sides
     assert green[~kept].mean() > 0.9
-    assert green[kept].mean() < 0.2  # what the network misses of the bird
+    assert green[kept].mean() < 0.2  # parts of the bird that the network misses
 
 
 @pytest.mark.parametrize("text", [None, "I am no model."])
-def test_a_model_that_is_none_is_one_line(tmp_path, text, refused, capfd):
+def test_a_file_that_is_not_a_model_is_one_line(tmp_path, text, error_line, capfd):
     path = tmp_path / "x.tflite"
     if text:
         path.write_text(text)
-    assert refused(path, "--source", "shapes").startswith(f"{path}: ")
-    assert said_before(capfd) == []
+    assert error_line(path, "--source", "shapes").startswith(f"{path}: ")
+    assert output_before(capfd) == []
 
 
-# How it is ended
+# Interruption
 
 
 @contextmanager
 def started(*arguments):
-    """The command as a process that can be interrupted; ended with the block."""
-    # Under a shell's `&` SIGINT is ignored, and children would inherit that.
+    """The command as a process that can be interrupted; it ends with the block."""
+    # With a shell's `&` SIGINT is ignored, and children would inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
@@ -308,7 +312,7 @@ def started(*arguments):
 
 
 def interrupted(folder: Path, source, number: signal.Signals, deeplab):
-    """Sends a signal once the third mask is there: status, statistics, frames."""
+    """Send a signal after the third mask: (status, statistics, frames)."""
     stats, video, masks = folder / "stats.json", folder / "seen.mp4", folder / "masks"
     options = ("--headless", "--stats", stats, "--record", video, "--masks", masks)
     with started(deeplab, "--source", source, *options) as process:
@@ -318,14 +322,14 @@ def interrupted(folder: Path, source, number: signal.Signals, deeplab):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
-        _, said = process.communicate(timeout=LONG)
-    assert "Traceback" not in said
+        _, log = process.communicate(timeout=LONG)
+    assert "Traceback" not in log
     return process.returncode, json.loads(stats.read_text()), frames_of(video)
 
 
 @unix
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_ending_a_live_source_is_0(deeplab, tmp_path, name):
+def test_stopping_a_live_source_exits_with_0(deeplab, tmp_path, name):
     number = signal.Signals[name]
     status, stats, recorded = interrupted(tmp_path, "shapes", number, deeplab)
     assert status == 0
@@ -335,8 +339,8 @@ def test_ending_a_live_source_is_0(deeplab, tmp_path, name):
 
 
 @unix
-def test_a_process_that_is_killed_leaves_the_part_alone(deeplab, tmp_path):
-    """Power is cut: nothing has the name of a whole recording; lines are whole."""
+def test_a_killed_process_leaves_only_a_part_file(deeplab, tmp_path):
+    """As at a power failure: no incomplete recording has its final name."""
     masks, lines = tmp_path / "masks", tmp_path / "frames.jsonl"
     options = ("--record", tmp_path / "seen.mp4", "--stats", tmp_path / "stats.json")
     with started(
@@ -358,7 +362,7 @@ def test_a_process_that_is_killed_leaves_the_part_alone(deeplab, tmp_path):
 
 
 @unix
-def test_interrupting_a_file_is_130(deeplab, tmp_path):
+def test_interrupting_a_file_exits_with_130(deeplab, tmp_path):
     source = tmp_path / "long.avi"
     writer = cv2.VideoWriter(
         str(source), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (64, 48)
@@ -372,7 +376,7 @@ def test_interrupting_a_file_is_130(deeplab, tmp_path):
     assert recorded - stats["frames"] in (0, 1)
 
 
-# How it starts
+# Start
 
 
 @pytest.mark.parametrize("start", [[str(SCRIPT)], ["-m", "edge.camera_demo"]])
@@ -385,7 +389,7 @@ def test_help(start):
     assert "python edge/camera_demo.py" in done.stdout
 
 
-def test_a_whole_run_imports_nothing_of_the_training_side(deeplab, bird):
+def test_a_run_does_not_import_kseg_or_tensorflow(deeplab, bird):
     code = (
         "import json, runpy, sys\n"
         f"sys.argv = ['camera_demo.py', {str(deeplab)!r}, '--source', {str(bird)!r}, "

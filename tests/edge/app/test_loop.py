@@ -1,4 +1,4 @@
-"""The loop: who gets what, when it is drawn, and how it ends."""
+"""The camera loop: its sinks, drawing, and how it ends."""
 
 import time
 
@@ -8,16 +8,16 @@ import pytest
 
 from edge.app.loop import CameraLoop
 from edge.display.sinks import Controls, DisplayFrame
-from edge.display.view import View, toggled
+from edge.display.view import View, toggle_class
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
 
-INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
+INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 SIZE = (120, 300)
-LONG = 60  # seconds: for what would otherwise hang for ever
+LONG = 60  # seconds, the time limit of tests that may hang
 
 
 class Threshold(ArrayEngine):
@@ -31,16 +31,16 @@ class Threshold(ArrayEngine):
 
 
 class Notes:
-    """A sink that keeps what it takes."""
+    """A sink that stores all frames."""
 
     def __init__(self, wants_view: bool = True):
         self.wants_view, self.taken = wants_view, []
 
-    def take(self, seen: DisplayFrame) -> None:
-        self.taken.append(seen)
+    def take(self, displayed: DisplayFrame) -> None:
+        self.taken.append(displayed)
 
 
-def shots(count: int):
+def make_frames(count: int):
     for index in range(count):
         yield Frame(np.full((*SIZE, 3), 20 * index, np.uint8), index / 10)
 
@@ -50,13 +50,15 @@ def live(source: Source, *sinks, controls=None) -> CameraLoop:
     return CameraLoop(source, SemanticPredictor(Threshold(), INFO), sinks, controls)
 
 
-def test_sinks_take_every_frame_in_order():
+def test_sinks_get_every_frame_in_order():
     notes = Notes()
-    loop = live(Source(shots(12), "file"), notes)
+    loop = live(Source(make_frames(12), "file"), notes)
     loop.run()
-    assert [seen.index for seen in notes.taken] == list(range(12))
-    assert [seen.seconds for seen in notes.taken] == [i / 10 for i in range(12)]
-    assert not any(seen.again for seen in notes.taken)
+    assert [displayed.index for displayed in notes.taken] == list(range(12))
+    assert [displayed.seconds for displayed in notes.taken] == [
+        i / 10 for i in range(12)
+    ]
+    assert not any(displayed.redrawn for displayed in notes.taken)
     last = notes.taken[-1]
     assert (last.result.labels == 1).all()
     # Far from legend and caption: half of 220 and half of the colour, in BGR.
@@ -66,88 +68,90 @@ def test_sinks_take_every_frame_in_order():
     assert (loop.rate.count, loop.dropped) == (12, 0)
 
 
-def test_nothing_is_drawn_where_nobody_looks():
+def test_nothing_is_drawn_without_a_viewer():
     notes = Notes(wants_view=False)
-    loop = live(Source(shots(3), "file"), notes)
+    loop = live(Source(make_frames(3), "file"), notes)
     loop.run()
-    assert [seen.view for seen in notes.taken] == [None] * 3
+    assert [displayed.view for displayed in notes.taken] == [None] * 3
     assert "draw" not in loop.predictor.stages.summary()
 
 
-def test_a_limit_ends_it():
+def test_a_limit_ends_the_loop():
     notes = Notes()
-    live(Source(shots(1000), "file"), notes).run(limit=4)
+    live(Source(make_frames(1000), "file"), notes).run(limit=4)
     assert len(notes.taken) == 4
 
 
-def test_a_viewer_ends_it_and_changes_the_view():
+def test_a_viewer_can_end_the_loop_and_change_the_view():
     controls = Controls(View(legend=False))
 
     class Viewer(Notes):
-        def take(self, seen):
-            super().take(seen)
-            controls.view = toggled(controls.view, 1)
-            controls.ended = seen.index == 2
+        def take(self, displayed):
+            super().take(displayed)
+            controls.view = toggle_class(controls.view, 1)
+            controls.ended = displayed.index == 2
 
     viewer = Viewer()
     bright = Source(
         (Frame(np.full((*SIZE, 3), 220, np.uint8), 0.0) for _ in "abcdef"), ""
     )
     live(bright, viewer, controls=controls).run()
-    values = [seen.view[0, 0].tolist() for seen in viewer.taken]
+    values = [displayed.view[0, 0].tolist() for displayed in viewer.taken]
     assert values == [[110, 160, 210], [220, 220, 220], [110, 160, 210]]
 
 
-def test_while_paused_a_change_of_the_view_is_shown_at_once():
+def test_a_view_change_while_paused_is_shown_at_once():
     controls = Controls(View(legend=False))
 
     class Viewer(Notes):
-        def take(self, seen):
-            super().take(seen)
+        def take(self, displayed):
+            super().take(displayed)
             controls.paused = True
 
         def poll(self, millis):
             if controls.paused and len(self.taken) == 1:
-                controls.view = toggled(controls.view, 0)
+                controls.view = toggle_class(controls.view, 0)
             controls.ended = len(self.taken) == 2
 
     viewer = Viewer()
-    live(Source(shots(9), "file"), viewer, controls=controls).run()
-    assert [(seen.index, seen.again) for seen in viewer.taken] == [
+    live(Source(make_frames(9), "file"), viewer, controls=controls).run()
+    assert [(displayed.index, displayed.redrawn) for displayed in viewer.taken] == [
         (0, False),
         (0, True),
     ]
-    assert viewer.taken[0].view.any()  # a touch of the colour of "dark"
-    assert not viewer.taken[1].view.any()  # which was hidden
+    assert viewer.taken[0].view.any()  # blended with the colour of "dark"
+    assert not viewer.taken[1].view.any()  # "dark" is hidden
 
 
 @pytest.mark.parametrize("is_live", [True, False])
-def test_viewers_are_told_when_a_live_source_is_away(is_live, monkeypatch):
-    monkeypatch.setattr("edge.app.loop.PATIENCE", 0.1)
+def test_viewers_are_notified_when_a_live_source_stalls(is_live, monkeypatch):
+    monkeypatch.setattr("edge.app.loop.STALL_SECONDS", 0.1)
     notes = Notes()
 
     def away():
-        """Ends once viewers were told, or so late that they would have been."""
-        yield from shots(1)
+        """Ends after the viewers were notified, or after the time limit."""
+        yield from make_frames(1)
         until = time.monotonic() + (LONG if is_live else 2)
-        while time.monotonic() < until and not any(seen.again for seen in notes.taken):
+        while time.monotonic() < until and not any(
+            displayed.redrawn for displayed in notes.taken
+        ):
             time.sleep(0.01)
 
-    live(Source(away(), "door", live=is_live), notes).run()
-    again = [seen for seen in notes.taken if seen.again]
-    assert bool(again) == is_live
-    for seen in again:  # the frame, and the caption over it
-        assert (seen.view != notes.taken[0].view).any()
-        assert (seen.view[0, -5:] == notes.taken[0].view[0, -5:]).all()
+    live(Source(away(), "camera", live=is_live), notes).run()
+    redrawn = [displayed for displayed in notes.taken if displayed.redrawn]
+    assert bool(redrawn) == is_live
+    for displayed in redrawn:  # the frame with a caption
+        assert (displayed.view != notes.taken[0].view).any()
+        assert (displayed.view[0, -5:] == notes.taken[0].view[0, -5:]).all()
 
 
 def test_memory_does_not_grow():
-    """Two thousand frames, the first five hundred of them to warm up."""
+    """Two thousand frames, after five hundred for warm-up."""
     process, sizes = psutil.Process(), []
 
     class Scale(Notes):
-        def take(self, seen):
-            if seen.index in (500, 1999):
+        def take(self, displayed):
+            if displayed.index in (500, 1999):
                 sizes.append(process.memory_info().rss)
 
     frames = (Frame(np.zeros((*SIZE, 3), np.uint8), i / 25) for i in range(2000))

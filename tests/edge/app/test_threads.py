@@ -1,4 +1,4 @@
-"""Threads between a source and whoever looks: what waits, what is dropped, what ends.
+"""Capture and inference threads: what waits, what is dropped, how they end.
 
 The networks here are thresholds of brightness that take as long as a test says.
 """
@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from edge.app.threads import CaptureThreads, Channel, Ended
+from edge.app.threads import CaptureThreads, Channel, EndOfFrames
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
@@ -17,7 +17,7 @@ from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
 
-INFO = ModelInfo(names=("dark", "bright"), colors=((0, 0, 0), (255, 255, 255)))
+INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 0), (255, 255, 255)))
 
 
 class Threshold(ArrayEngine):
@@ -36,8 +36,8 @@ def predictor(seconds: float = 0.0) -> SemanticPredictor:
     return SemanticPredictor(Threshold(seconds), INFO)
 
 
-def shots(count: int, every: float = 0.0):
-    """Frames as bright as their number, with the time at which they came."""
+def make_frames(count: int, every: float = 0.0):
+    """Frames with their number as brightness, and their capture time."""
     for index in range(count):
         time.sleep(every)
         yield Frame(np.full((4, 6, 3), index, np.uint8), time.monotonic())
@@ -49,56 +49,62 @@ def results_of(pipeline: CaptureThreads) -> list:
 
 
 def numbers(results: list) -> list[int]:
-    return [int(result.frame.frame[0, 0, 0]) for result in results]
+    return [int(result.frame.image[0, 0, 0]) for result in results]
 
 
-def test_labels_come_with_their_frames():
-    results = results_of(CaptureThreads(Source(shots(256), "numbers"), predictor()))
+def test_results_belong_to_their_frames():
+    results = results_of(
+        CaptureThreads(Source(make_frames(256), "numbers"), predictor())
+    )
     assert numbers(results) == list(range(256))
     for result in results:
-        assert (result.result.labels == (result.frame.frame[..., 0] > 127)).all()
+        assert (result.result.labels == (result.frame.image[..., 0] > 127)).all()
         assert set(result.millis) == {
             *("capture", "preprocess", "inference", "postprocess")
         }
 
 
 def test_a_file_waits_for_a_slow_network():
-    pipeline = CaptureThreads(Source(shots(20), "file"), predictor(0.01))
+    pipeline = CaptureThreads(Source(make_frames(20), "file"), predictor(0.01))
     assert numbers(results_of(pipeline)) == list(range(20))
     assert pipeline.dropped == 0
 
 
 @pytest.mark.serial
-def test_of_a_live_source_the_network_gets_the_newest():
-    """A frame waits for its turn no longer than until the next one comes."""
+def test_the_network_gets_the_newest_frame_of_a_live_source():
+    """A frame waits at most until the next one is captured."""
     every, network = 0.05, 0.2
-    source = Source(shots(40, every), "camera", live=True)
+    source = Source(make_frames(40, every), "camera", live=True)
     pipeline, waits, seen = CaptureThreads(source, predictor(network)), [], []
     with pipeline:
         for result in pipeline:
             if result:
                 waits.append(time.monotonic() - result.frame.seconds - network)
                 seen.append(result)
-    assert np.median(waits) <= 1.5 * every  # one interval, and what threads take
+    assert (
+        np.median(waits) <= 1.5 * every
+    )  # one interval, and some time for the threads
     shown = numbers(seen)
     assert shown == sorted(shown)
     assert 3 <= len(shown) <= 12
-    # All frames were seen or counted as dropped, but for what ended before its turn.
+    # All frames were shown or counted as dropped, except those still in the channels.
     assert 38 <= len(shown) + pipeline.dropped <= 40
 
 
 @pytest.mark.serial
 def test_capture_network_and_viewer_overlap():
-    """Three times 30 ms a frame take 30, not 90."""
+    """Three stages of 30 ms take 30 ms per frame, not 90."""
     begin = time.monotonic()
-    with CaptureThreads(Source(shots(20, 0.03), "file"), predictor(0.03)) as pipeline:
+    with CaptureThreads(
+        Source(make_frames(20, 0.03), "file"), predictor(0.03)
+    ) as pipeline:
         for result in pipeline:
             time.sleep(0.03 if result else 0)
     assert time.monotonic() - begin < 20 * 0.06
 
 
-def test_steady_labels():
-    """A flash of one frame among dark ones is not shown."""
+def test_labels_are_smoothed():
+    """One bright frame among dark ones does not appear."""
     lights = [Frame(np.full((4, 6, 3), v, np.uint8), 0.0) for v in (0, 0, 255, 0, 0)]
     pipeline = CaptureThreads(
         Source(iter(lights), "flash"), predictor(), VoteSmoother(3)
@@ -109,31 +115,31 @@ def test_steady_labels():
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_what_stops_a_source_is_raised(live):
+def test_errors_of_the_source_are_raised(live):
     def damaged():
-        yield from shots(1)
-        raise InputError("picture 2 is damaged")
+        yield from make_frames(1)
+        raise InputError("image 2 is damaged")
 
-    with pytest.raises(InputError, match="picture 2"):
+    with pytest.raises(InputError, match="image 2"):
         results_of(CaptureThreads(Source(damaged(), "folder", live=live), predictor()))
 
 
-def test_what_stops_the_network_is_raised():
+def test_errors_of_the_network_are_raised():
     class Stops(Threshold):
         def __call__(self, image):
             raise InputError("the interpreter stops")
 
     pipeline = CaptureThreads(
-        Source(shots(1000), "file"), SemanticPredictor(Stops(), INFO)
+        Source(make_frames(1000), "file"), SemanticPredictor(Stops(), INFO)
     )
     with pytest.raises(InputError, match="interpreter"):
         results_of(pipeline)
     assert not any(thread.is_alive() for thread in pipeline._threads)
 
 
-def test_one_who_waits_is_told_and_a_read_that_hangs_holds_nobody():
+def test_waiting_yields_none_and_a_hanging_read_does_not_block():
     def hangs():
-        yield from shots(1)
+        yield from make_frames(1)
         threading.Event().wait()
 
     begin = time.monotonic()
@@ -146,26 +152,26 @@ def test_one_who_waits_is_told_and_a_read_that_hangs_holds_nobody():
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_leaving_early_ends_the_threads(live):
-    source = Source(shots(1000, 0.01), "numbers", live=live)
+def test_exiting_early_ends_the_threads(live):
+    source = Source(make_frames(1000, 0.01), "numbers", live=live)
     with CaptureThreads(source, predictor(0.001)) as pipeline:
         assert next(iter(pipeline)) is not None
     assert not any(thread.is_alive() for thread in pipeline._threads)
 
 
-def test_a_slot_gives_what_lies_there_before_it_ends():
-    slot = Channel()
-    assert slot.put(1)
-    slot.end(Ended())
-    slot.end(ValueError())  # the first reason counts
-    assert not slot.put(2)
-    assert slot.get() == 1
-    with pytest.raises(Ended):
-        slot.get()
+def test_an_ended_channel_still_gives_its_item():
+    channel = Channel()
+    assert channel.put(1)
+    channel.end(EndOfFrames())
+    channel.end(ValueError())  # the first reason is kept
+    assert not channel.put(2)
+    assert channel.get() == 1
+    with pytest.raises(EndOfFrames):
+        channel.get()
 
 
-def test_a_slot_replaces():
-    slot = Channel()
-    assert slot.get(timeout=0) is None
-    assert [slot.replace(item) for item in "abc"] == [False, True, True]
-    assert slot.get() == "c"
+def test_a_channel_replaces_its_item():
+    channel = Channel()
+    assert channel.get(timeout=0) is None
+    assert [channel.replace(item) for item in "abc"] == [False, True, True]
+    assert channel.get() == "c"

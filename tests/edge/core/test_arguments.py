@@ -1,4 +1,4 @@
-"""The parsers of options, and how a command ends."""
+"""Argument types, and exit statuses of commands."""
 
 import argparse
 import subprocess
@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[3]
         (share, "1", 1.0),
     ],
 )
-def test_what_the_parsers_take(parse, text, value):
+def test_the_parsers_accept_valid_text(parse, text, value):
     assert parse(text) == value
 
 
@@ -68,26 +68,26 @@ def test_what_the_parsers_take(parse, text, value):
         (nonnegative_float, "1,5"),
     ],
 )
-def test_what_the_parsers_refuse(parse, text):
-    with pytest.raises(argparse.ArgumentTypeError) as refusal:
+def test_the_parsers_reject_invalid_text(parse, text):
+    with pytest.raises(argparse.ArgumentTypeError) as error:
         parse(text)
-    assert repr(text) in str(refusal.value)
+    assert repr(text) in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["new.json", "there.json"])
-def test_a_file_in_a_folder_that_is_there_is_writable(tmp_path, name):
+def test_a_file_in_an_existing_folder_is_writable(tmp_path, name):
     (tmp_path / "there.json").touch()
     assert writable(str(tmp_path / name)) == tmp_path / name
 
 
 @pytest.mark.parametrize("name", [".", "gone/new.json", "there.json/new.json"])
-def test_a_folder_and_a_file_in_none_are_not_writable(tmp_path, name):
+def test_a_folder_and_a_file_in_a_missing_folder_are_not_writable(tmp_path, name):
     (tmp_path / "there.json").touch()
-    with pytest.raises(argparse.ArgumentTypeError, match="is no file in an existing"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a file in an"):
         writable(str(tmp_path / name))
 
 
-def test_make_folder_makes_those_above_too_and_keeps_what_is_there(tmp_path):
+def test_make_folder_creates_parents_and_keeps_existing_files(tmp_path):
     folder = tmp_path / "a" / "b"
     assert make_folder(folder) == folder
     (folder / "kept").touch()
@@ -96,15 +96,15 @@ def test_make_folder_makes_those_above_too_and_keeps_what_is_there(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["file", "file/folder"])
-def test_make_folder_where_a_file_is_in_the_way(tmp_path, name):
+def test_make_folder_where_a_file_has_its_name(tmp_path, name):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         make_folder(tmp_path / name)
-    assert str(refusal.value).startswith(f"{tmp_path / name}: ")
+    assert str(error.value).startswith(f"{tmp_path / name}: ")
 
 
 def ended(body: str, *arguments: str) -> subprocess.CompletedProcess:
-    """A process whose `main(argv)` is `body`, run to its end."""
+    """Run a process whose `main(argv)` is `body`."""
     code = (
         "from edge.core.arguments import Parser, positive, run\n"
         "from edge.core.errors import GateFailed, InputError\n"
@@ -117,22 +117,22 @@ def ended(body: str, *arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "message"),
     [
         ("return None", 0, ""),
         ("return 0", 0, ""),
         ("return 130", 130, ""),
-        ("raise InputError('a.png: is no picture')", 2, "tool: a.png: is no picture\n"),
+        ("raise InputError('a.png: not an image')", 2, "tool: a.png: not an image\n"),
         ("raise GateFailed('drop 0.03 > 0.02')", 3, "tool: drop 0.03 > 0.02\n"),
         ("raise KeyboardInterrupt", 130, "tool: stopped by Ctrl-C\n"),
     ],
 )
-def test_status_and_the_one_line(body, status, said):
+def test_exit_status_and_message(body, status, message):
     done = ended(body)
-    assert (done.returncode, done.stderr) == (status, said)
+    assert (done.returncode, done.stderr) == (status, message)
 
 
-def test_what_nobody_foresaw_keeps_its_traceback():
+def test_unexpected_errors_keep_their_traceback():
     done = ended("raise ValueError('unforeseen')")
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
@@ -145,33 +145,33 @@ PARSE = (
 )
 
 
-def test_options_reach_the_command():
+def test_options_are_passed_to_the_command():
     done = ended(PARSE, "--n", "5")
     assert (done.returncode, done.stdout, done.stderr) == (0, "5\n", "")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
-        (["--n", "0"], "argument --n: '0' is no whole number from 1 up"),
+        (["--n", "0"], "argument --n: '0' is not an integer of at least 1"),
         (["--n"], "argument --n: expected one argument"),
         (["--m"], "unrecognized arguments: --m"),
     ],
 )
-def test_complaints_of_the_parser_are_one_line(arguments, complaint):
+def test_parser_errors_are_one_line(arguments, message):
     done = ended(PARSE, *arguments)
     assert done.returncode == 2
-    assert done.stderr == f"tool: {complaint} (see tool.py --help)\n"
+    assert done.stderr == f"tool: {message} (see tool.py --help)\n"
 
 
-def test_help_ends_with_0():
+def test_help_exits_with_0():
     done = ended(PARSE, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: tool.py")
 
 
-def test_a_reader_that_leaves_is_no_error():
-    """As in `tool | head -1`: there is more to say than the pipe holds."""
+def test_a_closed_pipe_is_not_an_error():
+    """As in `tool | head -1`: the output exceeds the pipe's buffer."""
     code = (
         "from edge.core.arguments import run\n"
         "run('tool', lambda argv: print('line\\n' * 1_000_000))\n"
@@ -185,5 +185,5 @@ def test_a_reader_that_leaves_is_no_error():
     ) as process:
         assert process.stdout.readline() == "line\n"
         process.stdout.close()
-        said = process.stderr.read()
-    assert (process.returncode, said) == (0, "")
+        log = process.stderr.read()
+    assert (process.returncode, log) == (0, "")

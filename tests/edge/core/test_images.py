@@ -1,4 +1,4 @@
-"""Pictures of every depth and channel count, whole and damaged."""
+"""Images of every depth and channel count, complete and damaged."""
 
 import io
 
@@ -9,11 +9,11 @@ from PIL import Image
 
 from edge.core.errors import InputError
 from edge.core.images import (
-    as_bytes,
     list_images,
     read_image,
     read_raw,
-    white_of,
+    to_uint8,
+    white_level_of,
     with_channels,
     write_image,
 )
@@ -33,7 +33,7 @@ def noise(size: tuple[int, int] = (60, 80)) -> np.ndarray:
 
 
 def encoded(image: np.ndarray, kind: str, **options) -> bytes:
-    """A picture file as Pillow writes it."""
+    """An image file written by Pillow."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind, **options)
     return file.getvalue()
@@ -65,7 +65,7 @@ def test_16_bit_grey(tmp_path):
 def test_16_bit_grey_of_a_12_bit_camera(tmp_path):
     grey = np.array([[0, 1000], [2048, 4095]], np.uint16)
     Image.fromarray(grey).save(tmp_path / "a.png")
-    image = read_image(tmp_path / "a.png", 1, white=4095.0)
+    image = read_image(tmp_path / "a.png", 1, white_level=4095.0)
     # 1000 * 255 / 4095 = 62.3, 2048 * 255 / 4095 = 127.5(3)
     assert image[..., 0].tolist() == [[0, 62], [128, 255]]
 
@@ -84,7 +84,7 @@ def test_alpha_is_dropped(tmp_path, alpha):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), two_colors())
 
 
-def test_a_palette_is_resolved_to_colours(tmp_path):
+def test_a_palette_is_converted_to_colours(tmp_path):
     indexed = Image.new("P", (2, 2))
     indexed.putpalette([*ORANGE, *BLUE])
     indexed.putpixel((1, 0), 1)
@@ -100,7 +100,7 @@ def test_colour_to_grey():
     assert with_channels(colors, 1)[..., 0].tolist() == [[76, 150, 29]]
 
 
-# Where the white quarter, upper left in the file, must be seen: EXIF 2.3, Orientation.
+# Displayed position of the file's upper left white quarter (EXIF 2.3, Orientation).
 CORNERS = {
     1: ("upper", "left"),
     2: ("upper", "right"),
@@ -138,27 +138,27 @@ def test_exif_rotation_of_a_jpeg(tmp_path, orientation):
 FILES = {
     "baseline.jpg": encoded(noise(), "JPEG"),
     "progressive.jpg": encoded(noise(), "JPEG", progressive=True),
-    # A comment with a whole JPEG in it, as the thumbnail of a camera.
+    # A comment with a complete JPEG in it, such as a thumbnail.
     "thumbnail.jpg": encoded(noise(), "JPEG", comment=encoded(noise((12, 16)), "JPEG")),
     "colour.png": encoded(noise(), "PNG"),
 }
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_whole_files_are_read(tmp_path, name):
+def test_complete_files_are_read(tmp_path, name):
     (tmp_path / name).write_bytes(FILES[name])
     assert read_image(tmp_path / name).shape == (60, 80, 3)
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("part", [0.05, 0.3, 0.5, 0.9, 0.999])
-def test_a_file_cut_off_is_refused_by_name(tmp_path, name, part):
+def test_a_truncated_file_is_an_error_with_its_name(tmp_path, name, part):
     data = FILES[name]
     (tmp_path / name).write_bytes(data[: int(part * len(data))])
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read_image(tmp_path / name)
-    assert str(refusal.value).startswith(f"{tmp_path / name}: ")
-    assert "\n" not in str(refusal.value)
+    assert str(error.value).startswith(f"{tmp_path / name}: ")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_a_file_cut_off_is_refused_by_name(tmp_path, name, part):
         b"\0" * 10_000,
         b"a maker's notes",
         b"\xff\xd9",
-        # Phones append a film to a picture, and films contain every pair of bytes.
+        # Phones append a video to an image; it may contain any pair of bytes.
         b"film \xff\xda film",
     ],
     ids=["zeros", "text", "end of image", "start of scan"],
 )
-def test_a_whole_jpeg_with_more_behind_it_is_read(tmp_path, tail):
+def test_a_complete_jpeg_with_trailing_data_is_read(tmp_path, tail):
     data = FILES["baseline.jpg"]
     (tmp_path / "whole.jpg").write_bytes(data)
     (tmp_path / "more.jpg").write_bytes(data + tail)
@@ -181,14 +181,14 @@ def test_a_whole_jpeg_with_more_behind_it_is_read(tmp_path, tail):
     )
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8", b"\x89PNG\r\n"])
-def test_what_is_no_picture_is_refused_by_name(tmp_path, data):
+@pytest.mark.parametrize("data", [b"", b"no image", b"\xff\xd8", b"\x89PNG\r\n"])
+def test_a_file_that_is_not_an_image_is_an_error_with_its_name(tmp_path, data):
     (tmp_path / "a.jpg").write_bytes(data)
     with pytest.raises(InputError, match="a.jpg: "):
         read_image(tmp_path / "a.jpg")
 
 
-def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
+def test_a_missing_file_and_a_folder_are_errors_with_their_name(tmp_path):
     with pytest.raises(InputError, match="gone.png: cannot be read"):
         read_image(tmp_path / "gone.png")
     with pytest.raises(InputError, match="cannot be read"):
@@ -210,15 +210,15 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
         (0.5, np.float32, 1.0),
     ],
 )
-def test_white_is_that_of_the_smallest_depth(value, dtype, white):
-    assert white_of(np.array([[0, value]], dtype)) == white
+def test_the_white_level_is_of_the_smallest_depth(value, dtype, white):
+    assert white_level_of(np.array([[0, value]], dtype)) == white
 
 
 @pytest.mark.parametrize(
     ("values", "dtype", "white", "expected"),
     [
         ([0, 7, 255], np.uint8, 255.0, [0, 7, 255]),
-        # 2047 * 255 / 4095 = 127.47, 2048 * 255 / 4095 = 127.53; over white is white
+        # 2047 * 255 / 4095 = 127.47, 2048 * 255 / 4095 = 127.53; above white is white
         ([0, 2047, 2048, 4095, 8000], np.uint16, 4095.0, [0, 127, 128, 255, 255]),
         # 255 / 65535 = 1 / 257: the first 1 begins at 128.5
         ([128, 129, 257, 65535], np.uint16, 65535.0, [0, 1, 1, 255]),
@@ -226,20 +226,20 @@ def test_white_is_that_of_the_smallest_depth(value, dtype, white):
         ([np.nan, np.inf], np.float32, 1.0, [0, 255]),
     ],
 )
-def test_any_depth_to_bytes(values, dtype, white, expected):
-    result = as_bytes(np.array([values], dtype), white)
+def test_any_depth_to_uint8(values, dtype, white, expected):
+    result = to_uint8(np.array([values], dtype), white)
     assert result.dtype == np.uint8
     assert result.tolist() == [expected]
 
 
-def test_list_images_is_in_order_and_leaves_hidden_files_out(tmp_path):
+def test_list_images_is_sorted_and_ignores_hidden_files(tmp_path):
     for name in ("b.PNG", "a.jpg", ".c.jpg", "notes.txt", "d.part"):
         (tmp_path / name).touch()
     assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG"]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
-def test_write_image_leaves_the_file_and_nothing_else(tmp_path, suffix):
+def test_write_image_leaves_no_other_files(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     write_image(path, two_colors())
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -1,4 +1,4 @@
-"""Times and rates, on a clock that the test sets."""
+"""Times and rates with a clock set by the test."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from edge.core.timing import WARM_UP, Rate, StageTimer, time_in_turns
 
 
 def stages_of(millis: list[float]) -> StageTimer:
-    """Stages in which "work" took these times, in order."""
+    """Stages with these times of "work", in order."""
     ticks = iter([tick for m in millis for tick in (0.0, m / 1e3)])
     stages = StageTimer(clock=lambda: next(ticks))
     for _ in millis:
@@ -23,7 +23,7 @@ def stages_of(millis: list[float]) -> StageTimer:
         ([10, 20], 15, 19.5),
         # Five in order: the third; 0.95 * 4 = 3.8, so 4 + 0.8 * (100 - 4).
         ([4, 1, 100, 2, 3], 3, 80.8),
-        # Six are too few to leave any out: between 3 and 4; 0.95 * 5 = 4.75.
+        # Six are too few to drop any: between 3 and 4; 0.95 * 5 = 4.75.
         ([6, 5, 4, 3, 2, 1], 3.5, 5.75),
         # Of seven the first three are warm-up, which leaves 1, 2, 3, 4.
         ([900, 800, 700, 1, 2, 3, 4], 2.5, 3.85),
@@ -34,7 +34,7 @@ def test_median_and_95th_percentile(millis, p50, p95):
     assert stages_of(millis).summary() == {"work": {"p50": p50, "p95": p95}}
 
 
-def test_stages_are_kept_apart():
+def test_stages_are_timed_separately():
     ticks = iter([0.0, 0.001, 0.001, 0.004])
     stages = StageTimer(clock=lambda: next(ticks))
     for name in ("capture", "draw"):
@@ -52,7 +52,7 @@ def test_a_stage_that_fails_is_not_counted():
     assert stages.summary() == {}
 
 
-def test_nothing_measured_is_nothing():
+def test_without_times_the_summary_is_empty():
     assert StageTimer().summary() == {}
 
 
@@ -64,7 +64,7 @@ def test_nothing_measured_is_nothing():
         ([1.0, 1.0], 0, 0.0),
         # Five frames a quarter of a second apart: four intervals in one second.
         ([0.0, 0.25, 0.5, 0.75, 1.0], 0, 4.0),
-        # The last three alone: two intervals in half a second.
+        # Only the last three: two intervals in half a second.
         ([0.0, 5.0, 5.25, 5.5], 3, 4.0),
     ],
 )
@@ -76,20 +76,20 @@ def test_fps_counts_intervals(times, window, fps):
     assert rate.fps == fps
 
 
-def test_the_last_time_of_a_stage_can_be_asked_for_and_left_out():
+def test_the_last_time_of_a_stage_can_be_read_and_discarded():
     stages = stages_of([10, 20])
     assert stages.last("work") == {"work": pytest.approx(20)}
-    stages.forget("work")
+    stages.discard_last("work")
     assert stages.last("work") == {"work": pytest.approx(10)}
-    stages.forget("work")
+    stages.discard_last("work")
     assert stages.summary() == {}
 
 
-# Turns
+# Interleaved timing
 
 
 class Work:
-    """Calls on a clock of their own: slow after another one, fast after themselves."""
+    """Calls with their own clock: slow after another call, fast when repeated."""
 
     def __init__(self):
         self.now, self.order = 0.0, []
@@ -106,7 +106,7 @@ class Work:
         return time_in_turns(calls, clock=lambda: self.now, **limits)
 
 
-def test_calls_take_turns_of_two_runs_of_which_the_second_counts():
+def test_calls_alternate_and_the_second_of_two_runs_is_counted():
     work = Work()
     assert work.turns(rounds=3) == {"a": [250.0] * 3, "b": [125.0] * 3}
     assert work.order == ["a", "a", "b", "b"] * 3
@@ -117,12 +117,12 @@ def test_calls_take_turns_of_two_runs_of_which_the_second_counts():
     # A round takes 0.5 + 0.25 + 1 + 0.125 = 1.875 s.
     [(0.0, 1), (1.0, 1), (1.875, 2), (2.0, 2), (5.0, 3), (100.0, 4)],
 )
-def test_no_round_begins_after_the_time(seconds, rounds):
+def test_no_round_starts_after_the_time_limit(seconds, rounds):
     work = Work()
     times = work.turns(rounds=4, seconds=seconds)
-    assert work.order == ["a", "a", "b", "b"] * rounds  # a round is never broken off
+    assert work.order == ["a", "a", "b", "b"] * rounds  # a round is always completed
     assert [len(each) for each in times.values()] == [rounds] * 2
 
 
-def test_nothing_to_time_gives_nothing():
+def test_without_calls_the_result_is_empty():
     assert time_in_turns({}, rounds=3) == {}

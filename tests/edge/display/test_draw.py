@@ -1,26 +1,26 @@
-"""Drawing: hand-computed colours, and nothing that was given is changed."""
+"""Drawing: hand-computed colours, and unchanged inputs."""
 
 import numpy as np
 import pytest
 
 from edge.core.constants import palette
-from edge.display.colors import color_table, colored, visible
+from edge.display.colors import color_table, colored, hide_classes
 from edge.display.draw import (
     blend,
     blurred,
     caption,
     center_crop,
     draw_semantic,
-    in_front,
     legend,
     outlined,
+    replace_background,
 )
-from edge.display.view import View, pressed, toggled
+from edge.display.view import View, apply_key, toggle_class
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 
 INFO = ModelInfo(
-    names=("background", "road", "car"),
+    class_names=("background", "road", "car"),
     colors=((0, 0, 0), (200, 0, 60), (0, 0, 255)),
 )
 BACKGROUND_ROAD_VOID = np.array([[0, 1, 255]], np.uint8)
@@ -42,7 +42,7 @@ def of_one_color(size, color) -> np.ndarray:
         (0.0, "RGB", (100, 100, 100)),
     ],
 )
-def test_the_blended_value(opacity, order, road):
+def test_blended_values(opacity, order, road):
     image = of_one_color((1, 3), 100)
     result = blend(image, BACKGROUND_ROAD_VOID, INFO, opacity, order)
     assert result[0, 1].tolist() == list(road)
@@ -63,14 +63,14 @@ def test_colored():
     assert colored(BACKGROUND_ROAD_VOID, INFO, "BGR")[0, 1].tolist() == [60, 0, 200]
 
 
-def test_the_table_is_black_where_there_is_no_colour():
+def test_the_colour_table_is_black_for_unused_ids():
     table = color_table(INFO)
     assert (table.shape, table.dtype) == ((256, 3), np.uint8)
     assert table[:3].tolist() == [list(color) for color in INFO.colors]
     assert not table[3:].any()
 
 
-ONLY_BLACK = ModelInfo(names=("background",), colors=((0, 0, 0),))
+ONLY_BLACK = ModelInfo(class_names=("background",), colors=((0, 0, 0),))
 EVERYTHING = View(
     outlines=True,
     background=blurred,
@@ -79,7 +79,9 @@ EVERYTHING = View(
     keys=True,
     help=True,
 )
-MANY = ModelInfo(names=tuple(f"class {i}" for i in range(256)), colors=palette(256))
+MANY = ModelInfo(
+    class_names=tuple(f"class {i}" for i in range(256)), colors=palette(256)
+)
 
 
 @pytest.mark.parametrize("size", [(480, 640), (30, 40), (5, 5)])
@@ -106,7 +108,7 @@ MANY = ModelInfo(names=tuple(f"class {i}" for i in range(256)), colors=palette(2
         lambda image, labels: outlined(image, labels, INFO),
         lambda image, labels: blurred(image),
         lambda image, labels: center_crop(image, image.shape[:2]),
-        lambda image, labels: in_front(image, labels, frozenset({1}), image),
+        lambda image, labels: replace_background(image, labels, frozenset({1}), image),
     ],
     ids=[
         "blend",
@@ -141,20 +143,20 @@ def test_the_legend_shows_the_colours_in_bgr():
     result = legend(of_one_color((480, 640), 90), INFO, [1])
     assert result[10, 10].tolist() == [60, 0, 200]
     assert result[10 + 19, 10].tolist() == [255, 0, 0]
-    # The panel is a third as bright; the rest is as it was.
+    # The panel is a third as bright; the rest is unchanged.
     assert result[1, 1].tolist() == [30, 30, 30]
     assert (result[100:] == 90).all()
     assert (result[:, 400:] == 90).all()
 
 
-def test_the_legend_of_many_classes_lists_those_that_are_there():
+def test_the_legend_of_many_classes_lists_those_present():
     image = of_one_color((480, 640), 90)
     first = legend(image, MANY, [0, 3, 200])
     assert first[10, 10].tolist() == [0, 128, 128]  # (128, 128, 0) in BGR
     np.testing.assert_array_equal(legend(image, MANY, [0]), image)
 
 
-def test_the_caption_is_in_the_lower_left():
+def test_the_caption_is_in_the_lower_left_corner():
     image = of_one_color((480, 640), 90)
     changed = np.argwhere((caption(image, "12.5 fps") != image).any(axis=2))
     top, left = changed.min(axis=0)
@@ -163,7 +165,7 @@ def test_the_caption_is_in_the_lower_left():
     np.testing.assert_array_equal(caption(image, ""), image)
 
 
-def test_draw_takes_bgr_frames():
+def test_draw_expects_bgr_frames():
     frame = of_one_color((480, 640), 100)
     labels = np.zeros((480, 640), np.uint8)
     labels[200:, 300:] = 1
@@ -179,14 +181,14 @@ def halves() -> np.ndarray:
     return labels
 
 
-def test_outlines_are_both_sides_of_a_border_in_their_colours():
+def test_outlines_are_on_both_sides_of_a_boundary():
     result = outlined(of_one_color((6, 8), 100), halves(), INFO)
     row = [[100] * 3] * 3 + [[200, 0, 60], [0, 0, 255]] + [[100] * 3] * 3
     assert result.tolist() == [row] * 6
 
 
-def test_a_hidden_class_has_neither_colour_nor_outline():
-    info = visible(INFO, frozenset({2}))
+def test_a_hidden_class_has_no_colour_and_no_outline():
+    info = hide_classes(INFO, frozenset({2}))
     assert info.colors == ((0, 0, 0), (200, 0, 60), (0, 0, 0))
     result = outlined(of_one_color((6, 8), 100), halves(), info)
     assert (result[:, 4:] == 100).all()
@@ -203,24 +205,24 @@ def test_the_legend_shows_a_hidden_class_as_an_empty_box():
     drawn = draw_semantic(
         frame, SemanticMap(labels), INFO, view=View(hidden=frozenset({1}))
     )
-    assert drawn[10, 10].tolist() == [30, 30, 30]  # the panel's
-    assert drawn[7, 10].tolist() == [60, 0, 200]  # the box's edge
-    assert drawn[10 + 19, 10].tolist() == [255, 0, 0]  # car, as ever
+    assert drawn[10, 10].tolist() == [30, 30, 30]  # of the panel
+    assert drawn[7, 10].tolist() == [60, 0, 200]  # of the box's edge
+    assert drawn[10 + 19, 10].tolist() == [255, 0, 0]  # car, unchanged
 
 
-def test_classes_kept_before_a_background():
-    """600 rows: softened over 2 * 3 + 1 = 7 columns, so 3 on each side."""
+def test_kept_classes_stay_in_front_of_a_background():
+    """600 rows: softened over 2 * 3 + 1 = 7 columns, 3 on each side."""
     labels = np.ones((600, 40), np.uint8)
     labels[:, 20:] = 2
     frame, behind = of_one_color((600, 40), 100), of_one_color((600, 40), 30)
-    result = in_front(frame, labels, frozenset({2}), behind)
+    result = replace_background(frame, labels, frozenset({2}), behind)
     # In column 19 three of the seven are of class 2: 30 + 70 * 3 / 7.
     assert result[300, :, 0].tolist()[16:24] == [30, 40, 50, 60, 70, 80, 90, 100]
     assert (result[:, :16] == 30).all()
     assert (result[:, 24:] == 100).all()
 
 
-def test_a_background_leaves_the_colours_out_where_opacity_is_0():
+def test_a_background_without_colours_at_opacity_0():
     view = View(opacity=0, background=lambda frame: frame * 0, keep=frozenset({2}))
     labels = np.ones((100, 100), np.uint8)
     labels[:, 50:] = 2
@@ -231,7 +233,7 @@ def test_a_background_leaves_the_colours_out_where_opacity_is_0():
     assert (result[:, 51:] == 100).all()
 
 
-def test_blurred_keeps_the_light_and_loses_the_detail():
+def test_blurred_keeps_brightness_and_removes_detail():
     image = np.indices((160, 240)).sum(axis=0)[..., None].repeat(3, 2) % 2 * 255
     result = blurred(image.astype(np.uint8))
     assert result.mean() == pytest.approx(127.5, abs=1)
@@ -239,10 +241,10 @@ def test_blurred_keeps_the_light_and_loses_the_detail():
 
 
 @pytest.mark.parametrize("size", [(40, 60), (60, 40), (20, 200), (7, 7)])
-def test_covering_is_the_middle_of_a_picture(size):
-    picture = of_one_color((100, 100), 0)
-    picture[43:57, 43:57] = 200
-    result = center_crop(picture, size)
+def test_center_crop_is_the_middle_of_an_image(size):
+    image = of_one_color((100, 100), 0)
+    image[43:57, 43:57] = 200
+    result = center_crop(image, size)
     assert result.shape == (*size, 3)
     bright = np.argwhere(result[..., 0] > 90)
     middle = (np.array(size) - 1) / 2
@@ -256,7 +258,7 @@ def background(frame):
 @pytest.mark.parametrize(
     ("key", "changed"),
     [
-        # The keys count the classes of the legend: background is black, so not there.
+        # The keys number the classes of the legend; background is black and not in it.
         ("1", {"hidden": {1}}),
         ("2", {"hidden": {2}}),
         ("3", {}),
@@ -273,18 +275,18 @@ def background(frame):
     ],
 )
 def test_keys(key, changed):
-    view = pressed(View(), key, INFO, background)
+    view = apply_key(View(), key, INFO, background)
     assert view == View(**changed)
 
 
-def test_keys_undo_themselves():
+def test_pressing_a_key_twice_restores_the_view():
     for key in "12aolhb":
-        once = pressed(View(), key, INFO, background)
-        assert pressed(once, key, INFO, background) == View()
-    assert pressed(View(opacity=1.0), "+", INFO).opacity == 1
-    assert pressed(View(opacity=0.0), "-", INFO).opacity == 0
+        once = apply_key(View(), key, INFO, background)
+        assert apply_key(once, key, INFO, background) == View()
+    assert apply_key(View(opacity=1.0), "+", INFO).opacity == 1
+    assert apply_key(View(opacity=0.0), "-", INFO).opacity == 0
 
 
 def test_the_tenth_class_has_the_key_0():
-    ten = ModelInfo(names=tuple("abcdefghij"), colors=((1, 1, 1),) * 10)
-    assert pressed(View(), "0", ten) == toggled(View(), 9)
+    ten = ModelInfo(class_names=tuple("abcdefghij"), colors=((1, 1, 1),) * 10)
+    assert apply_key(View(), "0", ten) == toggle_class(View(), 9)

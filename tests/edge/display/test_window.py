@@ -1,4 +1,4 @@
-"""The window, on a screen that Xvfb keeps in a file where it can be looked at."""
+"""The window, on a screen of Xvfb that is stored in a file."""
 
 import os
 import shutil
@@ -22,20 +22,20 @@ from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor
 
 SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
-LONG = 300  # seconds: for what would otherwise hang for ever
+LONG = 300  # seconds, the time limit of tests that may hang
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         not shutil.which("Xvfb"), reason="Xvfb is missing: apt-get install xvfb"
     ),
-    pytest.mark.skipif(not has_windows(), reason="this OpenCV has no windows"),
+    pytest.mark.skipif(not has_windows(), reason="this OpenCV has no window support"),
 ]
 
 
 @contextmanager
 def screen(folder: Path):
-    """(its name, the file of its picture)."""
+    """(display name, screen file)."""
     reads, writes = os.pipe()
     command = ["Xvfb", "-displayfd", str(writes), "-screen", "0", "800x700x24"]
     command += ["-fbdir", str(folder), "-nolisten", "tcp"]
@@ -43,15 +43,15 @@ def screen(folder: Path):
         command, pass_fds=[writes], stderr=subprocess.DEVNULL
     ) as process:
         os.close(writes)
-        with os.fdopen(reads) as said:
-            number = said.readline().strip()
+        with os.fdopen(reads) as log:
+            number = log.readline().strip()
         try:
             yield f":{number}", folder / "Xvfb_screen0"
         finally:
             process.terminate()
 
 
-def picture_of(file: Path) -> np.ndarray:
+def image_of(file: Path) -> np.ndarray:
     """The screen (H, W, 3) BGR. The file is an X window dump (XWDFile.h)."""
     data = file.read_bytes()
     header = np.frombuffer(data[:100], ">u4")
@@ -80,14 +80,14 @@ def test_the_window_shows_the_view(deeplab, bird, tmp_path):
         ) as process:
             deadline = time.monotonic() + LONG
             shown = np.zeros_like(expected)
-            # All but what the mouse pointer covers.
+            # Except for the mouse pointer.
             while (shown != expected).mean() > 0.01 and time.monotonic() < deadline:
                 assert process.poll() is None, process.stderr.read()
                 time.sleep(0.5)
-                shown = picture_of(file)[: frame.shape[0], : frame.shape[1]]
-            process.send_signal(signal.SIGTERM)  # it waits for the next picture
-            _, said = process.communicate(timeout=LONG)
+                shown = image_of(file)[: frame.shape[0], : frame.shape[1]]
+            process.send_signal(signal.SIGTERM)  # it waits for the next image
+            _, log = process.communicate(timeout=LONG)
     assert (shown != expected).mean() <= 0.01
     assert process.returncode == 130
-    assert "headless" not in said
-    assert "Traceback" not in said
+    assert "headless" not in log
+    assert "Traceback" not in log

@@ -1,4 +1,4 @@
-"""Values by hand."""
+"""Input conversion and dequantization, with manual results."""
 
 from pathlib import Path
 
@@ -24,46 +24,46 @@ def spec(shape, dtype="uint8", **quantization) -> TensorSpec:
         ("int16", 1 / 1000, [-1000, -4, 1000]),
     ],
 )
-def test_bytes_become_the_input(dtype, scale, values):
+def test_uint8_is_converted_to_the_input_type(dtype, scale, values):
     image = np.uint8([[[0], [127], [255]]])
     given = ImageInput(PATH, spec((1, 1, 3, 1), dtype, scale=scale)).encode(image)
     assert (given.shape, given.dtype) == ((1, 1, 3, 1), dtype)
     np.testing.assert_allclose(given.ravel(), values, rtol=1e-6)
 
 
-def test_quantized_values_are_what_they_stand_for():
+def test_quantized_values_are_dequantized():
     values = np.int8([-128, -3, 0, 127])
     exact = spec((1, 4), "int8", scale=0.5, zero_point=-3).dequantize(values)
     assert exact.dtype == np.float32
     np.testing.assert_array_equal(exact, [-62.5, 0, 1.5, 65])
 
 
-def test_values_without_a_scale_stay_as_they_are():
+def test_values_without_a_scale_are_unchanged():
     values = np.int64([1, 2])
     assert spec((1, 2), "int64").dequantize(values) is values
 
 
-def test_some_rows_of_an_output_are_enough():
+def test_rows_of_an_output_are_dequantized():
     output = Output(np.uint8([[10], [20], [30]]), spec((1, 3, 1), scale=0.1))
     np.testing.assert_allclose(output.dequantize(np.array([2, 0])), [[3], [1]], 1e-6)
     np.testing.assert_allclose(output.dequantize(), [[1], [2], [3]], 1e-6)
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "message"),
     [
-        ((1, 3, 64, 64), "takes [1, 3, 64, 64]"),
-        ((2, 64, 64, 3), "takes [2, 64, 64, 3]"),
+        ((1, 3, 64, 64), "its input is [1, 3, 64, 64]"),
+        ((2, 64, 64, 3), "its input is [2, 64, 64, 3]"),
         ((1, -1, -1, 3), "no fixed size"),
     ],
 )
-def test_what_takes_no_image(shape, said):
-    with pytest.raises(InputError) as refusal:
+def test_inputs_that_are_not_an_image(shape, message):
+    with pytest.raises(InputError) as error:
         ImageInput(PATH, spec(shape))
-    assert str(refusal.value).startswith("x.tflite: ")
-    assert said in str(refusal.value)
+    assert str(error.value).startswith("x.tflite: ")
+    assert message in str(error.value)
 
 
-def test_a_type_that_no_image_has():
-    with pytest.raises(InputError, match="takes int64"):
+def test_an_unsupported_input_type():
+    with pytest.raises(InputError, match="type int64 is not supported"):
         ImageInput(PATH, spec((1, 1, 3, 1), "int64"))

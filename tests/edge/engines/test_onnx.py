@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from edge.core.errors import GateFailed, InputError
-from edge.engines.onnx import CPU, share_in
+from edge.engines.onnx import CPU, provider_share
 from edge.engines.select import describe, open_engine
 from edge.predict.semantic import to_map
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 helper, kind = onnx.helper, onnx.TensorProto
-# In onnxruntime's CPU build too; it takes operators of the cloud alone.
+# Included in onnxruntime's CPU build; it runs only operators of cloud services.
 AZURE = "AzureExecutionProvider"
 
 
@@ -28,7 +28,7 @@ def save(path, nodes, given, made):
 
 @pytest.fixture
 def brightest(tmp_path):
-    """Labels: which of three channels is the brightest."""
+    """Labels: the brightest of three channels."""
     nodes = [
         helper.make_node("Cast", ["image"], ["floats"], to=kind.FLOAT),
         helper.make_node("ArgMax", ["floats"], ["map"], axis=3, keepdims=0),
@@ -38,14 +38,14 @@ def brightest(tmp_path):
     return save(path, nodes, given, ("map", kind.INT64, [1, 4, 6]))
 
 
-def test_labels_by_hand(brightest):
+def test_labels_equal_manual_results(brightest):
     engine = open_engine(brightest, threads=1)
     assert (engine.name, engine.size, engine.channels) == ("onnx", (4, 6), 3)
     assert describe(engine).startswith("engine onnx, CPU, 1 threads, first run ")
-    picture = np.random.default_rng(0).permuted(np.arange(72, dtype=np.uint8))
-    picture = picture.reshape(4, 6, 3)
-    (output,) = engine(picture)
-    np.testing.assert_array_equal(output.raw, picture.argmax(axis=2))
+    image = np.random.default_rng(0).permuted(np.arange(72, dtype=np.uint8))
+    image = image.reshape(4, 6, 3)
+    (output,) = engine(image)
+    np.testing.assert_array_equal(output.raw, image.argmax(axis=2))
 
 
 def test_floats_are_scaled(tmp_path):
@@ -60,21 +60,21 @@ def test_floats_are_scaled(tmp_path):
     np.testing.assert_allclose(scores, [[[1 - odd, odd], [odd, 1 - odd]]], rtol=1e-6)
 
 
-def test_a_provider_that_takes_nothing_is_said(brightest, capsys):
+def test_a_provider_that_runs_no_operator_is_reported(brightest, capsys):
     if AZURE not in onnxruntime.get_available_providers():
         pytest.skip(f"this onnxruntime has no {AZURE}")
     engine = open_engine(brightest, delegate=AZURE)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(
-        f"onnx with {AZURE} takes none of its operators; onnx on the CPU runs instead"
+        f"onnx with {AZURE} runs none of its operators; using onnx on the CPU instead"
     )
     assert engine.accelerator == ""
-    with pytest.raises(GateFailed, match="takes none of its operators"):
+    with pytest.raises(GateFailed, match="runs none of its operators"):
         open_engine(brightest, delegate=AZURE, require=True)
 
 
-def test_a_provider_that_is_not_there(brightest):
-    with pytest.raises(GateFailed, match="this ONNX Runtime has no Nothing, only "):
+def test_a_missing_provider(brightest):
+    with pytest.raises(GateFailed, match="does not have Nothing; it has "):
         open_engine(brightest, delegate="Nothing", require=True)
 
 
@@ -86,42 +86,42 @@ def test_shares_of_a_profile(tmp_path, brightest):
     session = onnxruntime.InferenceSession(brightest, options, providers=[CPU])
     session.run(None, {"image": np.zeros((1, 4, 6, 3), np.uint8)})
     profile = tmp_path / "own" / session.end_profiling()
-    assert share_in(profile, CPU) == 1
+    assert provider_share(profile, CPU) == 1
     assert not profile.exists()
     events = [
         {"cat": "Node", "args": {"provider": name}} for name in ("A", "A", CPU, "A")
     ]
     (tmp_path / "own").mkdir()
     profile.write_text(json.dumps(events))
-    assert share_in(profile, "A") == 0.75
-    assert share_in(profile, "A") is None  # it is gone
+    assert provider_share(profile, "A") == 0.75
+    assert provider_share(profile, "A") is None  # it was deleted
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
-    [([1, 3, 64, 64], "takes [1, 3, 64, 64]"), ([1, "h", "w", 3], "no fixed size")],
+    ("shape", "message"),
+    [([1, 3, 64, 64], "input is [1, 3, 64, 64]"), ([1, "h", "w", 3], "no fixed size")],
 )
-def test_what_the_runner_cannot_feed(tmp_path, shape, said):
+def test_unsupported_inputs(tmp_path, shape, message):
     nodes = [helper.make_node("Identity", ["image"], ["map"])]
     given, made = (("image", kind.FLOAT, shape), ("map", kind.FLOAT, shape))
     path = save(tmp_path / "a.onnx", nodes, given, made)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         open_engine(path)
-    assert str(refusal.value).startswith(f"{path}: ")
-    assert said in str(refusal.value)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
 
 
-def test_an_operator_that_nobody_knows(tmp_path):
+def test_an_unknown_operator(tmp_path):
     nodes = [helper.make_node("Invented", ["image"], ["map"])]
     given = ("image", kind.UINT8, [1, 4, 6, 3])
     path = save(tmp_path / "a.onnx", nodes, given, ("map", kind.UINT8, [1, 4, 6]))
-    with pytest.raises(InputError, match="ONNX Runtime refuses it"):
+    with pytest.raises(InputError, match="ONNX Runtime rejects the model"):
         open_engine(path)
 
 
 @pytest.mark.parametrize("text", ["", "I am no model."])
-def test_a_text_called_onnx(tmp_path, text):
+def test_a_text_file_named_onnx(tmp_path, text):
     path = tmp_path / "x.onnx"
     path.write_text(text)
-    with pytest.raises(InputError, match="is no ONNX model"):
+    with pytest.raises(InputError, match="not an ONNX model"):
         open_engine(path)

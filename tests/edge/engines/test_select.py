@@ -1,4 +1,4 @@
-"""Real model files in the real interpreter, whole and damaged."""
+"""Real model files in the real interpreter, complete and damaged."""
 
 import shutil
 import subprocess
@@ -25,26 +25,26 @@ def iou(truth: np.ndarray, prediction: np.ndarray) -> float:
     return (truth & prediction).sum() / (truth | prediction).sum()
 
 
-def test_what_an_engine_says_of_itself(deeplab):
+def test_the_attributes_of_an_engine(deeplab):
     engine = open_engine(deeplab, threads=1)
     assert engine.name in INTERPRETERS
     assert (engine.threads, engine.size, engine.channels) == (1, (513, 513), 3)
     assert engine.input.dtype == np.uint8
 
 
-def test_auto_uses_every_processor(deeplab):
+def test_auto_uses_all_processors(deeplab):
     assert open_engine(deeplab).threads >= 1
 
 
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
-def test_the_bird_is_found(deeplab, bird, bird_mask, order):
-    """By hand an interpreter gave 0.815."""
-    picture, truth = read_image(bird), read_raw(bird_mask) == BIRD
+def test_the_bird_is_segmented(deeplab, bird, bird_mask, order):
+    """An interpreter used directly gave 0.815."""
+    image, truth = read_image(bird), read_raw(bird_mask) == BIRD
     if order == "BGR":
-        picture = np.ascontiguousarray(picture[..., ::-1])
+        image = np.ascontiguousarray(image[..., ::-1])
     labels = (
         SemanticPredictor(open_engine(deeplab), unknown_model())
-        .predict(picture, order)
+        .predict(image, order)
         .labels
     )
     assert (labels.shape, labels.dtype) == ((513, 513), np.uint8)
@@ -52,17 +52,17 @@ def test_the_bird_is_found(deeplab, bird, bird_mask, order):
 
 
 @pytest.mark.parametrize("size", [(300, 400), (700, 513)])
-def test_pictures_of_other_sizes_get_labels_of_their_own(deeplab, size):
+def test_labels_have_the_size_of_the_image(deeplab, size):
     predictor = SemanticPredictor(open_engine(deeplab), unknown_model())
     labels = predictor.predict(np.zeros((*size, 3), np.uint8)).labels
     assert labels.shape == size
 
 
-def test_the_number_of_threads_changes_no_label(deeplab, bird):
-    picture = read_image(bird)
+def test_labels_do_not_depend_on_the_number_of_threads(deeplab, bird):
+    image = read_image(bird)
     one, two = (
         SemanticPredictor(open_engine(deeplab, threads=n), unknown_model())
-        .predict(picture)
+        .predict(image)
         .labels
         for n in (1, 2)
     )
@@ -70,35 +70,35 @@ def test_the_number_of_threads_changes_no_label(deeplab, bird):
 
 
 def test_a_model_with_files_attached_runs_as_before(deeplab, bird, tmp_path):
-    copy, picture = tmp_path / "described.tflite", read_image(bird)
+    copy, image = tmp_path / "described.tflite", read_image(bird)
     shutil.copyfile(deeplab, copy)
-    info = ModelInfo(names=("a",) * 21, colors=palette(21), resize="stretch")
+    info = ModelInfo(class_names=("a",) * 21, colors=palette(21), resize="stretch")
     info.attach(copy)
     assert read_info(deeplab) is None
     assert read_info(copy) == info
     np.testing.assert_array_equal(
-        SemanticPredictor(open_engine(copy), info).predict(picture).labels,
-        SemanticPredictor(open_engine(deeplab), info).predict(picture).labels,
+        SemanticPredictor(open_engine(copy), info).predict(image).labels,
+        SemanticPredictor(open_engine(deeplab), info).predict(image).labels,
     )
 
 
-def complaint(path, name: str = "auto") -> str:
-    """What is said of a model that cannot be opened."""
-    with pytest.raises(InputError) as refusal:
+def error_message(path, name: str = "auto") -> str:
+    """The message for a model that cannot be opened."""
+    with pytest.raises(InputError) as error:
         open_engine(path, name)
-    message = str(refusal.value)
+    message = str(error.value)
     assert "\n" not in message
     return message
 
 
-def test_a_model_that_the_interpreter_refuses(shared):
+def test_a_model_that_the_interpreter_rejects(shared):
     path = shared / "models" / "broken_zero_point.tflite"
-    assert complaint(path).startswith(f"{path}: ")
+    assert error_message(path).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
-def test_a_model_cut_off(deeplab, tmp_path, part):
-    """In a process of its own: an interpreter that trusts the file would crash."""
+def test_a_truncated_model(deeplab, tmp_path, part):
+    """In its own process: an interpreter would crash if it loaded the file."""
     path, data = tmp_path / "half.tflite", deeplab.read_bytes()
     path.write_bytes(data[: int(part * len(data))])
     code = (
@@ -115,16 +115,16 @@ def test_a_model_cut_off(deeplab, tmp_path, part):
 
 
 @pytest.mark.parametrize("text", ["", "TFL3", "I am no model."])
-def test_a_text_called_tflite(tmp_path, text):
+def test_a_text_file_named_tflite(tmp_path, text):
     path = tmp_path / "x.tflite"
     path.write_text(text)
-    assert complaint(path).startswith(f"{path}: is no TFLite model")
+    assert error_message(path).startswith(f"{path}: not a TFLite model")
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
     path = tmp_path / "gone.tflite"
-    assert complaint(path) == f"{path}: no such model file"
-    assert complaint(tmp_path) == f"{tmp_path}: no such model file"
+    assert error_message(path) == f"{path}: no such model file"
+    assert error_message(tmp_path) == f"{tmp_path}: no such model file"
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_a_missing_file_and_a_folder(tmp_path):
 def test_a_missing_interpreter_names_its_package(monkeypatch, name, package):
     for module in INTERPRETERS.values():
         monkeypatch.setitem(sys.modules, module, None)  # makes the import fail
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         find_interpreter(name)
-    message = str(refusal.value)
+    message = str(error.value)
     assert message.endswith(f"pip install {package}")
     assert "\n" not in message
 
@@ -154,8 +154,8 @@ def test_an_interpreter_by_name(deeplab, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("require", [False, True])
-def test_the_runner_says_what_runs_instead(deeplab, tmp_path, require):
-    """Exit 3 where that is not enough."""
+def test_the_camera_reports_the_fallback_engine(deeplab, tmp_path, require):
+    """With --require it exits with 3."""
     command = [sys.executable, "edge/camera_demo.py", deeplab, "--source", "shapes"]
     command += ["--headless", "--max-frames", 2, "--delegate", tmp_path / "gone.so"]
     done = subprocess.run(
@@ -166,7 +166,7 @@ def test_the_runner_says_what_runs_instead(deeplab, tmp_path, require):
     )
     assert done.returncode == (3 if require else 0), done.stderr
     assert "gone.so: cannot be loaded" in done.stderr
-    assert ("litert on the CPU runs instead" in done.stderr) is not require
+    assert ("using litert on the CPU instead" in done.stderr) is not require
     assert ("engine litert, XNNPACK runs 97% of the operators" in done.stderr) is not (
         require
     )

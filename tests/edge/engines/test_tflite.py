@@ -1,4 +1,4 @@
-"""Real interpreters and real delegates, which a compiler makes here."""
+"""Real interpreters and delegates; the delegates are compiled by the test."""
 
 import shutil
 import subprocess
@@ -9,12 +9,12 @@ import pytest
 from edge.core.errors import GateFailed, InputError
 from edge.engines.base import EngineChoice
 from edge.engines.select import open_engine
-from edge.engines.tflite import TFLite, find_interpreter, share_of
+from edge.engines.tflite import TFLite, find_interpreter, replaced_share
 from edge.engines.trial import check_engine
 from tests.support.tflite import far_scales
 
-# The first fields of TfLiteDelegate (TensorFlow Lite's common.h) are its data and what
-# it does before the first run; a delegate that does nothing there takes no operator.
+# The first fields of TfLiteDelegate (TensorFlow Lite's common.h) are its data and its
+# Prepare function; a delegate with an empty Prepare function runs no operator.
 LAZY = """
 static int prepare(void *context, void *delegate) { return 0; }
 static void *delegate[16] = {0, prepare};
@@ -33,7 +33,7 @@ void tflite_plugin_destroy_delegate(void *d) {}
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
-    """`compiled(name, code, created)` makes a delegate's shared library."""
+    """`compiled(name, code, created)` compiles a delegate's shared library."""
     if not shutil.which("cc"):
         pytest.skip("no C compiler (cc) to make a delegate with")
 
@@ -58,44 +58,44 @@ def fatal(compiled):
     return compiled("fatal.so", FATAL, "(void *)(long)delegate_of()")
 
 
-def test_shares_by_hand():
+def test_shares_equal_manual_results():
     chain = [([0], [1]), ([1], [2]), ([2], [3]), ([3], [4])]
-    assert share_of(chain) == 0
-    assert share_of([*chain, ([0], [4])]) == 1
-    assert share_of([*chain, ([1], [3])]) == 0.5
-    assert share_of([*chain, ([0], [1]), ([3], [4])]) == 0.5
+    assert replaced_share(chain) == 0
+    assert replaced_share([*chain, ([0], [4])]) == 1
+    assert replaced_share([*chain, ([1], [3])]) == 0.5
+    assert replaced_share([*chain, ([0], [1]), ([3], [4])]) == 0.5
     fork = [([0], [1]), ([1], [2]), ([1], [3]), ([2, 3], [4])]
-    assert share_of([*fork, ([1, 3], [2, 4])]) == 0.5
-    assert share_of([]) == 0
+    assert replaced_share([*fork, ([1, 3], [2, 4])]) == 0.5
+    assert replaced_share([]) == 0
 
 
-def test_xnnpack_takes_most_of_a_model(deeplab):
-    """By hand: 72 operators, of which XNNPACK leaves RESIZE_BILINEAR and ARG_MAX."""
+def test_xnnpack_runs_most_operators(deeplab):
+    """The model has 72 operators; XNNPACK does not run RESIZE_BILINEAR and ARG_MAX."""
     engine = open_engine(deeplab, "litert", 1)
     assert engine.accelerator == "XNNPACK"
     assert engine.share == pytest.approx(70 / 72)
 
 
-def test_a_delegate_that_takes_nothing_is_said(deeplab, lazy, capsys):
+def test_a_delegate_that_runs_no_operator_is_reported(deeplab, lazy, capsys):
     engine = open_engine(deeplab, delegate=str(lazy))
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{deeplab}: litert with {lazy} takes none of its operators")
-    assert line.endswith("litert on the CPU runs instead")
+    assert line.startswith(f"{deeplab}: litert with {lazy} runs none of its operators")
+    assert line.endswith("using litert on the CPU instead")
     assert engine.accelerator == "XNNPACK"
-    with pytest.raises(GateFailed, match="takes none of its operators"):
+    with pytest.raises(GateFailed, match="runs none of its operators"):
         open_engine(deeplab, delegate=str(lazy), require=True)
 
 
-def test_its_labels_are_those_without(deeplab, lazy):
-    picture = np.random.default_rng(0).integers(0, 256, (513, 513, 3), np.uint8)
+def test_labels_are_the_same_with_a_delegate(deeplab, lazy):
+    image = np.random.default_rng(0).integers(0, 256, (513, 513, 3), np.uint8)
     plain, lazily = (
-        TFLite(deeplab, *find_interpreter("litert"), 2, library)(picture)
+        TFLite(deeplab, *find_interpreter("litert"), 2, library)(image)
         for library in (None, str(lazy))
     )
     np.testing.assert_array_equal(plain[0].raw, lazily[0].raw)
 
 
-def test_a_delegate_that_is_no_library(deeplab, tmp_path, capsys):
+def test_a_delegate_that_is_not_a_library(deeplab, tmp_path, capsys):
     missing = tmp_path / "gone.so"
     open_engine(deeplab, delegate=str(missing))
     (line,) = capsys.readouterr().err.splitlines()
@@ -104,37 +104,38 @@ def test_a_delegate_that_is_no_library(deeplab, tmp_path, capsys):
         open_engine(deeplab, delegate=str(missing), require=True)
 
 
-def test_a_delegate_that_kills_its_process(deeplab, fatal, capsys):
-    """As a library does that was built for another processor."""
+def test_a_delegate_that_crashes_its_process(deeplab, fatal, capsys):
+    """Like a library built for another processor."""
     choice = EngineChoice("litert", "ai-edge-litert", 1, str(fatal))
-    outcome = check_engine(deeplab, choice)
-    assert outcome.broke and "an instruction that this processor lacks" in outcome.said
+    result = check_engine(deeplab, choice)
+    assert result.crashed
+    assert "an instruction that this processor does not support" in result.message
     engine = open_engine(deeplab, delegate=str(fatal))
     (line,) = capsys.readouterr().err.splitlines()
-    assert "SIGILL" in line and "litert on the CPU runs instead" in line
+    assert "SIGILL" in line and "using litert on the CPU instead" in line
     assert engine.share > 0.9
 
 
 @pytest.mark.parametrize("name", ["cpu", "litert"])
-def test_the_interpreter_by_its_names(name):
+def test_find_interpreter_by_name(name):
     assert find_interpreter(name)[0] == "litert"
 
 
 def test_a_model_for_a_missing_interpreter(deeplab):
     try:
         find_interpreter("tflite-runtime")
-    except InputError as refusal:
-        assert "pip install tflite-runtime" in str(refusal)
+    except InputError as error:
+        assert "pip install tflite-runtime" in str(error)
         with pytest.raises(InputError):
             open_engine(deeplab, "tflite-runtime")
 
 
-def test_a_file_that_xnnpack_refuses_runs_without_it(tmp_path, capfd):
-    """Bytes 1, 2, 3 add up to 6 in every class: more than its scores can say."""
+def test_a_file_that_xnnpack_rejects_runs_without_it(tmp_path, capfd):
+    """Inputs 1, 2, 3 add up to 6 in every class, beyond the range of its scores."""
     (path := tmp_path / "far.tflite").write_bytes(far_scales(1000))
     engine = open_engine(path, threads=1)
     assert (engine.accelerator, engine.share) == ("", 0)
-    line = f"{path}: XNNPACK refuses it; TFLite's own kernels run it, slower"
+    line = f"{path}: XNNPACK rejects the model; TFLite's slower kernels run it"
     assert line in capfd.readouterr().err
     image = np.full((8, 8, 3), (1, 2, 3), np.uint8)
     (output,) = engine(image)

@@ -11,7 +11,14 @@ import pytest
 from edge.engines.base import EngineChoice, TrialResult
 from edge.engines.load import load
 from edge.engines.select import open_engine
-from edge.engines.trial import KEPT, check_engine, free_memory, keep, key_of, outcomes
+from edge.engines.trial import (
+    MAX_RESULTS,
+    cache_key,
+    check_engine,
+    free_memory,
+    load_results,
+    save_result,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 LITERT = EngineChoice("litert", "ai-edge-litert", 1)
@@ -44,48 +51,48 @@ def network(tmp_path):
     return make
 
 
-def test_a_model_that_runs_is_remembered(deeplab, cache):
-    outcome = check_engine(deeplab, LITERT)
-    assert outcome.works and 1 < outcome.millis < 60_000 and not outcome.broke
+def test_the_result_of_a_trial_is_cached(deeplab, cache):
+    result = check_engine(deeplab, LITERT)
+    assert result.works and 1 < result.millis < 60_000 and not result.crashed
     ((key, kept),) = json.loads(cache.read_text()).items()
     cache.write_text(json.dumps({key: {**kept, "millis": 12.5}}))
     assert check_engine(deeplab, LITERT) == TrialResult(12.5)
 
 
-def test_other_bytes_are_tried_anew(deeplab, cache, tmp_path):
+def test_another_file_content_is_tried_again(deeplab, cache, tmp_path):
     copy = tmp_path / "copy.tflite"
     copy.write_bytes(deeplab.read_bytes())
-    assert key_of(copy, LITERT) == key_of(deeplab, LITERT)
+    assert cache_key(copy, LITERT) == cache_key(deeplab, LITERT)
     copy.write_bytes(deeplab.read_bytes() + b"x")
-    assert key_of(copy, LITERT) != key_of(deeplab, LITERT)
+    assert cache_key(copy, LITERT) != cache_key(deeplab, LITERT)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"x": 1', "null"])
-def test_a_damaged_memory_is_no_memory(cache, text):
+def test_a_damaged_cache_is_ignored(cache, text):
     cache.parent.mkdir()
     cache.write_text(text)
-    assert outcomes() == {}
-    keep("key", TrialResult(1.0))
-    assert list(outcomes()) == ["key"]
+    assert load_results() == {}
+    save_result("key", TrialResult(1.0))
+    assert list(load_results()) == ["key"]
 
 
-def test_the_oldest_are_forgotten(cache):
-    for number in range(KEPT + 5):
-        keep(str(number), TrialResult(1.0))
-    assert list(outcomes())[0] == "5"
+def test_the_oldest_results_are_removed(cache):
+    for number in range(MAX_RESULTS + 5):
+        save_result(str(number), TrialResult(1.0))
+    assert list(load_results())[0] == "5"
 
 
-def test_a_folder_that_cannot_be_written_costs_memory_alone(monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_is_ignored(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KSEG_CACHE", str(tmp_path / "file"))
-    keep("key", TrialResult(1.0))
-    assert outcomes() == {}
+    save_result("key", TrialResult(1.0))
+    assert load_results() == {}
 
 
-def test_a_refusal_is_in_the_engines_words(shared):
-    outcome = check_engine(shared / "models" / "broken_zero_point.tflite", LITERT)
-    assert not outcome.works and not outcome.broke
-    assert outcome.said.startswith("litert refuses it")
+def test_an_error_of_the_engine_is_its_message(shared):
+    result = check_engine(shared / "models" / "broken_zero_point.tflite", LITERT)
+    assert not result.works and not result.crashed
+    assert result.message.startswith("litert rejects the model")
 
 
 @pytest.mark.serial
@@ -106,26 +113,26 @@ def test_a_model_that_never_ends(network):
     )
     loop = helper.make_node("Loop", ["", "yes", "image"], ["map"], body=body)
     path, start = network([loop], [yes]), time.monotonic()
-    outcome = check_engine(path, RUNTIME, seconds=8)
-    assert outcome == TrialResult(said="does not end within 8 seconds", broke=True)
+    result = check_engine(path, RUNTIME, seconds=8)
+    assert result == TrialResult(message="does not end within 8 seconds", crashed=True)
     assert time.monotonic() - start < 20
 
 
 ASK = """
 import numpy as np
-from edge.engines.trial import free_memory, limit
+from edge.engines.trial import free_memory, limit_resources
 asked = int(0.9 * free_memory())
-limit(60, memory={memory})
+limit_resources(60, memory={memory})
 try:
-    np.empty(asked, np.uint8)  # nothing is written: it costs nobody anything
+    np.empty(asked, np.uint8)  # it is not written, so no memory is used
     print("granted")
 except MemoryError:
     print("refused")
 """
 
 
-@pytest.mark.parametrize(("memory", "said"), [(True, "refused"), (False, "granted")])
-def test_a_trial_cannot_have_all_memory(memory, said):
+@pytest.mark.parametrize(("memory", "answer"), [(True, "refused"), (False, "granted")])
+def test_the_memory_of_a_trial_is_limited(memory, answer):
     if free_memory() is None:
         pytest.skip("this system does not say how much memory is free")
     done = subprocess.run(
@@ -134,10 +141,10 @@ def test_a_trial_cannot_have_all_memory(memory, said):
         capture_output=True,
         text=True,
     )
-    assert done.stdout.strip() == said, done.stderr
+    assert done.stdout.strip() == answer, done.stderr
 
 
-def test_what_a_trial_runs_is_what_loads_here(deeplab):
+def test_a_trial_uses_the_same_engine_as_load(deeplab):
     engine = load(deeplab, LITERT)
     assert (engine.name, engine.threads) == ("litert", 1)
     assert open_engine(deeplab, "litert", 1).share == engine.share

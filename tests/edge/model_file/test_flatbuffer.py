@@ -1,10 +1,15 @@
-"""A model written by TFLite's own schema, read with `struct`."""
+"""Models written with TFLite's schema, read with `struct`."""
 
 import numpy as np
 import pytest
 
 from edge.engines.select import open_engine
-from edge.model_file.flatbuffer import METADATA, normalization, reach, standard_metadata
+from edge.model_file.flatbuffer import (
+    METADATA,
+    normalization,
+    required_size,
+    standard_metadata,
+)
 from tests.support.tflite import operator, tensor, tflite
 
 SHAPE = (1, 2, 2, 3)
@@ -22,7 +27,7 @@ def model(metadata: dict[bytes, bytes]) -> bytes:
 
 
 def metadata(mean, deviation) -> bytes:
-    """TFLite Metadata with this normalization, and something else before it."""
+    """TFLite Metadata with this normalization, after another process unit."""
     from kseg.deploy.tflite_metadata import NORMALIZATION, packed
 
     values = {0: np.float32(mean), 1: np.float32(deviation)}
@@ -39,7 +44,7 @@ def test_metadata_are_found_by_name():
 @pytest.mark.parametrize(
     ("mean", "deviation"), [([0], [255]), ([123.5, 116.25, 103.5], [58, 57, 57.5])]
 )
-def test_what_floats_are_to_have(mean, deviation):
+def test_normalization_of_float_inputs(mean, deviation):
     data = model({METADATA: metadata(mean, deviation)})
     assert normalization(data) == (tuple(mean), tuple(deviation))
 
@@ -56,19 +61,19 @@ def test_what_floats_are_to_have(mean, deviation):
         metadata([0], [255]).replace(b"M001", b"M002"),
     ],
 )
-def test_metadata_that_say_nothing_or_are_damaged(inside):
+def test_metadata_without_normalization_or_damaged(inside):
     assert normalization(model({METADATA: inside})) is None
 
 
-def test_a_model_without_metadata_or_no_model():
+def test_a_model_without_metadata_and_other_data():
     assert normalization(model({})) is None
     assert normalization(b"TFL3") is None
 
 
-def test_all_of_a_model_is_within_its_reach():
+def test_the_required_size_covers_the_whole_model():
     data = model({METADATA: bytes(1000)})
-    assert reach(data) <= len(data)
-    assert reach(data[:-1000]) > len(data) - 1000
+    assert required_size(data) <= len(data)
+    assert required_size(data[:-1000]) > len(data) - 1000
 
 
 @pytest.mark.parametrize(
@@ -76,11 +81,11 @@ def test_all_of_a_model_is_within_its_reach():
     [
         (metadata([0], [255]), [1.0, 2.0, 1.6]),
         (metadata([0, 55, 100], [255, 100, 1]), [1.0, 3.0, 54.0]),
-        (metadata([0, 1], [2, 2]), [0.0, 2.0, 1.2]),  # of no three channels
+        (metadata([0, 1], [2, 2]), [0.0, 2.0, 1.2]),  # not for three channels
         (b"", [0.0, 2.0, 1.2]),  # from -1 to 1
     ],
 )
-def test_an_engine_feeds_floats_as_the_model_wants_them(tmp_path, inside, expected):
+def test_an_engine_normalizes_floats_as_the_metadata_say(tmp_path, inside, expected):
     path = tmp_path / "model.tflite"
     path.write_bytes(model({METADATA: inside}))
     image = np.full((2, 2, 3), (0, 255, 153), np.uint8)

@@ -1,4 +1,4 @@
-"""What a model file says of itself, and how it gets there."""
+"""Model metadata: writing and reading."""
 
 import json
 import zipfile
@@ -14,14 +14,14 @@ from edge.model_file.metadata import info_of, read_info
 # Root table at 28, the identifier of TFLite, then anything.
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256))
 INFO = ModelInfo(
-    names=("sky", "road"),
+    class_names=("sky", "road"),
     colors=((0, 0, 0), (128, 64, 128)),
     head="labels",
     resize="stretch",
     ignore_index=11,
-    geometry=InputGeometry(minimum=32, least=188, step=16, border=92),
+    geometry=InputGeometry(minimum=32, min_input=188, input_step=16, valid_border=92),
     max_side=512,
-    white=4095.0,
+    white_level=4095.0,
     run={"seed": 1, "size": [64, 64]},
     metrics={"mean_iou": 0.5, "per_class_iou": {"sky": None}},
 )
@@ -33,19 +33,19 @@ def flatbuffer(folder):
     return path
 
 
-def test_what_is_attached_is_read_back(tmp_path):
+def test_attached_metadata_are_read_back(tmp_path):
     path = flatbuffer(tmp_path)
     INFO.attach(path)
     assert read_info(path) == INFO
 
 
-def test_the_flatbuffer_stays_as_it_is(tmp_path):
+def test_attaching_does_not_change_the_flatbuffer(tmp_path):
     path = flatbuffer(tmp_path)
     INFO.attach(path)
     assert path.read_bytes().startswith(FLATBUFFER)
 
 
-def test_the_names_are_attached_as_lines(tmp_path):
+def test_class_names_are_attached_as_lines(tmp_path):
     path = flatbuffer(tmp_path)
     INFO.attach(path)
     with zipfile.ZipFile(path) as archive:
@@ -53,29 +53,31 @@ def test_the_names_are_attached_as_lines(tmp_path):
         assert archive.testzip() is None
 
 
-def test_a_model_that_says_nothing(tmp_path):
+def test_a_model_without_metadata(tmp_path):
     assert read_info(flatbuffer(tmp_path)) is None
 
 
 @pytest.mark.parametrize("name", ["labels.txt", "labelmap.txt", "LABELS_en.txt"])
-def test_a_model_with_a_labels_file_of_others(tmp_path, name):
+def test_a_model_with_a_labels_file(tmp_path, name):
     path = flatbuffer(tmp_path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("readme.txt", "nobody\n")
         archive.writestr(name, "sea\r\nbird \n")
     assert read_info(path) is None
-    assert info_of(path).names[:4] == ("sea", "bird", "class 2", "class 3")
-    assert info_of(path) == replace(unknown_model(), names=info_of(path).names)
+    assert info_of(path).class_names[:4] == ("sea", "bird", "class 2", "class 3")
+    assert info_of(path) == replace(
+        unknown_model(), class_names=info_of(path).class_names
+    )
 
 
-def test_a_model_with_other_files_is_numbered(tmp_path):
+def test_classes_are_numbered_without_a_labels_file(tmp_path):
     path = flatbuffer(tmp_path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("readme.txt", "nobody\n")
     assert info_of(path) == unknown_model()
 
 
-def test_a_damaged_labels_file_is_refused_by_name(tmp_path):
+def test_a_damaged_labels_file_is_an_error(tmp_path):
     path = flatbuffer(tmp_path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("labels.txt", b"\xff\xfe\xfd")
@@ -97,33 +99,35 @@ def test_a_damaged_labels_file_is_refused_by_name(tmp_path):
         '{"names": ["a"], "colors": [5]}',
     ],
 )
-def test_damaged_json_is_refused_by_name(tmp_path, text):
+def test_damaged_json_is_an_error(tmp_path, text):
     path = flatbuffer(tmp_path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("kseg.json", text)
-    with pytest.raises(InputError, match="model.tflite: .*kseg.json") as refusal:
+    with pytest.raises(InputError, match="model.tflite: .*kseg.json") as error:
         read_info(path)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_damaged_archive_is_refused_by_name(tmp_path):
+def test_a_damaged_archive_is_an_error(tmp_path):
     path = flatbuffer(tmp_path)
     INFO.attach(path)
-    damaged = path.read_bytes().replace(b'"road"', b'"toad"', 1)  # against its CRC
+    damaged = path.read_bytes().replace(
+        b'"road"', b'"toad"', 1
+    )  # does not match its CRC
     path.write_bytes(damaged)
     with pytest.raises(InputError, match="model.tflite: "):
         read_info(path)
 
 
-def test_fields_of_a_later_kseg_are_passed_over(tmp_path):
+def test_fields_of_later_versions_are_ignored(tmp_path):
     path = flatbuffer(tmp_path)
     text = '{"names": ["a"], "colors": [[0, 0, 0]], "mood": "good"}'
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("kseg.json", text)
-    assert read_info(path) == ModelInfo(names=("a",), colors=((0, 0, 0),))
+    assert read_info(path) == ModelInfo(class_names=("a",), colors=((0, 0, 0),))
 
 
-def test_a_file_of_an_earlier_kseg_is_of_a_network_without_border(tmp_path):
+def test_a_file_of_an_earlier_version_has_no_valid_border(tmp_path):
     path = flatbuffer(tmp_path)
     later = ("least", "step", "border")
     fields = {k: v for k, v in json.loads(INFO.to_json()).items() if k not in later}
@@ -142,13 +146,13 @@ def test_a_file_of_an_earlier_kseg_is_of_a_network_without_border(tmp_path):
         ((21, 360), (220, 556)),
     ],
 )
-def test_what_a_network_of_valid_convolutions_needs_to_see(size, expected):
-    assert INFO.geometry.covering(size) == expected
+def test_the_smallest_input_of_valid_convolutions(size, expected):
+    assert INFO.geometry.smallest_input(size) == expected
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (1024, 7)])
-def test_other_networks_see_the_picture_alone(size):
-    assert ModelInfo(names=(), colors=()).geometry.covering(size) == size
+def test_the_smallest_input_of_other_networks_is_the_image(size):
+    assert ModelInfo(class_names=(), colors=()).geometry.smallest_input(size) == size
 
 
 # The table of Pascal VOC's development kit (VOClabelcolormap).
@@ -167,7 +171,7 @@ VOC = {
 
 
 @pytest.mark.parametrize("index", VOC)
-def test_the_palette_is_pascal_vocs(index):
+def test_the_palette_is_that_of_pascal_voc(index):
     assert palette(256)[index] == VOC[index]
 
 
@@ -177,6 +181,6 @@ def test_the_palette_has_no_colour_twice():
 
 def test_an_unknown_model_has_a_name_and_a_colour_for_each_id():
     info = unknown_model()
-    assert len(info.names) == len(info.colors) == 256
-    assert (info.names[3], info.colors[3]) == ("class 3", (128, 128, 0))
+    assert len(info.class_names) == len(info.colors) == 256
+    assert (info.class_names[3], info.colors[3]) == ("class 3", (128, 128, 0))
     assert info.resize == "stretch"

@@ -1,4 +1,4 @@
-"""Against the onnx library's own writing."""
+"""Reading files that the onnx library has written."""
 
 import pytest
 
@@ -22,12 +22,12 @@ def content() -> bytes:
     return model.SerializeToString()
 
 
-def test_the_pairs_are_read(content):
+def test_metadata_props_are_read(content):
     assert metadata_props(content) == {"kseg.json": LONG, "empty": ""}
 
 
-def test_cut_anywhere_it_is_refused(content):
-    """But behind a whole field, as where the metadata begin."""
+def test_a_truncated_file_is_an_error(content):
+    """Except after a complete field, such as before the metadata."""
     whole = 0
     for end in range(len(content)):
         try:
@@ -38,6 +38,6 @@ def test_cut_anywhere_it_is_refused(content):
 
 
 @pytest.mark.parametrize("data", [b"", b"I am no model.", bytes(100), b"\xff" * 20])
-def test_what_is_no_model(data):
+def test_data_that_are_not_a_model(data):
     with pytest.raises(ValueError):
         metadata_props(data)

@@ -1,4 +1,4 @@
-"""Sizes, by hand."""
+"""Sizes with manual results."""
 
 import numpy as np
 import pytest
@@ -16,11 +16,11 @@ from edge.predict.resizing import fit_within, limit_side, resize
         ((1, 1000), (8, 8), (1, 8)),
     ],
 )
-def test_fitting(size, box, expected):
+def test_fit_within(size, box, expected):
     assert fit_within(size, box) == expected
 
 
-def test_bounded_leaves_small_sizes_alone():
+def test_limit_side_keeps_small_sizes():
     assert limit_side((1024, 3), 1024) == (1024, 3)
     assert limit_side((1025, 3), 1024) == (1024, 3)
     assert limit_side((3000, 4000), 1024) == (768, 1024)

@@ -6,10 +6,10 @@ import pytest
 from edge.model_file.info import ModelInfo
 from edge.predict.results import Detections, Instances, SemanticMap
 
-INFO = ModelInfo(names=("road", "car", "sky"), colors=((0, 0, 0),) * 3)
+INFO = ModelInfo(class_names=("road", "car", "sky"), colors=((0, 0, 0),) * 3)
 
 
-def test_shares_count_what_is_there_in_order_of_class():
+def test_shares_are_of_present_classes_in_order():
     result = SemanticMap(np.uint8([[1, 0, 1, 255]]))
     assert result.shares(INFO) == {"road": 0.25, "car": 0.5}
     assert result.shares(INFO, void="void") == {"road": 0.25, "car": 0.5, "void": 0.25}
@@ -21,7 +21,7 @@ def detections(count: int) -> Detections:
     return Detections(boxes, np.arange(count, dtype=np.int32), scores, (20, 30))
 
 
-def test_detections_are_taken_by_index_and_by_mask():
+def test_detections_are_selected_by_index_and_by_mask():
     found = detections(3)
     assert len(found) == 3
     assert found[np.array([2, 0])].class_ids.tolist() == [2, 0]
@@ -30,7 +30,7 @@ def test_detections_are_taken_by_index_and_by_mask():
 
 
 def instance(box, crop, size=(4, 6), span=None, class_id=1) -> Instances:
-    """One object; its cells span its box unless told."""
+    """One object; by default its cells span its box."""
     return Instances(
         np.float32([box]),
         np.int32([class_id]),
@@ -41,7 +41,7 @@ def instance(box, crop, size=(4, 6), span=None, class_id=1) -> Instances:
     )
 
 
-def test_a_mask_fills_its_box_alone():
+def test_a_mask_covers_only_its_box():
     (found,) = instance((1, 1, 3, 4), [[5.0]]).masks()
     rows, columns, mask = found
     assert (rows, columns) == (slice(1, 4), slice(1, 3))
@@ -60,7 +60,7 @@ def test_a_threshold_is_a_probability():
     assert next(found.masks(0.7))[2].all() and not next(found.masks(0.75))[2].any()
 
 
-def test_a_box_that_leaves_the_image_is_cut():
+def test_a_box_beyond_the_image_is_clipped():
     ((rows, columns, mask),) = instance((-2, -1, 9, 2), [[3.0]]).masks()
     assert (rows, columns) == (slice(0, 2), slice(0, 6)) and mask.shape == (2, 6)
 
@@ -70,7 +70,7 @@ def test_a_box_without_a_pixel_has_an_empty_mask():
     assert mask.size == 0
 
 
-def test_the_higher_score_lies_on_top():
+def test_the_higher_score_wins():
     both = Instances(
         np.float32([[0, 0, 2, 1], [1, 0, 3, 1]]),
         np.int32([2, 1]),
@@ -86,7 +86,7 @@ def test_the_higher_score_lies_on_top():
 
 
 @pytest.mark.parametrize("kind", [Detections, Instances])
-def test_no_objects_are_a_result_too(kind):
+def test_a_result_without_objects(kind):
     empty = kind(
         np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0), (3, 5)
     )

@@ -1,4 +1,4 @@
-"""Sizes, padding, channels and labels around a network, shown on tiny engines."""
+"""Sizes, padding, channels and labels of predictors, with tiny engines."""
 
 from dataclasses import replace
 
@@ -17,12 +17,12 @@ from edge.predict.tiling import (
 )
 from tests.support.engines import ArrayEngine, labels_and_confidence
 
-FIT = ModelInfo(names=tuple("abcdef"), colors=palette(6), resize="fit")
+FIT = ModelInfo(class_names=tuple("abcdef"), colors=palette(6), resize="fit")
 STRETCH = replace(FIT, resize="stretch")
 
 
 class Engine(ArrayEngine):
-    """Remembers what it is given; gives the first channel as labels."""
+    """Records its inputs; outputs the first channel as labels."""
 
     def __call__(self, image):
         self.given = image.copy()
@@ -30,9 +30,9 @@ class Engine(ArrayEngine):
 
 
 class Scores(Engine):
-    """Gives one-hot scores of the ids 0, 1 and PADDING, these last as class 2.
+    """Outputs one-hot scores of the ids 0, 1 and PADDING; the last is class 2.
 
-    `stride` 2 gives them for every other pixel alone.
+    With `stride` 2 only for every other pixel.
     """
 
     stride = 1
@@ -51,14 +51,14 @@ class CoarserScores(Scores):
 
 
 class CoarserLabels(Engine):
-    """Gives the first channel of every fourth pixel as labels."""
+    """Outputs the first channel of every fourth pixel as labels."""
 
     def labels(self, image):
         return image[::4, ::4, 0].astype(np.int64)
 
 
 class Fixed(Engine):
-    """Gives the same output whatever it sees."""
+    """Outputs the same for any input."""
 
     def __init__(self, output, size=None):
         super().__init__(size)
@@ -69,10 +69,10 @@ class Fixed(Engine):
 
 
 class Valid(Engine):
-    """A network of valid convolutions: what it gives lacks 3 pixels on each side.
+    """A network of valid convolutions: its output lacks 3 pixels on each side.
 
-    Each label is made of the pixel, those 3 away from it, and where in its square of
-    4x4 it lies, counted from the input's corner: what a pooling makes of it.
+    Each label depends on the pixel, on those 3 away, and on its position in a square of
+    4x4 from the input's corner, as with pooling.
     """
 
     border, step = 3, 4
@@ -91,7 +91,7 @@ class Valid(Engine):
 
 
 class ValidScores(Valid):
-    """Gives its labels as one-hot scores."""
+    """Outputs its labels as one-hot scores."""
 
     def labels(self, image):
         return np.eye(6, dtype=np.float32)[super().labels(image)]
@@ -106,12 +106,12 @@ def random_ids(size, count=6) -> np.ndarray:
     return np.random.default_rng(1).integers(0, count, size, dtype=np.uint8)
 
 
-# One pixel, one class
+# Labels of pixels
 
 
 @pytest.mark.parametrize("size", [(5, 7), (1, 1), (9, 2)])
 @pytest.mark.parametrize("engine", [Engine, Scores])
-def test_a_free_size_gives_each_pixel_its_class(engine, size):
+def test_any_size_gives_each_pixel_its_class(engine, size):
     ids = random_ids(size, count=2)
     labels = SemanticPredictor(engine(), FIT).predict(grey_as_rgb(ids)).labels
     assert labels.dtype == np.uint8
@@ -119,18 +119,18 @@ def test_a_free_size_gives_each_pixel_its_class(engine, size):
 
 
 @pytest.mark.parametrize("info", [FIT, STRETCH], ids=["fit", "stretch"])
-def test_a_picture_of_the_networks_size_is_given_as_it_is(info):
+def test_an_image_of_the_input_size_is_unchanged(info):
     engine, image = Engine((6, 8)), grey_as_rgb(random_ids((6, 8)))
     labels = SemanticPredictor(engine, info).predict(image).labels
     np.testing.assert_array_equal(engine.given, image)
     np.testing.assert_array_equal(labels, image[..., 0])
 
 
-# Fit, stretch, free
+# Resizing: fit, stretch, any size
 
 
 def test_fit_keeps_the_aspect_and_pads_below():
-    # (4, 8) goes into (8, 8) as it is and fills the upper half.
+    # (4, 8) fits into (8, 8) without resizing and fills the upper half.
     engine, image = Engine((8, 8)), grey_as_rgb(random_ids((4, 8)))
     labels = SemanticPredictor(engine, FIT).predict(image).labels
     np.testing.assert_array_equal(engine.given[:4], image)
@@ -161,7 +161,7 @@ def test_fit_shrinks_by_averaging():
     expected = [[4, 8, 1, 2], [3, 4, 5, 4]]
     assert engine.given[:2, :, 0].tolist() == expected
     assert (engine.given[2:] == PADDING).all()
-    # Each label covers the block it was made of.
+    # Each label covers the block that it was averaged from.
     np.testing.assert_array_equal(labels, np.kron(expected, np.ones((2, 2))))
 
 
@@ -178,7 +178,7 @@ def test_stretch_fills_the_input():
     ("size", "given"),
     [((64, 48), (64, 48)), ((128, 64), (64, 32)), ((50, 100), (32, 64))],
 )
-def test_a_free_size_is_bounded_by_max_side(size, given):
+def test_a_free_size_is_limited_by_max_side(size, given):
     engine = Engine()
     predictor = SemanticPredictor(engine, replace(FIT, max_side=64))
     labels = predictor.predict(np.zeros((*size, 3), np.uint8)).labels
@@ -186,7 +186,7 @@ def test_a_free_size_is_bounded_by_max_side(size, given):
     assert labels.shape == size
 
 
-def test_max_side_does_not_bound_a_fixed_size():
+def test_max_side_does_not_limit_a_fixed_size():
     engine = Engine((6, 8))
     SemanticPredictor(engine, replace(FIT, max_side=4)).predict(
         np.zeros((6, 8, 3), np.uint8)
@@ -196,20 +196,20 @@ def test_max_side_does_not_bound_a_fixed_size():
 
 @pytest.mark.parametrize("size", [(1, 300), (300, 1)])
 @pytest.mark.parametrize("engine", [Engine((8, 8)), Scores((8, 8)), Engine()])
-def test_a_line_is_a_picture_too(engine, size):
+def test_an_image_of_one_row_or_column(engine, size):
     labels = (
         SemanticPredictor(engine, FIT).predict(np.ones((*size, 3), np.uint8)).labels
     )
     np.testing.assert_array_equal(labels, np.ones(size))
 
 
-# What was padding is no label
+# Padding is not labelled
 
 
 @pytest.mark.parametrize("size", [(4, 8), (8, 4), (8, 8), (16, 8), (2, 4)])
 @pytest.mark.parametrize("engine", [Engine, Scores, CoarseScores])
-def test_the_padded_part_is_cut_off(engine, size):
-    """Padding is PADDING to Engine and class 2 to Scores: neither may be seen."""
+def test_padding_is_cropped(engine, size):
+    """Padding is PADDING for Engine and class 2 for Scores; neither may appear."""
     labels = (
         SemanticPredictor(engine((8, 8)), FIT)
         .predict(np.ones((*size, 3), np.uint8))
@@ -218,9 +218,9 @@ def test_the_padded_part_is_cut_off(engine, size):
     np.testing.assert_array_equal(labels, np.ones(size))
 
 
-def test_padding_does_not_bleed_into_the_picture():
+def test_padding_does_not_affect_the_image():
     # (4, 8) in (8, 8) at stride 2 is 2 rows of scores; enlarged with those of the
-    # padding below them, the last rows of the picture would lean towards class 2.
+    # padding below them, the last rows of the image would tend to class 2.
     ids = np.zeros((4, 8), np.uint8)
     ids[:, 4:] = 1
     labels = (
@@ -231,8 +231,8 @@ def test_padding_does_not_bleed_into_the_picture():
 
 @pytest.mark.parametrize("engine", [CoarserScores, CoarserLabels])
 @pytest.mark.parametrize("turned", [False, True], ids=["rows", "columns"])
-def test_an_edge_stays_in_place_where_padding_begins_within_a_cell(engine, turned):
-    # 6 of 8 rows are picture and a cell is 4 rows: the upper cell sees rows 0 to 3,
+def test_edges_do_not_shift_if_padding_starts_within_a_cell(engine, turned):
+    # 6 of 8 rows are image and a cell is 4 rows: the upper cell sees rows 0 to 3,
     # which are class 0, the lower one rows 4 and 5, class 1, and then padding.
     ids = np.repeat([0, 0, 0, 0, 1, 1], 8).reshape(6, 8)
     ids = ids.T if turned else ids
@@ -240,7 +240,7 @@ def test_an_edge_stays_in_place_where_padding_begins_within_a_cell(engine, turne
     np.testing.assert_array_equal(labels, ids)
 
 
-# Labels to the picture's own size
+# Labels at the image's size
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_label_maps_of_any_integer_type(dtype):
 
 
 def test_scores_at_the_same_size_are_argmax():
-    """Of five values for six classes: there are ties in nearly every pixel."""
+    """Five values for six classes: nearly every pixel has ties."""
     scores = random_ids((17, 23, 6), count=5).astype(np.float32)
     labels = to_labels(scores, (17, 23))
     assert labels.dtype == np.uint8
@@ -302,7 +302,7 @@ def test_ties_go_to_the_first_class():
         (4, [0, 0, 0, 1]),
     ],
 )
-def test_scores_are_enlarged_before_the_largest_is_taken(width, expected):
+def test_scores_are_enlarged_before_argmax(width, expected):
     scores = np.array([[[3, 0], [0, 1]]], np.float32)
     assert to_labels(scores, (1, width)).tolist() == [expected]
 
@@ -311,30 +311,32 @@ def test_one_class_of_scores_is_class_0():
     assert not to_labels(np.ones((2, 2, 1), np.float32), (4, 4)).any()
 
 
-# How sure it is
+# Confidence
 
 
 def test_confidence_is_the_probability_of_the_label():
     # Odds of 3 to 1 for class 0, then of 1 to 9.
     scores = np.log(np.array([[[3, 1], [1, 9]]], np.float32))
     image = np.zeros((1, 2, 3), np.uint8)
-    labels, sure = labels_and_confidence(SemanticPredictor(Fixed(scores), FIT), image)
+    labels, confidence = labels_and_confidence(
+        SemanticPredictor(Fixed(scores), FIT), image
+    )
     assert labels.tolist() == [[0, 1]]
-    np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
+    np.testing.assert_allclose(confidence, [[3 / 4, 9 / 10]], rtol=1e-6)
     info = replace(FIT, head="probabilities")
     given = np.array([[[0.75, 0.25], [0.1, 0.9]]], np.float32)
-    _, sure = labels_and_confidence(SemanticPredictor(Fixed(given), info), image)
-    np.testing.assert_allclose(sure, [[3 / 4, 9 / 10]], rtol=1e-6)
+    _, confidence = labels_and_confidence(SemanticPredictor(Fixed(given), info), image)
+    np.testing.assert_allclose(confidence, [[3 / 4, 9 / 10]], rtol=1e-6)
 
 
-def test_confidence_has_the_pictures_size_without_what_was_padding():
+def test_confidence_has_the_image_size_without_padding():
     scores = np.zeros((4, 4, 2), np.float32)
     scores[2:] = 0, 99  # of the padding below (4, 8) in (8, 8)
     engine = Fixed(scores, (8, 8))
     image = np.zeros((4, 8, 3), np.uint8)
-    labels, sure = labels_and_confidence(SemanticPredictor(engine, FIT), image)
-    assert not labels.any() and sure.shape == (4, 8)
-    np.testing.assert_allclose(sure, 0.5)
+    labels, confidence = labels_and_confidence(SemanticPredictor(engine, FIT), image)
+    assert not labels.any() and confidence.shape == (4, 8)
+    np.testing.assert_allclose(confidence, 0.5)
 
 
 # Channels
@@ -350,7 +352,7 @@ def of_one_color(color) -> np.ndarray:
 @pytest.mark.parametrize(
     ("color", "order"), [(RED, "RGB"), (RED[::-1], "BGR")], ids=["RGB", "BGR"]
 )
-def test_the_network_sees_rgb(size, color, order):
+def test_the_network_gets_rgb(size, color, order):
     engine = Engine(size)
     SemanticPredictor(engine, STRETCH).predict(of_one_color(color), order=order)
     assert (engine.given == RED).all()
@@ -359,7 +361,7 @@ def test_the_network_sees_rgb(size, color, order):
 @pytest.mark.parametrize(
     ("color", "order"), [(RED, "RGB"), (RED[::-1], "BGR")], ids=["RGB", "BGR"]
 )
-def test_a_grey_network_sees_luminance(color, order):
+def test_a_grey_network_gets_luminance(color, order):
     engine = Engine(channels=1)
     SemanticPredictor(engine, FIT).predict(of_one_color(color), order=order)
     assert engine.given.shape == (4, 4, 1)
@@ -370,7 +372,7 @@ def test_a_grey_network_sees_luminance(color, order):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [None, (8, 8), (2, 3)])
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1)])
-def test_a_grey_picture_has_equal_channels(shape, size, channels, order):
+def test_a_grey_image_has_equal_channels(shape, size, channels, order):
     engine = Engine(size, channels)
     image = np.full(shape, 9, np.uint8)
     labels = SemanticPredictor(engine, STRETCH).predict(image, order=order).labels
@@ -379,20 +381,20 @@ def test_a_grey_picture_has_equal_channels(shape, size, channels, order):
     np.testing.assert_array_equal(labels, np.full((4, 4), 9))
 
 
-# Refusals and promises
+# Errors, and unchanged inputs
 
 
 @pytest.mark.parametrize("size", [(31, 100), (100, 31), (1, 1)])
-def test_a_picture_below_the_minimum_is_refused(size):
+def test_an_image_below_the_minimum_is_an_error(size):
     predictor = SemanticPredictor(
         Engine(), replace(FIT, geometry=InputGeometry(minimum=32))
     )
-    with pytest.raises(InputError, match=f"{size[0]}x{size[1]}.*32x32") as refusal:
+    with pytest.raises(InputError, match=f"{size[0]}x{size[1]}.*32x32") as error:
         predictor.predict(np.zeros((*size, 3), np.uint8))
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_picture_of_the_minimum_is_taken():
+def test_an_image_of_the_minimum_size_is_accepted():
     predictor = SemanticPredictor(
         Engine(), replace(FIT, geometry=InputGeometry(minimum=32))
     )
@@ -403,11 +405,11 @@ def test_a_picture_of_the_minimum_is_taken():
 @pytest.mark.parametrize("info", [FIT, STRETCH], ids=["fit", "stretch"])
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
 @pytest.mark.parametrize("shape", [(8, 8, 3), (8, 6, 3), (8, 8), (8, 8, 1)])
-def test_the_picture_is_never_modified(size, info, order, shape):
+def test_the_image_is_never_modified(size, info, order, shape):
     image = random_ids(shape)
     before = image.copy()
     labels = SemanticPredictor(Engine(size), info).predict(image, order=order).labels
-    labels[:] = 99  # the labels are the caller's, and no part of the picture
+    labels[:] = 99  # the labels are a copy, not a part of the image
     np.testing.assert_array_equal(image, before)
 
 
@@ -430,20 +432,20 @@ def softmax_of_the_largest(scores):
     return (powers / powers.sum(axis=-1, keepdims=True)).max(axis=-1)
 
 
-def test_the_confidence_is_the_largest_of_softmax():
+def test_confidence_is_the_maximum_of_softmax():
     # exp of the scores is 1, 2, 5 and 1, 1, 2: 5 of 8 and 2 of 4.
     scores = np.log(np.float32([[[1, 2, 5], [1, 1, 2]]]))
     np.testing.assert_allclose(to_confidence(scores, (1, 2)), [[0.625, 0.5]], 1e-6)
 
 
-def test_large_scores_are_no_overflow():
+def test_large_scores_do_not_overflow():
     scores = np.random.default_rng(2).normal(0, 300, (7, 9, 5)).astype(np.float32)
     expected = softmax_of_the_largest(scores)
     np.testing.assert_allclose(to_confidence(scores, (7, 9)), expected, 1e-5)
-    assert (scores > 89).any()  # exp of which is no float32
+    assert (scores > 89).any()  # whose exp overflows float32
 
 
-def test_probabilities_are_the_confidence():
+def test_confidence_of_probabilities_is_their_maximum():
     scores = np.float32([[[0.25, 0.75], [0.5, 0.5]]])
     assert to_confidence(scores, (1, 2), "probabilities").tolist() == [[0.75, 0.5]]
 
@@ -452,7 +454,7 @@ def test_one_class_is_certain():
     assert to_confidence(np.float32([[[-3]]]), (1, 1)).tolist() == [[1]]
 
 
-def test_scores_are_enlarged_before_their_softmax():
+def test_scores_are_enlarged_before_softmax():
     # Two pixels become four: 0 and 4 at 0, 1, 3 and 4 quarters of the way... halved.
     scores = np.float32([[[0, 0], [4, 0]]])
     between = np.float32([[[0, 0], [1, 0], [3, 0], [4, 0]]])
@@ -462,7 +464,7 @@ def test_scores_are_enlarged_before_their_softmax():
 
 @pytest.mark.parametrize("size", [(8, 8), (5, 7), (16, 6), (9, 30)])
 @pytest.mark.parametrize("engine", [Scores, CoarseScores, CoarserScores])
-def test_confidence_goes_with_the_labels_of_predict(engine, size):
+def test_confidence_does_not_change_the_labels(engine, size):
     image = grey_as_rgb(random_ids(size, count=2))
     predictor = SemanticPredictor(engine((8, 8)), FIT)
     labels, confidence = labels_and_confidence(predictor, image)
@@ -472,8 +474,8 @@ def test_confidence_goes_with_the_labels_of_predict(engine, size):
     assert 1 / 3 <= confidence.min() <= confidence.max() <= np.e / (np.e + 2) + 1e-6
 
 
-def test_padding_has_no_part_in_the_confidence():
-    """Scores are surer where the network sees padding, which is cut off."""
+def test_padding_does_not_affect_the_confidence():
+    """Scores are more confident in the padding, which is cropped."""
 
     class SureOfPadding(Scores):
         def labels(self, image):
@@ -486,7 +488,7 @@ def test_padding_has_no_part_in_the_confidence():
     np.testing.assert_allclose(confidence, np.e / (np.e + 2), 1e-6)
 
 
-def test_labels_alone_have_no_confidence():
+def test_label_outputs_have_no_confidence():
     image = grey_as_rgb(random_ids((4, 4)))
     labels, confidence = labels_and_confidence(SemanticPredictor(Engine(), FIT), image)
     assert confidence is None
@@ -497,12 +499,14 @@ def test_labels_alone_have_no_confidence():
 
 VALID = replace(
     FIT,
-    geometry=InputGeometry(minimum=2, least=11, step=Valid.step, border=Valid.border),
+    geometry=InputGeometry(
+        minimum=2, min_input=11, input_step=Valid.step, valid_border=Valid.border
+    ),
 )
 
 
 def in_one_piece(ids) -> np.ndarray:
-    """What Valid gives for the whole picture, mirrored by NumPy."""
+    """The output of Valid for the whole image, mirrored by NumPy."""
     return Valid().labels(np.pad(ids, 3, "reflect")[..., None])
 
 
@@ -517,7 +521,7 @@ def test_tiles_leave_no_seam(engine, box, size):
 
 
 @pytest.mark.parametrize("box", [None, (15, 19), (11, 11)])
-def test_tiles_have_a_confidence_at_the_pictures_size(box):
+def test_confidence_of_tiles_has_the_image_size(box):
     ids = random_ids((20, 13))
     predictor = SemanticPredictor(ValidScores(box), VALID)
     labels, confidence = labels_and_confidence(predictor, grey_as_rgb(ids))
@@ -535,20 +539,20 @@ def test_tiles_have_a_confidence_at_the_pictures_size(box):
         ((10, 18), (11, 15), 9),  # at rows 0, 4, 8 and columns 0, 8, 16
     ],
 )
-def test_no_more_tiles_than_it_takes(size, box, count):
+def test_the_number_of_tiles_is_minimal(size, box, count):
     engine = Valid(box)
     SemanticPredictor(engine, VALID).predict(grey_as_rgb(random_ids(size)))
     assert [tile.shape for tile in engine.tiles] == [(*box, 3)] * count
 
 
-def test_a_free_size_is_one_tile_that_covers_the_picture():
+def test_a_free_size_is_one_tile_that_covers_the_image():
     engine = Valid()
     SemanticPredictor(engine, VALID).predict(grey_as_rgb(random_ids((30, 42))))
     # 30 + 6 is 36, and 11 + 28 the next side; 42 + 6 is 48, and 11 + 40.
     assert [tile.shape for tile in engine.tiles] == [(39, 51, 3)]
 
 
-def test_a_free_size_is_bounded_by_the_largest_tile():
+def test_a_free_size_is_limited_by_the_largest_tile():
     size = (TILE[0] + 100, TILE[1])
     engine, ids = Valid(), random_ids(size)
     labels = SemanticPredictor(engine, VALID).predict(grey_as_rgb(ids)).labels
@@ -558,8 +562,8 @@ def test_a_free_size_is_bounded_by_the_largest_tile():
 
 
 @pytest.mark.parametrize("box", [None, (15, 15)])
-def test_max_side_bounds_what_is_tiled(box):
-    """A fixed size too: it is of the tile, not of the picture."""
+def test_max_side_limits_the_tiled_image(box):
+    """Also for a fixed input size, which is that of a tile, not of the image."""
     engine = Valid(box)
     predictor = SemanticPredictor(engine, replace(VALID, max_side=20))
     tiles, placement = predictor.prepare(np.zeros((80, 40, 3), np.uint8))
@@ -569,8 +573,8 @@ def test_max_side_bounds_what_is_tiled(box):
     assert labels.shape == (80, 40)
 
 
-def test_labels_of_tiles_are_brought_back_to_the_pictures_size():
-    # Halved: each 2x2 block is of one id, and its label covers it again.
+def test_labels_of_tiles_are_resized_to_the_image_size():
+    # Halved: each 2x2 block has one id, which its label covers again.
     ids = np.kron(random_ids((10, 12)), np.ones((2, 2), np.uint8))
     predictor = SemanticPredictor(Valid((15, 15)), replace(VALID, max_side=12))
     labels = predictor.predict(grey_as_rgb(ids)).labels
@@ -581,7 +585,7 @@ def test_labels_of_tiles_are_brought_back_to_the_pictures_size():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(9, 14), (9, 14, 1)])
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
-def test_a_grey_picture_is_tiled(shape, channels, order):
+def test_a_grey_image_is_tiled(shape, channels, order):
     image = random_ids(shape)
     engine = Valid((15, 15), channels)
     labels = SemanticPredictor(engine, VALID).predict(image, order=order).labels
@@ -589,7 +593,7 @@ def test_a_grey_picture_is_tiled(shape, channels, order):
     np.testing.assert_array_equal(labels, in_one_piece(image.reshape(9, 14)))
 
 
-def test_tiles_of_a_frame_of_opencv_are_rgb():
+def test_tiles_of_opencv_frames_are_rgb():
     image = random_ids((9, 14, 3))
     engines = Valid((15, 15)), Valid((15, 15))
     SemanticPredictor(engines[0], VALID).predict(image)
@@ -597,40 +601,40 @@ def test_tiles_of_a_frame_of_opencv_are_rgb():
     np.testing.assert_array_equal(engines[0].tiles, engines[1].tiles)
 
 
-def test_a_picture_of_many_tiles_is_timed_once():
+def test_an_image_of_many_tiles_is_timed_once():
     predictor = SemanticPredictor(Valid((11, 11)), VALID)
     predictor.predict(np.zeros((20, 20, 3), np.uint8))
     assert len(predictor.engine.tiles) > 1
     assert [len(times) for times in predictor.stages.millis.values()] == [1, 1, 1]
 
 
-def test_a_tiled_picture_is_not_modified():
+def test_a_tiled_image_is_not_modified():
     image = random_ids((9, 14, 3))
     before = image.copy()
     SemanticPredictor(Valid((15, 15)), VALID).predict(image).labels[:] = 99
     np.testing.assert_array_equal(image, before)
 
 
-# Which output is the map, and what its values are
+# Selecting the map, and its values
 
 
 def outputs_of(*shapes, dtype="uint8") -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(f"t{i}", s, np.dtype(dtype)) for i, s in enumerate(shapes))
 
 
-def test_of_several_outputs_the_map_is_found():
+def test_the_map_is_found_among_several_outputs():
     words = TensorSpec("words", (1, 2, 3), np.dtype(object))
     outputs = (*outputs_of((1, 1000)), words, *outputs_of((1, 2, 3)))
     assert map_index(outputs, FIT) == 2
 
 
-def test_of_two_maps_the_one_that_is_not_read_is_named(caplog):
+def test_an_ignored_second_map_is_logged(caplog):
     caplog.set_level("INFO")
     assert map_index(outputs_of((1, 2, 3), (1, 2, 3, 4)), FIT) == 0
-    assert "2 maps: t0 is read, t1 not" in caplog.text
+    assert "2 maps: t0 is used, t1 ignored" in caplog.text
 
 
-def test_the_role_tells_the_map(caplog):
+def test_the_role_selects_the_map(caplog):
     caplog.set_level("INFO")
     info = replace(FIT, outputs=("edges", "logits"))
     assert map_index(outputs_of((1, 2, 3), (1, 2, 3, 4)), info) == 1
@@ -638,14 +642,14 @@ def test_the_role_tells_the_map(caplog):
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "message"),
     [
-        ((1, 1000), r"gives \[\[1, 1000\]\], no map"),
-        ((1, 2, 2, 257), "over 256 classes"),
+        ((1, 1000), r"no semantic map .* \[\[1, 1000\]\]"),
+        ((1, 2, 2, 257), "more than 256 classes"),
     ],
 )
-def test_what_gives_no_map(shape, said):
-    with pytest.raises(InputError, match=said):
+def test_models_without_a_map(shape, message):
+    with pytest.raises(InputError, match=message):
         map_index(outputs_of(shape), FIT)
 
 

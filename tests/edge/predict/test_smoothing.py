@@ -1,4 +1,4 @@
-"""Votes by hand."""
+"""Vote smoothing with manual results."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,13 @@ from edge.predict.smoothing import VoteSmoother
 
 
 def smoother(count: int):
-    """A VoteSmoother that takes and gives labels (H, W)."""
+    """A VoteSmoother of plain labels (H, W)."""
     smooth = VoteSmoother(count)
     return lambda labels: smooth(SemanticMap(labels)).labels
 
 
 def shown(count: int, given: list[int]) -> list[int]:
-    """What one pixel shows while it is given these classes."""
+    """The smoothed classes of one pixel for these classes."""
     steady = smoother(count)
     return [int(steady(np.uint8([[label]]))[0, 0]) for label in given]
 
@@ -22,17 +22,17 @@ def shown(count: int, given: list[int]) -> list[int]:
 @pytest.mark.parametrize(
     ("count", "given", "expected"),
     [
-        # One vote: everything is shown at once.
+        # One vote: every change appears at once.
         (1, [0, 1, 0, 2], [0, 1, 0, 2]),
-        # Of two, one is no majority over the other: the second of a kind changes it.
+        # One of two votes is not a majority: the second equal vote changes the class.
         (2, [0, 1, 1, 0], [0, 0, 1, 1]),
-        # A flash shorter than the lag of 3 // 2 = 1 frame more is never seen.
+        # A change of 3 // 2 = 1 frame does not appear.
         (3, [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]),
-        # A lasting change shows 5 // 2 = 2 frames late.
+        # A lasting change appears 5 // 2 = 2 frames late.
         (5, [0, 0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 1, 1]),
-        # What flickers stays what it was.
+        # Flicker does not appear.
         (4, [3, 4, 3, 4, 3, 4], [3, 3, 3, 3, 3, 3]),
-        # At the end 7 is shown and has one vote, 2 and 5 have two each: 5 came last.
+        # At the end, 7 is current with one vote; 2 and 5 have two, 5 is more recent.
         (5, [7, 7, 7, 2, 2, 5, 5], [7, 7, 7, 7, 7, 7, 5]),
         (5, [7, 7, 7, 7, 7, 2, 5, 2, 5], [7, 7, 7, 7, 7, 7, 7, 7, 5]),
     ],
@@ -52,7 +52,7 @@ def brute(maps: list[np.ndarray], before: np.ndarray) -> np.ndarray:
     return result
 
 
-def test_the_definition_holds_on_noise():
+def test_votes_equal_the_definition_on_random_labels():
     random = np.random.default_rng(0)
     stream = random.choice(4, (30, 5, 7), p=(0.6, 0.2, 0.1, 0.1)).astype(np.uint8)
     steady, before = smoother(5), stream[0]
@@ -61,10 +61,10 @@ def test_the_definition_holds_on_noise():
         now = steady(labels)
         before = brute(list(stream[max(0, index - 4) : index + 1][::-1]), before)
         np.testing.assert_array_equal(now, before)
-        np.testing.assert_array_equal(labels, given)  # left as it was
+        np.testing.assert_array_equal(labels, given)  # unchanged
 
 
-def test_frames_of_another_size_begin_anew():
+def test_frames_of_another_size_start_again():
     steady = smoother(5)
     steady(np.zeros((2, 2), np.uint8))
     assert (steady(np.ones((3, 2), np.uint8)) == 1).all()

@@ -1,4 +1,4 @@
-"""Network streams that ffmpeg really sends, on loopback."""
+"""Network streams sent by ffmpeg on loopback."""
 
 import http.server
 import json
@@ -24,7 +24,7 @@ from edge.video.reconnect import Video
 from edge.video.sources import open_source
 
 SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
-LONG = 60  # seconds: for what would otherwise hang for ever
+LONG = 60  # seconds, the time limit of tests that may hang
 needs_ffmpeg = pytest.mark.skipif(
     not shutil.which("ffmpeg"), reason="ffmpeg is missing: apt-get install ffmpeg"
 )
@@ -37,9 +37,9 @@ def free_port() -> int:
 
 @contextmanager
 def sent(port: int, seconds: int = 60):
-    """ffmpeg sends a test picture over TCP to the first who connects."""
-    picture = f"testsrc=size=320x240:rate=25:duration={seconds}"
-    command = ["ffmpeg", "-loglevel", "quiet", "-re", "-f", "lavfi", "-i", picture]
+    """ffmpeg sends a test video over TCP to the first client."""
+    image = f"testsrc=size=320x240:rate=25:duration={seconds}"
+    command = ["ffmpeg", "-loglevel", "quiet", "-re", "-f", "lavfi", "-i", image]
     command += ["-c:v", "mpeg2video", "-f", "mpegts"]
     with subprocess.Popen([*command, f"tcp://127.0.0.1:{port}?listen=1"]) as process:
         try:
@@ -49,9 +49,9 @@ def sent(port: int, seconds: int = 60):
 
 
 def once(condition, what: str, *needed: subprocess.Popen):
-    """Waits until `condition()` gives something, and gives that.
+    """Wait until `condition()` returns a true value, and return it.
 
-    Not longer than the processes run without which that cannot be.
+    Fails if one of the needed processes ends before.
     """
     deadline = time.monotonic() + LONG
     while True:
@@ -59,15 +59,15 @@ def once(condition, what: str, *needed: subprocess.Popen):
         if given := condition():
             return given
         for process in ended:
-            said = process.stderr.read() if process.stderr else ""
-            pytest.fail(f"no {what}: {process.args} has ended. {said}")
+            log = process.stderr.read() if process.stderr else ""
+            pytest.fail(f"no {what}: {process.args} has ended. {log}")
         assert time.monotonic() < deadline, f"no {what}"
         time.sleep(0.05)
 
 
 @contextmanager
 def child(command: list[str]):
-    """A process whose stderr can be read; it ends with the block."""
+    """A process with readable stderr; it ends with the block."""
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -75,7 +75,7 @@ def child(command: list[str]):
             process.kill()
 
 
-def test_a_wait_ends_with_the_process_that_is_waited_for():
+def test_waiting_ends_with_the_process():
     begin = time.monotonic()
     with child([sys.executable, "-c", "raise SystemExit('no camera')"]) as process:
         with pytest.raises(pytest.fail.Exception, match="no frames: .*no camera"):
@@ -84,8 +84,8 @@ def test_a_wait_ends_with_the_process_that_is_waited_for():
 
 
 @needs_ffmpeg
-def test_a_stream_that_ends_is_opened_again(capfd):
-    """Two senders after one another are one source."""
+def test_a_stream_that_ends_is_reopened(capfd):
+    """Two consecutive senders are one source."""
     port = free_port()
     url = f"tcp://127.0.0.1:{port}"
 
@@ -98,29 +98,29 @@ def test_a_stream_that_ends_is_opened_again(capfd):
     with sent(port, seconds=1) as sender:
         stream = once(video, "stream", sender)
         assert stream.live
-        shots = stream.shots()
-        first = next(shots)
-        assert first.frame.shape == (240, 320, 3)
+        frames = stream.frames()
+        first = next(frames)
+        assert first.image.shape == (240, 320, 3)
         while time.monotonic() < first.seconds + 1.5:
-            again = threading.Thread(target=next, args=(shots,), daemon=True)
-            again.start()
-            again.join(0.5)
-            if again.is_alive():
+            waiting = threading.Thread(target=next, args=(frames,), daemon=True)
+            waiting.start()
+            waiting.join(0.5)
+            if waiting.is_alive():
                 break
     with sent(port, seconds=2) as sender:
-        once(lambda: not again.is_alive(), "frames of the second", sender)
-        assert next(shots).frame.shape == (240, 320, 3)
+        once(lambda: not waiting.is_alive(), "frames of the second", sender)
+        assert next(frames).image.shape == (240, 320, 3)
     stream.close()
-    said = capfd.readouterr().err.splitlines()
-    assert said[0].endswith("gives no more frames; opening it again")
-    assert "is back after" in said[1]
-    assert len(said) == 2
+    log = capfd.readouterr().err.splitlines()
+    assert log[0].endswith("no more frames; reopening it")
+    assert "reopened after" in log[1]
+    assert len(log) == 2
 
 
 @pytest.mark.serial
 @needs_ffmpeg
 @pytest.mark.slow
-def test_the_runner_goes_on_after_a_cut_of_five_seconds(deeplab, tmp_path):
+def test_the_camera_continues_after_an_interruption_of_five_seconds(deeplab, tmp_path):
     port, lines = free_port(), tmp_path / "frames.jsonl"
 
     def count() -> int:
@@ -133,7 +133,7 @@ def test_the_runner_goes_on_after_a_cut_of_five_seconds(deeplab, tmp_path):
     ]
     with ExitStack() as stack:
         with sent(port) as sender:
-            time.sleep(2)  # until it listens
+            time.sleep(2)  # until the server listens
             process = stack.enter_context(child(command))
             once(lambda: count() > 3, "frames", sender, process)
         time.sleep(5)
@@ -141,20 +141,20 @@ def test_the_runner_goes_on_after_a_cut_of_five_seconds(deeplab, tmp_path):
         with sent(port) as sender:
             once(lambda: count() > before + 3, "frames later", sender, process)
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=LONG)
-    assert process.returncode == 0, said
-    assert said.count("gives no more frames") == 1
-    assert said.count("is back after") == 1
+            _, log = process.communicate(timeout=LONG)
+    assert process.returncode == 0, log
+    assert log.count("no more frames; reopening it") == 1
+    assert log.count("reopened after") == 1
     seconds = [json.loads(line)["seconds"] for line in lines.read_text().splitlines()]
     assert max(np.diff(seconds)) >= 5
-    # The recording lasts as long as it did, the cut included.
+    # The recording has the real duration, including the interruption.
     recording = cv2.VideoCapture(str(tmp_path / "seen.mp4"))
     frames, fps = (recording.get(p) for p in (cv2.CAP_PROP_FRAME_COUNT, 5))
     assert frames / fps == pytest.approx(seconds[-1], abs=1.5)
 
 
-def test_a_video_file_on_a_web_server_is_a_file(tmp_path):
-    """It ends, and nothing of it is dropped."""
+def test_a_video_file_at_a_url_is_not_live(tmp_path):
+    """It ends, and no frame is dropped."""
     writer = cv2.VideoWriter(
         str(tmp_path / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10.0, (64, 48)
     )
@@ -171,34 +171,34 @@ def test_a_video_file_on_a_web_server_is_a_file(tmp_path):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with open_source(f"http://127.0.0.1:{server.server_port}/a.mp4") as source:
             assert (source.live, source.endless) == (False, False)
-            means = [shot.frame.mean() for shot in source.shots]
+            means = [frame.image.mean() for frame in source.frames]
         server.shutdown()
     assert means == pytest.approx(range(0, 240, 20), abs=6)
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "http", "rtsp"])
-def test_a_stream_that_is_not_there_is_one_line(scheme, capfd):
+def test_a_missing_stream_is_one_line(scheme, capfd):
     url = f"{scheme}://me:secret@127.0.0.1:{free_port()}/x"
-    with pytest.raises(InputError, match="is it being sent") as refusal:
+    with pytest.raises(InputError, match="is the stream running") as error:
         with open_source(url):
             pass
-    assert "secret" not in str(refusal.value)
-    assert f"{scheme}://me:***@127.0.0.1" in str(refusal.value)
+    assert "secret" not in str(error.value)
+    assert f"{scheme}://me:***@127.0.0.1" in str(error.value)
     assert capfd.readouterr().err == ""
 
 
-def test_who_accepts_and_says_nothing_is_waited_for_so_long(monkeypatch):
+def test_a_silent_server_times_out(monkeypatch):
     monkeypatch.setattr("edge.video.capture.OPEN_MILLIS", 1000)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         begin = time.monotonic()
-        with pytest.raises(InputError, match="limit 1 s"):
+        with pytest.raises(InputError, match="no video within 1 s"):
             open_stream(url, url)
         assert 0.9 < time.monotonic() - begin < 10
 
 
 def accepted(server: socket.socket) -> socket.socket | None:
-    """The connection of one who has come, if one has."""
+    """The connection of a client, if there is one."""
     try:
         return server.accept()[0]
     except BlockingIOError:
@@ -206,9 +206,9 @@ def accepted(server: socket.socket) -> socket.socket | None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
-def test_a_stream_that_hangs_does_not_hold_ctrl_c(tmp_path):
-    """Whoever waits for a stream to open can leave at once."""
-    model = tmp_path / "x.tflite"  # it is not read before the source is open
+def test_ctrl_c_works_while_a_stream_hangs(tmp_path):
+    """Opening a stream can be interrupted."""
+    model = tmp_path / "x.tflite"  # not read before the source is open
     model.touch()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
@@ -222,28 +222,28 @@ def test_a_stream_that_hangs_does_not_hold_ctrl_c(tmp_path):
         )
         with child([sys.executable, "-c", code]) as process:
             server.setblocking(False)
-            # Once it is there OpenCV is inside of its call.
+            # Once there is a connection, OpenCV is inside its call.
             connection = once(lambda: accepted(server), "connection", process)
             time.sleep(0.5)
             begin = time.monotonic()
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=LONG)
+            _, log = process.communicate(timeout=LONG)
             connection.close()
-    assert time.monotonic() - begin < 8  # its own limit is 10
-    assert (process.returncode, said) == (130, "camera_demo: stopped by Ctrl-C\n")
+    assert time.monotonic() - begin < 8  # its own limit is 10 s
+    assert (process.returncode, log) == (130, "camera_demo: stopped by Ctrl-C\n")
 
 
-# What has no hardware here
+# Sources without hardware in tests
 
 
-def test_the_pipelines_of_boards():
+def test_pipelines_of_board_cameras():
     options = CameraOptions(size=(480, 640), fps=15)
     csi = pipeline_of("csi", "1", options)
     assert csi.startswith("nvarguscamerasrc sensor-id=1 ! ")
     assert "width=640,height=480,framerate=15/1" in csi
     pi = pipeline_of("picamera", None, CameraOptions())
     assert pi.startswith("libcamerasrc ! video/x-raw,width=1280,height=720")
-    for pipeline in (csi, pi):  # the newest frame, and OpenCV's order
+    for pipeline in (csi, pi):  # the newest frame, in OpenCV's channel order
         assert "format=BGR ! appsink drop=true max-buffers=1" in pipeline
 
 
@@ -259,32 +259,32 @@ def test_the_pipelines_of_boards():
         ("videotestsrc ! videoconvert ! appsink", "python3-opencv"),
     ],
 )
-def test_without_gstreamer_the_remedy_is_said(source, remedy):
-    with pytest.raises(InputError, match="lacks GStreamer") as refusal:
+def test_without_gstreamer_the_message_has_the_remedy(source, remedy):
+    with pytest.raises(InputError, match="has no GStreamer support") as error:
         with open_source(source):
             pass
-    assert remedy in str(refusal.value)
+    assert remedy in str(error.value)
 
 
 @pytest.mark.parametrize(
     "fault",
     ["raise ValueError('numpy.dtype size changed')", "import libcamera_that_is_not"],
 )
-def test_a_picamera2_that_does_not_load_is_one_line(tmp_path, monkeypatch, fault):
-    """As built for NumPy 1 and met by NumPy 2, or without the system's packages."""
+def test_a_picamera2_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, fault):
+    """As if built for NumPy 1 and used with NumPy 2, or without system packages."""
     (tmp_path / "picamera2.py").write_text(fault)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "picamera2", raising=False)
     with pytest.raises(
-        InputError, match="^picamera: Picamera2 does not load"
-    ) as refusal:
+        InputError, match="^picamera: Picamera2 cannot be imported"
+    ) as error:
         with open_source("picamera"):
             pass
-    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("source", ["shapes", "a.mp4", "tcp://127.0.0.1:1", "."])
-def test_options_of_a_camera_are_for_cameras(source):
+def test_camera_options_need_a_camera(source):
     with pytest.raises(InputError, match="--camera"):
         with open_source(source, CameraOptions(fps=5)):
             pass

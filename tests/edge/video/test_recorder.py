@@ -1,4 +1,4 @@
-"""A recorder whose video is read back: every frame in the place of its time."""
+"""Recordings, read back: every frame is at its time."""
 
 from pathlib import Path
 
@@ -17,18 +17,18 @@ def frame(brightness: int, size=(48, 64)) -> np.ndarray:
 
 
 def recorded(path: Path, times: list[float]) -> list[int]:
-    """Which frame is seen in each place of a recording of frames at `times`."""
+    """The frame at each position of a recording of frames at `times`."""
     video = Recorder(path, RATE)
     for index, seconds in enumerate(times):
         video.write(frame(20 * index), 1000 + seconds)
     video.close()
     with open_source(str(path)) as source:
         assert source.fps == RATE
-        return [round(shot.frame.mean() / 20) for shot in source.shots]
+        return [round(frame.image.mean() / 20) for frame in source.frames]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".MP4"])
-def test_a_recording_is_renamed_at_the_end(tmp_path, suffix):
+def test_a_recording_is_renamed_when_closed(tmp_path, suffix):
     path = tmp_path / f"seen{suffix}"
     video = Recorder(path, RATE)
     for index in range(5):
@@ -38,59 +38,59 @@ def test_a_recording_is_renamed_at_the_end(tmp_path, suffix):
     video.close()
     assert list(tmp_path.iterdir()) == [path]
     with open_source(str(path)) as source:
-        means = [shot.frame.mean() for shot in source.shots]
+        means = [frame.image.mean() for frame in source.frames]
     assert means == pytest.approx(range(0, 50, 10), abs=5)
 
 
 @pytest.mark.parametrize(
     ("times", "places"),
     [
-        # As fast as the file: one place each, however the times shake a little.
+        # As fast as the file: one position each, despite small variations of the times.
         ([0.0, 0.1, 0.2, 0.3], [0, 1, 2, 3]),
         ([0.0, 0.14, 0.16, 0.3], [0, 1, 2, 3]),
-        # A slow source: the frame before is seen until the next one comes.
+        # A slow source: each frame is repeated until the next one.
         ([0.0, 0.3, 0.4], [0, 0, 0, 1, 2]),
-        # Two in one place: the second goes behind, and the time lost is made good.
+        # Two frames at one position: the second moves on, and the delay is made up.
         ([0.0, 0.1, 0.11, 0.3], [0, 1, 2, 3]),
-        # Faster than it said: what comes too late for its place is left out.
+        # Faster than its frame rate: frames that are too late are dropped.
         ([0.0, 0.01, 0.02, 0.03, 0.1, 0.2], [0, 1, 4, 5]),
     ],
 )
-def test_the_place_of_a_frame_is_its_time(tmp_path, times, places):
+def test_frames_are_recorded_at_their_time(tmp_path, times, places):
     assert recorded(tmp_path / "seen.avi", times) == places
 
 
-def test_a_long_gap_is_cut(tmp_path):
-    """A source away for an hour is not an hour of the same picture."""
+def test_a_long_gap_is_shortened(tmp_path):
+    """A source that stalls for an hour does not add an hour of the same image."""
     seen = recorded(tmp_path / "seen.avi", [0.0, 3600.0, 3600.1])
     assert seen == [0] * round(LONGEST_GAP * RATE) + [1, 2]
 
 
-def test_frames_of_another_size_are_fitted_to_the_first(tmp_path):
+def test_frames_of_another_size_are_resized_to_the_first(tmp_path):
     path = tmp_path / "seen.avi"
     video = Recorder(path, RATE)
     video.write(frame(0), 0.0)
     video.write(frame(100, (20, 30)), 0.1)
     video.close()
     with open_source(str(path)) as source:
-        assert [shot.frame.shape for shot in source.shots] == [(48, 64, 3)] * 2
+        assert [frame.image.shape for frame in source.frames] == [(48, 64, 3)] * 2
 
 
-def test_nothing_recorded_is_no_file(tmp_path):
+def test_a_recorder_without_frames_writes_no_file(tmp_path):
     Recorder(tmp_path / "seen.mp4", RATE).close()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["seen.gif", "seen"])
-def test_an_unknown_suffix_is_refused_at_once(tmp_path, name):
-    with pytest.raises(InputError, match="--record") as refusal:
+def test_an_unknown_suffix_is_an_error(tmp_path, name):
+    with pytest.raises(InputError, match="--record") as error:
         Recorder(tmp_path / name, RATE)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_video_that_cannot_be_written_is_bad_input(tmp_path):
-    """Its name is as long as names may be, so that of the part is too long."""
+def test_a_video_that_cannot_be_written_is_an_error(tmp_path):
+    """Its name has the maximum length, so the name of the part file is too long."""
     video = Recorder(tmp_path / ("x" * 251 + ".mp4"), RATE)
     with pytest.raises(InputError, match="cannot write"):
         video.write(frame(0), 0.0)

@@ -1,4 +1,4 @@
-"""Sources that are opened and read."""
+"""Opening and reading sources."""
 
 import threading
 from itertools import islice
@@ -23,7 +23,7 @@ def frame(brightness: int, size=(48, 64)) -> np.ndarray:
 
 
 def write_video(path: Path, count: int = 12, fps: float = 12.0) -> None:
-    """`count` frames, each ten brighter than the one before."""
+    """`count` frames, each brighter than the last by ten."""
     code = cv2.VideoWriter_fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
     writer = cv2.VideoWriter(str(path), code, fps, (64, 48))
     assert writer.isOpened()
@@ -34,7 +34,7 @@ def write_video(path: Path, count: int = 12, fps: float = 12.0) -> None:
 
 def read_video(path: Path) -> list[np.ndarray]:
     with open_source(str(path)) as source:
-        return [shot.frame for shot in source.shots]
+        return [frame.image for frame in source.frames]
 
 
 # Sources
@@ -47,61 +47,61 @@ def test_a_video_file(tmp_path, suffix):
     with open_source(str(path)) as source:
         assert (source.name, source.live, source.still) == (path.name, False, False)
         assert source.fps == pytest.approx(12)
-        shots = list(source.shots)
-    frames = [shot.frame for shot in shots]
-    assert len(frames) == 12
-    assert {(f.shape, f.dtype) for f in frames} == {((48, 64, 3), np.dtype(np.uint8))}
-    assert [s.seconds for s in shots] == pytest.approx(np.arange(12) / 12, abs=0.002)
+        frames = list(source.frames)
+    images = [frame.image for frame in frames]
+    assert len(images) == 12
+    assert {(f.shape, f.dtype) for f in images} == {((48, 64, 3), np.dtype(np.uint8))}
+    assert [f.seconds for f in frames] == pytest.approx(np.arange(12) / 12, abs=0.002)
     # In order: lossy, but not by half a step.
-    assert [f.mean() for f in frames] == pytest.approx(range(0, 120, 10), abs=5)
+    assert [f.mean() for f in images] == pytest.approx(range(0, 120, 10), abs=5)
 
 
-def test_a_folder_of_pictures_in_order_of_name(tmp_path):
+def test_a_folder_of_images_in_order_of_name(tmp_path):
     for name, brightness in (("b.png", 20), ("a.bmp", 10), ("c.png", 30)):
         write_image(tmp_path / name, frame(brightness, (5, brightness)))
     (tmp_path / "notes.txt").touch()
     with open_source(str(tmp_path)) as source:
         assert (source.name, source.live, source.still) == (tmp_path.name, False, True)
-        assert [shot.frame.shape for shot in source.shots] == [
+        assert [frame.image.shape for frame in source.frames] == [
             (5, 10, 3),
             (5, 20, 3),
             (5, 30, 3),
         ]
 
 
-def test_a_single_picture_is_a_frame_in_bgr(tmp_path):
+def test_a_single_image_is_a_frame_in_bgr(tmp_path):
     path = tmp_path / "blue.png"
     write_image(path, np.full((4, 5, 3), BLUE[::-1], np.uint8))
     with open_source(str(path)) as source:
         assert (source.name, source.still) == ("blue.png", True)
-        ((only, seconds),) = source.shots
+        ((only, seconds),) = source.frames
     assert seconds == 0
     assert only.shape == (4, 5, 3)
     assert (only == BLUE).all()
 
 
-def test_a_grey_picture_is_a_frame_of_three_channels(tmp_path):
+def test_a_grey_image_is_a_frame_of_three_channels(tmp_path):
     write_image(tmp_path / "grey.png", np.full((4, 5), 7, np.uint8))
     with open_source(str(tmp_path / "grey.png")) as source:
-        ((only, seconds),) = source.shots
+        ((only, seconds),) = source.frames
     assert seconds == 0
     assert (only == frame(7, (4, 5))).all()
 
 
-def test_shapes_are_the_scene_moving():
+def test_shapes_are_the_moving_scenes():
     with open_source("shapes") as source:
         assert (source.name, source.live, source.endless) == ("shapes", False, True)
-        for time, (given, seconds) in enumerate(islice(source.shots, 3)):
+        for time, (given, seconds) in enumerate(islice(source.frames, 3)):
             assert seconds == time / 25
             image, _ = scene(SHAPES_SEED, 0, SHAPES_SIZE, time)
             np.testing.assert_array_equal(given[..., ::-1], image)
 
 
 def bad_source(source: str) -> str:
-    """What is said of a source that gives nothing."""
-    with pytest.raises(InputError) as refusal, open_source(source) as opened:
-        list(opened.shots)
-    message = str(refusal.value)
+    """The message for a source that cannot be read."""
+    with pytest.raises(InputError) as error, open_source(source) as opened:
+        list(opened.frames)
+    message = str(error.value)
     assert "\n" not in message
     return message
 
@@ -112,33 +112,33 @@ def test_a_missing_file(tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    assert bad_source(str(tmp_path)) == f"source {tmp_path}: the folder has no pictures"
+    assert bad_source(str(tmp_path)) == f"source {tmp_path}: the folder has no images"
 
 
 @pytest.mark.parametrize("number", ["99", "99999999999"])
-def test_a_camera_that_is_not_there(number):
+def test_a_missing_camera(number):
     assert bad_source(number).startswith(f"camera {number}: cannot be opened")
 
 
-def test_a_digit_that_is_no_number(tmp_path):
+def test_a_digit_that_is_not_decimal(tmp_path):
     """'²'.isdigit() holds, int('²') does not."""
     assert "²" in bad_source("²")
 
 
 @pytest.mark.parametrize("data", [b"", b"no video"])
-def test_a_file_that_is_no_video(tmp_path, data):
+def test_a_file_that_is_not_a_video(tmp_path, data):
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
-    assert bad_source(str(path)).startswith(f"source {path}: is no video")
+    assert bad_source(str(path)).startswith(f"source {path}: not a video")
 
 
-def test_a_damaged_picture_of_a_folder_is_named(tmp_path):
+def test_a_damaged_image_in_a_folder_is_named(tmp_path):
     write_image(tmp_path / "a.png", frame(1))
-    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "b.png").write_bytes(b"no image")
     assert bad_source(str(tmp_path)).startswith(f"{tmp_path / 'b.png'}: ")
 
 
-def test_a_driver_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr("edge.video.reconnect.OPENS", 0.1)
+def test_a_driver_that_hangs_is_an_error(monkeypatch):
+    monkeypatch.setattr("edge.video.reconnect.OPEN_SECONDS", 0.1)
     with pytest.raises(InputError, match="source csi: does not open"):
         Video("csi", Capture("csi", threading.Event().wait))

@@ -212,7 +212,7 @@ def test_options_are_passes(trained, options, passes, capsys):
         str(json.loads((trained / "config.json").read_text())["data"]["name"])
     )
     predictor = open_predictor(trained / "model.keras", tta=passes)
-    assert predictor.passes == passes
+    assert predictor.tta == passes
     evaluator = SemanticEvaluator(data.names)
     expected = evaluate(predictor, data.split("val"), evaluator).metrics()
     assert found == expected
@@ -251,17 +251,17 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
     [
         (["{run}", "--scales", "1,0"], "--scales: 0 is no scale, over 0 and at most 4"),
         (["{run}", "--scales", "8"], "--scales: 8 is no scale, over 0 and at most 4"),
-        (["{run}", "--scales", "1,x"], "--scales: 'x' is no number from 0 up"),
-        (["{run}", "--scales", ""], "--scales: '' is no number from 0 up"),
-        (["{run}", "--tile", "big"], "--tile: 'big' is no size"),
-        (["{run}", "--tile", "8x64"], "--tile 8x64: .* give 32x32 or more"),
-        (["{run}", "--scales", "0.1"], "s0.png: --scales 0.1: makes it 6x8, smaller"),
+        (["{run}", "--scales", "1,x"], "--scales: 'x' is not a number of at least 0"),
+        (["{run}", "--scales", ""], "--scales: '' is not a number of at least 0"),
+        (["{run}", "--tile", "big"], "--tile: 'big' is not a size"),
+        (["{run}", "--tile", "8x64"], "--tile 8x64: .* at least 32x32"),
+        (["{run}", "--scales", "0.1"], "s0.png: --scales 0.1: .* of 6x8 is smaller"),
         (
             ["{run}/int8.tflite", "--flip"],
-            "gives labels alone; export .* --head logits",
+            "outputs labels only; export .* --head logits",
         ),
-        (["{run}/int8.tflite", "--scales", "1,2"], "gives labels alone"),
-        (["{run}/int8.tflite", "--tile", "32x32"], "takes 64x80 alone; leave it out"),
+        (["{run}/int8.tflite", "--scales", "1,2"], "outputs labels only"),
+        (["{run}/int8.tflite", "--tile", "32x32"], "accepts only 64x80; leave it out"),
         (
             ["grouping:color", "--data", "shapes", "--name-by-truth", "--full-size"],
             "--full-size, --tile, --flip and --scales apply to networks",
@@ -322,7 +322,7 @@ def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
         (["grouping:color", "--name-by-truth"], "trained on no data; say which"),
         (["grouping:hue", "--name-by-truth"], "grouping:color, grouping:edges"),
         (["grouping:color", "--segments", "255"], "--segments 255: .* 2 to 254"),
-        (["grouping:color", "--segments", "many"], "'many' is no whole number"),
+        (["grouping:color", "--segments", "many"], "'many' is not an integer"),
         (["{run}", "--name-by-truth"], "--name-by-truth: .* names its own classes"),
         (["{run}", "--segments", "9"], "--segments: applies to grouping:KIND only"),
     ],

@@ -67,7 +67,7 @@ def test_files_stand_alone(exported, scheme):
     info = read_info(path)
     assert (
         info.head == "labels"
-        and info.names[1] == "disc"
+        and info.class_names[1] == "disc"
         and info.geometry.minimum == 16
     )
     assert info.run["width"] == 4

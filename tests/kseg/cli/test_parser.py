@@ -28,10 +28,10 @@ from kseg.core.names import (
     UPSAMPLINGS,
 )
 
-PROGRAM = "kseg.something"
+PROGRAM = "kseg something"
 DOC = """Does something.
 
-    python -m kseg.something --data DIR
+  kseg something --data DIR
 
 With these options:
 """
@@ -76,9 +76,9 @@ def test_defaults_parse(cls, least):
 
 
 @each_command
-def test_help_explains_every_option(cls, least, capsys):
+def test_help_all_explains_every_option(cls, least, capsys):
     with pytest.raises(SystemExit) as ended:
-        parse(cls, PROGRAM, DOC, ["--help"])
+        parse(cls, PROGRAM, DOC, ["--help-all"])
     assert not ended.value.code
     text = capsys.readouterr().out
     assert DOC.strip() in text
@@ -86,6 +86,51 @@ def test_help_explains_every_option(cls, least, capsys):
         dashed = f"--{field.name.replace('_', '-')}"
         name = field.name.upper() if field.metadata.get("positional") else dashed
         assert name in text
+
+
+@each_command
+def test_help_shows_the_basic_options_and_says_how_many_there_are(cls, least, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(cls, PROGRAM, DOC, ["--help"])
+    assert not ended.value.code
+    lines = capsys.readouterr().out.splitlines()
+    shown = {line.split()[0].strip(",") for line in lines if line.startswith("  -")}
+    basic = {
+        f"--{field.name.replace('_', '-')}"
+        for field in dataclasses.fields(cls)
+        if field.metadata["basic"] and not field.metadata.get("positional")
+    }
+    assert shown == {*basic, "--config", "-h", "--help-all"}
+    assert len(shown) < 27
+    advanced = (
+        len(dataclasses.fields(cls))
+        - len(basic)
+        - sum(
+            field.metadata.get("positional", False) for field in dataclasses.fields(cls)
+        )
+    )
+    footer = (
+        f"{len(shown) + advanced} options, {len(shown)} shown; --help-all shows all"
+    )
+    assert (lines[-1] == footer) == bool(advanced)
+
+
+def test_groups_are_in_the_order_of_the_table(capsys):
+    with pytest.raises(SystemExit):
+        train("--help")
+    lines = capsys.readouterr().out.splitlines()
+    titles = [line for line in lines if line.endswith(":") and line[0].isupper()]
+    assert titles[-7:] == [
+        *("Data:", "Network:", "Training:", "Loss:", "Augmentation:", "Run:"),
+        "General:",
+    ]
+
+
+def test_an_old_spelling_is_accepted_and_not_shown(capsys):
+    assert export("--mend").mixed_precision
+    with pytest.raises(SystemExit):
+        export("--help-all")
+    assert "--mend" not in capsys.readouterr().out
 
 
 def test_defaults_of_training():

@@ -86,7 +86,7 @@ def test_passes_are_made(trained, pictures, tmp_path):
 
 def test_passes_that_cannot_be_leave_no_folder(exported, pictures, tmp_path):
     arguments = [str(exported / "int8.tflite"), str(pictures), "--flip"]
-    with pytest.raises(InputError, match="gives labels alone"):
+    with pytest.raises(InputError, match="outputs labels only"):
         main([*arguments, "--output", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 

@@ -96,7 +96,7 @@ def test_models_carry_no_optimizer_state(trained):
 
 def test_the_model_describes_itself(trained):
     info = read_info(trained / "model.keras")
-    assert info.names == scenes.CLASSES
+    assert info.class_names == scenes.CLASSES
     assert info.colors == scenes.COLORS
     assert info.geometry.minimum == 16
     assert info.run["model"] == "unet"
@@ -158,7 +158,7 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
         (["--size", "64"], "HEIGHTxWIDTH"),
         (["--weights", "imagenet"], "plain encoder has no pretrained weights"),
         (["--resume"], "to --resume from"),
-        (["--encoder-rate", "1.5"], "--encoder-rate 1.5: is a share, 0 to 1"),
+        (["--encoder-rate", "1.5"], "--encoder-rate 1.5: must be from 0 to 1"),
         (["--model", "dense", "--encoder-rate", "0.5"], "dense has no encoder"),
         (["--model", "patch", "--encoder-rate", "0"], "patch has no encoder"),
         ([*PAPER, "--encoder-rate", "0"], "unet_paper has no encoder"),

@@ -34,7 +34,7 @@ class Paint:
 
 
 def test_an_option_that_does_nothing_is_refused_by_what_it_needs():
-    with pytest.raises(InputError, match="^--coats: does nothing without --color$"):
+    with pytest.raises(InputError, match="^--coats: has no effect without --color$"):
         refuse_unused(Paint(coats=2))
     refuse_unused(Paint(color="red", coats=2))
     refuse_unused(Paint())
@@ -49,11 +49,14 @@ def test_an_option_that_was_given_its_default_is_refused_too():
 @pytest.mark.parametrize(
     ("options", "refusal"),
     [
-        ({"sparsity": 0.3}, "--sparsity: does nothing without a scheme that is fine-"),
-        ({"seed": 1, "quantize": ("int8",)}, "--seed: does nothing without a scheme"),
+        ({"sparsity": 0.3}, "--sparsity: has no effect without a scheme that is fine-"),
+        ({"seed": 1, "quantize": ("int8",)}, "--seed: has no effect without a scheme"),
         ({"clusters": 8, "quantize": ("pruned",)}, "--clusters: .* clustered, "),
-        ({"mend": True, "quantize": ("int16x8",)}, "--mend: .* add int8 to --quantize"),
-        ({"size": (64, 64), "check": ("a.tflite",)}, "--size: .* beside --check"),
+        (
+            {"mixed_precision": True, "quantize": ("int16x8",)},
+            "--mixed-precision: .* add int8 to --quantize",
+        ),
+        ({"size": (64, 64), "check": ("a.tflite",)}, "--size: .* with --check"),
     ],
 )
 def test_options_of_export_that_do_nothing(options, refusal):
@@ -64,7 +67,7 @@ def test_options_of_export_that_do_nothing(options, refusal):
 
 def test_options_of_export_that_do_something():
     refuse_unused(ExportConfig("RUN", quantize=("pruned-qat",), sparsity=0.3, seed=1))
-    refuse_unused(ExportConfig("RUN", explain=True, mend=True))
+    refuse_unused(ExportConfig("RUN", explain=True, mixed_precision=True))
     refuse_unused(ExportConfig(check=("a.tflite",), json="-"))
 
 

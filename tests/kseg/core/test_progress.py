@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kseg.core.progress import evenly_spaced, in_parallel
+from kseg.core.progress import bar, evenly_spaced, in_parallel, reported_to
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,24 @@ def test_in_parallel_keeps_the_order_and_the_first_failure():
     ]
     with pytest.raises(ZeroDivisionError):
         in_parallel(lambda x: 1 / x, [2, 1, 0], "inverses")
+
+
+def test_progress_goes_to_a_function_that_asks_for_it(capsys):
+    seen = []
+    with reported_to(seen.append):
+        assert [*bar(range(5), "counting", unit="image", mininterval=0)] == [*range(5)]
+        with bar(total=4, text="training", mininterval=0) as shown:
+            shown.set_postfix({"loss": "0.5000"}, refresh=False)
+            shown.update(4)
+    first = [x for x in seen if x.stage == "counting"]
+    assert (first[-1].done, first[-1].total, first[-1].unit) == (5, 5, "image")
+    assert [x.done for x in first] == sorted(x.done for x in first)
+    assert seen[-1].stage == "training" and seen[-1].done == 4
+    assert seen[-1].values == {"loss": "0.5000"} and seen[-1].seconds >= 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_a_bar_again_after_the_block():
+    with reported_to(lambda progress: None):
+        pass
+    assert bar([1], "one").disable  # no terminal here

@@ -13,13 +13,13 @@ from kseg.core.options import Size
 from kseg.core.provenance import command_line, machine, versions
 from kseg.data.open import open_data
 
-DOC = "About it.\n\n    python -m kseg.train\n"
+DOC = "About it.\n\n  kseg train\n"
 
 
 def parsed(line: str) -> TrainConfig:
     words = shlex.split(line)
-    assert words[:3] == ["python", "-m", "kseg.train"]
-    return parse(TrainConfig, "kseg.train", DOC, words[3:])
+    assert words[:2] == ["kseg", "train"]
+    return parse(TrainConfig, "kseg train", DOC, words[2:])
 
 
 def another(field):

@@ -175,7 +175,7 @@ def test_grey_of_12_bits(tmp_path):
     values = np.linspace(0, 4095, QUARTERS.size).reshape(SIZE).astype(np.uint16)
     data = open_data(str(folder_of(tmp_path, QUARTERS, values)))
     assert (data.channels, data.white) == (1, 4095)
-    assert data.info.white == 4095
+    assert data.info.white_level == 4095
     image, _ = data.split("train").read(0)
     assert image.shape == (*SIZE, 1)
     assert image.dtype == np.uint8

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from edge.video import scenes
-from kseg.api import report
 from kseg.core.configs import TrainConfig
 from kseg.data import sample
 from kseg.data.open import open_data
+from kseg.reporting.run_report import write_run_report
 from kseg.training.fit import fit
 from tests.kseg.conftest import write_pair
 
@@ -38,7 +38,7 @@ def test_files_are_hashed_once_in_a_run_and_its_report(folder, tmp_path, monkeyp
         data=str(folder), model="dense", width=2, epochs=1, batch_size=2
     )
     fit(config, data, run)
-    report(data, run)
+    write_run_report(data, run)
     files = [path for split in data.splits.values() for path in split.files]
     assert hashed == Counter(files)
     assert len(files) == 8

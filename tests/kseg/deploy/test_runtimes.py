@@ -141,5 +141,5 @@ def test_mediapipe_loads_it_with_its_names(folder, scheme):
     expected = labels_by(open_engine(path), path, folder)
     python = python_with("mediapipe", "mediapipe>=1.2,<2\n")
     labels, printed = elsewhere(python, IN_MEDIAPIPE, path, folder)
-    assert tuple(json.loads(printed.splitlines()[-1])) == read_info(path).names
+    assert tuple(json.loads(printed.splitlines()[-1])) == read_info(path).class_names
     assert (labels == expected).mean() >= 0.99

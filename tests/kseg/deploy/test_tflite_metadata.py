@@ -8,7 +8,7 @@ from flatbuffers.table import Table
 
 from edge.core.constants import palette
 from edge.engines.select import open_engine
-from edge.model_file.flatbuffer import normalization, reach, standard_metadata
+from edge.model_file.flatbuffer import normalization, required_size, standard_metadata
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import read_info
 from kseg.deploy.tflite_metadata import with_metadata
@@ -106,7 +106,7 @@ def test_the_model_stays_what_it_was(tmp_path):
     assert read_info(after) == info("logits")
     assert b"kept" in after.read_bytes()
     data = after.read_bytes()
-    assert normalization(data) == ((0.0,), (1.0,)) and reach(data) <= len(data)
+    assert normalization(data) == ((0.0,), (1.0,)) and required_size(data) <= len(data)
     image = np.random.RandomState(0).randint(0, 2, SHAPE[1:]).astype(np.uint8)
     engine = open_engine(after, threads=1)
     np.testing.assert_allclose(only(engine, image), np.tanh(image.astype(np.float32)))

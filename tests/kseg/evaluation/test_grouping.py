@@ -210,10 +210,13 @@ def test_through_the_predictor(kind):
 
 def test_the_classes_and_colors_of_a_grouping():
     info = open_grouping("grouping:color", 254).info
-    assert info.names[:2] == ("segment 0", "segment 1") and len(info.names) == 254
+    assert (
+        info.class_names[:2] == ("segment 0", "segment 1")
+        and len(info.class_names) == 254
+    )
     assert len(set(info.colors)) == 254 and (0, 0, 0) not in info.colors
     assert info.colors[0] == palette(2)[1]
-    assert len(open_grouping("grouping:color").info.names) == 100
+    assert len(open_grouping("grouping:color").info.class_names) == 100
 
 
 def test_one_row_is_refused():

@@ -16,7 +16,7 @@ from tests.support.engines import ArrayEngine
 
 NAMES = ("a", "b")
 INFO = ModelInfo(
-    names=NAMES, colors=palette(2), geometry=InputGeometry(minimum=4), max_side=64
+    class_names=NAMES, colors=palette(2), geometry=InputGeometry(minimum=4), max_side=64
 )
 
 

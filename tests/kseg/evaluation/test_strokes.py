@@ -38,7 +38,7 @@ def opened(folder):
 def test_without_classes_json_ids_are_classes_and_255_is_void(folder):
     drawn = opened(folder)
     assert not drawn.declared
-    assert drawn.info.names[2] == "class 2" and len(drawn.info.names) == 255
+    assert drawn.info.class_names[2] == "class 2" and len(drawn.info.class_names) == 255
     mask = drawn.read(folder / "images" / "a.jpg")
     assert mask[:2, :2].tolist() == [[0, 255], [2, 255]]
 
@@ -52,7 +52,7 @@ def test_a_mask_of_0_and_255_is_not_binary(folder):
 def test_classes_are_read_from_the_folder_above(folder):
     classes(folder, ("sky", "road", "void"), ignore_index=2)
     drawn = opened(folder)
-    assert drawn.declared and drawn.info.names == ("sky", "road")
+    assert drawn.declared and drawn.info.class_names == ("sky", "road")
 
 
 def test_ids_of_the_file_are_mapped_to_class_ids(folder):

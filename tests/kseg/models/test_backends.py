@@ -38,10 +38,10 @@ for name, encoder, options in cases:
     model = build_model(name, 3, encoder, **options)
     shape = geometry(model)
     info = ModelInfo(("a", "b", "c"), ((0, 0, 0),) * 3, geometry=shape)
-    height, width = info.geometry.covering((48, 64))
+    height, width = info.geometry.smallest_input((48, 64))
     random = np.random.RandomState(0)
     image = random.uniform(0, 255, (2, height, width, 3)).astype("float32")
-    edge = shape.border
+    edge = shape.valid_border
     inside = image[:, edge : height - edge, edge : width - edge, 0]
     mask = (inside > 128).astype("uint8")
     mask[:, :8] = 255

@@ -25,7 +25,7 @@ def engines(deeplab):
         "keras-fixed": KerasEngine(model, (32, 48)),
         "keras-two": KerasEngine(two),
         "grouping": GroupingEngine("color", 4),
-        "tflite": open_engine(deeplab, threads=1, prove=False),
+        "tflite": open_engine(deeplab, threads=1, trial=False),
         "test": ArrayEngine(),
     }
 

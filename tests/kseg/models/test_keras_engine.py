@@ -12,7 +12,9 @@ from tests.support.engines import only
 
 CLASSES = 3
 INFO = ModelInfo(
-    names=("a", "b", "c"), colors=palette(CLASSES), geometry=InputGeometry(minimum=16)
+    class_names=("a", "b", "c"),
+    colors=palette(CLASSES),
+    geometry=InputGeometry(minimum=16),
 )
 SIZES = ((32, 48), (33, 50), (16, 16))
 each_size = pytest.mark.parametrize("size", SIZES, ids=str)
@@ -91,7 +93,7 @@ def test_predictor_with_a_network_of_fixed_size(model, head, size):
 
 
 def test_large_pictures_are_bounded(scoring):
-    info = ModelInfo(INFO.names, INFO.colors, max_side=48)
+    info = ModelInfo(INFO.class_names, INFO.colors, max_side=48)
     image = picture((64, 96))
     predictor = SemanticPredictor(scoring, info)
     assert predictor.prepare(image)[0][0][0].shape == (32, 48, 3)
@@ -123,7 +125,7 @@ def tiling(request):
     name, options, box = TILED[request.param]
     keras.utils.set_random_seed(0)
     network = build_model(name, CLASSES, width=4, **options)
-    info = ModelInfo(INFO.names, INFO.colors, geometry=geometry(network))
+    info = ModelInfo(INFO.class_names, INFO.colors, geometry=geometry(network))
     # As they start, one class may be the best everywhere: here none is on average.
     last = [layer for layer in network.layers if layer.weights][-1]
     kernel, bias = last.get_weights()
@@ -138,9 +140,9 @@ def covered(engine, info, image):
     As far as they are picture: (H, W, CLASSES).
     """
     height, width = image.shape[:2]
-    sides = info.geometry.covering((height, width))
+    sides = info.geometry.smallest_input((height, width))
     around = [
-        (info.geometry.border, side - have - info.geometry.border)
+        (info.geometry.valid_border, side - have - info.geometry.valid_border)
         for side, have in zip(sides, (height, width), strict=True)
     ]
     whole = np.pad(image, [*around, (0, 0)], mode="reflect")
@@ -152,10 +154,12 @@ def test_tiles_give_the_scores_of_the_whole_picture(tiling, size):
     network, info, box = tiling
     engine, image = KerasEngine(network), picture(size)
     expected = covered(engine, info, image)
-    tiles = split_tiles(image, box, info.geometry.border, info.geometry.step)
+    tiles = split_tiles(
+        image, box, info.geometry.valid_border, info.geometry.input_step
+    )
     assert sum(map(len, tiles)) > 1
     outputs = [[only(engine, tile) for tile in row] for row in tiles]
-    scores = merge_tiles(outputs, info.geometry.step)[: size[0], : size[1]]
+    scores = merge_tiles(outputs, info.geometry.input_step)[: size[0], : size[1]]
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
     labels = SemanticPredictor(KerasEngine(network, box), info).predict(image).labels
@@ -181,7 +185,7 @@ def test_a_grey_network_takes_frames_in_tiles():
     from kseg.models import build_model, geometry
 
     network = build_model("patch", CLASSES, channels=1, width=4)
-    info = ModelInfo(INFO.names, INFO.colors, geometry=geometry(network))
+    info = ModelInfo(INFO.class_names, INFO.colors, geometry=geometry(network))
     predictor = SemanticPredictor(KerasEngine(network, (54, 54)), info)
     grey = picture((33, 51), 1)
     frame = np.repeat(grey, 3, axis=2)

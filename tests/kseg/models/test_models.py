@@ -33,7 +33,7 @@ def logits_of(model, image):
 
 def allowed(model, *sizes):
     """`sizes`, or the next that a network of valid convolutions takes."""
-    return [geometry(model).covering(size) for size in sizes]
+    return [geometry(model).smallest_input(size) for size in sizes]
 
 
 def test_the_cases_are_the_whole_registry(request):

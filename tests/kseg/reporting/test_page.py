@@ -229,7 +229,7 @@ def test_the_report_of_an_older_run_leaves_unknown_values_out(run):
         ("", ["{run}/model.keras"], "model.keras: no such run folder"),
         ("", ["{run}", "--data", "no/data"], "no/data: no such data folder"),
         ("", ["{run}", "--split", "test"], "no split 'test'; it has train, val"),
-        ("", ["{run}", "--output", "no/folder/r.html"], "no file in an existing"),
+        ("", ["{run}", "--output", "no/folder/r.html"], "not a file in an existing"),
         ("history.csv", ["{run}"], "history.csv: is damaged .*train again"),
         ("model.keras", ["{run}"], "model.keras: is no Keras model"),
         ("config.json", ["{run}"], "config.json: is damaged"),

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from edge.core.errors import GateFailed, InputError
-from kseg.api import report
 from kseg.core.runs import BEST, CHECKPOINT, HISTORY, LAST
 from kseg.data.open import open_data
 from kseg.evaluation.metrics.keras_metrics import MeanIoU
 from kseg.models.saving import load_model
+from kseg.reporting.run_report import write_run_report
 from kseg.training.fit import fit
 from kseg.training.losses.segmentation import SegmentationLoss
 from tests.kseg.training.conftest import STEPS
@@ -66,7 +66,7 @@ def test_the_saved_model_of_a_half_precision_run_is_float32(
     assert keras.config.dtype_policy().name == "float32"
     (line,) = lines_of(tmp_path)
     assert 0 < float(line["loss"]) < 5
-    found = report(tiny, tmp_path)["mean_iou"]
+    found = write_run_report(tiny, tmp_path)["mean_iou"]
     assert float(line["val_mean_iou"]) == pytest.approx(found, abs=2e-4)
 
 
@@ -112,7 +112,7 @@ def refused(config, data, folder) -> str:
         fit(config, data, folder)
     message = str(caught.value)
     assert "\n" not in message and "a smaller --learning-rate than 1e+30" in message
-    assert f"python -m kseg.doctor {config.data}" in message
+    assert f"kseg doctor {config.data}" in message
     assert_finite(folder)
     return message
 

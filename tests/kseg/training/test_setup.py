@@ -39,7 +39,7 @@ from tests.kseg.training.helpers import weights_of
 def test_the_default_crop_adds_the_border_of_the_network(
     tiny, least, step, border, expected
 ):
-    sides = InputGeometry(least=least, step=step, border=border)
+    sides = InputGeometry(min_input=least, input_step=step, valid_border=border)
     info = replace(tiny.info, geometry=sides)
     assert crop_size(TrainConfig(), tiny, info) == expected
     assert crop_size(TrainConfig(size=expected), tiny, info) == expected

@@ -1,11 +1,11 @@
-"""The server that several tests of a file look at."""
+"""A server shared by several tests of a file."""
 
 import pytest
 
 
 @pytest.fixture(scope="module")
 def running_web():
-    """A server before a scene without end."""
+    """A server of an endless scene."""
     from tests.support.viewer import running, scene
 
     with running(scene()) as (shown, _):

@@ -1,4 +1,4 @@
-"""Who may come in, what a request is answered, and the command that serves."""
+"""Access, answers to requests, and the command with --serve."""
 
 import itertools
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.camera import door_of, parse
+from edge.app.camera import listener_of, parse
 from edge.core.errors import InputError
 from edge.video.frames import Source
 from tests.support.viewer import (
@@ -22,10 +22,10 @@ from tests.support.viewer import (
     asked,
     get,
     handshake,
-    pictures_of,
+    images_of,
+    make_frames,
     running,
     scene,
-    shots,
     snapshot,
     talk,
     until,
@@ -34,38 +34,43 @@ from tests.support.viewer import (
 SCRIPT = Path(__file__).resolve().parents[4] / "edge" / "camera_demo.py"
 
 
-# Who may come in
+# Access
 
 
-def test_beyond_loopback_the_token_is_asked_for_even_from_here():
+def test_other_addresses_need_the_token_even_locally():
     with running(scene(), "0.0.0.0:0") as (shown, loop):
-        door = shown.door
-        wrong = "x" * len(door.token)
+        listener = shown.listener
+        wrong = "x" * len(listener.token)
         for path in ("/", "/stream.mjpg", "/snapshot.png", "/link"):
-            for query in ("", f"?token={wrong}", "?token=", f"?token={door.token}x"):
+            for query in (
+                "",
+                f"?token={wrong}",
+                "?token=",
+                f"?token={listener.token}x",
+            ):
                 answer = get(shown, path + query)
                 assert answer.status == 403, (path, query)
                 assert b"with its token" in answer.body
-            cookie = {"Cookie": f"{door.cookie}={wrong}"}
+            cookie = {"Cookie": f"{listener.cookie}={wrong}"}
             assert get(shown, path, **cookie).status == 403
         assert handshake(shown) == 403
-        # The address that was printed leads in, and the token out of sight.
-        answer = get(shown, f"/?token={door.token}")
+        # The printed URL grants access and moves the token to a cookie.
+        answer = get(shown, f"/?token={listener.token}")
         assert (answer.status, answer.headers["Location"]) == (302, "./")
         cookie = answer.headers["Set-Cookie"].partition(";")[0]
         assert "HttpOnly" in answer.headers["Set-Cookie"]
         assert get(shown, "/", Cookie=cookie).status == 200
         until(lambda: loop.rate.count, "no frames")
         assert snapshot(shown, Cookie=cookie).shape == (*SIZE, 3)
-        assert get(shown, f"/snapshot.png?token={door.token}").status == 200
+        assert get(shown, f"/snapshot.png?token={listener.token}").status == 200
         hello = talk(shown, lambda link: link.read_message(), Cookie=cookie)
         assert json.loads(hello)["source"] == "street"
 
 
-def test_pages_of_others_get_nothing():
-    """Neither by a name that leads to 127.0.0.1, nor by a WebSocket from elsewhere."""
+def test_pages_of_other_origins_are_rejected():
+    """By host name, even if it resolves to 127.0.0.1, and by a WebSocket's origin."""
     with running(scene()) as (shown, _):
-        port = shown.door.port
+        port = shown.listener.port
         for path in ("/", "/stream.mjpg", "/snapshot.png", "/link"):
             assert get(shown, path, Host=f"evil.example:{port}").status == 403
         for host in (f"localhost:{port}", "127.0.0.9", "[::1]:80"):
@@ -74,10 +79,10 @@ def test_pages_of_others_get_nothing():
         assert handshake(shown, Origin=f"http://127.0.0.1:{port}") == 101
 
 
-def test_bad_requests_are_answered_in_a_line_and_harm_nothing():
+def test_invalid_requests_are_answered_in_one_line():
     with running(scene()) as (shown, loop):
         assert get(shown, "/../../etc/passwd").status == 404
-        with socket.create_connection(("127.0.0.1", shown.door.port)) as caller:
+        with socket.create_connection(("127.0.0.1", shown.listener.port)) as caller:
             caller.sendall(b"\x16\x03\x01\x00\xff nonsense\r\n\r\n")
             assert caller.recv(100).partition(b"\r\n")[0] in (
                 b"HTTP/1.1 400 Bad Request",
@@ -88,16 +93,16 @@ def test_bad_requests_are_answered_in_a_line_and_harm_nothing():
         assert get(shown, "/").status == 200
 
 
-def test_before_the_first_frame_it_says_so():
+def test_before_the_first_frame_the_page_is_told_so():
     away = threading.Event()
     away.set()
     try:
-        with running(Source(shots(away=away), "file")) as (shown, _):
+        with running(Source(make_frames(away=away), "file")) as (shown, _):
             hello = json.loads(talk(shown, lambda link: link.read_message()))
             assert (hello["waiting"], hello["fps"]) == ("the first frame", 0)
             answer = get(shown, "/snapshot.png")
             assert answer.status == 503
-            assert b"no frame yet" in answer.body
+            assert b"No frame has been captured" in answer.body
             away.clear()
     finally:
         away.clear()
@@ -109,7 +114,7 @@ def test_before_the_first_frame_it_says_so():
     + ['{"hide": {"a": 1}}', '{"opacity": 2}', '{"opacity": NaN}', '{"quit": true}']
     + ['{"outlines": 1}', '{"outlines": true, "legend": true}', '"hide"', "9" * 2000],
 )
-def test_a_page_that_talks_nonsense_is_let_go(message, running_web):
+def test_a_page_that_sends_invalid_messages_is_disconnected(message, running_web):
     async def say(link):
         await link.read_message()
         await link.write_message(message)
@@ -126,7 +131,7 @@ def test_a_page_that_talks_nonsense_is_let_go(message, running_web):
 
 
 def demo(*arguments):
-    """The command as a process; its lines of stderr can be read as they come."""
+    """The command as a process; its stderr can be read line by line."""
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -136,7 +141,7 @@ def demo(*arguments):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
-def test_the_command_serves_and_ends_at_once(deeplab):
+def test_the_command_serves_and_ends_without_delay(deeplab):
     """As on a board: shapes, segmented by a real network in another process."""
     with demo(deeplab, "--source", "shapes", "--serve", "0") as process:
         try:
@@ -144,36 +149,36 @@ def test_the_command_serves_and_ends_at_once(deeplab):
             url = next(line.split()[1] for line in lines if line.startswith("view "))
             port = int(url.rstrip("/").rpartition(":")[2])
             with asked(port, "/stream.mjpg") as answer:
-                seen = list(itertools.islice(pictures_of(answer), 3))
-                process.send_signal(signal.SIGTERM)  # while somebody looks
+                seen = list(itertools.islice(images_of(answer), 3))
+                process.send_signal(signal.SIGTERM)  # while there is a viewer
                 start = time.monotonic()
-                table, said = process.communicate(timeout=LONG)
+                table, log = process.communicate(timeout=LONG)
                 ended = time.monotonic() - start
             indices = [index for index, _ in seen]
             assert indices == sorted(set(indices))
             assert {view.shape for _, view in seen} == {(480, 640, 3)}
-            assert ended < 10  # a frame, and the interpreter's end
+            assert ended < 10  # time for a frame and the interpreter's exit
         finally:
             process.kill()
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
     assert "draw" in table
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
+    ("options", "message"),
     [
         (["--serve", "8080:1.2.3.4"], "--serve 8080:1.2.3.4: write PORT"),
-        (["--serve", "0", "--token", "short"], "--token: take at least 8"),
-        (["--token", "open-sesame"], "--token: is for --serve"),
+        (["--serve", "0", "--token", "short"], "--token: use at least 8"),
+        (["--token", "open-sesame"], "--token needs --serve"),
     ],
 )
-def test_bad_use_is_refused(options, named):
-    with pytest.raises(InputError, match=named):
-        door_of(parse(["no.tflite", *options]))
+def test_invalid_use_is_an_error(options, message):
+    with pytest.raises(InputError, match=message):
+        listener_of(parse(["no.tflite", *options]))
 
 
-def test_without_tornado_it_says_what_to_install():
+def test_without_tornado_the_message_says_what_to_install():
     code = (
         "import runpy, sys\n"
         "from importlib.machinery import PathFinder\n"
@@ -187,5 +192,5 @@ def test_without_tornado_it_says_what_to_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
-    expected = "camera_demo: --serve: needs Tornado: pip install 'tornado>=6.2,<7'\n"
+    expected = "camera_demo: --serve needs Tornado; pip install 'tornado>=6.2,<7'\n"
     assert done.stderr == expected

@@ -16,20 +16,20 @@ from tests.support.viewer import (
     until,
 )
 
-WIDTHS = (390, 1280)  # a phone, a desk
+WIDTHS = (390, 1280)  # a phone, a desktop
 SCHEMES = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}  # and the page
 CLASS = "//ul[@id='classes']//label[contains(., '{}')]/input"
-SHOWN = "return document.querySelector('#picture').naturalWidth"
+SHOWN = "return document.querySelector('#image').naturalWidth"
 
 
 @pytest.fixture
 def page(browser, look):
-    """`page(shown, scheme, width)` opens it and waits for the picture."""
+    """`page(shown, scheme, width)` opens it and waits for the image."""
 
     def open_page(shown: Web, scheme: str = "light", width: int = 1280) -> None:
         browser.get_log("browser")
-        look(shown.door.url, scheme, width)
-        until(lambda: browser.execute_script(SHOWN) == SIZE[1], "no picture")
+        look(shown.listener.url, scheme, width)
+        until(lambda: browser.execute_script(SHOWN) == SIZE[1], "no image")
 
     return open_page
 
@@ -43,7 +43,7 @@ def colored(shown: Web, color) -> bool:
     return snapshot(shown)[-9, -9].tolist() == color
 
 
-def test_a_class_switched_off_in_the_browser_vanishes(browser, page, by):
+def test_a_class_hidden_in_the_browser_is_not_drawn(browser, page, by):
     with running(scene()) as (shown, _):
         page(shown)
         assert colored(shown, RED)
@@ -53,11 +53,11 @@ def test_a_class_switched_off_in_the_browser_vanishes(browser, page, by):
         until(lambda: colored(shown, [255] * 3), "it is still red")
         browser.find_element(by.ID, "all").click()
         until(lambda: colored(shown, RED), "it is not red again")
-        until(box.is_selected, "the page does not know")
+        until(box.is_selected, "the page does not show it")
         assert browser.get_log("browser") == []
 
 
-def test_the_page_goes_by_keyboard(browser, page, by):
+def test_the_page_works_by_keyboard(browser, page, by):
     from selenium.webdriver.common.keys import Keys
 
     with running(scene(), background=blurred) as (shown, loop):
@@ -80,25 +80,25 @@ def test_the_page_goes_by_keyboard(browser, page, by):
     assert names[2:4] == ["Opacity", "Outlines"]
 
 
-def test_numbers_pause_and_the_end_in_the_browser(browser, page, by):
+def test_the_browser_shows_numbers_pause_and_end(browser, page, by):
     with running(scene()) as (shown, loop):
         page(shown)
         fps, notice = (browser.find_element(by.ID, name) for name in ("fps", "notice"))
         until(lambda: fps.text not in ("–", "0.0"), "no frames per second")
         first = fps.text
-        until(lambda: fps.text != first, "the number stands still")
+        until(lambda: fps.text != first, "the number does not change")
         assert "inference" in browser.find_element(by.ID, "stages").text
         assert not notice.is_displayed()
         browser.find_element(by.ID, "pause").click()
-        until(lambda: notice.text == "Paused", "it does not say that it is paused")
+        until(lambda: notice.text == "Paused", "no notice that it is paused")
         assert loop.controls.paused
         browser.find_element(by.ID, "pause").click()
-        until(lambda: not notice.is_displayed(), "it does not go on")
-    until(lambda: notice.text == "The runner has ended.", notice.text)
+        until(lambda: not notice.is_displayed(), "it does not resume")
+    until(lambda: notice.text == "The camera program has ended.", notice.text)
     assert not browser.find_element(by.ID, "outlines").is_enabled()
 
 
-def test_the_snapshot_of_the_browser_is_a_file(browser, page, by, tmp_path):
+def test_the_browser_downloads_a_snapshot(browser, page, by, tmp_path):
     where = {"behavior": "allow", "downloadPath": str(tmp_path)}
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", where)
     with running(scene()) as (shown, _):
@@ -112,7 +112,7 @@ def test_the_snapshot_of_the_browser_is_a_file(browser, page, by, tmp_path):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_page_can_be_read(
+def test_the_page_is_readable(
     browser, page, contrasts_of, scheme, width, running_web, tmp_path
 ):
     page(running_web, scheme, width)
@@ -128,12 +128,12 @@ def test_the_page_can_be_read(
     sent = [e["message"] for e in entries]
     sent = [e["params"] for e in sent if e["method"] == "Network.requestWillBeSent"]
     begun = {e["request"]["url"].partition("?")[0] for e in sent}
-    own = (running_web.door.url, f"blob:{running_web.door.url}")
+    own = (running_web.listener.url, f"blob:{running_web.listener.url}")
     assert begun and all(url.startswith(own) for url in begun), begun
     browser.save_screenshot(str(tmp_path / "page.png"))
 
 
-def test_with_the_token_the_browser_comes_in(browser, page):
+def test_the_browser_gets_access_with_the_token(browser, page):
     with running(scene(), "127.0.0.1:0", "open-sesame") as (shown, _):
-        page(shown)  # by the address that was printed
+        page(shown)  # with the printed URL
         assert "sesame" not in browser.current_url

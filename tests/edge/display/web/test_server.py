@@ -1,4 +1,4 @@
-"""The page's server, before real readers."""
+"""The server of the browser view with real clients."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View
 from edge.display.web import handlers
 from edge.display.web.access import listen
-from edge.display.web.server import GOODBYE, Web, changed, encoded
+from edge.display.web.server import CLOSE_SECONDS, Web, apply_switch, encode_jpeg
 from edge.predict.results import SemanticMap
-from edge.video.frames import PATIENCE, Frame, Source
+from edge.video.frames import STALL_SECONDS, Frame, Source
 from tests.support.viewer import (
     INFO,
     LONG,
@@ -25,13 +25,13 @@ from tests.support.viewer import (
     RED,
     SIZE,
     asked,
+    half_white,
+    images_of,
+    make_frames,
     noise,
     one_who_never_reads,
-    picture,
-    pictures_of,
     running,
     scene,
-    shots,
     snapshot,
     state_where,
     stream,
@@ -39,25 +39,25 @@ from tests.support.viewer import (
     until,
 )
 
-# The loop does not notice
+# Effect on the loop
 
 
-def test_nothing_is_drawn_until_somebody_looks_nor_after():
+def test_frames_are_drawn_only_while_there_are_viewers():
     with running(scene()) as (shown, loop):
         until(lambda: loop.rate.count > 3, "no frames")
         assert not shown.wants_view
         assert "draw" not in loop.predictor.stages.summary()
         with stream(shown) as answer:
-            _, view = next(pictures_of(answer))
+            _, view = next(images_of(answer))
             assert shown.wants_view
             assert np.abs(view[-9, -9].astype(int) - RED).max() < 9  # JPEG is not exact
-        until(lambda: not shown.wants_view, "it is still drawn for nobody")
+        until(lambda: not shown.wants_view, "frames are still drawn without viewers")
 
 
 @pytest.mark.serial
-def test_taking_a_frame_takes_no_time():
-    """In time of the thread itself, which other processes do not change."""
-    frame, labels = picture(), np.zeros(SIZE, np.uint8)
+def test_take_does_not_wait():
+    """In processor time of the thread, which other processes do not affect."""
+    frame, labels = half_white(), np.zeros(SIZE, np.uint8)
     seen = DisplayFrame(0, 0.0, frame, SemanticMap(labels), frame, {})
     shown = Web(listen("0"), Controls(View()), INFO, None, scene())
     with ExitStack() as stack:
@@ -72,13 +72,13 @@ def test_taking_a_frame_takes_no_time():
 
 
 @pytest.mark.serial
-def test_ten_viewers_and_one_who_never_reads(monkeypatch):
-    monkeypatch.setattr(handlers, "STALLED", 2.0)
+def test_ten_viewers_and_one_that_never_reads(monkeypatch):
+    monkeypatch.setattr(handlers, "STALLED_SECONDS", 2.0)
     enough = threading.Event()
     seen = [[] for _ in range(10)]
 
     def read(answer, indices):
-        for index, view in pictures_of(answer):
+        for index, view in images_of(answer):
             assert view.shape == (480, 640, 3)
             indices.append(index)
             if enough.is_set():
@@ -86,35 +86,41 @@ def test_ten_viewers_and_one_who_never_reads(monkeypatch):
 
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
         with one_who_never_reads(shown), ExitStack() as stack:
-            until(lambda: shown.wants_view, "the staller was not let in")
+            until(lambda: shown.wants_view, "the stalled viewer did not connect")
             stack.callback(enough.set)
             readers = []
             for indices in seen:
                 arguments = stack.enter_context(stream(shown)), indices
                 readers.append(threading.Thread(target=read, args=arguments))
                 readers[-1].start()
-            until(lambda: len(shown.pictures.readers) == 10, "the staller stayed")
-            until(lambda: min(map(len, seen)) >= 8, "someone sees nothing")
+            until(
+                lambda: len(shown.images.readers) == 10,
+                "the stalled viewer is still connected",
+            )
+            until(lambda: min(map(len, seen)) >= 8, "a viewer gets no images")
             enough.set()
             for reader in readers:
                 reader.join(LONG)
-            # Now ten do not read, and the loop goes on beside them.
+            # Now ten viewers do not read, and the loop continues.
             before = loop.rate.count
             until(lambda: loop.rate.count > before + 20, "the loop waits for viewers")
-            until(lambda: not shown.wants_view, "those who stopped reading stayed")
+            until(
+                lambda: not shown.wants_view,
+                "the viewers that stopped reading are still connected",
+            )
     for indices in seen:
         assert indices == sorted(set(indices))
 
 
 def brighter():
-    """Frames that show by their brightness which they are."""
+    """Frames with their index as brightness."""
     for index in range(256):
         time.sleep(0.05)
         yield Frame(np.full((*SIZE, 3), index, np.uint8), index / 20)
 
 
 @pytest.mark.serial
-def test_a_slow_viewer_gets_the_newest_picture_not_the_next():
+def test_a_slow_viewer_gets_the_newest_image():
     with running(Source(brighter(), "brighter")) as (shown, loop):
         loop.controls.view = View(opacity=0, legend=False)
 
@@ -133,14 +139,14 @@ def test_a_slow_viewer_gets_the_newest_picture_not_the_next():
             return late, kinds
 
         late, kinds = talk(shown, slow)
-    assert max(late) <= 4, late  # in frames; what was drawn between is left out
-    assert kinds == [str, str]  # no picture comes that was not asked for
+    assert max(late) <= 4, late  # in frames; frames drawn in between are skipped
+    assert kinds == [str, str]  # no image is sent without a request
 
 
-# What the page is told, and what it switches
+# State and changes of the view
 
 
-def test_the_page_is_told_numbers():
+def test_the_page_gets_the_state():
     with running(scene()) as (shown, loop):
 
         def full(_):
@@ -153,7 +159,7 @@ def test_the_page_is_told_numbers():
     assert (state["waiting"], state["paused"], state["hidden"]) == ("", False, [])
 
 
-def test_a_switch_is_seen_by_all_who_look():
+def test_a_change_is_shown_to_all_viewers():
     with running(scene()) as (shown, loop):
         until(lambda: loop.rate.count, "no frames")
         assert snapshot(shown)[-9, -9].tolist() == RED
@@ -167,7 +173,7 @@ def test_a_switch_is_seen_by_all_who_look():
         until(lambda: snapshot(shown)[-9, -9].tolist() == [255] * 3, "it is still red")
 
 
-def test_whoever_comes_while_it_is_paused_sees_the_frame_that_stands():
+def test_a_viewer_that_connects_while_paused_sees_the_frame():
     with running(scene()) as (shown, loop):
         until(lambda: loop.rate.count > 3, "no frames")
 
@@ -176,20 +182,20 @@ def test_whoever_comes_while_it_is_paused_sees_the_frame_that_stands():
             return await state_where(link, lambda state: state["paused"])
 
         talk(shown, pause)
-        with stream(shown) as answer:  # nothing was drawn so far
-            _, view = next(pictures_of(answer))
+        with stream(shown) as answer:  # nothing has been drawn yet
+            _, view = next(images_of(answer))
         assert np.abs(view[-9, -9].astype(int) - RED).max() < 9
         assert snapshot(shown)[-9, -9].tolist() == RED
         count = loop.rate.count
-        loop.controls.view = changed(loop.controls.view, {"opacity": 0}, INFO)
+        loop.controls.view = apply_switch(loop.controls.view, {"opacity": 0}, INFO)
         until(lambda: snapshot(shown)[-9, -9].tolist() == [255] * 3, "it is still red")
         assert loop.rate.count <= count + 1
 
 
 @pytest.mark.slow
-def test_the_page_is_told_that_a_live_source_is_away_and_back():
+def test_the_page_is_told_when_a_live_source_stalls_and_resumes():
     away = threading.Event()
-    source = Source(shots(away=away), "door", live=True, endless=True)
+    source = Source(make_frames(away=away), "camera", live=True, endless=True)
     with running(source) as (shown, _):
 
         async def watch(link):
@@ -203,39 +209,41 @@ def test_the_page_is_told_that_a_live_source_is_away_and_back():
             return waiting["waiting"], gone
 
         name, gone = talk(shown, watch)
-    assert name == "door"
-    assert gone >= PATIENCE - 0.5
+    assert name == "camera"
+    assert gone >= STALL_SECONDS - 0.5
 
 
 def test_every_switch():
     view = View()
-    assert changed(view, {"hide": 1}, INFO).hidden == {1}
-    assert changed(View(hidden=frozenset({0, 1})), {"show": 1}, INFO).hidden == {0}
-    assert changed(view, {"hide": "all"}, INFO).hidden == {0, 1}
-    assert changed(View(hidden=frozenset({1})), {"show": "all"}, INFO).hidden == set()
-    assert changed(view, {"opacity": 0.25}, INFO).opacity == 0.25
-    assert changed(view, {"outlines": True}, INFO).outlines
-    assert not changed(view, {"legend": False}, INFO).legend
-    behind = changed(view, {"background": True}, INFO, blurred)
+    assert apply_switch(view, {"hide": 1}, INFO).hidden == {1}
+    assert apply_switch(View(hidden=frozenset({0, 1})), {"show": 1}, INFO).hidden == {0}
+    assert apply_switch(view, {"hide": "all"}, INFO).hidden == {0, 1}
+    assert (
+        apply_switch(View(hidden=frozenset({1})), {"show": "all"}, INFO).hidden == set()
+    )
+    assert apply_switch(view, {"opacity": 0.25}, INFO).opacity == 0.25
+    assert apply_switch(view, {"outlines": True}, INFO).outlines
+    assert not apply_switch(view, {"legend": False}, INFO).legend
+    behind = apply_switch(view, {"background": True}, INFO, blurred)
     assert behind.background is blurred
-    assert changed(behind, {"background": False}, INFO, blurred).background is None
+    assert apply_switch(behind, {"background": False}, INFO, blurred).background is None
 
 
-def test_large_pictures_are_made_smaller_for_the_stream():
-    jpeg = np.frombuffer(encoded(np.zeros((1000, 2560, 3), np.uint8)), np.uint8)
+def test_large_images_are_scaled_down_for_the_stream():
+    jpeg = np.frombuffer(encode_jpeg(np.zeros((1000, 2560, 3), np.uint8)), np.uint8)
     assert cv2.imdecode(jpeg, 1).shape == (500, 1280, 3)
 
 
-# How it ends
+# End
 
 
 @pytest.mark.serial
-def test_the_end_is_told_and_takes_no_time():
+def test_viewers_are_told_of_the_end_without_delay():
     threads = threading.active_count()
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
-        port = shown.door.port
+        port = shown.listener.port
         with one_who_never_reads(shown), stream(shown):
-            until(lambda: len(shown.pictures.readers) == 2, "not let in")
+            until(lambda: len(shown.images.readers) == 2, "not connected")
 
             async def watch(link):
                 await link.read_message()
@@ -248,7 +256,7 @@ def test_the_end_is_told_and_takes_no_time():
                     await asyncio.sleep(0.01)
                 return time.monotonic() - start
 
-            assert talk(shown, watch) < GOODBYE
-    until(lambda: threading.active_count() <= threads, "a thread was left")
+            assert talk(shown, watch) < CLOSE_SECONDS
+    until(lambda: threading.active_count() <= threads, "a thread is still running")
     with pytest.raises(ConnectionRefusedError), asked(port, "/"):
         pass

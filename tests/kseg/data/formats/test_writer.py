@@ -175,7 +175,7 @@ def test_what_came_meanwhile_is_kept(target):
 
 def test_folder_that_cannot_be_made(target):
     target.touch()
-    with pytest.raises(InputError, match="cannot be made a folder"):
+    with pytest.raises(InputError, match="the folder cannot be created"):
         with staged(target / "data"):
             pass
 

@@ -22,7 +22,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 
 
-INFO = ModelInfo(names=("a", "b", "ü"), colors=palette(3), head="logits")
+INFO = ModelInfo(class_names=("a", "b", "ü"), colors=palette(3), head="logits")
 # Of TensorRT's operator reference; each with the types that the test below checks.
 TENSORRT = set(
     "Add And ArgMax Cast Clip Concat Conv ConvTranspose Equal MaxPool Mul Not Or Pad "

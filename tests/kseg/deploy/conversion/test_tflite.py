@@ -67,8 +67,8 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
         if weight.path.startswith("score") and "up" not in weight.path:
             weight.assign(random.normal(0, 0.1, weight.shape))
     shape = geometry(model)
-    size = shape.covering(SIZE)
-    inside = tuple(side - 2 * shape.border for side in size)
+    size = shape.smallest_input(SIZE)
+    inside = tuple(side - 2 * shape.valid_border for side in size)
 
     def pictures():
         random = np.random.RandomState(0)

@@ -45,7 +45,7 @@ def test_a_second_dense_layer_is_one_by_one():
 def test_squares_get_the_scores_of_the_patch_around_them():
     model = build_model("patch", 3, width=4)
     shape = geometry(model)
-    assert (shape.least, shape.step, shape.border) == (46, 8, 19)
+    assert (shape.min_input, shape.input_step, shape.valid_border) == (46, 8, 19)
     logits = ops.convert_to_numpy(model(picture(54, 62)[None], training=False))[0]
     assert logits.shape == (16, 24, 3)
     squares = logits.reshape(2, 8, 3, 8, 3)
@@ -59,7 +59,7 @@ def test_ways_that_look_at_neighbours_get_one_more_square(upsampling):
     """So tiles agree: what one shows does not depend on where it ends."""
     model = build_model("patch", 3, width=4, upsampling=upsampling)
     shape = geometry(model)
-    assert (shape.least, shape.step, shape.border) == (62, 8, 27)
+    assert (shape.min_input, shape.input_step, shape.valid_border) == (62, 8, 27)
     image = picture(86, 94)[None]
     whole = ops.convert_to_numpy(model(image, training=False))
     part = ops.convert_to_numpy(model(image[:, 8:78, 16:94], training=False))

@@ -14,7 +14,7 @@ def test_the_papers_form_is_the_papers():
     crops = [model.get_layer(f"up{stage}_crop").cropping[0][0] for stage in range(4)]
     assert crops == [88, 40, 16, 4]  # 568 -> 392, 280 -> 200, 136 -> 104, 64 -> 56
     shape = geometry(model)
-    assert (shape.least, shape.step, shape.border) == (188, 16, 92)
+    assert (shape.min_input, shape.input_step, shape.valid_border) == (188, 16, 92)
 
 
 @pytest.mark.parametrize("upsampling", ("transposed", "nearest"))

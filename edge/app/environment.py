@@ -1,4 +1,4 @@
-"""What the figures of a benchmark depend on: device, versions, model, engine."""
+"""What the results of a benchmark depend on: device, versions, model, engine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import numpy as np
 from edge.core.images import format_size
 from edge.engines.base import Engine
 from edge.engines.load import cores
-from edge.engines.onnx import runtime
+from edge.engines.onnx import import_runtime
 from edge.engines.tflite import PACKAGES
 
 
-def circumstances(
+def environment(
     arguments: argparse.Namespace, engines: list[Engine], frame: np.ndarray
 ) -> dict[str, Any]:
-    """Everything that the figures depend on, for the JSON."""
+    """The environment of a benchmark, for its JSON."""
     data = arguments.model.read_bytes()
     return {
         "board": board(),
@@ -47,7 +47,7 @@ def circumstances(
 
 
 def board() -> str:
-    """What this device calls itself: a board its model, a PC its processor."""
+    """The name of the device: a board's model, or a PC's processor."""
     try:
         return Path("/proc/device-tree/model").read_text().strip("\0\n ")
     except OSError:
@@ -61,7 +61,7 @@ def board() -> str:
 
 
 def versions(engines: list[Engine]) -> dict[str, str]:
-    """Of Python, OpenCV, NumPy and what runs the model."""
+    """The versions of Python, OpenCV, NumPy and the runtimes of the engines."""
     found = {
         "python": platform.python_version(),
         "opencv": cv2.__version__,
@@ -69,15 +69,15 @@ def versions(engines: list[Engine]) -> dict[str, str]:
     }
     for name in {engine.name for engine in engines}:
         if name == "onnx":
-            found["onnxruntime"] = runtime().__version__
+            found["onnxruntime"] = import_runtime().__version__
         else:
             package = PACKAGES.get(name, PACKAGES["litert"])
             found[package] = metadata.version(package)
     return found
 
 
-def described(engine: Engine) -> dict[str, Any]:
-    """What runs, for the JSON."""
+def engine_record(engine: Engine) -> dict[str, Any]:
+    """An engine, for the JSON."""
     return {
         "engine": engine.name,
         "accelerator": engine.accelerator,

@@ -1,0 +1,185 @@
+"""The options of the camera loop, in groups."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Optional, Sequence
+
+from edge.core.arguments import Parser, positive, share, size, writable
+from edge.core.constants import ENGINES
+
+
+def fourcc(text: str) -> str:
+    """Parse the four letters of a pixel format, for `type=`."""
+    if len(text) != 4:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a pixel format of four letters, such as MJPG"
+        )
+    return text.upper()
+
+
+def vote_count(text: str) -> int:
+    """Parse an integer from 1 to 99, for `type=`."""
+    if positive(text) > 99:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from 1 to 99")
+    return int(text)
+
+
+def parse(
+    argv: Optional[Sequence[str]], program: str, doc: Optional[str]
+) -> argparse.Namespace:
+    """The command line. Raises InputError for what does not fit."""
+    parser = new_parser(program, doc)
+    arguments = parser.parse_args(argv)
+    if bool(arguments.background) != bool(arguments.keep):
+        parser.error("--background and --keep need each other; give both")
+    return arguments
+
+
+def new_parser(program: str, doc: Optional[str]) -> Parser:
+    """The parser; `doc` is None under `python -OO`."""
+    parser = Parser(program, doc and doc.strip())
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="a .tflite or .onnx file"
+    )
+    add_source(parser)
+    add_engine(parser)
+    add_view(parser)
+    add_output(parser)
+    parser.add_help_options("General")
+    return parser
+
+
+def add_source(parser: Parser) -> None:
+    """Where frames come from."""
+    add = partial(parser.option, "Source")
+    add(
+        "--source",
+        basic=True,
+        default="0",
+        help="camera number, csi[:N] (Jetson), picamera (Raspberry Pi), video file, "
+        "image, folder of images, rtsp, http, tcp or udp address, GStreamer pipeline "
+        "('... ! appsink'), or shapes (a generated scene) (default 0)",
+    )
+    add(
+        "--camera-size",
+        basic=True,
+        type=size,
+        metavar="HxW",
+        help="requested frame size in pixels; default: the camera's own",
+    )
+    add(
+        "--camera-fps",
+        basic=True,
+        type=positive,
+        metavar="N",
+        help="requested frames per second; default: the camera's own",
+    )
+    add(
+        "--camera-format",
+        type=fourcc,
+        metavar="MJPG",
+        help="requested pixel format; default: the camera's own",
+    )
+
+
+def add_engine(parser: Parser) -> None:
+    """What runs the model."""
+    add = partial(parser.option, "Engine")
+    add(
+        "--engine",
+        basic=True,
+        default="auto",
+        choices=ENGINES,
+        metavar="NAME",
+        help=f"what runs the model: {', '.join(ENGINES)} (default auto)",
+    )
+    add(
+        "--threads",
+        basic=True,
+        type=positive,
+        metavar="N",
+        help="processor threads; default: all",
+    )
+    add(
+        "--delegate",
+        metavar="PATH",
+        help="library of a TFLite delegate, or name of an ONNX Runtime provider",
+    )
+    add(
+        "--require",
+        action="store_true",
+        help="exit with status 3 if the engine or delegate does not run the model",
+    )
+
+
+def add_view(parser: Parser) -> None:
+    """What people see, and where."""
+    add = partial(parser.option, "View")
+    add("--headless", basic=True, action="store_true", help="do not open a window")
+    add(
+        "--serve",
+        basic=True,
+        metavar="[HOST:]PORT",
+        help="show the view in browsers instead of a window; without HOST on this "
+        "machine only, 0.0.0.0 is for all machines and needs a token",
+    )
+    add("--token", help="token that browsers need; default: random")
+    add(
+        "--opacity",
+        basic=True,
+        type=share,
+        metavar="SHARE",
+        help="of the class colours, 0 to 1 (default 0.5)",
+    )
+    add("--outlines", action="store_true", help="draw the borders of the classes")
+    add(
+        "--background",
+        basic=True,
+        metavar="blur|COLOR|FILE",
+        help="replace all but the classes of --keep: blur, a colour such as 00b140, or "
+        "an image file",
+    )
+    add(
+        "--keep",
+        basic=True,
+        metavar="NAMES",
+        help="classes in front of the background, separated by commas",
+    )
+    add(
+        "--steady",
+        basic=True,
+        type=vote_count,
+        metavar="N",
+        help="majority vote of each pixel over the last N frames, 1 to 99; changes "
+        "show N // 2 frames late",
+    )
+
+
+def add_output(parser: Parser) -> None:
+    """What is written."""
+    add = partial(parser.option, "Output")
+    file = {"type": writable, "metavar": "FILE"}
+    add("--record", basic=True, help="write the view to a video file", **file)
+    add(
+        "--masks",
+        basic=True,
+        type=Path,
+        metavar="DIR",
+        help="write the labels of each frame to a PNG",
+    )
+    add(
+        "--frames-json",
+        help="write a line of JSON for each frame: times and shares of the classes",
+        **file,
+    )
+    add("--stats", basic=True, help="write the times of the stages as JSON", **file)
+    add(
+        "--max-frames",
+        basic=True,
+        type=positive,
+        metavar="N",
+        help="end after N frames",
+    )

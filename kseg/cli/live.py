@@ -1,0 +1,11 @@
+"""Segment a camera, video or stream: the camera loop of edge."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    from edge.app import camera
+
+    return camera.main(argv, "kseg live")

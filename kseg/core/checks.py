@@ -1,0 +1,35 @@
+"""Checks of options that the type of one value cannot make."""
+
+from __future__ import annotations
+
+from edge.core.errors import InputError
+from kseg.core.configs import DoctorConfig, TrainConfig
+
+
+def check_train(config: TrainConfig) -> None:
+    """Raises InputError for options outside their range, or that exclude each other."""
+    check_scale(config.scale)
+    if config.color > 1:
+        raise InputError(f"--color {config.color}: must be from 0 to 1")
+    if config.border_weight and config.class_weights != "none":
+        raise InputError(
+            "--border-weight and --class-weights cannot be combined: U-Net's formula "
+            "adds the first to a class's weight; give one of them"
+        )
+    if config.encoder_rate > 1:
+        raise InputError(f"--encoder-rate {config.encoder_rate}: must be from 0 to 1")
+
+
+def check_doctor(config: DoctorConfig) -> None:
+    """Raises InputError for options that do not go together."""
+    if config.show_augmentation and not config.output:
+        raise InputError("--show-augmentation: give a folder for the figure: --output")
+    check_scale(config.scale)
+
+
+def check_scale(scale: float) -> None:
+    """Raises InputError for a largest factor under 1."""
+    if scale < 1:
+        raise InputError(
+            f"--scale {scale}: must be 1 or more; it is the largest factor"
+        )

@@ -1,0 +1,92 @@
+"""Options from a file: TOML, or the config.json that a training has written."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from edge.core.errors import InputError
+from kseg.core.names import OF_MACHINES, OF_STARTING
+from kseg.core.options import flag
+from kseg.core.values import fields_of, read_values, suggestion
+
+RECORD = "config.json"  # of a run folder
+HINT = "write lines such as epochs = 40"
+
+
+def read_config(path: Path, cls: type, verb: str) -> dict[str, Any]:
+    """The options of a configuration `cls` that a file sets, checked.
+
+    A TOML file has option names as keys, with - or _; a table named after the command
+    (`[train]`) is for that command alone. A run folder, or its config.json, gives the
+    options of that run that differ from the default, without those that say how and on
+    which machines it was started. Raises InputError for a file that cannot be read, an
+    unknown option and a value that does not fit.
+    """
+    path = path / RECORD if path.is_dir() else path
+    content = parsed(path)
+    known = fields_of(cls)
+    if isinstance(content.get("config"), dict):
+        values = changed(content["config"], known)
+    else:
+        values = options_in(content, path, verb)
+        for name in values:
+            if name not in known or known[name][0].metadata.get("positional"):
+                names = [
+                    n for n, (f, _) in known.items() if "positional" not in f.metadata
+                ]
+                raise InputError(
+                    f"{path}: {name!r} is not an option of kseg {verb}"
+                    f"{suggestion(name, names)}"
+                )
+    return read_values(cls, values, lambda name: f"{path}: {flag(name)}")
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """A TOML or JSON file. Raises InputError where it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except FileNotFoundError:
+        raise InputError(f"--config {path}: no such file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--config {path}: cannot be read ({reason})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path}: has no options; {HINT}")
+    return content
+
+
+def changed(record: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """The options of a recorded run that matter for another one.
+
+    Keys of other versions are left out.
+    """
+    skipped = {*OF_STARTING, *OF_MACHINES}
+    return {
+        name: value
+        for name, value in record.items()
+        if name in known
+        and name not in skipped
+        and value not in (known[name][0].default, "")
+    }
+
+
+def options_in(content: dict[str, Any], path: Path, verb: str) -> dict[str, Any]:
+    """The keys of a TOML file that are for a command, as names of fields.
+
+    Raises InputError for a table that is neither a command's nor an option's.
+    """
+    from kseg.core.names import VERBS
+
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if not isinstance(value, dict):
+            values[key.replace("-", "_")] = value
+        elif key == verb:
+            values |= {name.replace("-", "_"): part for name, part in value.items()}
+        elif key not in VERBS:
+            raise InputError(f"{path}: [{key}] is not a command of kseg; {HINT}")
+    return values

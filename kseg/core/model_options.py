@@ -1,0 +1,92 @@
+"""Groups of options of commands that use a trained model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from edge.core.constants import ENGINES, FULL_SIZE_TILE
+from kseg.core.options import MOVED_HELP, Scales, Size, Use, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassesOptions:
+    """How evaluate and predict run the network over an image."""
+
+    title = "Several passes over an image"
+
+    full_size: bool = option(
+        False,
+        "predict at the image's own size, in tiles, instead of the run's --max-side",
+        basic=True,
+    )
+    tile: Optional[Size] = option(
+        None,
+        "largest tile in pixels; implies --full-size; default "
+        f"{FULL_SIZE_TILE[0]}x{FULL_SIZE_TILE[1]}, or the input size of a .tflite",
+        basic=True,
+    )
+    flip: bool = option(False, "average with the mirrored image", basic=True)
+    scales: Scales = option(
+        (1.0,), "average over these scales, such as 0.75,1,1.25", basic=True
+    )
+
+    @property
+    def tta(self) -> Any:
+        """The passes as edge.predict.tta.TTA, which needs NumPy and OpenCV."""
+        from edge.predict.tta import TTA
+
+        return TTA(self.full_size, self.flip, self.scales, self.tile)
+
+
+FOR_FILES = Use(
+    lambda config: str(config.model).endswith((".tflite", ".onnx")),
+    "on this model: it is for .tflite and .onnx files",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """What runs a .tflite or .onnx file."""
+
+    title = "Engine"
+
+    engine: str = option(
+        "auto",
+        "interpreter of a .tflite or .onnx file",
+        FOR_FILES,
+        basic=True,
+        choices=ENGINES,
+    )
+    threads: Optional[int] = option(
+        None, "processor threads; default: all", FOR_FILES, basic=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentsOptions:
+    """How finely a grouping divides an image."""
+
+    title = "Grouping (models named grouping:KIND)"
+
+    segments: Optional[int] = option(
+        None, "largest number of segments, 2 to 254; default 100", basic=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions:
+    """The part of the data that is evaluated."""
+
+    title = "Data"
+
+    split: str = option("val", "train, val or test", basic=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovedDataOptions:
+    """The data of a run."""
+
+    title = "Data"
+
+    data: str = option("", MOVED_HELP, basic=True)

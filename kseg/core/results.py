@@ -1,0 +1,275 @@
+"""What the functions of the Python API return.
+
+Each has typed fields and shows itself in a notebook. Mappings give their main content
+by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from kseg.core import html
+from kseg.core.configs import TrainConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edge.model_file.info import ModelInfo
+    from edge.predict.results import Result
+
+CURVES = "curves.png"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder with a trained network.
+
+    `metrics` is the content of metrics.json, `history` one dict for each epoch,
+    `config` the options, `stopped` whether Ctrl-C ended the training early. A Run can
+    be given wherever a run folder is expected.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    history: list[dict[str, Any]]
+    config: TrainConfig
+    stopped: bool = False
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """The run that an earlier training left in a folder.
+
+        Raises InputError for a folder that is not a run.
+        """
+        from kseg.core.runs import HISTORY, METRICS, read_history, read_json, run_config
+
+        folder = Path(folder)
+        config = run_config(folder)
+        metrics = folder / METRICS
+        history = folder / HISTORY
+        return cls(
+            folder,
+            read_json(metrics) if metrics.is_file() else {},
+            read_history(history) if history.is_file() else [],
+            config,
+        )
+
+    @property
+    def model(self) -> Path:
+        """The Keras file with the best weights."""
+        return self.folder / "model.keras"
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            [
+                html.heading(f"Run {self.folder}"),
+                html.numbers(self.metrics),
+                html.image(self.folder / CURVES),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation(Mapping[str, Any]):
+    """The metrics of a model on a split: a mapping, as metrics.json has it.
+
+    `headline` is the key of the metric that decides, in [0, 1]; larger is better.
+    """
+
+    model: str
+    data: str
+    split: str
+    headline: str
+    metrics: dict[str, Any]
+
+    @property
+    def value(self) -> float:
+        """The headline metric."""
+        return float(self.metrics[self.headline])
+
+    def __getitem__(self, key: str) -> Any:
+        return self.metrics[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.metrics)
+
+    def __len__(self) -> int:
+        return len(self.metrics)
+
+    def _repr_html_(self) -> str:
+        title = html.heading(f"{self.model} on {self.data}, split {self.split}")
+        per_class = self.metrics.get("per_class_iou", {})
+        classes = html.table(per_class.items(), ("class", "IoU")) if per_class else ""
+        return title + html.numbers(self.metrics) + classes
+
+
+@dataclass(frozen=True)
+class Exported(Mapping[str, Path]):
+    """The files that an export wrote: a mapping, scheme -> file.
+
+    `size` (height, width) is their input, `parity` the content of parity.json: every
+    file against the Keras model. `trained` is the headline metric that training
+    reported, images at their own sizes, and `layers` a table of the error that int8
+    adds in each layer, where it was asked for.
+    """
+
+    files: dict[str, Path]
+    size: tuple[int, int]
+    parity: dict[str, Any]
+    trained: Optional[float] = None
+    layers: str = ""
+
+    @property
+    def drops(self) -> dict[str, float]:
+        """How much of the headline metric each file loses against Keras, in [-1, 1]."""
+        return {name: self.parity[name]["drop"] for name in self.files}
+
+    def __getitem__(self, scheme: str) -> Path:
+        return self.files[scheme]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def _repr_html_(self) -> str:
+        headline = self.parity["headline"]
+        rows = [
+            (
+                name,
+                row[headline],
+                row.get("drop"),
+                row.get("agreement"),
+                row.get("bytes"),
+                row.get("latency_millis"),
+            )
+            for name, row in self.parity.items()
+            if isinstance(row, dict)
+        ]
+        words = headline.replace("_", " ")
+        return html.table(rows, ("file", words, "drop", "agreement", "bytes", "ms"))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model predicts for one image file.
+
+    `result` is a SemanticMap, Detections or Instances; `channels` is what the
+    network reads: 3 for RGB, 1 for grey.
+    """
+
+    path: Path
+    result: Result
+    info: ModelInfo
+    channels: int = field(default=3, repr=False)
+
+    @property
+    def overlay(self) -> np.ndarray:
+        """The image with the result drawn over it, (H, W, 3) uint8 RGB."""
+        from edge.core.images import read_image, with_channels
+        from edge.display.tasks import overlay
+
+        image = read_image(self.path, self.channels, self.info.white_level)
+        return overlay(with_channels(image, 3), self.result, self.info)
+
+    def _repr_png_(self) -> bytes:
+        from edge.core.images import encode_png
+
+        return encode_png(self.overlay)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page that shows a run, and the figures that are in it."""
+
+    path: Path
+    figures: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        return html.heading(f"Report: {self.path}") + html.numbers(self.figures)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data folder that was made of another tool's export.
+
+    `splits` counts the images of each; `unlabelled` and `missing` count those that were
+    left out, for want of a label or of an image file.
+    """
+
+    folder: Path
+    format: str
+    class_names: tuple[str, ...]
+    splits: dict[str, int]
+    unlabelled: int = 0
+    missing: int = 0
+
+    def record(self) -> dict[str, Any]:
+        """The content of --json."""
+        return {
+            "format": self.format,
+            "classes": self.class_names,
+            "splits": self.splits,
+            "unlabelled": self.unlabelled,
+            "missing": self.missing,
+        }
+
+    def _repr_html_(self) -> str:
+        title = html.heading(f"{self.folder}, from {self.format}")
+        classes = html.table([(name,) for name in self.class_names], ("class",))
+        return title + html.table(self.splits.items(), ("split", "images")) + classes
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor found in a data set.
+
+    `issues` are objects with `severity`, `split`, `count`, `text` and `examples`;
+    `figures` is the content of --json; `errors` counts the kinds of errors, which have
+    to be fixed before training.
+    """
+
+    data: str
+    issues: tuple[Any, ...]
+    figures: dict[str, Any]
+    errors: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the data can be trained on."""
+        return not self.errors
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (x.severity, x.split, x.count, x.text, ", ".join(x.examples[:3]))
+            for x in self.issues
+        ]
+        head = ("severity", "split", "count", "what", "examples")
+        title = html.heading(f"{self.data}: {self.errors} kinds of errors")
+        return title + html.table(rows, head)
+
+
+@dataclass(frozen=True)
+class Summary(Mapping[str, Any]):
+    """The figures of a network, or of all by name: the content of --json."""
+
+    figures: dict[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.figures[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.figures)
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+    def _repr_html_(self) -> str:
+        return html.numbers(self.figures)

@@ -1,0 +1,177 @@
+"""Reads option values from text, files and Python, with the same checks."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import types
+import typing
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+from edge.core import arguments
+from edge.core.arguments import (
+    nonnegative_float,
+    nonnegative_int,
+    positive,
+    share,
+    writable,
+)
+from edge.core.errors import InputError
+from kseg.core.configs import Config
+from kseg.core.options import File, Output, Scales, Share, Size
+
+LARGEST_SCALE = 4  # of a pass; memory grows with its square
+
+
+def fields_of(cls: type) -> dict[str, tuple[dataclasses.Field, Any]]:
+    """The options of a configuration: name -> its field and its type.
+
+    The type of an optional value is that of the value.
+    """
+    hints = typing.get_type_hints(cls)
+    return {f.name: (f, required(hints[f.name])) for f in dataclasses.fields(cls)}
+
+
+def required(hint: Any) -> Any:
+    """`Optional[X]` -> X; other types unchanged."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint
+    return next(part for part in typing.get_args(hint) if part is not type(None))
+
+
+def reader_of(item: dataclasses.Field, hint: Any) -> Callable[[str], Any]:
+    """The function that reads one value of an option from text.
+
+    It raises ArgumentTypeError with what is wrong and what is expected.
+    """
+    choices = item.metadata.get("choices")
+    if hint == tuple[str, ...] and choices:
+        return choices_of(choices)
+    if hint == Size:
+        return arguments.size
+    whole = nonnegative_int if item.metadata.get("zero") else positive
+    readers = {
+        int: whole,
+        float: nonnegative_float,
+        Share: share,
+        Scales: scales,
+        Output: output,
+        File: file,
+    }
+    return readers.get(hint, str)
+
+
+def config_of(cls: type[Config], values: Mapping[str, Any]) -> Config:
+    """A configuration from Python values, checked as on the command line.
+
+    A size is (height, width) or "360x480", a path is a Path or text; None is the
+    default. Raises TypeError for a name that is not an option, InputError for a value
+    that does not fit.
+    """
+    known = fields_of(cls)
+    for name in values:
+        if name not in known:
+            raise TypeError(f"{name!r} is not an option{suggestion(name, known)}")
+    return cls(**read_values(cls, values, lambda name: name))
+
+
+def suggestion(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    """The name that was probably meant, as the end of a message; or the list of them.
+
+    >>> suggestion("epoch", ["epochs", "seed"])
+    '; did you mean epochs?'
+    """
+    close = get_close_matches(name, list(known), 1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; the options are {', '.join(known)}"
+
+
+def read_values(
+    cls: type, values: Mapping[str, Any], shown: Callable[[str], str]
+) -> dict[str, Any]:
+    """Checked values by name, without those that are None.
+
+    `shown` gives an option's name in messages. Raises InputError for a value that does
+    not fit.
+    """
+    known, read = fields_of(cls), {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        try:
+            read[name] = read_value(*known[name], value)
+        except argparse.ArgumentTypeError as error:
+            raise InputError(f"{shown(name)}: {error}") from None
+    return read
+
+
+def read_value(item: dataclasses.Field, hint: Any, value: Any) -> Any:
+    """One value, from Python or a file. Raises ArgumentTypeError if it does not fit."""
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise argparse.ArgumentTypeError(f"{value!r} is not true or false")
+        return value
+    choices, reader = item.metadata.get("choices"), reader_of(item, hint)
+    if hint == tuple[str, ...] and not choices:
+        several = [value] if isinstance(value, (str, Path)) else value
+        return tuple(str(part) for part in several)
+    read = reader(text_of(value, "x" if hint == Size else ","))
+    if choices and hint != tuple[str, ...] and read not in choices:
+        names = ", ".join(map(str, choices))
+        if read != item.default:
+            raise argparse.ArgumentTypeError(f"{value!r} is not one of {names}")
+    return read
+
+
+def text_of(value: Any, separator: str) -> str:
+    """A value as it is typed on a command line.
+
+    >>> text_of((360, 480), "x"), text_of(0.001, ",")
+    ('360x480', '0.001')
+    """
+    if isinstance(value, (list, tuple)):
+        return separator.join(str(part) for part in value)
+    return str(value)
+
+
+def scales(text: str) -> tuple[float, ...]:
+    """'0.75,1,1.25' -> (0.75, 1.0, 1.25).
+
+    >>> scales("0.75,1")
+    (0.75, 1.0)
+    """
+    numbers = tuple(dict.fromkeys(nonnegative_float(part) for part in text.split(",")))
+    for value in numbers:
+        if not 0 < value <= LARGEST_SCALE:
+            raise argparse.ArgumentTypeError(
+                f"{value:g} is not a scale over 0 and at most {LARGEST_SCALE}"
+            )
+    return numbers
+
+
+def output(text: str) -> str:
+    """A file to write, - for stdout, or nothing."""
+    return text if text == "-" else file(text)
+
+
+def file(text: str) -> str:
+    """A file to write, in a folder that exists, or nothing."""
+    return text and str(writable(text))
+
+
+def choices_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """A reader of names out of `choices`, separated by commas."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(text.split(",")))
+        for name in names:
+            if name not in choices:
+                raise argparse.ArgumentTypeError(
+                    f"{name!r} is not one of {', '.join(choices)}"
+                )
+        return names
+
+    return read

@@ -1,0 +1,85 @@
+"""Converts another tool's export to a data folder."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from pathlib import Path
+
+from edge.core.errors import InputError
+from kseg.core.configs import PrepareConfig
+from kseg.core.results import Prepared
+from kseg.data.folder import is_laid_out
+from kseg.data.formats.detect import FORMATS, detect_format
+from kseg.data.formats.source import SourceDataset
+from kseg.data.formats.writer import Splits, check_target, divide, write_layout
+
+LISTED = 24  # classes in the log; the result has all
+
+log = logging.getLogger(__name__)
+
+
+def convert_export(config: PrepareConfig) -> Prepared:
+    """Reads the export `config.src`, and writes the data folder `config.dir`.
+
+    Raises InputError for a folder that is not a known export, for labels that cannot be
+    read, and where `dir` has files already.
+    """
+    source, target = Path(config.src), Path(config.dir)
+    if not 0 < config.val_share < 1:
+        raise InputError(
+            f"--val-share {config.val_share}: must be over 0 and under 1; it is a "
+            "share of the images"
+        )
+    check_target(target)
+    name = format_of(source)
+    export = FORMATS[name].read(source, config.skip_missing)
+    splits = divide(export, source, config.val_share, config.seed)
+    log.info(f"{source}: {describe(name, export, splits)}")
+    write_layout(export, splits, target)
+    log.info(f"{target}: is ready: {training(target)}")
+    counts = {split: len(pairs) for split, pairs in splits.items()}
+    return Prepared(
+        *(target, name, tuple(export.names), counts),
+        unlabelled=export.unlabelled,
+        missing=export.missing,
+    )
+
+
+def format_of(folder: Path) -> str:
+    """The format of an export. Raises InputError where it is not a known one."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the unpacked export")
+    if is_laid_out(folder):
+        raise InputError(f"{folder}: is a data folder already: {training(folder)}")
+    name = detect_format(folder)
+    if name is None:
+        inside = next((p for p in sorted(folder.glob("*/")) if detect_format(p)), None)
+        if inside:  # archives often hold one folder, such as VOCdevkit/VOC2012
+            raise InputError(
+                f"{folder}: not a known export format, but its folder {inside} is; run "
+                "this command on that"
+            )
+        known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
+        raise InputError(f"{folder}: not a known export format; known are: {known}")
+    return name
+
+
+def training(folder: Path) -> str:
+    """The command that trains on a data folder."""
+    return f"kseg train --data {shlex.quote(str(folder))}"
+
+
+def describe(name: str, export: SourceDataset, splits: Splits) -> str:
+    """What was found, in one line."""
+    counts = ", ".join(f"{split} {len(pairs)}" for split, pairs in splits.items())
+    names = ", ".join(export.names[:LISTED])
+    more = len(export.names) - LISTED
+    parts = [f"{name}: {counts}", f"{len(export.names)} classes: {names}"]
+    if more > 0:
+        parts[-1] += f" and {more} more"
+    if export.unlabelled:
+        parts.append(f"left out without labels: {export.unlabelled}")
+    if export.missing:
+        parts.append(f"left out without image: {export.missing}")
+    return "; ".join(parts)

@@ -1,0 +1,81 @@
+"""Measures a model on a split by what a command or a caller names."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+
+from edge.core.errors import InputError
+from edge.predict.base import Predictor
+from kseg.core import backend
+from kseg.core.configs import EvaluateConfig
+from kseg.core.results import Evaluation
+from kseg.data.sample import Dataset, Split
+from kseg.evaluation.grouping import PREFIX, is_grouping
+from kseg.evaluation.labelled_segments import match_ground_truth, with_labelled_segments
+from kseg.evaluation.loop import Evaluator, evaluate
+from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
+from kseg.evaluation.result_transforms import ResultTransform, unchanged
+from kseg.evaluation.tasks import EVALUATORS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Measured:
+    """A model that was measured, with what its figures are drawn from."""
+
+    evaluation: Evaluation
+    data: Dataset
+    split: Split
+    predictor: Predictor
+    evaluator: Evaluator
+    shown: ResultTransform
+
+
+def measure(config: EvaluateConfig) -> Measured:
+    """Predicts every image of a split and counts.
+
+    Raises InputError for a model, data or options that do not fit together.
+    """
+    check_naming(config)
+    path, folder = locate(config.model)
+    data = data_of(config.model, folder, config.data, config.seed)
+    split = data.split(config.split)
+    backend.start()
+    predictor = open_predictor(
+        path, config.engine, config.threads, config.segments, config.tta
+    )
+    shown: ResultTransform = unchanged
+    evaluator = EVALUATORS[data.task](data)
+    if config.name_by_truth:
+        log.info(
+            "each segment has the class that is most frequent there in the ground "
+            "truth: no other naming of these segments has a higher pixel accuracy"
+        )
+        predictor, evaluator = match_ground_truth(predictor, data)
+        shown = partial(with_labelled_segments, num_classes=data.num_classes)
+    check_classes(predictor, data, config.model)
+    metrics = evaluate(predictor, split, evaluator).metrics()
+    result = Evaluation(
+        config.model, data.name, config.split, evaluator.headline, metrics
+    )
+    return Measured(result, data, split, predictor, evaluator, shown)
+
+
+def check_naming(config: EvaluateConfig) -> None:
+    """Raises InputError for a grouping without --name-by-truth, a network with it."""
+    grouping = is_grouping(config.model, config.segments)
+    if grouping and not config.name_by_truth:
+        raise InputError(
+            f"{config.model}: its segments have no class names; add --name-by-truth to "
+            "give each the class that is most frequent there in the ground truth"
+        )
+    if grouping and not config.data:
+        raise InputError(f"{config.model}: was not trained on data; add --data DIR")
+    if config.name_by_truth and not grouping:
+        raise InputError(
+            f"--name-by-truth: {config.model} predicts classes itself; leave it out, "
+            f"or give {PREFIX}:KIND as MODEL"
+        )

@@ -1,0 +1,94 @@
+"""The Python API: models that predict, images, and streams of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Union
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edge.model_file.info import ModelInfo
+    from edge.predict.base import Predictor
+    from edge.predict.results import Result
+
+AnyPath = Union[str, "PathLike[str]"]
+
+
+def load(
+    model: AnyPath, engine: str = "auto", threads: Optional[int] = None
+) -> Predictor:
+    """A run, .keras, .tflite or .onnx file, or "grouping:KIND", ready to predict.
+
+    `load(model).predict(image)` takes (H, W, channels) uint8 RGB or grey of any size.
+    Raises InputError for a file that is missing, damaged or of another kind.
+    """
+    from kseg.core import backend
+    from kseg.evaluation.open import locate, open_predictor
+
+    path, _ = locate(fspath(model))
+    if path.suffix == ".keras":
+        backend.start()
+    return open_predictor(path, engine, threads)
+
+
+def read_image(path: AnyPath, channels: int = 3) -> np.ndarray:
+    """An image file as (H, W, channels) uint8: RGB, or grey with `channels` 1, upright.
+
+    Raises InputError for a file that cannot be read.
+    """
+    from edge.core import images
+
+    return images.read_image(Path(path), channels)
+
+
+def write_image(path: AnyPath, image: np.ndarray) -> None:
+    """Writes (H, W, 3) uint8 RGB, or (H, W) grey, in the format of the file's suffix.
+
+    The file is complete or missing. Raises InputError where it cannot be written.
+    """
+    from edge.core import images
+
+    images.write_image(Path(path), image)
+
+
+def draw(
+    image: np.ndarray,
+    result: Result,
+    info: ModelInfo,
+    opacity: float = 0.5,
+    outlines: bool = False,
+    legend: bool = False,
+) -> np.ndarray:
+    """An image (H, W, 3) uint8 RGB with its result drawn over it, a new array.
+
+    `opacity` from 0 to 1 is that of the class colours; `outlines` draws the borders of
+    the classes, `legend` a panel with their names.
+    """
+    from edge.display.tasks import overlay
+    from edge.display.view import View
+
+    view = View(opacity=opacity, outlines=outlines, legend=legend)
+    return overlay(image, result, info, view)
+
+
+def stream(
+    model: Union[AnyPath, Predictor],
+    source: AnyPath = "0",
+    engine: str = "auto",
+    threads: Optional[int] = None,
+) -> Iterator[tuple[np.ndarray, Result]]:
+    """Predicts a camera, video or stream: frames (H, W, 3) uint8 RGB with their result.
+
+    `source` is as in `kseg live --source`: a camera number, a file, a folder of images,
+    an address, or "shapes". A live source skips frames that come while the network is
+    busy. Ends with the source; leaving the loop closes it. Raises InputError for a
+    source that cannot be opened.
+    """
+    from edge.app.stream import frames_with_results
+    from edge.predict.base import Predictor
+
+    predictor = model if isinstance(model, Predictor) else load(model, engine, threads)
+    return frames_with_results(predictor, fspath(source))

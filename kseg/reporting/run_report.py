@@ -1,0 +1,29 @@
+"""What a training leaves for people: the page, the figures and metrics.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kseg.core.runs import BEST, HISTORY, METRICS, REPORT, read_history, write_json
+from kseg.data.sample import Dataset
+from kseg.evaluation.open import open_predictor
+from kseg.reporting import figures
+from kseg.reporting.page import evaluate_split, write_page
+from kseg.reporting.tasks import FIGURES
+
+
+def write_run_report(data: Dataset, folder: Path) -> dict[str, Any]:
+    """Evaluates the best weights once; leaves report.html, the figures, metrics.json.
+
+    Returns the content of metrics.json.
+    """
+    predictor = open_predictor(folder / BEST)
+    section = evaluate_split(predictor, data, "val")
+    write_json(folder / METRICS, section.metrics)
+    headline = section.evaluator.headline
+    if (folder / HISTORY).is_file():  # missing if the first epoch was interrupted
+        figures.curves(folder / "curves.png", read_history(folder / HISTORY), headline)
+    FIGURES[data.task](folder, predictor, data.split("val"), section.evaluator)
+    write_page(folder / REPORT, folder, section)
+    return section.metrics

@@ -1,0 +1,98 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from edge.core.errors import InputError
+from kseg.cli.parser import parse, parse_given
+from kseg.core.configs import EvaluateConfig, TrainConfig, to_record
+
+RECIPE = """
+epochs = 40
+learning-rate = 3e-3
+batch_size = 4
+size = [360, 480]
+flip = false
+loss = "ce+0.5*dice"
+
+[export]
+quantize = ["int8"]
+
+[train]
+encoder = "mobilenetv2"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path
+
+
+def train(*argv):
+    return parse(TrainConfig, "kseg train", "", [*map(str, argv)])
+
+
+def test_options_from_a_file(recipe):
+    assert train("--config", recipe) == TrainConfig(
+        epochs=40,
+        learning_rate=0.003,
+        batch_size=4,
+        size=(360, 480),
+        flip=False,
+        loss="ce+0.5*dice",
+        encoder="mobilenetv2",
+    )
+
+
+def test_the_command_line_wins(recipe):
+    config, given = parse_given(
+        TrainConfig, "kseg train", "", ["--config", str(recipe), "--epochs", "2"]
+    )
+    assert config.epochs == 2 and config.batch_size == 4
+    assert {"epochs", "batch_size", "encoder"} <= given and "seed" not in given
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_a_run_wrote_can_be_given_back(tmp_path, what):
+    ran = TrainConfig(
+        data="photos", epochs=7, size=(64, 96), resume=True, json="-", output="old"
+    )
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"config": to_record(ran), "data": {}}))
+    again = train("--config", path if what == "file" else tmp_path, "--output", "new")
+    assert again == replace(ran, resume=False, json="", output="new")
+
+
+def test_keys_of_another_version_of_a_run_are_left_out(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"config": {"of_tomorrow": 1, "epochs": 3}}))
+    assert train("--config", path) == TrainConfig(epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("epoch = 3", "'epoch' is not an option of kseg train; did you mean epochs[?]"),
+        ("epochs = 0", "--epochs: '0' "),
+        ("size = 'x'", "--size: 'x' "),
+        ("epochs", "cannot be read"),
+        ("[trian]\nepochs = 3", r"\[trian\] is not a command of kseg"),
+    ],
+)
+def test_bad_files_are_one_line_that_names_them(tmp_path, text, reason):
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=f"bad.toml: {reason}") as caught:
+        train("--config", path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_positional_argument(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        train("--config", tmp_path / "none.toml")
+    path = tmp_path / "model.toml"
+    path.write_text('model = "RUN"', encoding="utf-8")
+    with pytest.raises(InputError, match="'model' is not an option of kseg evaluate"):
+        parse(EvaluateConfig, "kseg evaluate", "", ["RUN", "--config", str(path)])
