@@ -83,7 +83,7 @@ def compare(config: ArchitecturesConfig) -> dict[str, Any]:
     import keras
 
     from kseg.evaluation.open import open_predictor
-    from kseg.reporting.figures import gains, gallery
+    from kseg.reporting.figures import gallery, iou_chart
 
     folder = make_folder(Path(config.output))
     every = [training_of(config, *pair, folder) for pair in NETWORKS]
@@ -98,7 +98,7 @@ def compare(config: ArchitecturesConfig) -> dict[str, Any]:
         train(training, data)
         row = measured(training, data, config.calibration_images)
         rows.append({"name": name, **row})
-        gains(folder / "architectures.png", rows)
+        iou_chart(folder / "architectures.png", rows)
     names = [row["name"] for row in rows]
     for row, speed in zip(rows, timed(folder, names, data), strict=True):
         row.update(speed)
@@ -199,7 +199,7 @@ def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dic
     seconds = [line["seconds"] for line in read_history(folder / HISTORY)]
     return {
         "mean_iou": json.loads((folder / "metrics.json").read_text())["mean_iou"],
-        "boundary_iou": evaluation.figures()["boundary_iou"] or 0.0,
+        "boundary_iou": evaluation.metrics()["boundary_iou"] or 0.0,
         "parameters": model.count_params(),
         "multiply_adds": sum(map(multiply_adds, trace(model, size).steps)),
         "epoch_seconds": round(median(seconds), 1),

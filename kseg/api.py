@@ -119,18 +119,18 @@ def run_training(
     from kseg.core.runs import reserve
     from kseg.data.checks.quick import quick_findings
     from kseg.data.open import open_data as open_dataset
-    from kseg.training.distribution.group import joined
-    from kseg.training.fit import fit, merge_resumed, recorded_at
+    from kseg.training.distribution.group import distributed
+    from kseg.training.fit import fit, merge_resumed, read_recorded_config
 
     check_train(config)
     folder = reserve(config)
     if config.resume:
-        config = merge_resumed(config, given, recorded_at(folder))
+        config = merge_resumed(config, given, read_recorded_config(folder))
     dataset = open_dataset(config.data, config.seed)
     for finding in quick_findings(dataset) if group.is_main else ():
         log.warning(f"{finding} (kseg doctor {config.data} checks everything)")
     backend.start()
-    with joined(config, group, dataset) as group:
+    with distributed(config, group, dataset) as group:
         stopped = fit(config, dataset, folder, group)
     if not group.is_main:
         return None
@@ -272,7 +272,7 @@ def report(
     from kseg.core import backend
     from kseg.core.runs import REPORT
     from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
-    from kseg.reporting.page import evaluate_once, write_page
+    from kseg.reporting.page import evaluate_split, write_page
 
     folder = Path(config.run)
     if not folder.is_dir():
@@ -284,10 +284,10 @@ def report(
     predictor = open_predictor(path)
     check_classes(predictor, data, config.run)
     with reported_to(progress):
-        section = evaluate_once(predictor, data, config.split)
+        section = evaluate_split(predictor, data, config.split)
     page = Path(config.output or folder / REPORT)
     write_page(page, folder, section)
-    return Report(page, section.all_figures())
+    return Report(page, section.all_metrics())
 
 
 def prepare(

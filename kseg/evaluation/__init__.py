@@ -1,4 +1,4 @@
-"""Opens models, predicts a split, counts."""
+"""Opens models, predicts the images of a split and computes metrics."""
 
 from kseg.evaluation.tasks import EVALUATORS
 

@@ -1,4 +1,4 @@
-"""The one loop over a split: predicts every image, and counts."""
+"""The loop over a split: predicts every image and updates the evaluators."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ REFERENCE, MIXED = "keras", "mended"
 
 
 class Evaluator(Protocol):
-    """Counts results against their targets.
+    """Compares results with their targets and computes metrics.
 
-    `headline` is the key of `figures` that decides, larger being better.
-    `needs_confidence` asks predictors for it.
+    `headline` is the key of `metrics()` that decides which model is better; larger is
+    better. With `needs_confidence` the predictor also computes the confidence.
     """
 
     headline: str
@@ -28,31 +28,31 @@ class Evaluator(Protocol):
     def needs_confidence(self) -> bool: ...
 
     def add(self, target: Target, result: Result) -> None:
-        """Counts one image. Raises InputError for a result that cannot be counted."""
+        """Adds one image. Raises InputError for a result that does not fit the data."""
         ...
 
-    def figures(self) -> dict[str, Any]:
-        """The content of metrics.json; None for what cannot be said, never nan."""
+    def metrics(self) -> dict[str, Any]:
+        """Returns the content of metrics.json; undefined values are None, not nan."""
         ...
 
     def value(self) -> float:
-        """The headline. Raises InputError where nothing is labelled."""
+        """Returns the headline metric. Raises InputError if nothing is labelled."""
         ...
 
     def agreement(self, expected: Result, found: Result) -> tuple[int, int]:
-        """How much of two results of one image is equal, of how much."""
+        """Compares two results of one image: number of equal elements, and of all."""
         ...
 
 
 class Observer(Protocol):
-    """Sees every image once it is counted."""
+    """Receives every image after the evaluator has added it."""
 
     def add(self, index: int, sample: Sample, result: Result) -> None: ...
 
 
 @dataclass
 class Comparison:
-    """What one predictor reached over a split, and how much was as the reference's."""
+    """The metrics of one predictor over a split, and its agreement with a reference."""
 
     evaluator: Evaluator
     equal: int = 0
@@ -60,19 +60,19 @@ class Comparison:
 
     @property
     def agreement(self) -> float:
-        """The share that is equal, in [0, 1]."""
+        """The fraction of equal elements, in [0, 1]."""
         return self.equal / max(1, self.total)
 
 
 def samples(split: Split, text: str) -> Iterator[tuple[int, Sample]]:
-    """Every labelled image of a split, with a bar."""
+    """Yields every labelled image of a split, with a progress bar."""
     for index in bar(range(len(split.sizes)), text):
         yield index, split.read(index)
 
 
 @contextmanager
-def naming(split: Split, index: int) -> Iterator[None]:
-    """Puts the image's name before whatever is refused inside."""
+def errors_name_image(split: Split, index: int) -> Iterator[None]:
+    """Puts the name of the image before the message of an InputError raised inside."""
     try:
         yield
     except InputError as error:
@@ -85,13 +85,13 @@ def evaluate(
     evaluator: Evaluator,
     observers: Sequence[Observer] = (),
 ) -> Evaluator:
-    """Predicts every image of a split and counts it. Returns the evaluator.
+    """Predicts every image of a split and adds it to the evaluator, which is returned.
 
-    Raises InputError that names the image, for one that the network cannot take and for
-    a result that cannot be counted.
+    Raises an InputError that names the image if the network does not accept it or the
+    result does not fit the data.
     """
     for index, sample in samples(split, "evaluating"):
-        with naming(split, index):
+        with errors_name_image(split, index):
             result = predictor.predict(
                 sample.image, confidence=evaluator.needs_confidence
             )
@@ -108,20 +108,21 @@ def compare(
     new: Callable[[], Evaluator],
     text: str = "comparing",
 ) -> dict[str, Comparison]:
-    """Every predictor over a split, image by image: name -> what it reached.
+    """Evaluates several predictors over a split, image by image.
 
-    REFERENCE names the reference's own. Raises InputError as `evaluate` does.
+    `new` makes an evaluator. Returns a Comparison for each name of `others`, and for
+    REFERENCE that of the reference itself. Raises InputError as `evaluate` does.
     """
-    found = {name: Comparison(new()) for name in (REFERENCE, *others)}
-    wanted = found[REFERENCE].evaluator.needs_confidence
+    comparisons = {name: Comparison(new()) for name in (REFERENCE, *others)}
+    confidence = comparisons[REFERENCE].evaluator.needs_confidence
     for index, sample in samples(split, text):
-        with naming(split, index):
-            expected = reference.predict(sample.image, confidence=wanted)
-            for name, each in found.items():
+        with errors_name_image(split, index):
+            expected = reference.predict(sample.image, confidence=confidence)
+            for name, each in comparisons.items():
                 result = expected
                 if name != REFERENCE:
-                    result = others[name].predict(sample.image, confidence=wanted)
+                    result = others[name].predict(sample.image, confidence=confidence)
                 each.evaluator.add(sample.target, result)
                 equal, total = each.evaluator.agreement(expected, result)
                 each.equal, each.total = each.equal + equal, each.total + total
-    return found
+    return comparisons

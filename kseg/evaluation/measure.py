@@ -13,10 +13,10 @@ from kseg.core.configs import EvaluateConfig
 from kseg.core.results import Evaluation
 from kseg.data.sample import Dataset, Split
 from kseg.evaluation.grouping import PREFIX, is_grouping
+from kseg.evaluation.labelled_segments import match_ground_truth, with_labelled_segments
 from kseg.evaluation.loop import Evaluator, evaluate
-from kseg.evaluation.named_segments import as_shown, match_ground_truth
 from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
-from kseg.evaluation.shown import Shown, as_predicted
+from kseg.evaluation.result_transforms import ResultTransform, unchanged
 from kseg.evaluation.tasks import EVALUATORS
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Measured:
     split: Split
     predictor: Predictor
     evaluator: Evaluator
-    shown: Shown
+    shown: ResultTransform
 
 
 def measure(config: EvaluateConfig) -> Measured:
@@ -47,7 +47,7 @@ def measure(config: EvaluateConfig) -> Measured:
     predictor = open_predictor(
         path, config.engine, config.threads, config.segments, config.tta
     )
-    shown: Shown = as_predicted
+    shown: ResultTransform = unchanged
     evaluator = EVALUATORS[data.task](data)
     if config.name_by_truth:
         log.info(
@@ -55,9 +55,9 @@ def measure(config: EvaluateConfig) -> Measured:
             "truth: no other naming of these segments has a higher pixel accuracy"
         )
         predictor, evaluator = match_ground_truth(predictor, data)
-        shown = partial(as_shown, num_classes=data.num_classes)
+        shown = partial(with_labelled_segments, num_classes=data.num_classes)
     check_classes(predictor, data, config.model)
-    metrics = evaluate(predictor, split, evaluator).figures()
+    metrics = evaluate(predictor, split, evaluator).metrics()
     result = Evaluation(
         config.model, data.name, config.split, evaluator.headline, metrics
     )

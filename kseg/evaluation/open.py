@@ -1,4 +1,4 @@
-"""Opens a model and its data by what a command names."""
+"""Opens the model and the data that the arguments of a command name."""
 
 from __future__ import annotations
 
@@ -22,30 +22,43 @@ from kseg.evaluation.grouping import is_grouping, open_grouping
 def data_of(
     model: str, folder: Optional[Path], data: str, seed: Optional[int]
 ) -> Dataset:
-    """The data that a command names, or those that the run was trained on."""
+    """Opens the data that a command names, or the training data of the run.
+
+    Raises InputError if neither is known or the folder of the run's data is missing.
+    """
     if not data and folder is None:
-        raise InputError(f"{model}: does not say what it was trained on; give --data")
+        raise InputError(
+            f"{model}: not in a run folder, so its training data are unknown; give "
+            "--data"
+        )
     config = run_config(folder) if folder else None
     name = data or config.data
     if not data and name != "shapes" and not Path(name).is_dir():
-        raise InputError(f"{name}: the run's data are gone; say where with --data")
+        raise InputError(
+            f"{name}: folder not found, but the run was trained on it; give its new "
+            "path with --data"
+        )
     default = config.seed if config else 0
     return open_data(name, default if seed is None else seed)
 
 
 def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
-    """Raises InputError where the model's classes are not the data's."""
+    """Raises InputError if the classes of the model and of the data differ."""
     known, given = predictor.info.class_names, data.names
-    of_others = unknown_model().class_names, unknown_model(given).class_names
-    if known != given and known not in of_others:
+    undescribed = unknown_model().class_names, unknown_model(given).class_names
+    if known != given and known not in undescribed:
         raise InputError(
-            f"{model}: knows the classes {', '.join(known[:32])}; {data.name} has "
-            f"{', '.join(given)}"
+            f"{model}: has the classes {', '.join(known[:32])}, but {data.name} has "
+            f"{', '.join(given)}; use data with the classes of the model"
         )
 
 
 def list_given_images(given: Sequence[str]) -> list[Path]:
-    """Files and the images of folders. Raises InputError where two would collide."""
+    """Lists the given files and the images of the given folders.
+
+    Raises InputError for a missing file or folder, a folder without images, and two
+    images whose results would have the same file name.
+    """
     paths: list[Path] = []
     for name in given:
         path = Path(name)
@@ -53,23 +66,23 @@ def list_given_images(given: Sequence[str]) -> list[Path]:
             raise InputError(f"{name}: no such image or folder")
         found = list_images(path) if path.is_dir() else [path]
         if not found:
-            raise InputError(f"{name}: the folder has no images")
+            raise InputError(f"{name}: the folder contains no images")
         paths += found
     stems: dict[str, Path] = {}
     for path in paths:
         if path.stem in stems:
             raise InputError(
-                f"{path} and {stems[path.stem]} would both become {path.stem}.png; "
-                "predict them in two calls with two --output"
+                f"{path} and {stems[path.stem]}: both results would be named "
+                f"{path.stem}.png; predict them in two calls with different --output"
             )
         stems[path.stem] = path
     return paths
 
 
 def locate(model: str) -> tuple[Path, Optional[Path]]:
-    """MODEL of a command line -> the model's file and its run folder, if it has one.
+    """Finds the model file that the argument MODEL names, and its run folder if any.
 
-    grouping:KIND has no file: its path is its name.
+    grouping:KIND has no file; its name is returned as the path.
     """
     return (Path(model), None) if is_grouping(model) else find_model(model)
 
@@ -81,18 +94,18 @@ def open_predictor(
     segments: Optional[int] = None,
     tta: TTA = SINGLE_PASS,
 ) -> Predictor:
-    """A `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a predictor.
+    """Opens a `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a predictor.
 
-    `segments` is of a grouping alone, `tta` of networks. Raises InputError for what is
-    none of them, and for passes that it cannot make.
+    `segments` applies to groupings only, `tta` (test-time augmentation) to networks
+    only. Raises InputError for other files and for options that do not apply.
     """
     from kseg.models.saving import load_model
 
     if is_grouping(str(path), segments):
         if tta != SINGLE_PASS:
             raise InputError(
-                f"{path}: groups an image as a whole; leave --full-size, --tile, "
-                "--flip and --scales out"
+                f"{path}: --full-size, --tile, --flip and --scales apply to networks "
+                "only; leave them out"
             )
         return open_grouping(str(path), segments)
     if path.suffix != ".keras":

@@ -20,10 +20,10 @@ from kseg.core import backend
 from kseg.core.configs import PredictConfig
 from kseg.core.progress import bar
 from kseg.core.results import Prediction
-from kseg.evaluation.grouping import PREFIX, GroupingEngine, is_grouping, outlined
-from kseg.evaluation.named_segments import named_by
+from kseg.evaluation.grouping import PREFIX, GroupingEngine, draw_borders, is_grouping
+from kseg.evaluation.labelled_segments import label_segments
 from kseg.evaluation.open import list_given_images, locate, open_predictor
-from kseg.evaluation.strokes import StrokeMasks, describe, open_strokes
+from kseg.evaluation.strokes import StrokeMasks, open_strokes, write_classes
 
 
 @dataclass
@@ -51,9 +51,11 @@ class ImagePredictor:
             return result, overlay(rgb, result, self.info)
         if not self.strokes:
             faint = blend(rgb, result.labels, self.info, opacity=0.3)
-            return result, outlined(faint, result.labels)
-        named = named_by(self.strokes.read(path), result, len(self.info.class_names))
-        return named, outlined(blend(rgb, named.labels, self.info), result.labels)
+            return result, draw_borders(faint, result.labels)
+        named = label_segments(
+            self.strokes.read(path), result, len(self.info.class_names)
+        )
+        return named, draw_borders(blend(rgb, named.labels, self.info), result.labels)
 
 
 def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Prediction]:
@@ -72,7 +74,7 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
     strokes = open_strokes(Path(config.truth), paths) if config.truth else None
     model, output = ImagePredictor(predictor, strokes), Path(config.output)
     if strokes and write:
-        describe(output, strokes)
+        write_classes(output, strokes)
     for name in ("masks", "overlays") if write else ():
         make_folder(output / name)
     for image in bar(paths, "predicting"):

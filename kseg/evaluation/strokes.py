@@ -1,6 +1,6 @@
-"""Strokes on pictures: masks that are void but for what a person has drawn so far.
+"""Partly drawn masks: a few strokes of a person, and void everywhere else.
 
-They name the segments of a grouping, so that a stroke labels a whole segment.
+They give the segments of a grouping their classes: a stroke labels a whole segment.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ CLASSES = "classes.json"
 
 @dataclass(frozen=True)
 class StrokeMasks:
-    """Masks by their pictures' stems, found sound, and what their ids mean.
+    """Checked masks by the stems of their images, and the meaning of their ids.
 
-    `declared` says whether a classes.json names the classes.
+    `declared` is True if a classes.json names the classes.
     """
 
     masks: dict[str, Path]
@@ -46,70 +46,75 @@ class StrokeMasks:
     def info(self) -> ModelInfo:
         return ModelInfo(class_names=self.classes.names, colors=self.classes.colors)
 
-    def read(self, picture: Path) -> np.ndarray:
-        """The mask (H, W) uint8 of a picture: class ids, 255 where nothing is drawn."""
-        path = self.masks[picture.stem]
-        return to_class_ids(load_mask(path, picture), path, self.classes)
+    def read(self, image: Path) -> np.ndarray:
+        """Reads the mask of an image: class ids (H, W) uint8, 255 where it is empty."""
+        path = self.masks[image.stem]
+        return to_class_ids(load_mask(path, image), path, self.classes)
 
 
-def open_strokes(folder: Path, pictures: Sequence[Path]) -> StrokeMasks:
-    """The masks of `pictures` in a folder, each looked at.
+def open_strokes(folder: Path, images: Sequence[Path]) -> StrokeMasks:
+    """Finds the masks of `images` in a folder and checks each of them.
 
-    Class names come from a classes.json there or up to two folders above (DIR of
-    DIR/masks and of DIR/train/masks). Raises InputError for the first fault.
+    Class names come from a classes.json in the folder or in one of the two folders
+    above it (DIR of DIR/masks and of DIR/train/masks). Raises InputError for the first
+    mask that is missing or wrong.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; --truth is a folder of masks")
-    given = find_classes(folder)
-    classes = given or numbered_classes()
-    classes.table[IGNORE_INDEX] = IGNORE_INDEX  # whatever else is void
+        raise InputError(f"{folder}: no such folder; give a folder of masks to --truth")
+    declared = find_classes(folder)
+    classes = declared or numbered_classes()
+    classes.table[IGNORE_INDEX] = IGNORE_INDEX  # void, in addition to other void ids
     masks = by_stem(folder)
-    for picture in pictures:
-        if picture.stem not in masks:
+    for image in images:
+        if image.stem not in masks:
             raise InputError(
-                f"{picture}: has no mask in {folder}; add {picture.stem}.png (class "
-                "ids, 255 where nothing is labelled) or leave the picture out"
+                f"{image}: has no mask in {folder}; add {image.stem}.png (class ids, "
+                "255 where nothing is labelled) or leave the image out"
             )
-        if is_lossy(masks[picture.stem]):
-            raise InputError(lossy_refusal(masks[picture.stem]))
-    pairs = [Pair("", picture, masks[picture.stem]) for picture in pictures]
+        if is_lossy(masks[image.stem]):
+            raise InputError(lossy_refusal(masks[image.stem]))
+    pairs = [Pair("", image, masks[image.stem]) for image in images]
     in_parallel(lambda pair: sound_pair(pair, classes), pairs, folder.name)
-    return StrokeMasks(masks, classes, given is not None)
+    return StrokeMasks(masks, classes, declared is not None)
 
 
 def find_classes(folder: Path) -> Optional[Classes]:
-    for place in (folder, *folder.resolve().parents[:2]):
-        classes = read_classes(place / CLASSES)
+    """Reads the classes.json of a folder or of the two folders above it, if any."""
+    for parent in (folder, *folder.resolve().parents[:2]):
+        classes = read_classes(parent / CLASSES)
         if classes:
             return classes
     return None
 
 
 def numbered_classes() -> Classes:
-    """Classes 0 to 254, as ids say; 255 is void, and 0 with 255 is not binary here."""
-    table = np.arange(256)  # and 255 is IGNORE_INDEX
+    """Returns the classes 0 to 254 with 255 as void.
+
+    A mask of 0 and 255 is therefore not read as a binary mask.
+    """
+    table = np.arange(256)  # 255 is IGNORE_INDEX
     names = tuple(f"class {index}" for index in range(IGNORE_INDEX))
     return Classes(names, palette(IGNORE_INDEX), table)
 
 
-def describe(output: Path, truth: StrokeMasks) -> None:
-    """Writes the classes.json by which the masks under `output` can be read again.
+def write_classes(output: Path, strokes: StrokeMasks) -> None:
+    """Writes a classes.json for the masks under `output`, if the classes have names.
 
-    Raises InputError where one is there that would give their ids another meaning.
+    Raises InputError if a classes.json exists that gives the ids another meaning.
     """
-    if not truth.declared:
+    if not strokes.declared:
         return
-    path, names = output / CLASSES, truth.classes.names
-    there = read_classes(path)
-    if there is None:
-        entries = zip(names, truth.classes.colors, strict=True)
+    path, names = output / CLASSES, strokes.classes.names
+    existing = read_classes(path)
+    if existing is None:
+        entries = zip(names, strokes.classes.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
         make_folder(output)
         write_json(path, {"classes": classes, "ignore_index": IGNORE_INDEX})
         return
-    meant = there.table[[*range(len(names)), IGNORE_INDEX]].tolist()
-    if there.names != names or meant != [*range(len(names)), IGNORE_INDEX]:
+    ids = [*range(len(names)), IGNORE_INDEX]
+    if existing.names != names or existing.table[ids].tolist() != ids:
         raise InputError(
-            f"{path}: gives ids another meaning than the masks to be written (0 to "
-            f"{len(names) - 1}, void {IGNORE_INDEX}); name another --output"
+            f"{path}: gives the class ids another meaning than the masks to be written "
+            f"(0 to {len(names) - 1}, void {IGNORE_INDEX}); use another --output"
         )

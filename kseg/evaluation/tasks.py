@@ -1,4 +1,4 @@
-"""What each task is measured by; a task adds an entry."""
+"""The evaluator of each task. A new task adds an entry."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def semantic(data: Dataset, fast: bool = False) -> SemanticEvaluator:
     return SemanticEvaluator(data.names, fast)
 
 
-# (data, fast) -> an evaluator; `fast` asks for what the headline needs alone.
+# (data, fast) -> an evaluator; with `fast` it computes the headline metric only.
 EVALUATORS: dict[str, Callable[..., Evaluator]] = {"semantic": semantic}

@@ -1,1 +1,1 @@
-"""Pages and figures for people."""
+"""The report page and the figures of runs and data sets."""

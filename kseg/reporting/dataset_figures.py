@@ -1,4 +1,4 @@
-"""Pictures of a data set: doctor.png and augmentation.png."""
+"""Figures of a data set: doctor.png and augmentation.png."""
 
 from __future__ import annotations
 
@@ -23,55 +23,57 @@ from kseg.data.masks import INVALID
 from kseg.data.sample import Dataset
 from kseg.reporting.figures import GAP, title, to_cell, with_names
 
-WIDTH = 1236  # of doctor.png
+WIDTH = 1236  # of doctor.png, in pixels
 DPI = 110
-CELL = (150, 200)  # of a thumbnail
-ACROSS = WIDTH // (2 * (CELL[1] + GAP))  # pictures with their masks in a row
-WORST = 9
-EACH = 2  # pictures of one finding
-MOST_CLASSES = 40  # in the chart: the rarest
+CELL = (150, 200)  # height and width of a thumbnail
+COLUMNS = WIDTH // (2 * (CELL[1] + GAP))  # images with their masks in a row
+MAX_IMAGES = 9
+IMAGES_PER_ISSUE = 2
+MAX_CLASSES = 40  # in the chart, which shows the rarest
 VOID = (255, 255, 255)
 OUTSIDE = (255, 0, 255)
-ROWS, VERSIONS = 4, 5  # of augmentation.png
+ROWS, EPOCHS = 4, 5  # of augmentation.png
 CROP_CELL = (240, 240)
 
 
-def doctor_sheet(path: Path, survey: FolderScan, findings: Sequence[DataIssue]) -> None:
-    """Class frequencies and sizes above the worst pictures with their masks."""
-    info = ModelInfo(class_names=survey.names, colors=survey.colors)
-    chosen = worst(survey, findings)
-    cells = [thumbnail(survey, place, text, info) for place, text in chosen]
+def doctor_sheet(path: Path, scan: FolderScan, issues: Sequence[DataIssue]) -> None:
+    """Draws class frequencies and image sizes, and below images that have issues."""
+    info = ModelInfo(class_names=scan.names, colors=scan.colors)
+    chosen = images_with_issues(scan, issues)
+    cells = [thumbnail(scan, index, text, info) for index, text in chosen]
     blank = np.full((CELL[0] + GAP + 30, 2 * (CELL[1] + GAP), 3), 255, np.uint8)
-    cells += [blank] * (-len(cells) % ACROSS)
+    cells += [blank] * (-len(cells) % COLUMNS)
     rows = [
-        np.concatenate(cells[start : start + ACROSS], axis=1)
-        for start in range(0, len(cells), ACROSS)
+        np.concatenate(cells[start : start + COLUMNS], axis=1)
+        for start in range(0, len(cells), COLUMNS)
     ]
-    write_image(path, np.concatenate([charts(survey), *rows]))
+    write_image(path, np.concatenate([charts(scan), *rows]))
 
 
-def worst(survey: FolderScan, findings: Sequence[DataIssue]) -> list[tuple[int, str]]:
-    """Places of pictures to show and why, EACH of a finding, the gravest first."""
+def images_with_issues(
+    scan: FolderScan, issues: Sequence[DataIssue]
+) -> list[tuple[int, str]]:
+    """Selects images to show: indices and reasons, the most severe issues first."""
     chosen: dict[int, str] = {}
-    for finding in findings:
-        readable = [p for p in finding.places if survey.looks[p].picture]
-        for place in readable[:EACH]:
-            chosen.setdefault(place, f"{finding.severity}, {finding.kind}")
-    return list(chosen.items())[:WORST]
+    for issue in issues:
+        readable = [p for p in issue.places if scan.looks[p].picture]
+        for index in readable[:IMAGES_PER_ISSUE]:
+            chosen.setdefault(index, f"{issue.severity}, {issue.kind}")
+    return list(chosen.items())[:MAX_IMAGES]
 
 
-def thumbnail(survey: FolderScan, place: int, text: str, info: ModelInfo) -> np.ndarray:
-    """A picture and its mask side by side under why they are shown."""
-    look = survey.looks[place]
-    image, ids = survey.read(look)
-    name = look.name.rpartition("/")[2][-24:]
+def thumbnail(scan: FolderScan, index: int, text: str, info: ModelInfo) -> np.ndarray:
+    """Draws an image and its mask side by side, with the issue as title."""
+    pair = scan.looks[index]
+    image, ids = scan.read(pair)
+    name = pair.name.rpartition("/")[2][-24:]
     head = title(f"{text}: {name}", (0, 2 * CELL[1] + GAP))
     views = (to_cell(view, CELL) for view in (image, painted(ids, info)))
     return np.concatenate([head, np.concatenate([*views], axis=1)])
 
 
 def painted(ids: np.ndarray, info: ModelInfo) -> np.ndarray:
-    """Ids (h, w) int -> RGB; void is white, what is outside the classes magenta."""
+    """Colors ids (h, w) int: void is white, ids outside the classes are magenta."""
     view = color_table(info)[np.clip(ids, 0, 255)]
     view[ids == IGNORE_INDEX] = VOID
     view[ids == INVALID] = OUTSIDE
@@ -81,51 +83,51 @@ def painted(ids: np.ndarray, info: ModelInfo) -> np.ndarray:
 # --- charts ---
 
 
-def charts(survey: FolderScan) -> np.ndarray:
-    """(height, WIDTH, 3) uint8: share of each class by split, and sizes."""
+def charts(scan: FolderScan) -> np.ndarray:
+    """Draws class shares by split and image sizes: (height, WIDTH, 3) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    classes = min(MOST_CLASSES, len(survey.names))
+    classes = min(MAX_CLASSES, len(scan.names))
     height = round(DPI * max(3.2, 0.9 + 0.24 * classes))
     figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    class_chart(left, survey)
-    size_chart(right, survey)
+    class_chart(left, scan)
+    size_chart(right, scan)
     canvas.draw()
     drawn = np.asarray(canvas.buffer_rgba())[..., :3]
     result = np.full((drawn.shape[0], WIDTH, 3), 255, np.uint8)
-    result[:, : drawn.shape[1]] = drawn[:, :WIDTH]  # a pixel more or less by rounding
+    result[:, : drawn.shape[1]] = drawn[:, :WIDTH]  # rounding may differ by a pixel
     return result
 
 
-def class_chart(axes: Any, survey: FolderScan) -> None:
-    """Share of the labelled pixels that each class has in each split."""
-    pixels = {split: survey.counts(split)[:, :-1].sum(0) for split in survey.splits}
-    total = sum(pixels.values(), np.zeros(len(survey.names), np.int64))
-    order = np.argsort(-total, kind="stable")[-MOST_CLASSES:]
-    places = np.arange(len(order))[::-1]
+def class_chart(axes: Any, scan: FolderScan) -> None:
+    """Draws the share of each class in the labelled pixels of each split."""
+    pixels = {split: scan.counts(split)[:, :-1].sum(0) for split in scan.splits}
+    total = sum(pixels.values(), np.zeros(len(scan.names), np.int64))
+    order = np.argsort(-total, kind="stable")[-MAX_CLASSES:]
+    positions = np.arange(len(order))[::-1]
     thick = 0.8 / max(1, len(pixels))
     axes.set(xlabel="share of the labelled pixels", xscale="log", xlim=(1e-5, 1))
     for number, (split, counts) in enumerate(pixels.items()):
         share = counts[order] / max(1, counts.sum())
-        axes.barh(places + 0.4 - thick * (number + 0.5), share, thick, label=split)
-    axes.set_yticks(places, [survey.names[index] for index in order], fontsize=8)
+        axes.barh(positions + 0.4 - thick * (number + 0.5), share, thick, label=split)
+    axes.set_yticks(positions, [scan.names[index] for index in order], fontsize=8)
     axes.grid(axis="x", alpha=0.3)
     if pixels:
         axes.legend(fontsize=8)
 
 
-def size_chart(axes: Any, survey: FolderScan) -> None:
-    """Width and height of the pictures, larger dots for more of them."""
-    for split in survey.splits:
-        found = size_counts(survey.of(split))
+def size_chart(axes: Any, scan: FolderScan) -> None:
+    """Draws widths and heights of the images; larger dots stand for more images."""
+    for split in scan.splits:
+        found = size_counts(scan.of(split))
         if found:
             (heights, widths), counts = np.array(list(found)).T, list(found.values())
             areas = 20 + 180 * np.array(counts) / sum(counts)
             axes.scatter(widths, heights, areas, alpha=0.5, label=split)
-    axes.set(xlabel="width", ylabel="height", title="sizes in pixels")
+    axes.set(xlabel="width", ylabel="height", title="image sizes in pixels")
     axes.set(xlim=(0, axes.get_xlim()[1] * 1.2), ylim=(0, axes.get_ylim()[1] * 1.2))
     axes.grid(alpha=0.3)
     if axes.collections:
@@ -136,10 +138,10 @@ def size_chart(axes: Any, survey: FolderScan) -> None:
 
 
 def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
-    """Training pictures and what the first epochs of `config` would make of them.
+    """Draws training images and their augmented crops in the first epochs.
 
-    Each row is a picture with its mask and VERSIONS crops, one of each epoch: what a
-    network is given, void in white.
+    Each row shows an image with its mask, and its crops of EPOCHS epochs as the network
+    receives them. Void is white.
     """
     size = config.size or data.default_crop(config.max_side)
     count = len(data.split("train").sizes)
@@ -147,10 +149,10 @@ def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
     names = [data.split("train").names[index] for index in chosen]
     rows = [
         [overlaid(*pair, data.info) for pair in pairs]
-        for pairs in versions(config, data, size, chosen)
+        for pairs in augmented(config, data, size, chosen)
     ]
     cell = fit_within(size, CROP_CELL)
-    titles = ["as it is", *(f"epoch {e + 1}" for e in range(VERSIONS))]
+    titles = ["original", *(f"epoch {e + 1}" for e in range(EPOCHS))]
     head = np.concatenate([title(text, cell) for text in titles], axis=1)
     body = [
         np.concatenate([to_cell(view, cell) for view in views], axis=1)
@@ -162,13 +164,12 @@ def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
     write_image(path, with_names(np.concatenate([head, *body]), data.info))
 
 
-def versions(
+def augmented(
     config: TrainConfig, data: Dataset, size: tuple[int, int], chosen: Sequence[int]
 ) -> list[list[tuple[np.ndarray, np.ndarray]]]:
-    """Of each chosen training picture: itself, and its sample of each epoch.
+    """Lists each chosen training sample followed by its augmentations of each epoch.
 
-    Samples are those that `training_batches` gives, image (h, w, C) and mask (h, w)
-    uint8.
+    They equal those of `training_batches`: image (h, w, C) and mask (h, w) uint8.
     """
     import tensorflow as tf
 
@@ -177,23 +178,23 @@ def versions(
 
     split = data.split("train")
     count = len(split.sizes)
-    vary = augment_sample(config, size, 0)
+    augment = augment_sample(config, size, 0)
     reader = CachedReader(split, config.max_side)
     result = [[reader.read(index)] for index in chosen]
-    for epoch in range(VERSIONS):
+    for epoch in range(EPOCHS):
         numbers = tf.range(epoch * count, (epoch + 1) * count, dtype=tf.int64)
         order = tf.map_fn(
             lambda k: sample_index(k, count, config.seed), numbers
         ).numpy()
         for row, index in zip(result, chosen, strict=True):
             k = numbers[int(np.flatnonzero(order == index)[0])]
-            image, mask = vary(k, tuple(map(tf.constant, row[0])))[:2]
+            image, mask = augment(k, tuple(map(tf.constant, row[0])))[:2]
             row.append((np.rint(image).astype(np.uint8), mask.numpy()))
     return result
 
 
 def overlaid(image: np.ndarray, mask: np.ndarray, info: ModelInfo) -> np.ndarray:
-    """(H, W, C) uint8 with its mask laid over it, void in pale."""
+    """Draws a mask over an image (H, W, C) uint8; void is pale."""
     rgb = np.ascontiguousarray(with_channels(image, 3))
     view = blend(rgb, mask, info, opacity=0.4)
     pale = cv2.addWeighted(rgb, 0.3, np.full_like(rgb, 255), 0.7, 0)

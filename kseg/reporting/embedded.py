@@ -1,4 +1,4 @@
-"""The pictures of report.html, as data URIs that need no file beside the page."""
+"""Images and figures of report.html as data URIs, so that the page is a single file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from edge.model_file.info import ModelInfo
 from edge.predict.resizing import limit_side, resize
 from kseg.reporting.figures import confusion_figure, draw_curve, new_figure
 
-LONGEST = 640  # side of a picture in the page
+MAX_SIDE = 640  # of an image in the page
 PHOTO_QUALITY = 85  # of JPEG
 VOID = (255, 255, 255)
 WRONG = (214, 39, 40)
-# The page's two colour schemes and the styles of matplotlib that suit them.
+# The two colour schemes of the page, and a matplotlib style for each.
 STYLES = {"light": "default", "dark": "dark_background"}
 
 Drawing = dict[str, str]  # colour scheme -> data URI
 
 
 def data_uri(kind: str, content: bytes) -> str:
+    """Encodes the content of an image file; `kind` is its subtype, for example png."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
@@ -34,20 +35,21 @@ def data_uri(kind: str, content: bytes) -> str:
 
 
 def photo(image: np.ndarray) -> str:
-    """(H, W[, C]) uint8 -> a JPEG, shrunk to LONGEST."""
+    """Encodes a photo (H, W[, C]) uint8 as JPEG, with sides of at most MAX_SIDE."""
     rgb = with_channels(image, 3)
-    small = resize(rgb, limit_side(rgb.shape[:2], LONGEST))
+    small = resize(rgb, limit_side(rgb.shape[:2], MAX_SIDE))
     return encoded("jpeg", small, [cv2.IMWRITE_JPEG_QUALITY, PHOTO_QUALITY])
 
 
 def flat(image: np.ndarray) -> str:
-    """(H, W, 3) uint8 of few colours, which stay as they are -> a PNG."""
-    size = limit_side(image.shape[:2], LONGEST)
+    """Encodes an image (H, W, 3) uint8 of few colours as PNG, without new colours."""
+    size = limit_side(image.shape[:2], MAX_SIDE)
     small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     return encoded("png", small, [])
 
 
 def encoded(kind: str, rgb: np.ndarray, options: Sequence[int]) -> str:
+    """Encodes (H, W, 3) uint8 RGB with options of cv2.imencode."""
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     return data_uri(kind, cv2.imencode(f".{kind}", bgr, options)[1].tobytes())
 
@@ -55,21 +57,24 @@ def encoded(kind: str, rgb: np.ndarray, options: Sequence[int]) -> str:
 def views(
     image: np.ndarray, mask: np.ndarray, labels: np.ndarray, info: ModelInfo
 ) -> dict[str, str]:
-    """Image (H, W[, C]), truth (H, W), prediction (H, W) -> caption and data URI."""
-    truth = colored(mask, info)
-    truth[mask == IGNORE_INDEX] = VOID
+    """Makes the views of an image (H, W[, C]) with its mask and labels (H, W).
+
+    Returns data URIs by their captions.
+    """
+    target = colored(mask, info)
+    target[mask == IGNORE_INDEX] = VOID
     return {
         "image": photo(image),
-        "truth": flat(truth),
+        "ground truth": flat(target),
         "prediction": flat(colored(labels, info)),
-        "mistakes": flat(mistakes(image, mask, labels)),
+        "errors": flat(error_map(image, mask, labels)),
     }
 
 
-def mistakes(image: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The picture in pale grey, WRONG where truth and prediction differ, void white."""
+def error_map(image: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Draws wrong pixels in the color WRONG over a pale grey image; void is white."""
     grey = with_channels(with_channels(image, 1), 3)
-    view = 255 - (255 - grey) // 16 * 8  # 16 greys: a small PNG
+    view = 255 - (255 - grey) // 16 * 8  # 16 grey values keep the PNG small
     view[mask != labels] = WRONG
     view[mask == IGNORE_INDEX] = VOID
     return view
@@ -79,13 +84,16 @@ def mistakes(image: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> np.ndar
 
 
 def drawn(draw: Callable[[], Any]) -> Drawing:
-    """A function that makes a matplotlib figure -> an SVG for each colour scheme."""
+    """Renders a matplotlib figure as SVG for each colour scheme.
+
+    `draw` makes the figure.
+    """
     import matplotlib
     import matplotlib.style
 
     result = {}
     for scheme, style in STYLES.items():
-        # Letters as outlines need no font; a fixed salt makes equal runs equal pages.
+        # Letters as paths need no font; a fixed salt makes the page reproducible.
         rules = {"svg.fonttype": "path", "svg.hashsalt": "kseg"}
         with matplotlib.style.context([style, rules]):
             text = io.BytesIO()
@@ -97,7 +105,7 @@ def drawn(draw: Callable[[], Any]) -> Drawing:
 
 
 def curve(history: Sequence[dict[str, float]], name: str) -> Drawing:
-    """One column of the history by epoch."""
+    """Draws one column of the history by epoch."""
 
     def draw() -> Any:
         figure, axes = new_figure(4.4, 3.2)
@@ -108,15 +116,16 @@ def curve(history: Sequence[dict[str, float]], name: str) -> Drawing:
 
 
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> Drawing:
+    """Draws a confusion matrix of counts (C, C)."""
     return drawn(lambda: confusion_figure(matrix, names))
 
 
 def reliability(counts: np.ndarray) -> Drawing:
-    """Accuracy by confidence above, how many pixels there are below.
+    """Draws the accuracy by confidence, and below it the share of pixels.
 
     `counts` (BINS, 3) are those of `calibration_counts`.
     """
-    pixels, right, _ = counts.T
+    pixels, correct, _ = counts.T
     bins = len(counts)
     middles, width = (np.arange(bins) + 0.5) / bins, 0.92 / bins
 
@@ -124,10 +133,10 @@ def reliability(counts: np.ndarray) -> Drawing:
         figure = new_figure(4.8, 4.8)[0]
         figure.clear()
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        above.bar(middles, right / np.maximum(pixels, 1), width, label="share right")
-        ideal = {"color": "tab:red", "linestyle": "--", "label": "as it should be"}
+        above.bar(middles, correct / np.maximum(pixels, 1), width, label="accuracy")
+        ideal = {"color": "tab:red", "linestyle": "--", "label": "perfect calibration"}
         above.plot((0, 1), (0, 1), **ideal)
-        above.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+        above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
         below.bar(middles, pixels / max(1, pixels.sum()), width)
         below.set(xlabel="confidence", ylabel="share of\npixels", ylim=(0, 1))
         figure.legend(loc="outside upper center", ncols=2)

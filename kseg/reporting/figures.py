@@ -1,4 +1,4 @@
-"""Pictures of a run: sheets of samples, curves, confusion matrices."""
+"""Figures of a run: sample sheets, curves, confusion matrices."""
 
 from __future__ import annotations
 
@@ -18,47 +18,56 @@ from edge.predict.base import Predictor
 from edge.predict.resizing import fit_within, resize
 from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Sample, Split
-from kseg.evaluation.shown import Shown, as_predicted
+from kseg.evaluation.result_transforms import ResultTransform, unchanged
 
-CELL = (240, 320)  # at most
+CELL = (240, 320)  # largest height and width of an image in a sheet
 SAMPLES = 6
 COLUMNS = 5  # of the gallery
-LETTERS = 24  # of a class's name beside a chart
-GAP = 6
+MAX_LETTERS = 24  # of a class name at a chart
+GAP = 6  # pixels between images
 
 
 def sample_sheet(
-    path: Path, predictor: Predictor, split: Split, shown: Shown = as_predicted
+    path: Path,
+    predictor: Predictor,
+    split: Split,
+    transform: ResultTransform = unchanged,
 ) -> None:
-    """Rows of image, truth and prediction, from images spread over the split.
+    """Draws rows of image, ground truth and prediction.
 
-    `shown` makes of a result what is drawn.
+    The images are evenly spaced over the split. `transform` changes each result before
+    it is drawn.
     """
     chosen = evenly_spaced(len(split.sizes), SAMPLES)
     sizes = [fit_within(split.sizes[index], CELL) for index in chosen]
     cell = max(h for h, _ in sizes), max(w for _, w in sizes)
-    rows = [row(predictor, cell, split.read(index), shown) for index in chosen]
-    titles = [
-        title(text, cell) for text in ("image", "truth (white: void)", "prediction")
+    rows = [
+        sample_row(predictor, cell, split.read(index), transform) for index in chosen
     ]
+    texts = ("image", "ground truth (white: void)", "prediction")
+    titles = [title(text, cell) for text in texts]
     sheet = np.concatenate([np.concatenate(titles, axis=1), *rows])
     write_image(path, with_names(sheet, predictor.info))
 
 
-def row(
-    predictor: Predictor, cell: tuple[int, int], sample: Sample, shown: Shown
+def sample_row(
+    predictor: Predictor,
+    cell: tuple[int, int],
+    sample: Sample,
+    transform: ResultTransform,
 ) -> np.ndarray:
+    """Draws a row of a sample sheet. Void is white in the ground truth."""
     info, mask = predictor.info, sample.target
-    labels = shown(sample, predictor.predict(sample.image)).labels
+    labels = transform(sample, predictor.predict(sample.image)).labels
     rgb = with_channels(sample.image, 3)
-    truth = colored(mask, info)
-    truth[mask == IGNORE_INDEX] = 255
-    views = (rgb, truth, blend(rgb, labels, info, opacity=0.6))
+    target = colored(mask, info)
+    target[mask == IGNORE_INDEX] = 255
+    views = (rgb, target, blend(rgb, labels, info, opacity=0.6))
     return np.concatenate([to_cell(view, cell) for view in views], axis=1)
 
 
 def to_cell(image: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
-    """A picture, fitted into a white cell; small ones are enlarged pixel by pixel."""
+    """Fits an image into a white cell. Small images are enlarged without smoothing."""
     size = fit_within(image.shape[:2], cell)
     if size > image.shape[:2]:
         image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
@@ -68,18 +77,19 @@ def to_cell(image: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
 
 
 def title(text: str, cell: tuple[int, int]) -> np.ndarray:
+    """Draws a heading as wide as a cell."""
     return caption(np.full((30, cell[1] + GAP, 3), 90, np.uint8), text)
 
 
 def with_names(sheet: np.ndarray, info: ModelInfo) -> np.ndarray:
-    """The sheet with the classes' names in a column to its right."""
+    """Adds a column with the class names at the right of a sheet."""
     panel = np.full((sheet.shape[0], 160, 3), 120, np.uint8)
     bgr = legend(panel, info, range(len(info.class_names)))
     return np.concatenate([sheet, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)], axis=1)
 
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    """A matplotlib figure that needs no display, and its axes."""
+    """Makes a matplotlib figure that needs no display, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -87,6 +97,7 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]
 
 
 def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure atomically."""
     with atomic_write(path) as part:
         figure.savefig(part, dpi=110)
 
@@ -94,7 +105,7 @@ def save_figure(figure: Any, path: Path) -> None:
 def curves(
     path: Path, history: Sequence[dict[str, float]], headline: str = "mean_iou"
 ) -> None:
-    """Headline and loss by epoch, of training crops and of validation images."""
+    """Draws the headline metric and the loss by epoch, for training and validation."""
     figure, both = new_figure(9, 3.6, columns=2)
     for axes, name in zip(both, (headline, "loss"), strict=True):
         draw_curve(axes, history, name)
@@ -102,12 +113,12 @@ def curves(
 
 
 def draw_curve(axes: Any, history: Sequence[dict[str, float]], name: str) -> None:
-    """One column of the history by epoch, of training and of validation if it is."""
+    """Draws one column of the history by epoch, with its validation values if any."""
     epochs = [line["epoch"] for line in history]
-    for prefix, where in (("", "training crops"), ("val_", "validation")):
+    for prefix, label in (("", "training crops"), ("val_", "validation images")):
         if prefix + name in history[0]:
             values = [line[prefix + name] for line in history]
-            axes.plot(epochs, values, marker=".", label=where)
+            axes.plot(epochs, values, marker=".", label=label)
     title = name.replace("_", " ").replace("iou", "IoU")
     axes.set(xlabel="epoch", title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -116,16 +127,16 @@ def draw_curve(axes: Any, history: Sequence[dict[str, float]], name: str) -> Non
         axes.legend()
 
 
-def gains(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Mean IoU and boundary IoU of each network, a pair of bars."""
+def iou_chart(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Draws the mean IoU and the boundary IoU of each network as a pair of bars."""
     figure, axes = new_figure(8, 1.2 + 0.42 * len(rows))
-    places = np.arange(len(rows))[::-1]
-    shown = ("mean_iou", "mean IoU", 0.2), ("boundary_iou", "boundary IoU", -0.2)
-    for key, label, shift in shown:
+    positions = np.arange(len(rows))[::-1]
+    metrics = ("mean_iou", "mean IoU", 0.2), ("boundary_iou", "boundary IoU", -0.2)
+    for key, label, shift in metrics:
         values = [row[key] for row in rows]
-        bars = axes.barh(places + shift, values, 0.38, label=label)
+        bars = axes.barh(positions + shift, values, 0.38, label=label)
         axes.bar_label(bars, fmt="%.3f", fontsize=8, padding=2)
-    axes.set_yticks(places, [row["name"] for row in rows])
+    axes.set_yticks(positions, [row["name"] for row in rows])
     axes.set(xlim=(0, 1.08))
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=2)
@@ -135,14 +146,15 @@ def gains(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 def gallery(
     path: Path, predictors: dict[str, Callable[[], Predictor]], split: Split
 ) -> None:
-    """One picture: itself, its truth, and what each network makes of it."""
+    """Draws one image of a split, its ground truth, and the labels of each network."""
     image, mask = split.read(len(split.sizes) // 2)
     views = {"image": with_channels(image, 3)}
     for name, load in predictors.items():
         predictor = load()
-        if "truth" not in views:
-            views["truth"] = colored(mask, predictor.info)
-            views["truth"][mask == IGNORE_INDEX] = 255
+        if "ground truth" not in views:
+            target = colored(mask, predictor.info)
+            target[mask == IGNORE_INDEX] = 255
+            views["ground truth"] = target
         views[name] = colored(predictor.predict(image).labels, predictor.info)
     cell = fit_within(mask.shape, CELL)
     cells = [
@@ -155,26 +167,26 @@ def gallery(
 
 
 def confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
-    """Shares of each true class that went to each predicted one, rows summing to 1."""
+    """Writes the figure of a confusion matrix of counts (C, C), each row in shares."""
     figure = confusion_figure(matrix, names)
     save_figure(figure, path)
 
 
 def confusion_figure(matrix: np.ndarray, names: Sequence[str]) -> Any:
-    """The picture of `confusion`, not yet written."""
+    """Draws a confusion matrix of counts (C, C) in shares of each true class."""
     side = max(4.0, 0.45 * len(names) + 2)
     figure, axes = new_figure(side + 0.5, side)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
-    short = [n if len(n) <= LETTERS else n[: LETTERS - 1] + "…" for n in names]
-    # A dollar sign in a name is no formula.
+    short = [n if len(n) <= MAX_LETTERS else n[: MAX_LETTERS - 1] + "…" for n in names]
+    # parse_math=False: a dollar sign in a name does not start a formula.
     axes.set_xticks(range(len(names)), short, rotation=60, ha="right", parse_math=False)
     axes.set_yticks(range(len(names)), short, parse_math=False)
-    axes.set(xlabel="prediction", ylabel="truth")
+    axes.set(xlabel="prediction", ylabel="ground truth")
     if len(names) <= 16:
         for i, j in np.argwhere(shares >= 0.005):
             ink = "black" if shares[i, j] > 0.6 else "white"
             text = f"{shares[i, j]:.2f}"
             axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=7)
-    figure.colorbar(image, ax=axes, shrink=0.7)
+    figure.colorbar(image, ax=axes, shrink=0.7, label="share of the true class")
     return figure

@@ -1,6 +1,6 @@
-"""The report of a run: one page of HTML.
+"""The report of a run: one HTML page.
 
-What it shows of a task is that task's entry of SECTIONS; the rest is the same for all.
+The entry of the task in SECTIONS makes the parts that depend on the task.
 """
 
 from __future__ import annotations
@@ -24,9 +24,19 @@ from kseg.evaluation.loop import Evaluator, Observer, evaluate
 from kseg.reporting.tasks import SECTIONS
 from kseg.reporting.templates import render
 
+# What a curve shows, by the name of its column in history.csv.
+CURVE_CAPTIONS = {
+    "loss": "Loss by epoch; lower is better.",
+    "learning_rate": "Learning rate at the end of each epoch.",
+}
+HEADLINE_CAPTION = (
+    "{name} by epoch; higher is better. Training values are of augmented crops, "
+    "validation values of whole images."
+)
+
 
 class Section(Observer, Protocol):
-    """What the page shows of a task: an observer of the loop over a split."""
+    """The part of the page that depends on the task: an observer of the evaluation."""
 
     data: Dataset
     split: str
@@ -37,12 +47,12 @@ class Section(Observer, Protocol):
         """The content of metrics.json."""
         ...
 
-    def all_figures(self) -> dict[str, Any]:
-        """All that the page shows in numbers, as JSON."""
+    def all_metrics(self) -> dict[str, Any]:
+        """All values of the page, as JSON."""
         ...
 
     def summary(self) -> str:
-        """The figures under the headline, as HTML."""
+        """The values below the headline, as HTML."""
         ...
 
     def html(self) -> str:
@@ -50,10 +60,10 @@ class Section(Observer, Protocol):
         ...
 
 
-def evaluate_once(predictor: Predictor, data: Dataset, split: str) -> Section:
-    """Predicts every image of a split once, and keeps what the report shows.
+def evaluate_split(predictor: Predictor, data: Dataset, split: str) -> Section:
+    """Predicts every image of a split once and collects what the report shows.
 
-    Memory stays that of a few images. Raises InputError as `evaluate` does.
+    Keeps only a few images in memory. Raises InputError as `evaluate` does.
     """
     evaluator = EVALUATORS[data.task](data)
     section = SECTIONS[data.task](data, split, evaluator)
@@ -63,21 +73,18 @@ def evaluate_once(predictor: Predictor, data: Dataset, split: str) -> Section:
 
 
 def write_page(path: Path, folder: Path, section: Section) -> None:
-    """Writes the report of a run folder.
-
-    Raises InputError where it cannot be written.
-    """
+    """Writes the report of a run folder. Raises InputError if it cannot be written."""
     text = render("report.html", **content(folder, section))
     try:
         write_text(path, text)
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); name another with --output"
+            f"{path}: cannot be written ({error.strerror}); use another --output"
         ) from None
 
 
 def content(folder: Path, section: Section) -> dict[str, Any]:
-    """What the template is filled with."""
+    """Makes the variables of the template report.html."""
     from kseg.reporting import embedded
 
     data, headline = section.data, section.evaluator.headline
@@ -87,13 +94,16 @@ def content(folder: Path, section: Section) -> dict[str, Any]:
         "name": folder.resolve().name,
         "split": section.split,
         "data": data.name,
-        "headline": headline.replace("_", " ").replace("iou", "IoU"),
+        "headline": display_name(headline),
         "value": section.metrics[headline],
         "identifier": headline.replace("_", "-"),
         "summary": section.summary(),
         "sections": section.html(),
         "curves": {
-            name: embedded.curve(history, name)
+            display_name(name): {
+                "uris": embedded.curve(history, name),
+                "caption": curve_caption(name),
+            }
             for name in (headline, "loss", "learning_rate")
             if history and name in history[0]
         },
@@ -106,14 +116,33 @@ def content(folder: Path, section: Section) -> dict[str, Any]:
     }
 
 
+def display_name(column: str) -> str:
+    """Formats the name of a metric for people.
+
+    >>> display_name("mean_iou")
+    'mean IoU'
+    """
+    return column.replace("_", " ").replace("iou", "IoU")
+
+
+def curve_caption(column: str) -> str:
+    """Describes the curve of a column of history.csv in a sentence."""
+    name = display_name(column)
+    default = HEADLINE_CAPTION.format(name=name[0].upper() + name[1:])
+    return CURVE_CAPTIONS.get(column, default)
+
+
 def history_of(folder: Path, best: str) -> list[dict[str, Any]]:
-    """The epochs of a run; none where it was broken off in the first."""
+    """Reads the epochs of a run; none if it was interrupted in the first.
+
+    Raises InputError if columns are missing.
+    """
     from kseg.core.runs import HISTORY, read_history
 
     path = folder / HISTORY
     history = read_history(path) if path.is_file() else []
     if history and not {"seconds", best} <= set(history[0]):
-        raise InputError(f"{path}: is damaged (it lacks columns); train again")
+        raise InputError(f"{path}: is damaged (columns are missing); train again")
     return history
 
 
@@ -122,48 +151,49 @@ def facts(
     history: Sequence[dict[str, Any]],
     section: Section,
 ) -> dict[str, str]:
-    """What ran, on what, in which time: name -> words. What is unknown is left out."""
+    """Describes the run: network, data, options, times. Unknown values are left out."""
     config = from_record(TrainConfig, record["config"])
     data, weights = record["data"], record.get("class_weights") or {}
     parameters = record.get("parameters")
-    on = f" on {config.encoder} (weights {config.weights})"
+    encoder = f", encoder {config.encoder} (weights {config.weights})"
     seconds = [line["seconds"] for line in history]
-    predict = ("preprocess", "inference", "postprocess")
-    millis = sum(section.stage_millis.get(name, {}).get("p50", 0) for name in predict)
+    median = duration(float(np.median(seconds))) if seconds else ""
+    stages = ("preprocess", "inference", "postprocess")
+    millis = sum(section.stage_millis.get(name, {}).get("p50", 0) for name in stages)
     images = ", ".join(f"{count} {name}" for name, count in data["images"].items())
-    found = {
-        "Network": config.model + (on if config.model not in OWN_LAYERS else ""),
+    values = {
+        "Network": config.model + (encoder if config.model not in OWN_LAYERS else ""),
         "Parameters": parameters and f"{parameters:,}",
         "Data": f"{data['name']}: {images} images",
-        "Fingerprint of the data": data.get("fingerprint"),
-        "Training crop": f"{config.size[0]} × {config.size[1]}",
-        "Batch": f"{config.images_per_step} images",
+        "Data fingerprint": data.get("fingerprint"),
+        "Training crop": f"{config.size[0]} × {config.size[1]} pixels",
+        "Batch size": f"{config.images_per_step} images",
         "Loss": config.loss,
         "Class weights": ", ".join(f"{k} {v:.3g}" for k, v in weights.items()),
-        "Learning rate": f"{config.peak_rate:g} at its peak, {config.schedule}",
+        "Learning rate": f"peak {config.peak_rate:g}, {config.schedule} schedule",
         "Optimizer": config.optimizer,
         "Epochs": f"{len(history)} of {config.epochs}",
-        "Training": duration(sum(seconds)) if seconds else "",
-        "Epoch": f"{duration(float(np.median(seconds)))}, median" if seconds else "",
-        "Prediction": f"{millis:.3g} ms an image, median" if millis else "",
-        "Versions": listed(record.get("versions", {})),
-        "Machine": listed(record.get("machine", {})),
+        "Training time": duration(sum(seconds)) if seconds else "",
+        "Time per epoch": median and f"{median} (median)",
+        "Prediction time": f"{millis:.3g} ms per image (median)" if millis else "",
+        "Versions": in_one_line(record.get("versions", {})),
+        "Machine": in_one_line(record.get("machine", {})),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in values.items() if value}
 
 
-def listed(values: dict[str, Any]) -> str:
-    """A record in one line.
+def in_one_line(record: dict[str, Any]) -> str:
+    """Formats a record in one line.
 
-    >>> listed({"threads": 2, "devices": ["cpu:0", "gpu:0"]})
+    >>> in_one_line({"threads": 2, "devices": ["cpu:0", "gpu:0"]})
     'threads 2, devices cpu:0 + gpu:0'
     """
-    words = {k: " + ".join(v) if isinstance(v, list) else v for k, v in values.items()}
-    return ", ".join(f"{name} {value}" for name, value in words.items())
+    texts = {k: " + ".join(v) if isinstance(v, list) else v for k, v in record.items()}
+    return ", ".join(f"{name} {value}" for name, value in texts.items())
 
 
 def options(record: dict[str, Any]) -> list[tuple[str, str, bool]]:
-    """Every option of training: name, value, whether it is not the default."""
+    """Lists the training options: name, value, and whether it is not the default."""
     defaults = {item.name: item.default for item in fields(TrainConfig)}
     config = from_record(TrainConfig, record["config"])
     return [
@@ -173,7 +203,7 @@ def options(record: dict[str, Any]) -> list[tuple[str, str, bool]]:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it.
+    """Formats a time.
 
     >>> [duration(x) for x in (7.25, 75, 8040)]
     ['7.2 s', '1 min 15 s', '2 h 14 min']

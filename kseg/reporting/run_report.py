@@ -9,7 +9,7 @@ from kseg.core.runs import BEST, HISTORY, METRICS, REPORT, read_history, write_j
 from kseg.data.sample import Dataset
 from kseg.evaluation.open import open_predictor
 from kseg.reporting import figures
-from kseg.reporting.page import evaluate_once, write_page
+from kseg.reporting.page import evaluate_split, write_page
 from kseg.reporting.tasks import FIGURES
 
 
@@ -19,7 +19,7 @@ def write_run_report(data: Dataset, folder: Path) -> dict[str, Any]:
     Returns the content of metrics.json.
     """
     predictor = open_predictor(folder / BEST)
-    section = evaluate_once(predictor, data, "val")
+    section = evaluate_split(predictor, data, "val")
     write_json(folder / METRICS, section.metrics)
     headline = section.evaluator.headline
     if (folder / HISTORY).is_file():  # missing if the first epoch was interrupted

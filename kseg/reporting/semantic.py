@@ -1,4 +1,4 @@
-"""The report of a semantic run: images, classes, confusion, calibration."""
+"""The report of semantic segmentation: images, classes, confusion, calibration."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from kseg.data.sample import Dataset, Sample, Split
 from kseg.evaluation.metrics.reliability import (
     BINS,
     calibration_counts,
+    describe_calibration,
     expected_calibration_error,
-    verdict,
 )
+from kseg.evaluation.result_transforms import ResultTransform, unchanged
 from kseg.evaluation.semantic import SemanticEvaluator
-from kseg.evaluation.shown import Shown, as_predicted
 from kseg.reporting import figures
 from kseg.reporting.templates import render
 
-SHOWN = 3  # images at either end
-MISTAKES = 3  # of the confusion matrix, in words
+SHOWN = 3  # number of best and of worst images
+LISTED_ERRORS = 3  # of the confusion matrix, described in words
 
 
 @dataclass(kw_only=True)
 class SemanticSection:
-    """What the page shows of a split, from the one pass that also gives the metrics.
+    """Collects what the page shows of a split, as an `Observer` of the evaluation.
 
-    An `Observer` of the loop. `ious` are the mean IoU of each image over the classes in
-    its truth or prediction, nan where nothing is labelled; `calibration` (BINS, 3) as
-    in `calibration_counts`, None where the network gives labels alone; `labels` are the
+    `ious` are the mean IoU of each image over the classes in its mask or prediction,
+    nan if nothing is labelled. `calibration` (BINS, 3) is the sum of
+    `calibration_counts`, None if the network gives no confidence. `labels` are the
     predictions of the images to show, by index.
     """
 
@@ -47,7 +47,7 @@ class SemanticSection:
     labels: dict[int, np.ndarray] = field(default_factory=dict)
 
     def add(self, index: int, sample: Sample, result: SemanticMap) -> None:
-        """Keeps what the page needs of an image that was just counted."""
+        """Adds an image after the evaluator has counted it."""
         from kseg.evaluation.metrics.confusion import mean_of_present
 
         iou = mean_of_present(self.evaluator.per_image_iou[-1])
@@ -70,27 +70,28 @@ class SemanticSection:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
-        return self.evaluator.figures()
+        return self.evaluator.metrics()
 
-    def all_figures(self) -> dict[str, Any]:
-        """All that the page shows in numbers, as JSON."""
+    def all_metrics(self) -> dict[str, Any]:
+        """All values of the page, as JSON."""
         names = self.data.split(self.split).names
-        per_picture = zip(names, self.ious, strict=True)
+        per_image = zip(names, self.ious, strict=True)
         return {
             "split": self.split,
             **self.metrics,
-            "per_picture_iou": {n: None if np.isnan(v) else v for n, v in per_picture},
+            "per_picture_iou": {n: None if np.isnan(v) else v for n, v in per_image},
             "expected_calibration_error": self.calibration_error,
         }
 
     @property
     def calibration_error(self) -> Optional[float]:
+        """The expected calibration error, in [0, 1]; None if it is unknown."""
         if self.calibration is None or not self.calibration[:, 0].any():
             return None
         return expected_calibration_error(self.calibration)
 
     def summary(self) -> str:
-        """The figures under the headline, as HTML."""
+        """The values below the headline, as HTML."""
         return render(
             "semantic_summary.html",
             metrics=self.metrics,
@@ -99,7 +100,7 @@ class SemanticSection:
 
     def html(self) -> str:
         """The sections of the page, as HTML."""
-        best, worst = both_ends(self.ious)
+        best, worst = best_and_worst(self.ious)
         sizes = self.data.split(self.split).sizes
         labelled = self.metrics["pixels"]
         return render(
@@ -107,11 +108,11 @@ class SemanticSection:
             classes=class_rows(self),
             void=labelled < sum(height * width for height, width in sizes),
             ends={
-                "Best": [picture(self, index) for index in best],
-                "Worst": [picture(self, index) for index in worst],
+                "Best": [image_views(self, index) for index in best],
+                "Worst": [image_views(self, index) for index in worst],
             },
             confusion=confusion_of(self),
-            mistakes=most_mistaken(self.matrix, self.data.names),
+            errors=largest_errors(self.matrix, self.data.names),
             calibration=calibration_of(self),
         )
 
@@ -128,24 +129,24 @@ def write_figures(
     predictor: Predictor,
     split: Split,
     evaluator: SemanticEvaluator,
-    shown: Shown = as_predicted,
+    transform: ResultTransform = unchanged,
 ) -> tuple[str, ...]:
-    """samples.png and confusion.png, in a folder; their names."""
-    figures.sample_sheet(folder / "samples.png", predictor, split, shown)
+    """Writes samples.png and confusion.png into a folder and returns their names."""
+    figures.sample_sheet(folder / "samples.png", predictor, split, transform)
     names = evaluator.names
     figures.confusion(folder / "confusion.png", evaluator.matrix, names)
     return "samples.png", "confusion.png"
 
 
 def confusion_of(section: SemanticSection) -> dict[str, str]:
-    """The confusion matrix as a drawing of the page."""
+    """Draws the confusion matrix for the page."""
     from kseg.reporting import embedded
 
     return embedded.confusion(section.matrix, section.data.names)
 
 
 def ranked(ious: Sequence[float]) -> list[int]:
-    """Indices from the worst to the best, those without a value left out.
+    """Sorts the indices of values from the worst to the best, without nan.
 
     >>> ranked([0.5, float("nan"), 0.1, 0.5])
     [2, 0, 3]
@@ -153,10 +154,12 @@ def ranked(ious: Sequence[float]) -> list[int]:
     return sorted(np.flatnonzero(~np.isnan(ious)).tolist(), key=lambda i: ious[i])
 
 
-def both_ends(ious: Sequence[float]) -> tuple[list[int], list[int]]:
-    """The best, best first, and the worst, worst first; none is both.
+def best_and_worst(ious: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Selects the best images, best first, and the worst, worst first.
 
-    >>> both_ends([0.1, 0.9, 0.4, 0.2])
+    At most SHOWN each; no image is in both lists.
+
+    >>> best_and_worst([0.1, 0.9, 0.4, 0.2])
     ([1, 2], [0, 3])
     """
     order = ranked(ious)
@@ -165,17 +168,17 @@ def both_ends(ious: Sequence[float]) -> tuple[list[int], list[int]]:
 
 
 def class_rows(section: SemanticSection) -> list[dict[str, Any]]:
-    """A row of the table for each class; None for what cannot be said."""
+    """Makes a row of the table for each class; undefined values are None."""
     matrix = section.matrix
-    truth, predicted, hits = matrix.sum(1), matrix.sum(0), np.diagonal(matrix)
+    labelled, predicted, hits = matrix.sum(1), matrix.sum(0), np.diagonal(matrix)
     return [
         {
             "name": name,
             "color": "#{:02x}{:02x}{:02x}".format(*color),
             "iou": section.metrics["per_class_iou"][name],
-            "found": hits[i] / truth[i] if truth[i] else None,
-            "right": hits[i] / predicted[i] if predicted[i] else None,
-            "share": truth[i] / max(1, truth.sum()),
+            "recall": hits[i] / labelled[i] if labelled[i] else None,
+            "precision": hits[i] / predicted[i] if predicted[i] else None,
+            "share": labelled[i] / max(1, labelled.sum()),
         }
         for i, (name, color) in enumerate(
             zip(section.data.names, section.data.colors, strict=True)
@@ -183,8 +186,8 @@ def class_rows(section: SemanticSection) -> list[dict[str, Any]]:
     ]
 
 
-def picture(section: SemanticSection, index: int) -> dict[str, Any]:
-    """One of the best or worst: its name, its mean IoU, its views."""
+def image_views(section: SemanticSection, index: int) -> dict[str, Any]:
+    """Makes the entry of one of the best or worst images: name, mean IoU, views."""
     from kseg.reporting.embedded import views
 
     split = section.data.split(section.split)
@@ -196,19 +199,21 @@ def picture(section: SemanticSection, index: int) -> dict[str, Any]:
     }
 
 
-def most_mistaken(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The largest cells off the diagonal of counts (C, C), the share of their truth.
+def largest_errors(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Finds the largest off-diagonal cells of counts (C, C).
 
-    >>> most_mistaken(np.array([[8, 2], [0, 5]]), ["road", "car"])
-    [{'truth': 'road', 'taken': 'car', 'share': 0.2}]
+    `share` is their fraction of the pixels of the true class.
+
+    >>> largest_errors(np.array([[8, 2], [0, 5]]), ["road", "car"])
+    [{'true': 'road', 'predicted': 'car', 'share': 0.2}]
     """
     wrong = matrix - np.diag(np.diagonal(matrix))
-    largest = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
+    largest = np.argsort(-wrong, axis=None, kind="stable")[:LISTED_ERRORS]
     cells = [divmod(int(cell), len(names)) for cell in largest]
     return [
         {
-            "truth": names[row],
-            "taken": names[column],
+            "true": names[row],
+            "predicted": names[column],
             "share": float(wrong[row, column] / matrix[row].sum()),
         }
         for row, column in cells
@@ -217,10 +222,14 @@ def most_mistaken(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, An
 
 
 def calibration_of(section: SemanticSection) -> Optional[dict[str, Any]]:
-    """What the page says of the confidence; None where there is none."""
+    """Makes the content about the calibration; None if there is no confidence."""
     from kseg.reporting.embedded import reliability
 
     counts, error = section.calibration, section.calibration_error
     if counts is None or error is None:
         return None
-    return {"error": error, "verdict": verdict(counts), "drawing": reliability(counts)}
+    return {
+        "error": error,
+        "description": describe_calibration(counts),
+        "drawing": reliability(counts),
+    }

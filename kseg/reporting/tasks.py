@@ -1,4 +1,4 @@
-"""What each task shows in reports; a task adds an entry to these dicts."""
+"""What the reports show of each task. A new task adds an entry to these dicts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, Callable
 
 from kseg.reporting import semantic
 
-# (data, split, evaluator) -> the page's `Section`, see kseg.reporting.page.
+# (data, split, evaluator) -> the `Section` of the page, see kseg.reporting.page.
 SECTIONS: dict[str, Callable[..., Any]] = {"semantic": semantic.open_section}
 
-# (folder, predictor, split, evaluator, shown) -> the names of the figures it wrote.
+# (folder, predictor, split, evaluator, transform) -> names of the figures written.
 FIGURES: dict[str, Callable[..., tuple[str, ...]]] = {
     "semantic": semantic.write_figures
 }

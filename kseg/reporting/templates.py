@@ -1,4 +1,4 @@
-"""The templates of the report, filled."""
+"""Fills the Jinja2 templates of the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).with_name("templates")
 
 @cache
 def environment() -> Any:
-    """Jinja2 over the folder of templates; what is put in is escaped."""
+    """Returns a Jinja2 environment for the templates; values are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     rules = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
@@ -21,12 +21,12 @@ def environment() -> Any:
 
 
 def render(template: str, /, **content: Any) -> str:
-    """A template with its content, as HTML that is not escaped again."""
+    """Fills a template. The returned HTML is not escaped again."""
     from markupsafe import Markup
 
     return Markup(environment().get_template(template).render(**content))
 
 
 def score(value: Optional[float], missing: str = "–") -> str:
-    """A number in [0, 1] as all tables of kseg show it."""
+    """Formats a value in [0, 1] with four digits, as all tables of kseg do."""
     return missing if value is None else f"{value:.4f}"

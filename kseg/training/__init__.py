@@ -1,1 +1,1 @@
-"""Training: network, loss, optimizer, checkpoints, one loop."""
+"""Training: network, loss, optimizer, checkpoints and the training loop."""

@@ -1,4 +1,4 @@
-"""What happens around the steps of training: the bar, validation, files, Ctrl-C."""
+"""Callbacks of training: progress bar, validation, saved files, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ from kseg.training import checkpoint
 from kseg.training.checkpoint import NotFinite, TrainingState
 from kseg.training.finite import (
     all_finite,
+    describe_saved,
     first_not_finite,
-    remedy,
     step_name,
-    what_is_kept,
+    suggest_fix,
 )
 from kseg.training.optimizer import average_into
 
 log = logging.getLogger(__name__)
 
 
-class ShowProgress(keras.callbacks.Callback):
-    """One bar over all epochs, with the time left, and a line after each."""
+class ProgressBar(keras.callbacks.Callback):
+    """A progress bar over all epochs, and a line of metrics after each epoch."""
 
     def __init__(self, steps: int, done: int, epochs: int, headline: str):
         super().__init__()
         self.epochs = epochs
-        self.shown = ("loss", headline, "val_loss", f"val_{headline}")
+        self.columns = ("loss", headline, "val_loss", f"val_{headline}")
         self.bar = bar(total=steps * epochs, initial=done, unit="step", delay=0)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -62,14 +62,14 @@ class ShowProgress(keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        known = [name for name in self.shown if name in logs]
+        known = [name for name in self.columns if name in logs]
         values = "  ".join(f"{name} {logs[name]:.4f}" for name in known)
-        left = (self.epochs - epoch - 1) * (time.monotonic() - self.start) / 60
+        minutes = (self.epochs - epoch - 1) * (time.monotonic() - self.start) / 60
         self.bar.set_postfix({n: f"{logs[n]:.4f}" for n in known}, refresh=False)
-        with self.bar.external_write_mode(file=sys.stderr):  # clear of the bar
-            log.info(f"epoch {epoch + 1:3d}  {values}  {left:.0f} min left")
+        with self.bar.external_write_mode(file=sys.stderr):  # hides the bar meanwhile
+            log.info(f"epoch {epoch + 1:3d}  {values}  {minutes:.0f} min left")
 
-    def __enter__(self) -> ShowProgress:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -77,195 +77,202 @@ class ShowProgress(keras.callbacks.Callback):
 
 
 class RunSaver(keras.callbacks.Callback):
-    """Validates after each epoch, keeps the best and the last weights, and checkpoints.
+    """Validates after each epoch; saves the best model, the last one and checkpoints.
 
-    What is validated and kept is the network as it will be used: in float32, with the
-    averaged weights where they are averaged. The best is the one of the highest
-    `val_{headline}`; after `patience` epochs without a better one training ends.
+    The validated and saved network is in float32 and, with --ema, has the averaged
+    weights. The best model has the highest `val_{headline}`; training ends after
+    `patience` epochs without a better one.
 
-    The first Ctrl-C lets the step finish and keeps a checkpoint; the second is abrupt.
-    A loss, a validation or a weight that is not finite raises GateFailed, and what was
-    kept before stays.
+    After the first Ctrl-C the current step is completed and a checkpoint is saved; the
+    second ends the process at once. If the loss, a validation value or a weight is not
+    finite, GateFailed is raised and the files saved before are not changed.
     """
 
     def __init__(
         self,
-        kept: keras.Model,
+        network: keras.Model,
         folder: Path,
         info: ModelInfo,
-        progressed: TrainingState,
+        state: TrainingState,
         steps: int,
         validate: Callable[[], dict[str, float]],
         headline: str,
         config: TrainConfig,
     ):
-        """`kept` is the network, by `as_float32`, that is saved; `steps` an epoch's.
+        """Prepares a run.
 
-        `validate` measures `kept` and gives values by name, that of `headline`, larger
-        being better, among them.
+        `network` is the float32 copy (see `as_float32`) that is validated and saved;
+        `steps` is the number of steps of an epoch. `validate` returns values of
+        `network` by name, among them `headline`, of which larger is better.
         """
         super().__init__()
-        self.folder, self.info, self.at = folder, info, progressed
-        self.files = folder  # elsewhere in processes that do not write the run
+        self.folder, self.info, self.state = folder, info, state
+        self.write_folder = folder  # a temporary one in processes other than the main
         self.steps, self.config = steps, config
-        self.kept, self.validate, self.headline = kept, validate, headline
-        self.kept_step = progressed.step  # of the checkpoint that is there
+        self.network, self.validate, self.headline = network, validate, headline
+        self.checkpoint_step = state.step  # of the last saved checkpoint
         self.stopped = False  # by Ctrl-C
-        self.previous: Any = None  # what Ctrl-C did before
+        self.previous_handler: Any = None  # of SIGINT
 
     @property
     def done(self) -> bool:
-        """Whether training ends here, early or not."""
-        history, patience = self.at.history, self.config.patience
-        return self.stopped or patience_ended(history, patience, self.headline)
+        """Whether training ends early: after Ctrl-C, or by `patience`."""
+        history, patience = self.state.history, self.config.patience
+        return self.stopped or patience_exhausted(history, patience, self.headline)
 
     def on_train_begin(self, logs: Any = None) -> None:
         if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self.stop)
+            self.previous_handler = signal.signal(signal.SIGINT, self.stop)
 
     def on_train_end(self, logs: Any = None) -> None:
-        self.release()
+        self.restore_handler()
 
-    def release(self) -> None:
-        """Ctrl-C does again what it did before."""
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
-            self.previous = None
+    def restore_handler(self) -> None:
+        """Restores the previous handler of Ctrl-C."""
+        if self.previous_handler is not None:
+            signal.signal(signal.SIGINT, self.previous_handler)
+            self.previous_handler = None
 
     def stop(self, *_: Any) -> None:
-        self.release()
-        log.info("\nstopping after this step; Ctrl-C again: at once")
+        """Ends training after the current step. The handler of Ctrl-C."""
+        self.restore_handler()
+        log.info("\nstopping after this step; press Ctrl-C again to stop at once")
         self.stopped = self.model.stop_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.start = self.saved = time.monotonic()
-        self.start -= self.at.seconds
-        if self.at.step % self.steps:  # `fit` has just put the metrics back to nothing
+        self.start -= self.state.seconds
+        if self.state.step % self.steps:  # Keras has just reset the metrics
             checkpoint.restore(self.folder / CHECKPOINT, self.model, "metrics")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        # The mean loss of the epoch, which Keras has made a number already: nan or
-        # infinite from the first step on whose loss is.
+        # The mean loss of the epoch so far: not finite from the first such step on.
         if logs and not isfinite(logs["loss"]):
-            where = step_name(self.at.step, self.steps)
-            raise self.refusal(where, f"the loss is {logs['loss']}")
-        self.at.step += 1
+            where = step_name(self.state.step, self.steps)
+            raise self.failure(where, f"the loss is {logs['loss']}")
+        self.state.step += 1
         due = time.monotonic() - self.saved >= self.config.save_seconds
-        if due and self.at.step % self.steps:  # an epoch's end has its own
+        if due and self.state.step % self.steps:  # the end of an epoch saves its own
             self.save_step()
 
-    def refusal(self, where: str, what: str) -> GateFailed:
-        """Why training stops: where, what is wrong, what helps, what is left."""
-        left = what_is_kept(self.folder, len(self.at.history), self.kept_step)
-        return GateFailed(f"{where}: {what}; {remedy(self.config)}. {left}")
+    def failure(self, where: str, what: str) -> GateFailed:
+        """Makes the error: where and what failed, what to do, and what is saved."""
+        saved = describe_saved(
+            self.folder, len(self.state.history), self.checkpoint_step
+        )
+        return GateFailed(f"{where}: {what}; {suggest_fix(self.config)}. {saved}")
 
     def save_step(self) -> None:
-        """A checkpoint within an epoch; where there can be none the older one stays."""
-        self.at.seconds = time.monotonic() - self.start
-        path = self.files / CHECKPOINT
+        """Saves a checkpoint within an epoch. If it fails, the previous one is kept."""
+        self.state.seconds = time.monotonic() - self.start
+        path = self.write_folder / CHECKPOINT
         try:
-            checkpoint.save(path, self.model, self.at)
-            self.kept_step = self.at.step
+            checkpoint.save(path, self.model, self.state)
+            self.checkpoint_step = self.state.step
         except OSError as error:
-            log.warning(
-                f"{path}: {error.strerror or error}; step {self.at.step} is not kept"
-            )
-        except NotFinite as error:  # the next step's loss stops all processes together
-            log.warning(f"{path}: step {self.at.step} is not kept: {error}")
+            reason = error.strerror or error
+            log.warning(f"{path}: {reason}; step {self.state.step} is not saved")
+        except NotFinite as error:  # the loss of the next step stops all processes
+            log.warning(f"{path}: step {self.state.step} is not saved: {error}")
         self.saved = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        whole = not self.at.step % self.steps
+        complete = not self.state.step % self.steps
         try:
-            if whole:
+            if complete:
                 self.end_epoch(epoch, logs)
             else:
-                self.break_off()
+                self.save_interrupted_epoch()
         except OSError as error:
             raise InputError(
-                f"{self.folder}: {error.strerror or error}, in epoch {epoch + 1}; what "
-                "was there before is whole: make room and go on with --resume"
+                f"{self.folder}: {error.strerror or error}, in epoch {epoch + 1}; the "
+                "files saved before are intact: free some space and continue with "
+                "--resume"
             ) from None
         if self.done:
             self.model.stop_training = True
 
-    def break_off(self) -> None:
-        """Keeps the step; and where no epoch was whole yet, the network as it is."""
+    def save_interrupted_epoch(self) -> None:
+        """Saves a checkpoint, and in the first epoch also the current model."""
         self.save_step()
-        if not self.at.history:
-            self.begin_run()
-            self.refresh_kept()
-            save_model(self.kept, self.files / BEST, self.info)
+        if not self.state.history:
+            self.start_run_folder()
+            self.update_saved_network()
+            save_model(self.network, self.write_folder / BEST, self.info)
 
-    def begin_run(self) -> None:
-        """The run takes the folder: what an overwritten one left there goes."""
-        remove_outdated(self.files)
-        write_json(self.files / CONFIG, self.at.record)
+    def start_run_folder(self) -> None:
+        """Removes the files of an overwritten run and writes config.json."""
+        remove_outdated(self.write_folder)
+        write_json(self.write_folder / CONFIG, self.state.record)
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Validates, and keeps the models, the history and the checkpoint."""
-        self.refresh_kept()
+        """Validates and saves the models, the history and a checkpoint."""
+        self.update_saved_network()
         for name, value in self.validate().items():
             logs[f"val_{name}"] = value
-        line = self.line_of(epoch, logs)
-        if name := first_not_finite(line):
-            raise self.refusal(f"epoch {epoch + 1}", f"its {name} is {line[name]}")
-        if not self.at.history:
-            self.begin_run()
-        write_json(self.files / CONFIG, self.at.record)
-        if line[f"val_{self.headline}"] > best_of(self.at.history, self.headline):
-            save_model(self.kept, self.files / BEST, self.info)
-        save_model(self.kept, self.files / LAST, self.info)
-        self.at.history.append(line)
-        self.at.seconds = 0.0
-        write_history(self.files / HISTORY, self.at.history)
-        # Last: killed before it, --resume repeats the epoch's end as it was.
+        row = self.history_row(epoch, logs)
+        if name := first_not_finite(row):
+            raise self.failure(f"epoch {epoch + 1}", f"{name} is {row[name]}")
+        if not self.state.history:
+            self.start_run_folder()
+        write_json(self.write_folder / CONFIG, self.state.record)
+        if row[f"val_{self.headline}"] > best_value(self.state.history, self.headline):
+            save_model(self.network, self.write_folder / BEST, self.info)
+        save_model(self.network, self.write_folder / LAST, self.info)
+        self.state.history.append(row)
+        self.state.seconds = 0.0
+        write_history(self.write_folder / HISTORY, self.state.history)
+        # The checkpoint is last: a run killed before it repeats the end of the epoch.
         try:
-            checkpoint.save(self.files / CHECKPOINT, self.model, self.at)
+            checkpoint.save(self.write_folder / CHECKPOINT, self.model, self.state)
         except NotFinite as error:
-            raise self.refusal(f"epoch {epoch + 1}, at its end", str(error)) from None
-        self.kept_step = self.at.step
+            raise self.failure(f"end of epoch {epoch + 1}", str(error)) from None
+        self.checkpoint_step = self.state.step
 
-    def line_of(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
-        """An epoch's line of the history."""
+    def history_row(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
+        """Makes the row of an epoch in the history."""
         seconds = round(time.monotonic() - self.start, 2)
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        line = {"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate}
-        return line | {name: float(value) for name, value in logs.items()}
+        row = {"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate}
+        return row | {name: float(value) for name, value in logs.items()}
 
-    def refresh_kept(self) -> None:
-        """Gives the network that is kept the weights of the one that is trained.
+    def update_saved_network(self) -> None:
+        """Copies the weights of the trained network to the saved one.
 
-        Raises GateFailed where they are not finite.
+        Raises GateFailed if they are not finite.
         """
         weights = self.model.get_weights()
         if not all_finite(weights):
-            where = "after " + step_name(self.at.step - 1, self.steps)
-            raise self.refusal(where, "the weights are not finite")
-        self.kept.set_weights(weights)
-        average_into(self.model.optimizer, self.kept.trainable_variables)
+            where = "after " + step_name(self.state.step - 1, self.steps)
+            raise self.failure(where, "the weights are not finite")
+        self.network.set_weights(weights)
+        average_into(self.model.optimizer, self.network.trainable_variables)
 
 
-def best_of(history: list[dict[str, Any]], headline: str) -> float:
-    """The highest finite `val_{headline}`; -infinity where there is none."""
+def best_value(history: list[dict[str, Any]], headline: str) -> float:
+    """The highest finite `val_{headline}`, or -infinity if there is none."""
     values = (line[f"val_{headline}"] for line in history)
     known = (value for value in values if value is not None and isfinite(value))
     return max(known, default=float("-inf"))
 
 
-def patience_ended(history: list[dict[str, Any]], patience: int, headline: str) -> bool:
-    """Whether the last `patience` epochs brought nothing better; 0 waits for ever."""
+def patience_exhausted(
+    history: list[dict[str, Any]], patience: int, headline: str
+) -> bool:
+    """Whether the last `patience` epochs had no better value. Never if it is 0."""
     if not len(history) > patience > 0:
         return False
     before, since = history[:-patience], history[-patience:]
-    return best_of(since, headline) <= best_of(before, headline)
+    return best_value(since, headline) <= best_value(before, headline)
 
 
-def event_writer(folder: Path) -> keras.callbacks.Callback:
-    """Writes scalars after each epoch into RUN/tensorboard, beside those there.
+def tensorboard_writer(folder: Path) -> keras.callbacks.Callback:
+    """Makes a callback that appends scalars to RUN/tensorboard after each epoch.
 
-    Raises InputError without the package, which TensorFlow 2.21 does not bring along.
+    Raises InputError if the package is missing: TensorFlow 2.21 does not install it.
     """
     if not find_spec("tensorboard"):
-        raise InputError("--tensorboard: needs its package; pip install tensorboard")
+        raise InputError(
+            "--tensorboard: the package is not installed; pip install tensorboard"
+        )
     return keras.callbacks.TensorBoard(folder / EVENTS, write_graph=False)

@@ -1,7 +1,7 @@
 """Checkpoints: the whole training state after a step; `--resume` continues from it.
 
-The file stands alone, and takes the place of the one before it whole or not at all: a
-run that is killed, or whose disk is full, has the older one.
+A checkpoint is one file and is replaced atomically: if the run is killed or the disk is
+full, the previous checkpoint is kept.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ STATE = "state"
 
 @dataclass
 class TrainingState:
-    """How far a run has come.
+    """The progress of a run.
 
-    `step` counts all steps since its beginning. `history` has a line for each whole
-    epoch; `seconds` went into the one that is under way. `record` is config.json's
-    content: what run it is.
+    `record` is the content of config.json. `step` counts the steps of all epochs.
+    `history` has a row for each complete epoch; `seconds` is the time spent so far in
+    the current epoch.
     """
 
     record: dict[str, Any]
@@ -36,10 +36,10 @@ class TrainingState:
 
 
 def variables_of(model: Any) -> dict[str, list[Any]]:
-    """Every number that the next step depends on, by kind, each in Keras's order.
+    """All variables that the next step depends on, by kind, in the order of Keras.
 
-    "weights" has the layers' random states too, "optimizer" the averaged weights, and
-    "metrics" what loss and mean IoU have counted since the epoch began.
+    "weights" includes the random states of layers, "optimizer" the averaged weights;
+    "metrics" are the sums of the loss and the metrics in the current epoch.
     """
     return {
         "weights": model.variables,
@@ -49,13 +49,14 @@ def variables_of(model: Any) -> dict[str, list[Any]]:
 
 
 class NotFinite(Exception):
-    """A state that no training could continue from."""
+    """The state has a value that is nan or infinite."""
 
 
-def save(path: Path, model: Any, progressed: TrainingState) -> None:
-    """Writes a checkpoint in the place of the last. Raises OSError where it cannot.
+def save(path: Path, model: Any, state: TrainingState) -> None:
+    """Writes a checkpoint in place of the previous one.
 
-    Raises NotFinite, and leaves the last one, where a number is not finite.
+    Raises OSError if it cannot be written, and NotFinite if a value is not finite; the
+    previous checkpoint is kept then.
     """
     from keras import ops
 
@@ -66,19 +67,22 @@ def save(path: Path, model: Any, progressed: TrainingState) -> None:
     }
     for name, array in arrays.items():
         if not np.isfinite(array).all():
-            raise NotFinite(f"its {name.partition('/')[0]} are not finite")
-    state = json.dumps(asdict(progressed), allow_nan=False).encode()
+            raise NotFinite(f"the {name.partition('/')[0]} are not finite")
+    text = json.dumps(asdict(state), allow_nan=False).encode()
     with atomic_write(path) as part, part.open("wb") as file:
-        np.savez(file, **{STATE: np.frombuffer(state, np.uint8)}, **arrays)
+        np.savez(file, **{STATE: np.frombuffer(text, np.uint8)}, **arrays)
 
 
 def read(path: Path) -> TrainingState:
-    """How far a checkpoint's run has come. Raises InputError for one that is none.
+    """Reads the progress of a run. Raises InputError for a missing or damaged file.
 
-    What an older version counted as nan or infinite is None.
+    Values that an older version saved as nan or infinity become None.
     """
     if not path.is_file():
-        raise InputError(f"{path}: is missing, so the run cannot be resumed")
+        raise InputError(
+            f"{path}: file not found, so the run cannot be resumed; train without "
+            "--resume"
+        )
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             text = arrays[STATE].tobytes()
@@ -88,20 +92,20 @@ def read(path: Path) -> TrainingState:
 
 
 def restore(path: Path, model: Any, *kinds: str) -> None:
-    """Gives `model` the values of these kinds of its variables.
+    """Assigns the values of a checkpoint to these kinds of variables of `model`.
 
-    Raises InputError where they are not those of the model.
+    Raises InputError if their shapes differ from those of the model.
     """
-    known = variables_of(model)
+    variables = variables_of(model)
     with np.load(path) as arrays:
         for kind in kinds:
             names = [name for name in arrays.files if name.startswith(f"{kind}/")]
             values = [arrays[name] for name in names]
-            shapes = [tuple(variable.shape) for variable in known[kind]]
+            shapes = [tuple(variable.shape) for variable in variables[kind]]
             if shapes != [value.shape for value in values]:
                 raise InputError(
-                    f"{path}: its {kind} are not those of this network; resume with "
-                    "the version of kseg that wrote it, or train again"
+                    f"{path}: the {kind} do not fit this network; resume with the "
+                    "version of kseg that wrote it, or train again"
                 )
-            for variable, value in zip(known[kind], values, strict=True):
+            for variable, value in zip(variables[kind], values, strict=True):
                 variable.assign(value)

@@ -1,4 +1,4 @@
-"""Numbers of a training that are not finite: finding them, and what to say then."""
+"""Detects values that are nan or infinite in training, and explains what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kseg.core.runs import BEST
 
 
 def first_not_finite(values: Mapping[str, float]) -> Optional[str]:
-    """The name of the first value that is nan or infinite; None where all are finite.
+    """Name of the first value that is nan or infinite; None if all are finite.
 
     >>> first_not_finite({"loss": 0.5, "mean_iou": float("nan")})
     'mean_iou'
@@ -26,34 +26,34 @@ def all_finite(arrays: Iterable[np.ndarray]) -> bool:
     return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
-def remedy(config: TrainConfig) -> str:
-    """What helps, for the options of this run."""
-    steps = [f"train with a smaller --learning-rate than {config.peak_rate:g}"]
+def suggest_fix(config: TrainConfig) -> str:
+    """Suggests what to change, depending on the options of the run."""
+    fixes = [f"use a smaller --learning-rate than {config.peak_rate:g}"]
     if config.precision == "float16":  # whose largest number is 65504
-        steps.append("with --precision bfloat16 or float32")
-    steps.append(f"or check the data with kseg doctor {config.data}")
-    return ", ".join(steps)
+        fixes.append("use --precision bfloat16 or float32")
+    fixes.append(f"or check the data with kseg doctor {config.data}")
+    return ", ".join(fixes)
 
 
-def what_is_kept(folder: Path, epochs: int, step: int) -> str:
-    """What a run folder holds after `epochs` whole ones, and how it can be used.
+def describe_saved(folder: Path, epochs: int, step: int) -> str:
+    """Describes the files of a run folder after `epochs` complete epochs.
 
-    `step` is that of its checkpoint, 0 where the run has written none.
+    `step` is that of the checkpoint, 0 if the run has not written one.
     """
     if epochs:
-        held = f"{folder} keeps epoch {epochs}, from whose weights --init-from starts"
+        saved = f"{folder} has the model of epoch {epochs}, which --init-from can use"
     elif (folder / BEST).is_file():
-        held = f"{folder} keeps the model that --overwrite would have replaced"
+        saved = f"{folder} still has the model that --overwrite would replace"
     else:
-        held = f"{folder} holds no model yet"
-    return held + (f"; --resume continues from step {step}" if step else "")
+        saved = f"{folder} has no model yet"
+    return saved + (f"; --resume continues from step {step}" if step else "")
 
 
 def step_name(step: int, steps: int) -> str:
-    """Step number `step` of the run, counted from 0, as people count.
+    """Describes a step of the run; `step` counts from 0, the text from 1.
 
     >>> step_name(9, steps=4)
     'epoch 3, step 2 of 4'
     """
-    done, into = divmod(step, steps)
-    return f"epoch {done + 1}, step {into + 1} of {steps}"
+    epoch, index = divmod(step, steps)
+    return f"epoch {epoch + 1}, step {index + 1} of {steps}"

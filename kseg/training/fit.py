@@ -1,4 +1,4 @@
-"""Trains a network and leaves its run."""
+"""Trains a network and writes its run folder."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from kseg.training.setup import (
     check_sizes,
     compile_for,
     crop_size,
-    fit_batch_norm,
     new_loss,
     new_network,
+    set_batch_norm_momentum,
     weights_by_name,
 )
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 def record_of(
     config: TrainConfig, data: Dataset, size: tuple[int, int]
 ) -> dict[str, Any]:
-    """The content of config.json: a run's options, its data, what made it."""
+    """Makes the content of config.json: options, data, versions and machine."""
     from kseg.core.provenance import machine, versions
 
     return {
@@ -54,6 +54,7 @@ def record_of(
     }
 
 
+# Options that may change when a run is resumed.
 RESUMABLE = {
     "data",
     "json",
@@ -61,11 +62,11 @@ RESUMABLE = {
     "save_seconds",
     "memory_share",
     "tensorboard",
-}  # by --resume
+}
 
 
-def recorded_at(folder: Path) -> TrainConfig:
-    """The options of the run whose checkpoint is in a folder."""
+def read_recorded_config(folder: Path) -> TrainConfig:
+    """Reads the options of the run whose checkpoint is in a folder."""
     record = read(folder / CHECKPOINT).record
     return from_record(TrainConfig, record["config"])
 
@@ -73,34 +74,35 @@ def recorded_at(folder: Path) -> TrainConfig:
 def merge_resumed(
     asked: TrainConfig, given: set[str], recorded: TrainConfig
 ) -> TrainConfig:
-    """A recorded run goes on as it was; where it and its data are may have changed.
+    """Combines the options of a resumed run with those of the command line.
 
-    `given` names the options of `asked` that the command line had. Raises InputError
-    for options that would make it another run.
+    All options are those of the recorded run, except RESUMABLE ones and those of the
+    machine. `given` names the options of `asked` that were given on the command line.
+    Raises InputError for a given option that differs and may not change.
     """
     names = {"output", *OF_MACHINES, *(given & RESUMABLE)}
-    moved = replace(recorded, **{name: getattr(asked, name) for name in names})
+    merged = replace(recorded, **{name: getattr(asked, name) for name in names})
     for name in sorted(given - names):
-        value, own = getattr(asked, name), getattr(moved, name)
-        if value != own:
+        value, previous = getattr(asked, name), getattr(merged, name)
+        if value != previous:
             raise InputError(
-                f"--{name.replace('_', '-')} {value}: --resume goes on with the run's "
-                f"own, {own}; leave it out"
+                f"--{name.replace('_', '-')} {value}: the resumed run was started with "
+                f"{previous}, which cannot change; leave the option out"
             )
-    return moved
+    return merged
 
 
 def fit(
     config: TrainConfig, data: Dataset, folder: Path, group: ProcessGroup = ALONE
 ) -> bool:
-    """Trains and leaves the run's models, record and history; True if interrupted.
+    """Trains and writes models, config.json and history. True if interrupted.
 
-    With `config.resume` it goes on from the folder's checkpoint. Raises InputError for
-    what cannot be trained, GateFailed where loss, validation or weights stop being
-    finite: the models and the checkpoint of before stay. Where that is in the first
-    epoch the folder has no model; a checkpoint of a sound step may be there.
+    With `config.resume` training continues from the checkpoint in the folder. Raises
+    InputError for options or data that do not fit. Raises GateFailed if the loss, a
+    validation value or a weight is not finite: models and checkpoint saved before are
+    kept; in the first epoch there is no model yet, but perhaps a checkpoint.
     """
-    from kseg.training.callbacks import ShowProgress, event_writer
+    from kseg.training.callbacks import ProgressBar, tensorboard_writer
 
     if config.deterministic:
         backend.make_deterministic()
@@ -109,33 +111,33 @@ def fit(
     if not group.is_main:
         run_epochs(model, batches, callbacks, config.epochs)
         return saver.stopped
-    describe(config, data, batches.size, model)
+    log_setup(config, data, batches.size, model)
     if config.resume:
-        say_resumed(saver.at, saver.steps, config.epochs)
+        log_resumed(saver.state, saver.steps, config.epochs)
     if config.tensorboard:
-        callbacks.append(event_writer(folder))
-    done, headline = saver.at.step, saver.headline
-    with ShowProgress(saver.steps, done, config.epochs, headline) as shown:
-        run_epochs(model, batches, [*callbacks, shown], config.epochs)
+        callbacks.append(tensorboard_writer(folder))
+    done, headline = saver.state.step, saver.headline
+    with ProgressBar(saver.steps, done, config.epochs, headline) as progress:
+        run_epochs(model, batches, [*callbacks, progress], config.epochs)
     return saver.stopped
 
 
 def prepare(
     config: TrainConfig, data: Dataset, folder: Path, group: ProcessGroup
 ) -> tuple[Any, Any, Any]:
-    """The compiled network, its BatchLoader, and the RunSaver of the run's folder.
+    """Makes the compiled network, its BatchLoader, and the RunSaver of the folder.
 
-    A resumed run's network has the weights and the optimizer of its checkpoint. The
-    folder is made last: a refusal leaves none.
+    The network of a resumed run has the weights and the optimizer state of its
+    checkpoint. The folder is made last, so that errors leave no empty folder.
     """
     from kseg.data.loading import BATCHES
     from kseg.models import geometry
     from kseg.models.layers.norm import as_float32
     from kseg.training.callbacks import RunSaver
 
-    before = read(folder / CHECKPOINT) if config.resume else None
+    previous = read(folder / CHECKPOINT) if config.resume else None
     steps = max(1, len(data.split("train").sizes) // config.images_per_step)
-    loss = new_loss(config, data, before and before.record["class_weights"])
+    loss = new_loss(config, data, previous and previous.record["class_weights"])
     metrics = METRICS[data.task](config, data)
     model = compiled_network(config, data, steps, loss)
     build_state(model, group, metrics.blank_target())
@@ -149,65 +151,65 @@ def prepare(
         "class_weights": weights_by_name(loss, data),
         "parameters": model.count_params(),
     }
-    state = begin(record, before, data, folder, model)
+    state = initial_state(record, previous, data, folder, model)
     make_folder(folder)
     batches = BATCHES[data.task](config, data, size, shape, group)
-    kept = as_float32(model)
-    validate = metrics.validation(kept, batches.validation(), loss)
+    saved = as_float32(model)
+    validate = metrics.validation(saved, batches.validation(), loss)
     saver = RunSaver(
-        kept, folder, info, state, steps, validate, metrics.headline, config
+        saved, folder, info, state, steps, validate, metrics.headline, config
     )
-    saver.files = group.written(folder)
+    saver.write_folder = group.written(folder)
     return model, batches, saver
 
 
 def compiled_network(config: TrainConfig, data: Dataset, steps: int, loss: Any) -> Any:
-    """The network of a configuration, ready for `fit`; `steps` are an epoch's."""
+    """Makes the network of a configuration. `steps` is the length of an epoch."""
     with backend.precision(config.precision):
         model = new_network(config, data, fresh=not config.resume)
-    fit_batch_norm(model, steps)
+    set_batch_norm_momentum(model, steps)
     compile_for(model, config, data, steps * config.epochs, loss)
     return model
 
 
-def begin(
+def initial_state(
     record: dict[str, Any],
-    before: Optional[TrainingState],
+    previous: Optional[TrainingState],
     data: Dataset,
     folder: Path,
     model: Any,
 ) -> TrainingState:
-    """Where training begins: anew, or `before`, whose weights and optimizer it gets.
+    """Starts a new state, or restores weights and optimizer of the `previous` one.
 
-    Raises InputError for other data than those of before.
+    Raises InputError if the data differ from those of the previous state.
     """
-    if before is None:
+    if previous is None:
         clear_events(folder)
         return TrainingState(record)
-    check_same_data(record, before.record, data)
+    check_same_data(record, previous.record, data)
     restore(folder / CHECKPOINT, model, "weights", "optimizer")
-    return replace(before, record=record)
+    return replace(previous, record=record)
 
 
 def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) -> None:
-    """Trains to the end from where the first of the callbacks, a RunSaver, is.
+    """Trains from the state of the first callback, a RunSaver, to the last epoch.
 
-    An epoch that was broken off is ended first: it has fewer steps than the others.
-    What a reader refuses comes out as its own InputError.
+    An interrupted epoch is completed first, with its remaining steps. Raises the
+    InputError of a reader whose file cannot be read.
     """
     import tensorflow as tf
 
     saver = callbacks[0]
-    if saver.done or saver.at.step >= saver.steps * epochs:
-        log.info(f"nothing left to do: {len(saver.at.history)} epochs are done")
+    if saver.done or saver.state.step >= saver.steps * epochs:
+        log.info(f"training is complete: {len(saver.state.history)} epochs")
     try:
-        while not saver.done and saver.at.step < saver.steps * epochs:
-            done, into = divmod(saver.at.step, saver.steps)
+        while not saver.done and saver.state.step < saver.steps * epochs:
+            epoch, index = divmod(saver.state.step, saver.steps)
             model.fit(
-                batches.training(saver.at.step),
-                initial_epoch=done,
-                epochs=done + 1 if into else epochs,
-                steps_per_epoch=saver.steps - into,
+                batches.training(saver.state.step),
+                initial_epoch=epoch,
+                epochs=epoch + 1 if index else epochs,
+                steps_per_epoch=saver.steps - index,
                 callbacks=callbacks,
                 shuffle=False,
                 verbose=0,
@@ -218,31 +220,31 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
                 raise reader.failure from None
         raise
     finally:
-        saver.release()
+        saver.restore_handler()
 
 
-def check_same_data(record: dict, before: dict, data: Dataset) -> None:
-    """Raises InputError where the data are not those that the run began with."""
-    now, then = record["data"], before["data"]
+def check_same_data(record: dict, previous: dict, data: Dataset) -> None:
+    """Raises InputError if the data differ from those the run was started with."""
+    now, then = record["data"], previous["data"]
     if now["fingerprint"] != then["fingerprint"]:
         raise InputError(
-            f"{data.name}: is not what the run began with: {now['images']} images, "
-            f"then {then['images']}, or other content; bring those back, or train anew "
-            "in another --output"
+            f"{data.name}: the data have changed since the run was started: "
+            f"{now['images']} images now, {then['images']} then, or files with other "
+            "content; restore them, or train again with another --output"
         )
 
 
-def say_resumed(at: TrainingState, steps: int, epochs: int) -> None:
-    """Where a resumed run continues, in the log."""
-    if at.step < steps * epochs:
-        where = step_name(at.step, steps)
-        log.info(f"resuming from the checkpoint of step {at.step}: {where} is next")
+def log_resumed(state: TrainingState, steps: int, epochs: int) -> None:
+    """Logs the step from which a resumed run continues."""
+    if state.step < steps * epochs:
+        where = step_name(state.step, steps)
+        log.info(f"resuming from the checkpoint of step {state.step}: {where} is next")
 
 
-def describe(
+def log_setup(
     config: TrainConfig, data: Dataset, size: tuple[int, int], model: Any
 ) -> None:
-    """What will happen, in the log."""
+    """Logs the data, the network, the loss and the devices."""
     import tensorflow as tf
 
     from kseg.models import has_encoder
@@ -250,14 +252,14 @@ def describe(
     counts = ", ".join(f"{len(s.sizes)} {name}" for name, s in data.splits.items())
     kind = "grey" if data.channels == 1 else "RGB"
     log.info(f"{data.name}: {data.num_classes} classes, {kind} images: {counts}")
-    on = f" on {config.encoder} (weights {config.weights})"
+    encoder = f", encoder {config.encoder} (weights {config.weights})"
     log.info(
-        f"{config.model}{on if has_encoder(config.model) else ''}, "
-        f"{model.count_params():,} parameters, crops {size[0]}x{size[1]}"
+        f"{config.model}{encoder if has_encoder(config.model) else ''}, "
+        f"{model.count_params():,} parameters, crops of {size[0]}x{size[1]}"
     )
     weights = (weights_by_name(model.loss, data) or {}).items()
     listed = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
     log.info(f"loss {config.loss}, class weights: {listed or 'none'}")
     devices = tf.config.list_physical_devices("GPU")
     onednn = "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0" else "on"
-    log.info(f"on {len(devices)} GPU" if devices else f"on the CPU, oneDNN {onednn}")
+    log.info(f"{len(devices)} GPU" if devices else f"CPU, oneDNN {onednn}")

@@ -1,4 +1,4 @@
-"""Optimizers and the learning rate's course. Keras alone: any backend."""
+"""Optimizers and learning rate schedules. Only Keras: runs on every backend."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from keras import ops
 from kseg.models.layers.norm import ENCODER
 
 MOMENTUM = 0.9  # of SGD
-POWER = 0.9  # of the polynomial course
+POWER = 0.9  # of the polynomial schedule
 
 
 class EncoderRate:
-    """Makes an optimizer do a share of its updates to the encoder.
+    """Scales the updates of the encoder by a factor: a mixin for optimizers.
 
-    `encoder_rate` in (0, 1] scales what a step changes, weight decay included. Scaling
-    the gradients would change nothing: Adam divides by their running size.
+    `encoder_rate` in (0, 1] multiplies each update, weight decay included. Scaling the
+    gradients instead would have no effect, because Adam normalizes them.
 
-    The running average of the weights, which Keras keeps with `use_ema`, stays beside
-    them: Keras would put it in their place at the end of every `fit`, and a run that
-    was resumed has more than one.
+    With `use_ema` Keras overwrites the weights with their moving average at the end of
+    every `fit`. Here the average is kept separate (`average_into`), because a resumed
+    run calls `fit` more than once.
     """
 
     def __init__(self, *args: Any, encoder_rate: float = 1.0, **kwargs: Any):
@@ -40,12 +40,13 @@ class EncoderRate:
             variable.assign(old + self.encoder_rate * (variable - old))
 
     def finalize_variable_values(self, var_list: Any) -> None:
-        """Nothing: see `average_into`."""
+        """Does nothing: see `average_into`."""
 
     def average_into(self, variables: Any) -> None:
-        """Puts the averages into `variables`, which are in the order of the trained."""
+        """Assigns the averages to `variables`, in the order of the trained ones."""
         super().finalize_variable_values(variables)
-        for variable in variables:  # JAX has them share memory, and frees it in a step
+        # On JAX they share memory with the averages, which the next step frees.
+        for variable in variables:
             variable.assign(ops.copy(variable))
 
     def get_config(self) -> dict[str, Any]:
@@ -59,7 +60,7 @@ class AdamW(EncoderRate, keras.optimizers.AdamW):
 
 @keras.saving.register_keras_serializable("kseg")
 class SGD(EncoderRate, keras.optimizers.SGD):
-    """Stochastic gradient descent with momentum; decay as in AdamW, times the rate."""
+    """Stochastic gradient descent with momentum; decoupled weight decay as in AdamW."""
 
 
 OPTIMIZERS = {
@@ -70,27 +71,27 @@ OPTIMIZERS = {
 
 @keras.saving.register_keras_serializable("kseg")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """From 0 to `peak` in a line over `warmup` steps, then down to 0 at step `total`.
+    """Linear warm-up from 0 to `peak` over `warmup` steps, then decay to 0 at `total`.
 
-    With t the share of the way down, `course` is "cosine", (1 + cos(pi t)) / 2
-    (Loshchilov and Hutter, SGDR, 2017), or "polynomial", (1 - t) ** 0.9 (Chen et al.,
-    DeepLab, 2017).
+    `course` is "cosine", (1 + cos(pi t)) / 2 (Loshchilov and Hutter, SGDR, 2017), or
+    "polynomial", (1 - t) ** 0.9 (Chen et al., DeepLab, 2017), where t goes from 0 after
+    the warm-up to 1 at step `total`.
     """
 
     def __init__(self, peak: float, total: int, warmup: int, course: str):
-        if course not in COURSES:
-            raise ValueError(f"`course` must be one of {COURSES}, got {course!r}.")
+        if course not in SCHEDULES:
+            raise ValueError(f"`course` must be one of {SCHEDULES}, got {course!r}.")
         self.peak, self.total, self.warmup = peak, total, warmup
         self.course = course
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
-        down = (step - self.warmup) / max(1, self.total - self.warmup)
-        down = ops.clip(down, 0.0, 1.0)
+        t = (step - self.warmup) / max(1, self.total - self.warmup)
+        t = ops.clip(t, 0.0, 1.0)
         if self.course == "cosine":
-            rate = (1 + ops.cos(pi * down)) / 2
+            rate = (1 + ops.cos(pi * t)) / 2
         else:
-            rate = ops.power(1 - down, POWER)
+            rate = ops.power(1 - t, POWER)
         if self.warmup:
             rate = ops.where(step < self.warmup, step / self.warmup, rate)
         return self.peak * rate
@@ -100,7 +101,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return {name: getattr(self, name) for name in names}
 
 
-COURSES = ("cosine", "polynomial")
+SCHEDULES = ("cosine", "polynomial")
 
 
 def new_optimizer(
@@ -110,9 +111,10 @@ def new_optimizer(
     encoder_rate: float = 1.0,
     ema: float = 0.0,
 ) -> keras.optimizers.Optimizer:
-    """One of OPTIMIZERS; with `ema` it averages the weights over 1 / (1 - ema) steps.
+    """Makes one of OPTIMIZERS. Raises ValueError for another name.
 
-    The average is exponential; averaging is Polyak and Juditsky's (1992).
+    With `ema` it keeps an exponential moving average of the weights over about
+    1 / (1 - ema) steps (averaging: Polyak and Juditsky, 1992).
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"`name` must be one of {sorted(OPTIMIZERS)}, got {name!r}.")
@@ -128,8 +130,8 @@ def new_optimizer(
 
 
 def average_into(optimizer: Any, variables: Any) -> None:
-    """Puts an optimizer's averaged weights, if it has them, into `variables`."""
-    # With float16 it is wrapped, for the scaling of the loss.
+    """Assigns the averaged weights of an optimizer, if it has them, to `variables`."""
+    # With float16 Keras wraps the optimizer to scale the loss.
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer.use_ema:
         optimizer.average_into(variables)

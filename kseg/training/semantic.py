@@ -1,4 +1,4 @@
-"""Semantic segmentation in training: its loss, its metric, its validation."""
+"""The loss, the metrics and the validation of semantic segmentation in training."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from kseg.data.sample import Dataset
 
 
 def semantic_loss(
-    config: TrainConfig, data: Dataset, counted: Optional[dict[str, float]] = None
+    config: TrainConfig, data: Dataset, known_weights: Optional[dict[str, float]] = None
 ) -> Any:
-    """The loss of a configuration, its class weights counted over the training masks.
+    """Makes the loss of a configuration.
 
-    `counted` are those weights where they are known already. Raises InputError for what
-    is no sum of losses, and for weights that it cannot take.
+    Class weights are computed from the training masks, unless `known_weights` gives
+    them by class name. Raises InputError for an unknown loss, and for weights with a
+    loss that does not support them.
     """
     from kseg.data.class_weights import class_weights, count_pixels
     from kseg.training.losses.segmentation import SegmentationLoss
@@ -32,14 +33,16 @@ def semantic_loss(
         loss.check_weights("--class-weights")
     except ValueError as error:
         raise InputError(f"--{error}") from None
-    if counted:
-        return SegmentationLoss(config.loss, tuple(counted[x] for x in data.names))
+    if known_weights:
+        return SegmentationLoss(
+            config.loss, tuple(known_weights[x] for x in data.names)
+        )
     counts = count_pixels(data.split("train"), data.num_classes)
     return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))
 
 
 class SemanticMetrics:
-    """Mean IoU, in training and validation; a `TaskMetrics` of setup.py."""
+    """Mean IoU in training and validation (a `TaskMetrics`)."""
 
     headline = "mean_iou"
 
@@ -52,16 +55,16 @@ class SemanticMetrics:
         return [MeanIoU(self.num_classes)]
 
     def blank_target(self) -> np.ndarray:
-        """A mask (1, 1, 1) uint8 of void."""
+        """Returns a mask (1, 1, 1) uint8 of void."""
         return np.full((1, 1, 1), IGNORE_INDEX, np.uint8)
 
     def validation(
         self, network: Any, batches: Any, loss: Any
     ) -> Callable[[], dict[str, float]]:
-        """A function that gives `loss` and `mean_iou` over `batches`, by Keras."""
+        """Returns a function that computes `loss` and `mean_iou` over `batches`."""
         import keras
 
-        # The same layers: `network` itself is saved, and is not to be compiled.
+        # A second model of the same layers: `network` is saved, so it stays uncompiled.
         measured = keras.Model(network.inputs, network.output)
         measured.compile(loss=loss, metrics=self.for_compile())
         return lambda: measured.evaluate(batches, verbose=0, return_dict=True)

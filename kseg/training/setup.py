@@ -1,4 +1,4 @@
-"""What a training needs before its first step: network, loss, optimizer, sizes."""
+"""Prepares training: network, loss, optimizer, input sizes."""
 
 from __future__ import annotations
 
@@ -17,40 +17,39 @@ log = logging.getLogger(__name__)
 
 
 class TaskMetrics(Protocol):
-    """What is measured of the networks of a task while they train.
+    """The metrics of a task during training.
 
-    `headline` is the name of the value, larger being better, that the best epoch and
-    --patience go by.
+    `headline` is the name of the value that selects the best epoch, also for
+    --patience; larger is better.
     """
 
     headline: str
 
     def for_compile(self) -> Any:
-        """New Keras metrics in a form that `compile` takes."""
+        """Returns new Keras metrics as an argument of `compile`."""
         ...
 
     def blank_target(self) -> Any:
-        """The target of one blank image, for outputs of one pixel each way.
+        """Returns the target of one blank image, for outputs of 1x1 pixels.
 
-        In the form that the loss takes, batch axis first: it builds the variables of
-        loss and metrics, and is then forgotten.
+        It has the structure that the loss expects, with a batch axis. It is used only
+        to build the variables of loss and metrics.
         """
         ...
 
     def validation(
         self, network: Any, batches: Any, loss: Any
     ) -> Callable[[], dict[str, float]]:
-        """A function that validates `network` as its weights then are.
+        """Returns a function that validates `network` with its current weights.
 
-        It gives finite values by name, `headline` among them. `network` is the one that
-        is saved, not compiled; `batches` are those of the val split, `loss` is what the
-        training has.
+        The function returns values by name, `headline` among them. `network` is the
+        uncompiled network that is saved, `batches` are those of the val split, `loss`
+        is the loss of the training.
         """
         ...
 
 
-# By the task of the data set. A loss in a form that `compile` takes is made of the
-# configuration, the data, and the class weights by name where they are known already.
+# By task. (config, data, class weights by name if known) -> a loss for `compile`.
 LOSSES: dict[str, Callable[[TrainConfig, Dataset, Optional[dict[str, float]]], Any]] = {
     "semantic": semantic_loss
 }
@@ -60,25 +59,25 @@ METRICS: dict[str, Callable[[TrainConfig, Dataset], TaskMetrics]] = {
 
 
 def check_size(size: tuple[int, int], info: ModelInfo) -> None:
-    """Raises InputError for an input that the network cannot have."""
-    shown, sides = f"--size {size[0]}x{size[1]}", info.geometry
+    """Raises InputError if the network does not support this input size."""
+    option, sides = f"--size {size[0]}x{size[1]}", info.geometry
     if min(size) < sides.minimum:
-        least = f"{sides.minimum}x{sides.minimum}"
-        raise InputError(f"{shown}: the network's minimum is {least}")
-    # Tiles begin whole steps apart: one that shows less than a step would not do.
+        minimum = f"{sides.minimum}x{sides.minimum}"
+        raise InputError(f"{option}: the network's minimum is {minimum}")
+    # Tiles start at multiples of the step, so a tile must contain at least one.
     inner = tuple(max(sides.input_step, side - 2 * sides.valid_border) for side in size)
     fits = sides.smallest_input(inner)
     if fits != size:
         raise InputError(
-            f"{shown}: the network takes sides of {sides.min_input} + k * "
-            f"{sides.input_step} pixels; the next is {fits[0]}x{fits[1]}"
+            f"{option}: the sides must be {sides.min_input} + k * {sides.input_step} "
+            f"pixels for this network; use {fits[0]}x{fits[1]}"
         )
 
 
 def crop_size(config: TrainConfig, data: Dataset, info: ModelInfo) -> tuple[int, int]:
-    """The training crop, as asked or by default.
+    """Size of the training crops: --size, or a default that depends on the data.
 
-    Raises InputError where it cannot be.
+    Raises InputError if the network does not support it.
     """
     if not config.size:
         return info.geometry.smallest_input(data.default_crop(config.max_side))
@@ -87,9 +86,10 @@ def crop_size(config: TrainConfig, data: Dataset, info: ModelInfo) -> tuple[int,
 
 
 def new_network(config: TrainConfig, data: Dataset, fresh: bool = True) -> Any:
-    """The network of a configuration. Raises InputError for what cannot be.
+    """Builds the network of a configuration. Raises InputError for invalid options.
 
-    One that is not `fresh` gets its weights from a checkpoint: none are fetched.
+    Without `fresh` its weights come from a checkpoint, so no pretrained weights are
+    downloaded.
     """
     import keras
 
@@ -108,10 +108,12 @@ def new_network(config: TrainConfig, data: Dataset, fresh: bool = True) -> Any:
     except ValueError as error:
         raise InputError(str(error)) from None
     if config.init_from and fresh:
-        start_from(model, config.init_from)
+        load_initial_weights(model, config.init_from)
     encoder = encoder_layers(model)
     if config.encoder_rate != 1 and not encoder:
-        raise InputError(f"--encoder-rate: {config.model} has no encoder to slow down")
+        raise InputError(
+            f"--encoder-rate: {config.model} has no encoder; leave the option out"
+        )
     if not config.encoder_rate:
         for layer in encoder:
             layer.trainable = False
@@ -119,50 +121,53 @@ def new_network(config: TrainConfig, data: Dataset, fresh: bool = True) -> Any:
 
 
 def check_task(model: str, data: Dataset) -> None:
-    """Raises InputError for a network of another task than the data's."""
+    """Raises InputError if network and data are for different tasks."""
     from kseg.models import MODELS
 
     task = MODELS[model].task if model in MODELS else data.task
     if task != data.task:
         others = [name for name, made in MODELS.items() if made.task == data.task]
         raise InputError(
-            f"--model {model}: is for the task {task}, and {data.name} is labelled for "
-            f"{data.task}; give --model {' or '.join(others)}"
+            f"--model {model}: is for the task {task}, but {data.name} is labelled for "
+            f"{data.task}; use --model {' or '.join(others)}"
         )
 
 
-def start_from(model: Any, run: str) -> None:
-    """Gives `model` the weights of another run, layer by layer.
+def load_initial_weights(model: Any, run: str) -> None:
+    """Copies the weights of another run to `model`, layer by layer.
 
-    Score layers of other classes and the last enlargement, whose size differs between
-    FCN-32s, 16s and 8s, keep their own start, as layers do that the other run lacks.
-    Raises InputError for a run of another network.
+    These layers keep their own initial weights: score layers if the classes differ, the
+    last upsampling, whose size differs between FCN-32s, 16s and 8s, and layers that the
+    other run does not have. Raises InputError for a run of another network.
     """
     from kseg.models.layers.norm import ENCODER
     from kseg.models.saving import load_model
 
     path, _ = find_model(run)
     other = {layer.name: layer for layer in load_model(path).layers}
-    fresh, taken = [], []
+    fresh, copied = [], []
     for layer in (x for x in model.layers if x.weights):
         source = other.get(layer.name)
-        theirs = [w.shape for w in source.weights] if source else None
-        if theirs == [w.shape for w in layer.weights]:
+        shapes = [w.shape for w in source.weights] if source else None
+        if shapes == [w.shape for w in layer.weights]:
             layer.set_weights(source.get_weights())
-            taken.append(layer.name)
+            copied.append(layer.name)
         elif layer.name.startswith(ENCODER) or (
-            theirs and not layer.name.startswith(("score", "logits"))
+            shapes and not layer.name.startswith(("score", "logits"))
         ):
-            shape = f"has the shape {theirs[0]} there" if theirs else "is not there"
+            reason = f"has the shape {shapes[0]}" if shapes else "is missing"
             raise InputError(
-                f"--init-from {run}: is another network: {layer.name} {shape}; start "
-                "from a run of the same encoder, widths and upsampling"
+                f"--init-from {run}: is another network: {layer.name} {reason} there; "
+                "use a run with the same encoder, widths and upsampling"
             )
         else:
             fresh.append(layer.name)
-    if not any(not name.startswith(("score", "logits")) for name in taken):
-        raise InputError(f"--init-from {run}: is another network: nothing of it fits")
-    log.info(f"starting from {run}; new: {', '.join(fresh) or 'nothing'}")
+    if not any(not name.startswith(("score", "logits")) for name in copied):
+        raise InputError(
+            f"--init-from {run}: is another network: no layer fits; use a run of the "
+            "same network"
+        )
+    log.info(f"weights from {run}; new layers: {', '.join(fresh) or 'none'}")
 
 
 def compile_for(
@@ -172,7 +177,7 @@ def compile_for(
     total_steps: int,
     loss: Optional[Any] = None,
 ) -> None:
-    """Gives the network its optimizer, loss (default: the configuration's), metrics."""
+    """Compiles the network. `loss` defaults to that of the configuration."""
     from kseg.training.optimizer import Schedule, new_optimizer
 
     schedule = Schedule(
@@ -194,10 +199,10 @@ def compile_for(
 
 
 def build_state(model: Any, group: ProcessGroup, blank_target: Any) -> None:
-    """Makes the variables of optimizer, loss and metrics, as the first step would.
+    """Builds the variables of optimizer, loss and metrics before the first step.
 
-    A checkpoint restores them before that. With several devices Keras makes those of
-    loss and metrics itself when `fit` begins.
+    A checkpoint can then be restored into them. With several devices Keras builds those
+    of loss and metrics when `fit` starts.
     """
     from keras import ops, tree
 
@@ -214,42 +219,42 @@ def build_state(model: Any, group: ProcessGroup, blank_target: Any) -> None:
 
 
 def new_loss(
-    config: TrainConfig, data: Dataset, counted: Optional[dict[str, float]] = None
+    config: TrainConfig, data: Dataset, known_weights: Optional[dict[str, float]] = None
 ) -> Any:
-    """The loss of a configuration for the task of its data, by LOSSES.
+    """Makes the loss of a configuration for the task of the data (see LOSSES).
 
-    `counted` are class weights by name where they are known already. Raises InputError
-    for options that do not fit.
+    `known_weights` are class weights by name, if known. Raises InputError for options
+    that do not fit.
     """
-    return LOSSES[data.task](config, data, counted)
+    return LOSSES[data.task](config, data, known_weights)
 
 
 def weights_by_name(loss: Any, data: Dataset) -> Optional[dict[str, float]]:
-    """The class weights in a loss; None where it has none."""
+    """Returns the class weights of a loss by class name; None if it has none."""
     weights = getattr(loss, "class_weights", None)
     return weights and dict(zip(data.names, weights, strict=True))
 
 
-def fit_batch_norm(model: Any, steps: int) -> None:
-    """Sets how long batch norms remember: half an epoch, 10 to 100 steps.
+def set_batch_norm_momentum(model: Any, steps: int) -> None:
+    """Sets the momentum of batch norm to average over half an epoch, 10 to 100 steps.
 
-    Keras's 0.99 remembers 100 steps and MobileNetV2's 0.999 a thousand: what is
-    validated after an epoch of 45 steps would have another network's statistics.
+    The default of Keras, 0.99, averages over 100 steps, that of MobileNetV2, 0.999,
+    over 1000: after an epoch of 45 steps the statistics would still be outdated.
     """
     import keras
 
-    remembered = min(100, max(10, steps / 2))
+    window = min(100, max(10, steps / 2))
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 1 - 1 / remembered
+            layer.momentum = 1 - 1 / window
 
 
 def check_sizes(data: Dataset, info: ModelInfo) -> None:
-    """Raises InputError for the first validation image that the network cannot take."""
-    split, least = data.split("val"), info.geometry.minimum
+    """Raises InputError if a validation image is smaller than the network's minimum."""
+    split, minimum = data.split("val"), info.geometry.minimum
     for name, size in zip(split.names, split.sizes, strict=True):
-        if min(size) < least:
+        if min(size) < minimum:
             raise InputError(
                 f"{name}: {size[0]}x{size[1]} is smaller than the network's minimum of "
-                f"{least}x{least}; leave it out or enlarge it"
+                f"{minimum}x{minimum}; remove or enlarge the image"
             )

@@ -1,4 +1,4 @@
-"""The three commands one after the other, on the kinds of data people bring."""
+"""The commands train, export and camera in sequence, on several kinds of data."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ def write(folder: Path, kind: str, stem: str, array: np.ndarray) -> None:
 
 
 def binary_set(folder: Path) -> None:
-    """Any object against background: masks of 0 and 255, no splits, no classes.json."""
+    """Object and background: masks of 0 and 255, no splits, no classes.json."""
     for index in range(24):
         image, mask = scenes.scene(0, index, SIZE)
         write(folder, "images", f"s{index}", image[..., ::-1])
@@ -38,7 +38,7 @@ def binary_set(folder: Path) -> None:
 
 
 def grey_set(folder: Path) -> None:
-    """A 12-bit sensor in 16-bit grey PNGs; three classes, the third's edge is void."""
+    """12-bit images in 16-bit grey PNGs; three classes, one row of a mask is void."""
     for index in range(24):
         image, mask = scenes.scene(0, index, SIZE)
         deep = image.mean(axis=2) * (4095 / 255)
@@ -81,13 +81,19 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
     record = json.loads((run / "config.json").read_text())
     assert record["data"]["channels"] == channels
 
-    pictures = data / "images" if make is binary_set else data / "val" / "images"
+    images_folder = data / "images" if make is binary_set else data / "val" / "images"
     done = subprocess.run(
         [
             sys.executable,
             "edge/camera_demo.py",
             str(run / "int8.tflite"),
-            *("--source", str(pictures), "--headless", "--masks", str(tmp_path / "m")),
+            *(
+                "--source",
+                str(images_folder),
+                "--headless",
+                "--masks",
+                str(tmp_path / "m"),
+            ),
         ],
         cwd=ROOT,
         capture_output=True,
@@ -95,7 +101,7 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
     )
     assert done.returncode == 0, done.stderr
     written = sorted((tmp_path / "m").iterdir())
-    assert len(written) == len(list(pictures.iterdir()))
+    assert len(written) == len(list(images_folder.iterdir()))
     with Image.open(written[0]) as mask:
         labels = np.asarray(mask)
     assert labels.shape == SIZE and labels.max() < len(names)
@@ -112,7 +118,7 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
         pytest.param(
             *(["--model", "patch"], ["--size", "54x62"], (54, 62)), id="patch"
         ),
-        # The validation images' 64x80, 27 pixels around, the next sides of 62 + k * 8.
+        # 64x80 of the validation images and a border of 27, rounded up to 62 + k * 8.
         pytest.param(
             *(["--model", "patch", "--upsampling", "bilinear"], [], (118, 134)),
             marks=pytest.mark.slow,
@@ -132,14 +138,14 @@ def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, ti
     evaluate([str(run), "--json", str(report)])
     assert json.loads(report.read_text()) == metrics
 
-    picture = tmp_path / "odd.png"
-    Image.fromarray(scenes.scene(5, 0, (51, 99))[0]).save(picture)
-    predict([str(run), str(picture), "--output", str(tmp_path / "p")])
+    image_file = tmp_path / "odd.png"
+    Image.fromarray(scenes.scene(5, 0, (51, 99))[0]).save(image_file)
+    predict([str(run), str(image_file), "--output", str(tmp_path / "p")])
     with Image.open(tmp_path / "p" / "masks" / "odd.png") as mask:
         predicted = np.asarray(mask)
     assert predicted.shape == (51, 99)
 
-    with pytest.raises(InputError, match="the network takes sides of"):
+    with pytest.raises(InputError, match="the sides must be"):
         export([str(run), "--size", "50x50"])
     export([str(run), "--max-drop", "1", *size])
     info = read_info(run / "int8.tflite")
@@ -155,7 +161,13 @@ def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, ti
     done = subprocess.run(
         [
             *(sys.executable, "edge/camera_demo.py", str(run / "float32.tflite")),
-            *("--source", str(picture), "--headless", "--masks", str(tmp_path / "m")),
+            *(
+                "--source",
+                str(image_file),
+                "--headless",
+                "--masks",
+                str(tmp_path / "m"),
+            ),
             *("--stats", str(tmp_path / "stats.json")),
         ],
         cwd=ROOT,

@@ -1,7 +1,7 @@
-"""Runs, checkpoints and files of an earlier version go on as they were.
+"""Runs, checkpoints and models of an earlier version still work.
 
-tests/files/old_run holds them, with the figures that they reached then. On the
-processor that made them all are equal to the last digit; others round otherwise.
+tests/files/old_run has them with their metrics. On the processor that wrote them all
+values are exactly equal; other processors round differently.
 """
 
 import csv
@@ -43,12 +43,12 @@ def copied(tmp_path: Path, *names: str) -> Path:
     return run
 
 
-def figures(path: Path) -> dict:
+def read_json(path: Path) -> dict:
     return json.loads(path.read_text())
 
 
 def assert_near(found, expected) -> None:
-    """The same keys, and numbers within NEAR."""
+    """Asserts equal keys, and numbers equal within NEAR."""
     if isinstance(expected, dict):
         assert set(found) == set(expected)
         for key, value in expected.items():
@@ -63,36 +63,36 @@ def assert_near(found, expected) -> None:
     ("name", "expected"),
     [("model.keras", "evaluated.json"), ("int8.tflite", "evaluated_int8.json")],
 )
-def test_it_evaluates_as_it_did(data, tmp_path, name, expected):
+def test_an_old_model_has_the_same_metrics(data, tmp_path, name, expected):
     run = copied(tmp_path, name, "config.json")
-    out = tmp_path / "figures.json"
+    out = tmp_path / "metrics.json"
     evaluate.main([str(run / name), "--data", data, "--json", str(out)])
-    assert_near(figures(out), figures(OLD / expected))
+    assert_near(read_json(out), read_json(OLD / expected))
 
 
-def test_it_exports_as_it_did(data, tmp_path):
+def test_an_old_run_is_exported_with_the_same_result(data, tmp_path):
     run = copied(tmp_path, "model.keras", "config.json", "metrics.json", "history.csv")
     options = ["--data", data, "--quantize", "float32,int8", "--head", "logits"]
     export.main([str(run), *options, "--max-drop", "1", "--calibration-images", "8"])
-    found, then = figures(run / "parity.json"), figures(OLD / "parity.json")
+    found, then = read_json(run / "parity.json"), read_json(OLD / "parity.json")
     assert found["headline"] == "mean_iou"
     for scheme in ("keras", "float32", "int8"):
         for key in ("mean_iou", "drop", "agreement", "size", "head"):
             assert_near(found[scheme][key], then[scheme][key])
 
 
-def test_a_killed_training_resumes_as_it_would_have(data, tmp_path):
+def test_an_old_checkpoint_is_resumed_with_the_same_result(data, tmp_path):
     run = copied(tmp_path, "model.keras", "config.json", "history.csv")
     shutil.copy(OLD / "model.keras", run / "last.keras")
     with np.load(OLD / "checkpoint.npz") as file:
         arrays = dict(file)
     state = json.loads(arrays["state"].tobytes())
-    # The files' bytes are of the Pillow that wrote them.
+    # The bytes of the files depend on the version of Pillow.
     state["record"]["data"]["fingerprint"] = fingerprint_of(data)
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     np.savez(run / "checkpoint.npz", **arrays)
     options = ["--data", data, "--output", str(run), "--resume"]
-    # In a process of its own: --deterministic is for all that follows in one.
+    # In another process: --deterministic cannot be undone.
     command = [sys.executable, "-m", "kseg.train", *TRAINING, *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -107,9 +107,9 @@ def fingerprint_of(data: str) -> str:
 
 
 def content(path: Path) -> dict:
-    """The numbers of metrics.json, or of history.csv without its seconds."""
+    """The numbers of metrics.json, or of history.csv without seconds."""
     if path.suffix == ".json":
-        return figures(path)
+        return read_json(path)
     with path.open(newline="") as file:
         lines = list(csv.DictReader(file))
     kept = [{k: float(v) for k, v in x.items() if k != "seconds"} for x in lines]
@@ -117,7 +117,7 @@ def content(path: Path) -> dict:
 
 
 @pytest.mark.parametrize("name", ["float32.tflite", "int8.tflite", "model.onnx"])
-def test_it_plays(name, tmp_path):
+def test_an_old_model_runs_in_the_camera_loop(name, tmp_path):
     if name.endswith(".onnx"):
         pytest.importorskip("onnxruntime")
     options = ["--source", "shapes", "--headless", "--max-frames", "2"]
@@ -127,7 +127,7 @@ def test_it_plays(name, tmp_path):
     assert sum(first["shares"].values()) == pytest.approx(1, abs=1e-4)
 
 
-def test_what_a_file_says_of_itself_is_understood():
+def test_the_metadata_of_an_old_model_are_read():
     info = open_predictor(OLD / "int8.tflite").info
     assert (info.task, info.head, info.outputs) == ("semantic", "logits", ())
     assert info.class_names[0] == "background" and info.geometry.minimum >= 1

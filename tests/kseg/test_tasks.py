@@ -1,4 +1,4 @@
-"""A task exists where every package knows it: one dict each, no other branches."""
+"""Every task has an entry in the dict of each package; no code branches on the task."""
 
 import ast
 from pathlib import Path
@@ -36,13 +36,13 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_every_task_stands_in_every_dict(name):
+def test_every_dict_has_an_entry_for_each_task(name):
     tasks = set(PREDICTORS) | {builder.task for builder in MODELS.values()}
     assert set(KNOWN[name]) == tasks
 
 
-def test_nothing_branches_by_the_task():
-    """No comparison of something called task with a word."""
+def test_no_code_compares_the_task():
+    """No comparison of a variable or attribute `task` with a string."""
 
     def compares(node: ast.AST) -> bool:
         if not isinstance(node, ast.Compare):

@@ -1,7 +1,7 @@
-"""A task that the code has never heard of goes the whole way.
+"""A new task works in all commands without changes to kseg.
 
-It trains, validates, reports, exports to int8, passes the gate and runs in the camera
-loop, by the file tests/support/toy_task.py and its entries in the dicts alone.
+It trains, validates, reports, exports to int8, passes the accuracy gate and runs in the
+camera loop, with only tests/support/toy_task.py and its entries in the dicts.
 """
 
 import json
@@ -30,7 +30,7 @@ OPTIONS = {"size": (32, 32), "batch_size": 4, "epochs": 2, "learning_rate": 1e-2
 
 @pytest.fixture(scope="module")
 def toy_run(tmp_path_factory):
-    """A run of the toy task with its files, while the task is registered."""
+    """A run of the toy task and its exports; the task is registered meanwhile."""
     folder = tmp_path_factory.mktemp("toy")
     data = folder / "data"
     write_data(data, {"train": 8, "val": 3}, (32, 48))
@@ -72,7 +72,7 @@ def test_it_exports_to_int8_and_passes_the_gate(toy_run):
     assert sorted(info.outputs) == ["scores", "shares"]
 
 
-def test_each_output_has_a_scale_of_its_own(toy_run):
+def test_each_output_has_its_own_scale(toy_run):
     run, *_ = toy_run
     predictor = open_predictor(run / "int8.tflite")
     specs = predictor.engine.outputs
@@ -80,8 +80,8 @@ def test_each_output_has_a_scale_of_its_own(toy_run):
     assert len(by_role) == 2 and 0 not in by_role
 
 
-def test_the_outputs_are_known_by_role_not_by_order(toy_run):
-    """Both files say the same of an image, whatever order their outputs have."""
+def test_the_outputs_are_identified_by_role_not_by_order(toy_run):
+    """Both files give the same result, whatever the order of their outputs."""
     run, *_ = toy_run
     image, _ = scenes.scene(5, 0, (32, 48))
     exact, rounded = (
@@ -108,7 +108,7 @@ def test_it_runs_in_the_camera_loop(toy_run, tmp_path):
     assert video.stat().st_size > 0
 
 
-def test_what_the_task_lacks_is_refused_in_a_line(toy_run, tmp_path):
+def test_options_that_the_task_does_not_support_are_refused(toy_run, tmp_path):
     run, *_ = toy_run
     with pytest.raises(InputError, match="--steady: not available for the task toy"):
         camera.main([str(run / "int8.tflite"), "--source", "shapes", "--steady", "3"])
@@ -124,14 +124,14 @@ def test_a_network_of_another_task_is_refused(toy_run, tmp_path):
         fit(config, data, tmp_path / "r")
 
 
-def test_a_version_without_the_task_says_so(toy_run, tmp_path):
-    """A file of a task that is not registered is refused by name, not misread."""
+def test_a_file_of_an_unknown_task_is_refused(toy_run, tmp_path):
+    """The error names the task."""
     run, *_ = toy_run
     from edge.predict import PREDICTORS
 
-    kept = PREDICTORS.pop("toy")
+    predictor = PREDICTORS.pop("toy")
     try:
         with pytest.raises(InputError, match="task toy is unknown; .* has semantic"):
             open_predictor(run / "int8.tflite")
     finally:
-        PREDICTORS["toy"] = kept
+        PREDICTORS["toy"] = predictor

@@ -171,7 +171,7 @@ class ToyEvaluator:
         true = np.bincount(target[target != 255], minlength=count) / target.size
         self.errors.append(float(np.abs(true - result.shares).mean()))
 
-    def figures(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         error = float(np.mean(self.errors))
         return {"toy_iou": self.value(), "share_error": error}
 
@@ -195,9 +195,9 @@ class ToySection:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        return self.evaluator.figures()
+        return self.evaluator.metrics()
 
-    def all_figures(self) -> dict[str, Any]:
+    def all_metrics(self) -> dict[str, Any]:
         return {"split": self.split, **self.metrics}
 
     def summary(self) -> str:

@@ -1,1 +1,1 @@
-"""Metrics: counts of a prediction against its mask."""
+"""Metrics: compare predicted labels with masks."""

@@ -1,4 +1,4 @@
-"""Boundary IoU: intersection over union of the pixels near outlines alone."""
+"""Boundary IoU: intersection over union of the pixels near class boundaries only."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
 
-OF_DIAGONAL = 0.02  # how far from an outline, as Cheng et al. choose it
+DISTANCE_OF_DIAGONAL = 0.02  # as Cheng et al. choose it
 
 
-def distance_in(size: tuple[int, int]) -> int:
-    """How many pixels from an outline are near it, in a picture of `size`.
+def boundary_distance(size: tuple[int, int]) -> int:
+    """Width in pixels of the boundary region of an image of size (height, width).
 
-    >>> distance_in((360, 480))
+    >>> boundary_distance((360, 480))
     12
     """
-    return max(1, round(OF_DIAGONAL * hypot(*size)))
+    return max(1, round(DISTANCE_OF_DIAGONAL * hypot(*size)))
 
 
 def boundary_counts(
@@ -28,12 +28,12 @@ def boundary_counts(
     distance: int,
     ignore_index: int = IGNORE_INDEX,
 ) -> np.ndarray:
-    """Two maps of class ids -> pixels (C, 2) int64 near both outlines, near either.
+    """Counts pixels of intersection and union of the boundary regions, (C, 2) int64.
 
-    Near the outline of a region are its own pixels at most `distance` from its end, by
-    the larger of rows and columns. The picture's frame and void end nothing. The ratio
-    of the two is boundary IoU: Cheng, Girshick, Dollar, Berg and Kirillov (CVPR 2021),
-    who do count the frame.
+    mask and labels are class ids (H, W). The boundary region of a class has its pixels
+    with another class at most `distance` rows and columns away. The image border and
+    void are no boundaries. Intersection over union is the boundary IoU of Cheng,
+    Girshick, Dollar, Berg and Kirillov (CVPR 2021), who count the image border too.
 
     >>> mask = np.zeros((4, 6), int); mask[:, 3:] = 1
     >>> boundary_counts(mask, mask, 2, 1).tolist()
@@ -50,21 +50,22 @@ def boundary_counts(
 
 
 def near_boundary(ids: np.ndarray, void: np.ndarray, distance: int) -> np.ndarray:
-    """Pixels (H, W) bool that see another id than their own within `distance`.
+    """Finds the pixels (H, W) bool with another class at most `distance` away.
 
-    All classes at once: the least and the largest id around a pixel differ. Void holds
-    the value that decides neither, as OpenCV does beyond the frame.
+    Works for all classes at once: the smallest and the largest id around such a pixel
+    differ. Void gets the value that changes neither, as OpenCV does outside the image.
     """
     kernel = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
     ids = ids.astype(np.uint8, copy=False)
-    least = cv2.erode(np.where(void, np.uint8(255), ids), kernel)
+    smallest = cv2.erode(np.where(void, np.uint8(255), ids), kernel)
     largest = cv2.dilate(np.where(void, np.uint8(0), ids), kernel)
-    return (least < largest) & ~void
+    return (smallest < largest) & ~void
 
 
 def boundary_iou(counts: np.ndarray) -> np.ndarray:
-    """(C, 2) of `boundary_counts`, summed over pictures -> (C,) float64, nan without
-    any outline.
+    """Boundary IoU of each class, (C,) float64 in [0, 1]; nan without a boundary.
+
+    `counts` (C, 2) is the sum of `boundary_counts` over images.
 
     >>> boundary_iou(np.array([[1, 2], [0, 0]])).tolist()
     [0.5, nan]

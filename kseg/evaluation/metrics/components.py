@@ -1,8 +1,8 @@
-"""AP50 of connected components: how many things, not how many pixels, were found.
+"""AP50 of connected components: counts detected regions instead of pixels.
 
-Masks of classes know no instances. Each connected region of one class stands in for
-one, as in the instance baselines that cut a semantic map into components: two cars that
-touch are one. These figures are no instance AP, and theirs are not comparable with it.
+A semantic mask has no instances, so each connected region of one class counts as one
+object: two cars that touch are one. The values are therefore not comparable with the AP
+of instance segmentation.
 """
 
 from __future__ import annotations
@@ -14,59 +14,69 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
 
-OVERLAP = 0.5  # intersection over union of a region that is found
-RECALLS = np.linspace(0, 1, 101)  # where COCO reads precision
+MIN_IOU = 0.5  # of a predicted component that counts as correct
+RECALLS = np.linspace(0, 1, 101)  # at which COCO samples precision
 
 
 @dataclass
 class Components:
-    """The components of pictures seen so far, predicted ones with their confidence."""
+    """The components of the images added so far.
+
+    `predicted` has the rows of `match_components` for each image; `true_counts` (C,)
+    int64 is the number of true components of each class.
+    """
 
     num_classes: int
     ignore_index: int = IGNORE_INDEX
-    found: list[np.ndarray] = field(default_factory=list)  # (N, 3): `match`'s rows
-    truths: np.ndarray = field(init=False)  # (C,) int64
+    predicted: list[np.ndarray] = field(default_factory=list)  # (N, 3) each
+    true_counts: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.truths = np.zeros(self.num_classes, np.int64)
-        self.known = True
+        self.true_counts = np.zeros(self.num_classes, np.int64)
+        self.has_confidence = True
 
     def add(
         self, mask: np.ndarray, labels: np.ndarray, confidence: Optional[np.ndarray]
     ) -> None:
-        """Adds a picture; after one without confidence nothing can be ranked."""
-        self.known &= confidence is not None
-        if self.known:
-            rows, truths = match(mask, labels, confidence, self.ignore_index)
-            self.found.append(rows)
-            self.truths += np.bincount(truths, minlength=self.num_classes)
+        """Adds an image. Without confidence its components cannot be ranked."""
+        self.has_confidence &= confidence is not None
+        if self.has_confidence:
+            rows, classes = match_components(
+                mask, labels, confidence, self.ignore_index
+            )
+            self.predicted.append(rows)
+            self.true_counts += np.bincount(classes, minlength=self.num_classes)
 
     def average_precision(self) -> np.ndarray:
-        """(C,) float64: each class's AP50 over all pictures, nan where the truth has no
-        such component or predictions had no confidence."""
+        """AP50 of each class over all images, (C,) float64 in [0, 1].
+
+        nan for classes without a true component, and for all classes if the confidence
+        of an image was missing.
+        """
         values = np.full(self.num_classes, np.nan)
-        if not (self.known and self.found):
+        if not (self.has_confidence and self.predicted):
             return values
-        rows = np.concatenate(self.found)
-        for index in np.flatnonzero(self.truths):
-            _, confidence, hit = rows[rows[:, 0] == index].T
-            values[index] = average_precision(confidence, hit, self.truths[index])
+        rows = np.concatenate(self.predicted)
+        for index in np.flatnonzero(self.true_counts):
+            _, confidence, correct = rows[rows[:, 0] == index].T
+            count = self.true_counts[index]
+            values[index] = average_precision(confidence, correct, count)
         return values
 
 
-def match(
+def match_components(
     mask: np.ndarray,
     labels: np.ndarray,
     confidence: np.ndarray,
     ignore_index: int = IGNORE_INDEX,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (H, W) twice and confidence (H, W) -> predicted and true components.
+    """Matches predicted with true components: mask, labels and confidence, (H, W) each.
 
-    The predicted are rows (N, 3) float64 of class, mean confidence over its pixels, and
-    1 where the truth has a component of that class with an IoU of a half or more: there
-    can be only one, for components do not overlap. Of the true their classes (M,).
-    Pixels touch across corners too; void counts in no area, and what lies in it alone
-    is left out.
+    Returns the predicted components as rows (N, 3) float64 of class, mean confidence,
+    and 1 if a true component of that class has an IoU of at least 0.5 (at most one can,
+    because components do not overlap), else 0; and the classes (M,) of the true ones.
+    Components are 8-connected. Void pixels count in no area; components inside void are
+    left out.
     """
     from skimage.measure import label
 
@@ -76,46 +86,51 @@ def match(
         for ids in (mask, labels)
     )
     mask, labels, confidence = mask[valid], labels[valid], confidence[valid]
-    true_area, found_area = np.bincount(true), np.bincount(predicted)
+    true_area, predicted_area = np.bincount(true), np.bincount(predicted)
     same = mask == labels
     pairs, shared = np.unique(
         predicted[same].astype(np.int64) * len(true_area) + true[same],
         return_counts=True,
     )
-    which, whose = np.divmod(pairs, max(1, len(true_area)))
-    union = found_area[which] + true_area[whose] - shared
-    hit = np.zeros(len(found_area))
-    hit[which[shared >= OVERLAP * union]] = 1
-    certainty = np.bincount(predicted, confidence, minlength=len(found_area))
-    seen = found_area > 0  # numbers of components in void alone, and 0, are of none
+    predicted_index, true_index = np.divmod(pairs, max(1, len(true_area)))
+    union = predicted_area[predicted_index] + true_area[true_index] - shared
+    correct = np.zeros(len(predicted_area))
+    correct[predicted_index[shared >= MIN_IOU * union]] = 1
+    total = np.bincount(predicted, confidence, minlength=len(predicted_area))
+    used = predicted_area > 0  # not number 0, nor components inside void
     rows = (
-        classes_of(predicted, labels)[seen],
-        certainty[seen] / found_area[seen],
-        hit[seen],
+        component_classes(predicted, labels)[used],
+        total[used] / predicted_area[used],
+        correct[used],
     )
-    return np.stack(rows, axis=1), classes_of(true, mask)[true_area > 0]
+    return np.stack(rows, axis=1), component_classes(true, mask)[true_area > 0]
 
 
-def classes_of(numbers: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Component number and class of each pixel (P,) -> class of each number."""
+def component_classes(numbers: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Component number and class of each pixel, (P,) each -> class of each number."""
     table = np.zeros(numbers.max(initial=-1) + 1, np.int64)
     table[numbers] = classes
     return table
 
 
-def average_precision(confidence: np.ndarray, hit: np.ndarray, truths: int) -> float:
-    """Area under precision over recall, surest first, as COCO reads it off.
+def average_precision(
+    confidence: np.ndarray, correct: np.ndarray, true_count: int
+) -> float:
+    """Area under the precision-recall curve, sampled as in COCO.
 
-    At 101 recalls, each time the best precision at that recall or a higher one; 0 where
-    the recall is never reached. Lin et al., "Microsoft COCO" (ECCV 2014), whose `AP50`
-    it is for one class (pycocotools), and Everingham et al., "The PASCAL Visual Object
-    Classes Challenge" (IJCV 2010), section 4.2, for the curve.
+    `confidence` (N,) and `correct` (N,), 0 or 1, describe the predictions; `true_count`
+    is the number of objects to detect. The mean is over 101 recalls; at each it takes
+    the highest precision at that recall or a higher one, and 0 for recalls that are not
+    reached. For one class this is `AP50` of Lin et al., "Microsoft COCO" (ECCV 2014),
+    as in pycocotools. The curve is that of Everingham et al., "The PASCAL Visual Object
+    Classes Challenge" (IJCV 2010), section 4.2.
 
-    >>> round(average_precision(np.array([0.9, 0.8]), np.array([0, 1]), truths=1), 3)
+    >>> scores, correct = np.array([0.9, 0.8]), np.array([0, 1])
+    >>> round(average_precision(scores, correct, true_count=1), 3)
     0.5
     """
-    hits = hit[np.argsort(-confidence, kind="stable")].cumsum()
+    hits = correct[np.argsort(-confidence, kind="stable")].cumsum()
     precision = hits / np.arange(1, len(hits) + 1)
-    best = np.maximum.accumulate(precision[::-1])[::-1]
-    at = np.searchsorted(hits / truths, RECALLS, side="left")
-    return float(np.append(best, 0.0)[at].mean())
+    highest = np.maximum.accumulate(precision[::-1])[::-1]
+    index = np.searchsorted(hits / true_count, RECALLS, side="left")
+    return float(np.append(highest, 0.0)[index].mean())

@@ -1,6 +1,6 @@
-"""Metrics from one confusion matrix, and the one that training shows.
+"""Metrics of the confusion matrix.
 
-Rows are the truth, columns the prediction. Formulas: Long, Shelhamer and Darrell,
+Rows are the ground truth, columns the prediction. Formulas: Long, Shelhamer, Darrell,
 "Fully Convolutional Networks for Semantic Segmentation" (CVPR 2015), section 5.
 """
 
@@ -19,34 +19,35 @@ def confusion_matrix(
     num_classes: int,
     ignore_index: int = IGNORE_INDEX,
 ) -> np.ndarray:
-    """Two maps of class ids of one shape -> counts (C, C) int64, void left out.
+    """Counts pixels by true and predicted class, (C, C) int64, without void.
 
-    Raises ValueError for shapes that differ and for ids outside the classes.
+    mask and labels are class ids of one shape. Raises ValueError if the shapes differ
+    or ids are outside the classes.
 
-    >>> truth, predicted = np.array([[0, 1], [1, 255]]), np.array([[0, 1], [0, 1]])
-    >>> confusion_matrix(truth, predicted, 2).tolist()
+    >>> mask, labels = np.array([[0, 1], [1, 255]]), np.array([[0, 1], [0, 1]])
+    >>> confusion_matrix(mask, labels, 2).tolist()
     [[1, 0], [1, 1]]
     """
     if mask.shape != labels.shape:
         raise ValueError(f"mask {mask.shape} and labels {labels.shape} differ in shape")
     valid = mask != ignore_index
-    truth, predicted = mask[valid], labels[valid]
-    for ids in (truth, predicted):
+    true, predicted = mask[valid], labels[valid]
+    for ids in (true, predicted):
         wrong = ids[(ids < 0) | (ids >= num_classes)]
         if wrong.size:
             raise ValueError(
                 f"class id {wrong[0]} is outside the {num_classes} classes"
             )
-    # Bytes would overflow; 64 bits would take half a gigabyte of a large photo.
-    cells = truth.astype(np.int32) * num_classes + predicted
+    # uint8 would overflow; int64 would need half a gigabyte for a large photo.
+    cells = true.astype(np.int32) * num_classes + predicted
     counts = np.bincount(cells, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
 def iou_per_class(matrix: np.ndarray) -> np.ndarray:
-    """Counts (C, C) -> TP / (truth + prediction - TP), (C,) float64 in [0, 1].
+    """IoU of each class from counts (C, C): (C,) float64 in [0, 1].
 
-    nan where a class is neither in the truth nor predicted.
+    TP / (TP + FP + FN); nan for classes that are neither labelled nor predicted.
 
     >>> iou_per_class(np.array([[1, 1], [0, 2]])).round(3).tolist()
     [0.5, 0.667]
@@ -57,14 +58,14 @@ def iou_per_class(matrix: np.ndarray) -> np.ndarray:
 
 
 def summarize(matrix: np.ndarray, names: Sequence[str], images: int) -> dict[str, Any]:
-    """Counts (C, C) -> the content of metrics.json; null for what cannot be said."""
+    """Computes the metrics of counts (C, C) for metrics.json; None if undefined."""
     pixels = int(matrix.sum())
-    truth = matrix.sum(1)
+    labelled = matrix.sum(1)
     hits = np.diagonal(matrix)
     iou = iou_per_class(matrix)
     with np.errstate(invalid="ignore"):
-        accuracy = hits / truth
-    seen = truth > 0
+        accuracy = hits / labelled
+    present = labelled > 0
     return {
         "images": images,
         "pixels": pixels,
@@ -72,20 +73,20 @@ def summarize(matrix: np.ndarray, names: Sequence[str], images: int) -> dict[str
         "pixel_accuracy": float(hits.sum() / pixels) if pixels else None,
         "mean_accuracy": mean_of_present(accuracy),
         "frequency_weighted_iou": (
-            float((truth[seen] * iou[seen]).sum() / pixels) if pixels else None
+            float((labelled[present] * iou[present]).sum() / pixels) if pixels else None
         ),
         "per_class_iou": named(names, iou),
     }
 
 
 def mean_of_present(values: np.ndarray) -> float | None:
-    """The mean of (C,) over the classes that are not nan; None where all are."""
+    """Mean of values (C,) over the classes that are not nan; None if all are nan."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else None
 
 
 def named(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
-    """(C,) by the names of its classes, None for nan."""
+    """Maps class names to values (C,); nan becomes None."""
     return {
         name: None if np.isnan(value) else float(value)
         for name, value in zip(names, values, strict=True)

@@ -1,4 +1,4 @@
-"""Mean IoU as a metric of Keras."""
+"""Mean IoU as a Keras metric."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ DIGIT = 2**24  # the metric's counters are two int32 digits of this base
 class MeanIoU(keras.metrics.Metric):
     """Mean IoU over all pixels since the last reset, as in `iou_per_class`.
 
-    Takes masks (B, H, W) of ids and logits (B, H, W, C). Counts are integers: a float32
-    counter stands still after 2**24 pixels, and JAX has no int64 by default, so each is
-    kept as two int32 digits.
+    Takes masks (B, H, W) of class ids and logits (B, H, W, C). A float32 counter cannot
+    count beyond 2**24 pixels, and JAX has no int64 by default, so each count is stored
+    as two int32 digits.
     """
 
     def __init__(
@@ -35,14 +35,16 @@ class MeanIoU(keras.metrics.Metric):
         self.high = self.add_weight(shape, "zeros", dtype="int32", name="high")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch. `sample_weight` is refused: void is what weighs nothing."""
+        """Adds a batch. Raises ValueError if a `sample_weight` is given."""
         if sample_weight is not None:
-            raise ValueError("MeanIoU takes no sample_weight; mark pixels as void")
+            raise ValueError(
+                "MeanIoU does not support sample_weight; mark pixels as void instead"
+            )
         classes = self.num_classes
         mask = ops.reshape(ops.cast(y_true, "int32"), [-1])
         labels = ops.reshape(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), [-1])
         cell = mask * classes + labels
-        # One cell more, for void, that is cut off again.
+        # One extra cell counts void and is removed.
         cell = ops.where(ops.equal(mask, self.ignore_index), classes**2, cell)
         counts = ops.segment_sum(ops.ones_like(cell), cell, classes**2 + 1)[:-1]
         low = self.low + ops.reshape(counts, (classes, classes))

@@ -1,4 +1,4 @@
-"""Devices that share each step's images."""
+"""Selects the devices that share the images of each step."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from kseg.core.process_group import ProcessGroup
 log = logging.getLogger(__name__)
 
 
-def chosen(devices: Sequence[Any], config: TrainConfig) -> Sequence[Any]:
-    """The first --devices of a process's devices; all where it was not given."""
+def select_devices(devices: Sequence[Any], config: TrainConfig) -> Sequence[Any]:
+    """Returns the first --devices devices of a process; all without the option."""
     if len(devices) < (config.devices or 1):
-        raise InputError(f"--devices {config.devices}: there are {len(devices)} here")
+        raise InputError(
+            f"--devices {config.devices}: this machine has only {len(devices)}"
+        )
     return devices[: config.devices]
 
 
-def with_devices(
+def count_devices(
     config: TrainConfig, group: ProcessGroup, devices: int
 ) -> ProcessGroup:
-    """The group with its devices counted, and that said in the log.
+    """Returns the group with its number of devices, and logs it.
 
-    Raises InputError for what they cannot share.
+    Raises InputError if the devices cannot share the batch evenly.
     """
     images = config.images_per_step
     if images % devices:
         raise InputError(
-            f"--batch-size {config.batch_size}: {devices} devices share the {images} "
-            f"images of a step; give a multiple of {devices}"
+            f"--batch-size {config.batch_size}: {devices} devices cannot share the "
+            f"{images} images of a step evenly; use a multiple of {devices}"
         )
     if group.is_main:
         log.info(
-            f"processes: {group.processes}, devices: {devices}, each with "
-            f"{images // devices} of a step's {images} images"
+            f"processes: {group.processes}, devices: {devices}; each device gets "
+            f"{images // devices} of the {images} images of a step"
         )
     else:
         log.info(
-            f"process {group.process} of {group.processes}, with process 0 at "
-            f"{group.coordinator}, which writes the run and its log"
+            f"process {group.process} of {group.processes}; process 0 at "
+            f"{group.coordinator} writes the run folder and the log"
         )
     return replace(group, devices=devices)

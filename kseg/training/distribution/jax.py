@@ -1,4 +1,4 @@
-"""The devices of all processes under a DataParallel."""
+"""Training on the devices of all processes with JAX and DataParallel of Keras."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from kseg.core.names import OF_MACHINES
 from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import CHECKPOINT
 from kseg.data.sample import Dataset
-from kseg.training.distribution.devices import chosen, with_devices
+from kseg.training.distribution.devices import count_devices, select_devices
 from kseg.training.distribution.supervisor import EXIT_PEER_LOST, follow_supervisor
 
-HEARTBEAT_SECONDS = 30  # a process that is silent for so long is gone
-SHUTDOWN_SECONDS = 600  # which the others wait for process 0 to save its last files
-NOT_THE_RUN = (*OF_MACHINES, "data", "output", "json")  # may differ between processes
+HEARTBEAT_SECONDS = 30  # a process without a heartbeat for this time counts as ended
+SHUTDOWN_SECONDS = 600  # the others wait for process 0 to save its last files
+MAY_DIFFER = (*OF_MACHINES, "data", "output", "json")  # options, between processes
 
 
 @contextmanager
 def on_jax(config: TrainConfig, group: ProcessGroup) -> Iterator[ProcessGroup]:
-    """The devices of all processes under a DataParallel."""
+    """Runs the block on the devices of all processes."""
     import jax
     import keras
 
@@ -37,16 +37,18 @@ def on_jax(config: TrainConfig, group: ProcessGroup) -> Iterator[ProcessGroup]:
         raise InputError("--distribute: every process needs the same number of devices")
     devices = keras.distribution.list_devices()
     if group.processes == 1:
-        devices = chosen(devices, config)
-    group = with_devices(config, group, len(devices))
-    # The pipeline gives each process its share: none reads what others work on.
-    across = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
-    with across.scope():
+        devices = select_devices(devices, config)
+    group = count_devices(config, group, len(devices))
+    # The data pipeline already gives each process only its part of the batch.
+    parallel = keras.distribution.DataParallel(
+        devices=devices, auto_shard_dataset=False
+    )
+    with parallel.scope():
         yield group
 
 
-def join(config: TrainConfig, group: ProcessGroup) -> None:
-    """Meets the other processes; EXIT_PEER_LOST where not all come in time."""
+def join_processes(config: TrainConfig, group: ProcessGroup) -> None:
+    """Connects to the other processes. Exits with EXIT_PEER_LOST after a timeout."""
     import jax
 
     follow_supervisor()
@@ -56,9 +58,9 @@ def join(config: TrainConfig, group: ProcessGroup) -> None:
 
     def give_up() -> None:
         say(
-            f"kseg.train: not all {group.processes} processes met at "
-            f"{group.coordinator} within {config.join_seconds} s; look at the others' "
-            "logs, and whether that address can be reached"
+            f"kseg.train: not all {group.processes} processes connected to "
+            f"{group.coordinator} within {config.join_seconds} s; check the logs of "
+            "the others and whether this address can be reached"
         )
         os._exit(EXIT_PEER_LOST)
 
@@ -71,9 +73,9 @@ def join(config: TrainConfig, group: ProcessGroup) -> None:
             group.processes,
             group.process,
             local_device_ids=config.devices and range(config.devices),
-            # Under Slurm JAX would take one device of each process alone.
+            # Under Slurm JAX would use only one device of each process.
             cluster_detection_method="deactivate",
-            initialization_timeout=config.join_seconds + 60,  # it would end natively
+            initialization_timeout=config.join_seconds + 60,  # after `timer`
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=SHUTDOWN_SECONDS,
         )
@@ -82,54 +84,54 @@ def join(config: TrainConfig, group: ProcessGroup) -> None:
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"--coordinator {group.coordinator}: cannot be used ({reason}); choose a "
-            "free port of process 0's machine"
+            "free port on the machine of process 0"
         ) from None
     finally:
         timer.cancel()
 
 
-def agree(config: TrainConfig, group: ProcessGroup, data: Dataset) -> None:
-    """Raises InputError in all processes where not all are asked for the same run."""
+def check_same_options(config: TrainConfig, group: ProcessGroup, data: Dataset) -> None:
+    """Raises InputError in all processes if their options or data differ."""
     import numpy as np
     from jax.experimental import multihost_utils
 
     facts = {
         f"--{name.replace('_', '-')}": value
         for name, value in asdict(config).items()
-        if name not in NOT_THE_RUN
+        if name not in MAY_DIFFER
     }
     for name, split in data.splits.items():
         facts[f"{name} images"] = list(zip(split.names, split.sizes, strict=True))
-    kept = config.run_folder / CHECKPOINT
-    facts[CHECKPOINT] = kept.read_bytes() if config.resume else b""
+    checkpoint = config.run_folder / CHECKPOINT
+    facts[CHECKPOINT] = checkpoint.read_bytes() if config.resume else b""
     sums = [zlib.crc32(repr(value).encode()) for value in facts.values()]
-    with stdout_held():
-        everyone = multihost_utils.process_allgather(np.array(sums, np.uint32))
-    for name, column in zip(facts, everyone.T, strict=True):
+    with discard_stdout():
+        gathered = multihost_utils.process_allgather(np.array(sums, np.uint32))
+    for name, column in zip(facts, gathered.T, strict=True):
         for process in np.flatnonzero(column != column[0]):
-            leave()
+            leave_processes()
             raise InputError(
-                f"--distribute: process {process} has another {name} than process 0; "
-                "give all of them the same options, data and run folder"
+                f"--distribute: {name} of process {process} differs from process 0; "
+                "give all processes the same options, data and run folder"
             )
 
 
 @contextmanager
-def stdout_held() -> Iterator[None]:
-    """Drops what libraries print natively: the first collective greets its partners."""
+def discard_stdout() -> Iterator[None]:
+    """Discards native output to stdout: the first collective operation prints lines."""
     sys.stdout.flush()
-    saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    saved, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
     try:
         yield
     finally:
         os.dup2(saved, 1)
         os.close(saved)
-        os.close(nowhere)
+        os.close(null)
 
 
-def leave() -> None:
-    """Parts from the other processes, once all are here."""
+def leave_processes() -> None:
+    """Disconnects from the other processes after all have arrived here."""
     import jax
 
     jax.distributed.shutdown()

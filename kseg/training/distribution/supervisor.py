@@ -1,4 +1,4 @@
-"""The parent of one process among several: it makes a native crash of JAX one line."""
+"""The parent of a training process: replaces a native crash of JAX by one line."""
 
 from __future__ import annotations
 
@@ -18,98 +18,101 @@ from edge.core.errors import GateFailed, InputError
 from edge.core.log import say
 from kseg.core.process_group import SUPERVISED, ProcessGroup
 
-NATIVE_LOG = "native.log"  # in there: what the child's libraries say on stderr
-EXIT_PEER_LOST = 4  # where another process is gone: starting all again continues
-BY_JAX = "the JAX distributed service detected fatal errors"  # in its dying words
-# How the collectives of JAX name a partner that is gone.
-GONE = re.compile("gloo|nccl|coordination|heartbeat|connection|socket", re.IGNORECASE)
+NATIVE_LOG = "native.log"  # native stderr of the child, in its temporary folder
+EXIT_PEER_LOST = 4  # another process ended: start all again with --resume
+JAX_ERROR = "the JAX distributed service detected fatal errors"
+# Words in the errors of JAX about a lost process.
+PEER_ERROR = re.compile(
+    "gloo|nccl|coordination|heartbeat|connection|socket", re.IGNORECASE
+)
 
 
 def needs_supervisor(group: ProcessGroup) -> bool:
+    """Whether this process must start a child process that trains."""
     return group.processes > 1 and SUPERVISED not in os.environ
 
 
 def supervise(group: ProcessGroup) -> int:
-    """Runs this very command again as a child, and gives its exit status.
+    """Runs the same command as a child process and returns its exit status.
 
-    That is EXIT_PEER_LOST for a child that was killed.
-    The first Ctrl-C or SIGTERM ends all processes after the same step, the second this
-    one at once.
+    The status is EXIT_PEER_LOST if the child was killed. The first Ctrl-C or SIGTERM
+    stops all processes after the same step, the second kills this one at once.
     """
-    asked: list[int] = []
+    signals: list[int] = []
     with tempfile.TemporaryDirectory(prefix="kseg-") as folder:
         child = subprocess.Popen(
             [sys.executable, *sys.orig_argv[1:]],
             env={**os.environ, SUPERVISED: folder},
-            stdin=subprocess.PIPE,  # its end tells the child that this process is gone
-            start_new_session=True,  # Ctrl-C in a terminal reaches this process alone
+            stdin=subprocess.PIPE,  # closed when this process ends
+            start_new_session=True,  # Ctrl-C in a terminal reaches only this process
         )
 
-        def ask(number: int, _: Any) -> None:
-            asked.append(number)
-            child.send_signal(signal.SIGTERM if len(asked) == 1 else signal.SIGKILL)
+        def stop(number: int, _: Any) -> None:
+            signals.append(number)
+            child.send_signal(signal.SIGTERM if len(signals) == 1 else signal.SIGKILL)
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, ask)
+            signal.signal(number, stop)
         status = child.wait()
         log = Path(folder, NATIVE_LOG)
-        said = log.read_text(errors="replace") if log.is_file() else ""
+        output = log.read_text(errors="replace") if log.is_file() else ""
     if status >= 0:
         return status
-    if asked:
+    if signals:
         return 130
-    if BY_JAX in said:
-        say(peer_lost(group))
+    if JAX_ERROR in output:
+        say(peer_lost_message(group))
     else:
         name = signal.Signals(-status).name
-        say(f"{said}kseg.train: process {group.process} was ended by {name}")
+        say(f"{output}kseg.train: process {group.process} was ended by {name}")
     return EXIT_PEER_LOST
 
 
-def peer_lost(group: ProcessGroup, reason: str = "") -> str:
-    """The line that a process leaves when another one is gone."""
-    others = "another process" if group.is_main else "process 0 or another"
+def peer_lost_message(group: ProcessGroup, reason: str = "") -> str:
+    """Makes the error message for a lost process."""
+    others = "another process" if group.is_main else "process 0 or another process"
     return (
-        f"kseg.train: {others} of the {group.processes} ended or fell silent"
-        f"{f' ({reason})' if reason else ''}; find out why in its log, then start all "
-        "again with --resume"
+        f"kseg.train: {others} of {group.processes} ended or does not respond"
+        f"{f' ({reason})' if reason else ''}; look for the reason in its log, then "
+        "start all again with --resume"
     )
 
 
 def follow_supervisor() -> None:
-    """Ends this process when its supervisor is gone, and leaves it the native log."""
+    """Ends this process when its supervisor ends; native stderr goes to NATIVE_LOG."""
     sys.stderr.flush()
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     with open(Path(os.environ[SUPERVISED], NATIVE_LOG), "wb") as log:
         os.dup2(log.fileno(), 2)
 
     def wait() -> None:
-        os.read(0, 1)  # not by sys.stdin, whose lock Python would want at its end
+        os.read(0, 1)  # not sys.stdin: Python needs its lock at exit
         os._exit(EXIT_PEER_LOST)
 
     threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager
-def ending_at_once(group: ProcessGroup) -> Iterator[None]:
-    """Where the block fails, so does the process, at once and in one line.
+def exit_on_error(group: ProcessGroup) -> Iterator[None]:
+    """Exits at once, with a one-line message, if the block raises an error.
 
-    On its usual way out JAX would wait for the others, who wait for this one.
+    In a normal exit JAX would wait for the other processes, which wait for this one.
     """
     try:
         yield
-    except (InputError, GateFailed) as refusal:
-        end(f"kseg.train: {refusal}", refusal.status)
+    except (InputError, GateFailed) as error:
+        exit_process(f"kseg.train: {error}", error.status)
     except (RuntimeError, ValueError) as error:
-        if not GONE.search(str(error)):
-            end(traceback.format_exc(), 1)
+        if not PEER_ERROR.search(str(error)):
+            exit_process(traceback.format_exc(), 1)
         reason = str(error).partition("\n")[0][:200]
-        end(peer_lost(group, reason), EXIT_PEER_LOST)
+        exit_process(peer_lost_message(group, reason), EXIT_PEER_LOST)
     except BaseException:
-        end(traceback.format_exc(), 1)
+        exit_process(traceback.format_exc(), 1)
 
 
-def end(message: str, status: int) -> NoReturn:
+def exit_process(message: str, status: int) -> NoReturn:
+    """Prints a message and exits without the usual cleanup."""
     say(message)
     sys.stdout.flush()
     os._exit(status)

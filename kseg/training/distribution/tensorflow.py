@@ -1,4 +1,4 @@
-"""The GPUs of one machine under a MirroredStrategy."""
+"""Training on the GPUs of one machine with a MirroredStrategy of TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Iterator
 
 from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ProcessGroup
-from kseg.training.distribution.devices import chosen, with_devices
+from kseg.training.distribution.devices import count_devices, select_devices
 
 
 @contextmanager
 def on_tensorflow(config: TrainConfig, group: ProcessGroup) -> Iterator[ProcessGroup]:
-    """One machine's GPUs under a MirroredStrategy, or --devices logical processors."""
+    """Runs the block on all GPUs, or on --devices logical CPUs if there is no GPU."""
     import tensorflow as tf
 
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
@@ -20,8 +20,8 @@ def on_tensorflow(config: TrainConfig, group: ProcessGroup) -> Iterator[ProcessG
         (processor,) = tf.config.list_physical_devices("CPU")
         logical = [tf.config.LogicalDeviceConfiguration()] * config.devices
         tf.config.set_logical_device_configuration(processor, logical)
-    devices = chosen(tf.config.list_logical_devices(kind), config)
-    group = with_devices(config, group, len(devices))
+    devices = select_devices(tf.config.list_logical_devices(kind), config)
+    group = count_devices(config, group, len(devices))
     if len(devices) == 1:
         yield group
         return

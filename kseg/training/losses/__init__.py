@@ -1,1 +1,1 @@
-"""Losses of pixels and regions, by name."""
+"""Losses over pixels and over regions."""

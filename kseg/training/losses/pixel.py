@@ -1,11 +1,11 @@
-"""Losses that are means over pixels: cross-entropy, focal, hard examples.
+"""Losses that are means over pixels: cross-entropy, focal loss, hard examples.
 
-Keras alone: any backend. Each loss here and in region.py is a function of masks
-(B, H, W) of integers and logits (B, H, W, C) of any float type, computed in float32
-over the whole batch -> scalar float32. Void pixels give no value and no gradient; a
-batch of nothing but void gives 0.
+Only Keras: they run on every backend. Each loss here and in region.py is a function of
+masks (B, H, W) of integers and logits (B, H, W, C) of any float type. It is computed in
+float32 over the whole batch and returns a float32 scalar. Void pixels contribute no
+value and no gradient; the loss of a batch of void is 0.
 
-Each pixel's term can be weighted, by itself and by its class.
+The term of each pixel can be weighted by a weight of the pixel and of its class.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from keras import ops
 from edge.core.constants import IGNORE_INDEX
 from kseg.training.losses.replicas import sum_over_replicas
 
-FOCUS = 2.0  # gamma of the focal loss
-HARD_SHARE = 0.25  # of the pixels, in the hard-example loss
-LEAST_MISS = 1e-6  # a float32 1 - p that is 0 would have no power's gradient
+GAMMA = 2.0  # gamma of the focal loss
+HARD_SHARE = 0.25  # fraction of the pixels in the hard-example loss
+MIN_MISS = 1e-6  # lower bound of 1 - p: the gradient of a power is not finite at 0
 
 
 def cross_entropy(
@@ -32,19 +32,18 @@ def cross_entropy(
 ) -> Any:
     """Mean negative log-likelihood of the true class over the pixels that are not void.
 
-    mask (B, H, W) integers, logits (B, H, W, C) -> scalar float32; 0 where all is void.
-    The mean is over the valid pixels of the batch, so padding does not dilute it.
+    mask (B, H, W) integers, logits (B, H, W, C) -> scalar float32; 0 if all is void.
+    The mean is over the valid pixels of the batch, so padding does not change it.
 
-    `weight` (B, H, W) and `class_weights` (C,) by the true class multiply each pixel's
-    term. The sum is still divided by how many pixels are valid, not by their weights:
-    the energy of the U-Net paper (Ronneberger et al. 2015, equation 1) is the plain sum
-    of w(x) log p(x), in which a border that weighs more takes nothing away from other
-    pixels. With classes, dividing by the weights (as PyTorch does) would undo them in
-    a batch of few classes: all of one class, it would weigh 1 whatever its weight.
-    Raises ValueError for a weight of another rank than the mask's, which would be
-    spread over it unasked, and for class weights of another number than the classes.
+    `weight` (B, H, W) and `class_weights` (C,) multiply the term of each pixel. The sum
+    is divided by the number of valid pixels, not by the sum of the weights: the energy
+    of the U-Net paper (Ronneberger et al. 2015, equation 1) is the plain sum of
+    w(x) log p(x), so that heavy borders do not reduce the influence of other pixels.
+    Dividing by the sum of class weights (as PyTorch does) would cancel them in a batch
+    of a single class. Raises ValueError for a weight of another rank than the mask, and
+    if there is not one class weight for each class.
     """
-    label, valid = labelled(mask, ignore_index)
+    label, valid = split_void(mask, ignore_index)
     terms = negative_log_likelihood(label, logits)
     return mean_over(valid, weighted(terms, label, logits, weight, class_weights))
 
@@ -55,18 +54,18 @@ def focal(
     ignore_index: int = IGNORE_INDEX,
     weight: Optional[Any] = None,
     class_weights: Optional[Sequence[float]] = None,
-    gamma: float = FOCUS,
+    gamma: float = GAMMA,
 ) -> Any:
-    """Cross-entropy whose terms fade by (1 - p)^gamma as p of the true class grows.
+    """Focal loss: cross-entropy times (1 - p)^gamma, p being that of the true class.
 
-    Arguments and errors as in `cross_entropy`, which it is at gamma 0. The paper
-    divides by the anchors on an object; pixels all have a class, so by all valid ones.
-    Lin, Goyal, Girshick, He and Dollar, "Focal Loss for Dense Object Detection" (ICCV
-    2017), equation 5; `class_weights` are its alpha.
+    Arguments and errors as in `cross_entropy`, to which it is equal at gamma 0. The
+    paper divides by the number of anchors assigned to objects; here the sum is divided
+    by the number of valid pixels. Lin, Goyal, Girshick, He and Dollar, "Focal Loss for
+    Dense Object Detection" (ICCV 2017), equation 5; `class_weights` are its alpha.
     """
-    label, valid = labelled(mask, ignore_index)
+    label, valid = split_void(mask, ignore_index)
     terms = negative_log_likelihood(label, logits)
-    miss = ops.maximum(-ops.expm1(-terms), LEAST_MISS)  # 1 - p
+    miss = ops.maximum(-ops.expm1(-terms), MIN_MISS)  # 1 - p
     terms = ops.power(miss, gamma) * terms
     return mean_over(valid, weighted(terms, label, logits, weight, class_weights))
 
@@ -79,32 +78,35 @@ def ohem(
     class_weights: Optional[Sequence[float]] = None,
     share: float = HARD_SHARE,
 ) -> Any:
-    """Cross-entropy over the hardest `share` in (0, 1] of the batch's valid pixels.
+    """Cross-entropy over the hardest valid pixels of the batch.
 
-    Online hard-example mining: Shrivastava, Gupta and Girshick (CVPR 2016), over pixels
-    as Wu, Shen and van den Hengel ("Bridging Category-level and Instance-level Semantic
-    Image Segmentation", 2016). Hard is what has a low p of its true class: weights
-    change what a chosen pixel counts, not which are chosen. The number is rounded up;
-    pixels that tie for the last places share them. Other arguments and errors as in
-    `cross_entropy`, which it is at share 1.
+    `share` in (0, 1] is their fraction; their number is rounded up. Pixels are hard if
+    the probability of their true class is low; weights multiply the terms of the
+    selected pixels but do not affect the selection. Pixels with equal terms at the
+    limit count in equal parts. Other arguments and errors as in `cross_entropy`, to
+    which it is equal at share 1.
+
+    Online hard example mining: Shrivastava, Gupta and Girshick (CVPR 2016); for
+    pixels: Wu, Shen and van den Hengel, "Bridging Category-level and Instance-level
+    Semantic Image Segmentation" (2016).
     """
     if not 0 < share <= 1:
         raise ValueError(f"`share` must be over 0 and at most 1, got {share}.")
-    label, valid = labelled(mask, ignore_index)
+    label, valid = split_void(mask, ignore_index)
     terms = negative_log_likelihood(label, logits)
-    chosen = hardest(ops.stop_gradient(terms), valid, share)
-    return mean_over(chosen, weighted(terms, label, logits, weight, class_weights))
+    selected = hardest(ops.stop_gradient(terms), valid, share)
+    return mean_over(selected, weighted(terms, label, logits, weight, class_weights))
 
 
-def labelled(mask: Any, ignore_index: int) -> tuple[Any, Any]:
-    """Masks -> labels int32, 0 in void; and 1 or, in void, 0, float32."""
+def split_void(mask: Any, ignore_index: int) -> tuple[Any, Any]:
+    """Splits masks into class ids int32, 0 in void, and validity float32, 0 or 1."""
     mask = ops.cast(mask, "int32")
     valid = ops.not_equal(mask, ignore_index)
     return ops.where(valid, mask, 0), ops.cast(valid, "float32")
 
 
 def negative_log_likelihood(label: Any, logits: Any) -> Any:
-    """-log p of the labels, (B, H, W) float32, from 0 up."""
+    """-log p of the true classes, (B, H, W) float32, >= 0."""
     logits = ops.cast(logits, "float32")
     return ops.sparse_categorical_crossentropy(label, logits, from_logits=True)
 
@@ -116,36 +118,37 @@ def weighted(
     weight: Optional[Any],
     class_weights: Optional[Sequence[float]],
 ) -> Any:
-    """Each pixel's term times its own weight and that of its class."""
+    """Multiplies the term of each pixel by its weight and the weight of its class."""
     if weight is not None:
         if len(weight.shape) != len(label.shape):
             raise ValueError(
-                f"`weight` needs the shape of the mask, {tuple(label.shape)}, "
+                f"`weight` must have the shape of the mask, {tuple(label.shape)}, "
                 f"got {tuple(weight.shape)}."
             )
         terms = terms * ops.cast(weight, "float32")
     if class_weights is not None:
         if len(class_weights) != logits.shape[-1]:
             raise ValueError(
-                f"`class_weights` needs one for each of {logits.shape[-1]} classes, "
-                f"got {len(class_weights)}."
+                f"`class_weights` must have one weight for each of the "
+                f"{logits.shape[-1]} classes, got {len(class_weights)}."
             )
         by_class = ops.convert_to_tensor(class_weights, "float32")
         terms = terms * ops.take(by_class, label)
     return terms
 
 
-def mean_over(counted: Any, terms: Any) -> Any:
-    """The mean of terms, each counted so often; 0 where nothing counts."""
-    total, count = whole(ops.sum(terms * counted)), whole(ops.sum(counted))
+def mean_over(selected: Any, terms: Any) -> Any:
+    """Mean of terms weighted by `selected` in [0, 1]; 0 if nothing is selected."""
+    total = over_replicas(ops.sum(terms * selected))
+    count = over_replicas(ops.sum(selected))
     return total / ops.maximum(count, 1.0)
 
 
-def whole(total: Any) -> Any:
-    """A sum over a replica's part of the batch -> over all of it.
+def over_replicas(total: Any) -> Any:
+    """Adds up a sum over the replicas, each of which has a part of the batch.
 
-    Replicas have different numbers of valid pixels: a mean of means would not be the
-    batch's. On JAX the code sees the whole batch already.
+    Replicas have different numbers of valid pixels, so the mean of their means would
+    not be the mean of the batch. On JAX the code sees the whole batch already.
     """
     if keras.backend.backend() != "tensorflow":
         return total
@@ -153,17 +156,17 @@ def whole(total: Any) -> Any:
 
 
 def hardest(terms: Any, valid: Any, share: float) -> Any:
-    """1 on the largest `share` of the valid terms, the same part of 1 on the last ties.
+    """Selects the largest `share` of the valid terms: weights in [0, 1].
 
-    A sum by these equals that over a sorted list, without having to know where in the
-    list each pixel came.
+    The weight is 1 above the limit and an equal fraction for all terms at the limit, so
+    that a weighted sum equals the sum of the first terms of the sorted list.
     """
-    terms = ops.where(valid > 0, terms, -1.0)  # below all that are valid
-    wanted = ops.ceil(share * ops.sum(valid))
+    terms = ops.where(valid > 0, terms, -1.0)  # below all valid terms
+    count = ops.ceil(share * ops.sum(valid))
     flat = ops.reshape(terms, [-1])
-    place = ops.shape(flat)[0] - ops.maximum(ops.cast(wanted, "int32"), 1)
-    last = ops.maximum(ops.take(ops.sort(flat), place), 0.0)
-    above = ops.cast(terms > last, "float32")
-    level = ops.cast(ops.equal(terms, last), "float32")
-    part = (wanted - ops.sum(above)) / ops.maximum(ops.sum(level), 1.0)
-    return above + part * level
+    index = ops.shape(flat)[0] - ops.maximum(ops.cast(count, "int32"), 1)
+    limit = ops.maximum(ops.take(ops.sort(flat), index), 0.0)
+    above = ops.cast(terms > limit, "float32")
+    equal = ops.cast(ops.equal(terms, limit), "float32")
+    fraction = (count - ops.sum(above)) / ops.maximum(ops.sum(equal), 1.0)
+    return above + fraction * equal

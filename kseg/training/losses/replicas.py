@@ -1,4 +1,4 @@
-"""Losses under a tf.distribute strategy, imported lazily."""
+"""Sums over the replicas of a tf.distribute strategy. TensorFlow is imported lazily."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def sum_over_replicas(x: Any) -> Any:
-    """The sum over the replicas of a `tf.distribute` strategy; without one, `x`."""
+    """Sums `x` over the replicas of a `tf.distribute` strategy; without one, `x`."""
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
@@ -16,10 +16,10 @@ def sum_over_replicas(x: Any) -> Any:
 
 
 def replica_share(loss: Any) -> Any:
-    """A loss of the whole batch as each replica's part, for Keras adds up gradients.
+    """Divides the loss of the whole batch by the number of replicas.
 
-    Keras scales its own losses so where it takes means of them; not those of another
-    class. Without a strategy it is `loss`.
+    Keras adds up the gradients of all replicas. It divides the losses of its own
+    classes itself, but not those of other classes. Without a strategy returns `loss`.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""A weighted sum of losses by name: `SegmentationLoss("ce+0.5*dice")`."""
+"""A weighted sum of named losses: `SegmentationLoss("ce+0.5*dice")`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LOSSES = {
     "lovasz": lovasz,
     "ohem": ohem,
 }
-OVER_PIXELS = ("ce", "focal", "ohem")  # those that take weights
+OVER_PIXELS = ("ce", "focal", "ohem")  # means over pixels; they support weights
 
 
 def terms_of(spec: str) -> list[tuple[float, str]]:
-    """A sum of losses -> (factor, name) each. Raises ValueError for what is none.
+    """Parses a sum of losses into (factor, name) pairs. Raises ValueError if invalid.
 
     >>> terms_of("ce+0.5*dice")
     [(1.0, 'ce'), (0.5, 'dice')]
@@ -35,31 +35,34 @@ def terms_of(spec: str) -> list[tuple[float, str]]:
         name = name.strip()
         if name not in LOSSES:
             raise ValueError(
-                f"loss {spec!r}: {name!r} is none of {', '.join(sorted(LOSSES))}; "
-                "write one, or a sum such as ce+0.5*dice"
+                f"loss {spec!r}: unknown loss {name!r}; use one of "
+                f"{', '.join(sorted(LOSSES))}, or a sum such as ce+0.5*dice"
             )
         terms.append((factor_of(factor, spec) if "*" in text else 1.0, name))
     return terms
 
 
 def factor_of(text: str, spec: str) -> float:
+    """Parses a factor. Raises ValueError unless it is a finite number over 0."""
     try:
         factor = float(text)
     except ValueError:
         factor = 0.0
     if not (factor > 0 and isfinite(factor)):
-        raise ValueError(f"loss {spec!r}: {text!r} is no factor over 0, such as 0.5")
+        raise ValueError(
+            f"loss {spec!r}: the factor {text!r} must be a number over 0, such as 0.5"
+        )
     return factor
 
 
 @keras.saving.register_keras_serializable("kseg")
 class SegmentationLoss(keras.losses.Loss):
-    """A sum of LOSSES as an object for `compile`: `SegmentationLoss("ce+0.5*dice")`.
+    """A sum of LOSSES for `compile`, such as `SegmentationLoss("ce+0.5*dice")`.
 
-    `sample_weight` (B, H, W) and `class_weights` (C,) go to the terms that are means
-    over pixels; Dice, Tversky and Lovasz have no use for them and, in a sum, stay as
-    they are. Raises ValueError for weights where no term takes them, so that none are
-    ignored in silence, and for a `spec` that is no sum of LOSSES.
+    `sample_weight` (B, H, W) and `class_weights` (C,) apply to the losses that are
+    means over pixels (OVER_PIXELS); Dice, Tversky and Lovasz ignore them in a sum.
+    Raises ValueError for weights if no loss of the sum supports them, and for a `spec`
+    that is not a sum of LOSSES.
     """
 
     def __init__(
@@ -80,21 +83,21 @@ class SegmentationLoss(keras.losses.Loss):
 
     @property
     def takes_weights(self) -> bool:
-        """Whether a term is a mean over pixels."""
+        """Whether a loss of the sum supports weights."""
         return any(name in OVER_PIXELS for _, name in self.terms)
 
     def check_weights(self, what: str) -> None:
-        """Raises ValueError where `what` would change nothing."""
+        """Raises ValueError if weights, described by `what`, would have no effect."""
         if not self.takes_weights:
             raise ValueError(
-                f"loss {self.spec!r}: takes no {what}: its pixels have no terms of "
-                f"their own; add one of {', '.join(OVER_PIXELS)}"
+                f"loss {self.spec!r}: does not support {what}; add one of "
+                f"{', '.join(OVER_PIXELS)}"
             )
 
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Optional[Any] = None
     ) -> Any:
-        # Keras would multiply what `call` returns by the weights: a mean by a map.
+        # Keras would multiply the scalar that `call` returns by the map of weights.
         with keras.name_scope(self.name):
             return self.total(y_true, y_pred, sample_weight)
 
@@ -102,9 +105,9 @@ class SegmentationLoss(keras.losses.Loss):
         return self.total(y_true, y_pred)
 
     def total(self, mask: Any, logits: Any, weight: Optional[Any] = None) -> Any:
-        """The sum, as its functions have it -> scalar float32."""
+        """Computes the sum: scalar float32."""
         if weight is not None:
-            self.check_weights("weights of pixels")
+            self.check_weights("pixel weights")
         weights = {"weight": weight, "class_weights": self.class_weights}
         loss = sum(
             factor

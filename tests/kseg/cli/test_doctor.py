@@ -15,7 +15,7 @@ from edge.video import scenes
 from kseg.cli.doctor import main
 from kseg.core.configs import TrainConfig
 from kseg.data.open import open_data
-from kseg.reporting.dataset_figures import CROP_CELL, ROWS, VERSIONS, WIDTH, versions
+from kseg.reporting.dataset_figures import CROP_CELL, EPOCHS, ROWS, WIDTH, augmented
 from kseg.reporting.figures import GAP
 
 KEYS = {
@@ -174,11 +174,11 @@ def test_shown_augmentation_is_what_training_sees(data_folder):
     config = TrainConfig(batch_size=1, size=(64, 64), elastic=3, seed=5)
     data = open_data(str(data_folder))
     split = data.split("train")
-    rows = versions(config, data, (64, 64), [0, 9])
+    rows = augmented(config, data, (64, 64), [0, 9])
     batches = training_batches(CachedReader(split, 1024), config, (64, 64), 3)
     seen = [
         (np.rint(image[0]).astype(np.uint8), mask[0].numpy())
-        for image, mask in batches.take(16 * VERSIONS)
+        for image, mask in batches.take(16 * EPOCHS)
     ]
     for row, index in zip(rows, (0, 9), strict=True):
         np.testing.assert_array_equal(row[0][0], split.read(index)[0])
@@ -198,7 +198,7 @@ def test_augmentation_png(data_folder, tmp_path, options):
     height, width = fit_within((48, 64) if options else (64, 64), CROP_CELL)
     title_height, legend_width = 30, 160
     assert sheet.shape[0] == title_height + ROWS * (height + GAP)
-    assert sheet.shape[1] == (VERSIONS + 1) * (width + GAP) + legend_width
+    assert sheet.shape[1] == (EPOCHS + 1) * (width + GAP) + legend_width
 
 
 def test_no_augmentation_of_a_broken_folder(broken, tmp_path, capsys):

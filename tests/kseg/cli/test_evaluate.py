@@ -17,7 +17,7 @@ from kseg.cli.evaluate import main
 from kseg.cli.tables import iou_table
 from kseg.data.open import open_data
 from kseg.data.sample import Sample
-from kseg.evaluation.grouping import GROUPINGS, name_by_majority
+from kseg.evaluation.grouping import GROUPINGS, label_by_majority
 from kseg.evaluation.loop import evaluate
 from kseg.evaluation.open import open_predictor
 from kseg.evaluation.semantic import SemanticEvaluator
@@ -88,7 +88,7 @@ def test_data_of_other_classes_are_refused(trained, tmp_path, data_folder):
     other.mkdir()
     (other / "train").symlink_to(data_folder / "train")
     (other / "val").symlink_to(data_folder / "val")
-    with pytest.raises(InputError, match="knows the classes background, disc"):
+    with pytest.raises(InputError, match="has the classes background, disc"):
         main([str(trained), "--data", str(other)])
 
 
@@ -134,7 +134,7 @@ def figures_of(*pairs):
     for mask, labels in pairs:
         half_sure = np.full(mask.shape, 0.5, np.float32)
         evaluation.add(mask, SemanticMap(labels, half_sure))
-    return evaluation.figures()
+    return evaluation.metrics()
 
 
 def test_the_figures_of_two_pictures_by_hand():
@@ -214,7 +214,7 @@ def test_options_are_passes(trained, options, passes, capsys):
     predictor = open_predictor(trained / "model.keras", tta=passes)
     assert predictor.tta == passes
     evaluator = SemanticEvaluator(data.names)
-    expected = evaluate(predictor, data.split("val"), evaluator).figures()
+    expected = evaluate(predictor, data.split("val"), evaluator).metrics()
     assert found == expected
     plain = json.loads((trained / "metrics.json").read_text())
     # Pictures of 64x80 are at full size and one tile by default.
@@ -239,7 +239,7 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
         exported / "model.keras", tta=TTA(tile=(64, 80), full_size=True)
     )
     evaluator = SemanticEvaluator(data.names)
-    expected = evaluate(predictor, data.split("val"), evaluator).figures()
+    expected = evaluate(predictor, data.split("val"), evaluator).metrics()
     # Tiles of fixed size end at the picture's end, not whole cells apart.
     assert tiled["mean_iou"] == pytest.approx(expected["mean_iou"], abs=0.05)
     main([*arguments, "--json", "-"])
@@ -264,7 +264,7 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
         (["{run}/int8.tflite", "--tile", "32x32"], "accepts only 64x80; leave it out"),
         (
             ["grouping:color", "--data", "shapes", "--name-by-truth", "--full-size"],
-            "groups an image as a whole; leave --full-size",
+            "--full-size, --tile, --flip and --scales apply to networks",
         ),
     ],
 )
@@ -307,7 +307,7 @@ def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
         open_predictor(Path("grouping:color")).engine, data.info
     )
     image, mask = split.read(0)
-    labels = name_by_majority(predictor.predict(image).labels, mask, 6)
+    labels = label_by_majority(predictor.predict(image).labels, mask, 6)
     view = blend(image, labels, data.info, opacity=0.6)
     left = 2 * (width + GAP)
     sheet = read_image(tmp_path / "samples.png")[30:, left : left + width][:height]
@@ -324,7 +324,7 @@ def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
         (["grouping:color", "--segments", "255"], "--segments 255: .* 2 to 254"),
         (["grouping:color", "--segments", "many"], "'many' is not an integer"),
         (["{run}", "--name-by-truth"], "--name-by-truth: .* names its own classes"),
-        (["{run}", "--segments", "9"], "--segments is for grouping:KIND, not for"),
+        (["{run}", "--segments", "9"], "--segments: applies to grouping:KIND only"),
     ],
 )
 def test_groupings_and_networks_are_not_confused(trained, arguments, complaint):

@@ -131,7 +131,7 @@ def test_data_that_are_gone_can_be_named(trained, tmp_path):
     record = json.loads((folder / "config.json").read_text())
     record["config"]["data"] = str(tmp_path / "moved")
     (folder / "config.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match="moved: the run's data are gone.*--data"):
+    with pytest.raises(InputError, match="moved: folder not found.*--data"):
         main([str(folder)])
 
 

@@ -15,7 +15,7 @@ from edge.predict.tta import TTA
 from edge.video import scenes
 from kseg.cli.predict import main
 from kseg.data.open import open_data
-from kseg.evaluation.grouping import GROUPINGS, name_by_majority
+from kseg.evaluation.grouping import GROUPINGS, label_by_majority
 from kseg.evaluation.open import open_predictor
 
 ROOT = Path(__file__).parents[3]
@@ -57,7 +57,7 @@ def test_shares_add_up(trained, pictures, capsys):
 
 
 def test_pictures_that_would_collide_are_refused(trained, pictures):
-    with pytest.raises(InputError, match="would both become p0.png"):
+    with pytest.raises(InputError, match="would be named p0.png"):
         main([str(trained), str(pictures), str(pictures / "p0.png")])
 
 
@@ -208,7 +208,7 @@ def test_strokes_become_segments_of_a_data_folder(pictures, strokes, tmp_path, c
         image = read_image(out / "images" / f"{name}.png")
         segments = GROUPINGS["color"](image, 12)
         with Image.open(strokes / f"{name}.png") as file:
-            expected = name_by_majority(segments, np.asarray(file), 2)
+            expected = label_by_majority(segments, np.asarray(file), 2)
         mask, colors = read_mask(out / "masks" / f"{name}.png")
         np.testing.assert_array_equal(mask, expected)
         assert colors[3:6] == [9, 8, 7]
@@ -237,9 +237,12 @@ def test_strokes_are_not_written_over(pictures, strokes, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["grouping:hue", "{pictures}"], "no kind of grouping; give one of"),
+        (["grouping:hue", "{pictures}"], "unknown kind of grouping; use one of"),
         (["grouping:color", "{pictures}", "--segments", "1"], "--segments 1: .* 254"),
-        (["{run}", "{pictures}", "--segments", "9"], "--segments is for grouping:KIND"),
+        (
+            ["{run}", "{pictures}", "--segments", "9"],
+            "--segments: applies to grouping:KIND only",
+        ),
         (["{run}", "{pictures}", "--truth", "{strokes}"], "--truth names the segments"),
         (["grouping:color", "{pictures}", "--truth", "no"], "no: no such folder"),
         (

@@ -9,26 +9,26 @@ from kseg.core.names import GROUPING_NAMES
 from kseg.evaluation.grouping import (
     GROUPINGS,
     GroupingEngine,
-    borders,
+    draw_borders,
     is_grouping,
-    join,
-    name_by_majority,
+    label_by_majority,
+    measure_borders,
+    merge_groups,
     open_grouping,
-    outlined,
 )
 from kseg.evaluation.open import locate, open_predictor
 
 SIZE = (60, 80)
-RIGHT = np.indices(SIZE)[1] >= 40  # the half to be found
+RIGHT_HALF = np.indices(SIZE)[1] >= 40  # True in the right half
 each_kind = pytest.mark.parametrize("kind", sorted(GROUPINGS))
 
 
 def halves(left, right):
-    """A picture of two halves; each a grey, a colour, or (H, W) grey values."""
+    """An image of two halves; each a grey value, a colour, or (H, W) grey values."""
     left, right = (
         half[..., None] if np.ndim(half) == 2 else half for half in (left, right)
     )
-    halved = np.where(RIGHT[..., None], right, left)
+    halved = np.where(RIGHT_HALF[..., None], right, left)
     return np.broadcast_to(halved, (*SIZE, 3)).astype(np.uint8)
 
 
@@ -39,13 +39,13 @@ def squares(side):
 
 
 def agreement(segments):
-    """The share of pixels in which two segments are the two halves."""
-    share = (segments == RIGHT).mean()
+    """The fraction of pixels in which two segments equal the two halves."""
+    share = (segments == RIGHT_HALF).mean()
     return max(share, 1 - share)
 
 
 def line():
-    """One grey, parted by a white line a pixel wide."""
+    """A grey image divided by a white line one pixel wide."""
     image = halves(120, 120)
     image[:, 40] = 255
     return image
@@ -54,12 +54,12 @@ def line():
 RED, GREEN = (200, 60, 60), (60, 120, 120)  # both are grey 102
 
 
-def test_names_on_offer():
+def test_the_option_lists_every_grouping():
     assert GROUPING_NAMES == tuple(sorted(GROUPINGS))
 
 
 @pytest.mark.parametrize(
-    ("kind", "image", "least"),
+    ("kind", "image", "minimum"),
     [
         ("intensity", halves(80, 170), 1),
         ("intensity", halves(120, 128), 1),
@@ -71,21 +71,21 @@ def test_names_on_offer():
         ("edges", line(), 0.98),
     ],
 )
-def test_two_halves_are_found(kind, image, least):
-    assert agreement(GROUPINGS[kind](image, 2)) >= least
+def test_two_halves_are_found(kind, image, minimum):
+    assert agreement(GROUPINGS[kind](image, 2)) >= minimum
 
 
-def test_the_hues_are_of_one_grey():
+def test_the_two_hues_have_the_same_grey():
     grey = cv2.cvtColor(halves(RED, GREEN), cv2.COLOR_RGB2GRAY)
     assert grey.min() == grey.max()
 
 
-def test_intensity_is_blind_to_hue():
+def test_intensity_ignores_hue():
     assert agreement(GROUPINGS["intensity"](halves(RED, GREEN), 2)) < 0.9
 
 
-def test_texture_is_not_led_by_grey():
-    """Each side goes from dark to bright; the grain tells the sides apart."""
+def test_texture_ignores_grey():
+    """Each half has a gradient from dark to bright; only the texture differs."""
     shade = np.linspace(-80, 80, SIZE[0])[:, None]
     image = halves(squares(1) + shade, squares(4) + shade)
     assert agreement(GROUPINGS["texture"](image, 2)) > 0.85
@@ -95,7 +95,7 @@ def test_texture_is_not_led_by_grey():
 @each_kind
 @pytest.mark.parametrize("segments", [2, 100, 254])
 @pytest.mark.parametrize("size", [(2, 2), (2, 60), (7, 5), (90, 120)])
-def test_ids_are_counted_from_0_and_no_more_than_asked(kind, size, segments):
+def test_ids_start_at_0_and_do_not_exceed_the_number_of_segments(kind, size, segments):
     for image in (
         np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8),
         np.full((*size, 3), 7, np.uint8),
@@ -107,16 +107,16 @@ def test_ids_are_counted_from_0_and_no_more_than_asked(kind, size, segments):
 
 
 @each_kind
-def test_as_many_as_asked_where_there_is_enough_to_tell_apart(kind, bird):
+def test_a_photo_has_the_requested_number_of_segments(kind, bird):
     image = cv2.imread(str(bird))[::2, ::2, ::-1]
     ids = GROUPINGS[kind](np.ascontiguousarray(image), 50)
     assert len(np.unique(ids)) == 50
-    for index in range(50):  # each in one piece
+    for index in range(50):  # each is connected
         assert cv2.connectedComponents((ids == index).astype(np.uint8))[0] == 2
 
 
-def test_the_same_picture_gives_the_same_segments():
-    """Strokes are drawn on the outlines of an earlier call."""
+def test_the_same_image_gives_the_same_segments():
+    """People draw strokes on the segments of an earlier call."""
     image = np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8)
     for group in GROUPINGS.values():
         np.testing.assert_array_equal(group(image, 9), group(image, 9))
@@ -125,68 +125,71 @@ def test_the_same_picture_gives_the_same_segments():
 def test_borders_by_hand():
     groups = np.array([[0, 0, 1], [2, 2, 1]])
     strength = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
-    length, total = borders(groups, strength, 3)
-    # 0|1 meet once, above; 0|2 twice; 1|2 once, below. Each at the stronger pixel.
+    length, total = measure_borders(groups, strength, 3)
+    # 0|1 touch once, above; 0|2 twice; 1|2 once, below. The stronger pixel counts.
     assert length.tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
     assert total.tolist() == [[0, 3, 9], [3, 0, 6], [9, 6, 0]]
 
 
-def test_join_across_the_weakest_border():
-    """Three stripes of one size with steps of 1 and 5: the first two become one."""
+def test_groups_are_merged_across_the_weakest_border():
+    """Three stripes of equal size with steps of 1 and 5: the first two are merged."""
     groups = np.repeat([[3, 8, 9]], 6, axis=0).repeat(4, axis=1)
     values = np.repeat([[0, 1, 6]], 6, axis=0).repeat(4, axis=1)
     features = values[..., None].astype(np.float32)
-    assert join(groups, features, 2)[0, ::4].tolist() == [0, 0, 1]
-    assert join(groups, features, 7)[0, ::4].tolist() == [0, 1, 2]
+    assert merge_groups(groups, features, 2)[0, ::4].tolist() == [0, 0, 1]
+    assert merge_groups(groups, features, 7)[0, ::4].tolist() == [0, 1, 2]
 
 
-def test_a_speck_goes_before_a_half():
-    """Across a step that is higher than that between the halves."""
-    values = np.where(RIGHT, 30, 0).astype(np.float32)
-    groups = RIGHT.astype(int)
+def test_a_single_pixel_is_merged_before_a_half():
+    """Although its step is higher than that between the halves."""
+    values = np.where(RIGHT_HALF, 30, 0).astype(np.float32)
+    groups = RIGHT_HALF.astype(int)
     values[5, 5], groups[5, 5] = 60, 2
-    ids = join(groups, values[..., None], 2)
-    np.testing.assert_array_equal(ids, RIGHT)
+    ids = merge_groups(groups, values[..., None], 2)
+    np.testing.assert_array_equal(ids, RIGHT_HALF)
 
 
-# --- names by majority ---
+# --- labels by majority ---
 
 
-def test_names_by_hand():
+def test_labels_by_hand():
     segments = np.array([[0, 0, 0, 1], [0, 2, 2, 1], [3, 3, 2, 1]])
     mask = np.array([[4, 4, 1, 255], [1, 2, 2, 255], [255, 0, 4, 255]])
-    # 0 has 4 twice and 1 twice: the lower; 1 nothing; 2 has 2 twice, 4 once; 3 one 0.
-    named = name_by_majority(segments, mask, 5)
+    # 0 has 4 and 1 twice each: the lower wins; 1 is void; 2 has 2 twice, 4 once; 3 has
+    # 0 once.
+    named = label_by_majority(segments, mask, 5)
     assert named.dtype == np.uint8
     assert named.tolist() == [[1, 1, 1, 255], [1, 2, 2, 255], [0, 0, 2, 255]]
 
 
-def test_nothing_labelled():
+def test_void_only():
     segments = np.array([[0, 1]])
-    assert name_by_majority(segments, np.array([[255, 255]]), 3).tolist() == [[255] * 2]
+    assert label_by_majority(segments, np.array([[255, 255]]), 3).tolist() == [
+        [255] * 2
+    ]
 
 
 def test_another_ignore_index():
-    named = name_by_majority(np.array([[0, 0, 1]]), np.array([[11, 2, 11]]), 11, 11)
+    named = label_by_majority(np.array([[0, 0, 1]]), np.array([[11, 2, 11]]), 11, 11)
     assert named.tolist() == [[2, 2, 11]]
 
 
-def test_what_cannot_be_named():
+def test_shapes_and_ids_that_do_not_fit_are_refused():
     segments = np.zeros((2, 2), int)
     with pytest.raises(ValueError, match="differ"):
-        name_by_majority(segments, np.zeros((2, 3), int), 2)
+        label_by_majority(segments, np.zeros((2, 3), int), 2)
     with pytest.raises(ValueError, match="outside the 2 classes"):
-        name_by_majority(segments, np.array([[0, 1], [2, 255]]), 2)
+        label_by_majority(segments, np.array([[0, 1], [2, 255]]), 2)
 
 
-def test_outlines():
+def test_borders_are_drawn_into_a_copy():
     image = np.full((2, 4, 3), 9, np.uint8)
-    drawn = outlined(image, np.array([[0, 0, 1, 1], [0, 0, 0, 0]]))
+    drawn = draw_borders(image, np.array([[0, 0, 1, 1], [0, 0, 0, 0]]))
     assert (drawn == 255).all(2).tolist() == [[0, 0, 1, 0], [0, 0, 1, 1]]
     assert (image == 9).all()
 
 
-# --- behind the commands ---
+# --- engine and predictor ---
 
 
 @each_kind
@@ -202,10 +205,10 @@ def test_through_the_predictor(kind):
     assert predictor.predict(np.repeat(image, 20, 1)).labels.shape == (
         60,
         1600,
-    )  # over 1024
+    )  # wider than max_side
 
 
-def test_what_a_grouping_says_of_itself():
+def test_the_classes_and_colors_of_a_grouping():
     info = open_grouping("grouping:color", 254).info
     assert (
         info.class_names[:2] == ("segment 0", "segment 1")
@@ -221,7 +224,7 @@ def test_one_row_is_refused():
         open_grouping("grouping:texture").predict(np.zeros((1, 9, 3), np.uint8))
 
 
-def test_a_model_that_is_called_like_a_grouping_is_a_file(tmp_path, monkeypatch):
+def test_an_existing_path_named_like_a_grouping_is_not_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "grouping:color").mkdir()
     assert not is_grouping("grouping:color")
@@ -245,6 +248,6 @@ def test_segments_out_of_range(segments):
 
 def test_segments_of_a_network_are_refused():
     with pytest.raises(
-        InputError, match="--segments is for grouping:KIND, not for run"
+        InputError, match="--segments: .* grouping:KIND only, not to run"
     ):
         is_grouping("run", 7)

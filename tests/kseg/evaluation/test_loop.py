@@ -1,4 +1,4 @@
-"""One loop over a split: what it counts, and whom it names."""
+"""The loop over a split: counts, observers and error messages."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ INFO = ModelInfo(
 
 @dataclass
 class Masks:
-    """A split of masks that are their own images: an ArrayEngine predicts them."""
+    """A split whose images are its masks, so that an ArrayEngine predicts them."""
 
     masks: list[np.ndarray]
 
@@ -45,26 +45,26 @@ class Zeros(ArrayEngine):
 
 
 def split_of(*shares: int) -> Masks:
-    """Masks of 4x5 pixels of which so many are class 1."""
+    """Masks of 4x5 pixels with these numbers of pixels of class 1."""
     lines = [(np.arange(20) < count).astype(np.uint8) for count in shares]
     return Masks([line.reshape(4, 5) for line in lines])
 
 
-def test_every_image_is_counted_and_seen():
-    seen = []
+def test_every_image_is_counted_and_observed():
+    observed = []
 
-    class Note:
+    class Recorder:
         def add(self, index, sample, result):
-            seen.append((index, int(result.labels.sum())))
+            observed.append((index, int(result.labels.sum())))
 
     predictor = SemanticPredictor(ArrayEngine(), INFO)
-    found = evaluate(predictor, split_of(5, 10), SemanticEvaluator(NAMES), [Note()])
+    found = evaluate(predictor, split_of(5, 10), SemanticEvaluator(NAMES), [Recorder()])
     assert found.value() == 1 and found.matrix.tolist() == [[25, 0], [0, 15]]
-    assert seen == [(0, 5), (1, 10)]
+    assert observed == [(0, 5), (1, 10)]
 
 
 def test_a_comparison_by_hand():
-    """Zeros hits 25 of 25 and 0 of 15; it has 25 of 40 labels as the reference."""
+    """Zeros is correct in 25 of 25 and 0 of 15 pixels; 25 of 40 equal the reference."""
     reference = SemanticPredictor(ArrayEngine(), INFO)
     others = {"zeros": SemanticPredictor(Zeros(), INFO)}
     found = compare(
@@ -77,31 +77,31 @@ def test_a_comparison_by_hand():
     assert found["zeros"].agreement == 25 / 40
 
 
-@pytest.mark.parametrize("way", ["evaluate", "compare"])
-def test_what_cannot_be_predicted_is_named(way):
+@pytest.mark.parametrize("function", ["evaluate", "compare"])
+def test_the_error_names_an_image_that_cannot_be_predicted(function):
     split = Masks([np.zeros((4, 5), np.uint8), np.zeros((3, 5), np.uint8)])
     predictor = SemanticPredictor(ArrayEngine(), INFO)
     with pytest.raises(InputError, match="^1.png: an image of 3x5 is smaller than"):
-        if way == "evaluate":
+        if function == "evaluate":
             evaluate(predictor, split, SemanticEvaluator(NAMES))
         else:
             compare(predictor, {}, split, lambda: SemanticEvaluator(NAMES, fast=True))
 
 
 @pytest.mark.parametrize("fast", [False, True])
-def test_a_class_that_the_data_lack_is_named(fast):
+def test_a_predicted_class_outside_the_data_is_refused(fast):
     split = Masks([np.full((4, 5), 7, np.uint8)])
     predictor = SemanticPredictor(ArrayEngine(), INFO)
     with pytest.raises(
-        InputError, match="^0.png: the model predicts class 7, the data"
+        InputError, match="^0.png: the model predicts class 7, but the data"
     ):
         evaluate(predictor, split, SemanticEvaluator(NAMES, fast))
 
 
-def test_void_alone_is_no_value_and_no_nan():
+def test_metrics_of_void_only_are_none_and_the_value_is_refused():
     split = Masks([np.full((4, 5), 255, np.uint8)])
     predictor = SemanticPredictor(Zeros(), INFO)
     found = evaluate(predictor, split, SemanticEvaluator(NAMES))
-    assert found.figures()["mean_iou"] is None
+    assert found.metrics()["mean_iou"] is None
     with pytest.raises(InputError, match="no pixel is labelled"):
         found.value()

@@ -7,12 +7,12 @@ from PIL import Image
 from edge.core.errors import InputError
 from kseg.data.masks import read_classes
 from kseg.data.open import open_data
-from kseg.evaluation.strokes import describe, open_strokes
+from kseg.evaluation.strokes import open_strokes, write_classes
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """One picture of 4x6 with its strokes, in the layout that the help recommends."""
+    """One image of 4x6 with its strokes, in the layout that the help recommends."""
     for name in ("images", "strokes", "masks"):
         (tmp_path / name).mkdir()
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "images" / "a.jpg")
@@ -35,41 +35,41 @@ def opened(folder):
     return open_strokes(folder / "strokes", [folder / "images" / "a.jpg"])
 
 
-def test_without_classes_ids_are_classes_and_255_is_void(folder):
-    truth = opened(folder)
-    assert not truth.declared
-    assert truth.info.class_names[2] == "class 2" and len(truth.info.class_names) == 255
-    mask = truth.read(folder / "images" / "a.jpg")
+def test_without_classes_json_ids_are_classes_and_255_is_void(folder):
+    drawn = opened(folder)
+    assert not drawn.declared
+    assert drawn.info.class_names[2] == "class 2" and len(drawn.info.class_names) == 255
+    mask = drawn.read(folder / "images" / "a.jpg")
     assert mask[:2, :2].tolist() == [[0, 255], [2, 255]]
 
 
-def test_0_and_255_alone_are_not_binary_here(folder):
+def test_a_mask_of_0_and_255_is_not_binary(folder):
     strokes(folder, [[0, 255], [0, 255]])
     mask = opened(folder).read(folder / "images" / "a.jpg")
     assert mask[0, :2].tolist() == [0, 255]
 
 
-def test_classes_of_the_folder_above_name_them(folder):
+def test_classes_are_read_from_the_folder_above(folder):
     classes(folder, ("sky", "road", "void"), ignore_index=2)
-    truth = opened(folder)
-    assert truth.declared and truth.info.class_names == ("sky", "road")
+    drawn = opened(folder)
+    assert drawn.declared and drawn.info.class_names == ("sky", "road")
 
 
-def test_ids_of_the_file_become_those_of_kseg(folder):
+def test_ids_of_the_file_are_mapped_to_class_ids(folder):
     classes(folder, ("void", "sky", "road"), ignore_index=0)
-    strokes(folder, [[0, 1], [2, 255]])  # 255 is void whatever else is
+    strokes(folder, [[0, 1], [2, 255]])  # 255 is void in addition to 0
     mask = opened(folder).read(folder / "images" / "a.jpg")
     assert mask[:2, :2].tolist() == [[255, 0], [1, 255]]
 
 
-def test_masks_under_the_described_output_are_a_data_folder(folder):
+def test_masks_with_their_classes_are_a_data_folder(folder):
     classes(folder, ignore_index=9)
     output = folder / "out"
     output.mkdir()
     strokes(folder, [[0, 9], [2, 9]])
-    truth = opened(folder)
-    describe(output, truth)
-    mask = truth.read(folder / "images" / "a.jpg")
+    drawn = opened(folder)
+    write_classes(output, drawn)
+    mask = drawn.read(folder / "images" / "a.jpg")
     for name, array in (("images", np.zeros((4, 6, 3), np.uint8)), ("masks", mask)):
         (output / name).mkdir()
         for stem in ("a", "b"):
@@ -79,10 +79,10 @@ def test_masks_under_the_described_output_are_a_data_folder(folder):
     np.testing.assert_array_equal(data.split("train").read(0)[1], mask)
 
 
-def test_an_output_that_has_the_same_classes_is_left_as_it_is(folder):
+def test_existing_equal_classes_are_not_rewritten(folder):
     classes(folder)
     before = (folder / "classes.json").read_bytes()
-    describe(folder, opened(folder))
+    write_classes(folder, opened(folder))
     assert (folder / "classes.json").read_bytes() == before
 
 
@@ -94,21 +94,21 @@ def test_an_output_that_has_the_same_classes_is_left_as_it_is(folder):
         {"names": ("void", "sky", "road", "car"), "ignore_index": 0},
     ],
 )
-def test_an_output_that_means_other_ids_is_refused(folder, other):
+def test_existing_classes_with_other_ids_are_refused(folder, other):
     classes(folder)
-    truth = opened(folder)
+    drawn = opened(folder)
     classes(folder, **other)
-    with pytest.raises(InputError, match="another meaning .* name another --output"):
-        describe(folder, truth)
+    with pytest.raises(InputError, match="another meaning .* use another --output"):
+        write_classes(folder, drawn)
 
 
-def test_nothing_is_written_where_nothing_is_declared(folder):
-    describe(folder, opened(folder))
+def test_no_classes_are_written_without_names(folder):
+    write_classes(folder, opened(folder))
     assert read_classes(folder / "classes.json") is None
 
 
 @pytest.mark.parametrize(
-    ("spoil", "complaint"),
+    ("damage", "message"),
     [
         (lambda f: (f / "strokes/a.png").unlink(), "a.jpg: has no mask in .*strokes"),
         (lambda f: strokes(f, [[7, 255], [0, 255]]), "id 7 at row 0, column 0"),
@@ -126,16 +126,14 @@ def test_nothing_is_written_where_nothing_is_declared(folder):
         ),
     ],
 )
-def test_faults_are_one_line(folder, spoil, complaint):
+def test_errors_are_one_line(folder, damage, message):
     classes(folder)
-    spoil(folder)
-    with pytest.raises(InputError, match=complaint) as refusal:
+    damage(folder)
+    with pytest.raises(InputError, match=message) as error:
         opened(folder)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_folder_that_is_not_there(folder):
-    with pytest.raises(
-        InputError, match="no such folder; --truth is a folder of masks"
-    ):
+def test_a_missing_folder_is_refused(folder):
+    with pytest.raises(InputError, match="no such folder; give a folder of masks"):
         open_strokes(folder / "none", [])

@@ -1,4 +1,4 @@
-"""The smallest data folder and runs that training can be tested with."""
+"""A small data folder and short runs for the tests of training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +15,9 @@ from tests.kseg.conftest import write_pair
 
 SIZE = (32, 32)
 COUNTS = {"train": 8, "val": 4}
-STEPS = 2  # an epoch, of four images each
+STEPS = 2  # per epoch, of four images each
 TINY = {"model": "dense", "width": 2, "size": SIZE, "batch_size": 4, "epochs": 1}
-# Networks on an encoder, whose layers are named apart. FCN has dropout too.
+# A network with an encoder, whose layers have their own prefix, and with dropout.
 FCN = {"model": "fcn8s", "width": 4, "fc_width": 8, "upsampling": "nearest"}
 
 
@@ -41,7 +41,7 @@ Configure = Callable[..., TrainConfig]
 
 @pytest.fixture(scope="session")
 def tiny_config(tiny_folder) -> Configure:
-    """`tiny_config(output, **options)` is a training of TINY and those options."""
+    """`tiny_config(output, **options)` makes a TrainConfig of TINY and the options."""
 
     def configure(output: Path, **options: Any) -> TrainConfig:
         own = {"data": str(tiny_folder), "output": str(output)}
@@ -52,7 +52,7 @@ def tiny_config(tiny_folder) -> Configure:
 
 @pytest.fixture(scope="session")
 def train(tiny, tiny_config) -> Callable[..., Path]:
-    """`train(folder, **options)` trains there, as `tiny_config` says -> the folder."""
+    """`train(folder, **options)` trains with `tiny_config` and returns the folder."""
 
     def run(folder: Path, **options: Any) -> Path:
         assert not fit(tiny_config(folder, **options), tiny, folder)
@@ -63,14 +63,14 @@ def train(tiny, tiny_config) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def coarse(train, tmp_path_factory) -> Path:
-    """A run of FCN-32s. Tests read it and do not write into it."""
+    """A run of FCN-32s. Tests only read it."""
     folder = tmp_path_factory.mktemp("runs") / "fcn32s"
     return train(folder, **FCN | {"model": "fcn32s"})
 
 
 @pytest.fixture(scope="session")
 def finer(train, coarse, tmp_path_factory) -> Path:
-    """A run of FCN-16s that began as `coarse` and left its encoder alone."""
+    """A run of FCN-16s with the weights of `coarse` and a frozen encoder."""
     folder = tmp_path_factory.mktemp("runs") / "fcn16s"
     stage = {"model": "fcn16s", "init_from": str(coarse), "encoder_rate": 0.0}
     return train(folder, **FCN | stage)
@@ -78,6 +78,6 @@ def finer(train, coarse, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def weighted(train, tmp_path_factory) -> Path:
-    """A run of a sum of losses with class weights."""
+    """A run with a sum of losses and class weights."""
     folder = tmp_path_factory.mktemp("runs") / "weighted"
     return train(folder, loss="ce+0.5*dice", class_weights="median")

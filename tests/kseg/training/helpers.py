@@ -1,4 +1,4 @@
-"""What the tests of training look at in a run and in a network."""
+"""Helpers of the tests of training: files of a run, weights of a network."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def start(*arguments: str) -> subprocess.Popen:
-    """`python -m ARGUMENTS` as a process of its own."""
+    """Starts `python -m ARGUMENTS` as a process."""
     return subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
@@ -31,12 +31,12 @@ def epochs_of(folder: Path) -> list[int]:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Name -> content of every file of a folder."""
+    """Maps the names of the files of a folder to their contents."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def weights_of(model) -> dict[str, np.ndarray]:
-    """layer/number -> array, batch norm's statistics included."""
+    """Maps layer/number to arrays, including the statistics of batch norm."""
     return {
         f"{layer.name}/{index}": array
         for layer in model.layers
@@ -57,10 +57,10 @@ def inside_encoder(model) -> list[str]:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """All that a run ended with, times apart: state, weights, history."""
+    """The final state, weights and history of a run, without times."""
     with np.load(folder / CHECKPOINT) as arrays:
         state: dict[str, Any] = {name: arrays[name].tobytes() for name in arrays.files}
-    del state[STATE]  # has seconds
+    del state[STATE]  # it contains seconds
     for name in (BEST, LAST):
         with zipfile.ZipFile(folder / name) as archive:
             state[name] = archive.read("model.weights.h5")

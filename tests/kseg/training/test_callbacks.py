@@ -11,11 +11,11 @@ from kseg.core.runs import BEST, CHECKPOINT, HISTORY, LAST, read_history
 from kseg.models.layers.norm import as_float32
 from kseg.models.saving import load_model
 from kseg.training.callbacks import (
+    ProgressBar,
     RunSaver,
-    ShowProgress,
-    best_of,
-    event_writer,
-    patience_ended,
+    best_value,
+    patience_exhausted,
+    tensorboard_writer,
 )
 from kseg.training.checkpoint import TrainingState, read
 from kseg.training.optimizer import AdamW
@@ -27,17 +27,17 @@ def history(*values: float | None) -> list[dict]:
     return [{"val_mean_iou": 0.0, f"val_{HEADLINE}": value} for value in values]
 
 
-def test_the_best_of_nothing_is_below_all():
-    assert best_of([], HEADLINE) < 0
-    assert best_of(history(0.2, 0.5, 0.4), HEADLINE) == 0.5
+def test_the_best_value_of_no_epochs_is_below_all_values():
+    assert best_value([], HEADLINE) < 0
+    assert best_value(history(0.2, 0.5, 0.4), HEADLINE) == 0.5
 
 
-def test_what_is_not_finite_is_never_the_best():
-    """Histories of older versions may hold it; absent is None, or nan from a file."""
+def test_values_that_are_not_finite_are_never_the_best():
+    """Histories of older versions may contain them; a missing value is None or nan."""
     values = (float("nan"), 0.2, float("inf"), None, 0.1)
-    assert best_of(history(*values), HEADLINE) == 0.2
-    assert best_of(history(float("nan"), None), HEADLINE) < 0
-    assert patience_ended(history(0.2, float("nan"), None), 2, HEADLINE)
+    assert best_value(history(*values), HEADLINE) == 0.2
+    assert best_value(history(float("nan"), None), HEADLINE) < 0
+    assert patience_exhausted(history(0.2, float("nan"), None), 2, HEADLINE)
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,18 @@ def test_what_is_not_finite_is_never_the_best():
         ((), 1, False),
         ((0.5,), 1, False),
         ((0.5, 0.4), 1, True),
-        ((0.5, 0.5), 1, True),  # as good is not better
+        ((0.5, 0.5), 1, True),  # equal is not better
         ((0.5, 0.4, 0.6), 2, False),
         ((0.5, 0.4, 0.3), 2, True),
-        ((0.5, 0.4, 0.3, 0.2), 0, False),  # 0 waits for ever
+        ((0.5, 0.4, 0.3, 0.2), 0, False),  # 0 disables it
     ],
 )
-def test_patience_counts_epochs_without_a_better_one(values, patience, ended):
-    assert patience_ended(history(*values), patience, HEADLINE) == ended
+def test_patience_counts_epochs_without_a_better_value(values, patience, ended):
+    assert patience_exhausted(history(*values), patience, HEADLINE) == ended
 
 
 def scalars(folder, tag: str) -> dict[int, float]:
-    """What TensorBoard itself reads: step -> value."""
+    """Values by step, as TensorBoard reads them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
@@ -75,19 +75,19 @@ def test_tensorboard_shows_the_history(trained, part, prefix, name):
     assert found == pytest.approx(expected, rel=1e-6) and len(found) == 2
 
 
-def test_events_go_on_where_a_resumed_run_does(tmp_path):
+def test_events_of_a_resumed_run_are_appended(tmp_path):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     pair = np.ones((4, 1)), np.zeros((4, 1))
     for begin, end in ((0, 2), (2, 3)):
         epochs = {"initial_epoch": begin, "epochs": end, "verbose": 0}
-        model.fit(*pair, callbacks=[event_writer(tmp_path)], **epochs)
+        model.fit(*pair, callbacks=[tensorboard_writer(tmp_path)], **epochs)
     found = scalars(tmp_path / "tensorboard" / "train", "epoch_loss")
     assert sorted(found) == [0, 1, 2]
     assert found[0] > found[1] > found[2]
 
 
-# --- a headline of another name, and a network of two outputs ---
+# --- another headline, and a network with two outputs ---
 
 
 def two_outputs() -> keras.Model:
@@ -99,8 +99,8 @@ def two_outputs() -> keras.Model:
 
 
 def saver_of(model, folder, scores, **options) -> RunSaver:
-    """What saves a run whose validations score so, one after the other."""
-    left = iter(scores)
+    """A RunSaver whose validations return these scores, one after the other."""
+    remaining = iter(scores)
     config = TrainConfig(output=str(folder), **options)
     return RunSaver(
         as_float32(model),
@@ -108,7 +108,7 @@ def saver_of(model, folder, scores, **options) -> RunSaver:
         ModelInfo(("a", "b"), ((0, 0, 0), (9, 9, 9))),
         TrainingState({"config": {}}),
         steps=2,
-        validate=lambda: {HEADLINE: next(left), "mean_iou": 0.5},
+        validate=lambda: {HEADLINE: next(remaining), "mean_iou": 0.5},
         headline=HEADLINE,
         config=config,
     )
@@ -127,14 +127,14 @@ def fit_two(folder, scores, epochs, **options) -> tuple[keras.Model, RunSaver]:
     return model, saver
 
 
-def test_best_epoch_and_patience_go_by_the_headline(tmp_path):
+def test_best_epoch_and_patience_depend_on_the_headline(tmp_path):
     scores = (0.2, 0.6, 0.5, 0.4, 0.9)
     _, saver = fit_two(tmp_path, scores, epochs=5, patience=2)
     lines = read_history(tmp_path / HISTORY)
     assert [line[f"val_{HEADLINE}"] for line in lines] == [0.2, 0.6, 0.5, 0.4]
     assert saver.done and not saver.stopped
     best, last = (load_model(tmp_path / name) for name in (BEST, LAST))
-    kept = [weight.tolist() for weight in saver.kept.get_weights()]
+    kept = [weight.tolist() for weight in saver.network.get_weights()]
     assert [weight.tolist() for weight in last.get_weights()] == kept
     assert [weight.tolist() for weight in best.get_weights()] != kept
     assert set(best.output) == {"mask", "value"}
@@ -143,14 +143,14 @@ def test_best_epoch_and_patience_go_by_the_headline(tmp_path):
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_a_headline_that_is_not_finite_ends_training(score, tmp_path):
-    with pytest.raises(GateFailed, match=f"epoch 2: its val_{HEADLINE} is {score}; "):
+    with pytest.raises(GateFailed, match=f"epoch 2: val_{HEADLINE} is {score}; "):
         fit_two(tmp_path, (0.5, score), epochs=3)
     assert len(read_history(tmp_path / HISTORY)) == 1
     assert read(tmp_path / CHECKPOINT).step == 2
 
 
 def test_the_bar_shows_the_headline(capsys):
-    with ShowProgress(2, 0, 1, HEADLINE) as shown:
+    with ProgressBar(2, 0, 1, HEADLINE) as shown:
         shown.on_epoch_begin(0)
         values = {"loss": 0.5, f"val_{HEADLINE}": 0.25, "val_mean_iou": 0.75}
         shown.on_epoch_end(0, values)

@@ -28,7 +28,7 @@ Y = np.random.RandomState(1).randint(0, 2, (8, 6, 6))
 
 
 def network(width: int = 4):
-    """Batch norm's statistics, dropout's random state, Adam's moments, averages."""
+    """A network with batch norm, dropout, Adam and averaged weights."""
     x = image = keras.Input((6, 6, 3))
     x = layers.Conv2D(width, 3, padding="same")(x)
     x = layers.BatchNormalization()(x)
@@ -50,7 +50,7 @@ def values(model) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(v) for kind in kinds for v in kind]
 
 
-def test_a_restored_network_goes_on_bit_for_bit(tmp_path):
+def test_a_restored_network_continues_exactly(tmp_path):
     path, model = tmp_path / CHECKPOINT, network()
     step(model)
     line = {"epoch": 1, "loss": 0.5}
@@ -58,15 +58,15 @@ def test_a_restored_network_goes_on_bit_for_bit(tmp_path):
     assert read(path) == TrainingState({"config": {}}, 7, 1.5, [line])
     step(model)
     other = network()
-    step(other)  # which builds the metrics, and must leave no trace
+    step(other)  # builds the metrics; all its effects are overwritten
     restore(path, other, "weights", "optimizer", "metrics")
     step(other)
     for ours, theirs in zip(values(model), values(other), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_dropout_draws_what_it_would_have_drawn(tmp_path):
-    """The random state is among the weights: without it, other pixels drop out."""
+def test_dropout_continues_its_random_sequence(tmp_path):
+    """The random state is restored with the weights."""
     path, model = tmp_path / CHECKPOINT, network()
     save(path, model, TrainingState({}))
     expected = [step(model), step(model)]
@@ -79,24 +79,24 @@ def test_dropout_draws_what_it_would_have_drawn(tmp_path):
 def test_the_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / CHECKPOINT
     save(path, network(), TrainingState({}))
-    with pytest.raises(InputError, match="its weights are not those of this network"):
+    with pytest.raises(InputError, match="the weights do not fit this network"):
         restore(path, network(width=5), "weights")
 
 
 @pytest.mark.parametrize("kind", ["weights", "optimizer"])
-def test_what_is_not_finite_leaves_the_older_checkpoint(kind, tmp_path):
+def test_values_that_are_not_finite_keep_the_previous_checkpoint(kind, tmp_path):
     path, model = tmp_path / CHECKPOINT, network()
     save(path, model, TrainingState({}, step=1))
     before = path.read_bytes()
     variable = variables_of(model)[kind][-1 if kind == "optimizer" else 0]
     variable.assign(keras.ops.full(variable.shape, np.inf, variable.dtype))
-    with pytest.raises(NotFinite, match=f"its {kind} are not finite"):
+    with pytest.raises(NotFinite, match=f"the {kind} are not finite"):
         save(path, model, TrainingState({}, step=2))
     assert path.read_bytes() == before
     assert not list(tmp_path.glob(".*part*"))
 
 
-def test_the_nan_of_an_older_version_is_read_as_absent(tmp_path):
+def test_the_nan_of_an_older_version_is_read_as_none(tmp_path):
     path = tmp_path / CHECKPOINT
     text = (
         '{"record": {}, "history": [{"epoch": 1, "loss": NaN, "val_loss": Infinity}]}'
@@ -105,26 +105,26 @@ def test_the_nan_of_an_older_version_is_read_as_absent(tmp_path):
     assert read(path).history == [{"epoch": 1, "loss": None, "val_loss": None}]
 
 
-@pytest.mark.parametrize("kept", [0, 100, -200])
-def test_a_damaged_checkpoint_is_one_line(tmp_path, kept):
+@pytest.mark.parametrize("length", [0, 100, -200])
+def test_the_error_for_a_damaged_checkpoint_is_one_line(tmp_path, length):
     path = tmp_path / CHECKPOINT
     save(path, network(), TrainingState({}))
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(InputError, match="checkpoint.npz: is damaged") as caught:
         read(path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_checkpoint_is_one_line(tmp_path):
-    with pytest.raises(InputError, match="is missing, so the run cannot be resumed"):
+def test_the_error_for_a_missing_checkpoint_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="not found, so the run cannot be resumed"):
         read(tmp_path / CHECKPOINT)
 
 
 @pytest.mark.slow
-def test_where_there_is_no_room_the_older_checkpoint_stays(data_folder, tmp_path):
-    """The system lets no file of the child grow over 120 kB: any model here is larger.
+def test_without_space_the_previous_checkpoint_is_kept(data_folder, tmp_path):
+    """The system limits files of the child to 120 kB, less than any model here.
 
-    Its steps go on; the end of the epoch, which must be kept, is one line.
+    Its steps continue; the end of the epoch, which must be saved, fails with one line.
     """
     path = tmp_path / CHECKPOINT
     save(path, network(), TrainingState({"config": {"seed": 1}}, step=3))
@@ -142,8 +142,8 @@ def test_where_there_is_no_room_the_older_checkpoint_stays(data_folder, tmp_path
     lines = process.stderr.strip().splitlines()
     assert process.returncode == 2, process.stderr
     for number in (1, 2, 3):
-        assert any(f"step {number} is not kept" in line for line in lines), lines
-    assert "make room and go on with --resume" in lines[-1]
+        assert any(f"step {number} is not saved" in line for line in lines), lines
+    assert "free some space and continue with --resume" in lines[-1]
     assert "Traceback" not in process.stderr
     assert path.read_bytes() == before
     assert not list(tmp_path.glob(".*part*"))

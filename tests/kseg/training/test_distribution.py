@@ -1,4 +1,4 @@
-"""Several devices and several real processes against one."""
+"""Several devices and several processes, compared with one."""
 
 import json
 import os
@@ -28,22 +28,22 @@ ROOT = Path(__file__).parents[3]
 SLURM = {"SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_PROCID": "1"}
 TINY = ["--model", "dense", "--width", "2", "--size", "32x32", "--batch-size", "4"]
 EPOCHS = 12
-# Devices sum up in another order than one: equal but for last digits at first, which
-# every step then builds upon. Over 48 steps losses came to differ by 1.2e-4, weights by
-# 1.6e-3; devices of one process and of two by nothing.
+# Several devices add up numbers in another order, so the last digits differ and the
+# difference grows with each step. After 48 steps losses differed by 1.2e-4 and weights
+# by 1.6e-3; two devices in one process and in two gave equal results.
 FIRST_TOLERANCE, LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-5, 1e-3, 5e-3
 
 
-# --- what the options mean ---
+# --- options and environment ---
 
 
-def test_kubernetes_gives_the_index(monkeypatch):
+def test_kubernetes_gives_the_process_index(monkeypatch):
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "2")
     config = TrainConfig(distribute=True, coordinator="job-0.pods:99", processes=3)
     assert process_group(config) == ProcessGroup(2, 3, coordinator="job-0.pods:99")
 
 
-def test_slurm_gives_everything(monkeypatch):
+def test_slurm_gives_the_whole_process_group(monkeypatch):
     for name, value in SLURM.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SLURM_JOB_ID", "4098")
@@ -56,34 +56,34 @@ def test_slurm_gives_everything(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "message"),
     [
-        ({"process": 0}, "--process: goes with --distribute"),
+        ({"process": 0}, "--process: has no effect without --distribute"),
         ({"distribute": True, "processes": 2}, "--processes: needs --coordinator"),
-        ({"distribute": True, "coordinator": "host"}, "host: is no HOST:PORT"),
+        ({"distribute": True, "coordinator": "host"}, "host: must be HOST:PORT"),
         ({"distribute": True, "coordinator": "h:1"}, "--processes N and --process 0"),
         (
             {"distribute": True, "coordinator": "h:1", "processes": 2, "process": 2},
-            "--process 2: of 2 processes the last is 1",
+            "--process 2: out of range; with --processes 2 use 0 to 1",
         ),
     ],
 )
-def test_half_of_a_place_is_one_line(options, complaint):
-    with pytest.raises(InputError, match=complaint) as caught:
+def test_the_error_for_incomplete_options_is_one_line(options, message):
+    with pytest.raises(InputError, match=message) as caught:
         process_group(TrainConfig(**options))
     assert "\n" not in str(caught.value)
 
 
-# --- the share of each batch ---
+# --- the part of each batch ---
 
 
-def test_the_parts_of_training_batches_are_the_batch(data_folder):
+def test_the_parts_of_a_training_batch_make_up_the_batch(data_folder):
     data = open_data(str(data_folder))
     config = TrainConfig(batch_size=4, rotate=5)
     reader = CachedReader(data.split("train"), 1024)
 
-    def batches(place: ProcessGroup) -> list:
-        found = training_batches(reader, config, (32, 32), 3, 3, place=place).take(2)
+    def batches(group: ProcessGroup) -> list:
+        found = training_batches(reader, config, (32, 32), 3, 3, place=group).take(2)
         return [(image.numpy(), mask.numpy()) for image, mask in found]
 
     parts = [batches(ProcessGroup(process, 2, 2)) for process in range(2)]
@@ -93,15 +93,15 @@ def test_the_parts_of_training_batches_are_the_batch(data_folder):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_validation_is_seen_once_and_filled_up_with_void(data_folder):
-    """Four pictures in batches of three on two devices: 3 + 1 copy, 1 + 1 copy."""
+def test_validation_images_are_read_once_and_padded_with_void(data_folder):
+    """Four images in batches of three on two devices: 3 + 1 copy, 1 + 1 copy."""
     data = open_data(str(data_folder))
     reader = CachedReader(data.split("val"), 1024)
     seen = []
     for process in range(2):
-        place = ProcessGroup(process, 2, 2)
+        group = ProcessGroup(process, 2, 2)
         seen.append(
-            [m.numpy() for _, m in validation_batches(reader, 3, 3, place=place)]
+            [m.numpy() for _, m in validation_batches(reader, 3, 3, place=group)]
         )
     assert [[len(mask) for mask in part] for part in seen] == [[2, 1], [2, 1]]
     masks = [reader.read(index)[1] for index in range(4)]
@@ -141,7 +141,7 @@ for count in (1, 2):
         model.compile(optimizer, SegmentationLoss(loss), metrics=[MeanIoU(3)])
     fit = model.fit(batches, epochs=2, verbose=0, validation_data=batches)
     results.append((fit.history, model.get_weights()))
-    for norm in norms:  # no replica has running statistics of its own
+    for norm in norms:  # all replicas have the same running statistics
         values = strategy.experimental_local_results(norm.moving_mean.value)
         np.testing.assert_array_equal(values[0], values[-1])
 assert norms
@@ -161,8 +161,8 @@ if frozen:
 @pytest.mark.parametrize(
     ("loss", "norms"), [("ce+focal+0.5*dice", "frozen"), ("ce", "own")]
 )
-def test_two_replicas_of_tensorflow_are_one_device(loss, norms):
-    """Exactly with frozen batch norms; else each replica normalizes its own images."""
+def test_two_replicas_of_tensorflow_equal_one_device(loss, norms):
+    """Up to rounding with frozen batch norm; else each replica has other statistics."""
     process = subprocess.run(
         [sys.executable, "-c", REPLICAS, loss, norms],
         cwd=ROOT,
@@ -185,7 +185,7 @@ def start(backend: str, *arguments: str, **environment: str) -> subprocess.Popen
 
 
 def ended(process: subprocess.Popen, status: int) -> str:
-    """Waits for a process, looks at its status and returns its log."""
+    """Waits for a process, checks its exit status and returns its log."""
     try:
         _, log = process.communicate(timeout=300)
     finally:
@@ -201,32 +201,32 @@ def test_tensorflow_trains_on_two_devices(data_folder, tmp_path):
     options = [*TINY, "--data", str(data_folder), "--output", str(folder)]
     devices = ["--distribute", "--devices", "2"]
     log = ended(start("tensorflow", *options, *devices, "--epochs", "2"), 0)
-    assert "processes: 1, devices: 2, each with 2 of a step's 4 images" in log
+    assert "processes: 1, devices: 2; each device gets 2 of the 4 images" in log
     assert [line["epoch"] for line in read_history(folder / "history.csv")] == [1, 2]
     assert json.loads((folder / "metrics.json").read_text())["images"] == 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("backend", "arguments", "complaint"),
+    ("backend", "arguments", "message"),
     [
-        ("tensorflow", ["--devices", "3"], "--batch-size 4: 3 devices share the 4"),
+        ("tensorflow", ["--devices", "3"], "--batch-size 4: 3 devices cannot share"),
         (
             "tensorflow",
             ["--coordinator", "127.0.0.1:9", "--processes", "2", "--process", "1"],
             "several processes need JAX; pip install -e '.[jax]' and set KERAS_BACKEND",
         ),
-        ("torch", [], "--distribute: not on torch; set KERAS_BACKEND=jax"),
+        ("torch", [], "--distribute: not supported on torch; set KERAS_BACKEND=jax"),
     ],
 )
-def test_what_a_backend_cannot_do_is_one_line(
-    backend, arguments, complaint, data_folder, tmp_path
+def test_the_error_for_an_unsupported_backend_is_one_line(
+    backend, arguments, message, data_folder, tmp_path
 ):
     if backend == "torch":
         pytest.importorskip("torch")
     options = [*TINY, "--data", str(data_folder), "--output", str(tmp_path / "run")]
     log = ended(start(backend, *options, "--distribute", *arguments), 2)
-    assert complaint in log.splitlines()[-1]
+    assert message in log.splitlines()[-1]
 
 
 # --- several processes ---
@@ -239,7 +239,7 @@ def free_port() -> int:
 
 
 def start_both(*options: str, **differing: list[str]) -> list[subprocess.Popen]:
-    """Two processes; `process0` and `process1` are what one of them alone is told."""
+    """Starts two processes; `process0` and `process1` are extra options of one."""
     shared = ["--distribute", "--coordinator", f"127.0.0.1:{free_port()}"]
     return [
         start(
@@ -262,7 +262,7 @@ def after_epochs(folder: Path, count: int, processes: list[subprocess.Popen]) ->
 def assert_same_run(
     folder: Path, expected: Path, loss: float = 1e-6, weight: float = 1e-6
 ) -> None:
-    """Loss curves and final weights are equal, within tolerances."""
+    """Asserts that loss curves and final weights are equal within tolerances."""
     found, curve = (read_history(run / "history.csv") for run in (folder, expected))
     assert [line["epoch"] for line in found] == [line["epoch"] for line in curve]
     for name in ("loss", "val_loss"):
@@ -275,43 +275,47 @@ def assert_same_run(
         np.testing.assert_allclose(one, other, atol=weight)
 
 
-def assert_same_but_for_rounding(folder: Path, alone: Path) -> None:
-    first, other = (read_history(run / "history.csv")[0] for run in (folder, alone))
+def assert_same_but_for_rounding(folder: Path, single_device: Path) -> None:
+    first, other = (
+        read_history(run / "history.csv")[0] for run in (folder, single_device)
+    )
     assert first["loss"] == pytest.approx(other["loss"], rel=FIRST_TOLERANCE)
-    assert_same_run(folder, alone, LOSS_TOLERANCE, WEIGHT_TOLERANCE)
+    assert_same_run(folder, single_device, LOSS_TOLERANCE, WEIGHT_TOLERANCE)
 
 
 @pytest.fixture(scope="module")
 def options(data_folder) -> list[str]:
-    """Of one small run; its augmentation is on."""
+    """Options of a small run with augmentation."""
     pytest.importorskip("jax", reason="several processes train on JAX")
     return [*TINY, "--data", str(data_folder), "--epochs", str(EPOCHS)]
 
 
 @pytest.fixture(scope="module")
-def alone(options, tmp_path_factory) -> Path:
-    """That run by one process on one device."""
-    folder = tmp_path_factory.mktemp("runs") / "alone"
+def single_device(options, tmp_path_factory) -> Path:
+    """The run of `options` by one process on one device."""
+    folder = tmp_path_factory.mktemp("runs") / "single_device"
     ended(start("jax", *options, "--output", str(folder)), 0)
     return folder
 
 
 @pytest.fixture(scope="module")
-def pair(options, tmp_path_factory) -> Path:
-    """That run by one process on two devices."""
-    folder = tmp_path_factory.mktemp("runs") / "pair"
+def two_devices(options, tmp_path_factory) -> Path:
+    """The run of `options` by one process on two devices."""
+    folder = tmp_path_factory.mktemp("runs") / "two_devices"
     own = ["--output", str(folder), "--distribute", "--devices", "2"]
     ended(start("jax", *options, *own), 0)
     return folder
 
 
 @pytest.mark.slow
-def test_two_devices_of_jax_are_one(pair, alone):
-    assert_same_but_for_rounding(pair, alone)
+def test_two_devices_of_jax_equal_one(two_devices, single_device):
+    assert_same_but_for_rounding(two_devices, single_device)
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_under_slurm(options, alone, pair, tmp_path):
+def test_two_processes_under_slurm_equal_one(
+    options, single_device, two_devices, tmp_path
+):
     folder = tmp_path / "run"
     step = SLURM | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_JOB_ID": str(free_port())}
     own = ["--output", str(folder), "--distribute"]
@@ -320,38 +324,40 @@ def test_two_processes_are_one_under_slurm(options, alone, pair, tmp_path):
         for process in range(2)
     ]
     log, other = (ended(process, 0) for process in both)
-    assert "processes: 2, devices: 2, each with 2 of a step's 4 images" in log
-    assert len(other.splitlines()) == 1  # process 1 says where its log is
-    assert_same_but_for_rounding(folder, alone)
-    assert_same_run(folder, pair)
+    assert "processes: 2, devices: 2; each device gets 2 of the 4 images" in log
+    assert len(other.splitlines()) == 1  # which names process 0
+    assert_same_but_for_rounding(folder, single_device)
+    assert_same_run(folder, two_devices)
     assert (folder / "samples.png").is_file()
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_the_run_resumes(options, pair, tmp_path):
-    """First process 1 dies, then process 0, then they end the run."""
+def test_a_killed_process_ends_the_other_and_the_run_resumes(
+    options, two_devices, tmp_path
+):
+    """First process 1 is killed, then process 0, then both complete the run."""
     folder = tmp_path / "run"
     own = [*options, "--output", str(folder)]
     resume: list[str] = []
-    for done, victim in ((2, 1), (5, 0)):
+    for done, killed in ((2, 1), (5, 0)):
         both = start_both(*own, *resume)
         after_epochs(folder, done, both)
-        both[victim].kill()
-        killed = time.monotonic()
-        log = ended(both[1 - victim], EXIT_PEER_LOST)
-        assert time.monotonic() - killed < 30
+        both[killed].kill()
+        start_time = time.monotonic()
+        log = ended(both[1 - killed], EXIT_PEER_LOST)
+        assert time.monotonic() - start_time < 30
         line = log.splitlines()[-1]
-        assert "of the 2 ended or fell silent" in line and "--resume" in line
-        both[victim].communicate()
+        assert "of 2 ended or does not respond" in line and "--resume" in line
+        both[killed].communicate()
         resume = ["--resume"]
     assert len(read_history(folder / "history.csv")) < EPOCHS
     for process in start_both(*own, *resume):
         ended(process, 0)
-    assert_same_run(folder, pair)
+    assert_same_run(folder, two_devices)
 
 
 @pytest.mark.slow
-def test_ctrl_c_at_one_process_ends_both_and_keeps_the_run(options, tmp_path):
+def test_ctrl_c_at_one_process_ends_both_and_saves_the_run(options, tmp_path):
     folder = tmp_path / "run"
     own = [*options, "--output", str(folder), "--epochs", "500"]
     both = start_both(*own)
@@ -363,29 +369,31 @@ def test_ctrl_c_at_one_process_ends_both_and_keeps_the_run(options, tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_have_to_be_asked_for_the_same(options, tmp_path):
+def test_processes_with_different_options_are_refused(options, tmp_path):
     own = [*options, "--output", str(tmp_path / "run")]
     for process in start_both(*own, process1=["--learning-rate", "0.5"]):
         line = ended(process, 2).splitlines()[-1]
-        assert "process 1 has another --learning-rate than process 0" in line
+        assert "--learning-rate of process 1 differs from process 0" in line
 
 
 @pytest.mark.slow
-def test_a_coordinator_that_never_answers_is_one_line(options, tmp_path):
-    place = ["--coordinator", f"127.0.0.1:{free_port()}", "--join-seconds", "3"]
-    own = [*options, "--output", str(tmp_path / "run"), "--distribute", *place]
+def test_the_error_for_an_unreachable_coordinator_is_one_line(options, tmp_path):
+    address = ["--coordinator", f"127.0.0.1:{free_port()}", "--join-seconds", "3"]
+    own = [*options, "--output", str(tmp_path / "run"), "--distribute", *address]
     log = ended(
         start("jax", *own, "--processes", "2", "--process", "1"), EXIT_PEER_LOST
     )
-    assert "not all 2 processes met" in log and "within 3 s" in log
+    assert "not all 2 processes connected" in log and "within 3 s" in log
     assert len(log.splitlines()) == 1
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_alone(options, alone, reconfigure, tmp_path):
-    """What two began one can end: where a run is trained is not part of it."""
+def test_a_distributed_run_can_be_resumed_by_one_process(
+    options, single_device, reconfigure, tmp_path
+):
+    """The options of machines are not part of the run."""
     folder = tmp_path / "run"
-    shutil.copytree(alone, folder)
+    shutil.copytree(single_device, folder)
     reconfigure(folder, epochs=EPOCHS + 1, distribute=True, devices=2)
     own = ["--output", str(folder), "--resume"]
     ended(start("jax", *own), 0)

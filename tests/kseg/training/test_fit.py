@@ -1,4 +1,4 @@
-"""What a training leaves, and how it ends."""
+"""The files of a training, and how it ends."""
 
 import csv
 import os
@@ -31,14 +31,14 @@ def lines_of(folder) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_columns_of_the_history_are_these_in_this_order(train, tmp_path):
+def test_the_columns_of_the_history(train, tmp_path):
     (line,) = lines_of(train(tmp_path))
     values = ["loss", "mean_iou", "val_loss", "val_mean_iou"]
     assert list(line) == ["epoch", "seconds", "learning_rate", *values]
 
 
-def test_validation_is_keras_over_the_val_split(train, tiny, tmp_path):
-    """To the last digit, of the weights that were kept."""
+def test_validation_equals_keras_over_the_val_split(train, tiny, tmp_path):
+    """Exactly, with the saved weights."""
     folder = train(tmp_path, loss="ce")
     model = load_model(folder / LAST)
     model.compile(loss=SegmentationLoss("ce"), metrics=[MeanIoU(tiny.num_classes)])
@@ -57,7 +57,7 @@ def test_validation_is_keras_over_the_val_split(train, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=SLOW)])
-def test_what_is_kept_of_a_half_precision_run_is_float32(
+def test_the_saved_model_of_a_half_precision_run_is_float32(
     precision, train, tiny, tmp_path
 ):
     train(tmp_path, precision=precision, ema=0.5)
@@ -70,12 +70,12 @@ def test_what_is_kept_of_a_half_precision_run_is_float32(
     assert float(line["val_mean_iou"]) == pytest.approx(found, abs=2e-4)
 
 
-def test_training_ends_after_so_many_epochs_without_gain(
+def test_training_ends_after_patience_epochs_without_improvement(
     train, tiny, tiny_config, tmp_path, monkeypatch
 ):
-    """With a learning rate of almost nothing, nothing gets better."""
-    # Batch norms learn even so: at Keras's momentum of almost 1 they hardly do.
-    monkeypatch.setattr("kseg.training.fit.fit_batch_norm", freeze_batch_norm)
+    """With a learning rate of almost 0 nothing improves."""
+    # Batch norm would still update its statistics.
+    monkeypatch.setattr("kseg.training.fit.set_batch_norm_momentum", freeze_batch_norm)
     still = {"learning_rate": 1e-12, "weight_decay": 0.0, "patience": 2, "epochs": 9}
     train(tmp_path, **still)
     assert epochs_of(tmp_path) == [1, 2, 3]
@@ -89,20 +89,20 @@ def freeze_batch_norm(model, steps) -> None:
             layer.momentum = 1.0
 
 
-def test_a_file_that_goes_bad_during_training_is_named(
+def test_the_error_names_a_file_damaged_during_training(
     tiny_folder, tiny_config, tmp_path
 ):
-    """Sound when checked, damaged when read: one line, not TensorFlow's page."""
+    """Intact when checked, damaged when read: the error is one line."""
     folder = tmp_path / "data"
     shutil.copytree(tiny_folder, folder)
     data = open_data(str(folder))
-    victim = folder / "train" / "images" / "s3.png"
-    victim.write_bytes(victim.read_bytes()[:200])
+    damaged = folder / "train" / "images" / "s3.png"
+    damaged.write_bytes(damaged.read_bytes()[:200])
     with pytest.raises(InputError, match="s3.png: the file ends early"):
         fit(tiny_config(tmp_path / "run", data=str(folder)), data, tmp_path / "run")
 
 
-# --- numbers that are not finite ---
+# --- values that are not finite ---
 
 EXPLODING = {"optimizer": "sgd", "learning_rate": 1e30, "warmup_steps": 0}
 
@@ -112,13 +112,13 @@ def refused(config, data, folder) -> str:
         fit(config, data, folder)
     message = str(caught.value)
     assert "\n" not in message and "a smaller --learning-rate than 1e+30" in message
-    assert f"python -m kseg.doctor {config.data}" in message
+    assert f"kseg doctor {config.data}" in message
     assert_finite(folder)
     return message
 
 
 def assert_finite(folder) -> None:
-    """No file of a run has a number that is none."""
+    """No file of a run has a value that is nan or infinite."""
     for name in (BEST, LAST):
         if (folder / name).exists():
             for array in load_model(folder / name).get_weights():
@@ -131,40 +131,40 @@ def assert_finite(folder) -> None:
         assert "nan" not in path.read_text().lower()
 
 
-# After one such step the weights are huge but finite. Then float32 overflows: in the
-# next step, or where batch norm divides by infinity, in the one after that.
+# After one such step the weights are huge but finite. float32 overflows in the next
+# step or, where batch norm divides by infinity, in the one after that.
 FIRST_LOSS = r"epoch 1, step [23] of 4: the loss is nan; "
 
 
 @pytest.mark.parametrize("save_seconds", [0.0, 60.0])
-def test_the_first_loss_that_is_not_finite_ends_training(
+def test_training_ends_at_the_first_loss_that_is_not_finite(
     save_seconds, tiny, tiny_config, tmp_path
 ):
     own = {"batch_size": 2, "save_seconds": save_seconds, **EXPLODING}
     message = refused(tiny_config(tmp_path, **own), tiny, tmp_path)
     assert re.match(FIRST_LOSS, message)
-    assert f"{tmp_path} holds no model yet" in message
-    assert "--precision" not in message  # float32 is not the cause
+    assert f"{tmp_path} has no model yet" in message
+    assert "--precision" not in message  # it is float32 already
     kept = {} if save_seconds else {CHECKPOINT}
     assert set(files_of(tmp_path)) == set(kept)
     assert ("--resume continues from step 1" in message) == bool(kept)
 
 
-def test_what_was_kept_before_stays_and_resume_continues_from_it(
+def test_saved_files_are_kept_and_resume_continues_from_them(
     tiny, tiny_config, train, reconfigure, tmp_path, capsys
 ):
-    """An epoch of sound training, then one that blows up, then that one resumed."""
+    """A normal epoch, one that diverges, and that one resumed."""
     train(tmp_path)
-    sound = files_of(tmp_path)
+    intact = files_of(tmp_path)
     reconfigure(tmp_path, epochs=3)
     before = files_of(tmp_path)[CHECKPOINT]
     config = tiny_config(tmp_path, resume=True, epochs=3)
     exploding = replace(config, learning_rate=1e30, warmup_steps=0)
     message = refused(exploding, tiny, tmp_path)
     assert message.startswith(("epoch 2, step 2 of 2: the loss", "after epoch 2, step"))
-    assert f"{tmp_path} keeps epoch 1, from whose weights --init-from" in message
+    assert f"{tmp_path} has the model of epoch 1, which --init-from can" in message
     assert f"--resume continues from step {STEPS}" in message
-    assert files_of(tmp_path) == sound | {CHECKPOINT: before}
+    assert files_of(tmp_path) == intact | {CHECKPOINT: before}
 
     capsys.readouterr()
     assert not fit(config, tiny, tmp_path)
@@ -174,31 +174,29 @@ def test_what_was_kept_before_stays_and_resume_continues_from_it(
     assert_finite(tmp_path)
 
 
-def test_a_validation_that_is_not_finite_ends_training(tiny, tiny_config, tmp_path):
-    """One step an epoch: only the validation sees what it left."""
+def test_training_ends_at_a_validation_that_is_not_finite(tiny, tiny_config, tmp_path):
+    """With one step per epoch only the validation uses the new weights."""
     message = refused(tiny_config(tmp_path, batch_size=8, **EXPLODING), tiny, tmp_path)
-    assert message.startswith(("epoch 1: its val_loss is nan", "after epoch 1, step 1"))
+    assert message.startswith(("epoch 1: val_loss is nan", "after epoch 1, step 1"))
     assert not files_of(tmp_path)
 
 
-def test_an_overwritten_run_is_there_until_the_new_one_has_an_epoch(
+def test_an_overwritten_run_is_kept_until_the_first_epoch_is_complete(
     tiny, tiny_config, train, tmp_path
 ):
     train(tmp_path)
     before = files_of(tmp_path)
     config = tiny_config(tmp_path, overwrite=True, batch_size=8, **EXPLODING)
     message = refused(config, tiny, tmp_path)
-    assert "keeps the model that --overwrite would have replaced" in message
+    assert "still has the model that --overwrite would replace" in message
     assert files_of(tmp_path) == before
 
 
-def test_float16_that_overflows_is_told_of_other_precisions(
-    tiny, tiny_config, tmp_path
-):
-    """Gradients that are not finite are skipped; only the loss counts."""
+def test_the_error_for_float16_suggests_other_precisions(tiny, tiny_config, tmp_path):
+    """Steps with gradients that are not finite are skipped; the loss ends training."""
     config = tiny_config(tmp_path, precision="float16", **EXPLODING)
     message = refused(config, tiny, tmp_path)
-    assert "with --precision bfloat16 or float32" in message
+    assert "use --precision bfloat16 or float32" in message
 
 
 BACKEND = """
@@ -209,7 +207,7 @@ from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ALONE
 from kseg.data.open import open_data
 from kseg.training.distribution.environment import process_group
-from kseg.training.distribution.group import joined
+from kseg.training.distribution.group import distributed
 from kseg.training.fit import fit
 from kseg.training.losses.segmentation import SegmentationLoss
 from pathlib import Path
@@ -222,7 +220,7 @@ config = TrainConfig(
 )
 data = open_data(data)
 backend.start()
-with joined(config, process_group(config), data) as group:
+with distributed(config, process_group(config), data) as group:
     try:
         fit(config, data, Path(output), group)
     except GateFailed as refusal:

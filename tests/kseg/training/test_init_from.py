@@ -1,4 +1,4 @@
-"""Fine-tuning: from coarse to fine, with an encoder that learns less or not at all."""
+"""Training from the weights of another run, with a frozen encoder or all layers."""
 
 from dataclasses import replace
 
@@ -17,23 +17,23 @@ from tests.kseg.training.helpers import (
     weights_of,
 )
 
-# Nearest neighbours twice and then sixteen times are those of 32 times: with skip
-# scores of zero the finer net gives what the coarser gave.
+# Nearest upsampling by 2 and then by 16 equals upsampling by 32: while the scores of
+# the new skip connection are zero, the finer network gives the result of the coarser.
 FCN = {name: conftest.FCN[name] for name in ("upsampling", "width", "fc_width")}
 
 
-def test_a_frozen_encoder_stays_as_it_was(coarse, finer):
+def test_a_frozen_encoder_does_not_change(coarse, finer):
     before, after = (load_model(run / LAST) for run in (coarse, finer))
     assert_equal_weights(after, before, inside_encoder(after))
 
 
-def test_what_follows_a_frozen_encoder_learns(coarse, finer):
+def test_layers_after_a_frozen_encoder_are_trained(coarse, finer):
     before, after = (weights_of(load_model(run / LAST)) for run in (coarse, finer))
     learned = {name for name in before if name.startswith(("fc", "score32"))}
     assert learned and learned <= set(after)
     for name in learned:
         assert not np.array_equal(before[name], after[name]), name
-    assert np.abs(after["score16/0"]).max() > 0  # it began as zero
+    assert np.abs(after["score16/0"]).max() > 0  # initialized with zeros
 
 
 def logits_of(model, image):
@@ -41,40 +41,40 @@ def logits_of(model, image):
 
 
 @pytest.mark.parametrize(("model", "skip"), [("fcn16s", "16"), ("fcn8s", "8")])
-def test_a_finer_net_starts_as_the_coarser(model, skip, coarse, finer, tiny, capsys):
+def test_a_finer_network_starts_with_the_result_of_the_coarser(
+    model, skip, coarse, finer, tiny, capsys
+):
     run = coarse if model == "fcn16s" else finer
     start = load_model(run / BEST)
     network = new_network(TrainConfig(model=model, init_from=str(run), **FCN), tiny)
     assert_equal_weights(network, start, weights_of(start))
     added = {f"score{skip}/0", f"score{skip}/1"}
     assert set(weights_of(network)) - set(weights_of(start)) == added
-    assert f"starting from {run}; new: score{skip}\n" in capsys.readouterr().err
+    assert f"weights from {run}; new layers: score{skip}\n" in capsys.readouterr().err
     image, _ = tiny.split("val").read(0)
     expected = logits_of(start, image)
     assert np.std(expected) > 1e-3
     np.testing.assert_allclose(logits_of(network, image), expected, atol=1e-5)
 
 
-def test_enlargements_that_the_run_has_not_learned_start_anew(
-    coarse, finer, tiny, capsys
-):
+def test_new_upsampling_layers_keep_their_initial_weights(coarse, finer, tiny, capsys):
     learned = {**FCN, "upsampling": "transposed"}
     for run, model, new in (
         (coarse, "fcn16s", "up16, score16, score_up"),
-        (finer, "fcn8s", "up16, up8, score8, score_up"),  # there up16 has no weights
+        (finer, "fcn8s", "up16, up8, score8, score_up"),  # its up16 has no weights
     ):
         config = TrainConfig(model=model, init_from=str(run), **learned)
         network, start = new_network(config, tiny), load_model(run / BEST)
-        assert f"new: {new}\n" in capsys.readouterr().err
+        assert f"new layers: {new}\n" in capsys.readouterr().err
         assert_equal_weights(network, start, weights_of(start))
 
 
-def test_scores_of_other_classes_start_anew(coarse, tiny, capsys):
+def test_score_layers_of_other_classes_keep_their_initial_weights(coarse, tiny, capsys):
     fewer = replace(tiny, names=tiny.names[:3], colors=tiny.colors[:3])
     config = TrainConfig(model="fcn32s", init_from=str(coarse), **FCN)
     network, start = new_network(config, fewer), load_model(coarse / BEST)
     assert network.output_shape[-1] == 3
-    assert "new: score32\n" in capsys.readouterr().err
+    assert "new layers: score32\n" in capsys.readouterr().err
     same = {name for name in weights_of(start) if not name.startswith("score")}
     assert_equal_weights(network, start, same)
 
@@ -89,41 +89,43 @@ def test_scores_of_other_classes_start_anew(coarse, tiny, capsys):
         ("hypercolumn", "score"),
     ],
 )
-def test_each_network_takes_on_other_classes(model, score, tiny, tmp_path, capsys):
+def test_each_network_can_start_with_other_classes(
+    model, score, tiny, tmp_path, capsys
+):
     path = tmp_path / BEST
     config = TrainConfig(model=model, width=4)
     first = new_network(config, tiny)
     save_model(first, path, tiny.info)
     fewer = replace(tiny, names=tiny.names[:3], colors=tiny.colors[:3])
     network = new_network(replace(config, init_from=str(path), seed=1), fewer)
-    assert f"new: {score}\n" in capsys.readouterr().err
+    assert f"new layers: {score}\n" in capsys.readouterr().err
     same = {name for name in weights_of(first) if not name.startswith(score)}
     assert_equal_weights(network, first, same)
 
 
-def test_another_decoder_takes_the_encoder_alone(coarse, tiny):
+def test_another_decoder_copies_only_the_encoder(coarse, tiny):
     config = TrainConfig(model="unet", init_from=str(coarse), width=4)
     network, start = new_network(config, tiny), load_model(coarse / BEST)
     assert_equal_weights(network, start, inside_encoder(network))
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "message"),
     [
-        ({"encoder": "alexnet", "width": None}, "encoder_conv1_conv is not there"),
+        ({"encoder": "alexnet", "width": None}, "encoder_conv1_conv is missing there"),
         ({"width": 6}, r"encoder_down1_1_conv has the shape \(3, 3, 3, 4\) there"),
         ({"fc_width": 9}, r"fc6_conv has the shape \(3, 3, 64, 8\) there"),
     ],
     ids=["encoder", "width", "fc_width"],
 )
-def test_a_run_of_another_network_is_no_start(coarse, tiny, change, complaint):
+def test_a_run_of_another_network_is_refused(coarse, tiny, change, message):
     config = TrainConfig(model="fcn16s", init_from=str(coarse), **{**FCN, **change})
-    with pytest.raises(InputError, match=f"another network: {complaint}.*") as caught:
+    with pytest.raises(InputError, match=f"another network: {message}.*") as caught:
         new_network(config, tiny)
     assert str(coarse) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_no_keras_model_is_no_start(tiny, tmp_path):
+def test_a_file_that_is_not_a_keras_model_is_refused(tiny, tmp_path):
     path = tmp_path / "int8.tflite"
     path.write_bytes(b"TFL3")
     with pytest.raises(InputError, match="int8.tflite: is no Keras model"):

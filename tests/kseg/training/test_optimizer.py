@@ -5,8 +5,8 @@ from keras import layers
 
 from kseg.core.names import PEAK_RATES, SCHEDULE_NAMES
 from kseg.training.optimizer import (
-    COURSES,
     OPTIMIZERS,
+    SCHEDULES,
     SGD,
     AdamW,
     Schedule,
@@ -16,11 +16,11 @@ from kseg.training.optimizer import (
 
 ENCODER, DECODER = "encoder_dense", "decoder"
 X, Y = np.random.RandomState(0).normal(size=(2, 8, 4)).astype(np.float32)
-RATE, DECAY = 0.1, 0.5  # so large that the decay is a good part of each update
+RATE, DECAY = 0.1, 0.5  # large, so that the decay is a visible part of each update
 
 
 def tiny():
-    """Two layers, their kernels from 1 up."""
+    """Two layers with kernels from 1 to 2."""
     x = image = keras.Input((4,))
     start = keras.initializers.RandomUniform(1, 2, seed=0)
     for name in (ENCODER, DECODER):
@@ -37,7 +37,7 @@ def weights(model, name):
 
 
 def change(optimizer, name, steps=1, scale=1.0):
-    """What so many steps make of the weights of a layer."""
+    """The change of the weights of a layer in these steps."""
     model, random = tiny(), np.random.RandomState(0)
     before, variables = weights(model, name), model.trainable_variables
     gradients = [scale * random.choice([-2.0, 1.0], v.shape) for v in variables]
@@ -48,33 +48,33 @@ def change(optimizer, name, steps=1, scale=1.0):
 
 @pytest.mark.parametrize("weight_decay", (0.0, DECAY))
 @pytest.mark.parametrize("share", (0.1, 0.5))
-def test_a_step_of_the_encoder_is_that_share_of_a_whole_one(share, weight_decay):
+def test_encoder_rate_scales_an_update(share, weight_decay):
     whole = change(adamw(1.0, weight_decay), ENCODER)
     part = change(adamw(share, weight_decay), ENCODER)
     assert np.abs(whole).min() > 0.01
     np.testing.assert_allclose(part, share * whole, rtol=1e-3, atol=1e-6)
 
 
-def test_weight_decay_is_shared_too():
+def test_encoder_rate_scales_the_weight_decay():
     decay = change(adamw(0.1), ENCODER) - change(adamw(0.1, 0.0), ENCODER)
     expected = -0.1 * RATE * DECAY * weights(tiny(), ENCODER)
     np.testing.assert_allclose(decay, expected, rtol=1e-3, atol=1e-6)
 
 
-def test_the_rest_makes_whole_steps():
+def test_other_layers_are_not_scaled():
     whole, part = (change(adamw(share), DECODER, 3) for share in (1.0, 0.1))
     np.testing.assert_array_equal(part, whole)
 
 
 @pytest.mark.parametrize("name", (ENCODER, DECODER))
-def test_a_share_of_one_is_adamw(name):
-    theirs = keras.optimizers.AdamW(RATE, weight_decay=DECAY)
-    ours = change(adamw(1.0), name, steps=3)
-    np.testing.assert_array_equal(ours, change(theirs, name, steps=3))
+def test_encoder_rate_1_equals_adamw_of_keras(name):
+    reference = keras.optimizers.AdamW(RATE, weight_decay=DECAY)
+    found = change(adamw(1.0), name, steps=3)
+    np.testing.assert_array_equal(found, change(reference, name, steps=3))
 
 
-def test_scaled_gradients_would_do_nothing():
-    """Why there is a share of updates: Adam divides by the size of what it is given."""
+def test_scaled_gradients_have_no_effect():
+    """The reason for scaling updates: Adam normalizes the gradients."""
     whole, scaled = (
         change(keras.optimizers.AdamW(RATE), ENCODER, scale=scale)
         for scale in (1.0, 0.1)
@@ -82,8 +82,8 @@ def test_scaled_gradients_would_do_nothing():
     np.testing.assert_allclose(scaled, whole, rtol=1e-4)
 
 
-def test_a_saved_model_goes_on_at_its_share(tmp_path):
-    """Here in a traced step of `fit`, above eagerly."""
+def test_a_saved_model_keeps_its_encoder_rate(tmp_path):
+    """In a traced step; the tests above run eagerly."""
     before, changes = weights(tiny(), ENCODER), []
     for share in (1.0, 0.1):
         straight = tiny()
@@ -109,7 +109,7 @@ def test_config_is_restored():
     assert (copy.encoder_rate, copy.weight_decay) == (0.25, 1e-4)
 
 
-# The learning rate's course
+# The learning rate schedule
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_config_is_restored():
     # (1 + cos(pi / 2)) / 2, (1 + cos(3 pi / 4)) / 2; 0.5 ** 0.9, 0.25 ** 0.9
     [("cosine", 0.5, 0.146447), ("polynomial", 0.535887, 0.287175)],
 )
-def test_the_rate_rises_in_a_line_and_falls_to_0(course, half, late):
+def test_the_rate_rises_linearly_and_falls_to_0(course, half, late):
     schedule = Schedule(peak=2.0, total=50, warmup=10, course=course)
     expected = {0: 0, 5: 0.5, 10: 1, 30: half, 40: late, 50: 0, 60: 0}
     for step, share in expected.items():
@@ -128,16 +128,16 @@ def test_without_warmup_the_first_step_is_at_the_peak():
     assert float(Schedule(0.1, 10, 0, "cosine")(0)) == pytest.approx(0.1)
 
 
-def test_unknown_names_list_the_known():
+def test_the_error_for_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="cosine.*polynomial.*'linear'"):
         Schedule(1.0, 10, 0, "linear")
     with pytest.raises(ValueError, match="adamw.*sgd.*'lion'"):
         new_optimizer("lion", Schedule(1.0, 10, 0, "cosine"), 0.0)
 
 
-def test_the_command_line_offers_what_there_is():
+def test_the_options_list_all_optimizers_and_schedules():
     assert list(PEAK_RATES) == list(OPTIMIZERS)
-    assert SCHEDULE_NAMES == COURSES
+    assert SCHEDULE_NAMES == SCHEDULES
 
 
 # SGD and averages
@@ -154,14 +154,14 @@ def test_sgd_by_hand():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_averages_stay_beside_the_weights(name):
+def test_averages_do_not_overwrite_the_weights(name):
     """After w1, w2, w3 the average is 0.5 (0.5 w1 + 0.5 w2) + 0.5 w3."""
     optimizer = new_optimizer(name, Schedule(0.1, 100, 0, "cosine"), 0.0, ema=0.5)
     weight, seen = keras.Variable([1.0]), []
     for gradient in (1.0, -2.0, 0.5):
         optimizer.apply_gradients([(keras.ops.convert_to_tensor([gradient]), weight)])
         seen.append(float(weight[0]))
-    optimizer.finalize_variable_values([weight])  # as `fit` does at its end
+    optimizer.finalize_variable_values([weight])  # called at the end of `fit`
     assert float(weight[0]) == seen[-1]
     copy = keras.Variable([0.0])
     average_into(optimizer, [copy])
@@ -170,7 +170,7 @@ def test_averages_stay_beside_the_weights(name):
     assert float(weight[0]) == seen[-1]
 
 
-def test_without_averages_nothing_is_put_anywhere():
+def test_without_averages_nothing_is_assigned():
     optimizer = new_optimizer("adamw", Schedule(0.1, 100, 0, "cosine"), 0.0)
     weight, copy = keras.Variable([1.0]), keras.Variable([7.0])
     optimizer.apply_gradients([(keras.ops.convert_to_tensor([1.0]), weight)])

@@ -1,4 +1,4 @@
-"""A resumed run ends as one that was never stopped, or is refused."""
+"""A resumed run ends exactly as an uninterrupted one, or is refused."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from kseg.data.open import open_data
 from kseg.models.saving import load_model
 from kseg.training import checkpoint
 from kseg.training.checkpoint import read
-from kseg.training.fit import fit, merge_resumed, recorded_at
+from kseg.training.fit import fit, merge_resumed, read_recorded_config
 from tests.kseg.training.conftest import FCN, STEPS
 from tests.kseg.training.helpers import (
     assert_equal_weights,
@@ -30,8 +30,8 @@ from tests.kseg.training.helpers import (
 )
 
 SLOW = pytest.mark.slow
-# Everything that draws random numbers or remembers: augmentation, averages, dropout.
-TRICKS = {
+# Options with random numbers or state: augmentation, averaged weights, dropout.
+STATEFUL = {
     "elastic": 4.0,
     "noise": 0.02,
     "loss": "ce+dice",
@@ -46,20 +46,20 @@ TRICKS = {
 def steps_of_a_run(train, tmp_path_factory):
     """A run of two epochs of two steps, and the checkpoint after each of its steps."""
     folder = tmp_path_factory.mktemp("exact")
-    whole, kept, save = folder / "whole", {}, checkpoint.save
+    complete, checkpoints, save = folder / "complete", {}, checkpoint.save
 
-    def keeping(path, model, progressed):
-        save(path, model, progressed)
-        kept[progressed.step] = path.read_bytes()
+    def recording(path, model, state):
+        save(path, model, state)
+        checkpoints[state.step] = path.read_bytes()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save", keeping)
-        train(whole, **FCN, **TRICKS)
-    yield whole, kept
-    disable_op_determinism()  # which is the whole process's
+        patch.setattr(checkpoint, "save", recording)
+        train(complete, **FCN, **STATEFUL)
+    yield complete, checkpoints
+    disable_op_determinism()  # it is a setting of the process
 
 
-def test_every_step_leaves_a_checkpoint(steps_of_a_run):
+def test_every_step_saves_a_checkpoint(steps_of_a_run):
     assert list(steps_of_a_run[1]) == [1, 2, 3, 4]
 
 
@@ -68,39 +68,39 @@ def test_a_resumed_run_ends_bit_equal(
     step, steps_of_a_run, tiny, tiny_config, tmp_path
 ):
     """Within the first epoch, at its end, and in the second."""
-    whole, kept = steps_of_a_run
-    if step >= STEPS:  # as it was left: an epoch's files, and a later checkpoint
-        shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
-    (tmp_path / CHECKPOINT).write_bytes(kept[step])
-    config = tiny_config(tmp_path, **FCN, **TRICKS, resume=True)
+    complete, checkpoints = steps_of_a_run
+    if step >= STEPS:  # the folder has the files of an epoch
+        shutil.copytree(complete, tmp_path, dirs_exist_ok=True)
+    (tmp_path / CHECKPOINT).write_bytes(checkpoints[step])
+    config = tiny_config(tmp_path, **FCN, **STATEFUL, resume=True)
     assert not fit(config, tiny, tmp_path)
-    expected, found = outcome(whole), outcome(tmp_path)
+    expected, found = outcome(complete), outcome(tmp_path)
     assert [name for name in expected if expected[name] != found[name]] == []
 
 
-def test_resume_tells_a_default_from_what_was_not_given(steps_of_a_run):
-    whole = str(steps_of_a_run[0])
-    with pytest.raises(InputError, match="--ema 0.0: --resume .* own, 0.8; leave it"):
-        main(["--output", whole, "--resume", "--ema", "0"])
-    recorded = recorded_at(steps_of_a_run[0])
-    asked = TrainConfig(output=whole, resume=True, elastic=4.0)
+def test_resume_distinguishes_given_defaults_from_missing_options(steps_of_a_run):
+    complete = str(steps_of_a_run[0])
+    with pytest.raises(InputError, match="--ema 0.0: .* with 0.8, .*; leave the"):
+        main(["--output", complete, "--resume", "--ema", "0"])
+    recorded = read_recorded_config(steps_of_a_run[0])
+    asked = TrainConfig(output=complete, resume=True, elastic=4.0)
     given = {"output", "resume", "elastic"}
     assert merge_resumed(asked, given, recorded) == replace(recorded, resume=True)
 
 
-def test_resume_wants_the_same_data(steps_of_a_run, tiny_folder, tiny_config, tmp_path):
+def test_resume_needs_the_same_data(steps_of_a_run, tiny_folder, tiny_config, tmp_path):
     other, run = tmp_path / "tiny", tmp_path / "run"
     shutil.copytree(tiny_folder, other)
     shutil.copy(other / "train/masks/s1.png", other / "train/masks/s0.png")
     shutil.copytree(steps_of_a_run[0], run)
-    config = tiny_config(run, **FCN, **TRICKS, resume=True, data=str(other))
-    with pytest.raises(InputError, match="not what the run began with.* other content"):
+    config = tiny_config(run, **FCN, **STATEFUL, resume=True, data=str(other))
+    with pytest.raises(InputError, match="data have changed since.* other content"):
         fit(config, open_data(str(other)), run)
     shutil.copy(tiny_folder / "train/masks/s0.png", other / "train/masks/s0.png")
-    assert not fit(config, open_data(str(other)), run)  # the same, elsewhere
+    assert not fit(config, open_data(str(other)), run)  # equal data in another folder
 
 
-def test_resume_does_not_count_again(
+def test_resume_reuses_the_class_weights(
     weighted, reconfigure, tiny, tiny_config, tmp_path, monkeypatch, capsys
 ):
     folder = tmp_path / "run"
@@ -113,24 +113,24 @@ def test_resume_does_not_count_again(
     resumed = json.loads((folder / CONFIG).read_text())
     assert resumed["class_weights"] == record["class_weights"]
     assert "loss ce+0.5*dice, class weights: class 0 0." in capsys.readouterr().err
-    with pytest.raises(InputError, match="--loss dice: --resume .* own, ce.0.5.dice;"):
+    with pytest.raises(InputError, match="--loss dice: .* with ce.0.5.dice, which"):
         main(["--output", str(folder), "--resume", "--loss", "dice"])
 
 
-def test_resume_refuses_another_share_or_start(finer):
+def test_resume_refuses_other_options(finer):
     arguments = ["--output", str(finer), "--resume"]
-    with pytest.raises(InputError, match="--encoder-rate 0.5: --resume .* own, 0.0;"):
+    with pytest.raises(InputError, match="--encoder-rate 0.5: .* with 0.0, which"):
         main([*arguments, "--encoder-rate", "0.5"])
-    with pytest.raises(InputError, match="--init-from other: --resume goes on"):
+    with pytest.raises(InputError, match="--init-from other: the resumed run"):
         main([*arguments, "--init-from", "other"])
-    with pytest.raises(InputError, match="--upsampling bilinear: .* own, nearest;"):
+    with pytest.raises(InputError, match="--upsampling bilinear: .* with nearest,"):
         main([*arguments, "--upsampling", "bilinear"])
 
 
 def test_resume_in_a_new_process_keeps_the_encoder_frozen(
     finer, coarse, reconfigure, tmp_path
 ):
-    """And needs the run no more that it began with. The command leaves its report."""
+    """The run of --init-from is no longer needed. The command writes the report."""
     folder = tmp_path / "run"
     shutil.copytree(finer, folder)
     reconfigure(folder, epochs=2, init_from=str(tmp_path / "gone"))
@@ -139,14 +139,14 @@ def test_resume_in_a_new_process_keeps_the_encoder_frozen(
     assert process.returncode == 0, log
     assert epochs_of(folder) == [1, 2] and (folder / METRICS).is_file()
     before, after = load_model(coarse / BEST), load_model(folder / BEST)
-    progressed = read(folder / CHECKPOINT)
-    assert progressed.step == 2 * STEPS
-    assert progressed.record["config"]["encoder_rate"] == 0
+    state = read(folder / CHECKPOINT)
+    assert state.step == 2 * STEPS
+    assert state.record["config"]["encoder_rate"] == 0
     assert_equal_weights(after, before, inside_encoder(after))
 
 
 def interrupted(process: subprocess.Popen, folder: Path, after: int) -> str:
-    """Waits for `after` epochs, presses Ctrl-C, returns what was logged."""
+    """Waits for `after` epochs, sends Ctrl-C and returns the log."""
     while len(epochs_of(folder)) < after:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.2)
@@ -155,7 +155,7 @@ def interrupted(process: subprocess.Popen, folder: Path, after: int) -> str:
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_run_and_resume_goes_on(tiny_folder, tmp_path):
+def test_ctrl_c_saves_the_run_and_resume_continues(tiny_folder, tmp_path):
     folder = tmp_path / "run"
     small = "--model dense --width 2 --size 32x32 --batch-size 4 --epochs 5000".split()
     own = ["--data", str(tiny_folder), "--output", str(folder)]

@@ -1,4 +1,4 @@
-"""What a training is made of before its first step."""
+"""Network, loss, metrics and sizes before the first step of training."""
 
 import json
 from dataclasses import replace
@@ -21,9 +21,9 @@ from kseg.training.setup import (
     build_state,
     compile_for,
     crop_size,
-    fit_batch_norm,
     new_loss,
     new_network,
+    set_batch_norm_momentum,
 )
 from tests.kseg.training.helpers import weights_of
 
@@ -31,12 +31,12 @@ from tests.kseg.training.helpers import weights_of
 @pytest.mark.parametrize(
     ("least", "step", "border", "expected"),
     [
-        (1, 1, 0, (32, 32)),  # the images' 32x32 in whole steps of 32
+        (1, 1, 0, (32, 32)),  # the size of the images
         (188, 16, 92, (220, 220)),  # 32 + 2 * 92 is 216
         (46, 8, 19, (70, 70)),  # 32 + 2 * 19 is 70
     ],
 )
-def test_the_default_crop_is_what_the_network_needs_to_see(
+def test_the_default_crop_adds_the_border_of_the_network(
     tiny, least, step, border, expected
 ):
     sides = InputGeometry(min_input=least, input_step=step, valid_border=border)
@@ -45,10 +45,10 @@ def test_the_default_crop_is_what_the_network_needs_to_see(
     assert crop_size(TrainConfig(size=expected), tiny, info) == expected
 
 
-def test_batch_norms_remember_half_an_epoch(tiny):
+def test_batch_norm_averages_over_half_an_epoch(tiny):
     model = new_network(TrainConfig(width=4), tiny)
     for steps, momentum in ((45, 1 - 2 / 45), (4, 0.9), (1000, 0.99)):
-        fit_batch_norm(model, steps)
+        set_batch_norm_momentum(model, steps)
         norms = [x for x in model.layers if isinstance(x, BatchNorm)]
         assert norms
         for norm in norms:
@@ -70,7 +70,7 @@ def test_a_run_without_class_weights_records_none(coarse):
     assert json.loads((coarse / CONFIG).read_text())["class_weights"] is None
 
 
-def test_an_encoder_at_a_tenth_makes_a_tenth_of_each_update(tiny):
+def test_encoder_rate_scales_the_updates_of_the_encoder(tiny):
     random = np.random.RandomState(0)
     images = random.uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     masks = random.randint(0, tiny.num_classes, (2, 32, 32))
@@ -78,8 +78,8 @@ def test_an_encoder_at_a_tenth_makes_a_tenth_of_each_update(tiny):
     for rate in (1.0, 0.1):
         config = TrainConfig(width=4, encoder_rate=rate, weight_decay=0.1)
         model = new_network(config, tiny)
-        compile_for(model, config, tiny, total_steps=4)  # too few for a warm-up
-        model.run_eagerly = True  # test_optimizer has a traced step
+        compile_for(model, config, tiny, total_steps=4)  # without a warm-up
+        model.run_eagerly = True  # test_optimizer tests a traced step
         before = weights_of(model)
         model.train_on_batch(images, masks)
         after = weights_of(model)
@@ -93,14 +93,14 @@ def test_an_encoder_at_a_tenth_makes_a_tenth_of_each_update(tiny):
         np.testing.assert_allclose(
             part[name], share * step, rtol=1e-3, atol=3e-7, err_msg=name
         )
-    assert scaled == 10 * 3  # of ten convolutions kernel, scale and offset
+    assert scaled == 10 * 3  # kernel, scale and offset of ten convolutions
 
 
-# --- a task's loss and metrics ---
+# --- loss and metrics of a task ---
 
 
 def two_outputs() -> keras.Model:
-    """A mask's logits and a value for each image: outputs of two ranks, by name."""
+    """Logits of a mask and a value for each image: named outputs of two ranks."""
     image = keras.Input((None, None, 3), name="image")
     x = layers.Conv2D(2, 3, padding="same", name="score")(image)
     x = BatchNorm(name="norm")(x)
@@ -115,7 +115,7 @@ def new_two_losses(config, data, counted=None):
 
 
 class TwoMetrics:
-    """Of `two_outputs`; the headline is that of the mask."""
+    """Metrics of `two_outputs`; the headline is the accuracy of the mask."""
 
     headline = "mask_accuracy"
 
@@ -138,7 +138,7 @@ class TwoMetrics:
 
 @pytest.fixture
 def two(monkeypatch, tiny):
-    """A data set of a task that is not semantic, and its network."""
+    """A data set of another task than semantic segmentation, and its network."""
     monkeypatch.setitem(LOSSES, "two", new_two_losses)
     monkeypatch.setitem(METRICS, "two", TwoMetrics)
     keras.utils.set_random_seed(0)
@@ -157,7 +157,7 @@ def shapes_of_state(model) -> list[tuple]:
     return [tuple(variable.shape) for kind in kinds for variable in kind]
 
 
-def test_one_blank_batch_builds_the_state_that_the_first_step_would(two):
+def test_a_blank_batch_builds_the_same_state_as_the_first_step(two):
     data, model = two
     config = TrainConfig()
     compile_for(model, config, data, total_steps=4)
@@ -191,8 +191,8 @@ def test_copies_of_a_network_keep_the_structure_of_its_outputs(two):
         np.testing.assert_allclose(found[name], value, atol=1e-6)
 
 
-def test_averaged_weights_go_to_their_own_with_several_outputs(two):
-    """After one step Keras's average is that step's weights, and at 0 only those."""
+def test_averaged_weights_of_several_outputs_are_in_the_right_order(two):
+    """With momentum 0 the average equals the weights after each step."""
     _, model = two
     average = {"use_ema": True, "ema_momentum": 0.0}
     model.compile(AdamW(0.1, **average), new_two_losses(None, None))

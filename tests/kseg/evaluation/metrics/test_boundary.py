@@ -4,8 +4,8 @@ import pytest
 
 from kseg.evaluation.metrics.boundary import (
     boundary_counts,
+    boundary_distance,
     boundary_iou,
-    distance_in,
     near_boundary,
 )
 
@@ -15,7 +15,7 @@ SQUARE = np.array([[0, 0, 0, 0, 0],
                    [0, 1, 1, 1, 0],
                    [0, 1, 1, 1, 0],
                    [0, 0, 0, 0, 0]])
-# At the picture's frame, which ends nothing.
+# At the border of the image, which is no boundary.
 MOVED = np.array([[0, 0, 0, 0, 0],
                   [0, 0, 1, 1, 1],
                   [0, 0, 1, 1, 1],
@@ -25,17 +25,18 @@ MOVED = np.array([[0, 0, 0, 0, 0],
 
 
 def test_boundary_of_a_square():
-    # Of the square all but its centre, of the rest all: it is one pixel wide.
+    # All of the square but its centre; all of the background, which is one pixel wide.
     assert boundary_counts(SQUARE, SQUARE, 2, 1).tolist() == [[16, 16], [8, 8]]
-    # The moved square's inside is (2, 3) and (2, 4), so 7 are near. Of these (1, 2),
-    # (1, 3), (3, 2) and (3, 3) are near the true one's end: 4 of 8 + 7 - 4.
-    # Of the rest columns 1 to 4 are near, 11 pixels; 8 of them are no square in truth.
+    # Of the moved square all but (2, 3) and (2, 4) are near its boundary, 7 pixels. Of
+    # these (1, 2), (1, 3), (3, 2) and (3, 3) are near the true one: 4 of 8 + 7 - 4.
+    # Of the background 11 pixels are near, in columns 1 to 4; 8 are background in the
+    # mask too.
     assert boundary_counts(SQUARE, MOVED, 2, 1).tolist() == [[8, 19], [4, 11]]
 
 
 def test_boundary_is_measured_along_rows_and_columns_alike():
     mask = np.zeros((7, 7), int)
-    mask[3, 3] = 1  # a king's two moves away: 5x5 and the pixel itself
+    mask[3, 3] = 1  # 5x5 pixels are near it, itself included
     assert boundary_counts(mask, mask, 2, 2).tolist() == [[24, 24], [1, 1]]
 
 
@@ -48,18 +49,18 @@ def test_boundary_is_as_wide_as_the_distance(distance, near):
     assert boundary_counts(mask, mask, 2, distance).tolist() == expected
 
 
-def test_boundary_that_is_off_by_one():
-    # Two pixels on each side of the end: columns 4 and 5, and 5 and 6.
+def test_a_boundary_that_is_off_by_one():
+    # Two pixels on each side of the boundary: columns 4 and 5, and 5 and 6.
     mask, labels = (np.array([[0] * n + [1] * (12 - n)]) for n in (6, 7))
     assert boundary_counts(mask, labels, 2, 2).tolist() == [[1, 3], [1, 3]]
 
 
 @pytest.mark.parametrize(("distance", "near"), [(1, 0), (2, 1), (3, 2)])
-def test_void_ends_no_region_and_counts_nowhere(distance, near):
-    # Class 1 is two pixels from class 0, whatever is said of the void between.
+def test_void_is_no_boundary_and_not_counted(distance, near):
+    # Class 1 is two pixels from class 0, whatever is predicted for the void between.
     mask = np.array([[0, 0, 255, 1, 1]])
-    for said in (0, 1, 2):
-        labels = np.array([[0, 0, said, 1, 1]])
+    for predicted in (0, 1, 2):
+        labels = np.array([[0, 0, predicted, 1, 1]])
         counts = boundary_counts(mask, labels, 3, distance)
         assert counts.tolist() == [[near, near], [near, near], [0, 0]]
 
@@ -71,30 +72,30 @@ def test_another_void():
 
 
 def test_absent_classes_have_no_boundary():
-    # Class 1 is only true, class 2 only predicted, class 3 neither.
+    # Class 1 is only in the mask, class 2 only predicted, class 3 in neither.
     mask, labels = np.array([[0, 0, 1, 1]]), np.array([[2, 2, 0, 0]])
     counts = boundary_counts(mask, labels, 4, 1)
     assert counts.dtype == np.int64
     assert counts.tolist() == [[0, 2], [0, 1], [0, 1], [0, 0]]
 
 
-def test_a_class_that_is_everywhere_has_no_boundary():
+def test_an_image_of_one_class_has_no_boundary():
     mask = np.full((4, 5), 2)
     assert not boundary_counts(mask, mask, 3, 1).any()
 
 
 def eroded_counts(mask, labels, num_classes, distance):
-    """`boundary_counts` by OpenCV: a region less what is left when it is eroded."""
+    """`boundary_counts` by OpenCV: a region minus its erosion."""
     kernel = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
     beyond = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 1}
     void, counts = mask == 255, []
     for index in range(num_classes):
-        outlines = []
+        regions = []
         for ids in (mask, labels):
             held = ((ids == index) | void).astype(np.uint8)
             kept = cv2.erode(held, kernel, **beyond).astype(bool)
-            outlines.append((ids == index) & ~void & ~kept)
-        both, either = np.logical_and(*outlines), np.logical_or(*outlines)
+            regions.append((ids == index) & ~void & ~kept)
+        both, either = np.logical_and(*regions), np.logical_or(*regions)
         counts.append([int(both.sum()), int(either.sum())])
     return counts
 
@@ -114,7 +115,7 @@ def test_boundary_equals_erosion(size, distance, void):
     assert counts[:3].all() or min(size) < 40
 
 
-def test_near_an_outline_is_what_sees_another_id():
+def test_pixels_near_another_class_are_near_the_boundary():
     ids = np.ones((4, 6), int)
     ids[0, 0] = 0
     near = near_boundary(ids, np.zeros(ids.shape, bool), 2)
@@ -122,20 +123,20 @@ def test_near_an_outline_is_what_sees_another_id():
     assert not near_boundary(np.ones((2, 2), int), np.zeros((2, 2), bool), 5).any()
 
 
-def test_the_largest_id_is_told_from_void():
-    # Void is held as the value that decides nothing; 254 is the largest class there is.
+def test_the_largest_id_differs_from_void():
+    # 254 is the largest class id.
     mask = np.array([[254, 255, 254, 0, 255]])
     near = near_boundary(mask, mask == 255, 1)
     assert near.tolist() == [[False, False, True, True, False]]
 
 
 def test_the_distance_is_a_fiftieth_of_the_diagonal():
-    assert distance_in((60, 80)) == 2
-    assert distance_in((3, 4)) == 1  # never nothing
+    assert boundary_distance((60, 80)) == 2
+    assert boundary_distance((3, 4)) == 1  # never 0
 
 
-def test_the_ratio_of_the_sums():
-    # One of three and two of two, in pictures of class 0; class 1 has no outline.
+def test_boundary_iou_is_the_ratio_of_the_sums():
+    # Class 0 has one of three and two of two pixels; class 1 has no boundary.
     counts = np.array([[1, 3], [0, 0]]) + np.array([[2, 2], [0, 0]])
     iou = boundary_iou(counts)
     assert iou[0] == 3 / 5 and np.isnan(iou[1])

@@ -10,8 +10,8 @@ from keras import ops
 from kseg.evaluation.metrics.confusion import confusion_matrix, iou_per_class, summarize
 from kseg.evaluation.metrics.keras_metrics import DIGIT, MeanIoU
 
-#                                             void: counts nowhere
-TRUTH = np.array([[0, 0, 0, 0, 1], [1, 1, 2, 255, 255]])
+#                                           void: not counted
+MASK = np.array([[0, 0, 0, 0, 1], [1, 1, 2, 255, 255]])
 LABELS = np.array([[0, 0, 0, 1, 1], [1, 2, 0, 0, 3]])
 
 # fmt: off
@@ -19,13 +19,13 @@ LABELS = np.array([[0, 0, 0, 1, 1], [1, 2, 0, 0, 3]])
 MATRIX = np.array([[3, 1, 0, 0],   # true 0: IoU 3 / (4 + 4 - 3) = 3/5
                    [0, 2, 1, 0],   # true 1: IoU 2 / (3 + 3 - 2) = 2/4
                    [1, 0, 0, 0],   # true 2: IoU 0 / (1 + 1 - 0) = 0
-                   [0, 0, 0, 0]])  # class 3 is absent: predicted on void alone
+                   [0, 0, 0, 0]])  # class 3 is absent: predicted in void only
 # fmt: on
 NAMES = ("road", "car", "sign", "tree")
 
 
 def one_hot(labels, num_classes):
-    """Labels -> logits whose argmax they are."""
+    """Makes logits whose argmax are the labels."""
     return np.eye(num_classes, dtype=np.float32)[labels]
 
 
@@ -35,15 +35,15 @@ def counts_of(metric):
     return high.astype(np.int64) * DIGIT + low
 
 
-def test_confusion_matrix_has_truth_in_rows():
-    matrix = confusion_matrix(TRUTH, LABELS, 4)
+def test_confusion_matrix_has_the_ground_truth_in_rows():
+    matrix = confusion_matrix(MASK, LABELS, 4)
     assert matrix.tolist() == MATRIX.tolist()
     assert matrix.dtype == np.int64
 
 
 @pytest.mark.parametrize("dtype", (np.uint8, np.int32, np.int64))
 def test_confusion_matrix_of_any_integers(dtype):
-    # 20 * 20 = 400 cells do not go into a byte.
+    # 20 * 20 = 400 cells exceed uint8.
     mask = np.array([[0, 19], [19, 255]], dtype)
     matrix = confusion_matrix(mask, np.array([[1, 19], [18, 0]], dtype), 20)
     assert matrix.sum() == 3
@@ -55,27 +55,27 @@ def test_another_ignore_index():
     assert matrix.tolist() == [[1, 0], [0, 1]]
 
 
-def test_all_void_counts_nothing():
+def test_void_is_not_counted():
     void = np.full((2, 3), 255, np.uint8)
     assert confusion_matrix(void, np.zeros_like(void), 2).tolist() == [[0, 0], [0, 0]]
 
 
-def test_shapes_that_differ_are_refused():
+def test_different_shapes_are_refused():
     with pytest.raises(ValueError, match=r"\(2, 3\).*\(3, 2\)"):
         confusion_matrix(np.zeros((2, 3), int), np.zeros((3, 2), int), 2)
 
 
-@pytest.mark.parametrize("truth, predicted", (([3], [0]), ([0], [3]), ([254], [0])))
-def test_ids_outside_are_refused(truth, predicted):
-    largest = max(truth + predicted)
+@pytest.mark.parametrize("mask, predicted", (([3], [0]), ([0], [3]), ([254], [0])))
+def test_ids_outside_the_classes_are_refused(mask, predicted):
+    largest = max(mask + predicted)
     with pytest.raises(ValueError, match=f"{largest} is outside the 3 classes"):
-        confusion_matrix(np.array(truth), np.array(predicted), 3)
+        confusion_matrix(np.array(mask), np.array(predicted), 3)
 
 
-@pytest.mark.parametrize("truth, predicted", (([-1], [0]), ([1], [-1])))
-def test_negative_ids_are_refused(truth, predicted):
+@pytest.mark.parametrize("mask, predicted", (([-1], [0]), ([1], [-1])))
+def test_negative_ids_are_refused(mask, predicted):
     with pytest.raises(ValueError):
-        confusion_matrix(np.array(truth), np.array(predicted), 3)
+        confusion_matrix(np.array(mask), np.array(predicted), 3)
 
 
 def test_iou_is_nan_where_a_class_is_absent():
@@ -128,7 +128,7 @@ def test_class_that_is_only_predicted_counts_in_the_iou_but_not_in_the_accuracy(
     assert summary["frequency_weighted_iou"] == 3 / 4
 
 
-def test_summary_of_nothing_is_null():
+def test_summary_of_no_pixels_is_null():
     summary = summarize(np.zeros((2, 2), np.int64), ("a", "b"), images=1)
     assert summary.pop("per_class_iou") == {"a": None, "b": None}
     assert summary.pop("images") == 1
@@ -136,14 +136,14 @@ def test_summary_of_nothing_is_null():
     assert set(summary.values()) == {None}
 
 
-def test_summary_wants_a_name_for_each_class():
+def test_summary_needs_a_name_for_each_class():
     with pytest.raises(ValueError):
         summarize(MATRIX, NAMES[:3], 2)
 
 
 def test_metric_of_the_matrix():
     metric = MeanIoU(4)
-    metric.update_state(TRUTH[None], one_hot(LABELS[None], 4))
+    metric.update_state(MASK[None], one_hot(LABELS[None], 4))
     assert counts_of(metric).tolist() == MATRIX.tolist()
     assert float(metric.result()) == pytest.approx((3 / 5 + 2 / 4 + 0) / 3, abs=1e-6)
 
@@ -163,14 +163,14 @@ def test_metric_equals_numpy_over_several_updates(seed):
     assert counts_of(metric).tolist() == total.tolist()
 
 
-def test_metric_of_void_alone_is_zero():
+def test_metric_of_void_only_is_zero():
     metric = MeanIoU(2)
     metric.update_state(np.full((1, 2, 2), 255), one_hot(np.zeros((1, 2, 2), int), 2))
     assert float(metric.result()) == 0
 
 
-def test_counters_pass_what_float32_can_count():
-    assert np.float32(DIGIT) + np.float32(1) == np.float32(DIGIT)  # here it stops
+def test_counters_exceed_the_limit_of_float32():
+    assert np.float32(DIGIT) + np.float32(1) == np.float32(DIGIT)  # float32's limit
     metric = MeanIoU(2)
     metric.low.assign([[DIGIT - 1, 0], [DIGIT - 1, DIGIT - 2]])
     mask, labels = np.array([[[0, 0, 1, 1]]]), np.array([[[0, 0, 0, 1]]])
@@ -182,7 +182,7 @@ def test_counters_pass_what_float32_can_count():
     assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
 
 
-def test_reset_forgets_everything():
+def test_reset_clears_both_digits():
     metric = MeanIoU(2)
     metric.low.assign([[DIGIT - 1, 0], [0, 0]])
     metric.update_state(np.array([[[0, 1]]]), one_hot(np.array([[[0, 0]]]), 2))
@@ -206,8 +206,7 @@ def test_config_is_restored():
 
 
 def random_maps(seed, size=(3, 37, 41)):
-    """Masks with void and logits of 6 classes: 4 is absent from both, 5 is predicted
-    alone."""
+    """Masks with void and logits of 6 classes: 4 is absent, 5 is only predicted."""
     random = np.random.RandomState(seed)
     mask = random.choice([0, 1, 2, 3, 255], size, p=(0.5, 0.3, 0.05, 0.05, 0.1))
     logits = random.normal(size=(*size, 6)).astype(np.float32)
@@ -217,49 +216,51 @@ def random_maps(seed, size=(3, 37, 41)):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_counts_and_ratios_are_scikit_learns(seed):
+def test_counts_and_ratios_equal_scikit_learn(seed):
     mask, logits = random_maps(seed)
     labels = logits.argmax(-1)
     matrix = confusion_matrix(mask, labels, 6)
-    truth, told = mask[mask != 255], labels[mask != 255]
+    true, predicted = mask[mask != 255], labels[mask != 255]
     ids = range(6)
     np.testing.assert_array_equal(
-        matrix, sklearn.confusion_matrix(truth, told, labels=ids)
+        matrix, sklearn.confusion_matrix(true, predicted, labels=ids)
     )
     present = [0, 1, 2, 3, 5]
     assert np.isnan(iou_per_class(matrix)[4])
-    each = sklearn.jaccard_score(truth, told, labels=present, average=None)
+    each = sklearn.jaccard_score(true, predicted, labels=present, average=None)
     np.testing.assert_allclose(iou_per_class(matrix)[present], each, rtol=1e-12)
     summary = summarize(matrix, tuple("abcdef"), images=3)
-    score = partial(sklearn.jaccard_score, truth, told, labels=present)
+    score = partial(sklearn.jaccard_score, true, predicted, labels=present)
     assert summary["mean_iou"] == pytest.approx(score(average="macro"))
     assert summary["frequency_weighted_iou"] == pytest.approx(score(average="weighted"))
-    assert summary["pixel_accuracy"] == sklearn.accuracy_score(truth, told)
-    mean_accuracy = sklearn.recall_score(truth, told, labels=ids[:4], average="macro")
+    assert summary["pixel_accuracy"] == sklearn.accuracy_score(true, predicted)
+    mean_accuracy = sklearn.recall_score(
+        true, predicted, labels=ids[:4], average="macro"
+    )
     assert summary["mean_accuracy"] == pytest.approx(mean_accuracy)
 
 
 @pytest.mark.parametrize("dtype", ("float32", "float16", "bfloat16"))
-def test_the_metric_of_half_precision_is_scikit_learns(dtype):
-    """Rounded logits, of which many tie: the first of equals counts in both."""
+def test_the_metric_of_half_precision_equals_scikit_learn(dtype):
+    """Rounded logits have many ties; both take the first of equal values."""
     mask, logits = random_maps(3)
     logits = np.round(2 * logits) + 0.0  # Keras ranks -0.0 below 0.0, NumPy does not
     rounded = ops.convert_to_tensor(logits, dtype)
     metric = MeanIoU(6)
     for index in range(len(mask)):
         metric.update_state(mask[index : index + 1], rounded[index : index + 1])
-    told = logits.argmax(-1)[mask != 255]
-    expected = sklearn.confusion_matrix(mask[mask != 255], told, labels=range(6))
+    predicted = logits.argmax(-1)[mask != 255]
+    expected = sklearn.confusion_matrix(mask[mask != 255], predicted, labels=range(6))
     assert counts_of(metric).tolist() == expected.tolist()
     present = [0, 1, 2, 3, 5]
     iou = sklearn.jaccard_score(
-        mask[mask != 255], told, labels=present, average="macro"
+        mask[mask != 255], predicted, labels=present, average="macro"
     )
     assert float(metric.result()) == pytest.approx(iou, rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ("float16", "bfloat16"))
-def test_the_metric_of_logits_as_large_as_half_precision_has(dtype):
+def test_the_metric_of_the_largest_half_precision_logits(dtype):
     logits = 6e4 * np.eye(2, dtype=np.float32)[np.array([[[0, 1, 1]]])]
     metric = MeanIoU(2)
     metric.update_state(np.array([[[0, 1, 0]]]), ops.convert_to_tensor(logits, dtype))

@@ -1,4 +1,4 @@
-"""Batches and marks that the tests of losses share."""
+"""Batches and marks shared by the tests of losses."""
 
 from math import log
 from pathlib import Path
@@ -43,12 +43,12 @@ def gradient_of(loss, mask, logits):
     return tape.gradient(value, logits).numpy()
 
 
-WEIGHT = np.array([[[2.0, 0.5], [0.0, 100.0]]], np.float32)  # the last under void
-WEIGHTED = (2 * -log(3 / 4) + 0.5 * -log(1 / 4)) / 3  # by the number, not the weights
+WEIGHT = np.array([[[2.0, 0.5], [0.0, 100.0]]], np.float32)  # the last in void
+WEIGHTED = (2 * -log(3 / 4) + 0.5 * -log(1 / 4)) / 3  # divided by the valid pixels
 
 
 def random_batch(seed, classes=3, shape=(2, 4, 5)):
-    """Masks with void in them, and logits without ties."""
+    """Masks with some void, and logits without ties."""
     random = np.random.RandomState(seed)
     mask = random.randint(0, classes, shape)
     mask[random.uniform(size=shape) < 0.2] = 255
@@ -56,13 +56,13 @@ def random_batch(seed, classes=3, shape=(2, 4, 5)):
 
 
 def hard_batch(seed):
-    """Masks, labels, and logits that are as good as certain of the labels."""
+    """Masks, labels, and logits whose probabilities are almost 0 or 1."""
     mask, logits = random_batch(seed)
     labels = logits.argmax(-1)
     return mask, labels, 100 * np.eye(3, dtype=np.float32)[labels]
 
 
 def jaccard_loss(mask, labels):
-    """1 - IoU, the mean over the classes that the masks have."""
+    """1 - IoU, averaged over the classes in the masks."""
     matrix = confusion_matrix(mask, labels, 3)
     return float(1 - iou_per_class(matrix)[matrix.sum(1) > 0].mean())

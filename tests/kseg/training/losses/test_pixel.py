@@ -1,4 +1,4 @@
-"""Losses that are means over pixels, by hand and against scikit-learn."""
+"""Losses that are means over pixels, by hand and compared with scikit-learn."""
 
 from functools import partial
 from math import log
@@ -32,7 +32,7 @@ def test_worked_by_hand():
 
 
 @on_tensorflow
-def test_gradient_is_probability_less_truth_and_zero_under_void():
+def test_gradient_is_probability_minus_target_and_zero_in_void():
     by_hand = [
         [[1 / 4 - 0, 3 / 4 - 1], [3 / 4 - 0, 1 / 4 - 1]],
         [[1 / 2 - 1, 1 / 2 - 0], [0, 0]],
@@ -43,7 +43,7 @@ def test_gradient_is_probability_less_truth_and_zero_under_void():
 
 
 def test_mean_is_over_the_pixels_of_the_batch():
-    # Three valid pixels in the first image, one in the second: not a mean of means.
+    # Three valid pixels in the first image, one in the second: no mean of means.
     mask = np.concatenate([MASK, np.array([[[0, 255], [255, 255]]])])
     logits = np.concatenate([LOGITS, np.zeros_like(LOGITS)])
     expected = (3 * EXPECTED - log(1 / 2)) / 4
@@ -64,7 +64,7 @@ def test_weights_of_one_change_nothing(name):
     assert float(loss(MASK, LOGITS, class_weights=(1, 1))) == expected
 
 
-def test_a_weight_takes_nothing_away_from_other_pixels():
+def test_a_weight_does_not_change_the_terms_of_other_pixels():
     heavier = WEIGHT.copy()
     heavier[0, 0, 0] += 3
     more = loss_of(MASK, LOGITS, weight=heavier) - loss_of(MASK, LOGITS, weight=WEIGHT)
@@ -89,8 +89,8 @@ def test_both_weights_multiply():
 
 
 @over_pixels
-def test_class_weights_of_another_number_are_refused(name):
-    with pytest.raises(ValueError, match="one for each of 2 classes, got 3"):
+def test_a_wrong_number_of_class_weights_is_refused(name):
+    with pytest.raises(ValueError, match="for each of the 2 classes, got 3"):
         LOSSES[name](MASK, LOGITS, class_weights=(1, 2, 3))
 
 
@@ -108,17 +108,17 @@ def test_focal_at_gamma_0_is_cross_entropy(weights):
 
 @on_tensorflow
 @pytest.mark.parametrize("gamma", (0.0, 0.5, 1.0, 2.0))
-def test_focal_has_a_gradient_where_nothing_is_missed(gamma):
-    sure = np.array([[[[40, -40], [-40, 40]]]], np.float32)  # 1 - p is 0 in float32
+def test_focal_has_a_finite_gradient_at_certain_predictions(gamma):
+    certain = np.array([[[[40, -40], [-40, 40]]]], np.float32)  # 1 - p is 0 in float32
     mask = np.array([[[0, 0]]])
-    assert np.isfinite(gradient_of(partial(focal, gamma=gamma), mask, sure)).all()
+    assert np.isfinite(gradient_of(partial(focal, gamma=gamma), mask, certain)).all()
 
 
-@pytest.mark.parametrize("share, kept", ((0.1, 1), (1 / 3, 1), (0.5, 2), (0.99, 3)))
-def test_ohem_worked_by_hand(share, kept):
-    hardest = sorted((-log(3 / 4), -log(1 / 4), -log(1 / 2)))[::-1][:kept]
+@pytest.mark.parametrize("share, count", ((0.1, 1), (1 / 3, 1), (0.5, 2), (0.99, 3)))
+def test_ohem_worked_by_hand(share, count):
+    hardest = sorted((-log(3 / 4), -log(1 / 4), -log(1 / 2)))[::-1][:count]
     found = float(ohem(MASK, LOGITS, share=share))
-    assert found == pytest.approx(sum(hardest) / kept, rel=1e-6)
+    assert found == pytest.approx(sum(hardest) / count, rel=1e-6)
 
 
 def test_ohem_of_all_pixels_is_cross_entropy():
@@ -127,13 +127,13 @@ def test_ohem_of_all_pixels_is_cross_entropy():
         assert found == pytest.approx(loss_of(MASK, LOGITS, **weights), rel=1e-6)
 
 
-def test_ohem_weighs_what_it_chose_and_chooses_by_no_weight():
-    # p of 1/4 is the hardest: its weight of 1/2 does not make it an easy pixel.
+def test_ohem_weights_do_not_affect_the_selection():
+    # p of 1/4 is the hardest pixel, although its weight is 1/2.
     found = float(ohem(MASK, LOGITS, share=1 / 3, weight=WEIGHT))
     assert found == pytest.approx(0.5 * -log(1 / 4), rel=1e-6)
 
 
-def test_ohem_shares_the_last_places_among_ties():
+def test_ohem_counts_ties_at_the_limit_in_equal_parts():
     logits = np.zeros((1, 1, 4, 2), np.float32)
     logits[..., 0, 1] = log(3)
     mask, weight = np.zeros((1, 1, 4), int), np.array([[[1.0, 1.0, 2.0, 3.0]]])
@@ -144,14 +144,14 @@ def test_ohem_shares_the_last_places_among_ties():
 
 
 @pytest.mark.parametrize("share", (0, -1, 1.5))
-def test_a_share_is_over_0_and_at_most_1(share):
+def test_a_share_out_of_range_is_refused(share):
     with pytest.raises(ValueError, match="over 0 and at most 1"):
         ohem(MASK, LOGITS, share=share)
 
 
 @pytest.mark.parametrize("dtype", ("float32", "float16", "bfloat16"))
-def test_cross_entropy_is_scikit_learns(dtype):
-    """Its `log_loss` over the valid pixels, of the logits as they were rounded."""
+def test_cross_entropy_equals_log_loss_of_scikit_learn(dtype):
+    """Over the valid pixels, with the rounded logits."""
     mask, logits = random_batch(6)
     logits = ops.convert_to_tensor(logits, dtype)
     exact = ops.convert_to_numpy(ops.cast(logits, "float32")).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Losses that are ratios of areas, by hand, by definition and against others' code."""
+"""Losses that are ratios of areas: by hand, by definition and by reference code."""
 
 from itertools import product
 from math import log
@@ -31,7 +31,7 @@ def test_dice_worked_by_hand():
 
 
 def test_tversky_worked_by_hand():
-    # Class 1 hits 1, has 1/2 too many, misses 1; class 0 hits 1/2, 1 and 1/2.
+    # Class 1: TP 1, FP 1/2, FN 1; class 0: TP 1/2, FP 1, FN 1/2.
     ones = 1 / (1 + 0.3 * 1 / 2 + 0.7 * 1)
     zeros = 1 / 2 / (1 / 2 + 0.3 * 1 + 0.7 * 1 / 2)
     expected = 1 - (ones + zeros) / 2
@@ -52,9 +52,9 @@ def test_tversky_at_ones_is_jaccard_of_hard_predictions():
 
 def test_lovasz_worked_by_hand():
     # The errors of both classes are 1/4, 3/4 and 1/2 at truths of 1, 1 and 0.
-    # Class 1, worst first: a miss, a false alarm, a miss. 1 - IoU goes 1/2, 2/3, 1.
+    # Class 1, largest error first: FN, FP, FN; 1 - IoU is 1/2, 2/3, 1.
     ones = 3 / 4 * 1 / 2 + 1 / 2 * (2 / 3 - 1 / 2) + 1 / 4 * (1 - 2 / 3)
-    # Class 0: a false alarm, a miss, a false alarm. 1/2, 1, 1.
+    # Class 0: FP, FN, FP; 1 - IoU is 1/2, 1, 1.
     zeros = 3 / 4 * 1 / 2 + 1 / 2 * 1 / 2
     assert float(lovasz(MASK, LOGITS)) == pytest.approx((ones + zeros) / 2, rel=1e-6)
 
@@ -65,31 +65,31 @@ def lovasz_by_definition(mask, logits):
     probabilities = (odds / odds.sum(-1, keepdims=True))[mask != 255]
     mask, losses = mask[mask != 255], []
     for index in np.unique(mask):
-        truth = set(np.flatnonzero(mask == index))
+        target = set(np.flatnonzero(mask == index))
         errors = np.abs((mask == index) - probabilities[:, index])
         wrong, total, before = set(), 0.0, 0.0
         for pixel in np.argsort(-errors):
             wrong.add(pixel)
-            loss = len(wrong) / len(wrong | truth)
+            loss = len(wrong) / len(wrong | target)
             total, before = total + errors[pixel] * (loss - before), loss
         losses.append(total)
     return np.mean(losses)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_lovasz_is_the_extension_by_definition(seed):
+def test_lovasz_equals_the_extension_by_definition(seed):
     mask, logits = random_batch(seed)
     found = float(lovasz(mask, logits))
     assert found == pytest.approx(lovasz_by_definition(mask, logits), rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_lovasz_is_the_jaccard_loss_at_the_corners(seed):
+def test_lovasz_of_hard_predictions_equals_the_jaccard_loss(seed):
     mask, labels, logits = hard_batch(seed)
     assert float(lovasz(mask, logits)) == pytest.approx(jaccard_loss(mask, labels))
 
 
-def test_all_corners_of_a_picture_of_1x4():
+def test_lovasz_of_all_hard_predictions_of_a_1x4_image():
     mask = np.array([[[0, 1, 1, 255]]])
     for labels in product((0, 1), repeat=4):
         hard = 100 * np.eye(2, dtype=np.float32)[[[labels]]]
@@ -102,7 +102,7 @@ def test_all_corners_of_a_picture_of_1x4():
 def test_only_classes_of_the_masks_are_averaged(name):
     mask = np.array([[[1, 1]]])
     logits = np.array([[[[0, log(3)], [log(3), 0]]]], np.float32)
-    expected = {  # of class 1 alone: hits 1, none too many, misses 1
+    expected = {  # of class 1 only: TP 1, FP 0, FN 1
         "dice": 1 - 2 * 1 / (2 + 1),
         "tversky": 1 - 1 / (1 + 0.7),
         "lovasz": 3 / 4 * 1 / 2 + 1 / 4 * 1 / 2,
@@ -110,15 +110,15 @@ def test_only_classes_of_the_masks_are_averaged(name):
     assert float(LOSSES[name](mask, logits)) == pytest.approx(expected[name], rel=1e-6)
 
 
-def test_lovasz_slopes_keep_their_digits_in_a_large_batch():
-    """Neighbours of the running ratio, subtracted in float32, would not."""
-    truth = (np.random.RandomState(0).uniform(size=(1, 2**20)) < 0.01).astype("f4")
-    slopes = ops.convert_to_numpy(jaccard_slopes(truth))[0].astype(np.float64)
-    missed = truth[0].cumsum(dtype=np.float64)
+def test_jaccard_slopes_are_accurate_in_a_large_batch():
+    """Subtracting neighbours of the cumulative ratio in float32 is not."""
+    target = (np.random.RandomState(0).uniform(size=(1, 2**20)) < 0.01).astype("f4")
+    slopes = ops.convert_to_numpy(jaccard_slopes(target))[0].astype(np.float64)
+    missed = target[0].cumsum(dtype=np.float64)
     area = missed[-1]
     union = area + np.arange(1, 2**20 + 1) - missed
     running = 1 - (area - missed) / union
-    expected = np.diff(running, prepend=0)  # float64 loses the digits after 1e-16
+    expected = np.diff(running, prepend=0)  # accurate to 1e-16 in float64
     np.testing.assert_allclose(slopes, expected, rtol=1e-6, atol=1e-15)
     coarse = np.diff(running.astype(np.float32), prepend=np.float32(0))
     tail = slice(2**18, -1000)
@@ -126,26 +126,26 @@ def test_lovasz_slopes_keep_their_digits_in_a_large_batch():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_dice_of_hard_predictions_is_scikit_learns_f1(seed):
+def test_dice_of_hard_predictions_equals_f1_of_scikit_learn(seed):
     mask, labels, logits = hard_batch(seed)
-    truth, told = mask[mask != 255], labels[mask != 255]
-    present = np.unique(truth)
-    expected = 1 - f1_score(truth, told, labels=present, average="macro")
+    target, predicted = mask[mask != 255], labels[mask != 255]
+    present = np.unique(target)
+    expected = 1 - f1_score(target, predicted, labels=present, average="macro")
     assert float(dice(mask, logits)) == pytest.approx(expected, rel=1e-5)
 
 
 def lovasz_by_the_papers_code(mask, logits):
-    """The authors' algorithm 1: neighbours of the running Jaccard loss, subtracted."""
+    """Algorithm 1 of the paper: differences of the cumulative Jaccard loss."""
     odds = np.exp(logits.astype(np.float64))
     probabilities = (odds / odds.sum(-1, keepdims=True))[mask != 255]
     mask, losses = mask[mask != 255], []
     for index in np.unique(mask):
-        truth = (mask == index).astype(np.float64)
-        errors = np.abs(truth - probabilities[:, index])
+        target = (mask == index).astype(np.float64)
+        errors = np.abs(target - probabilities[:, index])
         order = np.argsort(-errors)
-        truth = truth[order]
-        intersection = truth.sum() - truth.cumsum()
-        union = truth.sum() + (1 - truth).cumsum()
+        target = target[order]
+        intersection = target.sum() - target.cumsum()
+        union = target.sum() + (1 - target).cumsum()
         jaccard = 1 - intersection / union
         jaccard[1:] -= jaccard[:-1].copy()
         losses.append(errors[order] @ jaccard)
@@ -154,8 +154,8 @@ def lovasz_by_the_papers_code(mask, logits):
 
 @pytest.mark.parametrize("dtype", ("float32", "float16", "bfloat16"))
 @pytest.mark.parametrize("classes", (2, 5))
-def test_lovasz_is_the_papers_algorithm(classes, dtype):
-    """With void and, of five classes, one that the masks lack."""
+def test_lovasz_equals_the_algorithm_of_the_paper(classes, dtype):
+    """With void; with five classes one is absent from the masks."""
     mask, logits = random_batch(9, classes, shape=(2, 23, 31))
     mask = np.where(mask == 4, 0, mask)
     logits = ops.convert_to_tensor(logits, dtype)

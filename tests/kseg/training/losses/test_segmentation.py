@@ -1,4 +1,4 @@
-"""What every loss keeps, sums of them, and the object for `compile`."""
+"""Properties of all losses, sums of losses, and the object for `compile`."""
 
 import importlib.util
 import os
@@ -34,7 +34,7 @@ from tests.kseg.training.losses.cases import (
 
 
 def padded(mask, logits, rows, columns):
-    """Void below and to the right, with scores of any kind under it."""
+    """Adds void below and to the right, with arbitrary logits."""
     around = ((0, 0), (0, rows), (0, columns))
     return (
         np.pad(mask, around, constant_values=255),
@@ -57,14 +57,14 @@ def test_another_ignore_index(name):
 
 
 @each_loss
-def test_scores_under_void_do_not_matter(name):
+def test_logits_in_void_have_no_effect(name):
     other = LOGITS.copy()
     other[0, 1, 1] = 1e4, -1e4
     assert float(LOSSES[name](MASK, other)) == float(LOSSES[name](MASK, LOGITS))
 
 
 @each_loss
-def test_void_alone_is_zero(name):
+def test_the_loss_of_void_is_zero(name):
     assert float(LOSSES[name](np.full_like(MASK, 255), LOGITS)) == 0
 
 
@@ -97,13 +97,13 @@ def test_half_precision_is_computed_in_float32(name):
 
 @each_loss
 @pytest.mark.parametrize("rows, columns", ((0, 0), (1, 0), (3, 5), (40, 40)))
-def test_padding_does_not_dilute(name, rows, columns):
+def test_padding_does_not_change_the_loss(name, rows, columns):
     expected = float(LOSSES[name](MASK, LOGITS))
     found = LOSSES[name](*padded(MASK, LOGITS, rows, columns))
     assert float(found) == pytest.approx(expected, rel=1e-6)
 
 
-def test_object_for_compile_is_the_function():
+def test_the_object_for_compile_equals_the_function():
     loss = SegmentationLoss()(MASK.astype("uint8"), LOGITS)
     assert float(loss) == pytest.approx(EXPECTED, rel=1e-6)
 
@@ -115,14 +115,14 @@ def test_weights_of_another_rank_are_refused(shape):
 
 
 @over_areas
-def test_weights_that_would_do_nothing_are_refused(name):
-    with pytest.raises(ValueError, match="takes no weights of pixels.*ce, focal, ohem"):
+def test_weights_without_effect_are_refused(name):
+    with pytest.raises(ValueError, match="support pixel weights; add one of ce, f"):
         SegmentationLoss(name)(MASK, LOGITS, WEIGHT)
-    with pytest.raises(ValueError, match="takes no class weights.*ce, focal, ohem"):
+    with pytest.raises(ValueError, match="support class weights; add one of ce, f"):
         SegmentationLoss(name, (1, 2))
 
 
-def test_in_a_sum_weights_go_to_the_means_over_pixels():
+def test_in_a_sum_weights_apply_to_the_means_over_pixels():
     loss = SegmentationLoss("dice+2*ce", (0.5, 2.0))(MASK, LOGITS, WEIGHT)
     weighted = loss_of(MASK, LOGITS, weight=WEIGHT, class_weights=(0.5, 2.0))
     expected = 2 * weighted + float(dice(MASK, LOGITS))
@@ -135,7 +135,7 @@ def need_training():
 
 
 def linear_model(rate):
-    """A network that gives out what it gets, trained by plain descent."""
+    """A network that starts as the identity, trained by plain gradient descent."""
     model = keras.Sequential([keras.Input((2, 2, 2))])
     model.add(keras.layers.Conv2D(2, 1, use_bias=False))
     model.set_weights([np.eye(2, dtype=np.float32)[None, None]])
@@ -151,14 +151,14 @@ def test_fit_reports_the_weighted_loss(weight, expected):
     mask = MASK.astype(np.uint8)
     history = model.fit(LOGITS, mask, sample_weight=weight, verbose=0).history
     assert history["loss"][0] == pytest.approx(expected, rel=1e-6)
-    # Told 1, 0 and, a tie, 0 where 1, 1 and 0 are true: 1 of a union of 2 per class.
-    # So without weights, which `MeanIoU` would refuse: `metrics` gets none from Keras.
+    # Predicted 1, 0 and (a tie) 0 where 1, 1 and 0 are true: IoU 1/2 of both classes.
+    # Keras gives no weights to `metrics`; `MeanIoU` would refuse them.
     assert history["mean_iou"][0] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("weight", (None, WEIGHT))
 def test_fit_descends_the_weighted_loss(weight):
-    """The kernel moves by the gradient: the sum of x (p - y) w over valid pixels."""
+    """The kernel changes by the gradient: the sum of x (p - y) w over valid pixels."""
     need_training()
     model = linear_model(rate=1.0)
     model.fit(LOGITS, MASK.astype(np.uint8), sample_weight=weight, verbose=0)
@@ -171,7 +171,7 @@ def test_fit_descends_the_weighted_loss(weight):
 
 
 @each_loss
-def test_classes_that_the_masks_lack_leave_it_finite(name):
+def test_the_loss_is_finite_with_absent_classes(name):
     mask, logits = random_batch(5, classes=7)
     mask = np.where(mask == 255, 255, 3)
     hard = 1000 * np.eye(7, dtype=np.float32)[np.full(mask.shape, 5)]
@@ -183,17 +183,17 @@ def test_classes_that_the_masks_lack_leave_it_finite(name):
 
 @on_tensorflow
 @each_loss
-def test_gradient_is_that_of_finite_differences(name):
+def test_gradient_equals_finite_differences(name):
     mask, logits = random_batch(2, shape=(1, 3, 3))
     gradient = gradient_of(LOSSES[name], mask, logits)
-    step = 2e-3  # too small for another pixel to become the harder one
-    for place in np.ndindex(logits.shape):
+    step = 2e-3  # too small to change the order of hard pixels
+    for index in np.ndindex(logits.shape):
         ends = [logits.copy(), logits.copy()]
-        ends[0][place] -= step
-        ends[1][place] += step
+        ends[0][index] -= step
+        ends[1][index] += step
         low, high = (float(LOSSES[name](mask, end)) for end in ends)
         slope = (high - low) / (2 * step)
-        assert gradient[place] == pytest.approx(slope, abs=3e-4), place
+        assert gradient[index] == pytest.approx(slope, abs=3e-4), index
     assert np.abs(gradient).max() > 0.01
 
 
@@ -206,14 +206,14 @@ def test_gradient_is_that_of_finite_differences(name):
         (" 2 * focal + lovasz ", [(2, "focal"), (1, "lovasz")]),
     ),
 )
-def test_a_sum_is_the_sum(spec, terms):
+def test_a_sum_equals_the_sum_of_its_losses(spec, terms):
     assert terms_of(spec) == terms
     expected = sum(factor * float(LOSSES[name](MASK, LOGITS)) for factor, name in terms)
     assert float(SegmentationLoss(spec)(MASK, LOGITS)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("spec", ("", "+", "ce+", "focall", "ce-dice", "2ce", "ce*2"))
-def test_unknown_names_are_one_line_that_lists_the_known(spec):
+def test_the_error_for_an_unknown_loss_lists_the_known_ones(spec):
     with pytest.raises(ValueError) as caught:
         SegmentationLoss(spec)
     message = str(caught.value)
@@ -222,13 +222,13 @@ def test_unknown_names_are_one_line_that_lists_the_known(spec):
 
 
 @pytest.mark.parametrize("factor", ("0", "-1", "x", "", "nan", "inf", "1*2"))
-def test_factors_are_numbers_over_0(factor):
-    with pytest.raises(ValueError, match="is no factor over 0"):
+def test_invalid_factors_are_refused(factor):
+    with pytest.raises(ValueError, match="must be a number over 0"):
         SegmentationLoss(f"ce+{factor}*dice")
 
 
 def pixel_model(spec, **compile):
-    """Scores by colour, for pictures of any size; takes batches of random colours."""
+    """A model of one 1x1 convolution, for images of any size."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((None, None, 3))])
     model.add(keras.layers.Conv2D(3, 1))
@@ -238,7 +238,7 @@ def pixel_model(spec, **compile):
 
 
 def colors(shape):
-    """Pictures whose class is their strongest channel, a corner of them void."""
+    """Random images labelled by their strongest channel, with void in a corner."""
     image = np.random.RandomState(0).uniform(size=(*shape, 3)).astype(np.float32)
     mask = image.argmax(-1).astype(np.uint8)
     mask[:, :3, :3] = 255
@@ -253,14 +253,14 @@ def test_fit_lowers_each_loss_and_learns(spec):
     history = model.fit(image, mask, batch_size=2, epochs=60, verbose=0).history
     assert history["loss"][-1] < 0.7 * history["loss"][0]
     assert history["mean_iou"][-1] > max(0.6, history["mean_iou"][0])
-    odd = colors((1, 7, 11))  # the traced graph takes another size
+    odd = colors((1, 7, 11))  # another size
     assert np.isfinite(model.evaluate(*odd, verbose=0)).all()
 
 
 @on_tensorflow
 @pytest.mark.parametrize("spec", LOSSES)
 def test_fit_compiles_each_loss(spec):
-    """With XLA, as Keras does by itself where there is a GPU."""
+    """With XLA, which Keras uses by default on GPUs."""
     image, mask = colors((2, 6, 8))
     losses = [
         pixel_model(spec, jit_compile=jit).fit(image, mask, verbose=0).history["loss"]
@@ -312,7 +312,7 @@ np.savez(target, **found)
 
 
 def values_on(backend, folder):
-    """Each loss and its gradient, by a process on that backend."""
+    """Computes each loss and its gradient in a process with this backend."""
     mask, logits = random_batch(7, shape=(2, 24, 31))
     weight = np.random.RandomState(8).uniform(0, 3, mask.shape).astype(np.float32)
     source, target = folder / "batch.npz", folder / f"{backend}.npz"
@@ -331,7 +331,7 @@ def values_on(backend, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ("jax", "torch"))
-def test_values_and_gradients_are_those_of_tensorflow(backend, tmp_path):
+def test_values_and_gradients_equal_those_of_tensorflow(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install -e '.[{backend}]'")
     expected, found = (values_on(name, tmp_path) for name in ("tensorflow", backend))
