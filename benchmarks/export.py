@@ -63,13 +63,13 @@ def export_speed(config: ExportBenchmarkConfig) -> dict[str, Any]:
     """Milliseconds bare and whole, mean IoU, operators and bytes of each way."""
     if not config.run:
         raise InputError("benchmark export: give --run a run folder")
-    from kseg.deploy.export import coverage_for, open_run
+    from kseg.deploy.export import calibration_set_for, open_run
 
     options = ExportConfig(
         config.run, data=config.data, calibration_images=config.calibration_images
     )
     source = open_run(options, Path(config.run))
-    calibration = source.calibration(coverage_for(options, source.data))
+    calibration = source.calibration(calibration_set_for(options, source.data))
     with tempfile.TemporaryDirectory() as folder:
         ways = list(all_variants(source, calibration, Path(folder)))
         rows, scores = timed_variants(ways, source), mean_ious(ways, source)
