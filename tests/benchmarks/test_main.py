@@ -1,4 +1,4 @@
-"""The benchmarks as commands: their options, and where they are to be found."""
+"""The benchmarks as commands: their options and how they are found."""
 
 import dataclasses
 import os
@@ -55,14 +55,14 @@ def help_of(name: str, capsys) -> str:
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_each_shows_the_options_of_its_own(name, capsys):
+def test_help_shows_the_options_of_each_benchmark(name, capsys):
     usage = help_of(name, capsys).partition("\n\n")[0]
     shown = {word.strip("[]") for word in usage.split() if word.startswith(("[-", "-"))}
     assert shown - {"-h", "-m"} == set(OPTIONS[name].split())
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_help_says_how_it_is_started(name, capsys):
+def test_help_shows_the_command(name, capsys):
     text = help_of(name, capsys)
     assert f"\n    python -m kseg.benchmark {name}" in text.replace(
         "python -m benchmarks", "python -m kseg.benchmark"
@@ -78,7 +78,7 @@ def test_each_option_has_a_default(name):
     assert fields == set(OPTIONS[name].split())
 
 
-def test_help_of_the_whole_lists_them(capsys):
+def test_help_lists_the_benchmarks(capsys):
     main(["--help"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == list(OPTIONS)
@@ -87,13 +87,13 @@ def test_help_of_the_whole_lists_them(capsys):
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [
-        ([], "name a benchmark: architectures, train"),
-        (["nothing"], "nothing: no such benchmark; architectures, train"),
+        ([], "give a benchmark: architectures, train"),
+        (["nothing"], "nothing: no such benchmark; use architectures, train"),
         (["--data", "d", "train"], "--data: no such benchmark"),
         (["resume", "--batch-size", "4"], "unrecognized arguments: --batch-size 4"),
         (["sliding", "--kills", "4"], "unrecognized arguments: --kills 4"),
         (["train", "--model", "nothing"], "invalid choice: 'nothing'"),
-        (["export"], "benchmark export: give --run a run folder"),
+        (["export"], "benchmark export: --run is required; give a run folder"),
     ],
 )
 def test_bad_use_is_one_line(argv, complaint):
@@ -104,7 +104,7 @@ def test_bad_use_is_one_line(argv, complaint):
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_help_waits_for_no_heavy_import(name):
+def test_help_imports_no_heavy_package(name):
     code = (
         "import sys\n"
         "from benchmarks.__main__ import main\n"
@@ -118,11 +118,11 @@ def test_help_waits_for_no_heavy_import(name):
     assert done.returncode == 0, done.stderr
 
 
-# Where they are
+# How they are found
 
 
 def started(command: list[str], path: Path, folder: Path):
-    """A process in `folder` whose Python takes modules from `path` first."""
+    """Runs a command in `folder` with `path` first on Python's path."""
     return subprocess.run(
         command,
         cwd=folder,
@@ -133,7 +133,7 @@ def started(command: list[str], path: Path, folder: Path):
 
 
 def test_kseg_benchmark_runs_those_of_the_checkout(tmp_path):
-    """From any folder, also one that has something else of that name."""
+    """In any folder, including one with another package named benchmarks."""
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "__main__.py").write_text("raise SystemExit('wrong')")
     command = [sys.executable, "-m", "kseg.benchmark"]
@@ -148,7 +148,7 @@ def test_kseg_benchmark_runs_those_of_the_checkout(tmp_path):
     )
 
 
-def test_without_a_checkout_it_says_where_they_are(tmp_path):
+def test_without_a_checkout_the_error_says_where_they_are(tmp_path):
     for package in ("kseg", "edge"):
         unwanted = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, tmp_path / package, ignore=unwanted)

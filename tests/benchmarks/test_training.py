@@ -9,7 +9,7 @@ from kseg.core import backend
 from kseg.core.configs import TrainConfig
 from kseg.models.analysis.graph import trace
 
-# Two rounds of 4 images a step: (by the clock, of the processors).
+# Two rounds with 4 images per step: (wall-clock, processor) milliseconds.
 ROUNDS = [
     {
         "pipeline": (110.0, 200.0),
@@ -26,9 +26,9 @@ ROUNDS = [
 ]
 
 
-def test_summary_takes_ratios_within_a_round():
+def test_ratios_are_computed_within_a_round():
     figures = summary(ROUNDS, batch_size=4)
-    # Of the medians, 158 / 150 would be 0.0533.
+    # The ratio of the medians, 158 / 150, would give 0.0533.
     assert figures["input_cost"] == pytest.approx((0.10 + 0.03) / 2)
     assert figures["speed_of_pytorch"] == pytest.approx((1.2 + 1.0) / 2)
     assert figures["convolutions_share"] == pytest.approx((0.8 + 0.6) / 2)
@@ -57,15 +57,15 @@ def shown(figures: dict) -> dict:
     }
 
 
-def test_table_names_each_figure():
+def test_the_table_shows_each_result():
     text = train_table(shown(summary(ROUNDS, batch_size=4)))
     assert text.startswith(
         "unet-plain, crops 64x80, batches of 4, 2 threads, float32\n"
     )
     for line in (
-        "input costs 6.5% of a step in memory",
-        "convolutions are 70% of a step in memory",
-        "speed is 1.10 of PyTorch's",
+        "the input pipeline adds 6.5% to a step in memory",
+        "convolutions take 70% of a step in memory",
+        "speed relative to PyTorch: 1.10",
         "peak memory: kseg 1500 MiB",
     ):
         assert f"\n{line}" in text
@@ -73,7 +73,7 @@ def test_table_names_each_figure():
 
 
 def test_every_convolution_runs_forward_and_backward():
-    """The optimizer of graphs leaves none out, as something of each is asked for."""
+    """The graph optimizer removes none, because each has a returned result."""
     import numpy as np
 
     from kseg.models import build_model
@@ -88,7 +88,7 @@ def test_every_convolution_runs_forward_and_backward():
     assert kinds.count("Conv2DBackpropFilter") == 23
 
 
-def test_the_convolutions_of_half_precision_run_too():
+def test_the_convolutions_run_in_half_precision():
     import numpy as np
 
     from kseg.models import build_model
@@ -99,7 +99,7 @@ def test_the_convolutions_of_half_precision_run_too():
 
 
 @pytest.mark.slow
-def test_pytorch_times_a_step_in_a_process_of_its_own(capsys):
+def test_pytorch_times_a_step_in_a_separate_process(capsys):
     pytest.importorskip("torch", reason="pip install -e '.[torch]'")
     import numpy as np
 
@@ -114,12 +114,12 @@ def test_pytorch_times_a_step_in_a_process_of_its_own(capsys):
     with pytorch_process(network, TrainConfig()) as pytorch:
         assert not pytorch.take(images, masks)
     assert not multiprocessing.active_children()
-    assert "PyTorch is left out: " in (line := capsys.readouterr().err)
+    assert "PyTorch is skipped: " in (line := capsys.readouterr().err)
     assert "MaxUnpool" in line
 
 
 @pytest.mark.slow
-def test_train_gives_each_figure(data_folder, capsys):
+def test_the_benchmark_gives_each_result(data_folder, capsys):
     arguments = ["--data", str(data_folder), "--size", "32x32"]
     counts = ["--batch-size", "2", "--steps", "2", "--rounds", "2"]
     main([*arguments, *counts, "--json", "-"])
