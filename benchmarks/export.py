@@ -107,7 +107,7 @@ def all_variants(source: Any, calibration: Any, folder: Path) -> Iterator[Varian
 def converted(
     source: Any, scheme: str, head: str, low_resolution: bool, calibration: Any
 ) -> bytes:
-    """A file of kseg. Raises InputError if there is no low resolution output."""
+    """A file of kseg. Raises InputError if low resolution is not possible."""
     from kseg.deploy.conversion.tflite import convert
     from kseg.deploy.heads import HEADS as FUNCTIONS
     from kseg.deploy.heads import at_low_resolution

@@ -35,8 +35,8 @@ class Child:
     def segment(self, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) RGB -> (H, W) class ids, in memory that MediaPipe reuses."""
         self.millis += 40  # timestamps must increase
-        given = self.mediapipe.Image(self.mediapipe.ImageFormat.SRGB, image)
-        mask = self.segmenter.segment_for_video(given, self.millis).category_mask
+        frame = self.mediapipe.Image(self.mediapipe.ImageFormat.SRGB, image)
+        mask = self.segmenter.segment_for_video(frame, self.millis).category_mask
         return mask.numpy_view().reshape(image.shape[:2])
 
     def run_frames(self, count: int) -> dict[str, Any]:

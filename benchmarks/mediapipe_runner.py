@@ -76,10 +76,10 @@ class MediaPipeRunner:
     def labels(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) uint8 RGB -> class ids (N, H, W) uint8."""
         with tempfile.TemporaryDirectory() as folder:
-            given, made = Path(folder) / "images.npy", Path(folder) / "labels.npy"
-            np.save(given, images)
-            self._ask({"images": str(given), "labels": str(made)})
-            return np.load(made)
+            inputs, outputs = Path(folder) / "images.npy", Path(folder) / "labels.npy"
+            np.save(inputs, images)
+            self._ask({"images": str(inputs), "labels": str(outputs)})
+            return np.load(outputs)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         try:

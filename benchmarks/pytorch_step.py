@@ -51,7 +51,7 @@ class PyTorch:
     def __init__(self, pipe: Connection):
         self.pipe, self.peak = pipe, 0.0
 
-    def take(self, images: Any, masks: Any) -> bool:
+    def send_batch(self, images: Any, masks: Any) -> bool:
         """Sends the batch. Returns False and logs why if the network is unsupported."""
         self.pipe.send((images, masks))
         problem = self.pipe.recv()

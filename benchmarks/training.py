@@ -91,7 +91,7 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
         with backend.precision(config.precision):
             model = new_network(training, data)
         compile_for(model, training, data, total_steps=10_000)
-        size, batches, one_batch = sources(config, training, data, model)
+        size, batches, one_batch = prepare_batches(config, training, data, model)
         variants = {
             "pipeline": partial(fit_millis, model, batches),
             "memory": partial(fit_millis, model, one_batch),
@@ -99,7 +99,7 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
         for run in variants.values():  # traces and allocates
             run(config.steps)
         peaks = {"kseg": peak_mebibytes()}
-        if pytorch and pytorch.take(*next(one_batch.as_numpy_iterator())):
+        if pytorch and pytorch.send_batch(*next(one_batch.as_numpy_iterator())):
             variants["pytorch"] = pytorch.millis
         graph = trace(model, size)
         variants["convolutions"] = partial(
@@ -119,7 +119,7 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
     }
 
 
-def sources(
+def prepare_batches(
     config: TrainBenchmarkConfig, training: TrainConfig, data: Any, model: Any
 ) -> tuple[tuple[int, int], Any, Any]:
     """The crop size, the training batches, and an endless repetition of one batch."""
@@ -248,14 +248,14 @@ def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
     from kseg.models.analysis.graph import multiply_adds
 
     steps = [step for step in graph.steps if multiply_adds(step)]
-    kinds = {kind for step in steps for kind in ends_of(step)}
+    kinds = {kind for step in steps for kind in input_and_output(step)}
     noise = {
         (shape, dtype): tf.cast(tf.random.normal((batch_size, *shape[1:])), dtype)
         for shape, dtype in kinds
     }
 
-    def both_ways(step: Step) -> list[Any]:
-        x, upstream = (noise[kind] for kind in ends_of(step))
+    def forward_and_backward(step: Step) -> list[Any]:
+        x, upstream = (noise[kind] for kind in input_and_output(step))
         # The gradient of the first input, the image, is not needed.
         targets = [x] if step is not steps[0] else []
         targets += [weight.value for weight in step.layer.trainable_weights]
@@ -270,13 +270,13 @@ def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
         done: list[Any] = []
         for step in steps:
             with tf.control_dependencies(done[-1:]):
-                done += both_ways(step)
+                done += forward_and_backward(step)
         return tf.stack(done)  # results that are not returned would not be computed
 
     return run
 
 
-def ends_of(step: Step) -> list[tuple[Any, str]]:
+def input_and_output(step: Step) -> list[tuple[Any, str]]:
     """(shape, dtype) of the input and of the output of a layer."""
     dtype = step.layer.compute_dtype
     return [(tensor.shape, dtype) for tensor in (step.inputs[0], step.outputs[0])]

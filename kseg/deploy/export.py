@@ -258,11 +258,11 @@ def write_files(
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue
-        goal = (scheme, source.size, source.head, calibration)
+        arguments = (scheme, source.size, source.head, calibration)
         if tuner and scheme in FINETUNED_SCHEMES:
             content = tuner.convert(scheme, source.size, source.info.head, calibration)
         else:
-            content = convert(source.network, *goal)
+            content = convert(source.network, *arguments)
         files[scheme] = folder / f"{scheme}.tflite"
         write_file(files[scheme], content, source)
     return files

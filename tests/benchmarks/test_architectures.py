@@ -95,18 +95,18 @@ def test_a_run_with_another_budget_is_rejected(existing, trained, change, option
     config, _ = existing
     with pytest.raises(
         InputError, match=f"was trained with {option}.*another"
-    ) as caught:
+    ) as error:
         check_budget(replace(config, **change))
-    assert str(trained) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(trained) in str(error.value) and "\n" not in str(error.value)
 
 
 # Complete comparisons
 
 
 def arguments_of(data_folder, folder, **values):
-    given = {"models": ("dense", "patch"), "epochs": 1, "batch_size": 4, **values}
+    options = {"models": ("dense", "patch"), "epochs": 1, "batch_size": 4, **values}
     return ArchitecturesConfig(
-        data=str(data_folder), output=str(folder), calibration_images=4, **given
+        data=str(data_folder), output=str(folder), calibration_images=4, **options
     )
 
 

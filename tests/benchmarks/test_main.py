@@ -85,7 +85,7 @@ def test_help_lists_the_benchmarks(capsys):
 
 
 @pytest.mark.parametrize(
-    ("argv", "complaint"),
+    ("argv", "message"),
     [
         ([], "give a benchmark: architectures, train"),
         (["nothing"], "nothing: no such benchmark; use architectures, train"),
@@ -96,11 +96,11 @@ def test_help_lists_the_benchmarks(capsys):
         (["export"], "benchmark export: --run is required; give a run folder"),
     ],
 )
-def test_bad_use_is_one_line(argv, complaint):
-    with pytest.raises(InputError) as refusal:
+def test_usage_errors_are_one_line(argv, message):
+    with pytest.raises(InputError) as error:
         main(argv)
-    assert complaint in str(refusal.value)
-    assert len(str(refusal.value).splitlines()) == 1
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -132,7 +132,7 @@ def started(command: list[str], path: Path, folder: Path):
     )
 
 
-def test_kseg_benchmark_runs_those_of_the_checkout(tmp_path):
+def test_kseg_benchmark_runs_the_benchmarks_of_the_checkout(tmp_path):
     """In any folder, including one with another package named benchmarks."""
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "__main__.py").write_text("raise SystemExit('wrong')")
@@ -161,7 +161,7 @@ def test_without_a_checkout_the_error_says_where_they_are(tmp_path):
         assert line.startswith("kseg.benchmark: the benchmarks are in a checkout")
 
 
-def test_they_are_not_in_the_wheel():
+def test_benchmarks_are_not_in_the_wheel():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     include = settings["tool"]["setuptools"]["packages"]["find"]["include"]
     packages = set(find_namespace_packages(str(ROOT), include=include))

@@ -51,11 +51,11 @@ def video(tmp_path_factory) -> str:
     return path
 
 
-# Bad use
+# Usage errors
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         ([], "the following arguments are required: --source, --python"),
         (["--source=gone.mp4", "--python=p"], "--source gone.mp4: no such video file"),
@@ -70,12 +70,12 @@ def video(tmp_path_factory) -> str:
         ),
     ],
 )
-def test_bad_use_is_one_line(labels_model, video, arguments, complaint):
+def test_usage_errors_are_one_line(labels_model, video, arguments, message):
     arguments = [word.replace("VIDEO", video) for word in arguments]
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         main([str(labels_model), *arguments])
-    assert complaint in str(refusal.value)
-    assert len(str(refusal.value).splitlines()) == 1
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_copy_next_to_edge_runs_as_a_script(labels_model, video, tmp_path):
@@ -105,15 +105,15 @@ def test_modules_for_devices_are_valid_on_python_3_9(path):
 
 def test_a_missing_python_is_rejected(tmp_path):
     python = str(tmp_path / "python")
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         MediaPipeRunner(python, tmp_path / "x.tflite", "x.mp4")
-    assert str(refusal.value).startswith(f"--python {python}: cannot be started")
+    assert str(error.value).startswith(f"--python {python}: cannot be started")
 
 
 def test_a_python_without_mediapipe_is_rejected(tmp_path):
-    with pytest.raises(InputError, match="No module named 'mediapipe'") as refusal:
+    with pytest.raises(InputError, match="No module named 'mediapipe'") as error:
         MediaPipeRunner(sys.executable, tmp_path / "x.tflite", "x.mp4")
-    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a script as a program")

@@ -82,8 +82,8 @@ def test_every_convolution_runs_forward_and_backward():
     run = convolutions(trace(model, (32, 32)), batch_size=2)
     # 18 3x3 and 4 transposed convolutions and the score's, with its bias: 23 outputs,
     # and the gradients of 23 kernels, 1 bias and 22 inputs.
-    given = np.asarray(run())
-    assert given.shape == (69,) and np.all(given != 0)
+    found = np.asarray(run())
+    assert found.shape == (69,) and np.all(found != 0)
     kinds = [op.type for op in run.get_concrete_function().graph.get_operations()]
     assert kinds.count("Conv2DBackpropFilter") == 23
 
@@ -107,12 +107,12 @@ def test_pytorch_times_a_step_in_a_separate_process(capsys):
     masks = np.zeros((2, 32, 32), np.uint8)
     network = {"name": "unet", "num_classes": 3, "width": 4}
     with pytorch_process(network, TrainConfig()) as pytorch:
-        assert pytorch.take(images, masks)
+        assert pytorch.send_batch(images, masks)
         assert all(millis > 0 for millis in pytorch.millis(2))
         assert pytorch.peak > 100
     network = {"name": "segnet", "num_classes": 3, "width": 4}
     with pytorch_process(network, TrainConfig()) as pytorch:
-        assert not pytorch.take(images, masks)
+        assert not pytorch.send_batch(images, masks)
     assert not multiprocessing.active_children()
     assert "PyTorch is skipped: " in (line := capsys.readouterr().err)
     assert "MaxUnpool" in line

@@ -51,8 +51,8 @@ def convert(model: keras.Model, size: tuple[int, int], info: ModelInfo) -> bytes
     names: list[str] = []
 
     def run(image: Any) -> Any:
-        given = network(tf.cast(image, tf.float32))
-        by_role = given if isinstance(given, dict) else {info.head: given}
+        outputs = network(tf.cast(image, tf.float32))
+        by_role = outputs if isinstance(outputs, dict) else {info.head: outputs}
         names[:] = by_role
         return [tf.identity(value, name=name) for name, value in by_role.items()]
 
@@ -82,8 +82,8 @@ def name_outputs(graph: Any, names: Sequence[str]) -> None:
     """Renames the outputs, in their order."""
     for output, name in zip(graph.output, names, strict=True):
         for node in graph.node:
-            for given in (node.input, node.output):
-                given[:] = [name if each == output.name else each for each in given]
+            for names_of in (node.input, node.output):
+                names_of[:] = [name if x == output.name else x for x in names_of]
         output.name = name
 
 

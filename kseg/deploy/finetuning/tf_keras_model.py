@@ -135,7 +135,7 @@ class Builder:
         elif kind in COUNTERPARTS:
             self.made[step.outputs[0]] = COUNTERPARTS[kind](step, *inputs)
         else:
-            raise InputError(reason_against(step))
+            raise InputError(unsupported(step))
 
     def only_reader(self, tensor: Tensor, *kinds: str) -> Optional[Step]:
         """The only reader of a tensor, if its layer is one of `kinds`; else None."""
@@ -176,7 +176,7 @@ def activation_of(step: Step) -> Optional[Callable]:
         if name in known:
             return known[name]
     raise InputError(
-        reason_against(step, "only ReLU and ReLU6 can be fused into a convolution")
+        unsupported(step, "only ReLU and ReLU6 can be fused into a convolution")
     )
 
 
@@ -297,7 +297,7 @@ REASONS = {
 REASONS["Multiply"] = REASONS["GlobalAveragePooling2D"]
 
 
-def reason_against(step: Step, reason: str = "") -> str:
+def unsupported(step: Step, reason: str = "") -> str:
     kind = type(step.layer).__name__
     reason = reason or REASONS.get(kind, "it cannot be fine-tuned")
     return (

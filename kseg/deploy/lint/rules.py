@@ -266,15 +266,15 @@ def log_warnings(path: Path, name: str) -> None:
 
 def check(paths: Sequence[str]) -> tuple[dict[str, list[LintIssue]], list[InputError]]:
     """The issues of each file that can be read, and the errors of the others."""
-    issues, refusals = {}, []
+    issues, errors = {}, []
     for path in paths:
         try:
             if Path(path).is_dir():
                 raise InputError(f"{path}: is a folder; give the .tflite files in it")
             issues[path] = lint(Path(path))
-        except InputError as refusal:
-            refusals.append(refusal)
-    return issues, refusals
+        except InputError as error:
+            errors.append(error)
+    return issues, errors
 
 
 def refuse(issues: dict[str, list[LintIssue]]) -> None:

@@ -147,8 +147,8 @@ for path in map(Path, sys.argv[1:]):
         predictor = SemanticPredictor(engine, info_of(path))
         labels = predictor.predict(image).labels
         print(path.name, "runs", labels.shape, flush=True)
-    except InputError as refusal:
-        print(path.name, "refused:", refusal, flush=True)
+    except InputError as error:
+        print(path.name, "refused:", error, flush=True)
 """
 
 

@@ -26,9 +26,9 @@ def test_validation_data_without_labels_is_rejected(trained, data_folder, tmp_pa
         size = read_image(path, 1).shape[:2]
         write_mask(path, np.full(size, 255, np.uint8))
     options = ["--data", str(data), "--quantize", "float32"]
-    with pytest.raises(InputError, match="val: no pixel is labelled") as refusal:
+    with pytest.raises(InputError, match="val: no pixel is labelled") as error:
         main([str(run), *options])
-    assert refusal.value.status == 2
+    assert error.value.status == 2
     assert not (run / "parity.json").exists()
 
 

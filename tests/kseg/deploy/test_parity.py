@@ -27,9 +27,9 @@ def test_the_gate_names_the_worst_file_its_drop_and_the_limit():
     }
     check_gate(parity, max_drop=0.05)
     line = "int8: mean IoU dropped by 0.05; the limit is --max-drop 0.02"
-    with pytest.raises(GateFailed, match=line) as caught:
+    with pytest.raises(GateFailed, match=line) as error:
         check_gate(parity, max_drop=0.02)
-    assert caught.value.status == 3
+    assert error.value.status == 3 and error.value.result is None
 
 
 @pytest.mark.parametrize("name", ["mixed", "mended"])
@@ -56,7 +56,7 @@ def test_sizes_are_plain_and_deflated_bytes(tmp_path):
     assert sizes(None) == {"bytes": None, "compressed_bytes": None}
 
 
-def test_table_shows_each_figure_once():
+def test_the_table_shows_each_result_once():
     int8 = ROW | {
         "mean_iou": 0.6912,
         "drop": 0.0088,

@@ -112,5 +112,5 @@ def test_the_model_is_unchanged(tmp_path):
     np.testing.assert_allclose(only(engine, image), np.tanh(image.astype(np.float32)))
     # Without metadata, float inputs are scaled to -1..1.
     symmetric = np.tanh((image - 127.5) / 127.5)
-    given = only(open_engine(before), image)
-    np.testing.assert_allclose(given, symmetric, atol=1e-6)
+    found = only(open_engine(before), image)
+    np.testing.assert_allclose(found, symmetric, atol=1e-6)

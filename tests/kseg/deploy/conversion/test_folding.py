@@ -22,14 +22,14 @@ def test_outputs_are_unchanged_except_near_the_padding():
     network = build_model("dense", 3, width=4)
     folded, scale = without_normalization(network, SIZE)
     image = random_image()[None].astype(np.float32)
-    given = np.asarray(network(image, training=False))
-    fed = (image - ZERO_POINT) * np.float32(scale)
-    again = np.asarray(folded(fed, training=False))
+    expected = np.asarray(network(image, training=False))
+    inputs = (image - ZERO_POINT) * np.float32(scale)
+    found = np.asarray(folded(inputs, training=False))
     assert scale == pytest.approx(1 / 127.5)
     # The receptive field extends 8 pixels; padding differs by half a level.
     inside = (slice(None), slice(8, -8), slice(8, -8))
-    np.testing.assert_allclose(again[inside], given[inside], atol=1e-4)
-    assert np.abs(again - given).max() < 0.05 * given.std()
+    np.testing.assert_allclose(found[inside], expected[inside], atol=1e-4)
+    assert np.abs(found - expected).max() < 0.05 * expected.std()
 
 
 def test_normalization_before_a_fused_activation_is_not_folded():

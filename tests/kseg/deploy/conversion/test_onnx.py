@@ -83,9 +83,9 @@ def test_every_architecture_converts_and_gives_the_same_scores(case):
     shape = (1, *size, network.input_shape[-1])
     image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     expected = only(KerasEngine(network), image[0])[None]
-    given = run(content, image)
-    assert given.dtype == np.float32
-    np.testing.assert_allclose(given, expected, atol=1e-4 * np.abs(expected).max())
+    found = run(content, image)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
     # One transpose at the input and one at the output, except for max-unpooling and
     # squeeze-and-excite.
     if not any(kind in str(case) for kind in ("unpool", "mobilenetv3", "efficientnet")):
@@ -105,14 +105,14 @@ def test_heads(small, head):
     check_for_tensorrt(onnx.load_from_string(content))
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 80, 3), np.uint8)
     logits = only(KerasEngine(small), image[0])[None]
-    given = run(content, image)
+    found = run(content, image)
     if head == "labels":
-        assert (given.shape, given.dtype) == ((1, 64, 80), np.uint8)
-        assert (given == logits.argmax(axis=3)).mean() > 0.999
+        assert (found.shape, found.dtype) == ((1, 64, 80), np.uint8)
+        assert (found == logits.argmax(axis=3)).mean() > 0.999
     else:
         exponentials = np.exp(logits - logits.max(axis=3, keepdims=True))
         expected = exponentials / exponentials.sum(axis=3, keepdims=True)
-        np.testing.assert_allclose(given, expected, atol=1e-5)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_file_contains_its_description(small, tmp_path):

@@ -90,9 +90,9 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     path = tmp_path / "int8.tflite"
     path.write_bytes(convert(model, "int8", size, HEADS["semantic"]["labels"], images))
     assert_builtin_and_static(path)
-    (given,) = Interpreter(str(path)).get_input_details()
-    assert given["dtype"] == np.uint8
-    scale, zero_point = given["quantization"]
+    (input_details,) = Interpreter(str(path)).get_input_details()
+    assert input_details["dtype"] == np.uint8
+    scale, zero_point = input_details["quantization"]
     folded = without_normalization(model, size)
     assert scale == pytest.approx(folded[1] if folded else 1)
     assert zero_point == (128 if folded else 0)

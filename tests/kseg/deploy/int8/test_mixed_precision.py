@@ -64,8 +64,10 @@ def test_explain_finds_the_layers_and_mixed_precision_keeps_them_in_float(
     assert layers[0]["layer"] in out and "mixed" in out
     assert " of 28 layers in float" in err and "mixed.tflite" in out
     assert (badly_quantized / "explain.png").stat().st_size > 10_000
-    (given,) = Interpreter(str(badly_quantized / "mixed.tflite")).get_input_details()
-    assert given["dtype"] == np.uint8  # as in the int8 file
+    (input_details,) = Interpreter(
+        str(badly_quantized / "mixed.tflite")
+    ).get_input_details()
+    assert input_details["dtype"] == np.uint8  # as in the int8 file
     assert not [path for path in badly_quantized.iterdir() if path.name.startswith(".")]
 
 
@@ -88,7 +90,7 @@ def test_mixed_precision_without_int8_is_rejected(trained):
         main([str(trained), "--quantize", "float32", "--mend"])
 
 
-def test_layers_are_added_until_the_drop_holds():
+def test_layers_are_moved_to_float_until_the_drop_is_within_the_limit():
     class Counting(SelectiveInt8):
         def __init__(self):
             self.tried = []

@@ -86,8 +86,8 @@ def test_weights_are_rounded_by_output_channel():
     # Transposed: (kh, kw, out, in). Depthwise: the last two axes.
     swapped = rounded_weights(kernel.transpose(0, 1, 3, 2), (2,))
     np.testing.assert_allclose(swapped.transpose(0, 1, 3, 2), rounded)
-    alone = rounded_weights(kernel, (2, 3))
-    assert (alone - kernel).std() < (rounded - kernel).std()
+    depthwise = rounded_weights(kernel, (2, 3))
+    assert (depthwise - kernel).std() < (rounded - kernel).std()
 
 
 def test_error_by_hand():

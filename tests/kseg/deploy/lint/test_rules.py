@@ -29,8 +29,8 @@ INT64 = ("ArgMaxOptions", {"outputType": 4})
 RELU = {"fusedActivationFunction": 1}
 
 
-def weights(dtype="int8", **given):
-    return tensor(dtype, (8, 1, 1, 8), np.zeros(64, np.int8), **given)
+def weights(dtype="int8", **options):
+    return tensor(dtype, (8, 1, 1, 8), np.zeros(64, np.int8), **options)
 
 
 def conv(inputs, output, version=3, **options):
@@ -315,9 +315,9 @@ def test_a_model_that_no_interpreter_loads(shared, capsys):
     path = shared / "models" / "broken_zero_point.tflite"
     with pytest.raises(
         GateFailed, match="CONV_2D .*zero points of per-channel"
-    ) as refusal:
+    ) as error:
         main(["--check", str(path)])
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
     assert "CONV_2D" in capsys.readouterr().out
 
 
@@ -356,9 +356,9 @@ def test_exports_with_errors_are_rejected_and_warnings_are_logged(tmp_path, caps
 def test_damaged_files_are_rejected(tmp_path, cut):
     path = tmp_path / "half.tflite"
     path.write_bytes(tflite(CLEAN, [conv(["in", "w"], "out")])[:cut])
-    with pytest.raises(InputError, match="half.tflite: ") as refusal:
+    with pytest.raises(InputError, match="half.tflite: ") as error:
         main(["--check", str(path)])
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
 
 
 def test_random_bytes_inside_are_rejected_or_read(tmp_path):
@@ -372,20 +372,20 @@ def test_random_bytes_inside_are_rejected_or_read(tmp_path):
         path.write_bytes(wrong)
         try:
             read_graphs(path)
-        except InputError as refusal:
-            assert "\n" not in str(refusal)
+        except InputError as error:
+            assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         ([], "name a run folder, or .tflite files to --check"),
         (["some/run", "--check", "a.tflite"], "some/run: --check takes files alone"),
         (["--check", "no.tflite"], "no.tflite: no such model file"),
     ],
 )
-def test_bad_use_is_one_line(arguments, complaint):
-    with pytest.raises(InputError, match=complaint):
+def test_usage_errors_are_one_line(arguments, message):
+    with pytest.raises(InputError, match=message):
         main(arguments)
 
 
@@ -407,7 +407,7 @@ print(json.dumps(known))
 
 
 @pytest.mark.slow
-def test_the_versions_are_what_tflite_runtime_says(tmp_path, tflite_runtime):
+def test_the_versions_are_those_of_tflite_runtime(tmp_path, tflite_runtime):
     """Loads a model of the newest version of each operator, and of the next."""
     for name, version in RUNTIME_2_14.items():
         for tried in (version, version + 1):
