@@ -62,7 +62,7 @@ class ArchitecturesConfig:
         MODEL_NAMES, "architectures, separated by commas", choices=MODEL_NAMES
     )
     encoder: str = option("plain", "encoder of the networks", choices=ENCODER_NAMES)
-    weights: str = option("none", "pretrained weights of the encoder: none or imagenet")
+    weights: str = option("none", "weights of the encoder: imagenet, none, or a file")
     epochs: int = option(6, "epochs of training for each network")
     batch_size: int = option(8, "images per training step")
     size: Optional[Size] = option(

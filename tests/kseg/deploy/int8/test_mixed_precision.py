@@ -76,9 +76,11 @@ def test_no_mixed_precision_file_is_written_within_the_limit(badly_quantized, ca
     from kseg.cli.export import main
 
     arguments = ["--quantize", "int8", "--calibration-images", "8", "--mend"]
+    outdated = badly_quantized / "mended.tflite"  # of an earlier version
+    outdated.touch()
     main([str(badly_quantized), *arguments, "--max-drop", "1"])
     assert "no mixed.tflite is needed" in capsys.readouterr().err
-    assert not (badly_quantized / "mixed.tflite").exists()
+    assert not (badly_quantized / "mixed.tflite").exists() and not outdated.exists()
 
 
 def test_mixed_precision_without_int8_is_rejected(trained):
