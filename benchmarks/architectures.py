@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any, Optional, Sequence
 
 from benchmarks.inference import time_on_images
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.log import say
@@ -27,7 +27,7 @@ from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, OWN_LAYERS, USUAL_SCHEMES
-from kseg.core.options import DATA_HELP, Output, Size, option
+from kseg.core.options import DATA_HELP, Output, Size
 from kseg.core.runs import BEST, CHECKPOINT, CONFIG, run_config, write_json
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset

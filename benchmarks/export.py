@@ -18,7 +18,7 @@ from typing import Any, Iterator, Optional, Sequence
 import numpy as np
 
 from benchmarks.inference import time_on_images
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.errors import InputError
 from edge.core.log import say
 from edge.engines.select import open_engine
@@ -26,7 +26,7 @@ from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from kseg.cli.parser import parse
 from kseg.core.configs import ExportConfig
-from kseg.core.options import Output, option
+from kseg.core.options import Output
 from kseg.evaluation.loop import compare
 
 MAX_IMAGES = 50  # of the validation split, at most

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable
 
 from kseg.cli.tables import write_result
+from kseg.core import options
 
+option = partial(options.option, basic=True)  # --help shows every option
 JSON_HELP = "also write the results to this JSON file; - is stdout"
 
 

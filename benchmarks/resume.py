@@ -24,12 +24,12 @@ from typing import Any, Optional, Sequence
 import numpy as np
 from PIL import Image
 
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.errors import GateFailed
 from edge.core.log import say
 from edge.video import scenes
 from kseg.cli.parser import parse
-from kseg.core.options import Output, option
+from kseg.core.options import Output
 from kseg.core.progress import bar
 from kseg.core.runs import CHECKPOINT
 from kseg.training.checkpoint import STATE, read

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Optional, Sequence
 
 import numpy as np
 
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.errors import InputError
 from edge.core.timing import time_in_turns
 from kseg.cli.parser import parse
 from kseg.core import backend
-from kseg.core.options import DATA_HELP, Output, option
+from kseg.core.options import DATA_HELP, Output
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset
 

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from benchmarks.clock import WARM_UP, Millis, between, mean_millis, now
 from benchmarks.pytorch_step import peak_mebibytes, pytorch_process, threads
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.log import say
 from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, network_options
 from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, PRECISIONS
-from kseg.core.options import DATA_HELP, Output, Size, option
+from kseg.core.options import DATA_HELP, Output, Size
 from kseg.data.open import open_data
 
 if TYPE_CHECKING:

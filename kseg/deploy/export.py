@@ -297,9 +297,9 @@ def analyze_int8(
     files: dict[str, Path],
     calibration_set: Optional[CalibrationSet],
 ) -> list[LayerSensitivity]:
-    """Measures int8 by layer; writes a mixed-precision file if --mixed-precision asks for it.
+    """Measures int8 by layer; with --mixed-precision, also writes that file.
 
-    That file is added to `files`. Returns the sensitivity of each layer; [] without
+    The file is added to `files`. Returns the sensitivity of each layer; [] without
     --explain and --mixed-precision.
     """
     if not (config.explain or config.mixed_precision):
@@ -373,6 +373,6 @@ def read_metrics(folder: Path, headline: str) -> dict[str, Any]:
     if value is None or not isfinite(value):
         raise InputError(
             f"{folder}: no finite {metric_name(headline)} in {METRICS} or {HISTORY}; "
-            "train until an epoch is validated, or check the data with kseg.doctor"
+            "train until an epoch is validated, or check the data with kseg doctor"
         )
     return metrics

@@ -58,7 +58,7 @@ class SelectiveInt8:
                 except ValueError:
                     continue
         raise InputError(
-            "--mend: the file cannot have a uint8 input with these layers in float"
+            "--mixed-precision: the input cannot be uint8 with these layers in float"
         )
 
 

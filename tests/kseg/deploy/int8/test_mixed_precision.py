@@ -52,7 +52,7 @@ def test_explain_finds_the_layers_and_mixed_precision_keeps_them_in_float(
     assert drop > 0.05
     assert not (badly_quantized / "mixed.tflite").exists()
 
-    main([*plain, "--max-drop", "0.02", "--explain", "--mend"])
+    main([*plain, "--max-drop", "0.02", "--explain", "--mixed-precision"])
     parity = json.loads((badly_quantized / "parity.json").read_text())
     assert parity["int8"]["drop"] == pytest.approx(drop, abs=0.02)
     assert parity["mixed"]["drop"] <= 0.02
@@ -75,7 +75,7 @@ def test_explain_finds_the_layers_and_mixed_precision_keeps_them_in_float(
 def test_no_mixed_precision_file_is_written_within_the_limit(badly_quantized, capsys):
     from kseg.cli.export import main
 
-    arguments = ["--quantize", "int8", "--calibration-images", "8", "--mend"]
+    arguments = ["--quantize", "int8", "--calibration-images", "8", "--mixed-precision"]
     outdated = badly_quantized / "mended.tflite"  # of an earlier version
     outdated.touch()
     main([str(badly_quantized), *arguments, "--max-drop", "1"])
@@ -87,9 +87,10 @@ def test_mixed_precision_without_int8_is_rejected(trained):
     from kseg.cli.export import main
 
     with pytest.raises(
-        InputError, match="--mend: does nothing without int8; add int8 to --quantize"
+        InputError,
+        match="--mixed-precision: has no effect without int8; add int8 to --quantize",
     ):
-        main([str(trained), "--quantize", "float32", "--mend"])
+        main([str(trained), "--quantize", "float32", "--mixed-precision"])
 
 
 def test_layers_are_moved_to_float_until_the_drop_is_within_the_limit():

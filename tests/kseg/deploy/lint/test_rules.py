@@ -379,8 +379,11 @@ def test_random_bytes_inside_are_rejected_or_read(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a run folder, or .tflite files to --check"),
-        (["some/run", "--check", "a.tflite"], "some/run: --check takes files alone"),
+        ([], "give a run folder; kseg train writes one"),
+        (
+            ["some/run", "--check", "a.tflite"],
+            "some/run: give a run folder or --check, not both",
+        ),
         (["--check", "no.tflite"], "no.tflite: no such model file"),
     ],
 )
