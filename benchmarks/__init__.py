@@ -1,1 +1,1 @@
-"""Measurements of kseg against others and itself; in a checkout, not in the wheel."""
+"""Benchmarks of kseg; part of a checkout, not of the installed package."""

@@ -2,8 +2,8 @@
 
     kseg benchmark WHAT --help
 
-Each benchmark is a module of this folder with options of its own. None is imported
-before it is asked for: the one beside MediaPipe runs where kseg is not.
+Each benchmark is a module of this folder with its own options. A benchmark is imported
+only when it is run: the one with MediaPipe works without kseg.
 """
 
 from __future__ import annotations
@@ -17,50 +17,55 @@ from edge.core.errors import InputError
 
 
 class Benchmark(NamedTuple):
-    module: str  # of this folder; its main(argv) measures
-    text: str
+    module: str  # a module of this folder with main(argv)
+    text: str  # one line for --help
 
 
 BENCHMARKS = {
     "architectures": Benchmark(
-        "architectures", "trains every network with an equal budget; what each gained"
+        "architectures",
+        "train every architecture with an equal budget and compare them",
     ),
     "train": Benchmark(
-        "training", "a step of training beside its input, PyTorch, the convolutions"
+        "training", "a training step compared with PyTorch and with its convolutions"
     ),
     "sliding": Benchmark(
-        "sliding", "a patch classifier slid over an image, and as convolutions"
+        "sliding", "a patch classifier: sliding window compared with convolutions"
     ),
     "resume": Benchmark(
-        "resume", "kills trainings at random moments; resumed, each must end the same"
+        "resume", "kill and resume trainings; the results must be equal"
     ),
     "export": Benchmark(
-        "export", "heads and resolutions of exported files, and Keras's own export"
+        "export",
+        "speed of exported files by head and resolution, and of Keras's export",
     ),
     "mediapipe": Benchmark(
-        "mediapipe", "the camera loop in turns with MediaPipe's ImageSegmenter"
+        "mediapipe", "the camera loop compared with MediaPipe's ImageSegmenter"
     ),
 }
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Runs the benchmark that the first word names on the words after it."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    """Runs the benchmark named by the first argument with the other arguments."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
     known = ", ".join(BENCHMARKS)
-    if not words:
-        raise InputError(f"name a benchmark: {known} (--help says what each measures)")
-    if words[0] in ("-h", "--help"):
+    if not arguments:
+        raise InputError(f"give a benchmark: {known} (--help describes them)")
+    if arguments[0] in ("-h", "--help"):
         print(overview())
-    elif words[0] in BENCHMARKS:
-        module = import_module(f"benchmarks.{BENCHMARKS[words[0]].module}")
-        module.main(words[1:])
+    elif arguments[0] in BENCHMARKS:
+        module = import_module(f"benchmarks.{BENCHMARKS[arguments[0]].module}")
+        module.main(arguments[1:])
     else:
-        raise InputError(f"{words[0]}: no such benchmark; {known} are")
+        raise InputError(f"{arguments[0]}: no such benchmark; use {known}")
 
 
 def overview() -> str:
-    """The benchmarks, a line each."""
-    lines = ["usage: kseg benchmark WHAT ...; each has --help", ""]
+    """The benchmarks, one line each."""
+    lines = [
+        "usage: kseg benchmark WHAT [options]; WHAT --help lists them",
+        "",
+    ]
     lines += [f"  {name:13}  {each.text}" for name, each in BENCHMARKS.items()]
     return "\n".join(lines)
 

@@ -1,9 +1,9 @@
-"""Every architecture on the same data with the same budget: what each step brought.
+"""Trains every architecture on the same data with the same budget and compares them.
 
     kseg benchmark architectures --data shapes --epochs 6
 
-Each network is a run of its own in the output folder. A comparison that was broken off
-goes on with the networks that are missing.
+Each network is a run in the output folder. An interrupted comparison continues when it
+is started again: finished runs are not repeated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any, Optional, Sequence
 
 from benchmarks.inference import time_on_images
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.log import say
@@ -27,14 +27,14 @@ from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, OWN_LAYERS, USUAL_SCHEMES
-from kseg.core.options import DATA_HELP, Output, Size, option
+from kseg.core.options import DATA_HELP, Output, Size
 from kseg.core.runs import BEST, CHECKPOINT, CONFIG, run_config, write_json
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import evaluate
 
-# Coarse to fine, and for each what enlarges: the plain way before the learned one.
+# (model, upsampling), from coarse to fine; fixed upsampling before learned.
 NETWORKS = (
     ("patch", "nearest"),
     ("fcn32s", "bilinear"),
@@ -50,7 +50,7 @@ NETWORKS = (
     ("unet_paper", "transposed"),
     ("dense", ""),
 )
-TIMED = 50  # images
+TIMED_IMAGES = 50  # of the validation split
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,19 @@ class ArchitecturesConfig:
 
     data: str = option("shapes", DATA_HELP)
     models: tuple[str, ...] = option(
-        MODEL_NAMES, "which, with commas between", choices=MODEL_NAMES
+        MODEL_NAMES, "architectures, separated by commas", choices=MODEL_NAMES
     )
-    encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
-    weights: str = option("none", "of the encoder")
-    epochs: int = option(6, "passes of each network over the data")
-    batch_size: int = option(8, "images per step")
-    size: Optional[Size] = option(None, "training crop; default: to suit the images")
-    calibration_images: int = option(50, "that set int8's ranges")
-    output: str = option("saved_models/architectures", "folder")
+    encoder: str = option("plain", "encoder of the networks", choices=ENCODER_NAMES)
+    weights: str = option("none", "weights of the encoder: imagenet, none, or a file")
+    epochs: int = option(6, "epochs of training for each network")
+    batch_size: int = option(8, "images per training step")
+    size: Optional[Size] = option(
+        None, "training crop, height x width; default: chosen for the images"
+    )
+    calibration_images: int = option(50, "training images that calibrate int8")
+    output: str = option(
+        "saved_models/architectures", "folder for the runs and results"
+    )
     json: Output = option("", JSON_HELP)
 
 
@@ -77,7 +81,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def compare(config: ArchitecturesConfig) -> dict[str, Any]:
-    """Trains and measures each network; leaves architectures.json and two figures."""
+    """Trains and measures each network; writes architectures.json and two figures."""
     data = open_data(config.data)
     backend.start()
     import keras
@@ -86,8 +90,8 @@ def compare(config: ArchitecturesConfig) -> dict[str, Any]:
     from kseg.reporting.figures import gallery, iou_chart
 
     folder = make_folder(Path(config.output))
-    every = [training_of(config, *pair, folder) for pair in NETWORKS]
-    chosen = [x for x in every if x.model in config.models or is_there(x)]
+    candidates = [train_config(config, *pair, folder) for pair in NETWORKS]
+    chosen = [x for x in candidates if x.model in config.models or is_finished(x)]
     for training in chosen:
         check_budget(training)
     rows: list[dict[str, Any]] = []
@@ -96,11 +100,11 @@ def compare(config: ArchitecturesConfig) -> dict[str, Any]:
         say(f"{index} of {len(chosen)}: {name}")
         keras.utils.clear_session()
         train(training, data)
-        row = measured(training, data, config.calibration_images)
+        row = quality_of(training, data, config.calibration_images)
         rows.append({"name": name, **row})
         iou_chart(folder / "architectures.png", rows)
     names = [row["name"] for row in rows]
-    for row, speed in zip(rows, timed(folder, names, data), strict=True):
+    for row, speed in zip(rows, time_runs(folder, names, data), strict=True):
         row.update(speed)
     figures = {
         "data": data.name,
@@ -112,19 +116,19 @@ def compare(config: ArchitecturesConfig) -> dict[str, Any]:
     write_json(folder / "architectures.json", figures)
     opened = {n: partial(open_predictor, folder / n / BEST) for n in names}
     gallery(folder / "predictions.png", opened, data.split("val"))
-    say(f"architectures.json, architectures.png and predictions.png are in {folder}")
+    say(f"{folder}: wrote architectures.json, architectures.png and predictions.png")
     return figures
 
 
-def training_of(
+def train_config(
     config: ArchitecturesConfig, model: str, upsampling: str, folder: Path
 ) -> TrainConfig:
-    """The run of one network. Procedural shapes need no augmentation.
+    """The training options of one network.
 
-    Cross-entropy alone, as in the papers: what differs is the network.
+    The loss is cross-entropy for all. Procedural shapes are not augmented.
     """
     name = f"{model}-{upsampling}" if upsampling else model
-    still = {"scale": 1.0, "color": 0.0} if config.data == "shapes" else {}
+    augmentation = {"scale": 1.0, "color": 0.0} if config.data == "shapes" else {}
     own = {"encoder": config.encoder, "weights": config.weights}
     return TrainConfig(
         data=config.data,
@@ -137,41 +141,41 @@ def training_of(
         size=None if model in ("unet_paper", "patch") else config.size,
         output=str(folder / name),
         **({} if model in OWN_LAYERS else own),
-        **still,
+        **augmentation,
     )
 
 
-def is_there(config: TrainConfig) -> bool:
-    """Whether a run was trained to its end; it then stays in the comparison."""
+def is_finished(config: TrainConfig) -> bool:
+    """Whether the training of a run is complete."""
     return (config.run_folder / "metrics.json").is_file()
 
 
 def check_budget(config: TrainConfig) -> None:
-    """Raises InputError where a run with another budget is in the way."""
+    """Raises InputError if the folder holds a run with another budget."""
     if not (config.run_folder / CONFIG).is_file():
         return
-    there = run_config(config.run_folder)
+    previous = run_config(config.run_folder)
     for name in ("data", "epochs", "batch_size", "encoder", "weights", "size"):
-        value, other = getattr(config, name), getattr(there, name)
-        # Without --size the run's record has the default that it came to.
+        value, other = getattr(config, name), getattr(previous, name)
+        # Without --size, the record has the size that was chosen.
         if value != other and (name != "size" or value):
             if name == "size":
                 other = "x".join(map(str, other))
             raise InputError(
                 f"{config.run_folder}: was trained with --{name.replace('_', '-')} "
-                f"{other}; give --output another folder"
+                f"{other}; use another folder for --output"
             )
 
 
 def train(config: TrainConfig, data: Dataset) -> None:
-    """Trains a run, as far as that is not done yet."""
+    """Trains a run, or the rest of it; does nothing if it is complete."""
     from kseg.core.runs import HISTORY, read_history
     from kseg.reporting.run_report import write_run_report
     from kseg.training.fit import fit
 
     folder = config.run_folder
-    if is_there(config):
-        say("trained already")
+    if is_finished(config):
+        say("already trained")
         return
     history = folder / HISTORY
     done = len(read_history(history)) if history.is_file() else 0
@@ -182,15 +186,15 @@ def train(config: TrainConfig, data: Dataset) -> None:
     write_run_report(data, folder)
 
 
-def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dict:
-    """One row: quality, size and cost of a trained run, its speed apart."""
+def quality_of(config: TrainConfig, data: Dataset, calibration_images: int) -> dict:
+    """The accuracy, size and complexity of a trained run, without its speed."""
     from kseg.core.runs import HISTORY, read_history
     from kseg.models.analysis.graph import multiply_adds, trace
     from kseg.models.keras_engine import KerasEngine
     from kseg.models.saving import load_model
 
     folder = config.run_folder
-    parity = exported(folder, calibration_images)
+    parity = export_run(folder, calibration_images)
     size = open_engine(folder / "float32.tflite", trial=False).size
     model = load_model(folder / BEST)
     predictor = predictor_of(KerasEngine(model), info_of(folder / BEST))
@@ -207,8 +211,8 @@ def measured(config: TrainConfig, data: Dataset, calibration_images: int) -> dic
     }
 
 
-def exported(folder: Path, calibration_images: int) -> dict[str, Any]:
-    """parity.json of a run, made unless it is there with its files."""
+def export_run(folder: Path, calibration_images: int) -> dict[str, Any]:
+    """parity.json of a run; exports the run if the files are missing."""
     from kseg.deploy.export import export
 
     made = (*(f"{scheme}.tflite" for scheme in USUAL_SCHEMES), "parity.json")
@@ -218,8 +222,10 @@ def exported(folder: Path, calibration_images: int) -> dict[str, Any]:
     return export(config).parity
 
 
-def timed(folder: Path, names: Sequence[str], data: Dataset) -> list[dict[str, float]]:
-    """Median milliseconds of inference per image, of each run's files, in turns."""
+def time_runs(
+    folder: Path, names: Sequence[str], data: Dataset
+) -> list[dict[str, float]]:
+    """Median inference time of each run's files, in milliseconds per image."""
     from kseg.evaluation.open import open_predictor
 
     predictors = {
@@ -227,10 +233,10 @@ def timed(folder: Path, names: Sequence[str], data: Dataset) -> list[dict[str, f
         for name in names
         for scheme in USUAL_SCHEMES
     }
-    millis = time_on_images(predictors, data.split("val"), TIMED)
+    millis = time_on_images(predictors, data.split("val"), TIMED_IMAGES)
     return [
         {
-            f"{scheme}_millis": round(millis[name, scheme].bare, 3)
+            f"{scheme}_millis": round(millis[name, scheme].engine, 3)
             for scheme in USUAL_SCHEMES
         }
         for name in names
@@ -238,7 +244,7 @@ def timed(folder: Path, names: Sequence[str], data: Dataset) -> list[dict[str, f
 
 
 def table(figures: dict[str, Any]) -> str:
-    """architectures.json for people."""
+    """The results as a table."""
     from tabulate import tabulate
 
     rows = [

@@ -1,11 +1,11 @@
-"""What heads and resolutions of an exported file cost, beside Keras's own export.
+"""Speed and accuracy of exported files by head and resolution, and of Keras's export.
 
     kseg benchmark export --run saved_models/RUN
 
-The same network is exported in each way and takes turns on the same images. Bare is
-the interpreter's run alone; whole is the predictor's, from image to labels at the
-image's own size. "naive" is Keras's own export, left at its defaults: a person who
-uses it has to scale, enlarge and choose labels outside, as the last columns count.
+All variants of the network run on the same images, alternating. "inference" is the time
+of the interpreter alone; "total" is the time of the predictor, from the image to labels
+of the image's size. "Keras export" is `model.export` of Keras with its defaults, where
+scaling, upsampling and argmax are left to the program; "total" includes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Iterator, Optional, Sequence
 import numpy as np
 
 from benchmarks.inference import time_on_images
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.errors import InputError
 from edge.core.log import say
 from edge.engines.select import open_engine
@@ -26,11 +26,12 @@ from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from kseg.cli.parser import parse
 from kseg.core.configs import ExportConfig
-from kseg.core.options import Output, option
+from kseg.core.options import Output
 from kseg.evaluation.loop import compare
 
-IMAGES = 50  # of val, at most
+MAX_IMAGES = 50  # of the validation split, at most
 HEADS = (("labels", False), ("labels", True), ("logits", False), ("logits", True))
+KERAS_EXPORT = "Keras export"
 ONNX_VARIANT = "float32, labels, ONNX Runtime"
 
 
@@ -38,9 +39,9 @@ ONNX_VARIANT = "float32, labels, ONNX Runtime"
 class ExportBenchmarkConfig:
     """Options of `kseg benchmark export`."""
 
-    run: str = option("", "a run folder")
-    data: str = option("", "where the run's data are now, if they have moved")
-    calibration_images: int = option(50, "that set int8's ranges")
+    run: str = option("", "run folder; required")
+    data: str = option("", "data folder; default: the run's own")
+    calibration_images: int = option(50, "training images that calibrate int8")
     json: Output = option("", JSON_HELP)
 
 
@@ -51,7 +52,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 @dataclass(frozen=True)
 class Variant:
-    """One file, and how it is used."""
+    """An exported file and its predictor."""
 
     name: str
     predictor: Predictor
@@ -60,53 +61,53 @@ class Variant:
 
 
 def export_speed(config: ExportBenchmarkConfig) -> dict[str, Any]:
-    """Milliseconds bare and whole, mean IoU, operators and bytes of each way."""
+    """Latency in milliseconds, mean IoU, operators and bytes of each variant."""
     if not config.run:
-        raise InputError("benchmark export: give --run a run folder")
-    from kseg.deploy.export import coverage_for, open_run
+        raise InputError("benchmark export: --run is required; give a run folder")
+    from kseg.deploy.export import calibration_set_for, open_run
 
     options = ExportConfig(
         config.run, data=config.data, calibration_images=config.calibration_images
     )
     source = open_run(options, Path(config.run))
-    calibration = source.calibration(coverage_for(options, source.data))
+    calibration = source.calibration(calibration_set_for(options, source.data))
     with tempfile.TemporaryDirectory() as folder:
-        ways = list(all_variants(source, calibration, Path(folder)))
-        rows, scores = timed_variants(ways, source), mean_ious(ways, source)
+        variants = list(all_variants(source, calibration, Path(folder)))
+        rows, scores = timed_variants(variants, source), mean_ious(variants, source)
     return {
         "size": source.size,
-        "pictures": min(IMAGES, len(source.data.split("val").sizes)),
+        "pictures": min(MAX_IMAGES, len(source.data.split("val").sizes)),
         "ways": [row | {"mean_iou": scores[row["name"]]} for row in rows],
     }
 
 
 def all_variants(source: Any, calibration: Any, folder: Path) -> Iterator[Variant]:
-    """kseg's heads in float32 and int8, Keras's export, ONNX Runtime where it is."""
+    """kseg's heads and Keras's export in float32 and int8, and ONNX if installed."""
     for scheme in ("float32", "int8"):
         for head, low in HEADS:
             name = f"{scheme}, {head}{', low resolution' if low else ''}"
             say(f"converting: {name}")
             try:
                 content = converted(source, scheme, head, low, calibration)
-            except InputError as refusal:
-                say(f"left out: {refusal}")
+            except InputError as error:
+                say(f"skipped: {error}")
                 continue
             yield variant(folder, name, content, replace(source.info, head=head))
-        say(f"converting: {scheme}, naive")
+        say(f"converting: {scheme}, {KERAS_EXPORT}")
         content = keras_export(source, scheme, calibration, folder)
         info = replace(source.info, head="logits")
-        yield variant(folder, f"{scheme}, naive", content, info)
+        yield variant(folder, f"{scheme}, {KERAS_EXPORT}", content, info)
     say(f"converting: {ONNX_VARIANT}")
     try:
         yield onnx_variant(source, folder)
-    except InputError as refusal:
-        say(f"left out: {refusal}")
+    except InputError as error:
+        say(f"skipped: {error}")
 
 
 def converted(
     source: Any, scheme: str, head: str, low_resolution: bool, calibration: Any
 ) -> bytes:
-    """kseg's own file. Raises InputError where nothing is enlarged at its end."""
+    """A file of kseg. Raises InputError if low resolution is not possible."""
     from kseg.deploy.conversion.tflite import convert
     from kseg.deploy.heads import HEADS as FUNCTIONS
     from kseg.deploy.heads import at_low_resolution
@@ -114,12 +115,12 @@ def converted(
     network = source.network
     if low_resolution:
         network = at_low_resolution(network, source.size)
-    made = FUNCTIONS[source.info.task][head]
-    return convert(network, scheme, source.size, made, calibration)
+    head_function = FUNCTIONS[source.info.task][head]
+    return convert(network, scheme, source.size, head_function, calibration)
 
 
 def onnx_variant(source: Any, folder: Path) -> Variant:
-    """The same in ONNX Runtime. Raises InputError where a package is missing."""
+    """The network in ONNX Runtime. Raises InputError if a package is missing."""
     from kseg.deploy.conversion import onnx
 
     info = replace(source.info, head="labels")
@@ -131,6 +132,7 @@ def onnx_variant(source: Any, folder: Path) -> Variant:
 
 
 def variant(folder: Path, name: str, content: bytes, info: Any) -> Variant:
+    """Writes a file and opens it."""
     path = folder / f"{name}.tflite"
     path.write_bytes(content)
     engine = open_engine(path, trial=False)
@@ -140,6 +142,7 @@ def variant(folder: Path, name: str, content: bytes, info: Any) -> Variant:
 
 
 def operators_in(content: bytes) -> int:
+    """The number of operators in a .tflite file."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -150,7 +153,7 @@ def operators_in(content: bytes) -> int:
 
 
 def keras_export(source: Any, scheme: str, calibration: Any, folder: Path) -> bytes:
-    """Keras's own export to LiteRT: floats in and out, whatever the converter makes."""
+    """Keras's export to LiteRT with its defaults: float32 input and output."""
     import keras
     import tensorflow as tf
 
@@ -174,33 +177,35 @@ def keras_export(source: Any, scheme: str, calibration: Any, folder: Path) -> by
     return content
 
 
-def timed_variants(ways: list[Variant], source: Any) -> list[dict[str, Any]]:
-    """Medians of the milliseconds of each way on the same images, in turns."""
-    predictors = {each.name: each.predictor for each in ways}
-    millis = time_on_images(predictors, source.data.split("val"), IMAGES)
+def timed_variants(variants: list[Variant], source: Any) -> list[dict[str, Any]]:
+    """Median milliseconds of each variant on the same images, alternating."""
+    predictors = {each.name: each.predictor for each in variants}
+    millis = time_on_images(predictors, source.data.split("val"), MAX_IMAGES)
     return [
         {
             "name": each.name,
-            "bare_millis": round(millis[each.name].bare, 2),
-            "whole_millis": round(millis[each.name].whole, 2),
+            "bare_millis": round(millis[each.name].engine, 2),
+            "whole_millis": round(millis[each.name].total, 2),
             "operators": each.operators,
             "bytes": each.bytes,
         }
-        for each in ways
+        for each in variants
     ]
 
 
-def mean_ious(ways: list[Variant], source: Any) -> dict[str, Optional[float]]:
-    """On the whole val split; None for naive files, which want other values."""
-    ours = {each.name: each.predictor for each in ways if "naive" not in each.name}
+def mean_ious(variants: list[Variant], source: Any) -> dict[str, Optional[float]]:
+    """On the validation split; None for Keras's export, which needs float32 input."""
+    kseg_files = {
+        each.name: each.predictor for each in variants if KERAS_EXPORT not in each.name
+    }
     split = source.data.split("val")
-    found = compare(source.reference, ours, split, source.new_evaluator)
+    found = compare(source.reference, kseg_files, split, source.new_evaluator)
     values = {name: each.evaluator.value() for name, each in found.items()}
-    return {each.name: values.get(each.name) for each in ways}
+    return {each.name: values.get(each.name) for each in variants}
 
 
 def export_table(figures: dict[str, Any]) -> str:
-    """The figures for people."""
+    """The results as a table."""
     from tabulate import tabulate
 
     rows = [
@@ -214,8 +219,8 @@ def export_table(figures: dict[str, Any]) -> str:
         )
         for row in figures["ways"]
     ]
-    header = ("file", "ms bare", "ms whole", "mean IoU", "operators", "KiB")
+    header = ("file", "inference ms", "total ms", "mean IoU", "operators", "KiB")
     align = ("left", *["right"] * 5)
     height, width = figures["size"]
     text = tabulate(rows, header, colalign=align, disable_numparse=True)
-    return f"{text}\n{figures['pictures']} pictures at {height}x{width}, in turns"
+    return f"{text}\n{figures['pictures']} images at {height}x{width}, alternating"

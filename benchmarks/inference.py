@@ -1,4 +1,4 @@
-"""Times of networks on the images of a split, in turns."""
+"""Inference time of predictors on the images of a split."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ K = TypeVar("K")
 
 
 class Millis(NamedTuple):
-    """Median milliseconds per image: the engine's run alone, and image to labels."""
+    """Median milliseconds per image: the engine alone, and from image to labels."""
 
-    bare: float
-    whole: float
+    engine: float
+    total: float
 
 
 def time_on_images(
     predictors: Mapping[K, Predictor], split: Split, count: int
 ) -> dict[K, Millis]:
-    """Medians over the first `count` images of a split.
+    """Median times on the first `count` images of a split.
 
-    All take turns of two runs on each image, of which the second counts: see
+    On each image, every predictor runs twice, and the second run counts; see
     `time_in_turns`.
     """
-    bare: dict[K, list[float]] = {key: [] for key in predictors}
-    whole: dict[K, list[float]] = {key: [] for key in predictors}
+    engine: dict[K, list[float]] = {key: [] for key in predictors}
+    total: dict[K, list[float]] = {key: [] for key in predictors}
     for index in bar(range(min(len(split.sizes), count)), "timing"):
         image, _ = split.read(index)
         calls = {key: partial(each.predict, image) for key, each in predictors.items()}
         for key, (millis,) in time_in_turns(calls, rounds=1).items():
-            whole[key].append(millis)
-            # The last run of each is the one that counts.
-            bare[key].append(predictors[key].stages.last("inference")["inference"])
-    return {key: Millis(median(bare[key]), median(whole[key])) for key in predictors}
+            total[key].append(millis)
+            # The last run is the one that counts.
+            engine[key].append(predictors[key].stages.last("inference")["inference"])
+    return {key: Millis(median(engine[key]), median(total[key])) for key in predictors}

@@ -1,8 +1,8 @@
-"""MediaPipe's side of the comparison; benchmarks/mediapipe_runner.py starts it.
+"""Runs MediaPipe; a child process of benchmarks/mediapipe_runner.py.
 
-It runs in a Python that has mediapipe and need have nothing of this project. It takes
-lines of JSON and answers each with one. It reads, converts and segments frame after
-frame as MediaPipe's users write it, in its VIDEO mode, and draws nothing.
+It runs in a Python with mediapipe and needs nothing else of this project. It reads
+lines of JSON and answers each with one line of JSON. It reads, converts and segments
+frame by frame in MediaPipe's VIDEO mode, as in MediaPipe's examples, and draws nothing.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Child:
             base_options=BaseOptions(model_asset_path=model),
             running_mode=vision.RunningMode.VIDEO,
             output_category_mask=True,
-            output_confidence_masks=False,  # these would cost it time
+            output_confidence_masks=False,  # would take time
         )
         self.segmenter = vision.ImageSegmenter.create_from_options(options)
 
     def segment(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) RGB -> (H, W) ids, in memory that MediaPipe uses again."""
-        self.millis += 40  # it wants times that grow
-        given = self.mediapipe.Image(self.mediapipe.ImageFormat.SRGB, image)
-        mask = self.segmenter.segment_for_video(given, self.millis).category_mask
+        """(H, W, 3) RGB -> (H, W) class ids, in memory that MediaPipe reuses."""
+        self.millis += 40  # timestamps must increase
+        frame = self.mediapipe.Image(self.mediapipe.ImageFormat.SRGB, image)
+        mask = self.segmenter.segment_for_video(frame, self.millis).category_mask
         return mask.numpy_view().reshape(image.shape[:2])
 
     def run_frames(self, count: int) -> dict[str, Any]:
-        """Of each of the first `count` frames: when it was done, by both clocks."""
+        """Wall-clock and processor time at the end of each of the first frames."""
         import cv2
 
         capture, marks = cv2.VideoCapture(self.video), []
@@ -54,20 +54,24 @@ class Child:
         return {"marks": marks}
 
     def label(self, images: str, labels: str) -> dict[str, Any]:
-        """Writes the labels of the images of a .npy file to another."""
+        """Reads images from a .npy file and writes their labels to another."""
         np.save(labels, [self.segment(image).copy() for image in np.load(images)])
         return {}
 
 
 def main() -> None:
-    """Answers on what was stdout; libraries write to stderr."""
+    """Answers on the original stdout; libraries that print are sent to stderr."""
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     child = Child(*sys.argv[1:])
     print(json.dumps({"version": child.mediapipe.__version__}), file=out)
     for line in sys.stdin:
-        order = json.loads(line)
-        answer = child.run_frames(**order) if "count" in order else child.label(**order)
+        request = json.loads(line)
+        answer = (
+            child.run_frames(**request)
+            if "count" in request
+            else child.label(**request)
+        )
         print(json.dumps(answer), file=out)
 
 

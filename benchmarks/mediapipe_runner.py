@@ -1,7 +1,6 @@
-"""Runs MediaPipe's ImageSegmenter in a Python of its own.
+"""Runs MediaPipe's ImageSegmenter in another Python.
 
-benchmarks/mediapipe_child.py is started there; it answers one line of JSON to each that
-it is sent.
+benchmarks/mediapipe_child.py runs there; it answers each line of JSON with one line.
 """
 
 from __future__ import annotations
@@ -21,33 +20,33 @@ from edge.app.measure import Mark
 from edge.core.errors import InputError
 
 CHILD = Path(__file__).resolve().with_name("mediapipe_child.py")
-SECONDS = 300.0  # for an answer: MediaPipe hangs over some models
+SECONDS = 300.0  # until an answer: MediaPipe hangs with some models
 
 
 class MediaPipeRunner:
     """MediaPipe in `python`, with a model and a video; a context manager.
 
-    Raises InputError where it does not start, or stops, with its last words.
+    Raises InputError with the child's last line of output if it fails.
     """
 
     def __init__(self, python: str, model: Path, video: str):
         self.python = python
-        self._words = tempfile.TemporaryFile(mode="w+", errors="replace")
-        # -I: what Python's variables name, and this folder's names, are not for it.
-        order = [python, "-I", str(CHILD), str(model), video]
+        self._output = tempfile.TemporaryFile(mode="w+", errors="replace")
+        # -I: ignore Python's environment variables and the modules of this folder.
+        request = [python, "-I", str(CHILD), str(model), video]
         try:
             self._child = subprocess.Popen(
-                order,
+                request,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._words,
+                stderr=self._output,
                 text=True,
             )
         except OSError as error:
-            self._words.close()
+            self._output.close()
             raise InputError(
-                f"--python {python}: cannot be started ({error.strerror}); name the "
-                "Python of an environment that has mediapipe"
+                f"--python {python}: cannot be started ({error.strerror}); give the "
+                "Python of an environment with mediapipe"
             ) from None
         try:
             self.version: str = self._answer()["version"]
@@ -63,31 +62,31 @@ class MediaPipeRunner:
 
     def close(self) -> None:
         self._child.kill()
-        with suppress(BrokenPipeError):  # what it did not read any more
+        with suppress(BrokenPipeError):  # the child had ended
             self._child.stdin.close()
         self._child.wait()
         self._child.stdout.close()
-        self._words.close()
+        self._output.close()
 
     def run_frames(self, count: int) -> list[Mark]:
-        """A mark of each of the first `count` frames, fewer where the video ends."""
-        marks = self._asked({"count": count})["marks"]
+        """A mark for each of the first `count` frames; fewer if the video ends."""
+        marks = self._ask({"count": count})["marks"]
         return [Mark(clock, processor) for clock, processor in marks]
 
     def labels(self, images: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) uint8 RGB -> class ids (N, H, W) uint8."""
         with tempfile.TemporaryDirectory() as folder:
-            given, made = Path(folder) / "images.npy", Path(folder) / "labels.npy"
-            np.save(given, images)
-            self._asked({"images": str(given), "labels": str(made)})
-            return np.load(made)
+            inputs, outputs = Path(folder) / "images.npy", Path(folder) / "labels.npy"
+            np.save(inputs, images)
+            self._ask({"images": str(inputs), "labels": str(outputs)})
+            return np.load(outputs)
 
-    def _asked(self, order: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            self._child.stdin.write(json.dumps(order) + "\n")
+            self._child.stdin.write(json.dumps(request) + "\n")
             self._child.stdin.flush()
         except BrokenPipeError:
-            pass  # it is gone; what it said is the answer
+            pass  # the child has ended; its output has the reason
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
@@ -98,8 +97,8 @@ class MediaPipeRunner:
         if line:
             return json.loads(line)
         self._child.wait()
-        self._words.seek(0)
-        words = self._words.read().strip().splitlines() or ["no word"]
+        self._output.seek(0)
+        lines = self._output.read().strip().splitlines() or ["ended without a message"]
         if self._child.returncode == -signal.SIGKILL:
-            words = [f"gives no answer within {SECONDS:.0f} seconds"]
-        raise InputError(f"--python {self.python}: {words[-1]}")
+            lines = [f"no answer within {SECONDS:.0f} seconds"]
+        raise InputError(f"--python {self.python}: {lines[-1]}")

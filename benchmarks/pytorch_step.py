@@ -1,4 +1,4 @@
-"""A training step of PyTorch, in a process of its own."""
+"""Times a training step of PyTorch in a separate process."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def threads() -> int:
-    """The processors that this process may use: TensorFlow's number of threads."""
+    """The number of processors available to this process, as TensorFlow counts them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def peak_mebibytes() -> float:
-    """The most memory that this process has had at one time."""
+    """The peak memory of this process in MiB."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset / 2**20
     import resource
@@ -42,25 +42,25 @@ def peak_mebibytes() -> float:
 
 
 class PyTorch:
-    """PyTorch's step of training, asked for over a pipe.
+    """A training step of PyTorch, run by another process over a pipe.
 
-    It runs in a process of its own, whose memory and threads are its own: in one
-    process, the idle threads of each library would take time from the other's. Asked
-    for nothing, it sleeps.
+    A separate process has its own memory and threads; in one process, the idle threads
+    of each library would slow down the other. It sleeps between requests.
     """
 
     def __init__(self, pipe: Connection):
         self.pipe, self.peak = pipe, 0.0
 
-    def take(self, images: Any, masks: Any) -> bool:
-        """Hands over the batch; False, and why in the log, if there is no twin."""
+    def send_batch(self, images: Any, masks: Any) -> bool:
+        """Sends the batch. Returns False and logs why if the network is unsupported."""
         self.pipe.send((images, masks))
-        complaint = self.pipe.recv()
-        if complaint:
-            say(f"PyTorch is left out: {complaint}")
-        return not complaint
+        problem = self.pipe.recv()
+        if problem:
+            say(f"PyTorch is skipped: {problem}")
+        return not problem
 
     def millis(self, steps: int) -> Millis:
+        """The mean time of a step, over `steps` steps."""
         self.pipe.send(steps)
         millis, self.peak = self.pipe.recv()
         return millis
@@ -70,13 +70,13 @@ class PyTorch:
 def pytorch_process(
     network: dict[str, Any], training: TrainConfig
 ) -> Iterator[Optional[PyTorch]]:
-    """PyTorch's side of the comparison, or None, and a line, without PyTorch.
+    """Starts the process of PyTorch; yields None if PyTorch is not installed.
 
-    To be entered before TensorFlow has taken memory, which Linux would count as the new
-    process's peak.
+    Enter it before TensorFlow allocates memory, which Linux would count in the peak of
+    the new process.
     """
     if importlib.util.find_spec("torch") is None:
-        say("PyTorch is left out: it is not installed; pip install 'kseg[torch]'")
+        say("PyTorch is skipped: it is not installed; pip install 'kseg[torch]'")
         yield None
         return
     context = multiprocessing.get_context("spawn")
@@ -85,7 +85,7 @@ def pytorch_process(
         target=serve, args=(other_end, network, training, threads()), daemon=True
     )
     process.start()
-    other_end.close()  # or a process that died would be waited for without end
+    other_end.close()  # else a process that ended would be waited for forever
     try:
         yield PyTorch(pipe)
     finally:
@@ -96,13 +96,13 @@ def pytorch_process(
 def serve(
     pipe: Connection, network: dict[str, Any], training: TrainConfig, threads: int
 ) -> None:
-    """What the process does: takes a batch, then times as many steps as it is told."""
-    # Keras makes the network and no more. It would import TensorFlow, and have its
-    # memory counted as PyTorch's, wherever it can.
+    """Main function of the process: receives a batch, then times requested steps."""
+    # Keras only builds the network. It would import TensorFlow if it could, and the
+    # memory of TensorFlow would be counted as PyTorch's.
     os.environ["KERAS_BACKEND"] = "torch"
     sys.modules["tensorflow"] = None
-    # Threads that wait in a busy loop make a step ten times as long as soon as somebody
-    # else uses the machine, and count as work.
+    # Threads that wait in a busy loop count as processor time, and make a step ten
+    # times slower when other programs use the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
@@ -113,42 +113,44 @@ def serve(
     try:
         images, masks = pipe.recv()
         try:
-            twin = torch_model(build_model(**network))
+            torch_network = torch_model(build_model(**network))
         except ValueError as error:
             pipe.send(str(error))
             return
         pipe.send("")
-        step = torch_step(twin, training, images, masks)
+        step = torch_step(torch_network, training, images, masks)
         while True:
             steps = pipe.recv()
             pipe.send((mean_millis(step, steps), peak_mebibytes()))
     except EOFError:
-        pass  # the other side has closed
+        pass  # the parent has closed the pipe
 
 
 def torch_step(
-    twin: torch.nn.Module, training: TrainConfig, images: Any, masks: Any
+    torch_network: torch.nn.Module, training: TrainConfig, images: Any, masks: Any
 ) -> Callable[[], None]:
-    """A function that makes one step on images (B, H, W, C) and masks (B, H, W)."""
+    """A function that runs one step on images (B, H, W, C) and masks (B, H, W)."""
     import torch
 
     x = torch.from_numpy(images).permute(0, 3, 1, 2)
     x = x.contiguous(memory_format=torch.channels_last)
     mask = torch.from_numpy(masks)
     optimizer = torch.optim.AdamW(
-        twin.parameters(), training.peak_rate, weight_decay=training.weight_decay
+        torch_network.parameters(),
+        training.peak_rate,
+        weight_decay=training.weight_decay,
     )
 
     def step() -> None:
         optimizer.zero_grad()
-        torch_loss(twin(x), mask).backward()
+        torch_loss(torch_network(x), mask).backward()
         optimizer.step()
 
     return step
 
 
 def torch_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy without void, as kseg's: (B, C, H, W), (B, H, W) -> scalar."""
+    """Cross-entropy without void pixels: (B, C, H, W), (B, H, W) -> scalar."""
     from torch.nn import functional
 
     return functional.cross_entropy(logits, mask.long(), ignore_index=IGNORE_INDEX)

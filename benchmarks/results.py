@@ -1,18 +1,21 @@
-"""What a benchmark prints, and the file of its --json."""
+"""Prints the results of a benchmark and writes them to --json."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable
 
 from kseg.cli.tables import write_result
+from kseg.core import options
 
-JSON_HELP = "also write the figures here; - is stdout"
+option = partial(options.option, basic=True)  # --help shows every option
+JSON_HELP = "also write the results to this JSON file; - is stdout"
 
 
 def show(figures: dict[str, Any], table: Callable[[Any], str], target: str) -> None:
-    """Prints the table of the figures and writes them to `target`, a file or nothing.
+    """Prints the results as a table and writes them to the JSON file `target`, if any.
 
-    `-` is stdout, which then holds the JSON alone.
+    With "-" only the JSON is written, to stdout.
     """
     if target != "-":
         print(table(figures))

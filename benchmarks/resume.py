@@ -1,8 +1,9 @@
-"""Kills trainings at random moments and checks that --resume ends as if nobody had.
+"""Kills trainings at random times and checks the results after --resume.
 
     kseg benchmark resume
 
-Each must end, once resumed, bit for bit as one that nobody stopped; else status 3.
+After --resume, the results must be bit-identical to those of an uninterrupted training;
+else the exit status is 3.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ from typing import Any, Optional, Sequence
 import numpy as np
 from PIL import Image
 
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.errors import GateFailed
 from edge.core.log import say
 from edge.video import scenes
 from kseg.cli.parser import parse
-from kseg.core.options import Output, option
+from kseg.core.options import Output
 from kseg.core.progress import bar
 from kseg.core.runs import CHECKPOINT
 from kseg.training.checkpoint import STATE, read
 
-# Everything that draws random numbers or remembers: augmentation, averages, dropout.
+# Uses everything with random numbers or state: augmentation, averages, dropout.
 RUN = (
     "--model fcn8s --width 4 --fc-width 8 --batch-size 4 --size 64x64 --epochs 3 "
     "--elastic 4 --rotate 10 --blur 1 --noise 0.02 --cutout 0.2 --rare-crops 0.5 "
     "--loss ce+dice --ema 0.9 --deterministic --save-seconds 0"
 ).split()
-PICTURES = {"train": 32, "val": 4}  # 8 steps an epoch
+IMAGES = {"train": 32, "val": 4}  # 8 steps per epoch
 POLL_SECONDS = 0.01
 
 
@@ -47,8 +48,10 @@ POLL_SECONDS = 0.01
 class ResumeConfig:
     """Options of `kseg benchmark resume`."""
 
-    kills: int = option(20, "trainings that are killed and resumed")
-    seed: int = option(0, "of the moments", zero=True)
+    kills: int = option(20, "number of trainings to kill and resume")
+    seed: int = option(
+        0, "random seed of the times at which they are killed", zero=True
+    )
     json: Output = option("", JSON_HELP)
 
 
@@ -58,29 +61,29 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def run_kill_test(config: ResumeConfig) -> dict[str, Any]:
-    """Trains `config.kills` times, each killed once (SIGKILL) and resumed.
+    """Trains `config.kills` times; kills (SIGKILL) and resumes each training once.
 
-    Raises GateFailed where weights, optimizer, averages or history of one differ in a
-    single bit from those of a run that nobody stopped.
+    Raises GateFailed if weights, optimizer state, averages or history differ from those
+    of an uninterrupted training.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         make_data(folder / "data")
-        say("a run that nobody stops")
+        say("training without interruption")
         process = train(folder / "whole", "--data", str(folder / "data"))
-        seconds = until_end(process, folder / "whole")
-        expected = outcome(folder / "whole")
-        moments, steps = random.Random(config.seed), []
+        seconds = wait_for_end(process, folder / "whole")
+        expected = final_state(folder / "whole")
+        generator, steps = random.Random(config.seed), []
         for kill in bar(range(config.kills), "killing"):
             run = folder / f"run{kill}"
-            steps.append(kill_and_resume(run, folder / "data", moments, seconds))
-            check_equal(expected, outcome(run), steps[-1])
+            steps.append(kill_and_resume(run, folder / "data", generator, seconds))
+            check_equal(expected, final_state(run), steps[-1])
     return {"kills": config.kills, "whole_steps": 24, "resumed_at_steps": steps}
 
 
 def make_data(folder: Path) -> None:
-    """A data folder of a few procedural scenes."""
-    for seed, (split, count) in enumerate(PICTURES.items()):
+    """Writes a data folder of a few procedural scenes."""
+    for seed, (split, count) in enumerate(IMAGES.items()):
         for index in range(count):
             pair = scenes.scene(seed, index, (64, 80))
             for kind, array in zip(("images", "masks"), pair, strict=True):
@@ -90,7 +93,7 @@ def make_data(folder: Path) -> None:
 
 
 def train(run: Path, *arguments: str) -> subprocess.Popen:
-    """A training in a process of its own."""
+    """Starts a training in a separate process."""
     command = [sys.executable, "-m", "kseg.train", "--output", str(run), *arguments]
     if "--resume" not in arguments:
         command += RUN
@@ -98,14 +101,18 @@ def train(run: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True)
 
 
-def until_checkpoint(process: subprocess.Popen, run: Path) -> None:
+def wait_for_checkpoint(process: subprocess.Popen, run: Path) -> None:
+    """Waits for the first checkpoint, or for the end of the process."""
     while not (run / CHECKPOINT).exists() and process.poll() is None:
         time.sleep(POLL_SECONDS)
 
 
-def until_end(process: subprocess.Popen, run: Path) -> float:
-    """Seconds from the first to the last checkpoint of a training that must succeed."""
-    until_checkpoint(process, run)
+def wait_for_end(process: subprocess.Popen, run: Path) -> float:
+    """Waits for a training; returns the seconds from its first to its last checkpoint.
+
+    Raises RuntimeError if it fails.
+    """
+    wait_for_checkpoint(process, run)
     start = time.time()
     log, _ = process.communicate()
     if process.returncode:
@@ -114,24 +121,27 @@ def until_end(process: subprocess.Popen, run: Path) -> float:
 
 
 def kill_and_resume(
-    run: Path, data: Path, moments: random.Random, seconds: float
+    run: Path, data: Path, generator: random.Random, seconds: float
 ) -> int:
-    """Kills a training within `seconds` of its first checkpoint; where it went on."""
+    """Kills a training within `seconds` of its first checkpoint and resumes it.
+
+    Returns the step at which it was resumed.
+    """
     process = train(run, "--data", str(data))
-    until_checkpoint(process, run)
-    time.sleep(moments.uniform(0, seconds))
+    wait_for_checkpoint(process, run)
+    time.sleep(generator.uniform(0, seconds))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     step = read(run / CHECKPOINT).step
-    until_end(train(run, "--resume"), run)
+    wait_for_end(train(run, "--resume"), run)
     return step
 
 
-def outcome(run: Path) -> dict[str, Any]:
-    """All that a run ended with, times apart."""
+def final_state(run: Path) -> dict[str, Any]:
+    """The final state of a run, except times."""
     with np.load(run / CHECKPOINT) as arrays:
         state = {name: arrays[name].tobytes() for name in arrays.files}
-    del state[STATE]  # has seconds
+    del state[STATE]  # contains times
     for name in ("model.keras", "last.keras"):
         with zipfile.ZipFile(run / name) as archive:
             state[name] = archive.read("model.weights.h5")
@@ -145,19 +155,21 @@ def metrics_of(run: Path) -> Any:
 
 
 def check_equal(expected: dict[str, Any], found: dict[str, Any], step: int) -> None:
-    """Raises GateFailed naming what differs."""
+    """Raises GateFailed with the names of the parts that differ."""
     names = {*expected, *found}
     wrong = [name for name in names if expected.get(name) != found.get(name)]
     if wrong:
         raise GateFailed(
-            f"resumed at step {step}, {len(wrong)} of {len(names)} parts differ from "
-            f"those of a run that was never stopped: {', '.join(sorted(wrong)[:5])}"
+            f"resumed at step {step}: {len(wrong)} of {len(names)} parts differ from "
+            f"those of an uninterrupted training: {', '.join(sorted(wrong)[:5])}"
         )
 
 
 def table(figures: dict[str, Any]) -> str:
+    """The results as text."""
     at = ", ".join(str(step) for step in sorted(figures["resumed_at_steps"]))
     return (
-        f"{figures['kills']} runs killed and resumed, all equal to one never stopped\n"
-        f"went on after step {at} of {figures['whole_steps']}"
+        f"{figures['kills']} trainings killed and resumed, all results equal to those "
+        f"of an uninterrupted training\nresumed after step {at} of "
+        f"{figures['whole_steps']}"
     )

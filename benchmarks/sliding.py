@@ -1,8 +1,8 @@
-"""A patch classifier slid over an image, and the same as one pass of convolutions.
+"""Compares a sliding patch classifier with the equivalent convolutional network.
 
     kseg benchmark sliding --data DIR
 
-The two give equal scores; what differs is the time.
+Both give equal scores; their times differ.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Optional, Sequence
 
 import numpy as np
 
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.errors import InputError
 from edge.core.timing import time_in_turns
 from kseg.cli.parser import parse
 from kseg.core import backend
-from kseg.core.options import DATA_HELP, Output, option
+from kseg.core.options import DATA_HELP, Output
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset
 
@@ -32,7 +32,7 @@ class SlidingConfig:
     """Options of `kseg benchmark sliding`."""
 
     data: str = option("shapes", DATA_HELP)
-    rounds: int = option(5, "rounds; the two ways alternate")
+    rounds: int = option(5, "rounds of measurement; both variants run in each")
     json: Output = option("", JSON_HELP)
 
 
@@ -42,7 +42,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def sliding_speed(config: SlidingConfig) -> dict[str, Any]:
-    """Milliseconds per image of a patch classifier, slid and as convolutions."""
+    """Milliseconds per image: sliding window, and convolutional network."""
     backend.start()
     import keras
 
@@ -52,14 +52,14 @@ def sliding_speed(config: SlidingConfig) -> dict[str, Any]:
     data = open_data(config.data)
     image = first_image(data)
     classifier = patch_classifier(data.num_classes, data.channels)
-    taken = keras.Input((None, None, data.channels))
-    whole = KerasEngine(keras.Model(taken, convolutionalized(classifier, taken)))
+    inputs = keras.Input((None, None, data.channels))
+    network = KerasEngine(keras.Model(inputs, convolutionalized(classifier, inputs)))
     scores = sliding_window(classifier, image)  # (rows, columns, num_classes)
-    (found,) = whole(image)
+    (found,) = network(image)
     difference = np.abs(scores - found.raw).max()
     calls = {
         "sliding": partial(sliding_window, classifier, image),
-        "convolution": partial(whole, image),
+        "convolution": partial(network, image),
     }
     times = time_in_turns(calls, config.rounds)
     ratios = [a / b for a, b in zip(*times.values(), strict=True)]
@@ -74,29 +74,32 @@ def sliding_speed(config: SlidingConfig) -> dict[str, Any]:
 
 
 def first_image(data: Dataset) -> np.ndarray:
-    """The first of val, (H, W, C) uint8, cut so that windows reach its ends.
+    """The first validation image, (H, W, C) uint8, cropped to a number of strides.
 
-    Raises InputError for one that is smaller than a window.
+    Raises InputError if it is smaller than a window.
     """
     from kseg.models.semantic.patch import STRIDE, WINDOW
 
     image, _ = data.split("val").read(0)
     if min(image.shape[:2]) < WINDOW:
-        raise InputError(f"{data.name}: its images are smaller than {WINDOW}x{WINDOW}")
+        raise InputError(
+            f"{data.name}: the images are smaller than the {WINDOW}x{WINDOW} window"
+        )
     steps = ((side - WINDOW) // STRIDE for side in image.shape[:2])
     height, width = (WINDOW + count * STRIDE for count in steps)
     return image[:height, :width]
 
 
 def sliding_table(figures: dict[str, Any]) -> str:
+    """The results as text."""
     height, width = figures["size"]
     return "\n".join(
         (
             f"{figures['patches']} patches of a {height}x{width} image",
-            f"slid, 64 patches at a time  {figures['sliding_millis']:9.1f} ms",
-            f"the same as convolutions    {figures['convolution_millis']:9.1f} ms",
-            f"times faster                {figures['times_faster']:9.1f}",
-            f"largest difference          {figures['largest_difference']:9.1e}",
+            f"sliding window, batches of 64  {figures['sliding_millis']:9.1f} ms",
+            f"convolutional network          {figures['convolution_millis']:9.1f} ms",
+            f"times faster                   {figures['times_faster']:9.1f}",
+            f"largest difference             {figures['largest_difference']:9.1e}",
         )
     )
 
@@ -104,10 +107,10 @@ def sliding_table(figures: dict[str, Any]) -> str:
 def sliding_window(
     classifier: keras.Model, image: np.ndarray, batch: int = 64
 ) -> np.ndarray:
-    """image (H, W, C) -> scores (rows, columns, num_classes), a `batch` at a time.
+    """(H, W, C) image -> (rows, columns, num_classes) scores, in batches of `batch`.
 
-    What the convolutions are equal to and faster than: patches overlap, and here each
-    of them computes everything anew.
+    Patches overlap, so features are computed several times; the convolutional network
+    computes them once.
     """
     from kseg.models.semantic.patch import STRIDE
 

@@ -1,8 +1,8 @@
-"""A Keras network as a native `torch.nn.Module`: same weights, same numbers.
+"""Converts a Keras network to a native `torch.nn.Module` with the same weights.
 
-It is what kseg's own speed is measured against. Keras on its PyTorch backend would not
-do: that computes height before channels and spells operations out, as nobody who writes
-PyTorch does. The twin is `torch.fx`'s: plain code that lets go of what it is done with.
+The speed of kseg is compared with this module. Keras on its PyTorch backend is not
+suitable: it computes in channels-last layout and composes operations of PyTorch.
+The module is a `torch.fx` graph, which frees tensors as soon as they are not needed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     import torch
 
 
-# What a layer becomes: modules, or functions with what they take after the tensors.
+# The steps of a layer: a module, or a function and its arguments after the tensors.
 Steps = list[tuple[Callable, tuple[Any, ...]]]
 
 
 def torch_model(model: keras.Model) -> torch.nn.Module:
     """Image (B, C, H, W) in [0, 255] -> logits (B, num_classes, H, W), float32.
 
-    The twin of a functional model of one image and one output, in `channels_last`
-    memory and in training mode. All its layers are trainable. Raises ValueError for a
-    layer that it has no equal of, by name.
+    The model must be functional with one image and one output. The result has the
+    memory format `channels_last`, is in training mode, and all its layers are
+    trainable. Raises ValueError with the name of an unsupported layer.
     """
     import torch
 
@@ -45,12 +45,12 @@ def torch_model(model: keras.Model) -> torch.nn.Module:
         (nodes[id(layer.output)],) = values
     graph.output(nodes[id(model.output)])
     save_memory(graph, modules)
-    twin = torch.fx.GraphModule(modules, graph)
-    return twin.to(memory_format=torch.channels_last)
+    result = torch.fx.GraphModule(modules, graph)
+    return result.to(memory_format=torch.channels_last)
 
 
 def save_memory(graph: torch.fx.Graph, modules: dict[str, Any]) -> None:
-    """ReLUs write into their input where nothing else reads it, as is customary."""
+    """Makes a ReLU in-place if nothing else reads its input, as usual in PyTorch."""
     for node in graph.nodes:
         if node.op == "call_module" and hasattr(modules[node.target], "inplace"):
             (source,) = node.args
@@ -58,18 +58,19 @@ def save_memory(graph: torch.fx.Graph, modules: dict[str, Any]) -> None:
 
 
 def steps_of(layer: Any) -> Steps:
+    """The equivalent of a layer. Raises ValueError if it is not supported."""
     kind = type(layer).__name__
     if kind not in LAYERS:
-        raise ValueError(f"{layer.name}: PyTorch's twin knows no {kind}")
+        raise ValueError(f"{layer.name}: {kind} is not supported in PyTorch")
     return LAYERS[kind](layer)
 
 
-def refuse(layer: Any, **wanted: Any) -> None:
-    """Raises ValueError where an attribute of the layer is not what the twin can do."""
-    for name, value in wanted.items():
+def require(layer: Any, **expected: Any) -> None:
+    """Raises ValueError if an attribute of the layer has an unsupported value."""
+    for name, value in expected.items():
         if getattr(layer, name) != value:
             raise ValueError(
-                f"{layer.name}: PyTorch's twin has {name} {value} alone, got "
+                f"{layer.name}: only {name} {value} is supported in PyTorch, got "
                 f"{getattr(layer, name)}"
             )
 
@@ -92,12 +93,12 @@ def depthwise(layer: Any) -> Steps:
 def convolve(layer: Any, kernel: Any, bias: list[Any], groups: int) -> Steps:
     """A convolution with `kernel` (filters, channels / groups, height, width).
 
-    PyTorch pads alike on both sides. TensorFlow's "same" does so too where the stride
-    is 1 and the kernel has a middle; else `pad_same` comes before.
+    PyTorch pads both sides equally. TensorFlow's "same" does too for stride 1 and odd
+    kernels; otherwise `pad_same` is applied first.
     """
     from torch import nn
 
-    refuse_activation(layer)
+    require_linear(layer)
     filters, channels, *size = kernel.shape
     module = nn.Conv2d(
         channels * groups,
@@ -111,45 +112,45 @@ def convolve(layer: Any, kernel: Any, bias: list[Any], groups: int) -> Steps:
     load(module, [kernel, *bias])
     if layer.padding == "valid":
         return [(module, ())]
-    reach = [d * (k - 1) for d, k in zip(module.dilation, size, strict=True)]
-    if module.stride == (1, 1) and not any(side % 2 for side in reach):
-        module.padding = tuple(side // 2 for side in reach)
+    extent = [d * (k - 1) for d, k in zip(module.dilation, size, strict=True)]
+    if module.stride == (1, 1) and not any(side % 2 for side in extent):
+        module.padding = tuple(side // 2 for side in extent)
         return [(module, ())]
-    window = tuple(side + 1 for side in reach)
+    window = tuple(side + 1 for side in extent)
     return [(pad_same, (window, module.stride, 0.0)), (module, ())]
 
 
 def transposed(layer: Any) -> Steps:
-    """Keras's output is `strides` times the input: what is over goes off both sides."""
+    """The output is `strides` times the input; the excess is cut from both sides."""
     from torch import nn
 
-    refuse_activation(layer)
+    require_linear(layer)
     kernel, *bias = layer.get_weights()
     height, width, filters, channels = kernel.shape
-    over = [k - s for k, s in zip((height, width), layer.strides, strict=True)]
-    if min(over) < 0 or any(side % 2 for side in over):
+    excess = [k - s for k, s in zip((height, width), layer.strides, strict=True)]
+    if min(excess) < 0 or any(side % 2 for side in excess):
         raise ValueError(
-            f"{layer.name}: PyTorch's twin has kernels that exceed the stride by an "
-            f"even number alone, got {height}x{width} and {layer.strides}"
+            f"{layer.name}: kernels must exceed the stride by an even number in "
+            f"PyTorch, got {height}x{width} and {layer.strides}"
         )
-    if layer.padding == "valid" and any(over):
-        raise ValueError(f"{layer.name}: PyTorch's twin knows no valid padding there")
+    if layer.padding == "valid" and any(excess):
+        raise ValueError(f"{layer.name}: padding valid is not supported in PyTorch")
     module = nn.ConvTranspose2d(
         channels,
         filters,
         (height, width),
         layer.strides,
-        padding=[side // 2 for side in over],
+        padding=[side // 2 for side in excess],
         bias=layer.use_bias,
     )
     return [(load(module, [kernel.transpose(3, 2, 0, 1), *bias]), ())]
 
 
 def batch_norm(layer: Any) -> Steps:
-    """PyTorch's running variance is that divided by n - 1; what comes out is equal."""
+    """PyTorch's running variance is the unbiased one; the outputs are equal."""
     from torch import nn
 
-    refuse(layer, axis=-1, scale=True, center=True)
+    require(layer, axis=-1, scale=True, center=True)
     gamma, beta, mean, variance = map(torch_tensor, layer.get_weights())
     module = nn.BatchNorm2d(len(gamma), layer.epsilon, 1 - layer.momentum)
     load(module, [gamma, beta])
@@ -158,16 +159,17 @@ def batch_norm(layer: Any) -> Steps:
     return [(module, ())]
 
 
-def refuse_activation(layer: Any) -> None:
+def require_linear(layer: Any) -> None:
+    """Raises ValueError for a layer with an activation."""
     if layer.activation.__name__ != "linear":
         raise ValueError(
-            f"{layer.name}: PyTorch's twin knows no activation within a layer, got "
+            f"{layer.name}: activations in layers are not supported in PyTorch, got "
             f"{layer.activation.__name__}"
         )
 
 
 def load(module: Any, weights: list[Any]) -> Any:
-    """The module with its `weight` and, where it has one, `bias`."""
+    """Sets `weight` and, if there is one, `bias` of the module, and returns it."""
     from torch import nn
 
     for name, value in zip(("weight", "bias"), weights, strict=False):
@@ -181,15 +183,15 @@ def torch_tensor(array: Any) -> torch.Tensor:
     return torch.as_tensor(array).contiguous()
 
 
-# --- layers without ---
+# --- layers without weights ---
 
 
 def relu(layer: Any) -> Steps:
     from torch import nn
 
-    refuse(layer, negative_slope=0, threshold=0)
+    require(layer, negative_slope=0, threshold=0)
     if layer.max_value not in (None, 6):
-        refuse(layer, max_value=6)
+        require(layer, max_value=6)
     return [(nn.ReLU() if layer.max_value is None else nn.ReLU6(), ())]
 
 
@@ -210,7 +212,9 @@ def max_pooling(layer: Any) -> Steps:
 
 def rescaling(layer: Any) -> Steps:
     if not all(isinstance(x, (int, float)) for x in (layer.scale, layer.offset)):
-        raise ValueError(f"{layer.name}: PyTorch's twin scales all channels alike")
+        raise ValueError(
+            f"{layer.name}: per-channel scales are not supported in PyTorch"
+        )
     return [(operator.mul, (layer.scale,)), (operator.add, (layer.offset,))]
 
 
@@ -244,7 +248,7 @@ LAYERS: dict[str, Callable[[Any], Steps]] = {
 }
 
 
-# --- what the twin calls, on tensors (B, C, H, W) ---
+# --- functions in the graph, on tensors (B, C, H, W) ---
 
 
 def join(*tensors: torch.Tensor) -> torch.Tensor:
@@ -267,7 +271,7 @@ def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
 def pad_same(
     x: torch.Tensor, window: tuple[int, int], strides: tuple[int, int], value: float
 ) -> torch.Tensor:
-    """What TensorFlow's "same" adds: as much as the strides need, more of it behind.
+    """Pads like TensorFlow's "same": as the strides need, the larger half at the end.
 
     https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
     """
@@ -281,7 +285,7 @@ def pad_same(
 
 
 def resize(x: torch.Tensor, factor: int, mode: str) -> torch.Tensor:
-    """`mode` bilinear or nearest; half-pixel centres, PyTorch's default."""
+    """`mode` is bilinear or nearest, with half-pixel centers, PyTorch's default."""
     from torch.nn import functional
 
     return functional.interpolate(x, scale_factor=factor, mode=mode)

@@ -1,15 +1,14 @@
-"""What a step of training takes: of `fit`, of PyTorch, of the convolutions alone.
+"""Measures a training step of `fit`, of PyTorch, and of the convolutions alone.
 
     kseg benchmark train --data DIR --encoder mobilenetv2
 
-`fit` is timed on the real pipeline and on one batch kept in memory; PyTorch's step, on
-that batch, where it is installed: what the input costs, how fast that is beside
-PyTorch, what is left to gain.
+`fit` is timed on the input pipeline and on one batch in memory; PyTorch, if installed,
+on the same batch. The results show the time of the input pipeline, the speed relative
+to PyTorch, and the share of the convolutions.
 
-They are timed in turns, because a machine's speed changes from minute to minute: each
-ratio is one of a round, and the median of the rounds' counts. Beside each time stands
-that of the processors, summed over threads: where others use the machine too, it is the
-one to compare.
+Measurements alternate, because the speed of a machine varies over minutes: a ratio is
+computed within each round, and the median over the rounds is reported. Processor time,
+summed over threads, is reported too; compare it if other programs use the machine.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from benchmarks.clock import WARM_UP, Millis, between, mean_millis, now
 from benchmarks.pytorch_step import peak_mebibytes, pytorch_process, threads
-from benchmarks.results import JSON_HELP, show
+from benchmarks.results import JSON_HELP, option, show
 from edge.core.log import say
 from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, network_options
 from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, PRECISIONS
-from kseg.core.options import DATA_HELP, Output, Size, option
+from kseg.core.options import DATA_HELP, Output, Size
 from kseg.data.open import open_data
 
 if TYPE_CHECKING:
     from kseg.models.analysis.graph import Graph, Step
 
 NAMES = {
-    "pipeline": "fit on the pipeline",
+    "pipeline": "fit on the input pipeline",
     "memory": "fit on one batch in memory",
-    "pytorch": "PyTorch, channels last, that batch",
-    "convolutions": "the convolutions alone",
+    "pytorch": "PyTorch, channels last, same batch",
+    "convolutions": "convolutions only",
 }
 
 
@@ -47,13 +46,15 @@ class TrainBenchmarkConfig:
 
     data: str = option("shapes", DATA_HELP)
     model: str = option("unet", "architecture", choices=MODEL_NAMES)
-    encoder: str = option("plain", "what the features come from", choices=ENCODER_NAMES)
-    batch_size: int = option(8, "images per step")
-    size: Optional[Size] = option(None, "training crop; default: to suit the images")
-    steps: int = option(20, "timed steps of each kind in a round")
-    rounds: int = option(5, "rounds; the kinds alternate")
+    encoder: str = option("plain", "encoder of the network", choices=ENCODER_NAMES)
+    batch_size: int = option(8, "images per training step")
+    size: Optional[Size] = option(
+        None, "training crop, height x width; default: chosen for the images"
+    )
+    steps: int = option(20, "timed steps per measurement")
+    rounds: int = option(5, "rounds of measurement; all variants run in each")
     precision: str = option(
-        "float32", "of kseg's step; PyTorch's is float32", choices=PRECISIONS
+        "float32", "precision of kseg's step; PyTorch uses float32", choices=PRECISIONS
     )
     json: Output = option("", JSON_HELP)
 
@@ -66,8 +67,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
     """Medians over the rounds: milliseconds per step, images per second, ratios.
 
-    The keys of the first three are those of NAMES; PyTorch's is missing where it is not
-    installed or has no twin of the network, and so are its figures then.
+    The first three have the keys of NAMES. "pytorch" is missing if PyTorch is not
+    installed or does not support the network, and its ratio is None then.
     """
     data = open_data(config.data)
     training = TrainConfig(
@@ -75,7 +76,7 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
         model=config.model,
         encoder=config.encoder,
         batch_size=config.batch_size,
-        loss="ce",  # PyTorch's, of its own
+        loss="ce",  # the loss of the PyTorch step
     )
     network = network_options(training) | {
         "name": config.model,
@@ -90,22 +91,22 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
         with backend.precision(config.precision):
             model = new_network(training, data)
         compile_for(model, training, data, total_steps=10_000)
-        size, batches, kept = sources(config, training, data, model)
-        turns = {
+        size, batches, one_batch = prepare_batches(config, training, data, model)
+        variants = {
             "pipeline": partial(fit_millis, model, batches),
-            "memory": partial(fit_millis, model, kept),
+            "memory": partial(fit_millis, model, one_batch),
         }
-        for turn in turns.values():  # traces and allocates
-            turn(config.steps)
+        for run in variants.values():  # traces and allocates
+            run(config.steps)
         peaks = {"kseg": peak_mebibytes()}
-        if pytorch and pytorch.take(*next(kept.as_numpy_iterator())):
-            turns["pytorch"] = pytorch.millis
+        if pytorch and pytorch.send_batch(*next(one_batch.as_numpy_iterator())):
+            variants["pytorch"] = pytorch.millis
         graph = trace(model, size)
-        turns["convolutions"] = partial(
+        variants["convolutions"] = partial(
             mean_millis, convolutions(graph, config.batch_size)
         )
-        rounds = in_turns(turns, config.rounds, config.steps)
-        if "pytorch" in turns:
+        rounds = alternate(variants, config.rounds, config.steps)
+        if "pytorch" in variants:
             peaks["pytorch"] = pytorch.peak
     return {
         "model": f"{config.model}-{config.encoder}",
@@ -118,10 +119,10 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
     }
 
 
-def sources(
+def prepare_batches(
     config: TrainBenchmarkConfig, training: TrainConfig, data: Any, model: Any
 ) -> tuple[tuple[int, int], Any, Any]:
-    """The crop's size, the batches of training, and one of them for ever."""
+    """The crop size, the training batches, and an endless repetition of one batch."""
     import tensorflow as tf
 
     from kseg.data.loading.batches import training_batches
@@ -133,32 +134,32 @@ def sources(
     info = replace(data.info, geometry=shape)
     size = crop_size(replace(training, size=config.size), data, info)
     reader = CachedReader(data.split("train"), training.max_side)
-    say("reading the images once, as the first epoch does")
+    say("reading the images into the cache")
     for index in range(len(reader.split.sizes)):
         reader.read(index)
     batches = training_batches(
         reader, training, size, data.channels, border=shape.valid_border
     )
-    kept = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
-    return size, batches, kept
+    one_batch = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
+    return size, batches, one_batch
 
 
-def in_turns(
-    turns: dict[str, Callable[[int], Millis]], rounds: int, steps: int
+def alternate(
+    variants: dict[str, Callable[[int], Millis]], rounds: int, steps: int
 ) -> list[dict[str, Millis]]:
-    """What a step of each takes, round by round; the first round warms up."""
-    taken = []
+    """The time of a step of each variant, by round; a first round is not counted."""
+    results = []
     for number in range(rounds + 1):
-        millis = {name: turn(steps) for name, turn in turns.items()}
+        millis = {name: run(steps) for name, run in variants.items()}
         if number:
-            taken.append(millis)
+            results.append(millis)
             shown = ", ".join(f"{name} {ms[0]:.1f} ms" for name, ms in millis.items())
             say(f"round {number}: {shown}")
-    return taken
+    return results
 
 
 def summary(rounds: list[dict[str, Millis]], batch_size: int) -> dict[str, Any]:
-    """The rounds' milliseconds per step -> medians and medians of ratios."""
+    """Milliseconds per step by round -> medians, and medians of ratios."""
 
     def medians(kind: int) -> dict[str, float]:
         return {name: median(x[name][kind] for x in rounds) for name in rounds[0]}
@@ -182,6 +183,7 @@ def summary(rounds: list[dict[str, Millis]], batch_size: int) -> dict[str, Any]:
 
 
 def train_table(figures: dict[str, Any]) -> str:
+    """The results as text."""
     from tabulate import tabulate
 
     size = "x".join(str(side) for side in figures["size"])
@@ -191,7 +193,7 @@ def train_table(figures: dict[str, Any]) -> str:
         for name, title in NAMES.items()
         if name in figures["step_millis"]
     ]
-    heads = ("step", "ms", "processors' ms", "images/s")
+    heads = ("step", "ms", "processor ms", "images/s")
     peaks = figures["peak_mebibytes"]
     lines = [
         f"{figures['model']}, crops {size}, batches of {figures['batch_size']}, "
@@ -199,20 +201,20 @@ def train_table(figures: dict[str, Any]) -> str:
         "",
         tabulate(rows, heads, floatfmt=("", ".1f", ".1f", ".2f")),
         "",
-        f"input costs {figures['input_cost']:.1%} of a step in memory",
-        f"convolutions are {figures['convolutions_share']:.0%} of a step in memory",
+        f"the input pipeline adds {figures['input_cost']:.1%} to a step in memory",
+        f"convolutions take {figures['convolutions_share']:.0%} of a step in memory",
     ]
     if figures["speed_of_pytorch"]:
-        lines.append(f"speed is {figures['speed_of_pytorch']:.2f} of PyTorch's")
+        lines.append(f"speed relative to PyTorch: {figures['speed_of_pytorch']:.2f}")
     shown = (f"{name} {peak} MiB" for name, peak in peaks.items())
     return "\n".join([*lines, f"peak memory: {', '.join(shown)}"])
 
 
-# --- the clock ---
+# --- time of fit ---
 
 
 def fit_millis(model: Any, batches: Any, steps: int) -> Millis:
-    """The mean of `steps` steps of `fit` after the warm-up."""
+    """The mean time of `steps` steps of `fit` after the warm-up."""
     import keras
 
     ends: list[tuple[float, float]] = []
@@ -231,50 +233,50 @@ def fit_millis(model: Any, batches: Any, steps: int) -> Millis:
     return between(ends[WARM_UP - 1], ends[-1], steps)
 
 
-# --- the bound ---
+# --- lower bound: the convolutions ---
 
 
 def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
-    """A function that runs a network's convolutions forward and backward, on noise.
+    """A function that runs a network's convolutions forward and backward on noise.
 
-    The layers are the network's own, and so are the shapes. They run one after another:
-    side by side, as nothing would keep them from, they would get in each other's way.
-    What is left of a step without them is what could be saved.
+    Layers and shapes are those of the network. Control dependencies make them run one
+    after another; they would slow each other down in parallel. The rest of a training
+    step is what optimization could save.
     """
     import tensorflow as tf
 
     from kseg.models.analysis.graph import multiply_adds
 
     steps = [step for step in graph.steps if multiply_adds(step)]
-    kinds = {kind for step in steps for kind in ends_of(step)}
+    kinds = {kind for step in steps for kind in input_and_output(step)}
     noise = {
         (shape, dtype): tf.cast(tf.random.normal((batch_size, *shape[1:])), dtype)
         for shape, dtype in kinds
     }
 
-    def both_ways(step: Step) -> list[Any]:
-        x, upstream = (noise[kind] for kind in ends_of(step))
-        # Nobody asks for the gradient of what the first one takes: the image.
-        wanted = [x] if step is not steps[0] else []
-        wanted += [weight.value for weight in step.layer.trainable_weights]
+    def forward_and_backward(step: Step) -> list[Any]:
+        x, upstream = (noise[kind] for kind in input_and_output(step))
+        # The gradient of the first input, the image, is not needed.
+        targets = [x] if step is not steps[0] else []
+        targets += [weight.value for weight in step.layer.trainable_weights]
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = step.layer(x)
-        given = [y, *tape.gradient(y, wanted, output_gradients=upstream)]
-        return [tf.cast(tf.reshape(x, [-1])[0], tf.float32) for x in given]
+        results = [y, *tape.gradient(y, targets, output_gradients=upstream)]
+        return [tf.cast(tf.reshape(x, [-1])[0], tf.float32) for x in results]
 
     @tf.function(autograph=False)
     def run() -> Any:
         done: list[Any] = []
         for step in steps:
             with tf.control_dependencies(done[-1:]):
-                done += both_ways(step)
-        return tf.stack(done)  # what nobody asked for would not be computed
+                done += forward_and_backward(step)
+        return tf.stack(done)  # results that are not returned would not be computed
 
     return run
 
 
-def ends_of(step: Step) -> list[tuple[Any, str]]:
-    """(shape, dtype) of what a layer takes and of what it gives."""
+def input_and_output(step: Step) -> list[tuple[Any, str]]:
+    """(shape, dtype) of the input and of the output of a layer."""
     dtype = step.layer.compute_dtype
     return [(tensor.shape, dtype) for tensor in (step.inputs[0], step.outputs[0])]

@@ -38,10 +38,10 @@ def metrics_table(metrics: dict[str, Any]) -> str:
         return iou_table(metrics)
     from tabulate import tabulate
 
-    from kseg.deploy.parity import words
+    from kseg.deploy.parity import metric_name
 
     numbers = {k: v for k, v in metrics.items() if isinstance(v, (int, float))}
-    return tabulate([(words(k), f"{v:.4g}") for k, v in numbers.items()])
+    return tabulate([(metric_name(k), f"{v:.4g}") for k, v in numbers.items()])
 
 
 def iou_table(metrics: dict[str, Any]) -> str:
@@ -68,7 +68,7 @@ def parity_table(
     """parity.json for people; `own_sizes` is the headline that training reported."""
     from tabulate import tabulate
 
-    from kseg.deploy.parity import rows, words
+    from kseg.deploy.parity import metric_name, rows
     from kseg.evaluation.loop import REFERENCE
 
     def shown(value: Optional[float], form: str, unit: float = 1) -> str:
@@ -95,7 +95,7 @@ def parity_table(
     threads = parity[REFERENCE]["threads"]
     header = (
         "model",
-        words(headline),
+        metric_name(headline),
         "drop",
         SAME.get(headline, "same results"),
         "KiB",

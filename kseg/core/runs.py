@@ -24,7 +24,7 @@ METRICS, REPORT = "metrics.json", "report.html"
 EVENTS = "tensorboard"  # a folder
 FIGURES = ("curves.png", "samples.png", "confusion.png")
 EXPORTS = (
-    *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mended")),
+    *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mixed", "mended")),
     *("model.onnx", "parity.json", "explain.png"),
 )
 OUTDATED = (*FIGURES, *EXPORTS, METRICS, REPORT, HISTORY)  # until made anew

@@ -1,1 +1,1 @@
-"""From a trained run to files for devices, with proof of what that cost."""
+"""Export of a trained run to files for devices, measured against the Keras model."""

@@ -1,4 +1,4 @@
-"""Converts a trained run to files for devices, and measures what that cost."""
+"""Converts a trained run to files for devices and compares them with the network."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from kseg.core.runs import (
     write_json,
 )
 from kseg.data.sample import Dataset
-from kseg.deploy.int8.calibration import CalibrationSet, choose
+from kseg.deploy.int8.calibration import CalibrationSet, choose_images
 from kseg.deploy.parity import (
     Parity,
     measure,
+    metric_name,
     rows,
     value_of,
     value_of_file,
-    words,
 )
 from kseg.deploy.roles import roles_of
 from kseg.evaluation import EVALUATORS
-from kseg.evaluation.loop import MIXED, REFERENCE, Evaluator
+from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator
 from kseg.evaluation.open import check_classes, data_of
 from kseg.training.setup import check_size
 
@@ -56,15 +56,16 @@ log = logging.getLogger(__name__)
 
 
 SENSITIVITY_FIGURE = "explain.png"
-EXPLAINED_ON = 4  # pictures: rounding is in every pixel of each
+SENSITIVITY_IMAGES = 4  # a few suffice: every pixel of an image is rounded
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What files are made from: a trained run and the input size.
+    """A trained run, opened for export at one input size.
 
-    `model` is its network, `network` that ends where the files' head begins;
-    `reference` predicts as it does in Keras, in full. `record` is its config.json.
+    `model` is its network; `network` is the part of it that is converted, up to the
+    head of the files. `reference` predicts with the complete network in Keras.
+    `record` is the run's config.json.
     """
 
     record: dict[str, Any]
@@ -77,29 +78,29 @@ class TrainedRun:
 
     @property
     def head(self) -> Head:
-        """What the files' outputs are of the network's."""
+        """The function from the network's outputs to those of the files."""
         from kseg.deploy.heads import HEADS
 
         return HEADS[self.info.task][self.info.head]
 
     @property
     def new_evaluator(self) -> Callable[[], Evaluator]:
-        """What files are judged by: the headline alone."""
+        """Creates evaluators that compute the headline metric only."""
         return partial(EVALUATORS[self.info.task], self.data, fast=True)
 
     def value_of_file(self, content: bytes) -> float:
-        """The headline that a .tflite file reaches on the validation images."""
+        """The headline metric of a .tflite file on the validation images."""
         split = self.data.split("val")
         return value_of_file(content, self.info, split, self.new_evaluator)
 
     def calibration(
-        self, coverage: Optional[CalibrationSet]
+        self, chosen: Optional[CalibrationSet]
     ) -> Callable[[], Iterator[np.ndarray]]:
-        """The chosen training images as the predictor would feed them."""
+        """A function that yields the chosen images as the predictor prepares them."""
         train = self.data.split("train")
 
         def images() -> Iterator[np.ndarray]:
-            for index in coverage.indices if coverage else ():
+            for index in chosen.indices if chosen else ():
                 for row in self.reference.prepare(train.read(index).image)[0]:
                     yield from row
 
@@ -107,36 +108,37 @@ class TrainedRun:
 
 
 def export(config: ExportConfig) -> Exported:
-    """Converts, compares, and leaves the files and parity.json in the run folder.
+    """Converts a run, compares the files with it, and writes them and parity.json.
 
-    Raises InputError for what does not fit the run, or goes together.
+    Raises InputError for options that do not fit the run or each other.
     """
     check_options(config)
     folder = Path(config.run)
     source = open_run(config, folder)
-    coverage = coverage_for(config, source.data)
-    if "int8" in config.quantize:  # it was mended from the one that is now made anew
-        (folder / f"{MIXED}.tflite").unlink(missing_ok=True)
-    files = write_files(config, source, folder, coverage)
-    findings = look_into_int8(config, source, folder, files, coverage)
-    parity = measured(source, files, config.threads)
+    calibration_set = calibration_set_for(config, source.data)
+    if "int8" in config.quantize:  # made from the int8 file that is replaced now
+        for name in (MIXED, OLD_MIXED):
+            (folder / f"{name}.tflite").unlink(missing_ok=True)
+    files = write_files(config, source, folder, calibration_set)
+    layers = analyze_int8(config, source, folder, files, calibration_set)
+    parity = measure_files(source, files, config.threads)
     for scheme in files:
-        if coverage and has_ranges(scheme):
-            parity[scheme]["calibration"] = coverage.record()
-    if "int8" in files and findings:
-        parity["int8"]["layers"] = [finding.record() for finding in findings]
+        if calibration_set and uses_calibration(scheme):
+            parity[scheme]["calibration"] = calibration_set.record()
+    if "int8" in files and layers:
+        parity["int8"]["layers"] = [each.record() for each in layers]
     for row in rows(parity).values():
         row |= {"size": source.size, "head": source.info.head}
     write_json(folder / "parity.json", parity)
     headline = parity["headline"]
     trained = source.info.metrics.get(headline)
-    here = parity[REFERENCE][headline]
-    warn_of_size(headline, trained, here, source.size, config.max_drop)
-    layers = layers_table(findings) if findings else ""
-    return Exported(files, source.size, parity, trained, layers)
+    at_size = parity[REFERENCE][headline]
+    log_effect_of_size(headline, trained, at_size, source.size, config.max_drop)
+    table = layers_table(layers) if layers else ""
+    return Exported(files, source.size, parity, trained, table)
 
 
-def measured(
+def measure_files(
     source: TrainedRun, files: dict[str, Path], threads: Optional[int]
 ) -> Parity:
     """The content of parity.json, on the validation images."""
@@ -148,18 +150,18 @@ def measured(
 
 
 def check_options(config: ExportConfig) -> None:
-    """Raises InputError for options that do nothing, or do not go together."""
+    """Raises InputError for options that have no effect or exclude each other."""
     refuse_unused(config)
     finetuned = [scheme for scheme in config.quantize if scheme in FINETUNED_SCHEMES]
     if config.low_resolution and finetuned:
         raise InputError(
-            f"--low-resolution: {finetuned[0]} is fine-tuned at full size; export it "
-            "alone"
+            f"--low-resolution: not available for {finetuned[0]}, which is fine-tuned "
+            "at full resolution; export that scheme without --low-resolution"
         )
 
 
 def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
-    """The run as it is to be exported. Raises InputError for what does not fit."""
+    """Opens a run for export. Raises InputError for options that do not fit it."""
     from kseg.models.saving import load_model
 
     record = read_record(folder)
@@ -172,7 +174,7 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     model = load_model(folder / BEST)
     info = info_of(folder / BEST)
     if info.task not in HEADS:
-        raise InputError(f"{folder}: no export is known for the task {info.task}")
+        raise InputError(f"{folder}: runs of the task {info.task} cannot be exported")
     head = head_of(info.task, config.head)
     metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
     info = replace(info, head=head, metrics=metrics)
@@ -185,59 +187,62 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     return TrainedRun(record, model, network, info, data, size, reference)
 
 
-def layers_table(findings: list[LayerSensitivity]) -> str:
+def layers_table(layers: list[LayerSensitivity]) -> str:
+    """The table that --explain prints."""
     from kseg.deploy.int8.sensitivity import table
 
-    return table(findings)
+    return table(layers)
 
 
-def warn_of_size(
+def log_effect_of_size(
     headline: str,
     trained: Optional[float],
-    here: float,
+    at_size: float,
     size: tuple[int, int],
     max_drop: float,
 ) -> None:
-    """Says what the input's size alone costs: drops are against Keras at that size."""
-    if trained is not None and trained - here > max_drop:
+    """Logs the drop due to the input size alone, which is not part of a file's drop."""
+    if trained is not None and trained - at_size > max_drop:
         log.info(
-            f"at {size[0]}x{size[1]} the network has {words(headline)} {here:.4f}, at "
-            f"its images' own size {trained:.4f}: drops are against the former; a "
-            "larger --size keeps more"
+            f"Keras model at {size[0]}x{size[1]}: {metric_name(headline)} "
+            f"{at_size:.4f}; at the images' own size: {trained:.4f}; drops are "
+            "relative to the first, and a larger --size reduces the difference"
         )
 
 
 def check_backend() -> None:
-    """Raises InputError where Keras does not run on TensorFlow, which converts."""
+    """Raises InputError unless Keras runs on TensorFlow, whose converter is used."""
     import keras
 
     name = keras.backend.backend()
     if name != "tensorflow":
         raise InputError(
-            f"KERAS_BACKEND={name}: TensorFlow converts to TFLite, whatever a run was "
-            "trained on; export without that variable"
+            f"KERAS_BACKEND={name}: export needs the TensorFlow backend, whichever "
+            "backend the run was trained with; unset KERAS_BACKEND"
         )
 
 
-def has_ranges(scheme: str) -> bool:
-    """Whether calibration pictures set the ranges of a scheme's activations."""
+def uses_calibration(scheme: str) -> bool:
+    """Whether calibration images set the activation ranges of a scheme."""
     return scheme.endswith(("int8", "qat")) or scheme in ("int16x8", MIXED)
 
 
-def coverage_for(config: ExportConfig, data: Dataset) -> Optional[CalibrationSet]:
-    """The pictures that set ranges, where a scheme asks for any."""
-    if not any(map(has_ranges, config.quantize)):
+def calibration_set_for(
+    config: ExportConfig, data: Dataset
+) -> Optional[CalibrationSet]:
+    """The images for calibration; None if no scheme needs any."""
+    if not any(map(uses_calibration, config.quantize)):
         return None
-    return choose(data, config.calibration_images)
+    return choose_images(data, config.calibration_images)
 
 
 def write_files(
     config: ExportConfig,
     source: TrainedRun,
     folder: Path,
-    coverage: Optional[CalibrationSet],
+    calibration_set: Optional[CalibrationSet],
 ) -> dict[str, Path]:
-    """Converts to each scheme asked for: scheme -> file. Each is whole or not there."""
+    """Converts to each requested scheme; returns scheme -> file, written atomically."""
     from kseg.deploy.conversion.tflite import convert
 
     files, tuner = {}, None
@@ -245,24 +250,26 @@ def write_files(
         from kseg.deploy.finetuning.tuner import FineTuner
 
         tuner = FineTuner(source.model, source.data, source.record, config)
-    calibration = source.calibration(coverage)
+    calibration = source.calibration(calibration_set)
     for scheme in config.quantize:
-        log.info(f"converting to {describe_scheme(scheme, config, source, coverage)}")
+        log.info(
+            f"converting to {describe_scheme(scheme, config, source, calibration_set)}"
+        )
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue
-        goal = (scheme, source.size, source.head, calibration)
+        arguments = (scheme, source.size, source.head, calibration)
         if tuner and scheme in FINETUNED_SCHEMES:
             content = tuner.convert(scheme, source.size, source.info.head, calibration)
         else:
-            content = convert(source.network, *goal)
+            content = convert(source.network, *arguments)
         files[scheme] = folder / f"{scheme}.tflite"
         write_file(files[scheme], content, source)
     return files
 
 
 def write_onnx(config: ExportConfig, source: TrainedRun, folder: Path) -> Path:
-    """model.onnx, which describes itself in its own way."""
+    """Writes model.onnx, whose description is in its own metadata properties."""
     from kseg.deploy.conversion import onnx
 
     content = onnx.convert(source.network, source.size, source.info)
@@ -272,36 +279,40 @@ def write_onnx(config: ExportConfig, source: TrainedRun, folder: Path) -> Path:
 
 
 def write_file(path: Path, content: bytes, source: TrainedRun) -> None:
-    """The file with all that it says of itself, looked over for what devices refuse."""
-    from kseg.deploy.lint.rules import warn
+    """Writes a .tflite file with its metadata and logs what devices do not support."""
+    from kseg.deploy.lint.rules import log_warnings
     from kseg.deploy.tflite_metadata import with_metadata
 
     with atomic_write(path) as part:
         part.write_bytes(with_metadata(content, source.info))
         roles = roles_of(part, source.reference)
         replace(source.info, outputs=roles).attach(part)
-        warn(part, path.name)
+        log_warnings(part, path.name)
 
 
-def look_into_int8(
+def analyze_int8(
     config: ExportConfig,
     source: TrainedRun,
     folder: Path,
     files: dict[str, Path],
-    coverage: Optional[CalibrationSet],
+    calibration_set: Optional[CalibrationSet],
 ) -> list[LayerSensitivity]:
-    """What --explain and --mend ask for; a mended file is written and joins `files`."""
+    """Measures int8 by layer; with --mixed-precision, also writes that file.
+
+    The file is added to `files`. Returns the sensitivity of each layer; [] without
+    --explain and --mixed-precision.
+    """
     if not (config.explain or config.mixed_precision):
         return []
     from kseg.deploy.int8 import mixed_precision, sensitivity
 
-    calibration = source.calibration(coverage)
-    images = list(islice(calibration(), EXPLAINED_ON))
-    findings = sensitivity.sensitivity(source.network, source.size, images)
-    sensitivity.draw(folder / SENSITIVITY_FIGURE, findings)
-    log.info(f"what int8 costs in each layer is drawn in {folder / SENSITIVITY_FIGURE}")
+    calibration = source.calibration(calibration_set)
+    images = list(islice(calibration(), SENSITIVITY_IMAGES))
+    layers = sensitivity.sensitivity(source.network, source.size, images)
+    sensitivity.draw(folder / SENSITIVITY_FIGURE, layers)
+    log.info(f"int8 error by layer: {folder / SENSITIVITY_FIGURE}")
     if not config.mixed_precision:
-        return findings
+        return layers
     split, new = source.data.split("val"), source.new_evaluator
     expected = value_of(source.reference, split, new)
 
@@ -311,11 +322,12 @@ def look_into_int8(
     before = drop(files["int8"].read_bytes())
     if before <= config.max_drop:
         log.info(
-            f"int8 loses {before:.4f}, within --max-drop: there is nothing to mend"
+            f"int8: drop {before:.4f} is within --max-drop {config.max_drop}; no "
+            f"{MIXED}.tflite is needed"
         )
-        return findings
-    log.info(f"int8 loses {before:.4f}: keeping its worst layers in float")
-    worst = [finding.spot for finding in sensitivity.worst_first(findings)]
+        return layers
+    log.info(f"int8: drop {before:.4f}; trying its most sensitive layers in float")
+    worst = [each.op for each in sensitivity.worst_first(layers)]
     selective = mixed_precision.SelectiveInt8(
         source.network, source.size, source.head, calibration
     )
@@ -324,44 +336,43 @@ def look_into_int8(
         selective, worst, drop, config.max_drop
     )
     write_file(files[MIXED], content, source)
-    return findings
+    return layers
 
 
 def describe_scheme(
     scheme: str,
     config: ExportConfig,
     source: TrainedRun,
-    coverage: Optional[CalibrationSet],
+    calibration_set: Optional[CalibrationSet],
 ) -> str:
-    """A scheme and how it is made, in words."""
+    """A scheme and its settings, for the log."""
     size, head = source.size, source.info.head
-    low = ", before the last enlargement" if config.low_resolution else ""
+    low = ", without the last upsampling" if config.low_resolution else ""
     text = f"{scheme} at {size[0]}x{size[1]}, {head}{low}"
-    if coverage and has_ranges(scheme):
-        text += f", ranges from {len(coverage.indices)} images"
+    if calibration_set and uses_calibration(scheme):
+        text += f", calibrated on {len(calibration_set.indices)} images"
     return text
 
 
 def read_metrics(folder: Path, headline: str) -> dict[str, Any]:
-    """What training reported, images at their own sizes; {} for one cut short.
+    """The metrics that training reported, on images of original size.
 
-    Raises InputError for a run that has no finite value of its headline, there or in
-    the best epoch of its history.
+    Returns {} for a run that was interrupted before. Raises InputError if neither
+    metrics.json nor the history has a finite value of the headline metric.
     """
     path = folder / METRICS
     try:
         metrics = json.loads(path.read_text()) if path.is_file() else {}
         value = metrics.get(headline)
     except (ValueError, AttributeError) as error:
-        raise InputError(f"{path}: is damaged ({error}); train again") from None
+        raise InputError(f"{path}: damaged file ({error}); train again") from None
     if not metrics and (folder / HISTORY).is_file():
         column = f"val_{headline}"
         values = [line.get(column, nan) for line in read_history(folder / HISTORY)]
         value = max(filter(isfinite, values), default=None)
     if value is None or not isfinite(value):
         raise InputError(
-            f"{folder}: the run has no finite {words(headline)}, so nothing says that "
-            "it has learned; train until an epoch is validated, or look at the data "
-            "with kseg.doctor"
+            f"{folder}: no finite {metric_name(headline)} in {METRICS} or {HISTORY}; "
+            "train until an epoch is validated, or check the data with kseg doctor"
         )
     return metrics

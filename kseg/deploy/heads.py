@@ -1,4 +1,4 @@
-"""What an exported network ends in: labels, logits or probabilities, and how large."""
+"""Heads of exported networks: labels, logits or probabilities, and their resolution."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 from edge.core.errors import InputError
 from kseg.models.layers.sizes import CropLike
 
-ENLARGEMENT = "score_up"  # kseg.models.layers.heads.to_logits names it
+UPSAMPLING = "score_up"  # kseg.models.layers.heads.to_logits names it
 
 
-Head = Callable[[Any], Any]  # a network's outputs -> those of the file
+Head = Callable[[Any], Any]  # the network's outputs -> the file's outputs
 
 
 def labels(logits: Any) -> Any:
@@ -22,17 +22,17 @@ def labels(logits: Any) -> Any:
 
 
 def logits(logits: Any) -> Any:
-    """(B, h, w, C) float32 as they are."""
+    """(B, h, w, C) float32, unchanged."""
     return logits
 
 
 def labels_for_tensorrt(logits: Any) -> Any:
-    """As `labels`, by floats: TensorRT casts no int32 to bytes."""
+    """As `labels`, cast through float32: TensorRT cannot cast int32 to uint8."""
     ids = tf.argmax(logits, axis=-1, output_type=tf.int32)
     return tf.cast(tf.cast(ids, tf.float32), tf.uint8)
 
 
-# Task -> head -> what it makes of a network's outputs: one tensor, or a dict by role.
+# Task -> head -> function of the network's outputs: one tensor, or a dict by role.
 HEADS: dict[str, dict[str, Head]] = {
     "semantic": {
         "labels": labels,
@@ -40,18 +40,18 @@ HEADS: dict[str, dict[str, Head]] = {
         "probabilities": tf.nn.softmax,
     },
 }
-# Where an .onnx file needs another form.
+# Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}
 
 
 def head_of(task: str, name: str) -> str:
-    """The head called `name`, or the first of a task where it is "".
+    """The head `name` of a task; the task's first head for "".
 
-    Raises InputError for one that the task does not have.
+    Raises InputError for an unknown name.
     """
     known = HEADS[task]
     if name and name not in known:
-        raise InputError(f"--head {name}: the task {task} has {', '.join(known)}")
+        raise InputError(f"--head {name}: not known for {task}; use {', '.join(known)}")
     return name or next(iter(known))
 
 
@@ -65,19 +65,19 @@ def with_head(model: keras.Model, head: Head) -> Callable[[Any], Any]:
 
 
 def at_low_resolution(model: keras.Model, size: tuple[int, int]) -> keras.Model:
-    """The same network less its last enlargement: (B, H, W, C) -> (B, h, w, classes).
+    """The network without its last upsampling: (B, H, W, C) -> (B, h, w, classes).
 
-    For images of (height, width) `size`. The predictor enlarges what it gives: scores
-    bilinearly, labels to the nearest. What a learned enlargement has learned is lost.
-    Raises InputError where the network enlarges nothing at its end, or where its cells
-    do not fit `size`.
+    `size` is the (height, width) of the images. The predictor resizes the output
+    instead: scores bilinearly, labels by nearest neighbour. The weights of a learned
+    upsampling are not used. Raises InputError if the network does not end in an
+    upsampling, or if `size` is not a multiple of its factor.
     """
     last = model.layers[-1]
-    layer = next((x for x in model.layers if x.name.startswith(ENLARGEMENT)), None)
+    layer = next((x for x in model.layers if x.name.startswith(UPSAMPLING)), None)
     if layer is None or not isinstance(last, CropLike):
         raise InputError(
-            f"--low-resolution: {model.name} ends at the picture's own size, or "
-            "gives less than the picture; leave it out"
+            f"--low-resolution: {model.name} does not end in an upsampling to the "
+            "image's size; leave out --low-resolution"
         )
     before = layer.input
     whole = layer.compute_output_shape((1, 64, 64, before.shape[-1]))
@@ -85,12 +85,12 @@ def at_low_resolution(model: keras.Model, size: tuple[int, int]) -> keras.Model:
     if size[0] % factor or size[1] % factor:
         nearest = "x".join(str(max(1, round(s / factor)) * factor) for s in size)
         raise InputError(
-            f"--low-resolution: {size[0]}x{size[1]} is no multiple of {factor}, the "
-            f"stride of the scores; give --size {nearest}"
+            f"--low-resolution: {size[0]}x{size[1]} is not a multiple of {factor}, the "
+            f"stride of the scores; use --size {nearest}"
         )
     height, width = size[0] // factor, size[1] // factor
     scores = keras.layers.Lambda(
-        lambda x: x[:, :height, :width],  # what lies beyond is padding
+        lambda x: x[:, :height, :width],  # the rest is padding
         output_shape=(height, width, before.shape[-1]),
         name="scores",
     )(before)

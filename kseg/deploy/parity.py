@@ -1,7 +1,7 @@
-"""What each exported file costs: accuracy, agreement, size, time, beside the network.
+"""Compares exported files with the Keras model: accuracy, agreement, size, latency.
 
-All files predict the same images through the same `Predictor` as the Keras model, so a
-difference is the file's alone.
+All files predict the same images with the same `Predictor` as the Keras model, so any
+difference is due to the file.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from edge.predict.tiling import Tiles
 from kseg.data.sample import Split
-from kseg.evaluation.loop import MIXED, REFERENCE, Evaluator, compare
+from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator, compare
 
 log = logging.getLogger(__name__)
 
 ROUNDS = 15  # of timing: each engine runs twice, the second counts
-TIMING_SECONDS = 30.0  # after these no further round begins
+TIMING_SECONDS = 30.0  # no new round starts after this
 
 Parity = dict[str, Any]  # parity.json: "headline", and a dict for each file
 NewEvaluator = Callable[[], Evaluator]
@@ -43,13 +43,14 @@ def measure(
     new: NewEvaluator,
     threads: Optional[int],
 ) -> Parity:
-    """The content of parity.json: each file against the Keras model, on a split.
+    """The content of parity.json: each file compared with the Keras model on a split.
 
-    "headline" names what decides, in [0, 1]. Per file: that value and its "drop";
-    "agreement", the share of the result that is as the reference's; "bytes",
-    "compressed_bytes" (deflate); median milliseconds of a bare run on `threads`
-    ("latency_millis") and on one ("single_thread_millis"). The last four are the
-    interpreter's; None for Keras. Raises InputError where nothing is labelled.
+    "headline" is the key of the metric that the gate checks, in [0, 1]. Per file: that
+    metric and its "drop"; "agreement", the fraction of results equal to those of the
+    Keras model; "bytes" and "compressed_bytes" (deflate); the median latency in
+    milliseconds of the engine alone on `threads` ("latency_millis") and on one thread
+    ("single_thread_millis"). Sizes and the latter are None for the Keras model. Raises
+    InputError if the split has no labels.
     """
     others = {
         scheme: predictor_of(
@@ -74,12 +75,12 @@ def measure(
 
 
 def rows(parity: Parity) -> dict[str, dict[str, Any]]:
-    """The part of parity.json that is about files, the reference first."""
+    """The entries of parity.json that are models, the reference first."""
     return {name: row for name, row in parity.items() if isinstance(row, dict)}
 
 
 def value_of(predictor: Predictor, split: Split, new: NewEvaluator) -> float:
-    """The headline that a predictor reaches on a split, in [0, 1]."""
+    """The headline metric of a predictor on a split, in [0, 1]."""
     found = compare(predictor, {}, split, new, "measuring")
     return found[REFERENCE].evaluator.value()
 
@@ -87,7 +88,7 @@ def value_of(predictor: Predictor, split: Split, new: NewEvaluator) -> float:
 def value_of_file(
     content: bytes, info: ModelInfo, split: Split, new: NewEvaluator
 ) -> float:
-    """The same of a .tflite file that was made here and is not to stay."""
+    """The headline metric of a .tflite file given by its content."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidate.tflite"
         path.write_bytes(content)
@@ -96,7 +97,7 @@ def value_of_file(
 
 
 def sizes(path: Optional[Path]) -> dict[str, Optional[int]]:
-    """Bytes of a file, as it is and deflated, as a download or an app's archive is."""
+    """Size of a file in bytes, plain and deflated (as in app packages)."""
     if path is None:
         return {"bytes": None, "compressed_bytes": None}
     content = path.read_bytes()
@@ -106,9 +107,9 @@ def sizes(path: Optional[Path]) -> dict[str, Optional[int]]:
 def latencies(
     predictors: Mapping[str, Predictor], files: Mapping[str, Path], split: Split
 ) -> dict[str, dict[str, Any]]:
-    """Milliseconds of each engine's bare run on the first image of a split.
+    """Milliseconds of each engine alone on the first image of a split.
 
-    An image that is done in tiles takes as many runs as it has tiles, for all alike.
+    For an image that is split into tiles, the time of all its tiles.
     """
     tiles, _ = predictors[REFERENCE].prepare(split.read(0).image)
     runs: dict[tuple[str, int], Callable[[], Any]] = {}
@@ -140,24 +141,25 @@ def run_all(engine: Engine, tiles: Tiles) -> None:
 
 
 def check_gate(parity: Parity, max_drop: float) -> None:
-    """Raises GateFailed for the worst file where it lost more than `max_drop`.
+    """Raises GateFailed if the largest drop of a file exceeds `max_drop`.
 
-    A file of mixed precision stands for the int8 that it was made from.
+    A mixed-precision file replaces the int8 file that it was made from.
     """
     found = rows(parity)
-    judged = {k: v for k, v in found.items() if k != "int8" or MIXED not in found}
-    name, worst = max(judged.items(), key=lambda item: item[1]["drop"])
+    mixed = {MIXED, OLD_MIXED} & set(found)
+    checked = {k: v for k, v in found.items() if k != "int8" or not mixed}
+    name, worst = max(checked.items(), key=lambda item: item[1]["drop"])
     if worst["drop"] > max_drop:
         raise GateFailed(
-            f"{name}: {words(parity['headline'])} dropped by {worst['drop']:.4f}; the "
-            f"limit is --max-drop {max_drop}"
+            f"{name}: {metric_name(parity['headline'])} dropped by "
+            f"{worst['drop']:.4g}; the limit is --max-drop {max_drop}"
         )
 
 
-def words(key: str) -> str:
-    """A key of metrics.json for people.
+def metric_name(key: str) -> str:
+    """A key of metrics.json as it is shown to people.
 
-    >>> words("mean_iou"), words("mask_ap50")
+    >>> metric_name("mean_iou"), metric_name("mask_ap50")
     ('mean IoU', 'mask AP50')
     """
     return key.replace("_", " ").replace("iou", "IoU").replace("ap", "AP")

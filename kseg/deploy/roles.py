@@ -1,6 +1,6 @@
-"""Which output of a file is which: found by running it once.
+"""Assigns roles to the outputs of an exported file by running it once.
 
-A converter keeps neither the order nor the names of a network's outputs.
+Converters keep neither the order nor the names of a network's outputs.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from edge.predict.base import Predictor
 
 
 def roles_of(path: Path, reference: Predictor) -> tuple[str, ...]:
-    """The role of each output of a .tflite file, in the file's own order.
+    """The role of each output of a .tflite file, in the file's order.
 
     `reference` is the network in Keras with the same head. Raises InputError for an
-    output that is like none of its.
+    output that matches none of the network's.
     """
     expected = reference.engine.outputs
     if len(expected) == 1:
@@ -34,15 +34,18 @@ def roles_of(path: Path, reference: Predictor) -> tuple[str, ...]:
         nearest = int(np.argmin(distances)) if distances else -1
         if nearest < 0 or not np.isfinite(distances[nearest]):
             raise InputError(
-                f"{path}: its output {output.spec.name} {list(output.spec.shape)} is "
-                "like none of the network's"
+                f"{path}: output {output.spec.name} {list(output.spec.shape)} matches "
+                "none of the network's outputs"
             )
         roles.append(known.pop(nearest).spec.name)
     return tuple(roles)
 
 
 def distance(found: Output, expected: Output) -> float:
-    """How far two outputs are apart, as a share of the second's spread."""
+    """Root mean square difference of two outputs, relative to the expected deviation.
+
+    Infinite for different shapes.
+    """
     a, b = found.dequantize(), expected.dequantize()
     if a.shape != b.shape:
         return np.inf

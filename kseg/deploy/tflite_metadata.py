@@ -1,8 +1,9 @@
-"""TFLite Metadata: what other programs read of a model, MediaPipe's above all.
+"""TFLite Metadata: the description of a model that MediaPipe and other programs read.
 
-A flatbuffer of its own inside the model's, in the buffer named TFLITE_METADATA. Fields
-go by their place in metadata_schema.fbs (version 1.5.0) and, for what the scores are,
-image_segmenter_metadata_schema.fbs, both in MediaPipe's mediapipe/tasks/metadata.
+It is a separate flatbuffer in the model's buffer TFLITE_METADATA. Fields are numbered
+by their position in metadata_schema.fbs (version 1.5.0) and, for the activation of the
+scores, image_segmenter_metadata_schema.fbs, both in MediaPipe's
+mediapipe/tasks/metadata.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edge.model_file.flatbuffer import METADATA as METADATA_NAME
 from edge.model_file.info import LABELS, ModelInfo
 
-Table = dict[int, Any]  # a flatbuffers table: the place of a field -> what it holds
+Table = dict[int, Any]  # a flatbuffers table: position of a field -> its value
 
 RGB, GRAYSCALE = 1, 2  # ColorSpaceType
 AXIS_LABELS, VALUE_LABELS = 2, 3  # AssociatedFileType
@@ -26,10 +27,10 @@ NONE, SOFTMAX = 0, 2  # Activation
 
 
 def with_metadata(model: bytes, info: ModelInfo) -> bytes:
-    """A .tflite of an image, and TFLite Metadata inside.
+    """The .tflite file with TFLite Metadata added, for a model with one image input.
 
-    The names of the classes are not among them: the metadata name the file that
-    `ModelInfo.attach` puts behind the model.
+    The metadata do not contain the class names; they refer to the labels file that
+    `ModelInfo.attach` appends to the model.
     """
     if info.task not in METADATA:
         return model
@@ -51,7 +52,7 @@ def segmenter_metadata(info: ModelInfo, channels: int) -> bytes:
     return packed(
         {
             0: "ImageSegmenter",
-            1: "Tells the class of each pixel.",
+            1: "Predicts the class of each pixel.",
             3: [
                 {  # SubGraphMetadata
                     2: [image_tensor(channels)],
@@ -59,25 +60,25 @@ def segmenter_metadata(info: ModelInfo, channels: int) -> bytes:
                     9: [{0: "SEGMENTER_METADATA", 1: segmenter_options(info.head)}],
                 }
             ],
-            7: "1.5.0",  # the reader must know custom metadata
+            7: "1.5.0",  # minimum parser version: custom metadata
         },
         b"M001",
     )
 
 
 def image_tensor(channels: int) -> Table:
-    """TensorMetadata of the input: bytes as they are, normalised inside the graph."""
+    """TensorMetadata of the input: uint8, normalised inside the graph."""
     return {
         0: "image",
         1: "Pixels from 0 to 255.",
         3: {0: IMAGE, 1: {0: GRAYSCALE if channels == 1 else RGB}},
-        4: [{0: NORMALIZATION, 1: {0: floats(0), 1: floats(1)}}],  # mean, deviation
-        5: {0: floats(255), 1: floats(0)},  # largest, smallest
+        4: [{0: NORMALIZATION, 1: {0: floats(0), 1: floats(1)}}],  # mean, std
+        5: {0: floats(255), 1: floats(0)},  # maximum, minimum
     }
 
 
 def output_tensor(head: str) -> Table:
-    """TensorMetadata of the output: the file names its last axis, or its values."""
+    """TensorMetadata of the output; the labels file names its channels or values."""
     labels = head == "labels"
     return {
         0: head,
@@ -88,7 +89,7 @@ def output_tensor(head: str) -> Table:
 
 
 def segmenter_options(head: str) -> bytes:
-    """ImageSegmenterOptions: what makes the scores probabilities."""
+    """ImageSegmenterOptions: the activation that turns scores into probabilities."""
     return packed({0: SOFTMAX if head == "logits" else NONE, 1: "1.0.0"}, b"V001")
 
 
@@ -97,43 +98,43 @@ def floats(value: float) -> np.ndarray:
 
 
 def packed(root: Table, identifier: bytes) -> bytes:
-    """A flatbuffer of the tables in `root`."""
+    """The flatbuffer of a root table."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(put(builder, root), identifier)
     return bytes(builder.Output())
 
 
 def put(builder: flatbuffers.Builder, value: Any) -> int:
-    """Writes a table, a list of them, a string, bytes or numbers: where it is."""
+    """Writes a table, a list of them, a string, bytes or floats; returns the offset."""
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, bytes):
-        builder.Prep(16, len(value))  # where the schema wants a flatbuffer to begin
+        builder.Prep(16, len(value))  # the schema's alignment of nested flatbuffers
         return builder.CreateNumpyVector(np.frombuffer(value, np.uint8))
     if isinstance(value, np.ndarray):
         return builder.CreateNumpyVector(value)
     if isinstance(value, list):
-        places = [put(builder, item) for item in value]
-        builder.StartVector(4, len(places), 4)
-        for place in reversed(places):
-            builder.PrependUOffsetTRelative(place)
+        offsets = [put(builder, item) for item in value]
+        builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            builder.PrependUOffsetTRelative(offset)
         return builder.EndVector()
     return put_table(builder, value)
 
 
 def put_table(builder: flatbuffers.Builder, table: Table) -> int:
-    """Its ints are enums of one byte; everything else is written before it."""
-    places = {k: put(builder, v) for k, v in table.items() if not isinstance(v, int)}
+    """Writes a table; ints are one-byte enums, other values are written before it."""
+    offsets = {k: put(builder, v) for k, v in table.items() if not isinstance(v, int)}
     builder.StartObject(max(table, default=-1) + 1)
     for field, value in table.items():
-        if field in places:
-            builder.PrependUOffsetTRelativeSlot(field, places[field], 0)
+        if field in offsets:
+            builder.PrependUOffsetTRelativeSlot(field, offsets[field], 0)
         else:
             builder.PrependInt8Slot(field, value, 0)
     return builder.EndObject()
 
 
-# (info, channels of the image) -> ModelMetadata; a task without one gets none.
+# Task -> function of (info, channels of the image) that returns ModelMetadata.
 METADATA: dict[str, Callable[[ModelInfo, int], bytes]] = {
     "semantic": segmenter_metadata
 }

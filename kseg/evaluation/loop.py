@@ -12,7 +12,8 @@ from edge.predict.results import Result
 from kseg.core.progress import bar
 from kseg.data.sample import Sample, Split, Target
 
-REFERENCE, MIXED = "keras", "mended"
+REFERENCE, MIXED = "keras", "mixed"  # keys of parity.json
+OLD_MIXED = "mended"  # the key and file name that earlier versions wrote for MIXED
 
 
 class Evaluator(Protocol):

@@ -1,4 +1,4 @@
-"""The small data folder and the run of kseg's tests."""
+"""Fixtures of the tests of kseg: a small data folder and a trained run."""
 
 from tests.kseg.conftest import data_folder, trained
 

@@ -11,7 +11,7 @@ from benchmarks.architectures import (
     compare,
     table,
     train,
-    training_of,
+    train_config,
 )
 from edge.core.errors import InputError
 from kseg.core.names import MODEL_NAMES, UPSAMPLINGS
@@ -28,55 +28,55 @@ def test_every_architecture_is_compared():
 # Budgets
 
 
-def test_each_network_has_the_same_budget(tmp_path):
+def test_all_networks_have_the_same_budget(tmp_path):
     config = ArchitecturesConfig(data="d", epochs=3, batch_size=5, size=(64, 96))
     for model, upsampling in NETWORKS:
-        training = training_of(config, model, upsampling, tmp_path)
+        training = train_config(config, model, upsampling, tmp_path)
         assert (training.model, training.upsampling) == (model, upsampling)
         assert (training.data, training.epochs, training.batch_size) == ("d", 3, 5)
         name = f"{model}-{upsampling}" if upsampling else model
         assert training.run_folder == tmp_path / name
 
 
-def test_networks_of_valid_convolutions_choose_their_crop(tmp_path):
+def test_networks_with_valid_padding_choose_their_own_crop(tmp_path):
     config = ArchitecturesConfig(size=(64, 96))
-    sizes = {m: training_of(config, m, "", tmp_path).size for m in MODEL_NAMES}
+    sizes = {m: train_config(config, m, "", tmp_path).size for m in MODEL_NAMES}
     assert sizes.pop("unet_paper") is None and sizes.pop("patch") is None
     assert set(sizes.values()) == {(64, 96)}
 
 
-def test_the_encoder_is_of_networks_that_have_one(tmp_path):
+def test_the_encoder_applies_to_networks_that_have_one(tmp_path):
     config = ArchitecturesConfig(encoder="mobilenetv2", weights="imagenet")
     for model in ("unet", "fcn8s"):
-        training = training_of(config, model, "", tmp_path)
+        training = train_config(config, model, "", tmp_path)
         assert (training.encoder, training.weights) == ("mobilenetv2", "imagenet")
     for model in ("dense", "patch", "unet_paper"):
-        training = training_of(config, model, "", tmp_path)
+        training = train_config(config, model, "", tmp_path)
         assert (training.encoder, training.weights) == ("plain", "none")
 
 
 def test_procedural_shapes_are_not_augmented(tmp_path):
-    still = training_of(ArchitecturesConfig(), "unet", "", tmp_path)
-    assert (still.scale, still.color) == (1, 0)
-    varied = training_of(ArchitecturesConfig(data="d"), "unet", "", tmp_path)
+    plain = train_config(ArchitecturesConfig(), "unet", "", tmp_path)
+    assert (plain.scale, plain.color) == (1, 0)
+    varied = train_config(ArchitecturesConfig(data="d"), "unet", "", tmp_path)
     assert varied.scale > 1 and varied.color > 0
 
 
-# What is there already
+# Existing runs
 
 
 @pytest.fixture
-def there(trained):
-    """The configuration of a run that is there, and its data."""
+def existing(trained):
+    """The options of an existing run, and its data."""
     config = replace(run_config(trained), output=str(trained))
     return config, open_data(config.data)
 
 
-def test_a_run_that_is_there_is_not_trained_again(there, trained, capsys):
+def test_a_complete_run_is_not_trained_again(existing, trained, capsys):
     before = (trained / "last.keras").stat()
-    check_budget(there[0])
-    train(*there)
-    assert capsys.readouterr().err == "trained already\n"
+    check_budget(existing[0])
+    train(*existing)
+    assert capsys.readouterr().err == "already trained\n"
     assert (trained / "last.keras").stat() == before
 
 
@@ -91,34 +91,34 @@ def test_a_run_that_is_there_is_not_trained_again(there, trained, capsys):
         ({"size": (32, 32)}, "--size 64x64"),
     ],
 )
-def test_a_run_of_another_budget_is_refused(there, trained, change, option):
-    config, _ = there
+def test_a_run_with_another_budget_is_rejected(existing, trained, change, option):
+    config, _ = existing
     with pytest.raises(
         InputError, match=f"was trained with {option}.*another"
-    ) as caught:
+    ) as error:
         check_budget(replace(config, **change))
-    assert str(trained) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(trained) in str(error.value) and "\n" not in str(error.value)
 
 
-# The whole of it
+# Complete comparisons
 
 
 def arguments_of(data_folder, folder, **values):
-    given = {"models": ("dense", "patch"), "epochs": 1, "batch_size": 4, **values}
+    options = {"models": ("dense", "patch"), "epochs": 1, "batch_size": 4, **values}
     return ArchitecturesConfig(
-        data=str(data_folder), output=str(folder), calibration_images=4, **given
+        data=str(data_folder), output=str(folder), calibration_images=4, **options
     )
 
 
 @pytest.fixture(scope="module")
 def compared(data_folder, tmp_path_factory):
-    """The folder and the figures of a comparison of two."""
+    """The folder and the results of a comparison of two networks."""
     folder = tmp_path_factory.mktemp("architectures")
     return folder, compare(arguments_of(data_folder, folder))
 
 
 @pytest.mark.slow
-def test_a_comparison_leaves_its_figures_and_pictures(compared):
+def test_a_comparison_writes_its_results_and_figures(compared):
     folder, figures = compared
     assert json.loads((folder / "architectures.json").read_text()) == figures
     assert [row["name"] for row in figures["networks"]] == ["patch-nearest", "dense"]
@@ -142,7 +142,7 @@ def test_a_second_comparison_trains_nothing(compared, data_folder, capsys):
     runs = [folder / row["name"] / "last.keras" for row in figures["networks"]]
     before = [path.stat().st_mtime_ns for path in runs]
     again = compare(arguments_of(data_folder, folder))
-    assert capsys.readouterr().err.count("trained already\n") == 2
+    assert capsys.readouterr().err.count("already trained\n") == 2
     assert [path.stat().st_mtime_ns for path in runs] == before
     for row, first in zip(again["networks"], figures["networks"], strict=True):
         for name in ("name", "mean_iou", "boundary_iou", "parameters", "int8_drop"):
@@ -158,7 +158,7 @@ def test_another_budget_needs_another_folder(compared, data_folder):
     assert (folder / "architectures.json").read_bytes() == before
 
 
-def test_table_names_each_figure():
+def test_the_table_shows_each_result():
     row = {
         "name": "fcn8s-transposed",
         "mean_iou": 0.81234,

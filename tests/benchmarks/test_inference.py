@@ -1,4 +1,4 @@
-"""Times on images, with networks whose work is known."""
+"""Inference times of engines that sleep for a known time."""
 
 import time
 
@@ -14,7 +14,7 @@ INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0
 
 
 class Engine(ArrayEngine):
-    """Waits at least so long, then labels bright pixels."""
+    """Sleeps for `seconds`, then labels bright pixels."""
 
     def __init__(self, name: str, seconds: float, order: list[str]):
         super().__init__((16, 16))
@@ -26,7 +26,7 @@ class Engine(ArrayEngine):
         return (image[..., 0] > 127).astype(np.uint8)
 
 
-def test_networks_take_turns_on_each_image():
+def test_predictors_alternate_on_each_image():
     order: list[str] = []
     predictors = {
         name: SemanticPredictor(Engine(name, seconds, order), INFO)
@@ -34,11 +34,11 @@ def test_networks_take_turns_on_each_image():
     }
     millis = time_on_images(predictors, ShapesSplit(0, 3), count=2)
     assert order == ["fast", "fast", "slow", "slow"] * 2
-    assert 20 <= millis["slow"].bare <= millis["slow"].whole
-    assert 0 < millis["fast"].bare <= millis["fast"].whole
+    assert 20 <= millis["slow"].engine <= millis["slow"].total
+    assert 0 < millis["fast"].engine <= millis["fast"].total
 
 
-def test_a_split_of_fewer_images_is_taken_whole():
+def test_all_images_of_a_small_split_are_used():
     order: list[str] = []
     predictors = {"one": SemanticPredictor(Engine("one", 0.0, order), INFO)}
     time_on_images(predictors, ShapesSplit(0, 3), count=50)

@@ -1,4 +1,4 @@
-"""The camera loop beside MediaPipe; the slow test has the real one."""
+"""The camera loop compared with MediaPipe; the slow test runs MediaPipe."""
 
 import ast
 import json
@@ -51,31 +51,34 @@ def video(tmp_path_factory) -> str:
     return path
 
 
-# Bad use
+# Usage errors
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         ([], "the following arguments are required: --source, --python"),
-        (["--source=gone.mp4", "--python=p"], "--source gone.mp4: is no video file"),
+        (["--source=gone.mp4", "--python=p"], "--source gone.mp4: no such video file"),
         (
             ["--source=VIDEO", "--python=p", "--mediapipe-model=gone"],
-            "--mediapipe-model gone: is no file",
+            "--mediapipe-model gone: no such file",
         ),
         (["--source=VIDEO", "--python=p", "--live-fps=9"], "unrecognized arguments"),
-        (["--source=VIDEO", "--python=p"], "gives labels, and MediaPipe takes scores"),
+        (
+            ["--source=VIDEO", "--python=p"],
+            "has the head labels, but MediaPipe needs scores",
+        ),
     ],
 )
-def test_bad_use_is_one_line(labels_model, video, arguments, complaint):
+def test_usage_errors_are_one_line(labels_model, video, arguments, message):
     arguments = [word.replace("VIDEO", video) for word in arguments]
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         main([str(labels_model), *arguments])
-    assert complaint in str(refusal.value)
-    assert len(str(refusal.value).splitlines()) == 1
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_copy_beside_edge_runs_as_a_script(labels_model, video, tmp_path):
+def test_a_copy_next_to_edge_runs_as_a_script(labels_model, video, tmp_path):
     for package in ("edge", "benchmarks"):
         unwanted = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, tmp_path / package, ignore=unwanted)
@@ -89,57 +92,57 @@ def test_a_copy_beside_edge_runs_as_a_script(labels_model, video, tmp_path):
     )
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"mediapipe: {labels_model}: gives labels")
+    assert line.startswith(f"mediapipe: {labels_model}: has the head labels")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("mediapipe*.py")))
-def test_what_boards_run_is_valid_on_python_3_9(path):
+def test_modules_for_devices_are_valid_on_python_3_9(path):
     ast.parse(path.read_text(), feature_version=(3, 9))
 
 
 # MediaPipe's Python
 
 
-def test_a_python_that_is_not_there(tmp_path):
+def test_a_missing_python_is_rejected(tmp_path):
     python = str(tmp_path / "python")
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         MediaPipeRunner(python, tmp_path / "x.tflite", "x.mp4")
-    assert str(refusal.value).startswith(f"--python {python}: cannot be started")
+    assert str(error.value).startswith(f"--python {python}: cannot be started")
 
 
-def test_a_python_without_mediapipe_says_so(tmp_path):
-    with pytest.raises(InputError, match="No module named 'mediapipe'") as refusal:
+def test_a_python_without_mediapipe_is_rejected(tmp_path):
+    with pytest.raises(InputError, match="No module named 'mediapipe'") as error:
         MediaPipeRunner(sys.executable, tmp_path / "x.tflite", "x.mp4")
-    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a script as a program")
-def test_one_that_hangs_is_given_up(tmp_path, monkeypatch):
+def test_a_child_that_hangs_is_stopped(tmp_path, monkeypatch):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho loading >&2\nexec sleep 600\n")
     python.chmod(0o755)
     monkeypatch.setattr(mediapipe_runner, "SECONDS", 1.0)
-    with pytest.raises(InputError, match="gives no answer within 1 seconds"):
+    with pytest.raises(InputError, match="no answer within 1 seconds"):
         MediaPipeRunner(str(python), tmp_path / "x.tflite", "x.mp4")
 
 
-# The whole of it
+# Comparisons
 
 
-def test_a_line_for_each_engine():
+def test_the_comparison_has_one_line_per_engine():
     engine = {"engine": "litert", "accelerator": "", "threads": 2}
     report = {
         "mediapipe": {"version": "1.2", "fps": 10.0, "processor_millis": 99.0},
         "engines": [{**engine, "of_mediapipe": 2.5, "agreement": 0.99125}],
     }
     assert comparison(report) == (
-        "litert, 2 threads: 2.50 times MediaPipe 1.2's 10.0 per second (99.0 processor "
-        "ms); labels agree on 99.12% of pixels"
+        "litert, 2 threads: 2.50 times MediaPipe 1.2's 10.0 frames per second (99.0 ms "
+        "processor time); labels equal on 99.12% of pixels"
     )
 
 
 @pytest.mark.slow
-def test_both_take_turns_on_one_video(trained, video, tmp_path, capsys):
+def test_both_run_on_the_same_video(trained, video, tmp_path, capsys):
     from kseg.cli.export import main as export
 
     run, path = tmp_path / "run", tmp_path / "report.json"
@@ -154,13 +157,13 @@ def test_both_take_turns_on_one_video(trained, video, tmp_path, capsys):
         + ["--json", str(path)]
     )
     report = json.loads(path.read_text())
-    theirs = report["mediapipe"]
-    assert set(theirs) == {"version", "fps", "millis", "processor_millis"}
-    assert theirs["version"].startswith("1.")
-    assert [ours["threads"] for ours in report["engines"]] == [1, 2]
-    for ours in report["engines"]:
-        assert ours["agreement"] >= 0.99
-        ratio = ours["loop"]["fps"] / theirs["fps"]
-        assert ours["of_mediapipe"] == pytest.approx(ratio, rel=1e-2)
+    mediapipe = report["mediapipe"]
+    assert set(mediapipe) == {"version", "fps", "millis", "processor_millis"}
+    assert mediapipe["version"].startswith("1.")
+    assert [each["threads"] for each in report["engines"]] == [1, 2]
+    for each in report["engines"]:
+        assert each["agreement"] >= 0.99
+        ratio = each["loop"]["fps"] / mediapipe["fps"]
+        assert each["of_mediapipe"] == pytest.approx(ratio, rel=1e-2)
     lines = capsys.readouterr().out.splitlines()[-2:]
-    assert all(f"times MediaPipe {theirs['version']}'s" in line for line in lines)
+    assert all(f"times MediaPipe {mediapipe['version']}'s" in line for line in lines)

@@ -4,20 +4,20 @@ from benchmarks.resume import ResumeConfig, check_equal, run_kill_test, table
 from edge.core.errors import GateFailed
 
 
-def test_what_differs_is_named():
+def test_parts_that_differ_are_named():
     expected = {"weights/0": b"12", "optimizer/0": b"3", "history.csv": []}
     check_equal(expected, dict(expected), step=4)
     other = {**expected, "weights/0": b"13"}
-    with pytest.raises(GateFailed, match="at step 4, 1 of 3 parts differ.*weights/0"):
+    with pytest.raises(GateFailed, match="at step 4: 1 of 3 parts differ.*weights/0"):
         check_equal(expected, other, step=4)
     with pytest.raises(GateFailed, match="history.csv"):
         check_equal(expected, {"weights/0": b"12", "optimizer/0": b"3"}, step=4)
 
 
 @pytest.mark.slow
-def test_killed_runs_end_bit_equal():
-    """The real thing: SIGKILL at random moments, other processes that go on."""
+def test_killed_trainings_end_bit_identical():
+    """Kills and resumes real trainings at random times."""
     figures = run_kill_test(ResumeConfig(kills=2))
     assert len(figures["resumed_at_steps"]) == 2
     assert all(0 < step <= 24 for step in figures["resumed_at_steps"])
-    assert "2 runs killed and resumed, all equal" in table(figures)
+    assert "2 trainings killed and resumed, all results equal" in table(figures)

@@ -1,4 +1,4 @@
-"""The twin gives Keras's numbers, forward and backward."""
+"""The PyTorch model equals the Keras model, forward and backward."""
 
 import keras
 import numpy as np
@@ -28,20 +28,20 @@ NETWORKS = {
         {"width": 4, "fc_width": 8, "upsampling": "nearest"},
     ),
     "fcn8s-mobilenetv2": ("fcn8s", "mobilenetv2", {"alpha": 0.35, "fc_width": 8}),
-    # Its strided convolutions and overlapping poolings have "same" padding.
+    # Has strided convolutions and overlapping poolings with "same" padding.
     "fcn32s-alexnet": ("fcn32s", "alexnet", {"fc_width": 8}),
 }
 
 
 def network(name: str) -> keras.Model:
-    """With weights and statistics that are nowhere those of a start."""
+    """A network with random batch norm statistics and score weights."""
     keras.utils.set_random_seed(0)
     model, encoder, options = NETWORKS[name]
     model = build_model(model, CLASSES, encoder, **options)
     random = np.random.RandomState(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0  # no two libraries drop the same
+            layer.rate = 0.0  # libraries drop different units
         if isinstance(layer, keras.layers.BatchNormalization):
             shape = layer.gamma.shape
             layer.set_weights([random.uniform(0.5, 1.5, shape) for _ in range(4)])
@@ -71,7 +71,7 @@ def model(request) -> keras.Model:
 
 
 def networks(*quick: str) -> pytest.MarkDecorator:
-    """All of them; those that are not `quick` are slow tests."""
+    """All networks; those that are not in `quick` are slow tests."""
     params = [
         name if name in quick else pytest.param(name, marks=pytest.mark.slow)
         for name in NETWORKS
@@ -80,47 +80,47 @@ def networks(*quick: str) -> pytest.MarkDecorator:
 
 
 @networks("unet-plain", "fcn8s-plain", "unet-mobilenetv2")
-def test_outputs_are_keras(model):
-    twin = torch_model(model)
+def test_outputs_equal_those_of_keras(model):
+    converted = torch_model(model)
     for training, size in ((False, (64, 96)), (True, (50, 70))):
         image = images(*size)
-        wanted = np.asarray(model(image, training=training))
-        given = as_keras(twin.train(training)(as_torch(image)))
-        assert given.shape == wanted.shape and np.abs(wanted).max() > 0.1
-        np.testing.assert_allclose(given, wanted, atol=1e-4 * np.abs(wanted).max())
+        expected = np.asarray(model(image, training=training))
+        found = as_keras(converted.train(training)(as_torch(image)))
+        assert found.shape == expected.shape and np.abs(expected).max() > 0.1
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 @networks("unet-plain")
-def test_a_step_is_keras(model):
-    """Plain descent changes each weight by its gradient: so the two changes agree."""
-    twin, before = torch_model(model), torch_model(model)
+def test_a_training_step_equals_that_of_keras(model):
+    """SGD changes each weight by its gradient, so the changes must be equal."""
+    converted, before = torch_model(model), torch_model(model)
     image = images(64, 64)
     mask = np.random.RandomState(2).randint(0, CLASSES, (2, 64, 64)).astype("uint8")
     mask[:, :20] = 255
     model.compile(keras.optimizers.SGD(0.1), SegmentationLoss())
     model.train_on_batch(image, mask)
-    loss = cross_entropy(twin(as_torch(image)), torch.from_numpy(mask))
+    loss = cross_entropy(converted(as_torch(image)), torch.from_numpy(mask))
     loss.backward()
-    torch.optim.SGD(twin.parameters(), 0.1).step()
-    wanted = dict(torch_model(model).named_parameters())
+    torch.optim.SGD(converted.parameters(), 0.1).step()
+    expected = dict(torch_model(model).named_parameters())
     old = dict(before.named_parameters())
-    for name, value in twin.named_parameters():
-        change = (wanted[name] - old[name]).detach()
+    for name, value in converted.named_parameters():
+        change = (expected[name] - old[name]).detach()
         size = float(change.abs().max())
-        # A batch norm behind it takes away what a bias adds: its gradient is nothing.
+        # The gradient of a bias before a batch norm is zero.
         assert size > 1e-6 or name.endswith("bias"), name
-        given = (value - old[name]).detach()
-        least = max(1e-6, 1e-2 * size)
-        torch.testing.assert_close(given, change, rtol=0, atol=least, msg=name)
+        found = (value - old[name]).detach()
+        tolerance = max(1e-6, 1e-2 * size)
+        torch.testing.assert_close(found, change, rtol=0, atol=tolerance, msg=name)
 
 
 def test_memory_is_channels_last():
-    twin = torch_model(network("unet-plain"))
+    converted = torch_model(network("unet-plain"))
     seen = []
-    for module in twin.modules():
+    for module in converted.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.register_forward_hook(lambda m, x, y: seen.append(y))
-    twin(as_torch(images(64, 64)))
+    converted(as_torch(images(64, 64)))
     assert seen
     for y in seen:
         assert y.is_contiguous(memory_format=torch.channels_last)
@@ -134,25 +134,28 @@ def one_layer(layer: keras.layers.Layer) -> keras.Model:
 @pytest.mark.parametrize(
     ("layer", "why"),
     [
-        (keras.layers.Softmax(name="odd"), "odd: .* knows no Softmax"),
+        (keras.layers.Softmax(name="odd"), "odd: Softmax is not supported"),
         (keras.layers.Conv2D(4, 3, activation="relu", name="odd"), "odd: .* relu"),
         (keras.layers.ReLU(negative_slope=0.1, name="odd"), "odd: .* negative_slope"),
         (keras.layers.BatchNormalization(scale=False, name="odd"), "odd: .* scale"),
         (keras.layers.Conv2DTranspose(4, 3, 2, "same", name="odd"), "odd: .* 3x3"),
-        (keras.layers.Rescaling([1.0, 2.0, 3.0], name="odd"), "odd: .* alike"),
+        (
+            keras.layers.Rescaling([1.0, 2.0, 3.0], name="odd"),
+            "odd: per-channel scales",
+        ),
     ],
 )
-def test_what_has_no_equal_is_named(layer, why):
+def test_unsupported_layers_are_named(layer, why):
     with pytest.raises(ValueError, match=why):
         torch_model(one_layer(layer))
 
 
-def test_relu_spares_what_others_read():
-    """Written in place, the first ReLU would have changed what the sum adds."""
+def test_relu_is_in_place_only_without_other_readers():
+    """An in-place first ReLU would change the input of the sum."""
     image = keras.Input((None, None, 3), name="image")
     x = keras.layers.Rescaling(1.0, offset=-128.0, name="rescale")(image)
     y = keras.layers.Add(name="sum")([x, keras.layers.ReLU(name="relu")(x)])
     model = keras.Model(image, keras.layers.ReLU(name="last")(y))
-    twin, picture = torch_model(model), images(4, 4)
-    np.testing.assert_allclose(as_keras(twin(as_torch(picture))), model(picture))
-    assert twin.last.inplace and not twin.relu.inplace
+    converted, image = torch_model(model), images(4, 4)
+    np.testing.assert_allclose(as_keras(converted(as_torch(image))), model(image))
+    assert converted.last.inplace and not converted.relu.inplace

@@ -9,7 +9,7 @@ from kseg.core import backend
 from kseg.core.configs import TrainConfig
 from kseg.models.analysis.graph import trace
 
-# Two rounds of 4 images a step: (by the clock, of the processors).
+# Two rounds with 4 images per step: (wall-clock, processor) milliseconds.
 ROUNDS = [
     {
         "pipeline": (110.0, 200.0),
@@ -26,9 +26,9 @@ ROUNDS = [
 ]
 
 
-def test_summary_takes_ratios_within_a_round():
+def test_ratios_are_computed_within_a_round():
     figures = summary(ROUNDS, batch_size=4)
-    # Of the medians, 158 / 150 would be 0.0533.
+    # The ratio of the medians, 158 / 150, would give 0.0533.
     assert figures["input_cost"] == pytest.approx((0.10 + 0.03) / 2)
     assert figures["speed_of_pytorch"] == pytest.approx((1.2 + 1.0) / 2)
     assert figures["convolutions_share"] == pytest.approx((0.8 + 0.6) / 2)
@@ -57,15 +57,15 @@ def shown(figures: dict) -> dict:
     }
 
 
-def test_table_names_each_figure():
+def test_the_table_shows_each_result():
     text = train_table(shown(summary(ROUNDS, batch_size=4)))
     assert text.startswith(
         "unet-plain, crops 64x80, batches of 4, 2 threads, float32\n"
     )
     for line in (
-        "input costs 6.5% of a step in memory",
-        "convolutions are 70% of a step in memory",
-        "speed is 1.10 of PyTorch's",
+        "the input pipeline adds 6.5% to a step in memory",
+        "convolutions take 70% of a step in memory",
+        "speed relative to PyTorch: 1.10",
         "peak memory: kseg 1500 MiB",
     ):
         assert f"\n{line}" in text
@@ -73,7 +73,7 @@ def test_table_names_each_figure():
 
 
 def test_every_convolution_runs_forward_and_backward():
-    """The optimizer of graphs leaves none out, as something of each is asked for."""
+    """The graph optimizer removes none, because each has a returned result."""
     import numpy as np
 
     from kseg.models import build_model
@@ -82,13 +82,13 @@ def test_every_convolution_runs_forward_and_backward():
     run = convolutions(trace(model, (32, 32)), batch_size=2)
     # 18 3x3 and 4 transposed convolutions and the score's, with its bias: 23 outputs,
     # and the gradients of 23 kernels, 1 bias and 22 inputs.
-    given = np.asarray(run())
-    assert given.shape == (69,) and np.all(given != 0)
+    found = np.asarray(run())
+    assert found.shape == (69,) and np.all(found != 0)
     kinds = [op.type for op in run.get_concrete_function().graph.get_operations()]
     assert kinds.count("Conv2DBackpropFilter") == 23
 
 
-def test_the_convolutions_of_half_precision_run_too():
+def test_the_convolutions_run_in_half_precision():
     import numpy as np
 
     from kseg.models import build_model
@@ -99,7 +99,7 @@ def test_the_convolutions_of_half_precision_run_too():
 
 
 @pytest.mark.slow
-def test_pytorch_times_a_step_in_a_process_of_its_own(capsys):
+def test_pytorch_times_a_step_in_a_separate_process(capsys):
     pytest.importorskip("torch", reason="pip install -e '.[torch]'")
     import numpy as np
 
@@ -107,19 +107,19 @@ def test_pytorch_times_a_step_in_a_process_of_its_own(capsys):
     masks = np.zeros((2, 32, 32), np.uint8)
     network = {"name": "unet", "num_classes": 3, "width": 4}
     with pytorch_process(network, TrainConfig()) as pytorch:
-        assert pytorch.take(images, masks)
+        assert pytorch.send_batch(images, masks)
         assert all(millis > 0 for millis in pytorch.millis(2))
         assert pytorch.peak > 100
     network = {"name": "segnet", "num_classes": 3, "width": 4}
     with pytorch_process(network, TrainConfig()) as pytorch:
-        assert not pytorch.take(images, masks)
+        assert not pytorch.send_batch(images, masks)
     assert not multiprocessing.active_children()
-    assert "PyTorch is left out: " in (line := capsys.readouterr().err)
+    assert "PyTorch is skipped: " in (line := capsys.readouterr().err)
     assert "MaxUnpool" in line
 
 
 @pytest.mark.slow
-def test_train_gives_each_figure(data_folder, capsys):
+def test_the_benchmark_gives_each_result(data_folder, capsys):
     arguments = ["--data", str(data_folder), "--size", "32x32"]
     counts = ["--batch-size", "2", "--steps", "2", "--rounds", "2"]
     main([*arguments, *counts, "--json", "-"])

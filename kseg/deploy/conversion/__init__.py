@@ -1,1 +1,1 @@
-"""Keras to TFLite and ONNX."""
+"""Conversion of Keras networks to TFLite and ONNX."""

@@ -1,4 +1,4 @@
-"""A network arranged so that its int8 file has nothing left over."""
+"""Folds the input normalization into the first convolutions, for int8 files."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from keras import ops
 
 from kseg.models.analysis.graph import Step, known_kind, trace
 
-AS_IT_COMES = ("Concatenate", "ValidInput")  # grey made RGB, sizes checked
-PASSED_ON = ("PadToMultiple",)  # between normalisation and the first convolutions
-CENTRE = 128  # of a byte; int8 keeps x - 128
+BEFORE_SCALING = ("Concatenate", "ValidInput")  # grayscale to RGB, size check
+PASS_THROUGH = ("PadToMultiple",)  # between normalization and first convolutions
+ZERO_POINT = 128  # of uint8; int8 stores x - 128
 
 
 def without_normalization(
     model: keras.Model, size: tuple[int, int]
 ) -> Optional[tuple[keras.Model, float]]:
-    """The network on images that are (x - 128) * scale already, and that scale.
+    """The network for images given as (x - 128) * scale, and that scale.
 
-    None where its normalisation cannot be left out. int8 keeps x - 128 as it is, so
-    the file needs no operator for it. What is left, half a level where images are
-    scaled to -1..1, the first convolutions add to their biases; in their padding it is
-    missing, half a level of 255. As an operator of its own the same half level would
-    be lost everywhere: -1..1 has no zero among 256 levels.
+    Returns None if the normalization cannot be folded. int8 stores x - 128, so the
+    file needs no operator for it. The remaining offset (half a level for images scaled
+    to -1..1) is added to the biases of the first convolutions. In their padding it is
+    missing, an error of half a level of 255. A separate operator would lose the same
+    half level everywhere, because 256 levels of -1..1 do not include zero.
     """
     graph = trace(model, size)
-    first = next(s for s in graph.steps if not known_kind(s.layer, AS_IT_COMES))
+    first = next(s for s in graph.steps if not known_kind(s.layer, BEFORE_SCALING))
     if not known_kind(first.layer, ("Rescaling",)):
         return None
     scale, offset = np.asarray(first.layer.scale), np.asarray(first.layer.offset)
     readers = readers_of(first, graph.steps)
     if scale.ndim or offset.ndim or not all(map(is_linear_convolution, readers)):
         return None
-    left = offset + CENTRE * scale
-    if abs(left) > scale:
+    remainder = offset + ZERO_POINT * scale
+    if abs(remainder) > scale:
         return None
     names = {step.layer.name for step in readers}
 
@@ -45,7 +45,7 @@ def without_normalization(
         result = layer(*args, **kwargs)
         if layer.name not in names:
             return result
-        return result + ops.sum(layer.kernel, axis=(0, 1, 2)) * float(left)
+        return result + ops.sum(layer.kernel, axis=(0, 1, 2)) * float(remainder)
 
     copy = keras.models.clone_model(
         keras.Model(model.inputs, model.output),
@@ -57,16 +57,16 @@ def without_normalization(
 
 
 def is_linear_convolution(step: Step) -> bool:
-    """Whether a number can be added behind it as to its bias."""
+    """Whether a constant added to the step's output can be folded into its bias."""
     layer = step.layer
     linear = getattr(layer, "activation", None) is keras.activations.linear
     return known_kind(layer, ("Conv2D",)) is not None and linear
 
 
 def readers_of(step: Step, steps: tuple[Step, ...]) -> list[Step]:
-    """Who takes the step's output, or what PASSED_ON hands on of it."""
+    """The steps that read a step's output, also through PASS_THROUGH layers."""
     found = []
     for reader in (each for each in steps if step.outputs[0] in each.inputs):
-        passes = known_kind(reader.layer, PASSED_ON)
+        passes = known_kind(reader.layer, PASS_THROUGH)
         found += readers_of(reader, steps) if passes else [reader]
     return found

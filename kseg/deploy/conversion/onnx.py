@@ -1,13 +1,13 @@
 """Conversion to ONNX, for ONNX Runtime and for TensorRT on a Jetson, by tf2onnx.
 
-What TensorRT asks for decides the form (its operator reference, and the documentation
-of DataType.UINT8, both of 8.5 to 10):
+The form of the graph follows the requirements of TensorRT 8.5 to 10 (its operator
+reference and the documentation of DataType.UINT8):
 
-- a uint8 input, from 8.5 on, may feed nothing but a Cast to float, so the Cast comes
-  first and normalisation, padding and the one transpose from NHWC behind it;
-- a uint8 output may come from float alone, so class ids go from ArgMax by float32;
-- a nearest Resize of tf_half_pixel_for_nn with floor is refused; by a whole factor
-  asymmetric with floor picks the same pixels and is taken;
+- a uint8 input (8.5 and later) may only feed a Cast to float, so the Cast comes first,
+  followed by normalization, padding and the one transpose from NHWC;
+- a uint8 output must be cast from float, so class ids are cast from ArgMax by float32;
+- a nearest Resize with tf_half_pixel_for_nn and floor is rejected; for integer factors,
+  asymmetric with floor selects the same pixels and is accepted;
 - shapes are static.
 """
 
@@ -24,7 +24,7 @@ from edge.model_file.info import INFO_NAME, ModelInfo
 from kseg.deploy.conversion.tflite import quiet
 from kseg.deploy.heads import HEADS, ONNX_HEADS, with_head
 
-OPSET = 17  # TensorRT 8.6, of JetPack 6, knows it; 8.5, of JetPack 5, all that we use
+OPSET = 17  # TensorRT 8.6 (JetPack 6); 8.5 (JetPack 5) supports every operator used
 ASYMMETRIC = {
     "coordinate_transformation_mode": "asymmetric",
     "mode": "nearest",
@@ -33,24 +33,26 @@ ASYMMETRIC = {
 
 
 def convert(model: keras.Model, size: tuple[int, int], info: ModelInfo) -> bytes:
-    """The network as an .onnx file with `info` among its metadata.
+    """The network as an .onnx file with `info` in its metadata properties.
 
-    `image` uint8 (1, H, W, C) in; out comes what `info.head` names, under that name, or
-    several outputs under the names of their roles. Raises InputError where a package is
-    missing.
+    The input is `image`, (1, H, W, C) uint8. The output is that of the head `info.head`
+    and has its name; several outputs are named by their roles. Raises InputError if a
+    package is missing.
     """
     try:
         import onnx
         import tf2onnx
     except ImportError as error:
-        raise InputError(f"ONNX needs {error.name}: pip install -e '.[onnx]'") from None
+        raise InputError(
+            f"export to ONNX needs {error.name}: pip install -e '.[onnx]'"
+        ) from None
     special = ONNX_HEADS.get(info.task, {})
     network = with_head(model, special.get(info.head) or HEADS[info.task][info.head])
     names: list[str] = []
 
     def run(image: Any) -> Any:
-        given = network(tf.cast(image, tf.float32))
-        by_role = given if isinstance(given, dict) else {info.head: given}
+        outputs = network(tf.cast(image, tf.float32))
+        by_role = outputs if isinstance(outputs, dict) else {info.head: outputs}
         names[:] = by_role
         return [tf.identity(value, name=name) for name, value in by_role.items()]
 
@@ -62,7 +64,7 @@ def convert(model: keras.Model, size: tuple[int, int], info: ModelInfo) -> bytes
     name_outputs(proto.graph, names)
     for node in proto.graph.node:
         if node.op_type == "Resize":
-            pick_whole_steps(onnx, node)
+            use_asymmetric(onnx, node)
     text = replace(info, outputs=tuple(names)).to_json()
     onnx.helper.set_model_props(proto, {INFO_NAME: text})
     onnx.checker.check_model(proto, full_check=True)
@@ -70,23 +72,23 @@ def convert(model: keras.Model, size: tuple[int, int], info: ModelInfo) -> bytes
 
 
 def operators_in(content: bytes) -> int:
-    """How many an .onnx file has."""
+    """The number of operators in an .onnx file."""
     import onnx
 
     return len(onnx.load_model_from_string(content).graph.node)
 
 
 def name_outputs(graph: Any, names: Sequence[str]) -> None:
-    """Gives the outputs names that say what they are, in their order."""
+    """Renames the outputs, in their order."""
     for output, name in zip(graph.output, names, strict=True):
         for node in graph.node:
-            for given in (node.input, node.output):
-                given[:] = [name if each == output.name else each for each in given]
+            for names_of in (node.input, node.output):
+                names_of[:] = [name if x == output.name else x for x in names_of]
         output.name = name
 
 
-def pick_whole_steps(onnx: Any, node: Any) -> None:
-    """Makes a nearest Resize one that TensorRT takes: kseg's are by whole factors."""
+def use_asymmetric(onnx: Any, node: Any) -> None:
+    """Makes a nearest Resize acceptable to TensorRT; all factors are integers."""
     kept = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     if kept["mode"] != b"nearest":
         return

@@ -1,8 +1,8 @@
 """Post-training conversion to TFLite: static shapes, builtin operators only.
 
-The scheme of int8 is TensorFlow Lite's full-integer quantization (Jacob et al., 2018):
-weights per channel, activations by the ranges that calibration images show. Every
-scheme takes uint8 images, normalisation being in the graph.
+The scheme int8 is TensorFlow Lite's full-integer quantization (Jacob et al., 2018):
+per-channel weights, and activation ranges measured on calibration images. Files of
+every scheme take uint8 images; normalization is in the graph.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from edge.core.log import suppress_native_log
-from kseg.deploy.conversion.folding import CENTRE, without_normalization
+from kseg.deploy.conversion.folding import ZERO_POINT, without_normalization
 from kseg.deploy.heads import Head, with_head
 
 OpsSet = tf.lite.OpsSet
@@ -28,10 +28,10 @@ Calibration = Callable[[], Iterable[np.ndarray]]
 def converter_of(
     model: keras.Model, size: tuple[int, int], head: Head, folder: str, dtype: Any
 ) -> tf.lite.TFLiteConverter:
-    """A converter of the network at one static size, batch 1.
+    """A converter of the network for one static size and batch size 1.
 
-    It goes by a SavedModel: a Keras 3 model's variables stay unfrozen otherwise, and a
-    free batch size leaves shape arithmetic in the graph that GPUs refuse.
+    It converts a SavedModel: otherwise the variables of a Keras 3 model are not frozen.
+    A free batch size would leave shape arithmetic in the graph, which GPUs reject.
     """
     run = with_head(model, head)
     signature = tf.TensorSpec((1, *size, model.input_shape[-1]), dtype, name="image")
@@ -53,10 +53,9 @@ def convert(
     head: Head,
     calibration: Calibration,
 ) -> bytes:
-    """The network as a .tflite file: uint8 (1, H, W, C) in, what `head` makes of its
-    outputs out.
+    """The network as a .tflite file: (1, H, W, C) uint8 -> the outputs of `head`.
 
-    `scheme` is a key of SCHEMES; `calibration` yields uint8 (H, W, C) images at `size`.
+    `scheme` is a key of SCHEMES; `calibration` yields (H, W, C) uint8 images of `size`.
     """
     with quiet(), tempfile.TemporaryDirectory() as folder:
         return SCHEMES[scheme](model, size, head, folder, calibration)
@@ -64,7 +63,7 @@ def convert(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """A converter's own log held back, its warnings too; Ctrl-C put off."""
+    """Suppresses a converter's log and warnings, and defers Ctrl-C."""
     with interrupt_afterwards(), suppress_native_log(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -72,7 +71,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def interrupt_afterwards() -> Iterator[None]:
-    """Puts Ctrl-C off: raised inside a callback of the converter it would be lost."""
+    """Defers Ctrl-C, which would be lost if raised in a callback of the converter."""
     pressed: list[int] = []
     previous = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
@@ -90,7 +89,7 @@ def to_float32(model, size, head, folder, calibration) -> bytes:
 
 
 def to_float16(model, size, head, folder, calibration) -> bytes:
-    """Weights of half the size; engines without such kernels enlarge them at load."""
+    """float16 weights; engines without float16 kernels convert them when loading."""
     converter = converter_of(model, size, head, folder, tf.uint8)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
@@ -98,7 +97,7 @@ def to_float16(model, size, head, folder, calibration) -> bytes:
 
 
 def to_dynamic(model, size, head, folder, calibration) -> bytes:
-    """int8 weights; activations are rounded as they come, each by its own range."""
+    """int8 weights; each activation is quantized at run time by its current range."""
     converter = converter_of(model, size, head, folder, tf.uint8)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     return converter.convert()
@@ -115,19 +114,19 @@ def int8_converter(
     folder: str,
     calibration: Calibration,
 ) -> tf.lite.TFLiteConverter:
-    """A converter to whole numbers from end to end."""
-    network, scale, centre = model, 1.0, 0
-    if (without := without_normalization(model, size)) is not None:
-        (network, scale), centre = without, CENTRE
+    """A converter to full-integer int8."""
+    network, scale, zero_point = model, 1.0, 0
+    if (folded := without_normalization(model, size)) is not None:
+        (network, scale), zero_point = folded, ZERO_POINT
 
     def representative() -> Iterable[list[np.ndarray]]:
         for index, image in enumerate(calibration()):
             image = image.astype(np.float32)
             if index == 0:
-                # The input's range must be that of all bytes: they then go in as they
-                # are, and int8 is x - 128.
+                # The input range must be 0..255, so that uint8 needs no rescaling and
+                # int8 is x - 128.
                 image[0, 0], image[-1, -1] = 0.0, 255.0
-            yield [(image[None] - centre) * np.float32(scale)]
+            yield [(image[None] - zero_point) * np.float32(scale)]
 
     converter = converter_of(network, size, head, folder, tf.float32)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -139,8 +138,11 @@ def int8_converter(
 
 
 def to_int16x8(model, size, head, folder, calibration: Calibration) -> bytes:
-    """int16 activations, int8 weights; the scores are floats again for argmax, which
-    has no int16 kernel. Bytes go in, by a cast: the converter knows no other way."""
+    """int16 activations, int8 weights.
+
+    Scores are converted to float for argmax, which has no int16 kernel. The uint8 input
+    is cast: the converter supports nothing else.
+    """
 
     def representative() -> Iterable[list[np.ndarray]]:
         for image in calibration():

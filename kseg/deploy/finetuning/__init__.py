@@ -1,1 +1,1 @@
-"""Quantization-aware training, pruning and clustering."""
+"""Fine-tuning: quantization-aware training, pruning and clustering."""

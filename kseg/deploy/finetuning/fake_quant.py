@@ -1,4 +1,4 @@
-"""Quantization-aware training: rounding that gradients pass, one scale a channel."""
+"""Fake quantization for quantization-aware training, with per-channel weight scales."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import tensorflow as tf
 import tf_keras
 
 from kseg.deploy.conversion import tflite
-from kseg.deploy.finetuning.tf_keras_model import PICTURE, TFKerasModel
-from kseg.deploy.finetuning.toolkit import quantization, tfmot, wrapped
+from kseg.deploy.finetuning.tf_keras_model import IMAGE_LAYER, TFKerasModel
+from kseg.deploy.finetuning.toolkit import clone_with, quantization, tfmot
 from kseg.deploy.heads import Head, with_head
 
-HANDS_ON = (
+# Layers whose output has the range of their input.
+PASS_THROUGH = (
     "Concatenate",
     "Cropping2D",
     "MaxPooling2D",
@@ -25,9 +26,9 @@ HANDS_ON = (
 def shared_ranges(
     model: Any, images: Iterable[np.ndarray]
 ) -> dict[str, tuple[float, float]]:
-    """(least, largest) by name of each layer whose output is to be quantized.
+    """Layer name -> (minimum, maximum) of its output, for each quantized output.
 
-    Seen over uint8 images (H, W, C), and over all tensors that share a range.
+    Measured on (H, W, C) uint8 images, and merged over tensors that share a range.
     """
     layers = [x for x in model.layers if type(x).__name__ != "InputLayer"]
     watched = tf_keras.Model(model.input, [layer.output for layer in layers])
@@ -43,30 +44,30 @@ def shared_ranges(
     bounds = {
         x.name: (min(0.0, a), b) for x, a, b in zip(layers, low, high, strict=True)
     }
-    bounds[PICTURE] = (0.0, 255.0)  # bytes go in as they are
-    for members in groups_of(layers):
+    bounds[IMAGE_LAYER] = (0.0, 255.0)  # uint8 without rescaling
+    for members in range_groups(layers):
         least = min(bounds[name][0] for name in members)
         most = max(bounds[name][1] for name in members)
-        # A dead tensor, nothing but zeros, needs a scale all the same.
+        # A constant tensor needs a nonzero range too.
         most = most if most > least else least + 1
         bounds.update({name: (float(least), float(most)) for name in members})
     return {x.name: bounds[x.name] for x in layers if is_quantized(x)}
 
 
 def is_quantized(layer: Any) -> bool:
-    """Whether a layer's output has a range of its own to set."""
-    if type(layer).__name__ in HANDS_ON:
+    """Whether a layer's output has its own range."""
+    if type(layer).__name__ in PASS_THROUGH:
         return False
     readers = [node.outbound_layer for node in layer.outbound_nodes]
     fused = [x for x in readers if type(x).__name__ == "Activation"]
     return not (type(layer).__name__ == "Add" and fused and len(readers) == 1)
 
 
-def groups_of(layers: Iterable[Any]) -> list[set[str]]:
-    """The names of layers whose outputs share a range, as disjoint sets."""
+def range_groups(layers: Iterable[Any]) -> list[set[str]]:
+    """Disjoint sets of names of layers whose outputs share a range."""
     group = {layer.name: {layer.name} for layer in layers}
     for layer in layers:
-        if type(layer).__name__ in HANDS_ON:
+        if type(layer).__name__ in PASS_THROUGH:
             for before in tf.nest.flatten(layer.inbound_nodes[0].inbound_layers):
                 joined = group[layer.name] | group[before.name]
                 group.update(dict.fromkeys(joined, joined))
@@ -77,12 +78,12 @@ def groups_of(layers: Iterable[Any]) -> list[set[str]]:
 
 
 class PerChannel(quantization.quantizers.Quantizer):
-    """Weights in 255 steps, symmetric, by output channel, as int8 files have them.
+    """Quantizes weights to 255 symmetric levels per output channel, as in int8 files.
 
-    The library's own take one range for a depthwise or transposed kernel, whose
-    channels differ by orders of magnitude once a batch norm is folded into them.
-    `zeros`, of the kernel's shape, says what stays zero; a `frozen` kernel stays as it
-    is altogether.
+    The library's quantizers use one range for a whole depthwise or transposed kernel,
+    whose channels differ by orders of magnitude after a batch norm is folded into it.
+    `zeros`, (kernel shape) bool, marks weights that stay zero. A `frozen` kernel gets
+    no gradient.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class PerChannel(quantization.quantizers.Quantizer):
         self.axis, self.zeros, self.frozen = axis, zeros, frozen
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> None:
-        """It has no weights."""
+        """Creates no weights."""
 
     def __call__(self, inputs: Any, training: bool, weights: Any, **kwargs: Any) -> Any:
         if self.zeros is not None:
@@ -100,10 +101,10 @@ class PerChannel(quantization.quantizers.Quantizer):
             inputs = tf.stop_gradient(inputs)
         order = [x for x in range(4) if x != self.axis] + [self.axis]
         x = tf.transpose(inputs, order)
-        reach = tf.stop_gradient(tf.reduce_max(tf.abs(x), axis=(0, 1, 2)))
-        reach = tf.maximum(reach, 1e-8)
+        limit = tf.stop_gradient(tf.reduce_max(tf.abs(x), axis=(0, 1, 2)))
+        limit = tf.maximum(limit, 1e-8)
         x = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            x, -reach, reach, narrow_range=True
+            x, -limit, limit, narrow_range=True
         )
         return tf.transpose(x, np.argsort(order))
 
@@ -111,7 +112,7 @@ class PerChannel(quantization.quantizers.Quantizer):
         return {"axis": self.axis}
 
 
-# The name of a layer's kernel, and which of its axes is the output channels'.
+# Layer kind -> (name of its kernel, axis of the output channels).
 KERNELS = {
     "Conv2D": ("kernel", 3),
     "Conv2DTranspose": ("kernel", 2),
@@ -138,7 +139,7 @@ class FakeQuant(quantization.QuantizeConfig):
         return []
 
     def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
-        """ReLU is part of the layer; what it gives out is quantized after it."""
+        """Not used: ReLU is fused, and the layer's output is quantized after it."""
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         return [self.output] if self.output else []
@@ -147,10 +148,10 @@ class FakeQuant(quantization.QuantizeConfig):
         return {}
 
 
-def quantizing(
+def quantize_layers(
     ranges: dict[str, tuple[float, float]], kernels: dict[str, Any]
 ) -> Callable[[Any], Any]:
-    """For `wrapped`: outputs quantized to their ranges, kernels by their quantizers."""
+    """For `clone_with`: wraps layers to quantize their outputs and kernels."""
 
     def wrap(layer: Any) -> Any:
         if layer.name not in ranges:
@@ -167,17 +168,17 @@ def quantizing(
 def weight_quantizers(
     before: tuple[str, ...], source: TFKerasModel, zeros: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """By name, what quantizes each convolution's kernel and keeps what was done to it.
+    """Convolution name -> quantizer of its kernel that keeps zeros and clusters.
 
-    The library keeps the clusters of plain convolutions alone: transposed ones that
-    were clustered are not trained on. Depthwise ones it neither prunes nor clusters.
+    The library keeps clusters of plain convolutions only; clustered transposed kernels
+    are therefore frozen. It neither prunes nor clusters depthwise kernels.
     """
     combine, quantizers = tfmot.experimental.combine, {}
     for name in source.convolutions:
         layer = source.model.get_layer(name)
         kind = type(layer).__name__
         if kind == "Conv2D" and "clustered" in before:
-            # One each: it forgets the zeros of all where one kernel has none.
+            # One each: it drops sparsity for all if one kernel has no zeros.
             registry = combine.Default8BitClusterPreserveQuantizeScheme(
                 preserve_sparsity="pruned" in before and zeros[name].any()
             ).get_quantize_registry()
@@ -189,17 +190,17 @@ def weight_quantizers(
     return quantizers
 
 
-def quantized_file(
+def convert_quantized(
     source: TFKerasModel,
     ranges: dict[str, tuple[float, float]],
     size: tuple[int, int],
     head: Head,
 ) -> bytes:
-    """The network in int8, activations in their ranges: a .tflite with uint8 input.
+    """The network as an int8 .tflite file with uint8 input and the given ranges.
 
-    The converter itself takes the weights' scales, those that PerChannel has.
+    The converter computes the scales of the weights, the same as those of PerChannel.
     """
-    run = with_head(wrapped(source, quantizing(ranges, {})), head)
+    run = with_head(clone_with(source, quantize_layers(ranges, {})), head)
     channels = source.model.input_shape[-1]
     signature = tf.TensorSpec((1, *size, channels), tf.float32, name="image")
     function = tf.function(run, input_signature=[signature]).get_concrete_function()

@@ -7,17 +7,18 @@ import tf_keras
 
 from kseg.deploy.finetuning.toolkit import tfmot
 
-LEAST_CLUSTERS = 3  # of the library, which gives zero one of its own
+MIN_CLUSTERS = 3  # required by the library, which reserves one for zero
 PRUNABLE = (tf_keras.layers.Conv2D, tf_keras.layers.Conv2DTranspose)
 CENTROIDS = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
 
 
 def sparsities(kernels: dict[str, np.ndarray], share: float) -> dict[str, float]:
-    """Which share of each kernel goes, for `share` of all weights, by what it costs.
+    """The fraction of each kernel to prune, so that `share` of all weights are pruned.
 
-    By layer-adaptive magnitudes (LAMP; Lee et al., 2021): a weight's square over the
-    sum of those in its kernel that are no smaller. The smallest of all go. What is
-    largest in its kernel has 1, so no kernel goes altogether.
+    Layer-adaptive magnitude scores (LAMP; Lee et al., 2021): the square of a weight
+    divided by the sum of the squares in its kernel that are not smaller. The weights
+    with the smallest scores are pruned. The largest weight of a kernel has the score 1,
+    so no kernel is pruned completely.
 
     >>> few, many = np.array([3.0, 4.0]), np.array([0.1, 0.1, 0.1, 0.1, 0.1, 9.0])
     >>> {k: round(v, 2) for k, v in sparsities({"a": few, "b": many}, 0.5).items()}

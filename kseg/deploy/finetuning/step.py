@@ -1,4 +1,4 @@
-"""One step of fine-tuning a network of tf_keras."""
+"""A training step for fine-tuning a tf_keras network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def training_step(model: Any, loss: Any, optimizer: Any) -> Callable[..., Any]:
-    """A function of a batch of `BatchLoader.training` -> the loss before its step."""
+    """A function that takes a batch of `BatchLoader.training` and returns the loss."""
 
     @tf.function
     def step(image: Any, mask: Any, weight: Optional[Any] = None) -> Any:
@@ -16,7 +16,7 @@ def training_step(model: Any, loss: Any, optimizer: Any) -> Callable[..., Any]:
             value = loss(mask, model(image, training=True), weight)
         variables = model.trainable_variables
         pairs = zip(tape.gradient(value, variables), variables, strict=True)
-        # A clustered kernel is made of others and has no gradient of its own.
+        # A clustered kernel is computed from other variables and has no gradient.
         optimizer.apply_gradients((g, v) for g, v in pairs if g is not None)
         return value
 

@@ -1,9 +1,9 @@
-"""A Keras 3 network as the same network in tf_keras, as a device would run it.
+"""Rebuilds a Keras 3 network in tf_keras, in the form that a device runs.
 
-tensorflow-model-optimization takes tf_keras models of plain layers alone. Batch norms
-are folded into the convolution before them, ReLU is fused into it; padding, cropping
-and enlarging are of one static size. What is trained there is brought back by
-`write_back`.
+tensorflow-model-optimization supports only tf_keras models of standard layers. Batch
+norms are folded into the preceding convolution and ReLUs are fused into it; padding,
+cropping and upsampling have static sizes. `write_back` copies the trained weights to
+the Keras 3 network.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ import tf_keras
 from edge.core.errors import InputError
 from kseg.models.analysis.graph import Step, Tensor, trace
 
-Weights = dict[str, list[np.ndarray]]  # by layer: [kernel] or [kernel, bias]
+Weights = dict[str, list[np.ndarray]]  # layer name -> [kernel] or [kernel, bias]
 
-SKIPPED = ("Dropout", "ValidInput")  # is left of these at inference
-PICTURE = "picture"  # the layer that gives out the image as it is
+SKIPPED = ("Dropout", "ValidInput")  # identities at inference
+IMAGE_LAYER = "image_identity"  # returns the input unchanged
 
 
 @dataclass
 class Convolution:
-    """A convolution of the Keras 3 network, the batch norm folded into it, if any."""
+    """A convolution of the Keras 3 network and, if any, its folded batch norm."""
 
     layer: Any
     norm: Optional[Any] = None
 
     def folded(self) -> list[np.ndarray]:
-        """[kernel] or [kernel, bias], float32, as one convolution has them."""
+        """[kernel] or [kernel, bias], float32, of both as one convolution."""
         kernel, *bias = self.layer.get_weights()
         if self.norm is None:
             return [kernel, *bias]
         scale, shift = affine(self.norm)
         shift = shift + scale * bias[0] if bias else shift
-        return [kernel * along_outputs(self.layer, scale), shift]
+        return [kernel * broadcast_outputs(self.layer, scale), shift]
 
     def unfold(self, weights: list[np.ndarray]) -> None:
-        """Gives the layers `weights`; the batch norm becomes one that adds alone."""
+        """Sets the layers' weights; the batch norm then only adds the bias."""
         kernel, *bias = weights
         if self.norm is None:
             self.layer.set_weights(weights)
@@ -56,7 +56,7 @@ class Convolution:
 
 
 def affine(norm: Any) -> tuple[np.ndarray, np.ndarray]:
-    """A batch norm at inference: scale (C,) and shift (C,) of x * scale + shift."""
+    """Scale (C,) and shift (C,) of a batch norm at inference: x * scale + shift."""
     mean, variance = (np.asarray(w) for w in (norm.moving_mean, norm.moving_variance))
     scale = 1 / np.sqrt(variance + norm.epsilon)
     if norm.scale:
@@ -65,8 +65,8 @@ def affine(norm: Any) -> tuple[np.ndarray, np.ndarray]:
     return scale, shift + np.asarray(norm.beta) if norm.center else shift
 
 
-def along_outputs(layer: Any, scale: np.ndarray) -> np.ndarray:
-    """(C,) shaped to multiply a kernel's output channels."""
+def broadcast_outputs(layer: Any, scale: np.ndarray) -> np.ndarray:
+    """Reshapes (C,) to multiply the output channels of a kernel."""
     kind = type(layer).__name__
     if kind == "DepthwiseConv2D":  # kernel (h, w, C, multiplier)
         return scale.reshape(-1, layer.depth_multiplier)
@@ -74,36 +74,36 @@ def along_outputs(layer: Any, scale: np.ndarray) -> np.ndarray:
 
 
 class TFKerasModel:
-    """The network in tf_keras, and by layer name where its weights come from."""
+    """A network in tf_keras, and layer name -> the convolution it was built from."""
 
     def __init__(self, model: Any, convolutions: dict[str, Convolution]):
         self.model, self.convolutions = model, convolutions
-        # Wrappers of tensorflow-model-optimization take them from the layers.
+        # tensorflow-model-optimization's wrappers remove them from the layers.
         self.variables = {x: model.get_layer(x).weights for x in convolutions}
         for name, convolution in convolutions.items():
             self.model.get_layer(name).set_weights(convolution.folded())
 
     def weights(self) -> Weights:
-        """What the convolutions have now."""
+        """The current weights of the convolutions."""
         return {x: [v.numpy() for v in own] for x, own in self.variables.items()}
 
     def write_back(self, weights: Optional[Weights] = None) -> None:
-        """Gives the Keras 3 network `weights`, by default those here."""
+        """Copies weights to the Keras 3 network, by default the current ones."""
         weights = weights or self.weights()
         for name, convolution in self.convolutions.items():
             convolution.unfold(weights[name])
 
 
 def rebuild(model: Any, size: tuple[int, int]) -> TFKerasModel:
-    """The network at one size: (B, H, W, channels) in [0, 255] -> logits.
+    """Rebuilds a network for one size: (B, H, W, channels) in [0, 255] -> logits.
 
-    Raises InputError for a layer that has no counterpart, with the reason.
+    Raises InputError for a layer without a tf_keras counterpart, with the reason.
     """
     return Builder(model, size).rebuilt
 
 
 class Builder:
-    """Walks over the calls of a network, in their order, and repeats them."""
+    """Repeats the layer calls of a network, in their order, with tf_keras layers."""
 
     def __init__(self, model: Any, size: tuple[int, int]):
         graph = trace(model, size)
@@ -113,9 +113,9 @@ class Builder:
         self.fused: set[Step] = set()
         self.convolutions: dict[str, Convolution] = {}
         self.input = tf_keras.Input((*size, graph.image.shape[-1]), name="image")
-        # A layer of its own, so that its output can be quantized as any other's.
-        picture = tf_keras.layers.Activation("linear", name=PICTURE)(self.input)
-        self.made: dict[Tensor, Any] = {graph.image: picture}
+        # A separate layer, so that its output can be quantized.
+        image = tf_keras.layers.Activation("linear", name=IMAGE_LAYER)(self.input)
+        self.made: dict[Tensor, Any] = {graph.image: image}
         for step in self.steps:
             if step not in self.fused:
                 self.add(step)
@@ -135,17 +135,17 @@ class Builder:
         elif kind in COUNTERPARTS:
             self.made[step.outputs[0]] = COUNTERPARTS[kind](step, *inputs)
         else:
-            raise InputError(reason_against(step))
+            raise InputError(unsupported(step))
 
     def only_reader(self, tensor: Tensor, *kinds: str) -> Optional[Step]:
-        """The step that alone reads a tensor, if its layer is one of `kinds`."""
+        """The only reader of a tensor, if its layer is one of `kinds`; else None."""
         if self.readers[tensor] != 1:
             return None
         step = next((s for s in self.steps if tensor in s.inputs), None)
         return step if step and type(step.layer).__name__ in kinds else None
 
     def convolve(self, step: Step, kind: str, x: Any) -> None:
-        """A convolution with what follows it alone: batch norm, then ReLU."""
+        """Adds a convolution and the batch norm and ReLU that follow it, if any."""
         output, norm = step.outputs[0], None
         activation = activation_of(step)
         after = self.only_reader(output, "BatchNorm", "BatchNormalization")
@@ -162,7 +162,7 @@ class Builder:
 
 
 def activation_of(step: Step) -> Optional[Callable]:
-    """None for linear, ReLU or ReLU6. Raises InputError for another."""
+    """None (linear), ReLU or ReLU6. Raises InputError for another activation."""
     layer = step.layer
     if type(layer).__name__ == "ReLU":
         if not layer.negative_slope and not layer.threshold:
@@ -175,7 +175,9 @@ def activation_of(step: Step) -> Optional[Callable]:
         known = {"linear": None, "relu": tf.nn.relu, "relu6": tf.nn.relu6}
         if name in known:
             return known[name]
-    raise InputError(reason_against(step, "only ReLU and ReLU6 join a convolution"))
+    raise InputError(
+        unsupported(step, "only ReLU and ReLU6 can be fused into a convolution")
+    )
 
 
 def convolution(layer: Any, activation: Any, bias: bool) -> Any:
@@ -216,7 +218,7 @@ CONVOLUTIONS = {
 
 
 def rescaled(step: Step, x: Any) -> Any:
-    """Rescaling as a depthwise 1x1 convolution, one operation in int8."""
+    """Rescaling as a 1x1 depthwise convolution, which is one operator in int8."""
     channels = x.shape[-1]
     layer = tf_keras.layers.DepthwiseConv2D(1, name=step.layer.name, trainable=False)
     y = layer(x)
@@ -227,7 +229,7 @@ def rescaled(step: Step, x: Any) -> Any:
 
 
 def padded(step: Step, x: Any) -> Any:
-    """Zeros below and to the right, as many as the size here needs."""
+    """Zero padding at the bottom and right, of static size."""
     below, right = (after - x.shape[i] for i, after in sides(step))
     if not below + right:
         return x
@@ -247,7 +249,7 @@ def sides(step: Step) -> list[tuple[int, int]]:
     return [(i, step.outputs[0].shape[i]) for i in (1, 2)]
 
 
-def enlarged(step: Step, x: Any) -> Any:
+def upsampled(step: Step, x: Any) -> Any:
     layer = step.layer
     return tf_keras.layers.UpSampling2D(
         layer.factor, interpolation=layer.interpolation, name=layer.name
@@ -261,23 +263,23 @@ def pooled(step: Step, x: Any) -> Any:
     )(x)
 
 
-def alone(step: Step, x: Any) -> Any:
-    """A ReLU behind something else than a convolution."""
+def standalone_relu(step: Step, x: Any) -> Any:
+    """A ReLU that does not follow a convolution."""
     return tf_keras.layers.Activation(activation_of(step), name=step.layer.name)(x)
 
 
 COUNTERPARTS = {
-    "Activation": alone,
+    "Activation": standalone_relu,
     "Add": lambda step, *x: tf_keras.layers.Add(name=step.layer.name)(x),
     "Concatenate": lambda s, *x: tf_keras.layers.Concatenate(name=s.layer.name)(x),
     "CropLike": cropped,
     "Cropping2D": lambda step, x: tf_keras.layers.Cropping2D(
         step.layer.cropping, name=step.layer.name
     )(x),
-    "Enlarge": enlarged,
+    "Enlarge": upsampled,
     "MaxPooling2D": pooled,
     "PadToMultiple": padded,
-    "ReLU": alone,
+    "ReLU": standalone_relu,
     "Rescaling": rescaled,
     "ZeroPadding2D": lambda step, x: tf_keras.layers.ZeroPadding2D(
         step.layer.padding, name=step.layer.name
@@ -285,21 +287,20 @@ COUNTERPARTS = {
 }
 
 REASONS = {
-    "BatchNorm": "a batch norm is folded into the convolution before it, and there "
-    "is none",
-    "Dense": "networks of convolutions alone are fine-tuned here",
-    "GlobalAveragePooling2D": "it is for squeeze-and-excite, and the library's 8-bit "
-    "scheme lacks the product",
-    "MaxUnpool": "max-unpooling is made of comparisons, which fake quantization "
-    "cannot follow",
+    "BatchNorm": "it does not follow a convolution that it could be folded into",
+    "Dense": "only fully convolutional networks can be fine-tuned",
+    "GlobalAveragePooling2D": "the library's 8-bit scheme does not support the product "
+    "of squeeze-and-excite",
+    "MaxUnpool": "max-unpooling consists of comparisons, which cannot be "
+    "fake-quantized",
 }
 REASONS["Multiply"] = REASONS["GlobalAveragePooling2D"]
 
 
-def reason_against(step: Step, reason: str = "") -> str:
+def unsupported(step: Step, reason: str = "") -> str:
     kind = type(step.layer).__name__
-    reason = reason or REASONS.get(kind, "it has no counterpart to fine-tune")
+    reason = reason or REASONS.get(kind, "it cannot be fine-tuned")
     return (
-        f"layer {step.layer.name} ({kind}): {reason}; schemes without fine-tuning take "
-        "this network"
+        f"layer {step.layer.name} ({kind}): {reason}; use a scheme without fine-tuning "
+        "for this network"
     )

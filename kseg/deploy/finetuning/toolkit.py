@@ -1,4 +1,4 @@
-"""tensorflow-model-optimization, and networks rebuilt with its wrappers."""
+"""Imports tensorflow-model-optimization and applies its layer wrappers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ LEGACY = "TF_USE_LEGACY_KERAS"
 
 
 def library() -> Any:
-    """tensorflow-model-optimization, its trace in the environment removed.
+    """Imports tensorflow-model-optimization; restores the variable that it sets.
 
-    It asks TensorFlow for tf_keras as tf.keras, in this process and its children. Keras
-    3 is untouched by that, and kseg never uses tf.keras. Raises InputError without it.
+    The variable makes tf_keras the tf.keras of this process and its children. Keras 3
+    is not affected, and kseg does not use tf.keras. Raises InputError if the package is
+    missing.
     """
     before = os.environ.get(LEGACY)
     with warnings.catch_warnings():
@@ -28,8 +29,8 @@ def library() -> Any:
             import tensorflow_model_optimization as tfmot
         except ImportError as error:
             raise InputError(
-                f"pruning, clustering and qat need a package ({error}); "
-                "pip install tensorflow-model-optimization"
+                f"pruning, clustering and qat need tensorflow-model-optimization "
+                f"({error}): pip install tensorflow-model-optimization"
             ) from None
     if before is None:
         os.environ.pop(LEGACY, None)
@@ -38,14 +39,14 @@ def library() -> Any:
 
 tfmot = library()
 quantization = tfmot.quantization.keras
-# The guide names it by this path; it is not among the public names.
+# Not a public name; the library's guide imports it by this path.
 clustering = import_module(
     "tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster"
 )
 
 
-def wrapped(source: TFKerasModel, wrap: Callable[[Any], Any]) -> Any:
-    """The network of the same layers, each as `wrap` gives it back."""
+def clone_with(source: TFKerasModel, wrap: Callable[[Any], Any]) -> Any:
+    """A copy of the network in which each layer is replaced by `wrap(layer)`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Keras interfaces that will end
+        warnings.simplefilter("ignore")  # deprecated Keras interfaces
         return tf_keras.models.clone_model(source.model, clone_function=wrap)

@@ -1,17 +1,17 @@
 """Fine-tuning for small devices, by tensorflow-model-optimization.
 
 Quantization-aware training (Jacob et al., 2018), pruning by magnitude (Zhu and Gupta,
-2017), weight clustering (Han, Mao and Dally, "Deep Compression", 2016), and what the
-library can combine of them. The network is trained on with the run's own data and loss.
+2017), weight clustering (Han, Mao and Dally, "Deep Compression", 2016), and those
+combinations of them that the library supports. Training continues with the data and the
+loss of the run.
 
-Its batch norms are folded and its ReLUs fused before (`rebuild`), so what is trained,
-pruned or clustered are the weights that the file will have, for transposed convolutions
-too, and the statistics of the batch norms stay those that it was trained to. Pruned and
-clustered weights go back into the Keras 3 network, which is converted as any other. A
-quantization-aware network is converted with the ranges that it was trained with. They
-are those that the calibration images show, as in post-training quantization; tensors
-that a pooling, an enlargement or a concatenation hands on share one, for in int8 these
-operations cannot change it.
+Batch norms are folded and ReLUs are fused first (`rebuild`), so the weights that are
+trained, pruned or clustered are those of the file, also in transposed convolutions, and
+the batch norm statistics do not change. Pruned and clustered weights are copied to the
+Keras 3 network, which is converted as usual. A quantization-aware network is converted
+with the ranges used in its training. They are measured on the calibration images, as in
+post-training quantization. The input and output of a pooling, an upsampling or a
+concatenation share a range, because these operators cannot rescale in int8.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from kseg.data.sample import Dataset
 from kseg.deploy.conversion import tflite
 from kseg.deploy.conversion.tflite import Calibration
 from kseg.deploy.finetuning.fake_quant import (
-    quantized_file,
-    quantizing,
+    convert_quantized,
+    quantize_layers,
     shared_ranges,
     weight_quantizers,
 )
 from kseg.deploy.finetuning.pruning import (
     CENTROIDS,
-    LEAST_CLUSTERS,
+    MIN_CLUSTERS,
     PRUNABLE,
     sparsities,
 )
 from kseg.deploy.finetuning.step import training_step
 from kseg.deploy.finetuning.tf_keras_model import rebuild
-from kseg.deploy.finetuning.toolkit import clustering, tfmot, wrapped
+from kseg.deploy.finetuning.toolkit import clone_with, clustering, tfmot
 from kseg.deploy.heads import HEADS
-from kseg.deploy.parity import value_of_file, words
+from kseg.deploy.parity import metric_name, value_of_file
 from kseg.evaluation import EVALUATORS
 from kseg.models import geometry
 from kseg.models.layers.norm import as_float32
@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to a network, one after the other, and how it becomes a file."""
+    """The steps of fine-tuning, in order, and how the network is converted."""
 
     steps: tuple[str, ...] = ()  # of STEPS
     file: str = "int8"  # "qat", or a scheme of conversion.tflite
@@ -79,11 +79,11 @@ RECIPES = {
 
 
 class FineTuner:
-    """Makes the files of FINETUNED_SCHEMES of one run. Its network is left as it is.
+    """Makes the files of FINETUNED_SCHEMES for one run, whose network is not changed.
 
-    `record` is the run's config.json. A network that several schemes need, the pruned
-    one say, is made once. Raises InputError for a network with a layer that cannot be
-    rebuilt, before anything is trained.
+    `record` is the run's config.json. A network that several schemes need, such as the
+    pruned one, is made once. Raises InputError before training if a layer of the
+    network cannot be rebuilt.
     """
 
     def __init__(
@@ -105,12 +105,14 @@ class FineTuner:
     def convert(
         self, scheme: str, size: tuple[int, int], head: str, calibration: Calibration
     ) -> bytes:
-        """The .tflite file of a scheme, as `tflite.convert` gives others'."""
+        """The .tflite file of a scheme; see `conversion.tflite.convert`."""
         recipe = RECIPES[scheme]
         network = self.network(recipe.steps)
         if recipe.file != "qat":
-            made = HEADS[self.data.task][head]
-            return tflite.convert(network, recipe.file, size, made, calibration)
+            head_function = HEADS[self.data.task][head]
+            return tflite.convert(
+                network, recipe.file, size, head_function, calibration
+            )
         return self.quantized(network, recipe.steps, size, head, calibration)
 
     def network(self, steps: tuple[str, ...]) -> Any:
@@ -122,7 +124,7 @@ class FineTuner:
         return self.networks[steps]
 
     def prune(self, network: Any, before: tuple[str, ...]) -> None:
-        """Makes a share of all weights zero, growing over two thirds of the steps."""
+        """Prunes weights to zero; their share grows over two thirds of the steps."""
         source = rebuild(network, self.config.size)
         total = self.steps * self.options.fine_tune_epochs
         end = max(1, total * 2 // 3)
@@ -141,7 +143,7 @@ class FineTuner:
             )
             return tfmot.sparsity.keras.prune_low_magnitude(layer, schedule)
 
-        model = wrapped(source, wrap)
+        model = clone_with(source, wrap)
         callback = tfmot.sparsity.keras.UpdatePruningStep()
         callback.set_model(model)
         callback.on_train_begin()
@@ -149,7 +151,7 @@ class FineTuner:
         source.write_back()
 
     def cluster(self, network: Any, before: tuple[str, ...]) -> None:
-        """Makes each kernel one of few values; zeros of a pruned one stay."""
+        """Clusters the weights of each kernel; keeps the zeros of a pruned one."""
         source = rebuild(network, self.config.size)
         options = {
             "number_of_clusters": self.options.clusters,
@@ -162,11 +164,11 @@ class FineTuner:
                 return layer
             kernel = layer.kernel.numpy()
             if min((kernel > 0).sum(), (kernel < 0).sum()) < self.options.clusters:
-                layer.trainable = False  # few values as it is: it keeps them
+                layer.trainable = False  # has few values already
                 return layer
             return clustering.cluster_weights(layer, **options)
 
-        model = wrapped(source, wrap)
+        model = clone_with(source, wrap)
         self.train(model, "clustering", CLUSTERING_RATE)
         stripped = tfmot.clustering.keras.strip_clustering(model)
         names = source.convolutions
@@ -180,17 +182,17 @@ class FineTuner:
         head: str,
         calibration: Calibration,
     ) -> bytes:
-        """Trains with fake quantization; the file of the best epoch.
+        """Trains with fake quantization; returns the file of the best epoch.
 
-        The best on the validation images, the file itself run on them, is kept; that
-        from before the first epoch is among them.
+        The file is evaluated on the validation images before the first epoch and after
+        each; the best is kept.
         """
         network = as_float32(network)
         ranges = shared_ranges(rebuild(network, size).model, calibration())
         source = rebuild(network, self.config.size)
         zeros = {x: w[0] == 0 for x, w in source.weights().items()}
         quantizers = weight_quantizers(before, source, zeros)
-        model = wrapped(source, quantizing(ranges, quantizers))
+        model = clone_with(source, quantize_layers(ranges, quantizers))
         info = replace(
             self.data.info,
             max_side=self.config.max_side,
@@ -199,23 +201,25 @@ class FineTuner:
         )
         best = (-1.0, b"")
         new = partial(EVALUATORS[self.data.task], self.data, fast=True)
-        headline = words(new().headline)
+        headline = metric_name(new().headline)
 
-        def keep(epoch: int) -> None:
+        def save_if_best(epoch: int) -> None:
             nonlocal best
             weights = source.weights()
             if "pruned" in before:
                 for name, (kernel, *_) in weights.items():
                     kernel[zeros[name]] = 0
             source.write_back(weights)
-            made = HEADS[self.data.task][head]
-            content = quantized_file(rebuild(network, size), ranges, size, made)
+            head_function = HEADS[self.data.task][head]
+            content = convert_quantized(
+                rebuild(network, size), ranges, size, head_function
+            )
             value = value_of_file(content, info, self.data.split("val"), new)
-            log.info(f"after {epoch} epochs of qat: {headline} {value:.4f} on val")
+            log.info(f"qat: {headline} {value:.4f} on val after {epoch} epochs")
             best = max(best, (value, content), key=lambda pair: pair[0])
 
-        keep(0)
-        self.train(model, "qat", QAT_RATE, lambda epoch: keep(epoch + 1))
+        save_if_best(0)
+        self.train(model, "qat", QAT_RATE, lambda epoch: save_if_best(epoch + 1))
         return best[1]
 
     def train(
@@ -225,21 +229,21 @@ class FineTuner:
         rate: float,
         after_epoch: Callable[[int], None] = lambda epoch: None,
     ) -> None:
-        """Some epochs over the run's own batches, the learning rate falling to 0.
+        """Trains on the batches of the run; the learning rate decays to 0.
 
-        Its peak, after a tenth of the steps, is `rate` unless the options say another:
-        Adam's first steps are as large as any, whatever their gradients.
+        Its peak, `rate` or --fine-tune-rate, is reached after a tenth of the steps:
+        Adam's first steps are large even for small gradients.
         """
         tf_keras.utils.set_random_seed(self.options.seed)
         epochs = self.options.fine_tune_epochs
         total = self.steps * epochs
-        course = tf_keras.optimizers.schedules.CosineDecay(
+        schedule = tf_keras.optimizers.schedules.CosineDecay(
             0.0,
             decay_steps=total - total // 10,
             warmup_target=self.options.fine_tune_rate or rate,
             warmup_steps=total // 10,
         )
-        step = training_step(model, self.loss, tf_keras.optimizers.Adam(course))
+        step = training_step(model, self.loss, tf_keras.optimizers.Adam(schedule))
         batches = iter(self.feed.training())
         with bar(total=total, text=text, unit="step", delay=0) as shown:
             for epoch in range(epochs):
@@ -251,7 +255,7 @@ class FineTuner:
                 after_epoch(epoch)
 
     def next_of(self, batches: Any) -> tuple[Any, ...]:
-        """A batch. What a reader refuses comes out as its own InputError."""
+        """The next batch. Raises the InputError of a reader if one failed."""
         try:
             return next(batches)
         except tf.errors.OpError:
@@ -262,12 +266,12 @@ class FineTuner:
 
 
 def check_options(options: ExportConfig) -> None:
-    """Raises InputError for what cannot be."""
+    """Raises InputError for values out of range."""
     if not 0 < options.sparsity < 1:
-        raise InputError(f"--sparsity {options.sparsity}: is a share between 0 and 1")
-    if options.clusters < LEAST_CLUSTERS:
+        raise InputError(f"--sparsity {options.sparsity}: must be between 0 and 1")
+    if options.clusters < MIN_CLUSTERS:
         raise InputError(
-            f"--clusters {options.clusters}: has to be {LEAST_CLUSTERS} up"
+            f"--clusters {options.clusters}: must be at least {MIN_CLUSTERS}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Which training pictures set the ranges of int8, and what of the classes they show."""
+"""Chooses the training images that set the activation ranges of int8 files."""
 
 from __future__ import annotations
 
@@ -15,107 +15,113 @@ from kseg.data.sample import Dataset, Split
 
 log = logging.getLogger(__name__)
 
-LOOKED_AT = 10  # times as many pictures as are chosen: enough to find rare classes
-BLANK = 2.0  # deviation in levels of 0..255 below which a picture shows nothing
-LEAST_SHARE = 1e-4  # of a picture's pixels, for a class to count as shown
+CANDIDATES_PER_IMAGE = 10  # images inspected for each one chosen: finds rare classes
+BLANK_STD = 2.0  # of values 0..255: images with a smaller deviation are blank
+MIN_SHARE = 1e-4  # fraction of an image's pixels that makes a class present
 
 
 @dataclass(frozen=True)
 class ImageClasses:
-    """One candidate: its place in the split, which classes it shows (C,) bool."""
+    """A candidate: its index in the split, and which classes are present, (C,) bool."""
 
     index: int
-    shows: np.ndarray
+    present: np.ndarray
     blank: bool
 
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """The chosen pictures, and of how many each class is in (absent classes: 0)."""
+    """The chosen images, and how many of them each class is present in.
+
+    `names` are their names in the split. `blank` is the number of blank candidates.
+    """
 
     indices: tuple[int, ...]
-    pictures: tuple[str, ...]
+    names: tuple[str, ...]
     classes: dict[str, int]
     blank: int
 
     def record(self) -> dict[str, Any]:
-        """As it is kept in parity.json."""
+        """The entry of parity.json."""
         return {
             "images": len(self.indices),
             "classes": self.classes,
             "blank": self.blank,
-            "pictures": list(self.pictures),
+            "pictures": list(self.names),
         }
 
 
-def choose(data: Dataset, count: int) -> CalibrationSet:
-    """`count` pictures of the train split that show every class as often as they can.
+def choose_images(data: Dataset, count: int) -> CalibrationSet:
+    """Chooses `count` images of the train split that cover the classes evenly.
 
-    Half go to the classes that the ones chosen so far show least; the rest are spread
-    evenly over the split. Raises InputError where all of them are blank: ranges taken
-    from these would be nothing's. Says which classes none of them shows.
+    Half are chosen for the classes that are least frequent so far; the rest are spaced
+    evenly over the split. Logs classes that are in none of them. Raises InputError if
+    all candidates are blank.
     """
     split = data.split("train")
-    looks = look_at(split, data.num_classes, count * LOOKED_AT)
-    chosen = balanced([x for x in looks if not x.blank] or looks, count)
-    coverage = CalibrationSet(
-        tuple(look.index for look in chosen),
-        tuple(split.names[look.index] for look in chosen),
+    candidates = inspect_images(split, data.num_classes, count * CANDIDATES_PER_IMAGE)
+    chosen = select_balanced(
+        [x for x in candidates if not x.blank] or candidates, count
+    )
+    calibration_set = CalibrationSet(
+        tuple(each.index for each in chosen),
+        tuple(split.names[each.index] for each in chosen),
         {
-            name: int(sum(look.shows[i] for look in chosen))
+            name: int(sum(each.present[i] for each in chosen))
             for i, name in enumerate(data.names)
         },
-        sum(look.blank for look in looks),
+        sum(each.blank for each in candidates),
     )
-    warn(coverage, data.name, len(looks))
-    return coverage
+    report(calibration_set, data.name, len(candidates))
+    return calibration_set
 
 
-def look_at(split: Split, num_classes: int, most: int) -> list[ImageClasses]:
-    """At most `most` pictures, evenly over the split."""
+def inspect_images(split: Split, num_classes: int, most: int) -> list[ImageClasses]:
+    """At most `most` candidates, evenly spaced over the split."""
 
-    def look(index: int) -> ImageClasses:
+    def inspect(index: int) -> ImageClasses:
         image, mask = split.read(index)
         pixels = np.bincount(mask.ravel(), minlength=256)[:num_classes]
-        blank = float(image.reshape(-1, image.shape[-1]).std(axis=0).max()) < BLANK
-        return ImageClasses(index, pixels > LEAST_SHARE * mask.size, blank)
+        blank = float(image.reshape(-1, image.shape[-1]).std(axis=0).max()) < BLANK_STD
+        return ImageClasses(index, pixels > MIN_SHARE * mask.size, blank)
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(look, evenly_spaced(len(split.sizes), most)))
+        return list(pool.map(inspect, evenly_spaced(len(split.sizes), most)))
 
 
-def balanced(looks: list[ImageClasses], count: int) -> list[ImageClasses]:
-    """`count` of the candidates: half by the classes still shown least, half evenly."""
-    if len(looks) <= count:
-        return looks
-    shows = np.array([look.shows for look in looks])
-    taken = np.zeros(len(looks), bool)
-    seen = np.zeros(shows.shape[1])
+def select_balanced(candidates: list[ImageClasses], count: int) -> list[ImageClasses]:
+    """`count` candidates: half for the least frequent classes, half evenly spaced."""
+    if len(candidates) <= count:
+        return candidates
+    present = np.array([each.present for each in candidates])
+    taken = np.zeros(len(candidates), bool)
+    seen = np.zeros(present.shape[1])
     for _ in range(count // 2):
-        # A class that few show and few of the chosen do is worth most.
-        worth = (shows / (1 + seen) ** 2).sum(axis=1)
-        best = int(np.argmax(np.where(taken, -1, worth)))
+        # Classes that few of the chosen images contain have the largest weight.
+        weight = (present / (1 + seen) ** 2).sum(axis=1)
+        best = int(np.argmax(np.where(taken, -1, weight)))
         taken[best] = True
-        seen += shows[best]
+        seen += present[best]
     left = np.flatnonzero(~taken)
     taken[left[evenly_spaced(len(left), count - int(taken.sum()))]] = True
-    return [look for look, take in zip(looks, taken, strict=True) if take]
+    return [each for each, take in zip(candidates, taken, strict=True) if take]
 
 
-def warn(coverage: CalibrationSet, name: str, looked_at: int) -> None:
-    """Raises InputError where nothing but blank pictures was found; says what lacks."""
-    if coverage.blank == looked_at:
+def report(calibration_set: CalibrationSet, name: str, inspected: int) -> None:
+    """Logs blank images and missing classes. Raises InputError if all are blank."""
+    if calibration_set.blank == inspected:
         raise InputError(
-            f"{name}: all {looked_at} training pictures that could set int8's ranges "
-            "are blank; check the images, or name other data with --data"
+            f"{name}: all {inspected} training images considered for calibration are "
+            "blank; check the images, or give other data with --data"
         )
-    if coverage.blank:
+    if calibration_set.blank:
         log.info(
-            f"{coverage.blank} of {looked_at} training pictures are blank; they set no "
-            "ranges"
+            f"{calibration_set.blank} of {inspected} training images are blank; they "
+            "are not used for calibration"
         )
-    lacking = [name for name, count in coverage.classes.items() if not count]
-    if lacking:
+    missing = [name for name, count in calibration_set.classes.items() if not count]
+    if missing:
         log.warning(
-            f"no calibration picture shows {', '.join(lacking)}: int8 may lose it"
+            f"no calibration image contains {', '.join(missing)}; int8 may be less "
+            "accurate for it"
         )

@@ -1,7 +1,7 @@
-"""An int8 file whose worst layers stay in float, until it keeps what the network knew.
+"""Mixed precision: an int8 file whose most sensitive layers stay in float.
 
-The selection is the converter's own: TFLite's quantization debugger takes a list of
-operators to leave alone and puts QUANTIZE and DEQUANTIZE around them.
+TFLite's quantization debugger does the conversion: it accepts a list of operators to
+skip and puts DEQUANTIZE and QUANTIZE around them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class SelectiveInt8:
-    """Converts to int8 with any layers left in float. Calibration happens once."""
+    """Converts to int8 with selected layers in float; calibrates once."""
 
     def __init__(
         self,
@@ -40,25 +40,30 @@ class SelectiveInt8:
             )
         self._outputs = operator_outputs(self._debugger.calibrated_model)
 
-    def convert(self, spots: Sequence[FusedOp]) -> bytes:
-        """uint8 in, as `tflite.to_int8`, but for the operators of `spots`."""
-        layers = [layer for spot in spots for layer in spot.layers]
-        nodes = [name for name in self._outputs if made_by(name, layers)]
+    def convert(self, ops: Sequence[FusedOp]) -> bytes:
+        """As `tflite.to_int8`, with the operators `ops` in float.
+
+        Raises InputError if the input cannot be uint8 then.
+        """
+        layers = [layer for op in ops for layer in op.layers]
+        nodes = [name for name in self._outputs if is_output(name, layers)]
         with quiet():
             self._debugger.options = tf.lite.experimental.QuantizationDebugOptions(
                 denylisted_nodes=nodes
             )
             content = self._debugger.get_nondebug_quantized_model()
-            for kind in (tf.uint8, tf.float32):  # the last layer may be a float one
+            for kind in (tf.uint8, tf.float32):  # float32 if the last layer is in float
                 try:
                     return modify_model_io_type(content, tf.uint8, kind)
                 except ValueError:
                     continue
-        raise InputError("--mend: the input cannot be bytes with these layers in float")
+        raise InputError(
+            "--mixed-precision: the input cannot be uint8 with these layers in float"
+        )
 
 
 def operator_outputs(content: bytes) -> list[str]:
-    """The name of each operator's first output, by which the debugger knows it."""
+    """The name of each operator's first output, which identifies it in the debugger."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=content)
@@ -67,15 +72,15 @@ def operator_outputs(content: bytes) -> list[str]:
     return [names[operator["outputs"][0]] for operator in operators]
 
 
-def made_by(name: str, layers: Sequence[str]) -> bool:
-    """Whether a tensor was made by one of the layers.
+def is_output(name: str, layers: Sequence[str]) -> bool:
+    """Whether a tensor is the output of one of the layers.
 
-    TensorFlow names it by the paths of all operations folded into it, and numbers a
-    layer that was called before.
+    TensorFlow joins the paths of all operations fused into it, and appends a number to
+    a layer that is called again.
 
-    >>> made_by("unet_1/up1_relu_1/Relu;unet_1/up1_conv_1/convolution", ["up1_conv"])
+    >>> is_output("unet_1/up1_relu_1/Relu;unet_1/up1_conv_1/convolution", ["up1_conv"])
     True
-    >>> made_by("unet_1/up1_conv_1/convolution", ["up1"])
+    >>> is_output("unet_1/up1_conv_1/convolution", ["up1"])
     False
     """
     scopes = {scope for path in name.split(";") for scope in path.split("/")[:-1]}
@@ -85,37 +90,37 @@ def made_by(name: str, layers: Sequence[str]) -> bool:
 
 def mixed_precision(
     selective: SelectiveInt8,
-    worst: Sequence[FusedOp],
+    ranked: Sequence[FusedOp],
     drop_of: Callable[[bytes], float],
     max_drop: float,
 ) -> tuple[bytes, list[FusedOp], float]:
-    """The first file with the fewest tried layers in float that holds `max_drop`.
+    """Moves layers to float until the drop is at most `max_drop`.
 
-    `worst` in falling order of what int8 costs there; 1, 2, 4, ... of them are tried.
-    Returns its content, those layers and its drop of mean IoU; where none holds, that
-    of the last.
+    `ranked` has the most sensitive operator first; the first 1, 2, 4, ... of them are
+    tried. Returns the content of the first file within `max_drop`, or of the last one,
+    its operators in float, and its drop of the headline metric.
     """
-    for count in doubling(len(worst)):
-        content = selective.convert(worst[:count])
+    for count in doubling(len(ranked)):
+        content = selective.convert(ranked[:count])
         drop = drop_of(content)
-        names = ", ".join(str(spot) for spot in worst[:count][:4])
+        names = ", ".join(str(op) for op in ranked[:count][:4])
         more = ", ..." if count > 4 else ""
         log.info(
-            f"{count} of {len(worst)} layers in float ({names}{more}): drop {drop:.4f}"
+            f"{count} of {len(ranked)} layers in float ({names}{more}): drop {drop:.4f}"
         )
         if drop <= max_drop:
             break
-    return content, list(worst[:count]), drop
+    return content, list(ranked[:count]), drop
 
 
-def doubling(most: int) -> Iterator[int]:
-    """1, 2, 4, ... and at last `most`.
+def doubling(largest: int) -> Iterator[int]:
+    """1, 2, 4, ... and finally `largest`.
 
     >>> list(doubling(11))
     [1, 2, 4, 8, 11]
     """
     count = 1
-    while count < most:
+    while count < largest:
         yield count
         count *= 2
-    yield most
+    yield largest

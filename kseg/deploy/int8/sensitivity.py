@@ -1,12 +1,12 @@
-"""Where int8 hurts: what rounding one layer alone does to the scores.
+"""Sensitivity to int8: the effect on the scores of rounding one layer alone.
 
     kseg export saved_models/RUN --explain
 
-Each layer is rounded by itself, in the Keras network: its weights to 8 bits per
-channel, then its output to 8 bits over the range that calibration showed, as
-full-integer TFLite does (Jacob et al., 2018). A layer whose rounding alone moves the
-scores is one that int8 suffers from; local error, which the converter's own debugger
-reports, is half a step in every layer and tells nothing of that.
+Each layer is rounded alone in the Keras network: its weights to 8 bits per channel,
+then its output to 8 bits over the calibrated range, as in full-integer TFLite (Jacob et
+al., 2018). Layers with a large effect on the scores are those that lose accuracy in
+int8. The local error that the converter's debugger reports does not show this: it is
+half a step in every layer.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from edge.core.files import atomic_write
 from kseg.core.progress import bar
 from kseg.models.analysis.graph import KERNELS, Graph, Step, known_kind, trace
 
-FUSED = ("BatchNormalization", "ReLU", "Activation")  # into the operator before them
-# What hands its input on at the same scale: nothing is rounded there.
+# Fused into the preceding operator.
+FUSED = ("BatchNormalization", "ReLU", "Activation")
+# Layers whose output has the scale of their input: nothing is rounded there.
 UNROUNDED = (
     "CropLike",
     "Cropping2D",
@@ -37,13 +38,15 @@ UNROUNDED = (
     "ZeroPadding2D",
 )
 Scores = list[np.ndarray]  # every output of a network for one image
-OUT_AXES = {"DepthwiseConv2D": (2, 3), "Conv2DTranspose": (2,)}  # else the last
+OUT_AXES = {"DepthwiseConv2D": (2, 3), "Conv2DTranspose": (2,)}  # else the last axis
 
 
 @dataclass(frozen=True)
 class FusedOp:
-    """Layers that become one operator; `layers[0]` names it, the last one's output is
-    rounded."""
+    """Layers that become one operator.
+
+    It has the name of the first; the output of the last is rounded.
+    """
 
     layers: tuple[str, ...]
 
@@ -57,14 +60,15 @@ class FusedOp:
 
 @dataclass(frozen=True)
 class LayerSensitivity:
-    """What rounding one spot alone does.
+    """The effect of rounding one operator alone.
 
-    `weights` and `output` are the error of the scores, root mean square, as a share of
-    their deviation; `changed` the share of pixels with another label; `lost` the share
-    of the output's channels whose deviation is below one step of its 8 bits.
+    `weights` and `output` are the root mean square error of the scores, relative to
+    their standard deviation, when these are rounded. `changed` is the fraction of
+    pixels whose label changes. `lost` is the fraction of output channels whose standard
+    deviation is below one of the 255 steps.
     """
 
-    spot: FusedOp
+    op: FusedOp
     weights: float
     output: float
     changed: float
@@ -75,9 +79,9 @@ class LayerSensitivity:
         return float(np.hypot(self.weights, self.output))
 
     def record(self) -> dict[str, Any]:
-        """As it is kept in parity.json."""
+        """The entry of parity.json."""
         return {
-            "layer": self.spot.name,
+            "layer": self.op.name,
             "error": self.error,
             "weights_error": self.weights,
             "output_error": self.output,
@@ -87,12 +91,12 @@ class LayerSensitivity:
 
 
 def find_fused_ops(graph: Graph) -> list[FusedOp]:
-    """The operators that int8 rounds, in the graph's order."""
+    """The operators that int8 rounds, in the order of the graph."""
     readers: dict[Any, list[Step]] = {}
     for step in graph.steps:
         for tensor in dict.fromkeys(step.inputs):
             readers.setdefault(tensor, []).append(step)
-    spots, absorbed = [], set()
+    ops, absorbed = [], set()
     for step in graph.steps:
         if step in absorbed or known_kind(step.layer, UNROUNDED):
             continue
@@ -102,12 +106,12 @@ def find_fused_ops(graph: Graph) -> list[FusedOp]:
         ):
             chain.append(following[0])
             absorbed.add(following[0])
-        spots.append(FusedOp(tuple(each.layer.name for each in chain)))
-    return spots
+        ops.append(FusedOp(tuple(each.layer.name for each in chain)))
+    return ops
 
 
 class Rounding(keras.layers.Layer):
-    """Its input; rounded to 256 levels from `low` to `high` while `on` is 1."""
+    """Identity; while `on` is 1, rounds to 256 levels from `low` to `high`."""
 
     def build(self, _: Any) -> None:
         self.low, self.high, self.on = (
@@ -125,22 +129,22 @@ class Rounding(keras.layers.Layer):
 
 
 class SensitivityProbe:
-    """A network whose layers can be rounded one at a time."""
+    """A network whose operators can be rounded one at a time."""
 
     def __init__(self, model: keras.Model, size: tuple[int, int]):
-        self.spots = find_fused_ops(trace(model, size))
+        self.ops = find_fused_ops(trace(model, size))
         self.layers = {layer.name: layer for layer in model.layers}
-        self.roundings = {spot: Rounding(dtype="float32") for spot in self.spots}
-        ends = {spot.layers[-1]: spot for spot in self.spots}
+        self.roundings = {op: Rounding(dtype="float32") for op in self.ops}
+        ends = {op.layers[-1]: op for op in self.ops}
         outputs: dict[FusedOp, Any] = {}
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             result = layer(*args, **kwargs)
-            spot = ends.get(layer.name)
-            if spot is None:
+            op = ends.get(layer.name)
+            if op is None:
                 return result
-            outputs[spot] = result
-            return self.roundings[spot](result)
+            outputs[op] = result
+            return self.roundings[op](result)
 
         symbol = keras.Input(batch_shape=(1, *size, model.input_shape[-1]))
         copy = keras.models.clone_model(
@@ -150,16 +154,16 @@ class SensitivityProbe:
             call_function=call,
         )
         self._scores = tf.function(lambda x: outputs_of(copy, x))
-        inside = keras.Model(copy.inputs, [outputs[spot] for spot in self.spots])
+        inside = keras.Model(copy.inputs, [outputs[op] for op in self.ops])
         self._moments = tf.function(
             lambda x: [moments(y) for y in outputs_of(inside, x)]
         )
 
     def calibrate(self, images: Sequence[np.ndarray]) -> dict[FusedOp, float]:
-        """Sets each range from images (H, W, C); the share of channels lost in it."""
+        """Sets the ranges from (H, W, C) images; returns each op's `lost` channels."""
         seen = [self._moments(as_batch(image)) for image in images]
         lost = {}
-        for index, spot in enumerate(self.spots):
+        for index, op in enumerate(self.ops):
             low, high, mean, square = (
                 np.stack([np.asarray(one[index][part]) for one in seen])
                 for part in range(4)
@@ -168,30 +172,30 @@ class SensitivityProbe:
             deviation = np.sqrt(
                 np.maximum(0, square.mean(axis=0) - mean.mean(axis=0) ** 2)
             )
-            alive = deviation > 0  # a channel that never moves has nothing to lose
+            alive = deviation > 0  # constant channels do not count
             below = deviation[alive] < (bounds[1] - bounds[0]) / 255
-            lost[spot] = float(below.mean()) if alive.any() else 0.0
-            self.roundings[spot].low.assign(bounds[0])
-            self.roundings[spot].high.assign(bounds[1])
+            lost[op] = float(below.mean()) if alive.any() else 0.0
+            self.roundings[op].low.assign(bounds[0])
+            self.roundings[op].high.assign(bounds[1])
         return lost
 
     def scores(self, image: np.ndarray) -> Scores:
-        """(H, W, C) uint8 -> every output float32, rounded where switched on."""
+        """(H, W, C) uint8 -> all outputs, float32, with rounding where it is on."""
         return [np.asarray(value)[0] for value in self._scores(as_batch(image))]
 
     def with_output_rounded(
-        self, spot: FusedOp, images: Sequence[np.ndarray]
+        self, op: FusedOp, images: Sequence[np.ndarray]
     ) -> list[Scores]:
-        self.roundings[spot].on.assign(1.0)
+        self.roundings[op].on.assign(1.0)
         try:
             return [self.scores(image) for image in images]
         finally:
-            self.roundings[spot].on.assign(0.0)
+            self.roundings[op].on.assign(0.0)
 
     def with_weights_rounded(
-        self, spot: FusedOp, images: Sequence[np.ndarray]
+        self, op: FusedOp, images: Sequence[np.ndarray]
     ) -> list[Scores]:
-        layer = self.layers[spot.name]
+        layer = self.layers[op.name]
         kind = known_kind(layer, KERNELS)
         if kind is None:
             return []
@@ -211,7 +215,7 @@ def outputs_of(model: keras.Model, x: Any) -> list[Any]:
 
 
 def moments(x: Any) -> tuple[Any, Any, Any, Any]:
-    """Least and largest value, and per channel the mean and the mean of squares."""
+    """Minimum and maximum, and per channel the mean and the mean of squares."""
     axes = list(range(x.shape.rank - 1))
     means = tf.reduce_mean(x, axes), tf.reduce_mean(x * x, axes)
     return tf.reduce_min(x), tf.reduce_max(x), *means
@@ -222,7 +226,7 @@ def as_batch(image: np.ndarray) -> Any:
 
 
 def rounded_weights(kernel: np.ndarray, out_axes: tuple[int, ...]) -> np.ndarray:
-    """Weights at the nearest of 255 levels, symmetric, a scale per output channel.
+    """Weights rounded to 255 symmetric levels, with one scale per output channel.
 
     >>> kernel = np.array([[1.27, 127.0], [0.001, 50.4]])
     >>> rounded_weights(kernel, (-1,)).tolist()
@@ -238,46 +242,46 @@ def rounded_weights(kernel: np.ndarray, out_axes: tuple[int, ...]) -> np.ndarray
 def sensitivity(
     model: keras.Model, size: tuple[int, int], images: Sequence[np.ndarray]
 ) -> list[LayerSensitivity]:
-    """Every operator's own effect on the scores of `images` (H, W, C) uint8.
+    """The effect of each operator on the scores of `images`, (H, W, C) uint8.
 
-    In the network's order.
+    In the order of the network.
     """
     probe = SensitivityProbe(model, size)
     lost = probe.calibrate(images)
     exact = [probe.scores(image) for image in images]
-    findings = []
-    for spot in bar(probe.spots, "rounding one layer at a time"):
-        by_weights = probe.with_weights_rounded(spot, images)
-        by_output = probe.with_output_rounded(spot, images)
-        findings.append(
+    layers = []
+    for op in bar(probe.ops, "rounding one layer at a time"):
+        by_weights = probe.with_weights_rounded(op, images)
+        by_output = probe.with_output_rounded(op, images)
+        layers.append(
             LayerSensitivity(
-                spot,
+                op,
                 error_of(by_weights, exact),
                 error_of(by_output, exact),
                 max(changed(by_weights, exact), changed(by_output, exact)),
-                lost[spot],
+                lost[op],
             )
         )
-    return findings
+    return layers
 
 
 def error_of(scores: Sequence[Scores], exact: Sequence[Scores]) -> float:
-    """Root mean square of the difference over the deviation of `exact`.
+    """Root mean square error, relative to the standard deviation of `exact`.
 
-    Of several outputs the worst counts.
+    The largest of all outputs; 0 without scores.
     """
     return max(map(error_of_output, by_output(scores), by_output(exact)), default=0.0)
 
 
 def error_of_output(found: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> float:
-    """The same of one output over all images."""
+    """The relative error of one output over all images."""
     pairs = zip(found, exact, strict=True)
     square = np.mean([np.mean((a - b) ** 2, dtype=np.float64) for a, b in pairs])
     return float(np.sqrt(square) / max(np.std(exact, dtype=np.float64), 1e-12))
 
 
 def changed(scores: Sequence[Scores], exact: Sequence[Scores]) -> float:
-    """The share of cells whose largest score is another; the worst of the outputs."""
+    """The fraction of pixels with another largest score; the largest of all outputs."""
     shares = [
         np.mean(
             [(a.argmax(-1) != b.argmax(-1)).mean() for a, b in zip(*pair, strict=True)]
@@ -288,34 +292,34 @@ def changed(scores: Sequence[Scores], exact: Sequence[Scores]) -> float:
 
 
 def by_output(scores: Sequence[Scores]) -> list[tuple[np.ndarray, ...]]:
-    """Outputs by image -> of each output the arrays of all images."""
+    """Outputs by image -> images by output."""
     return list(zip(*scores, strict=True))
 
 
-def worst_first(findings: Sequence[LayerSensitivity]) -> list[LayerSensitivity]:
-    return sorted(findings, key=lambda finding: finding.error, reverse=True)
+def worst_first(layers: Sequence[LayerSensitivity]) -> list[LayerSensitivity]:
+    return sorted(layers, key=lambda layer: layer.error, reverse=True)
 
 
-def table(findings: Sequence[LayerSensitivity], most: int = 12) -> str:
-    """The worst layers for people."""
+def table(layers: Sequence[LayerSensitivity], most: int = 12) -> str:
+    """A table of the most sensitive layers."""
     from tabulate import tabulate
 
     rows = [
         (
-            finding.spot.name,
-            f"{finding.error:.2%}",
-            f"{finding.weights:.2%}",
-            f"{finding.output:.2%}",
-            f"{finding.changed:.2%}",
-            f"{finding.lost:.0%}",
+            layer.op.name,
+            f"{layer.error:.2%}",
+            f"{layer.weights:.2%}",
+            f"{layer.output:.2%}",
+            f"{layer.changed:.2%}",
+            f"{layer.lost:.0%}",
         )
-        for finding in worst_first(findings)[:most]
+        for layer in worst_first(layers)[:most]
     ]
     header = (
-        f"int8 in one layer alone (worst of {len(findings)})",
-        "error of scores",
-        "by weights",
-        "by output",
+        f"one layer in int8 (worst of {len(layers)})",
+        "score error",
+        "weights only",
+        "output only",
         "labels changed",
         "channels lost",
     )
@@ -323,22 +327,22 @@ def table(findings: Sequence[LayerSensitivity], most: int = 12) -> str:
     return tabulate(rows, header, colalign=align, disable_numparse=True)
 
 
-def draw(path: Path, findings: Sequence[LayerSensitivity]) -> None:
-    """A picture of the error by layer, in the network's order, the worst named."""
+def draw(path: Path, layers: Sequence[LayerSensitivity]) -> None:
+    """Draws the error by layer, in the order of the network; labels the worst."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(max(7, 0.16 * len(findings)), 4.5), layout="constrained")
+    figure = Figure(figsize=(max(7, 0.16 * len(layers)), 4.5), layout="constrained")
     axes = figure.subplots()
-    places = np.arange(len(findings))
+    places = np.arange(len(layers))
     for offset, kind in ((-0.2, "weights"), (0.2, "output")):
-        heights = [100 * getattr(finding, kind) for finding in findings]
+        heights = [100 * getattr(layer, kind) for layer in layers]
         axes.bar(places + offset, heights, 0.4, label=f"{kind} rounded")
-    named = {id(finding) for finding in worst_first(findings)[:8]}
-    labels = [x.spot.name if id(x) in named else "" for x in findings]
+    named = {id(layer) for layer in worst_first(layers)[:8]}
+    labels = [x.op.name if id(x) in named else "" for x in layers]
     axes.set_xticks(places, labels, rotation=60, ha="right", fontsize=8)
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel("error of the scores, % of their deviation")
-    axes.set_title("What int8 costs in each layer alone, from image to scores")
+    axes.set_ylabel("RMS error of the scores, % of their standard deviation")
+    axes.set_title("Score error with one layer rounded to int8, from input to output")
     axes.margins(x=0.01)
     axes.legend(frameon=False)
     with atomic_write(path) as part:

@@ -1,1 +1,1 @@
-"""What keeps a .tflite file from a device."""
+"""Checks .tflite files for what devices do not support."""

@@ -1,9 +1,9 @@
-"""What devices and programs take of TFLite's operators."""
+"""The TFLite operators that devices and programs support."""
 
 from __future__ import annotations
 
-# The newest version of each operator that tflite-runtime 2.14 knows, as it says itself
-# of a model of that one operator; what is not here it does not know.
+# The newest version of each operator that tflite-runtime 2.14 supports, determined by
+# loading models of one operator; operators that are not listed are not supported.
 RUNTIME_2_14 = {
     name: version
     for version, names in {
@@ -39,14 +39,15 @@ RUNTIME_2_14 = {
     }.items()
     for name in names.split()
 }
-# Those of tensors that it knows, the last of them int4.
+# Tensor types that it supports.
 TYPES_2_14 = frozenset(
     "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 "
     "complex128 uint64 resource variant uint32 uint16 int4".split()
 )
 
-# LiteRT's GPU accelerator: what TFLite's GPU delegate checks for (gpu_compatibility.cc)
-# and what LiteRT 2.3 was seen to take besides: ARG_MAX, LOGICAL_NOT, LOGICAL_OR.
+# LiteRT's GPU accelerator: the operators that TFLite's GPU delegate checks for
+# (gpu_compatibility.cc), and those that LiteRT 2.3 was observed to run in addition:
+# ARG_MAX, LOGICAL_NOT, LOGICAL_OR.
 GPU = frozenset(
     "ABS ADD ADD_N ARG_MAX ATAN2 AVERAGE_POOL_2D BATCH_MATMUL CAST CEIL CONCATENATION "
     "CONV_2D COS CUMSUM DENSIFY DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV "
@@ -70,4 +71,4 @@ EDGE_TPU = frozenset(
     "SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM TANH TRANSPOSE TRANSPOSE_CONV "
     "UNIDIRECTIONAL_SEQUENCE_LSTM".split()
 )
-EDGE_TPU_SOFTMAX = 16_000  # elements of the one dimension that it may have
+EDGE_TPU_SOFTMAX = 16_000  # maximum number of elements; one dimension only

@@ -1,4 +1,4 @@
-"""A .tflite file's operators and tensors, read from its flatbuffer."""
+"""The operators and tensors of a .tflite file, read from its flatbuffer."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ CONVOLUTIONS = frozenset(
     ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 )
 CONVERSIONS = frozenset(("QUANTIZE", "DEQUANTIZE"))
-FUSING = CONVOLUTIONS | {"ADD", "MUL", "SUB"}  # can end in a ReLU of their own
+FUSING = CONVOLUTIONS | {"ADD", "MUL", "SUB"}  # can have a fused ReLU
 
 
 @dataclass(eq=False)
 class Tensor:
-    """One tensor; `maker` is the operator that gives it, none of inputs and weights."""
+    """One tensor.
+
+    `producer` is the operator that computes it, None for inputs and weights;
+    `consumers` are the operators that read it.
+    """
 
     name: str
     dtype: str
@@ -33,13 +37,13 @@ class Tensor:
     dynamic: bool
     constant: bool
     zero_points: tuple[int, ...]
-    maker: Optional[Operator] = None
-    users: list[Operator] = field(default_factory=list)
+    producer: Optional[Operator] = None
+    consumers: list[Operator] = field(default_factory=list)
 
 
 @dataclass(eq=False)
 class Operator:
-    """One operator. `options` are those of TFLite's schema, None for none."""
+    """One operator. `options` are those of TFLite's schema; None without options."""
 
     name: str
     version: int
@@ -54,7 +58,7 @@ class Operator:
 
     @property
     def activations(self) -> list[Tensor]:
-        """What changes from picture to picture."""
+        """The inputs and outputs that are not constant."""
         return [tensor for tensor in self.tensors if not tensor.constant]
 
     def option(self, name: str, default: Any = 0) -> Any:
@@ -63,7 +67,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph of operators; `integer` where it computes with quantized numbers."""
+    """A graph of operators; `integer` if its convolutions are quantized."""
 
     operators: list[Operator]
     inputs: list[Tensor]
@@ -81,7 +85,7 @@ class Graph:
 
 
 def read_graphs(path: Path) -> list[Graph]:
-    """The graphs of a .tflite file. Raises InputError for what is none, or damaged."""
+    """The graphs of a .tflite file. Raises InputError if it cannot be read."""
     from ai_edge_litert import schema_py_generated as schema
 
     data = read_tflite(path)
@@ -89,17 +93,19 @@ def read_graphs(path: Path) -> list[Graph]:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
         return [graph_of(model, graph, schema) for graph in model.subgraphs]
     except DAMAGE as error:
-        raise InputError(f"{path}: is damaged ({one_line(error)})") from None
+        raise InputError(
+            f"{path}: damaged file ({one_line(error)}); export it again"
+        ) from None
 
 
 def graph_of(model: Any, graph: Any, schema: Any) -> Graph:
-    """A graph of TFLite's schema as operators that know their tensors."""
+    """Converts a graph of TFLite's schema to operators linked by their tensors."""
     types, builtins = names_of(schema.TensorType), names_of(schema.BuiltinOperator)
     tensors = [tensor_of(tensor, model.buffers, types) for tensor in graph.tensors]
     operators = []
     for item in listed(graph.operators):
         code = model.operatorCodes[item.opcodeIndex]
-        # Old files have the one field, new ones both.
+        # Old files have only the deprecated field.
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         custom = number == schema.BuiltinOperator.CUSTOM
         name = (
@@ -114,9 +120,9 @@ def graph_of(model: Any, graph: Any, schema: Any) -> Graph:
             item.builtinOptions,
         )
         for tensor in operator.outputs:
-            tensor.maker = operator
+            tensor.producer = operator
         for tensor in operator.inputs:
-            tensor.users.append(operator)
+            tensor.consumers.append(operator)
         operators.append(operator)
     inputs, outputs = (
         [tensors[i] for i in listed(ends)] for ends in (graph.inputs, graph.outputs)
@@ -144,7 +150,7 @@ def names_of(enum: type) -> dict[int, str]:
 
 
 def listed(values: Any) -> Any:
-    """A vector of the schema: one that is not there is None."""
+    """A vector of the schema; the schema has None for an absent one."""
     return [] if values is None else values
 
 

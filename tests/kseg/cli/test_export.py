@@ -18,7 +18,7 @@ from edge.predict.semantic import SemanticPredictor
 from kseg.cli.export import main
 from kseg.data.open import open_data
 from kseg.deploy.conversion import tflite
-from kseg.deploy.export import warn_of_size
+from kseg.deploy.export import log_effect_of_size
 from kseg.evaluation.open import open_predictor
 from tests.support.engines import only
 
@@ -210,7 +210,7 @@ def test_low_resolution_leaves_the_last_enlargement_out(trained, tmp_path, head)
     """U-Net on plain ends at full size already: only an encoder with a stem has one."""
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
-    with pytest.raises(InputError, match="--low-resolution: .* leave it out"):
+    with pytest.raises(InputError, match="does not end in an upsampling.*; leave out"):
         main([str(folder), "--low-resolution", "--head", head])
     assert not list(folder.glob("*.tflite"))
 
@@ -236,10 +236,10 @@ def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, number):
 
 
 def test_what_the_size_alone_costs_is_said(capsys):
-    warn_of_size("mean_iou", 0.75, 0.55, (96, 128), 0.02)
-    assert "at 96x128 the network has mean IoU 0.5500" in capsys.readouterr().err
-    warn_of_size("mean_iou", 0.75, 0.74, (96, 128), 0.02)
-    warn_of_size("mean_iou", None, 0.1, (96, 128), 0.02)
+    log_effect_of_size("mean_iou", 0.75, 0.55, (96, 128), 0.02)
+    assert "Keras model at 96x128: mean IoU 0.5500" in capsys.readouterr().err
+    log_effect_of_size("mean_iou", 0.75, 0.74, (96, 128), 0.02)
+    log_effect_of_size("mean_iou", None, 0.1, (96, 128), 0.02)
     assert not capsys.readouterr().err
 
 

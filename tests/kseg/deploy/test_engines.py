@@ -1,4 +1,4 @@
-"""Exported files in every engine: the same labels; damaged, a line and no more.
+"""Exported files in every engine: equal labels, and one-line errors if damaged.
 
 KSEG_DAMAGED=500 python -m pytest -m full tests/kseg/deploy/test_engines.py -k damaged
 """
@@ -19,13 +19,13 @@ from edge.model_file.metadata import info_of
 from edge.predict.semantic import SemanticPredictor
 
 ROOT = Path(__file__).resolve().parents[3]
-DAMAGED = int(os.environ.get("KSEG_DAMAGED", 90))  # of all three files together
+DAMAGED = int(os.environ.get("KSEG_DAMAGED", 90))  # copies of all three files
 SWIFTSHADER = Path("/usr/lib/chromium/libvk_swiftshader.so")  # Debian's chromium
 
 
 @pytest.fixture(scope="module")
 def in_onnx(exported, tmp_path_factory) -> Path:
-    """`exported` as model.onnx, in a copy: others read its parity.json."""
+    """A copy of `exported` with model.onnx; other tests read the original."""
     for package in ("onnx", "tf2onnx", "onnxruntime"):
         pytest.importorskip(package)
     from kseg.cli.export import main
@@ -37,27 +37,27 @@ def in_onnx(exported, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def pictures(data_folder) -> list[np.ndarray]:
+def images(data_folder) -> list[np.ndarray]:
     folder = data_folder / "val" / "images"
     return [read_image(path) for path in sorted(folder.iterdir())]
 
 
-def labels_of(path: Path, pictures, *options) -> np.ndarray:
+def labels_of(path: Path, images, *options) -> np.ndarray:
     predictor = SemanticPredictor(open_engine(path, *options), info_of(path))
-    return np.stack([predictor.predict(picture).labels for picture in pictures])
+    return np.stack([predictor.predict(image).labels for image in images])
 
 
-def test_onnx_runtime_gives_the_same_labels(exported, in_onnx, pictures):
+def test_onnx_runtime_gives_the_same_labels(exported, in_onnx, images):
     parity = json.loads((in_onnx.parent / "parity.json").read_text())
     assert parity["onnx"]["agreement"] > 0.999
     assert parity["onnx"]["bytes"] == in_onnx.stat().st_size
     engine = open_engine(in_onnx, threads=1)
     assert (engine.name, engine.size, engine.channels) == ("onnx", (64, 80), 3)
-    lite = labels_of(exported / "float32.tflite", pictures, "cpu")
-    assert (labels_of(in_onnx, pictures) == lite).mean() >= 0.999
+    lite = labels_of(exported / "float32.tflite", images, "cpu")
+    assert (labels_of(in_onnx, images) == lite).mean() >= 0.999
 
 
-def test_an_engine_of_the_other_kind_is_one_line(exported, in_onnx):
+def test_files_of_another_engine_are_rejected(exported, in_onnx):
     from edge.core.errors import GateFailed, InputError
 
     with pytest.raises(InputError, match="--engine litert runs .tflite files"):
@@ -98,17 +98,17 @@ path, folder, out = map(Path, sys.argv[1:])
 engine = open_engine(path, "gpu", require=True)
 print(describe(engine))
 predictor = SemanticPredictor(engine, info_of(path))
-pictures = sorted(folder.iterdir())
-np.save(out, np.stack([predictor.predict(read_image(p)).labels for p in pictures]))
+images = sorted(folder.iterdir())
+np.save(out, np.stack([predictor.predict(read_image(p)).labels for p in images]))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["float32", "int8"])
 def test_the_gpu_gives_the_same_labels(
-    exported, data_folder, pictures, software_gpu, tmp_path, scheme
+    exported, data_folder, images, software_gpu, tmp_path, scheme
 ):
-    """In a process of its own, as the runner has it: it must end well too."""
+    """In a separate process, which must also exit cleanly."""
     path, out = exported / f"{scheme}.tflite", tmp_path / "labels.npy"
     arguments = (path, data_folder / "val" / "images", out)
     done = subprocess.run(
@@ -118,14 +118,14 @@ def test_the_gpu_gives_the_same_labels(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("engine gpu, WebGPU runs 100% of the operators")
-    expected = labels_of(path, pictures, "cpu")
-    # int8 runs there in floats, which round otherwise; this network knows little yet.
+    expected = labels_of(path, images, "cpu")
+    # int8 runs in float there, with other rounding; the network is hardly trained.
     least = {"float32": 0.999, "int8": 0.9}[scheme]
     assert (np.load(out) == expected).mean() >= least
-    assert open_engine(path, "auto").name == "litert"  # faster than a GPU of software
+    assert open_engine(path, "auto").name == "litert"  # faster than a software GPU
 
 
-def test_what_runs_is_said(exported):
+def test_the_engine_is_described(exported):
     text = describe(open_engine(exported / "float32.tflite", "cpu", threads=2))
     assert text.startswith("engine litert, XNNPACK runs ")
     assert ", 2 threads, first run " in text
@@ -140,27 +140,27 @@ from edge.core.errors import InputError
 from edge.engines.select import open_engine
 from edge.model_file.metadata import info_of
 from edge.predict.semantic import SemanticPredictor
-picture = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
+image = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
 for path in map(Path, sys.argv[1:]):
     try:
         engine = open_engine(path, "cpu", threads=1)
         predictor = SemanticPredictor(engine, info_of(path))
-        labels = predictor.predict(picture).labels
+        labels = predictor.predict(image).labels
         print(path.name, "runs", labels.shape, flush=True)
-    except InputError as refusal:
-        print(path.name, "refused:", refusal, flush=True)
+    except InputError as error:
+        print(path.name, "refused:", error, flush=True)
 """
 
 
 def damaged(content: bytes, seed: int) -> bytes:
-    """Bits flipped, cut off or zeroed in places, by turns."""
+    """Flips bits, truncates or zeroes a part, depending on the seed."""
     random = np.random.default_rng(seed)
     data = np.frombuffer(content, np.uint8).copy()
     kind = seed % 4
     if kind == 0:  # anywhere
         places = random.integers(0, len(data), 1 + seed % 50)
         data[places] ^= 1 << random.integers(0, 8, len(places), np.uint8)
-    elif kind == 1:  # where the tables are rather than the weights
+    elif kind == 1:  # in the tables rather than the weights
         places = random.integers(0, min(4096, len(data)), 1 + seed % 8)
         data[places] ^= 1 << random.integers(0, 8, len(places), np.uint8)
         places = random.integers(len(data) // 2, len(data), 1 + seed % 8)
@@ -181,8 +181,8 @@ def damaged(content: bytes, seed: int) -> bytes:
     ],
 )
 @pytest.mark.parametrize("name", ["float32.tflite", "int8.tflite", "model.onnx"])
-def test_a_damaged_model_runs_or_is_one_line(in_onnx, tmp_path, name, count):
-    whole, copies = in_onnx.parent / name, []  # the copy has all of them
+def test_a_damaged_model_runs_or_is_rejected(in_onnx, tmp_path, name, count):
+    whole, copies = in_onnx.parent / name, []  # the copy has all three files
     for seed in range(count):
         copies.append(tmp_path / f"{seed}{whole.suffix}")
         copies[-1].write_bytes(damaged(whole.read_bytes(), seed))

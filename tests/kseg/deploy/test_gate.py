@@ -1,4 +1,4 @@
-"""What an export may not pass over: nothing to measure, nothing learned."""
+"""Exports that the gate cannot judge: no labels, or no finite metric."""
 
 import json
 import math
@@ -18,35 +18,35 @@ def copied(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "run")
 
 
-def test_validation_of_void_alone_is_refused(trained, data_folder, tmp_path):
-    """There was a gate that nan passed: nan > 0.02 is false."""
+def test_validation_data_without_labels_is_rejected(trained, data_folder, tmp_path):
+    """A nan drop would pass the gate: nan > 0.02 is false."""
     run, data = copied(trained, tmp_path), tmp_path / "data"
     shutil.copytree(data_folder, data)
     for path in (data / "val" / "masks").iterdir():
         size = read_image(path, 1).shape[:2]
         write_mask(path, np.full(size, 255, np.uint8))
     options = ["--data", str(data), "--quantize", "float32"]
-    with pytest.raises(InputError, match="val: no pixel is labelled") as refusal:
+    with pytest.raises(InputError, match="val: no pixel is labelled") as error:
         main([str(run), *options])
-    assert refusal.value.status == 2
+    assert error.value.status == 2
     assert not (run / "parity.json").exists()
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
-def test_a_run_without_a_finite_metric_is_refused(trained, tmp_path, value):
+def test_a_run_without_a_finite_metric_is_rejected(trained, tmp_path, value):
     run = copied(trained, tmp_path)
     (run / "metrics.json").write_text(json.dumps({"mean_iou": value}))
-    with pytest.raises(InputError, match="has no finite mean IoU"):
+    with pytest.raises(InputError, match="no finite mean IoU"):
         export(ExportConfig(run=str(run), quantize=("float32",)))
     assert not (run / "float32.tflite").exists()
 
 
-def test_a_run_that_was_killed_has_its_history(trained, tmp_path):
-    """Without metrics.json the best epoch of history.csv counts."""
+def test_an_interrupted_run_is_exported_by_its_history(trained, tmp_path):
+    """Without metrics.json, the best epoch of history.csv is used."""
     run = copied(trained, tmp_path)
     (run / "metrics.json").unlink()
     done = export(ExportConfig(run=str(run), quantize=("float32",)))
     assert done.files["float32"].is_file()
     (run / "history.csv").unlink()
-    with pytest.raises(InputError, match="has no finite mean IoU"):
+    with pytest.raises(InputError, match="no finite mean IoU"):
         export(ExportConfig(run=str(run), quantize=("float32",)))

@@ -18,19 +18,19 @@ INFO = ModelInfo(tuple("abc"), palette(3))
 
 @pytest.fixture(scope="module")
 def network():
-    """Scores at stride 8, enlarged bilinearly: padded to 64x96 inside."""
+    """Scores at stride 8 with bilinear upsampling; the input is padded to 64x96."""
     return build_model("fcn8s", 3, width=4, upsampling="bilinear", fc_width=16)
 
 
 def give_scores(network):
-    """Untrained FCNs have skip scores of zero: random ones instead."""
+    """Sets random score weights: in untrained FCNs, those of the skips are zero."""
     random = np.random.RandomState(1)
     for weight in network.trainable_weights:
         if weight.path.startswith("score"):
             weight.assign(random.normal(0, 0.3, weight.shape))
 
 
-def test_the_predictor_enlarges_what_the_network_no_longer_does(network, tmp_path):
+def test_the_predictor_replaces_the_last_upsampling(network, tmp_path):
     give_scores(network)
     image = np.random.RandomState(0).randint(0, 256, (*SIZE, 3), np.uint8)
     exact = SemanticPredictor(KerasEngine(network, SIZE), INFO).predict(image).labels
@@ -39,24 +39,24 @@ def test_the_predictor_enlarges_what_the_network_no_longer_does(network, tmp_pat
     path.write_bytes(convert(small, "float32", SIZE, logits, list))
     engine = open_engine(path)
     assert only(engine, image).shape == (6, 10, 3)
-    # Bilinear in the graph or by OpenCV: equal but for the last row and column of
-    # cells, beyond which the graph has padding and OpenCV has nothing.
+    # Bilinear in the graph and in OpenCV are equal, except in the last row and column
+    # of cells, which border on padding in the graph and on nothing in OpenCV.
     found = SemanticPredictor(engine, INFO).predict(image).labels
     assert (found == exact)[:-4, :-4].mean() > 0.999
 
     path.write_bytes(convert(small, "float32", SIZE, labels, list))
     found = SemanticPredictor(open_engine(path), INFO).predict(image).labels
     blocks = found.reshape(6, 8, 10, 8)
-    assert (blocks == blocks[:, :1, :, :1]).all()  # one label for each cell
+    assert (blocks == blocks[:, :1, :, :1]).all()  # one label per cell
 
 
-def test_sizes_that_are_no_multiple_are_refused(network):
-    with pytest.raises(InputError, match="50x80 is no multiple of 8.*--size 48x80"):
+def test_sizes_that_are_not_a_multiple_of_the_stride_are_rejected(network):
+    with pytest.raises(InputError, match="50x80 is not a multiple of 8.*--size 48x80"):
         at_low_resolution(network, (50, 80))
 
 
 @pytest.mark.parametrize("model", ["unet", "unet_paper", "patch"])
-def test_networks_that_enlarge_nothing_at_the_end_are_refused(model):
+def test_networks_without_a_final_upsampling_are_rejected(model):
     network = build_model(model, 3, width=4)
-    with pytest.raises(InputError, match="--low-resolution: .* leave it out"):
+    with pytest.raises(InputError, match="does not end in an upsampling.*; leave out"):
         at_low_resolution(network, SIZE)

@@ -1,6 +1,6 @@
-"""An exported file does the same in every program that reads it.
+"""Exported files give the same labels in every program that runs them.
 
-Each program in an environment of its own, from its real package.
+Each program runs in its own environment, installed from its package.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.support.environments import python_with, run
 
 ROOT = Path(__file__).resolve().parents[3]
 CAMVID = ROOT.parent / "shared" / "data" / "camvid" / "val" / "images"
-PICTURES = 8
+IMAGES = 8
 SCHEMES = ("float32", "int8")
 slow, full = pytest.mark.slow, pytest.mark.full
 HEADS = [pytest.param("labels", marks=slow), pytest.param("probabilities", marks=full)]
@@ -36,9 +36,9 @@ from pathlib import Path
 from edge.model_file.metadata import info_of
 from edge.predict.semantic import SemanticPredictor
 
-path, pictures, output = sys.argv[1:]
+path, images, output = sys.argv[1:]
 predictor = SemanticPredictor(open_engine(path, "tflite-runtime"), info_of(Path(path)))
-np.save(output, [predictor.predict(picture).labels for picture in np.load(pictures)])
+np.save(output, [predictor.predict(image).labels for image in np.load(images)])
 """
 IN_MEDIAPIPE = """
 import json, sys
@@ -46,24 +46,24 @@ import mediapipe
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 
-path, pictures, output = sys.argv[1:]
+path, images, output = sys.argv[1:]
 options = vision.ImageSegmenterOptions(
     base_options=BaseOptions(model_asset_path=path), output_category_mask=True
 )
 with vision.ImageSegmenter.create_from_options(options) as predictor:
     print(json.dumps(predictor.labels))
     masks = []
-    for picture in np.load(pictures):
-        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, picture)
+    for image in np.load(images):
+        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, image)
         mask = predictor.segment(image).category_mask.numpy_view()
-        masks.append(mask.reshape(picture.shape[:2]).copy())  # MediaPipe reuses it
+        masks.append(mask.reshape(image.shape[:2]).copy())  # MediaPipe reuses it
 np.save(output, masks)
 """
 
 
 @pytest.fixture(scope="module")
 def folder(trained, tmp_path_factory) -> Path:
-    """Exports of one run: labels/ and probabilities/, and pictures.npy for them."""
+    """Exports of one run, labels/ and probabilities/, and their input images.npy."""
     from kseg.cli.export import main
 
     folder = tmp_path_factory.mktemp("runtimes")
@@ -72,22 +72,22 @@ def folder(trained, tmp_path_factory) -> Path:
         arguments = ["--head", head, "--max-drop", "1", "--calibration-images", "8"]
         main([str(folder / head), *arguments])
     size = open_engine(folder / "labels" / "int8.tflite").size
-    np.save(folder / "pictures.npy", [cv2.resize(p, size[::-1]) for p in pictures()])
+    np.save(folder / "images.npy", [cv2.resize(p, size[::-1]) for p in images()])
     return folder
 
 
-def pictures() -> list[np.ndarray]:
-    """Streets of CamVid where they are at hand, procedural scenes elsewhere."""
+def images() -> list[np.ndarray]:
+    """Images of CamVid if available, else procedural scenes."""
     if CAMVID.is_dir():
         paths = sorted(CAMVID.iterdir())
-        return [read_image(path) for path in paths[:: len(paths) // PICTURES]]
-    return [scenes.scene(9, index, (120, 160))[0] for index in range(PICTURES)]
+        return [read_image(path) for path in paths[:: len(paths) // IMAGES]]
+    return [scenes.scene(9, index, (120, 160))[0] for index in range(IMAGES)]
 
 
 def elsewhere(python: Path, code: str, path: Path, folder: Path):
-    """(labels of the pictures, what was printed) by a program of another Python."""
+    """Runs code in another Python; returns the labels and the printed text."""
     output = folder / "labels.npy"
-    command = [str(python), "-c", code, path, folder / "pictures.npy", output]
+    command = [str(python), "-c", code, path, folder / "images.npy", output]
     done = run([str(part) for part in command], cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return np.load(output), done.stdout
@@ -96,7 +96,7 @@ def elsewhere(python: Path, code: str, path: Path, folder: Path):
 def labels_by(engine, path: Path, folder: Path) -> np.ndarray:
     predictor = SemanticPredictor(engine, read_info(path))
     return np.stack(
-        [predictor.predict(p).labels for p in np.load(folder / "pictures.npy")]
+        [predictor.predict(p).labels for p in np.load(folder / "images.npy")]
     )
 
 
@@ -116,9 +116,10 @@ def test_tensorflow_gives_the_same_labels(folder, scheme, head):
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_tflite_runtime_gives_the_same_labels(folder, tflite_runtime, scheme, head):
-    """By TFLite's own kernels: it has no XNNPACK for integers, whose rounding differs.
+    """Compared with TFLite's own kernels: tflite-runtime has no XNNPACK for integers.
 
-    On a network trained for two epochs, where most pixels are near a tie.
+    The network is trained for two epochs, so most pixels are near a tie, and XNNPACK
+    rounds differently.
     """
     from ai_edge_litert import interpreter as litert
 
@@ -136,7 +137,7 @@ def test_tflite_runtime_gives_the_same_labels(folder, tflite_runtime, scheme, he
     "scheme",
     [pytest.param("int8", marks=slow), pytest.param("float32", marks=full)],
 )
-def test_mediapipe_loads_it_with_its_names(folder, scheme):
+def test_mediapipe_gives_the_same_labels_and_class_names(folder, scheme):
     path = folder / "probabilities" / f"{scheme}.tflite"
     expected = labels_by(open_engine(path), path, folder)
     python = python_with("mediapipe", "mediapipe>=1.2,<2\n")

@@ -29,40 +29,40 @@ def info(head: str) -> ModelInfo:
 
 
 class Read:
-    """A flatbuffers table: `read[place]` is the table or vector that a field holds."""
+    """A flatbuffers table: `read[field]` is the table or vector of a field."""
 
     def __init__(self, data: bytes, at: int | None = None):
         root = flatbuffers.encode.Get(UOffsetTFlags.packer_type, data, 0)
         self.table = Table(data, root if at is None else at)
 
-    def place(self, field: int) -> int:
+    def offset(self, field: int) -> int:
         return self.table.Offset(4 + 2 * field)
 
     def __getitem__(self, field: int) -> "Read":
-        at = self.table.Indirect(self.table.Pos + self.place(field))
+        at = self.table.Indirect(self.table.Pos + self.offset(field))
         return Read(self.table.Bytes, at)
 
     def tables(self, field: int) -> list["Read"]:
-        start = self.table.Vector(self.place(field))
-        count = self.table.VectorLen(self.place(field))
-        places = (self.table.Indirect(start + 4 * i) for i in range(count))
-        return [Read(self.table.Bytes, at) for at in places]
+        start = self.table.Vector(self.offset(field))
+        count = self.table.VectorLen(self.offset(field))
+        offsets = (self.table.Indirect(start + 4 * i) for i in range(count))
+        return [Read(self.table.Bytes, at) for at in offsets]
 
     def string(self, field: int) -> str:
-        return self.table.String(self.table.Pos + self.place(field)).decode()
+        return self.table.String(self.table.Pos + self.offset(field)).decode()
 
     def enum(self, field: int) -> int:
-        place = self.place(field)
-        return self.table.Get(Int8Flags, self.table.Pos + place) if place else 0
+        offset = self.offset(field)
+        return self.table.Get(Int8Flags, self.table.Pos + offset) if offset else 0
 
     def floats(self, field: int) -> list[float]:
         kind = Float32Flags
-        return self.table.GetVectorAsNumpy(kind, self.place(field)).tolist()
+        return self.table.GetVectorAsNumpy(kind, self.offset(field)).tolist()
 
     def bytes(self, field: int) -> tuple[int, bytes]:
-        """Where they are, and what."""
-        start = self.table.Vector(self.place(field))
-        count = self.table.VectorLen(self.place(field))
+        """The offset and the content of a byte vector."""
+        start = self.table.Vector(self.offset(field))
+        count = self.table.VectorLen(self.offset(field))
         return start, self.table.Bytes[start : start + count]
 
 
@@ -86,19 +86,19 @@ def test_every_field(head, activation, kind):
     assert (labels.string(0), labels.enum(2)) == ("labels.txt", kind)
     (custom,) = graph.tables(9)
     assert custom.string(0) == "SEGMENTER_METADATA"
-    place, options = custom.bytes(1)
-    assert (place % 16, options[4:8]) == (0, b"V001")
+    offset, options = custom.bytes(1)
+    assert (offset % 16, options[4:8]) == (0, b"V001")
     assert (Read(options).enum(0), Read(options).string(1)) == (activation, "1.0.0")
 
 
-def test_grey_pictures():
+def test_grayscale_images():
     inside = standard_metadata(with_metadata(model((1, 4, 4, 1)), info("logits")))
     (graph,) = Read(inside).tables(3)
     assert graph.tables(2)[0][3][1].enum(0) == 2
 
 
-def test_the_model_stays_what_it_was(tmp_path):
-    """Its numbers, what was in it, and what is attached behind."""
+def test_the_model_is_unchanged(tmp_path):
+    """Its output, its other metadata, and the description appended to it."""
     before, after = tmp_path / "before.tflite", tmp_path / "after.tflite"
     before.write_bytes(model())
     after.write_bytes(with_metadata(model(), info("logits")))
@@ -110,7 +110,7 @@ def test_the_model_stays_what_it_was(tmp_path):
     image = np.random.RandomState(0).randint(0, 2, SHAPE[1:]).astype(np.uint8)
     engine = open_engine(after, threads=1)
     np.testing.assert_allclose(only(engine, image), np.tanh(image.astype(np.float32)))
-    # Without metadata floats go from -1 to 1.
+    # Without metadata, float inputs are scaled to -1..1.
     symmetric = np.tanh((image - 127.5) / 127.5)
-    given = only(open_engine(before), image)
-    np.testing.assert_allclose(given, symmetric, atol=1e-6)
+    found = only(open_engine(before), image)
+    np.testing.assert_allclose(found, symmetric, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Real conversions, run by ONNX Runtime, held against what TensorRT takes."""
+"""Conversions run in ONNX Runtime and checked for the requirements of TensorRT."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ pytest.importorskip("tf2onnx")
 
 
 INFO = ModelInfo(class_names=("a", "b", "ü"), colors=palette(3), head="logits")
-# Of TensorRT's operator reference; each with the types that the test below checks.
+# From TensorRT's operator reference; the test below checks their types.
 TENSORRT = set(
     "Add And ArgMax Cast Clip Concat Conv ConvTranspose Equal MaxPool Mul Not Or Pad "
     "Squeeze Relu Reshape Resize Slice Softmax Transpose Unsqueeze AveragePool LRN "
@@ -31,8 +31,8 @@ TENSORRT = set(
 )
 
 
-def fitting(case) -> tuple[int, int]:
-    """A size that every network of that kind takes."""
+def valid_size(case) -> tuple[int, int]:
+    """An input size that is valid for a network."""
     return {"unet_paper": (188, 204), "patch": (62, 78)}.get(case.model, (64, 80))
 
 
@@ -41,7 +41,7 @@ def attributes(node) -> dict:
 
 
 def check_for_tensorrt(model) -> None:
-    """What its parser refuses, or takes with a warning, is not there."""
+    """Checks that TensorRT's parser accepts a model without warnings."""
     graph = model.graph
     assert {node.op_type for node in graph.node} <= TENSORRT
     (image,), (output,) = graph.input, graph.output
@@ -53,7 +53,7 @@ def check_for_tensorrt(model) -> None:
         if node.op_type == "Resize" and attributes(node)["mode"] == b"nearest":
             assert attributes(node)["coordinate_transformation_mode"] == b"asymmetric"
         if node.op_type == "MaxPool":
-            assert len(node.output) == 1  # not the positions too
+            assert len(node.output) == 1  # no indices
 
 
 def run(content: bytes, image: np.ndarray) -> np.ndarray:
@@ -76,18 +76,18 @@ REPRESENTATIVES = (
 @pytest.mark.parametrize("case", sampled(*REPRESENTATIVES))
 def test_every_architecture_converts_and_gives_the_same_scores(case):
     network = case.build()
-    size = fitting(case)
+    size = valid_size(case)
     content = convert(network, size, INFO)
     model = onnx.load_from_string(content)
     check_for_tensorrt(model)
     shape = (1, *size, network.input_shape[-1])
     image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     expected = only(KerasEngine(network), image[0])[None]
-    given = run(content, image)
-    assert given.dtype == np.float32
-    np.testing.assert_allclose(given, expected, atol=1e-4 * np.abs(expected).max())
-    # One transpose in and one out, but where pooling positions are compared, and where
-    # squeeze-and-excite takes means over pixels.
+    found = run(content, image)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    # One transpose at the input and one at the output, except for max-unpooling and
+    # squeeze-and-excite.
     if not any(kind in str(case) for kind in ("unpool", "mobilenetv3", "efficientnet")):
         assert Counter(n.op_type for n in model.graph.node)["Transpose"] <= 2
 
@@ -105,17 +105,17 @@ def test_heads(small, head):
     check_for_tensorrt(onnx.load_from_string(content))
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 80, 3), np.uint8)
     logits = only(KerasEngine(small), image[0])[None]
-    given = run(content, image)
+    found = run(content, image)
     if head == "labels":
-        assert (given.shape, given.dtype) == ((1, 64, 80), np.uint8)
-        assert (given == logits.argmax(axis=3)).mean() > 0.999
+        assert (found.shape, found.dtype) == ((1, 64, 80), np.uint8)
+        assert (found == logits.argmax(axis=3)).mean() > 0.999
     else:
-        odds = np.exp(logits - logits.max(axis=3, keepdims=True))
-        expected = odds / odds.sum(axis=3, keepdims=True)
-        np.testing.assert_allclose(given, expected, atol=1e-5)
+        exponentials = np.exp(logits - logits.max(axis=3, keepdims=True))
+        expected = exponentials / exponentials.sum(axis=3, keepdims=True)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_it_describes_itself(small, tmp_path):
+def test_the_file_contains_its_description(small, tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(convert(small, (64, 80), replace(INFO, head="logits")))
     described = replace(INFO, head="logits", outputs=("logits",))
@@ -131,7 +131,7 @@ def test_it_describes_itself(small, tmp_path):
     assert (output.name, output.shape) == ("logits", [1, 64, 80, 6])
 
 
-def test_a_missing_package_is_one_line(small, monkeypatch):
+def test_a_missing_package_is_named(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(InputError, match=r"needs tf2onnx: pip install -e '.\[onnx\]'"):
         convert(small, (64, 80), replace(INFO, head="labels"))

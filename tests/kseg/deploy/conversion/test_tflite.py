@@ -1,4 +1,4 @@
-"""Every network of the contract, converted and run by the interpreter."""
+"""Networks converted and run in the interpreter."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from kseg.models.keras_engine import KerasEngine
 from tests.support.engines import only
 from tests.support.networks import sampled
 
-# Between them they have every kind of layer that a network has.
+# Together they have every kind of layer.
 REPRESENTATIVES = (
     "fcn32s-plain-transposed",
     "fcn8s-alexnet-transposed",
@@ -33,7 +33,7 @@ BUILTINS = set(vars(BuiltinOperator))
 
 
 def assert_builtin_and_static(path):
-    """Every tensor's size is known, every operator is one of TFLite's own."""
+    """All shapes are static, all operators are builtin."""
     interpreter = Interpreter(str(path))
     for tensor in interpreter.get_tensor_details():
         assert (tensor["shape_signature"] >= 0).all(), tensor["name"]
@@ -42,10 +42,10 @@ def assert_builtin_and_static(path):
 
 
 def kinds_of(model) -> set[tuple]:
-    """The kinds of its layers, as far as a converter treats them apart."""
-    told = ("activation", "padding", "dilation_rate", "groups", "interpolation")
+    """The kinds of layers that a converter distinguishes."""
+    keys = ("activation", "padding", "dilation_rate", "groups", "interpolation")
     return {
-        (type(layer).__name__, *(str(layer.get_config().get(key)) for key in told))
+        (type(layer).__name__, *(str(layer.get_config().get(key)) for key in keys))
         for layer in model.layers
     }
 
@@ -61,7 +61,7 @@ def test_the_representatives_have_every_kind_of_layer():
 @pytest.mark.parametrize("case", sampled(*REPRESENTATIVES))
 def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     model = case.build()
-    # Untrained FCNs have skip scores of zero: give them something to add up.
+    # In untrained FCNs the score weights of the skips are zero: set random ones.
     random = np.random.RandomState(1)
     for weight in model.trainable_weights:
         if weight.path.startswith("score") and "up" not in weight.path:
@@ -70,16 +70,16 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     size = shape.smallest_input(SIZE)
     inside = tuple(side - 2 * shape.valid_border for side in size)
 
-    def pictures():
+    def images():
         random = np.random.RandomState(0)
         return [random.randint(0, 256, (*size, 3), np.uint8) for _ in range(4)]
 
-    image = pictures()[0]
+    image = images()[0]
     expected = only(KerasEngine(model), image)
 
     path = tmp_path / "float32.tflite"
     path.write_bytes(
-        convert(model, "float32", size, HEADS["semantic"]["logits"], pictures)
+        convert(model, "float32", size, HEADS["semantic"]["logits"], images)
     )
     assert_builtin_and_static(path)
     logits = only(open_engine(path), image)
@@ -88,13 +88,11 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     np.testing.assert_allclose(logits / scale, expected / scale, atol=1e-4)
 
     path = tmp_path / "int8.tflite"
-    path.write_bytes(
-        convert(model, "int8", size, HEADS["semantic"]["labels"], pictures)
-    )
+    path.write_bytes(convert(model, "int8", size, HEADS["semantic"]["labels"], images))
     assert_builtin_and_static(path)
-    (given,) = Interpreter(str(path)).get_input_details()
-    assert given["dtype"] == np.uint8
-    scale, zero_point = given["quantization"]
+    (input_details,) = Interpreter(str(path)).get_input_details()
+    assert input_details["dtype"] == np.uint8
+    scale, zero_point = input_details["quantization"]
     folded = without_normalization(model, size)
     assert scale == pytest.approx(folded[1] if folded else 1)
     assert zero_point == (128 if folded else 0)

@@ -1,4 +1,4 @@
-"""A Keras 3 network and the same in tf_keras."""
+"""A Keras 3 network and its copy in tf_keras."""
 
 import keras
 import numpy as np
@@ -11,11 +11,11 @@ from kseg.models import build_model, geometry
 pytest.importorskip("tf_keras", reason="tensorflow-model-optimization brings it")
 
 
-SIZE = (64, 72)  # the width has to be padded for a stride of 32 and of 16
+SIZE = (64, 72)  # the width must be padded for strides 32 and 16
 
 
-def disturbed(model):
-    """Batch norms with statistics of their own; scores that are not zero."""
+def randomized(model):
+    """Sets random batch norm statistics and nonzero score layers."""
     random = np.random.RandomState(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -62,11 +62,11 @@ slow, full = pytest.mark.slow, pytest.mark.full
         *(pytest.param(*network, marks=full) for network in FULL),
     ],
 )
-def test_the_same_logits_and_back_again(name, encoder, upsampling):
+def test_logits_are_equal_and_weights_are_written_back(name, encoder, upsampling):
     options = {"upsampling": upsampling, "fc_width": 32 if "fcn" in name else None}
     options |= {"width": 4} if encoder == "plain" else {}
     options |= {"alpha": 0.35} if encoder == "mobilenetv2" else {}
-    model = disturbed(build_model(name, 3, encoder, **options))
+    model = randomized(build_model(name, 3, encoder, **options))
     image = np.random.RandomState(0).uniform(0, 255, (2, *SIZE, 3)).astype("float32")
     expected = np.asarray(model(image, training=False))
     source = rebuild(model, SIZE)
@@ -74,10 +74,11 @@ def test_the_same_logits_and_back_again(name, encoder, upsampling):
     kinds = {type(layer).__name__ for layer in source.model.layers}
     assert not kinds & {"BatchNormalization", "ReLU", "Rescaling"}
 
-    # Other weights there are those of the Keras 3 network then.
+    # New weights are written back to the Keras 3 network.
     weights = source.weights()
     first = next(iter(weights))
-    weights[first][0][:] = 0  # of one channel deep networks would show next to nothing
+    # All channels: a single one has little effect in deep networks.
+    weights[first][0][:] = 0
     source.model.get_layer(first).set_weights(weights[first])
     source.write_back(weights)
     changed = np.asarray(model(image, training=False))
@@ -104,7 +105,7 @@ def test_folding_by_hand():
         pytest.param("unet", "efficientnetv2b0", "bilinear", "Activation", marks=slow),
     ],
 )
-def test_what_has_no_counterpart_is_refused(name, encoder, upsampling, layer):
+def test_unsupported_layers_are_rejected(name, encoder, upsampling, layer):
     options = {"width": 4} if encoder == "plain" else {}
     model = build_model(name, 3, encoder, upsampling=upsampling, **options)
     assert geometry(model).minimum <= 64

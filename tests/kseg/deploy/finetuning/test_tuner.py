@@ -1,4 +1,4 @@
-"""Fine-tuned files: what was asked of their weights is in the bytes."""
+"""Fine-tuned files: their weights are pruned, clustered or quantized as requested."""
 
 import json
 from collections import Counter
@@ -19,8 +19,8 @@ from kseg.data.open import open_data
 from kseg.deploy.conversion.tflite import convert as convert_plain
 from kseg.deploy.finetuning.fake_quant import (
     PerChannel,
-    groups_of,
-    quantized_file,
+    convert_quantized,
+    range_groups,
     shared_ranges,
 )
 from kseg.deploy.finetuning.pruning import sparsities
@@ -42,18 +42,18 @@ LABELS = HEADS["semantic"]["labels"]
 OPTIONS = ExportConfig("", fine_tune_epochs=1, sparsity=0.5, clusters=6)
 
 
-def pictures():
+def images():
     return [scenes.scene(0, index, SIZE)[0] for index in range(4)]
 
 
 def interpreter(content: bytes) -> Interpreter:
-    """Without a delegate, so that the operators are those of the file."""
+    """An interpreter without delegates, so the operators are those of the file."""
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     return Interpreter(model_content=content, experimental_op_resolver_type=plain)
 
 
 def kernels(content: bytes, *kinds: str) -> list[np.ndarray]:
-    """Those of the convolutions, output channels first."""
+    """The kernels of the convolutions, output channels first."""
     model = interpreter(content)
     kinds = kinds or ("CONV_2D", "TRANSPOSE_CONV")
     ops = [x for x in model._get_ops_details() if x["op_name"] in kinds]
@@ -61,12 +61,12 @@ def kernels(content: bytes, *kinds: str) -> list[np.ndarray]:
 
 
 def assert_int8_throughout(content: bytes) -> None:
-    """Bytes in and out; nothing but the input's and output's type is converted."""
+    """Checks that the file has no float tensor and converts only input and output."""
     model = interpreter(content)
     kinds = {tensor["dtype"] for tensor in model.get_tensor_details()}
     assert np.float32 not in kinds
     scale, zero_point = model.get_input_details()[0]["quantization"]
-    # Bytes as they are, or less 128 where the normalisation is in the first biases.
+    # uint8, or x - 128 if the normalization is folded into the first biases.
     expected = (1 / 127.5, 128) if zero_point else (1.0, 0)
     assert (scale, zero_point) == pytest.approx(expected)
     assert model.get_output_details()[0]["dtype"] == np.uint8
@@ -83,14 +83,14 @@ def tuner(trained) -> FineTuner:
 
 
 def convert(tuner, scheme: str) -> bytes:
-    return tuner.convert(scheme, SIZE, "labels", pictures)
+    return tuner.convert(scheme, SIZE, "labels", images)
 
 
 def test_every_name_has_a_recipe():
     assert tuple(RECIPES) == FINETUNED_SCHEMES
 
 
-def test_keras_3_stays_what_it_was(tuner):
+def test_keras_3_is_not_affected(tuner):
     import os
 
     import tf_keras
@@ -101,10 +101,10 @@ def test_keras_3_stays_what_it_was(tuner):
 
 
 @pytest.mark.slow
-def test_a_pruned_file_has_its_zeros_and_an_int8_file_keeps_them(tuner):
+def test_pruned_files_have_zeros_and_int8_files_keep_them(tuner):
     for scheme in ("pruned", "pruned-int8"):
         found = kernels(convert(tuner, scheme))
-        # Half of all; int8 rounds more to zero. Of no kernel all, and not of each half.
+        # Half of all weights; int8 rounds more to zero. The share differs by kernel.
         assert share_of_zeros(found) >= 0.49, scheme
         shares = [(k == 0).mean() for k in found]
         assert min(shares) < 0.4 and max(shares) < 1
@@ -116,7 +116,7 @@ def share_of_zeros(found: list[np.ndarray]) -> float:
     return sum((k == 0).sum() for k in found) / sum(k.size for k in found)
 
 
-def test_the_share_to_prune_is_that_of_all_weights():
+def test_sparsity_is_the_share_of_all_weights():
     draw = np.random.RandomState(0).standard_normal
     found = {"few": draw((3, 3, 3, 8)), "many": draw((3, 3, 64, 64))}
     shares = sparsities(found, 0.7)
@@ -134,8 +134,8 @@ def test_qat_is_int8_throughout(tuner):
 
 
 @pytest.mark.slow
-def test_qat_is_not_behind_plain_int8(tuner, trained):
-    """What it was before the first epoch is among those that it chooses from."""
+def test_qat_is_at_least_as_accurate_as_plain_int8(tuner, trained):
+    """The file from before the first epoch is one of the candidates."""
     info = replace(info_of(trained / BEST), head="labels")
 
     def new():
@@ -144,7 +144,7 @@ def test_qat_is_not_behind_plain_int8(tuner, trained):
     plain, found = (
         value_of_file(content, info, tuner.data.split("val"), new)
         for content in (
-            convert_plain(tuner.networks[()], "int8", SIZE, LABELS, pictures),
+            convert_plain(tuner.networks[()], "int8", SIZE, LABELS, images),
             convert(tuner, "qat"),
         )
     )
@@ -157,7 +157,7 @@ def test_clustered_files_have_few_values(tuner, scheme):
     content = convert(tuner, scheme)
     if scheme != "clustered":
         assert_int8_throughout(content)
-    # In int8 each output channel has a scale, and so values, of its own.
+    # In int8 each output channel has its own scale, and so its own values.
     for kernel in kernels(content, "CONV_2D"):
         assert max(len(np.unique(channel)) for channel in kernel) <= OPTIONS.clusters
 
@@ -166,7 +166,7 @@ def test_clustered_files_have_few_values(tuner, scheme):
 @pytest.mark.parametrize(
     "scheme", ["pruned-qat", "pruned-clustered-int8", "pruned-clustered-qat"]
 )
-def test_combinations_keep_what_was_done(tuner, scheme):
+def test_combinations_keep_zeros_and_clusters(tuner, scheme):
     content = convert(tuner, scheme)
     assert_int8_throughout(content)
     assert share_of_zeros(kernels(content)) >= 0.45
@@ -179,7 +179,7 @@ def test_combinations_keep_what_was_done(tuner, scheme):
 @pytest.mark.slow
 @pytest.mark.parametrize("head", ["logits", "probabilities"])
 def test_other_heads(tuner, head):
-    content = tuner.convert("qat", SIZE, head, pictures)
+    content = tuner.convert("qat", SIZE, head, images)
     assert_int8_throughout(content)
 
 
@@ -198,21 +198,21 @@ slow, full = pytest.mark.slow, pytest.mark.full
         pytest.param("unet", "resnet50", "bilinear", marks=full),
     ],
 )
-def test_the_graph_of_qat_has_nothing_left_over(name, encoder, upsampling):
+def test_the_qat_graph_has_no_unfused_operators(name, encoder, upsampling):
     options = {"width": 4} if encoder == "plain" else {}
     options |= {"alpha": 0.35} if encoder == "mobilenetv2" else {}
     model = build_model(name, 3, encoder, upsampling=upsampling, **options)
     source = rebuild(model, SIZE)
-    ranges = shared_ranges(source.model, pictures())
-    content = quantized_file(rebuild(model, SIZE), ranges, SIZE, LABELS)
+    ranges = shared_ranges(source.model, images())
+    content = convert_quantized(rebuild(model, SIZE), ranges, SIZE, LABELS)
     assert_int8_throughout(content)
 
 
-def test_tensors_that_are_handed_on_share_a_range():
-    """U-Net's skip, what it is joined with, and the join; the pool of the skip."""
+def test_inputs_and_outputs_of_pass_through_layers_share_a_range():
+    """U-Net's skip connection, its pooling, its concatenation and the other input."""
     model = build_model("unet", 3, "plain", width=4, upsampling="bilinear")
     source = rebuild(model, SIZE)
-    groups = groups_of(source.model.layers)
+    groups = range_groups(source.model.layers)
     (one,) = [x for x in groups if "up4_join" in x]
     assert one == {
         "encoder_down4_2_conv",
@@ -221,13 +221,13 @@ def test_tensors_that_are_handed_on_share_a_range():
         "up4_enlarge",
         "up4_join",
     }
-    ranges = shared_ranges(source.model, pictures())
+    ranges = shared_ranges(source.model, images())
     assert ranges["encoder_down4_2_conv"] == ranges["up8_2_conv"]
-    assert "up4_join" not in ranges and ranges["picture"] == (0.0, 255.0)
+    assert "up4_join" not in ranges and ranges["image_identity"] == (0.0, 255.0)
 
 
-def test_channels_are_quantized_each_to_its_own_range():
-    """1 and 0.5 of a range to 1 are 127 and 63.5 steps; 1e-3 is the other's largest."""
+def test_each_channel_is_quantized_with_its_own_range():
+    """1 and 0.5 with a limit of 1 are 127 and 63.5 steps; the other limit is 1e-3."""
     kernel = np.array([1.0, 0.5, 1e-3, -1e-3], np.float32).reshape(1, 2, 2, 1)
     kernel = kernel.transpose(0, 2, 1, 3)  # (1, 2, C, 1): channel 0 has 1 and 0.5
     found = PerChannel(axis=2)(kernel, training=True, weights=None).numpy()
@@ -236,9 +236,7 @@ def test_channels_are_quantized_each_to_its_own_range():
     assert abs(found[0, 1, 0, 0] - 0.5) <= 0.5 / 127 + 1e-6
 
 
-def test_the_command_writes_the_files_and_refuses_in_one_line(
-    trained, tmp_path, data_folder
-):
+def test_the_command_rejects_an_unsupported_network(trained, tmp_path, data_folder):
     import shutil
 
     from edge.core.errors import InputError
@@ -261,7 +259,7 @@ def test_the_command_writes_the_files_and_refuses_in_one_line(
 
 
 @pytest.mark.parametrize("options", [{"clusters": 2}, {"sparsity": 1.0}])
-def test_options_that_cannot_be(options):
+def test_values_out_of_range_are_rejected(options):
     from edge.core.errors import InputError
 
     with pytest.raises(InputError, match=f"--{next(iter(options))}"):

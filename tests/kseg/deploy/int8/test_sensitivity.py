@@ -26,15 +26,15 @@ def network():
     return build_model("unet", 3, width=4)
 
 
-def pictures(count=2):
+def images(count=2):
     random = np.random.RandomState(0)
     return [random.randint(0, 256, (*SIZE, 3), np.uint8) for _ in range(count)]
 
 
-def spoil(network, norm, conv):
-    """Scales a layer's channels over four orders of magnitude and back in its reader.
+def scale_channels(network, norm, conv):
+    """Scales a layer's channels over four orders of magnitude, and back in the next.
 
-    ReLU between them passes scales on, so that the float network stays what it was.
+    The ReLU between them keeps the scales, so the float network is unchanged.
     """
     by_name = {layer.name: layer for layer in network.layers}
     norm, conv = by_name[norm], by_name[conv]
@@ -44,29 +44,27 @@ def spoil(network, norm, conv):
     conv.kernel.assign(conv.kernel / spread[None, None, :, None])
 
 
-def test_layers_that_become_one_operator_are_one_spot(network):
-    spots = {spot.name: spot.layers for spot in find_fused_ops(trace(network, SIZE))}
-    assert spots["encoder_down1_1_conv"] == (
+def test_layers_that_are_fused_are_one_operator(network):
+    ops = {op.name: op.layers for op in find_fused_ops(trace(network, SIZE))}
+    assert ops["encoder_down1_1_conv"] == (
         "encoder_down1_1_conv",
         "encoder_down1_1_bn",
         "encoder_down1_1_relu",
     )
-    assert spots["score"] == ("score",) and spots["rescale"] == ("rescale",)
-    assert not {"pad", "encoder_down1_pool", "logits"} & set(spots)
+    assert ops["score"] == ("score",) and ops["rescale"] == ("rescale",)
+    assert not {"pad", "encoder_down1_pool", "logits"} & set(ops)
 
 
 def test_batch_norm_of_a_sum_is_not_folded_into_one_of_its_parts():
-    """The convolution is read twice: its own output stays a tensor."""
+    """The convolution has two readers, so its output remains a tensor."""
     image = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, padding="same", name="conv")(image)
     y = layers.Add(name="add")([layers.BatchNormalization(name="bn")(x), x])
-    spots = find_fused_ops(
-        trace(keras.Model(image, layers.ReLU(name="relu")(y)), (8, 8))
-    )
-    assert [spot.layers for spot in spots] == [("conv",), ("bn",), ("add", "relu")]
+    ops = find_fused_ops(trace(keras.Model(image, layers.ReLU(name="relu")(y)), (8, 8)))
+    assert [op.layers for op in ops] == [("conv",), ("bn",), ("add", "relu")]
 
 
-def test_rounding_of_an_output_is_that_of_256_levels():
+def test_outputs_are_rounded_to_256_levels():
     layer = Rounding()
     x = np.float32([-1.0, 0.0, 0.3, 1.0, 7.0])
     np.testing.assert_array_equal(np.asarray(layer(x)), x)
@@ -85,11 +83,11 @@ def test_weights_are_rounded_by_output_channel():
     levels = rounded / steps
     np.testing.assert_allclose(levels, np.round(levels), atol=1e-6)
     assert (np.abs(rounded - kernel) <= steps / 2 + 1e-12).all()
-    # Transposed: (kh, kw, out, in). Depthwise: both of the last two.
+    # Transposed: (kh, kw, out, in). Depthwise: the last two axes.
     swapped = rounded_weights(kernel.transpose(0, 1, 3, 2), (2,))
     np.testing.assert_allclose(swapped.transpose(0, 1, 3, 2), rounded)
-    alone = rounded_weights(kernel, (2, 3))
-    assert (alone - kernel).std() < (rounded - kernel).std()
+    depthwise = rounded_weights(kernel, (2, 3))
+    assert (depthwise - kernel).std() < (rounded - kernel).std()
 
 
 def test_error_by_hand():
@@ -99,40 +97,40 @@ def test_error_by_hand():
     assert error_of([], exact) == 0
 
 
-def test_with_nothing_switched_on_the_network_is_itself(network):
+def test_the_probe_without_rounding_equals_the_network(network):
     probe = SensitivityProbe(network, SIZE)
-    image = pictures(1)[0]
+    image = images(1)[0]
     expected = np.asarray(network(image[None].astype(np.float32), training=False))[0]
     np.testing.assert_allclose(probe.scores(image)[0], expected, atol=1e-5)
     weights = [np.array(w) for w in network.weights]
     probe.calibrate([image])
-    for spot in probe.spots[:6]:
-        probe.with_weights_rounded(spot, [image])
-        probe.with_output_rounded(spot, [image])
+    for op in probe.ops[:6]:
+        probe.with_weights_rounded(op, [image])
+        probe.with_output_rounded(op, [image])
     np.testing.assert_allclose(probe.scores(image)[0], expected, atol=1e-5)
     for before, after in zip(weights, network.weights, strict=True):
         np.testing.assert_array_equal(before, np.asarray(after))
 
 
-def test_the_layer_made_to_quantize_badly_is_named(tmp_path):
+def test_the_layers_that_quantize_badly_have_the_largest_error(tmp_path):
     keras.utils.set_random_seed(0)
     network = build_model("unet", 3, width=16)
-    sound = sensitivity(network, SIZE, pictures())
-    spoil(network, "encoder_down2_1_bn", "encoder_down2_2_conv")
-    findings = sensitivity(network, SIZE, pictures())
-    assert [f.spot for f in findings] == [f.spot for f in sound]
-    first, second = worst_first(findings)[:2]
-    culprits = {"encoder_down2_1_conv", "encoder_down2_2_conv"}
-    assert {first.spot.name, second.spot.name} == culprits
-    by_name = {finding.spot.name: finding for finding in findings}
+    before = sensitivity(network, SIZE, images())
+    scale_channels(network, "encoder_down2_1_bn", "encoder_down2_2_conv")
+    layers_found = sensitivity(network, SIZE, images())
+    assert [f.op for f in layers_found] == [f.op for f in before]
+    first, second = worst_first(layers_found)[:2]
+    expected = {"encoder_down2_1_conv", "encoder_down2_2_conv"}
+    assert {first.op.name, second.op.name} == expected
+    by_name = {finding.op.name: finding for finding in layers_found}
     spread, reader = (by_name[f"encoder_down2_{turn}_conv"] for turn in (1, 2))
-    # Its output's small channels are lost; the reader's small weights are.
+    # Small channels of the first's output are lost, and small weights of the second.
     assert spread.output > 10 * spread.weights and spread.lost > 0.3
     assert reader.weights > 10 * reader.output and reader.lost < 0.1
-    worst_sound = worst_first(sound)[0].error
-    assert second.error > 5 * worst_sound
-    text = table(findings, most=3)
-    assert text.splitlines()[2].startswith(first.spot.name)
+    worst_before = worst_first(before)[0].error
+    assert second.error > 5 * worst_before
+    text = table(layers_found, most=3)
+    assert text.splitlines()[2].startswith(first.op.name)
     assert len(text.splitlines()) == 5
-    draw(tmp_path / "explain.png", findings)
+    draw(tmp_path / "explain.png", layers_found)
     assert (tmp_path / "explain.png").stat().st_size > 10_000
