@@ -33,7 +33,9 @@ def match_ground_truth(
     predictor: SemanticPredictor, data: Dataset
 ) -> tuple[SemanticPredictor, NamedSegments]:
     """A grouping with the data's classes, and the evaluator that names its segments."""
-    return SemanticPredictor(predictor.engine, data.info), NamedSegments(data.names)
+    return SemanticPredictor(predictor.engine, data.info), NamedSegments(
+        data.class_names
+    )
 
 
 def as_shown(sample: Sample, result: SemanticMap, num_classes: int) -> SemanticMap:

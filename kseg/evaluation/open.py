@@ -35,7 +35,7 @@ def data_of(
 
 def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
     """Raises InputError where the model's classes are not the data's."""
-    known, given = predictor.info.class_names, data.names
+    known, given = predictor.info.class_names, data.class_names
     of_others = unknown_model().class_names, unknown_model(given).class_names
     if known != given and known not in of_others:
         raise InputError(

@@ -19,14 +19,14 @@ from kseg.core.progress import in_parallel
 from kseg.core.runs import write_json
 from kseg.data.masks import (
     Classes,
-    by_stem,
+    files_by_stem,
     is_lossy,
     load_mask,
-    lossy_refusal,
+    lossy_error,
     read_classes,
     to_class_ids,
 )
-from kseg.data.pairs import Pair, sound_pair
+from kseg.data.pairs import Pair, check_pair
 
 CLASSES = "classes.json"
 
@@ -63,7 +63,7 @@ def open_strokes(folder: Path, pictures: Sequence[Path]) -> StrokeMasks:
     given = find_classes(folder)
     classes = given or numbered_classes()
     classes.table[IGNORE_INDEX] = IGNORE_INDEX  # whatever else is void
-    masks = by_stem(folder)
+    masks = files_by_stem(folder)
     for picture in pictures:
         if picture.stem not in masks:
             raise InputError(
@@ -71,9 +71,9 @@ def open_strokes(folder: Path, pictures: Sequence[Path]) -> StrokeMasks:
                 "ids, 255 where nothing is labelled) or leave the picture out"
             )
         if is_lossy(masks[picture.stem]):
-            raise InputError(lossy_refusal(masks[picture.stem]))
+            raise InputError(lossy_error(masks[picture.stem]))
     pairs = [Pair("", picture, masks[picture.stem]) for picture in pictures]
-    in_parallel(lambda pair: sound_pair(pair, classes), pairs, folder.name)
+    in_parallel(lambda pair: check_pair(pair, classes), pairs, folder.name)
     return StrokeMasks(masks, classes, given is not None)
 
 

@@ -38,7 +38,7 @@ CROP_CELL = (240, 240)
 
 def doctor_sheet(path: Path, survey: FolderScan, findings: Sequence[DataIssue]) -> None:
     """Class frequencies and sizes above the worst pictures with their masks."""
-    info = ModelInfo(class_names=survey.names, colors=survey.colors)
+    info = ModelInfo(class_names=survey.class_names, colors=survey.colors)
     chosen = worst(survey, findings)
     cells = [thumbnail(survey, place, text, info) for place, text in chosen]
     blank = np.full((CELL[0] + GAP + 30, 2 * (CELL[1] + GAP), 3), 255, np.uint8)
@@ -54,7 +54,7 @@ def worst(survey: FolderScan, findings: Sequence[DataIssue]) -> list[tuple[int, 
     """Places of pictures to show and why, EACH of a finding, the gravest first."""
     chosen: dict[int, str] = {}
     for finding in findings:
-        readable = [p for p in finding.places if survey.looks[p].picture]
+        readable = [p for p in finding.indices if survey.pairs[p].image]
         for place in readable[:EACH]:
             chosen.setdefault(place, f"{finding.severity}, {finding.kind}")
     return list(chosen.items())[:WORST]
@@ -62,7 +62,7 @@ def worst(survey: FolderScan, findings: Sequence[DataIssue]) -> list[tuple[int, 
 
 def thumbnail(survey: FolderScan, place: int, text: str, info: ModelInfo) -> np.ndarray:
     """A picture and its mask side by side under why they are shown."""
-    look = survey.looks[place]
+    look = survey.pairs[place]
     image, ids = survey.read(look)
     name = look.name.rpartition("/")[2][-24:]
     head = title(f"{text}: {name}", (0, 2 * CELL[1] + GAP))
@@ -86,7 +86,7 @@ def charts(survey: FolderScan) -> np.ndarray:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    classes = min(MOST_CLASSES, len(survey.names))
+    classes = min(MOST_CLASSES, len(survey.class_names))
     height = round(DPI * max(3.2, 0.9 + 0.24 * classes))
     figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -103,7 +103,7 @@ def charts(survey: FolderScan) -> np.ndarray:
 def class_chart(axes: Any, survey: FolderScan) -> None:
     """Share of the labelled pixels that each class has in each split."""
     pixels = {split: survey.counts(split)[:, :-1].sum(0) for split in survey.splits}
-    total = sum(pixels.values(), np.zeros(len(survey.names), np.int64))
+    total = sum(pixels.values(), np.zeros(len(survey.class_names), np.int64))
     order = np.argsort(-total, kind="stable")[-MOST_CLASSES:]
     places = np.arange(len(order))[::-1]
     thick = 0.8 / max(1, len(pixels))
@@ -111,7 +111,7 @@ def class_chart(axes: Any, survey: FolderScan) -> None:
     for number, (split, counts) in enumerate(pixels.items()):
         share = counts[order] / max(1, counts.sum())
         axes.barh(places + 0.4 - thick * (number + 0.5), share, thick, label=split)
-    axes.set_yticks(places, [survey.names[index] for index in order], fontsize=8)
+    axes.set_yticks(places, [survey.class_names[index] for index in order], fontsize=8)
     axes.grid(axis="x", alpha=0.3)
     if pixels:
         axes.legend(fontsize=8)

@@ -111,7 +111,7 @@ class SemanticSection:
                 "Worst": [picture(self, index) for index in worst],
             },
             confusion=confusion_of(self),
-            mistakes=most_mistaken(self.matrix, self.data.names),
+            mistakes=most_mistaken(self.matrix, self.data.class_names),
             calibration=calibration_of(self),
         )
 
@@ -141,7 +141,7 @@ def confusion_of(section: SemanticSection) -> dict[str, str]:
     """The confusion matrix as a drawing of the page."""
     from kseg.reporting import embedded
 
-    return embedded.confusion(section.matrix, section.data.names)
+    return embedded.confusion(section.matrix, section.data.class_names)
 
 
 def ranked(ious: Sequence[float]) -> list[int]:
@@ -178,7 +178,7 @@ def class_rows(section: SemanticSection) -> list[dict[str, Any]]:
             "share": truth[i] / max(1, truth.sum()),
         }
         for i, (name, color) in enumerate(
-            zip(section.data.names, section.data.colors, strict=True)
+            zip(section.data.class_names, section.data.colors, strict=True)
         )
     ]
 

@@ -33,7 +33,9 @@ def semantic_loss(
     except ValueError as error:
         raise InputError(f"--{error}") from None
     if counted:
-        return SegmentationLoss(config.loss, tuple(counted[x] for x in data.names))
+        return SegmentationLoss(
+            config.loss, tuple(counted[x] for x in data.class_names)
+        )
     counts = count_pixels(data.split("train"), data.num_classes)
     return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))
 

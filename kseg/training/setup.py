@@ -227,7 +227,7 @@ def new_loss(
 def weights_by_name(loss: Any, data: Dataset) -> Optional[dict[str, float]]:
     """The class weights in a loss; None where it has none."""
     weights = getattr(loss, "class_weights", None)
-    return weights and dict(zip(data.names, weights, strict=True))
+    return weights and dict(zip(data.class_names, weights, strict=True))
 
 
 def fit_batch_norm(model: Any, steps: int) -> None:

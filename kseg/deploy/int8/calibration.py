@@ -63,7 +63,7 @@ def choose(data: Dataset, count: int) -> CalibrationSet:
         tuple(split.names[look.index] for look in chosen),
         {
             name: int(sum(look.shows[i] for look in chosen))
-            for i, name in enumerate(data.names)
+            for i, name in enumerate(data.class_names)
         },
         sum(look.blank for look in looks),
     )

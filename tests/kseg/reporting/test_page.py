@@ -182,7 +182,7 @@ def test_the_report_is_written_anew_where_data_have_moved(run, data_folder, tmp_
 
 def test_names_of_users_are_text(predictor, data, run, tmp_path):
     """A class called like a tag, a folder with quotes: shown, never obeyed."""
-    named = replace(data, name=NASTY, names=(NASTY, *data.names[1:]))
+    named = replace(data, name=NASTY, class_names=(NASTY, *data.class_names[1:]))
     folder = run.rename(tmp_path / 'run "<b>"')
     write_page(folder / "r.html", folder, evaluate_once(predictor, named, "val"))
     page = (folder / "r.html").read_text()
@@ -226,7 +226,7 @@ def test_a_run_of_an_older_kseg_has_less_to_say(run):
         ("", ["{run}", "--split", "test"], "no split 'test'; it has train, val"),
         ("", ["{run}", "--output", "no/folder/r.html"], "not a file in an existing"),
         ("history.csv", ["{run}"], "history.csv: is damaged .*train again"),
-        ("model.keras", ["{run}"], "model.keras: is no Keras model"),
+        ("model.keras", ["{run}"], "model.keras: not a Keras model"),
         ("config.json", ["{run}"], "config.json: is damaged"),
     ],
 )
@@ -364,7 +364,7 @@ def test_drawings_follow_the_scheme(browser, look, trained):
 def test_a_name_like_a_tag_asks_for_nothing(
     browser, look, predictor, data, trained, tmp_path
 ):
-    named = replace(data, names=(NASTY, *data.names[1:]))
+    named = replace(data, class_names=(NASTY, *data.class_names[1:]))
     page = tmp_path / "r.html"
     write_page(page, trained, evaluate_once(predictor, named, "val"))
     look(page.as_uri(), "light", WIDTHS[0])

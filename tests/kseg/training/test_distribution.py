@@ -83,7 +83,7 @@ def test_the_parts_of_training_batches_are_the_batch(data_folder):
     reader = CachedReader(data.split("train"), 1024)
 
     def batches(place: ProcessGroup) -> list:
-        found = training_batches(reader, config, (32, 32), 3, 3, place=place).take(2)
+        found = training_batches(reader, config, (32, 32), 3, 3, group=place).take(2)
         return [(image.numpy(), mask.numpy()) for image, mask in found]
 
     parts = [batches(ProcessGroup(process, 2, 2)) for process in range(2)]
@@ -101,7 +101,7 @@ def test_validation_is_seen_once_and_filled_up_with_void(data_folder):
     for process in range(2):
         place = ProcessGroup(process, 2, 2)
         seen.append(
-            [m.numpy() for _, m in validation_batches(reader, 3, 3, place=place)]
+            [m.numpy() for _, m in validation_batches(reader, 3, 3, group=place)]
         )
     assert [[len(mask) for mask in part] for part in seen] == [[2, 1], [2, 1]]
     masks = [reader.read(index)[1] for index in range(4)]

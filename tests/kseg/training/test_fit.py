@@ -98,7 +98,7 @@ def test_a_file_that_goes_bad_during_training_is_named(
     data = open_data(str(folder))
     victim = folder / "train" / "images" / "s3.png"
     victim.write_bytes(victim.read_bytes()[:200])
-    with pytest.raises(InputError, match="s3.png: the file ends early"):
+    with pytest.raises(InputError, match="s3.png: the file is truncated"):
         fit(tiny_config(tmp_path / "run", data=str(folder)), data, tmp_path / "run")
 
 

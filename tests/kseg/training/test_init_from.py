@@ -70,7 +70,7 @@ def test_enlargements_that_the_run_has_not_learned_start_anew(
 
 
 def test_scores_of_other_classes_start_anew(coarse, tiny, capsys):
-    fewer = replace(tiny, names=tiny.names[:3], colors=tiny.colors[:3])
+    fewer = replace(tiny, class_names=tiny.class_names[:3], colors=tiny.colors[:3])
     config = TrainConfig(model="fcn32s", init_from=str(coarse), **FCN)
     network, start = new_network(config, fewer), load_model(coarse / BEST)
     assert network.output_shape[-1] == 3
@@ -94,7 +94,7 @@ def test_each_network_takes_on_other_classes(model, score, tiny, tmp_path, capsy
     config = TrainConfig(model=model, width=4)
     first = new_network(config, tiny)
     save_model(first, path, tiny.info)
-    fewer = replace(tiny, names=tiny.names[:3], colors=tiny.colors[:3])
+    fewer = replace(tiny, class_names=tiny.class_names[:3], colors=tiny.colors[:3])
     network = new_network(replace(config, init_from=str(path), seed=1), fewer)
     assert f"new: {score}\n" in capsys.readouterr().err
     same = {name for name in weights_of(first) if not name.startswith(score)}
@@ -126,5 +126,5 @@ def test_a_run_of_another_network_is_no_start(coarse, tiny, change, complaint):
 def test_a_file_that_is_no_keras_model_is_no_start(tiny, tmp_path):
     path = tmp_path / "int8.tflite"
     path.write_bytes(b"TFL3")
-    with pytest.raises(InputError, match="int8.tflite: is no Keras model"):
+    with pytest.raises(InputError, match="int8.tflite: not a Keras model"):
         new_network(TrainConfig(init_from=str(path)), tiny)
