@@ -117,7 +117,7 @@ def run_training(
     """
     from kseg.core import backend
     from kseg.core.runs import reserve
-    from kseg.data.checks.quick import quick_findings
+    from kseg.data.checks.quick import quick_issues
     from kseg.data.open import open_data as open_dataset
     from kseg.training.distribution.group import distributed
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
@@ -127,7 +127,7 @@ def run_training(
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
     dataset = open_dataset(config.data, config.seed)
-    for finding in quick_findings(dataset) if group.is_main else ():
+    for finding in quick_issues(dataset) if group.is_main else ():
         log.warning(f"{finding} (kseg doctor {config.data} checks everything)")
     backend.start()
     with distributed(config, group, dataset) as group:
@@ -364,10 +364,10 @@ def summary(
 
     source = find_network(config.model)
     backend.start()
-    from kseg.models.analysis.summary import compare, one
+    from kseg.models.analysis.summary import compare, summarize
 
     with reported_to(progress):
-        return Summary(one(config, source) if config.model else compare(config))
+        return Summary(summarize(config, source) if config.model else compare(config))
 
 
 def info() -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Labelled images: folders, scenes, formats, checks, transforms, loading."""
+"""Labelled images: folders, scenes, formats, checks, transforms and loading."""

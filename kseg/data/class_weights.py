@@ -1,8 +1,8 @@
-"""Weights of classes for the loss, from how often the training masks have each.
+"""Class weights for the loss, computed from class frequencies in the training masks.
 
-Rare classes weigh more. Both published rules say what classes weigh beside each other;
-here all are scaled so that the mean training pixel weighs 1. The loss then keeps its
-size, and with it the balance of a sum such as ce+dice.
+Rare classes get larger weights. The two published rules define the weights relative to
+each other; here they are scaled so that the mean weight over the training pixels is 1.
+This keeps the scale of the loss, and thus the balance of a sum such as ce+dice.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ ENET = 1.02  # the constant that bounds ENet's weights: 1 / ln 1.02 is 50.5
 
 @dataclass(frozen=True)
 class Counts:
-    """Over a split, per class, (C,) int64; void counts nowhere.
+    """Pixel counts of a split by class, each (C,) int64, without void.
 
-    `pixels` are those of the class; `around` all pixels of the images that have it.
+    `pixels` counts the pixels of the class, `around` all labelled pixels of the images
+    that contain it.
     """
 
     pixels: np.ndarray
@@ -30,9 +31,9 @@ class Counts:
 
 
 def count_pixels(split: Split, num_classes: int) -> Counts:
-    """Reads every pair once, on threads, and keeps none.
+    """Counts the pixels of a split by class, reading each pair once, on threads.
 
-    Raises InputError as it does.
+    Raises InputError for a file that cannot be read.
     """
 
     def count(index: int) -> np.ndarray:
@@ -50,11 +51,12 @@ def count_pixels(split: Split, num_classes: int) -> Counts:
 
 
 def median_frequency(counts: Counts) -> np.ndarray:
-    """The median of all classes' frequencies over each one's, (C,) float64.
+    """Median frequency balancing: median class frequency / class frequency, (C,).
 
-    A frequency is a share of the pixels of those images that have the class; nan where
-    none has. Eigen and Fergus, "Predicting Depth, Surface Normals and Semantic Labels
-    with a Common Multi-Scale Convolutional Architecture" (ICCV 2015).
+    A frequency is the class's share of the pixels of the images that contain it; nan
+    for a class that no image contains. Eigen and Fergus, "Predicting Depth, Surface
+    Normals and Semantic Labels with a Common Multi-Scale Convolutional Architecture"
+    (ICCV 2015).
     """
     with np.errstate(invalid="ignore"):
         frequency = counts.pixels / counts.around
@@ -62,7 +64,7 @@ def median_frequency(counts: Counts) -> np.ndarray:
 
 
 def inverse_log(counts: Counts) -> np.ndarray:
-    """1 / ln(1.02 + share of all pixels), (C,) float64 from 1.42 to 50.5.
+    """ENet's weights: 1 / ln(1.02 + share of all pixels), (C,) from 1.42 to 50.5.
 
     Paszke, Chaurasia, Kim and Culurciello, "ENet" (2016).
     """
@@ -73,10 +75,10 @@ RULES = {"median": median_frequency, "log": inverse_log}
 
 
 def class_weights(rule: str, counts: Counts) -> tuple[float, ...]:
-    """The weights by one of RULES, their mean over the training pixels being 1.
+    """Computes weights by one of RULES, scaled to a mean of 1 over the training pixels.
 
-    A class without any training pixel weighs 1: it changes nothing in training and
-    counts as it is where validation has it.
+    A class without training pixels gets weight 1. It has no effect on training, and an
+    unweighted loss in validation.
     """
     seen = counts.pixels > 0
     weights = np.ones(len(seen))

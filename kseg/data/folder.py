@@ -1,7 +1,7 @@
-"""The one layout of folders: DIR/{train,val,test}/{images,masks}/ with equal stems.
+"""Data folders: DIR/{train,val,test}/{images,masks}/ with equal stems.
 
-Masks hold class ids, or colours that `classes.json` lists. Everything is looked at
-once when the folder is opened, so that training does not fail an hour later.
+Masks hold class ids, or colours listed in `classes.json`. Every file is checked when
+the folder is opened, so that training does not fail an hour later.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from kseg.data.masks import (
     first_by_stem,
     is_lossy,
     load_mask,
-    lossy_refusal,
+    lossy_error,
     read_classes,
-    stem_refusal,
+    same_stem_error,
     to_class_ids,
 )
-from kseg.data.pairs import FileIssue, Pair, refuse, sound_pair
+from kseg.data.pairs import FileIssue, Pair, check_pair, raise_first_error
 from kseg.data.sample import Dataset, Sample
 
 log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
-DEPTH_SAMPLES = 16  # images, or up to twice as many, that tell what white is
-VAL_SHARE = 0.2  # of a folder without splits
+DEPTH_SAMPLES = 16  # the white level is that of 16 to 31 training images
+VAL_SHARE = 0.2  # of the images of a folder without splits
 
 
 @dataclass(frozen=True)
 class FolderSplit:
-    """Pairs of files that have been found sound."""
+    """A split of pairs of files that have been checked."""
 
     images: list[Path]
     masks: list[Path]
     sizes: list[tuple[int, int]]
     classes: Classes
     channels: int
-    white: float
+    white_level: float
 
     @property
     def names(self) -> list[str]:
@@ -56,52 +56,57 @@ class FolderSplit:
         return [*self.images, *self.masks]
 
     def read(self, index: int) -> Sample:
-        image = read_image(self.images[index], self.channels, self.white)
+        image = read_image(self.images[index], self.channels, self.white_level)
         mask = load_mask(self.masks[index], self.images[index])
         return Sample(image, to_class_ids(mask, self.masks[index], self.classes))
 
 
 def open_folder(folder: Path, seed: int) -> Dataset:
-    """A folder of the layout as Data. Raises InputError for the first fault found."""
+    """Opens a data folder. Raises InputError for the first error found."""
     pairs = find_pairs(folder, seed)
     declared = read_classes(folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
-    facts = in_parallel(lambda pair: sound_pair(pair, declared), listed, folder.name)
+    facts = in_parallel(lambda pair: check_pair(pair, declared), listed, folder.name)
     classes = declared or count_classes([fact.ids for fact in facts])
     channels = 1 if all(fact.grey for fact in facts) else 3
     sample = pairs["train"][:: max(1, len(pairs["train"]) // DEPTH_SAMPLES)]
-    white = max(white_level_of(read_raw(pair.image)) for pair in sample)
+    white_level = max(white_level_of(read_raw(pair.image)) for pair in sample)
     if not declared:
         log.info(
-            f"{folder}: no classes.json; {len(classes.names)} classes by their ids"
+            f"{folder}: no classes.json; the ids of the masks give "
+            f"{len(classes.names)} classes"
         )
     splits, start = {}, 0
     for name, split in pairs.items():
         sizes = [fact.size for fact in facts[start : start + len(split)]]
         start += len(split)
         images, masks = [pair.image for pair in split], [pair.mask for pair in split]
-        splits[name] = FolderSplit(images, masks, sizes, classes, channels, white)
-    return Dataset(str(folder), classes.names, classes.colors, splits, channels, white)
+        splits[name] = FolderSplit(images, masks, sizes, classes, channels, white_level)
+    return Dataset(
+        str(folder), classes.names, classes.colors, splits, channels, white_level
+    )
 
 
-# --- which files belong together ---
+# --- pairing files ---
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The pairs of a folder by split, in order of name, and what is wrong with it."""
+    """The pairs of a folder by split, sorted by name, and the issues found."""
 
     pairs: dict[str, list[Pair]]
     issues: list[FileIssue]
 
 
 def list_pairs(folder: Path) -> Listing:
-    """All that can be paired in a folder of the layout, however broken.
+    """Pairs the files of a data folder as far as possible, and lists the issues.
 
-    No file is opened. Raises InputError where there is no such folder.
+    No file is opened. Raises InputError if the folder does not exist.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such data folder; --data shapes needs none")
+        raise InputError(
+            f"{folder}: no such data folder; for generated data use --data shapes"
+        )
     listing = Listing({}, [])
     for name, part in parts_of(folder).items():
         listing.pairs[name] = pair_up(part, name, listing.issues)
@@ -109,7 +114,7 @@ def list_pairs(folder: Path) -> Listing:
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
-    """Split -> its folder; one without splits is all for training."""
+    """Split -> its folder; a folder without splits is the training split."""
     parts = {name: folder / name for name in SPLITS if (folder / name).is_dir()}
     if not parts and (folder / "images").is_dir():
         return {"train": folder}
@@ -117,16 +122,16 @@ def parts_of(folder: Path) -> dict[str, Path]:
 
 
 def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
-    """Split -> pairs; a folder without `val` is split by `seed`.
+    """Split -> pairs; without `val`, the training split is divided by `seed`.
 
-    Raises InputError for the first issue of the folder, and for one without images.
+    Raises InputError for the first issue of the folder, and if there are no images.
     """
     listing = list_pairs(folder)
-    refuse(listing.issues)
+    raise_first_error(listing.issues)
     found = listing.pairs
     if not found.get("train"):
         raise InputError(
-            f"{folder}: has no images in train/images (or images); the layout is "
+            f"{folder}: no images found in train/images or images; expected "
             f"{folder}/train/images/NAME.jpg with {folder}/train/masks/NAME.png"
         )
     if not found.get("val"):
@@ -134,52 +139,57 @@ def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
     return {name: found[name] for name in SPLITS if found.get(name)}
 
 
-def is_laid_out(folder: Path) -> bool:
-    """Whether the folder, or a split in it, has images and masks."""
-    places = [folder, *(folder / split for split in SPLITS)]
-    return any((p / "images").is_dir() and (p / "masks").is_dir() for p in places)
+def is_data_folder(folder: Path) -> bool:
+    """Whether the folder, or one of its splits, contains images/ and masks/."""
+    parts = [folder, *(folder / split for split in SPLITS)]
+    return any((p / "images").is_dir() and (p / "masks").is_dir() for p in parts)
 
 
 def split_by_seed(
     pairs: list, folder: Path, seed: int, share: float = VAL_SHARE
 ) -> dict[str, list]:
+    """Divides pairs into train and val at random; `share` of them become val."""
     if len(pairs) < 2:
-        raise InputError(f"{folder}: one image is too few to train and to validate")
+        raise InputError(
+            f"{folder}: only one image; training and validation need at least one each"
+        )
     order = np.random.RandomState(seed).permutation(len(pairs))
     count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
     log.info(
-        f"{folder}: no val split; {count} of {len(pairs)} images, by --seed {seed}"
+        f"{folder}: no val split; {count} of {len(pairs)} images are used for "
+        f"validation (chosen by --seed {seed})"
     )
     val, train = sorted(order[:count]), sorted(order[count:])
     return {"train": [pairs[i] for i in train], "val": [pairs[i] for i in val]}
 
 
 def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
-    """The pairs of a split; what is wrong with its files is added to `issues`."""
+    """The pairs of a split; the issues of its files are added to `issues`."""
 
-    def blame(kind: str, path: Path, refusal: str = "") -> None:
-        issues.append(FileIssue(kind, split, str(path), refusal=refusal))
+    def add_issue(kind: str, path: Path, error: str = "") -> None:
+        issues.append(FileIssue(kind, split, str(path), error=error))
 
-    there = [kind for kind in ("images", "masks") if (part / kind).is_dir()]
+    present = [kind for kind in ("images", "masks") if (part / kind).is_dir()]
     for kind in ("images", "masks"):
-        if kind not in there:
-            text = f"{part}: has no folder {kind!r}; make it beside the other"
-            blame("missing folder", part / kind, text)
+        if kind not in present:
+            text = f"{part}: folder {kind!r} is missing; images and masks are needed"
+            add_issue("missing folder", part / kind, text)
     files: dict[str, dict[str, Path]] = {"images": {}, "masks": {}}
-    for kind in reversed(there):
+    for kind in reversed(present):
         files[kind], repeated = first_by_stem(part / kind)
         for path in repeated:
-            blame("same stem", path, stem_refusal(part / kind, repeated))
+            add_issue("same stem", path, same_stem_error(part / kind, repeated))
         for path in sorted((part / kind).iterdir()):
             if not is_image(path) and not path.name.startswith("."):
-                blame("not read", path)
+                add_issue("not read", path)
     images, masks = files["images"], files["masks"]
     for stem, image in images.items():
         if stem not in masks:
-            add = f"add {part / 'masks' / stem}.png or remove it"
-            blame("no mask", image, f"{image}: has no mask; {add}")
+            mask = part / "masks" / f"{stem}.png"
+            text = f"{image}: mask missing; add {mask} or remove the image"
+            add_issue("no mask", image, text)
         elif is_lossy(masks[stem]):
-            blame("lossy mask", masks[stem], lossy_refusal(masks[stem]))
+            add_issue("lossy mask", masks[stem], lossy_error(masks[stem]))
     for stem in sorted(masks.keys() - images.keys()):
-        blame("no image", masks[stem])
+        add_issue("no image", masks[stem])
     return [Pair(split, images[stem], masks[stem]) for stem in images if stem in masks]

@@ -1,4 +1,4 @@
-"""Mask files: reading them, and what their ids and colours mean."""
+"""Mask files: reading them and converting their ids and colours to class ids."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
 from edge.core.images import is_truncated, list_images
 
-INVALID = -1  # in the table from a mask file's ids to class ids
-ORIENTATION = 0x0112  # EXIF's tag
-
-
+INVALID = -1  # the class id of ids that are outside the classes
+ORIENTATION = 0x0112  # the EXIF tag
 LOSSY = (".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
 class Classes:
-    """What the masks of a folder mean.
+    """The classes of a folder's masks.
 
     `table` maps the 256 ids of files to class ids, IGNORE_INDEX or INVALID.
-    `file_colors` are the RGB codes of colour masks, in order of class; void's too.
-    `source` is the file that says so.
+    `file_colors` maps the RGB colours of colour masks to file ids, void included.
+    `source` is the name of the file that defines the classes.
     """
 
     names: tuple[str, ...]
@@ -39,24 +37,24 @@ class Classes:
 
 
 def is_lossy(mask: Path) -> bool:
-    """Whether a mask is in a format that changes ids."""
+    """Whether a mask is in a format whose compression changes ids."""
     return mask.suffix.lower() in LOSSY
 
 
-def lossy_refusal(mask: Path) -> str:
-    return f"{mask}: JPEG and WebP blur class ids; save it as PNG"
+def lossy_error(mask: Path) -> str:
+    return f"{mask}: JPEG and WebP compression changes class ids; save the mask as PNG"
 
 
-def by_stem(folder: Path) -> dict[str, Path]:
-    """Stem -> image file of a folder. Raises InputError where two have one stem."""
+def files_by_stem(folder: Path) -> dict[str, Path]:
+    """Stem -> image file of a folder. Raises InputError if two have the same stem."""
     files, repeated = first_by_stem(folder)
     if repeated:
-        raise InputError(stem_refusal(folder, repeated))
+        raise InputError(same_stem_error(folder, repeated))
     return files
 
 
 def first_by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Stem -> first image file that has it, by name; and the files after the first."""
+    """Stem -> the first image file with that stem, by name; and the other files."""
     files: dict[str, Path] = {}
     repeated = []
     for path in list_images(folder):
@@ -66,20 +64,20 @@ def first_by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     return files, repeated
 
 
-def stem_refusal(folder: Path, repeated: list[Path]) -> str:
+def same_stem_error(folder: Path, repeated: list[Path]) -> str:
     stem, count = Counter(path.stem for path in repeated).most_common(1)[0]
-    return f"{folder}: {count + 1} files are called {stem}; keep one of them"
+    return f"{folder}: {count + 1} files have the stem {stem}; keep one of them"
 
 
-# --- what the masks mean ---
+# --- ids and colours ---
 
 
 def read_classes(path: Path) -> Optional[Classes]:
-    """`classes.json` -> Classes; None where there is none.
+    """Reads `classes.json`; None if the file does not exist.
 
-    `{"classes": [{"name", "color"}], "ignore_index": N}`; color and ignore_index may be
-    missing. A class whose place is ignore_index is void and gives its colour; those
-    behind it move up.
+    The format is `{"classes": [{"name", "color"}], "ignore_index": N}`, where color and
+    ignore_index are optional. The class at index ignore_index, if any, is void; the
+    classes after it get class ids smaller by one.
     """
     if not path.is_file():
         return None
@@ -90,10 +88,10 @@ def read_classes(path: Path) -> Optional[Classes]:
         ignore_index = int(content.get("ignore_index", IGNORE_INDEX))
         colors = [c and tuple(int(v) for v in c) for c in given]
         if any(c and (len(c) != 3 or not 0 <= min(c) <= max(c) <= 255) for c in colors):
-            raise ValueError("a color is three numbers from 0 to 255")
+            raise ValueError("a color must be three numbers from 0 to 255")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f'{path}: cannot be understood ({error!r}); write {{"classes": [{{"name": '
+            f'{path}: invalid ({error!r}); expected {{"classes": [{{"name": '
             '"road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
         ) from None
     if len({c for c in colors if c}) < len([c for c in colors if c]):
@@ -103,8 +101,8 @@ def read_classes(path: Path) -> Optional[Classes]:
     names, colors = ([items[i] for i in kept] for items in (names, colors))
     if not 2 <= len(names) <= 255 or not 0 <= ignore_index <= 255:
         raise InputError(
-            f"{path}: {len(names)} classes with ignore_index {ignore_index}; 2 to 255 "
-            "classes (background is one) and an id from 0 to 255 are possible"
+            f"{path}: {len(names)} classes with ignore_index {ignore_index}; it needs "
+            "2 to 255 classes, background included, and an ignore_index from 0 to 255"
         )
     if len(set(names)) < len(names):
         raise InputError(f"{path}: two classes have the same name; rename one")
@@ -117,7 +115,10 @@ def read_classes(path: Path) -> Optional[Classes]:
 
 
 def count_classes(ids: list[np.ndarray]) -> Classes:
-    """Classes from the ids that occur: {0, 255} is binary, else 255 is void."""
+    """Derives classes from the ids that occur: {0, 255} is binary, else 255 is void.
+
+    `ids` are arrays (256,) that are nonzero for the ids in one mask.
+    """
     seen = np.flatnonzero(np.sum(ids, axis=0))
     table = np.full(256, INVALID)
     if set(seen) == {0, 255}:
@@ -131,22 +132,22 @@ def count_classes(ids: list[np.ndarray]) -> Classes:
 
 
 def to_class_ids(mask: np.ndarray, path: Path, classes: Classes) -> np.ndarray:
-    """A mask as read -> (H, W) uint8 class ids, void IGNORE_INDEX.
+    """Converts a mask of ids or colours to (H, W) uint8 class ids, void IGNORE_INDEX.
 
-    Raises InputError for ids and colours that the classes do not have.
+    Raises InputError for ids and colours that are outside the classes.
     """
     if mask.ndim == 3:
         mask = colors_to_ids(mask, path, classes.file_colors, classes.source)
     result = classes.table[mask]
     if result.min(initial=0) == INVALID:
-        raise InputError(outside_classes(mask, result == INVALID, path, classes))
+        raise InputError(invalid_id_error(mask, result == INVALID, path, classes))
     return result.astype(np.uint8)
 
 
-def outside_classes(
+def invalid_id_error(
     mask: np.ndarray, wrong: np.ndarray, path: Path, classes: Classes
 ) -> str:
-    """What is said of a mask (H, W) of ids, `wrong` where no class has them."""
+    """The error message for a mask (H, W) of ids, `wrong` where they are INVALID."""
     row, column = np.argwhere(wrong)[0]
     return (
         f"{path}: id {mask[row, column]} at row {row}, column {column} is outside the "
@@ -160,7 +161,11 @@ def colors_to_ids(
     colors: dict[tuple[int, int, int], int],
     source: str = "classes.json",
 ) -> np.ndarray:
-    """(H, W, 3) RGB -> (H, W) ids by `colors`; three equal channels are ids already."""
+    """(H, W, 3) RGB -> (H, W) ids by `colors`.
+
+    A mask of other colours whose three channels are equal holds ids already. Raises
+    InputError for any other unknown colour.
+    """
     weights = np.array([1 << 16, 1 << 8, 1])
     codes = mask.astype(np.int64) @ weights
     known = np.array(sorted(int(weights @ np.array(c)) for c in colors) or [-1])
@@ -175,32 +180,36 @@ def colors_to_ids(
     color = mask[row, column].tolist()
     if not colors:
         raise InputError(
-            f"{path}: an RGB mask, and no classes.json with colors says what its "
-            f"colours (such as {color}) mean; write one beside the splits"
+            f"{path}: the mask is RGB, but no classes.json assigns its colours (such "
+            f"as {color}) to classes; add classes.json to the data folder"
         )
     raise InputError(
         f"{path}: colour {color} at row {row}, column {column} is not in {source}; "
-        "add it there or correct the mask"
+        "add it or correct the mask"
     )
 
 
-# --- what the files are like ---
+# --- files ---
 
 
-def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
-    """(height, width) of an upright image, and whether it is grey; not its pixels."""
+def inspect_image(path: Path) -> tuple[tuple[int, int], bool]:
+    """(height, width) of the upright image, and whether it is grey.
+
+    Reads the file but, for JPEG and PNG, does not decode it. Raises InputError if it
+    cannot be read or is truncated.
+    """
     try:
         cut_off = is_truncated(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if cut_off:
-        raise InputError(f"{path}: the file ends early; copy it again or remove it")
-    with opened(path) as image:
+        raise InputError(f"{path}: the file is truncated; copy it again or remove it")
+    with open_image(path) as image:
         height, width = stored_size(image)
         if image.getexif().get(ORIENTATION, 1) >= 5:
             height, width = width, height
         grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
-        if image.format not in ("JPEG", "PNG"):  # whose ends were looked at
+        if image.format not in ("JPEG", "PNG"):  # is_truncated checks only these
             try:
                 image.load()
             except (OSError, SyntaxError) as error:
@@ -209,27 +218,27 @@ def look_at_image(path: Path) -> tuple[tuple[int, int], bool]:
 
 
 def stored_size(image: Image.Image) -> tuple[int, int]:
-    """(height, width) before EXIF rotation, which some Pillows apply to a TIFF's."""
+    """(height, width) before EXIF rotation; some Pillow versions rotate TIFF files."""
     if image.format == "TIFF":
         return image.tag_v2[257], image.tag_v2[256]
     return image.height, image.width
 
 
-def opened(path: Path) -> Image.Image:
+def open_image(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: is no picture that can be read ({error})") from None
+        raise InputError(f"{path}: not a readable image ({error})") from None
 
 
 def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
-    """A mask file, upright: (H, W) ids of 0..255 or (H, W, 3) RGB.
+    """Reads a mask file, upright: (H, W) uint8 ids or (H, W, 3) uint8 RGB.
 
-    Its own EXIF rotation is applied. One that was drawn on the image as stored, without
-    a rotation of its own, is turned as the image is. `colored` is for a palette PNG
-    whose colours count, not its ids.
+    The mask's EXIF rotation is applied. A mask without one that was drawn on the image
+    as stored is rotated like the image. With `colored`, a palette PNG gives its colours
+    instead of its ids. Raises InputError if the file cannot be read.
     """
-    with opened(path) as file:
+    with open_image(path) as file:
         try:
             upright = ImageOps.exif_transpose(file)
             rgb = has_colors(upright) or colored and upright.mode == "P"
@@ -240,11 +249,12 @@ def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
             ) from None
         own = file.getexif().get(ORIENTATION, 1)
     if own == 1:
-        mask = turned_like(image, mask)
+        mask = rotate_like(image, mask)
     if mask.ndim == 3 and mask.shape[2] == 2:
         mask = mask[..., 0]
     if mask.ndim == 2 and (mask.max(initial=0) > 255 or mask.min(initial=0) < 0):
-        raise InputError(f"{path}: id {mask.max()}; ids from 0 to 255 are possible")
+        wrong = mask.max() if mask.max() > 255 else mask.min()
+        raise InputError(f"{path}: id {wrong}; ids must be from 0 to 255")
     return mask.astype(np.uint8)
 
 
@@ -252,17 +262,17 @@ def has_colors(image: Image.Image) -> bool:
     return image.mode in ("RGB", "RGBA", "CMYK", "YCbCr")
 
 
-def turned_like(image: Path, mask: np.ndarray) -> np.ndarray:
-    """The mask, turned with the image's EXIF where only that makes them agree."""
-    with opened(image) as file:
+def rotate_like(image: Path, mask: np.ndarray) -> np.ndarray:
+    """Rotates a mask by the image's EXIF orientation if only then their sizes agree."""
+    with open_image(image) as file:
         orientation = file.getexif().get(ORIENTATION, 1)
         stored = stored_size(file)
     if orientation < 5 or mask.shape[:2] != stored or stored[0] == stored[1]:
         return mask
-    turn: dict[int, Any] = {
+    rotations: dict[int, Any] = {
         5: lambda m: m.swapaxes(0, 1),
         6: lambda m: np.rot90(m, -1),
         7: lambda m: np.rot90(m, 2).swapaxes(0, 1),
         8: np.rot90,
     }
-    return np.ascontiguousarray(turn[orientation](mask))
+    return np.ascontiguousarray(rotations[orientation](mask))

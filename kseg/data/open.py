@@ -1,4 +1,4 @@
-"""Data by name: `open_data("shapes")` or `open_data("path/to/folder")`."""
+"""Opens a data set by name: `open_data("shapes")` or `open_data("path/to/folder")`."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from pathlib import Path
 from typing import Callable
 
 from edge.core.errors import InputError
-from kseg.data.folder import is_laid_out, open_folder
+from kseg.data.folder import is_data_folder, open_folder
 from kseg.data.formats.detect import detect_format
 from kseg.data.sample import Dataset
 from kseg.data.shapes import open_shapes
 
-# (folder, seed) -> its data, for the task that its classes.json names.
+# Task -> function (folder, seed) -> Dataset.
 OPENERS: dict[str, Callable[[Path, int], Dataset]] = {"semantic": open_folder}
 
 
 def open_data(name: str, seed: int = 0) -> Dataset:
-    """`shapes`, or the folder called `name`, checked file by file.
+    """Opens `shapes` or the data folder `name`, whose files are all checked.
 
-    `seed` splits a folder that has no splits. Raises InputError for the first fault.
+    `seed` splits a folder that has no splits. Raises InputError for the first error.
     """
     if name == "shapes":
         return open_shapes()
     folder = Path(name)
     if folder.is_dir():
-        refuse_export(folder)
+        reject_export(folder)
     task = task_of(folder)
     if task not in OPENERS:
         raise InputError(
-            f"{folder / 'classes.json'}: the task {task!r} is not known; "
-            f"{', '.join(OPENERS)} can be trained"
+            f"{folder / 'classes.json'}: unknown task {task!r}; known are "
+            f"{', '.join(OPENERS)}"
         )
     return OPENERS[task](folder, seed)
 
 
 def task_of(folder: Path) -> str:
-    """What a folder is labelled for: "task" of its classes.json; without it semantic.
+    """The task of a data folder: "task" in its classes.json, by default semantic.
 
-    What is wrong with the file otherwise is for its reader to say.
+    Other errors in the file are reported when it is read.
     """
     try:
         content = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
@@ -48,11 +48,11 @@ def task_of(folder: Path) -> str:
         return "semantic"
 
 
-def refuse_export(folder: Path) -> None:
-    """Raises InputError that names the command, where a folder is another tool's."""
-    name = None if is_laid_out(folder) else detect_format(folder)
+def reject_export(folder: Path) -> None:
+    """Raises InputError with the command to run if a folder is an export."""
+    name = None if is_data_folder(folder) else detect_format(folder)
     if name:
         raise InputError(
-            f"{folder}: is an export ({name}); bring it into the layout: "
-            f"kseg prepare {shlex.quote(str(folder))} DIR"
+            f"{folder}: this is an export in another format ({name}); convert it "
+            f"first: kseg prepare {shlex.quote(str(folder))} DIR"
         )

@@ -1,4 +1,4 @@
-"""A pair of image and mask file: what is read of it, and what is wrong with it."""
+"""Pairs of image and mask files: reading them and finding their issues."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kseg.data.masks import (
     INVALID,
     Classes,
     colors_to_ids,
+    inspect_image,
+    invalid_id_error,
     is_lossy,
     load_mask,
-    look_at_image,
-    opened,
-    outside_classes,
+    open_image,
 )
 
 
@@ -29,26 +29,26 @@ class Pair(NamedTuple):
 
 
 class FileIssue(NamedTuple):
-    """One thing wrong with one file. `kind` is a key of `rules.FAULTS`.
+    """One issue of one file. `kind` is a key of `rules.FILE_ISSUES`.
 
-    `detail` says more of it, if anything. `refusal` is the line that training ends
-    with; empty where it goes on.
+    `detail` describes it, and may be empty. `error` is the message that training stops
+    with; empty if the issue does not prevent training.
     """
 
     kind: str
     split: str
     name: str
     detail: str = ""
-    refusal: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
 class PairContent:
-    """What was read of a pair.
+    """The content of a pair.
 
-    `image` is what `look` of `inspect_pair` gave, None where it refused. `ids` (H, W)
-    are class ids, INVALID where they are outside the classes; without classes, the ids
-    of the file; None where they cannot be told.
+    `image` is the result of `read_facts` of `inspect_pair`, None if it failed. `ids`
+    (H, W) are class ids, INVALID where they are outside the classes; without classes,
+    the ids of the file; None if the mask cannot be read.
     """
 
     image: Any
@@ -58,9 +58,9 @@ class PairContent:
 
 @dataclass(frozen=True)
 class PairFacts:
-    """What is kept of a sound pair: its upright size, whether its image is grey.
+    """Facts about a valid pair: its upright size, and whether its image is grey.
 
-    `ids` (256,) bool are those in its mask, where no classes were declared.
+    `ids` (256,) bool marks the ids in its mask; None if the classes are declared.
     """
 
     size: tuple[int, int]
@@ -71,17 +71,17 @@ class PairFacts:
 def inspect_pair(
     pair: Pair,
     classes: Optional[Classes],
-    look: Callable[[Path], tuple[tuple[int, int], Any]] = look_at_image,
+    read_facts: Callable[[Path], tuple[tuple[int, int], Any]] = inspect_image,
 ) -> PairContent:
-    """Reads a pair as far as it can be read, and says all that is wrong with it.
+    """Reads a pair as far as possible and collects its issues.
 
-    `look` reads the image file, as much of it as it wants: (size, anything else). It
-    raises InputError for one that cannot be read.
+    `read_facts` reads the image file and returns (size, facts of any type). It raises
+    InputError if the file cannot be read.
     """
     issues: list[FileIssue] = []
 
     def attempt(kind: str, path: Path, function: Callable[[Path], Any]) -> Any:
-        """`function(path)`; a refusal becomes an issue, and None."""
+        """`function(path)`; None, and an issue, if it raises InputError."""
         try:
             return function(path)
         except InputError as error:
@@ -89,18 +89,18 @@ def inspect_pair(
             issues.append(FileIssue(kind, pair.split, str(path), detail, str(error)))
             return None
 
-    image = attempt("unreadable image", pair.image, look)
-    if is_lossy(pair.mask):  # an issue of the folder already, and full of wrong ids
+    image = attempt("unreadable image", pair.image, read_facts)
+    if is_lossy(pair.mask):  # its ids are wrong, and `pair_up` has added the issue
         return PairContent(image, None, tuple(issues))
-    # An image gives its rotation to the mask; one that is broken has none to give.
-    turned = pair.image if image else pair.mask
-    raw = attempt("unreadable mask", pair.mask, lambda path: load_mask(path, turned))
+    # The mask is rotated like its image, unless that cannot be read.
+    rotated = pair.image if image else pair.mask
+    raw = attempt("unreadable mask", pair.mask, lambda path: load_mask(path, rotated))
     if raw is None:
-        if can_be_decoded(pair.mask):  # an id of more than a byte
+        if can_be_decoded(pair.mask):  # so the error is an id over 255
             issues[-1] = issues[-1]._replace(kind="ids")
         return PairContent(image, None, tuple(issues))
     if image and raw.shape[:2] != image[0]:
-        issues.append(other_size(pair, raw.shape[:2], image[0]))
+        issues.append(size_issue(pair, raw.shape[:2], image[0]))
     if raw.ndim == 3:
         colors = classes.file_colors if classes else {}
         source = classes.source if classes else "classes.json"
@@ -111,48 +111,50 @@ def inspect_pair(
         return PairContent(image, raw, tuple(issues))
     ids = classes.table[raw]
     if ids.min(initial=0) == INVALID:
-        issues.append(other_ids(pair, raw, ids == INVALID, classes))
+        issues.append(id_issue(pair, raw, ids == INVALID, classes))
     return PairContent(image, ids, tuple(issues))
 
 
-def other_size(pair: Pair, size: tuple[int, int], wanted: tuple[int, int]) -> FileIssue:
-    refusal = (
-        f"{pair.mask}: {format_size(size)}, but its image is {format_size(wanted)}; "
-        "export the mask at the image's size"
+def size_issue(
+    pair: Pair, size: tuple[int, int], expected: tuple[int, int]
+) -> FileIssue:
+    error = (
+        f"{pair.mask}: the mask is {format_size(size)}, but its image is "
+        f"{format_size(expected)}; export the mask at the image's size"
     )
-    detail = f"{format_size(size)}, its image {format_size(wanted)}"
-    return FileIssue("sizes", pair.split, str(pair.mask), detail, refusal)
+    detail = f"{format_size(size)}, its image {format_size(expected)}"
+    return FileIssue("sizes", pair.split, str(pair.mask), detail, error)
 
 
-def other_ids(
+def id_issue(
     pair: Pair, raw: np.ndarray, wrong: np.ndarray, classes: Classes
 ) -> FileIssue:
     listed = ", ".join(map(str, np.unique(raw[wrong])[:8].tolist()))
     detail = f"id {listed} in {wrong.mean():.2%} of the pixels"
-    refusal = outside_classes(raw, wrong, pair.mask, classes)
-    return FileIssue("ids", pair.split, str(pair.mask), detail, refusal)
+    error = invalid_id_error(raw, wrong, pair.mask, classes)
+    return FileIssue("ids", pair.split, str(pair.mask), detail, error)
 
 
-def sound_pair(pair: Pair, classes: Optional[Classes]) -> PairFacts:
-    """The facts of a pair. Raises InputError for the first thing wrong with it."""
+def check_pair(pair: Pair, classes: Optional[Classes]) -> PairFacts:
+    """Returns the facts of a pair. Raises InputError for its first issue."""
     content = inspect_pair(pair, classes)
-    refuse(content.issues)
+    raise_first_error(content.issues)
     size, grey = content.image
     if classes:
         return PairFacts(size, grey, None)
     return PairFacts(size, grey, np.bincount(content.ids.ravel(), minlength=256) > 0)
 
 
-def refuse(issues: Sequence[FileIssue]) -> None:
-    """Raises InputError for the first issue that training cannot go on with."""
+def raise_first_error(issues: Sequence[FileIssue]) -> None:
+    """Raises InputError for the first issue that prevents training, if there is one."""
     for issue in issues:
-        if issue.refusal:
-            raise InputError(issue.refusal)
+        if issue.error:
+            raise InputError(issue.error)
 
 
 def can_be_decoded(path: Path) -> bool:
     try:
-        with opened(path) as image:
+        with open_image(path) as image:
             image.load()
     except (InputError, OSError, SyntaxError):
         return False

@@ -1,4 +1,4 @@
-"""A data set, its splits, and what identifies it."""
+"""A data set, its splits and its fingerprint."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edge.model_file.info import ModelInfo
 from edge.predict.resizing import limit_side
 from kseg.core.progress import in_parallel
 
-CROP = 320  # the largest default crop
-STEP_OF_CROP = 32
-DIGITS = 16  # of 64: no two data sets of one person share them
+MAX_CROP = 320  # the largest default crop
+CROP_STEP = 32
+DIGITS = 16  # of 64 hexadecimal digits; enough to tell data sets apart
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class Objects:
     """The labelled objects of one image.
 
     `boxes` (N, 4) float32 are x0, y0, x1, y1 in pixels, right and bottom edges
-    exclusive; `class_ids` (N,) int32 from 0; `crowd` (N,) bool says what stands for
-    many at once. Each of the N bool `masks` is cut to its box: its shape is
-    (ceil(y1) - floor(y0), ceil(x1) - floor(x0)); None where boxes are all there is.
+    exclusive; `class_ids` (N,) int32 start at 0; `crowd` (N,) bool marks regions that
+    contain many objects. Each of the N bool `masks` is cropped to its box: its shape is
+    (ceil(y1) - floor(y0), ceil(x1) - floor(x0)). `masks` is None if only boxes are
+    labelled.
     """
 
     boxes: np.ndarray
@@ -41,7 +42,7 @@ Target = Union[np.ndarray, Objects]
 
 
 class Sample(NamedTuple):
-    """A labelled image: (H, W, channels) uint8, and what is to be predicted of it.
+    """A labelled image (H, W, channels) uint8 and its target.
 
     The target of the semantic task is a mask (H, W) uint8 of class ids, void 255.
     """
@@ -51,9 +52,9 @@ class Sample(NamedTuple):
 
 
 class Split(Protocol):
-    """Labelled images: `sizes` are (height, width) of each, `names` for people.
+    """Labelled images. `sizes` are their (height, width), `names` are for display.
 
-    `files` are all that they are read from; none where they are procedural.
+    `files` are all files that they are read from; none for procedural images.
     """
 
     names: list[str]
@@ -67,46 +68,49 @@ class Split(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: its task and classes, what its images are like, its splits."""
+    """A data set: its task, classes and splits, and the format of its images.
+
+    `white_level` is the value of 16-bit images that is displayed as white.
+    """
 
     name: str
-    names: tuple[str, ...]
+    class_names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     splits: dict[str, Split]
     channels: int = 3
-    white: float = 255.0
+    white_level: float = 255.0
     task: str = "semantic"
 
     @property
     def num_classes(self) -> int:
-        return len(self.names)
+        return len(self.class_names)
 
     @property
     def info(self) -> ModelInfo:
-        """What a model trained on this data has to know of it."""
+        """The information stored with a model that is trained on this data set."""
         return ModelInfo(
-            class_names=self.names,
+            class_names=self.class_names,
             colors=self.colors,
             task=self.task,
-            white_level=self.white,
+            white_level=self.white_level,
         )
 
     def split(self, name: str) -> Split:
-        """A split by its name. Raises InputError for one that is not there."""
+        """Returns a split by its name. Raises InputError if it does not exist."""
         if name not in self.splits:
-            have = ", ".join(self.splits)
-            raise InputError(f"{self.name}: has no split {name!r}; it has {have}")
+            known = ", ".join(self.splits)
+            raise InputError(f"{self.name}: no split {name!r}; the splits are {known}")
         return self.splits[name]
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal digits that change with any file of any split, and the classes.
+        """16 hexadecimal digits that identify the classes and the files of all splits.
 
-        Of the files' names and contents (SHA-256), not of where the folder is.
-        Procedural scenes have no files: theirs changes with their number alone. The
-        files are read the first time that it is asked for.
+        A SHA-256 of the classes, and of the names and contents of the files; it does
+        not depend on the path of the folder. For procedural scenes, which have no
+        files, it depends on their number. The files are read on first access.
         """
-        total = hashlib.sha256(repr((self.names, self.colors)).encode())
+        total = hashlib.sha256(repr((self.class_names, self.colors)).encode())
         for name, split in self.splits.items():
             digests = in_parallel(digest, split.files, f"{name}, fingerprint")
             files = [path.name for path in split.files]
@@ -114,14 +118,14 @@ class Dataset:
         return total.hexdigest()[:DIGITS]
 
     def typical_size(self, max_side: int) -> tuple[int, int]:
-        """The most frequent size of the validation images as the network sees them."""
+        """The most frequent size of the validation images, limited to `max_side`."""
         sizes = (limit_side(size, max_side) for size in self.split("val").sizes)
         return Counter(sizes).most_common(1)[0][0]
 
     def default_crop(self, max_side: int) -> tuple[int, int]:
-        """The images' own size in whole steps of 32, up to 320 a side."""
+        """The typical size rounded down to multiples of 32, from 32 to 320 a side."""
         height, width = (
-            min(CROP, max(STEP_OF_CROP, side // STEP_OF_CROP * STEP_OF_CROP))
+            min(MAX_CROP, max(CROP_STEP, side // CROP_STEP * CROP_STEP))
             for side in self.typical_size(max_side)
         )
         return height, width

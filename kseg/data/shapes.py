@@ -1,4 +1,4 @@
-"""Procedural scenes as a data set."""
+"""The data set `shapes`, made of procedural scenes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHAPES_SCENES = {"train": 800, "val": 100, "test": 100}
 
 @dataclass(frozen=True)
 class ShapesSplit:
-    """Procedural scenes 0 to count - 1 of one seed."""
+    """Procedural scenes 0 to `count` - 1 of a seed."""
 
     seed: int
     count: int
@@ -35,6 +35,7 @@ class ShapesSplit:
 
 
 def open_shapes() -> Dataset:
+    """Opens the data set of procedural scenes; each split has a seed of its own."""
     counts = enumerate(SHAPES_SCENES.items())
     splits = {name: ShapesSplit(seed, count) for seed, (name, count) in counts}
     return Dataset("shapes", scenes.CLASSES, scenes.COLORS, splits)

@@ -36,7 +36,7 @@ def match_ground_truth(
 ) -> tuple[SemanticPredictor, LabelledSegmentsEvaluator]:
     """Returns a grouping with the classes of the data, and its evaluator."""
     matched = SemanticPredictor(predictor.engine, data.info)
-    return matched, LabelledSegmentsEvaluator(data.names)
+    return matched, LabelledSegmentsEvaluator(data.class_names)
 
 
 def with_labelled_segments(

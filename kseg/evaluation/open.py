@@ -44,7 +44,7 @@ def data_of(
 
 def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
     """Raises InputError if the classes of the model and of the data differ."""
-    known, given = predictor.info.class_names, data.names
+    known, given = predictor.info.class_names, data.class_names
     undescribed = unknown_model().class_names, unknown_model(given).class_names
     if known != given and known not in undescribed:
         raise InputError(

@@ -19,14 +19,14 @@ from kseg.core.progress import in_parallel
 from kseg.core.runs import write_json
 from kseg.data.masks import (
     Classes,
-    by_stem,
+    files_by_stem,
     is_lossy,
     load_mask,
-    lossy_refusal,
+    lossy_error,
     read_classes,
     to_class_ids,
 )
-from kseg.data.pairs import Pair, sound_pair
+from kseg.data.pairs import Pair, check_pair
 
 CLASSES = "classes.json"
 
@@ -64,7 +64,7 @@ def open_strokes(folder: Path, images: Sequence[Path]) -> StrokeMasks:
     declared = find_classes(folder)
     classes = declared or numbered_classes()
     classes.table[IGNORE_INDEX] = IGNORE_INDEX  # void, in addition to other void ids
-    masks = by_stem(folder)
+    masks = files_by_stem(folder)
     for image in images:
         if image.stem not in masks:
             raise InputError(
@@ -72,9 +72,9 @@ def open_strokes(folder: Path, images: Sequence[Path]) -> StrokeMasks:
                 "255 where nothing is labelled) or leave the image out"
             )
         if is_lossy(masks[image.stem]):
-            raise InputError(lossy_refusal(masks[image.stem]))
+            raise InputError(lossy_error(masks[image.stem]))
     pairs = [Pair("", image, masks[image.stem]) for image in images]
-    in_parallel(lambda pair: sound_pair(pair, classes), pairs, folder.name)
+    in_parallel(lambda pair: check_pair(pair, classes), pairs, folder.name)
     return StrokeMasks(masks, classes, declared is not None)
 
 

@@ -11,7 +11,7 @@ from kseg.evaluation.semantic import SemanticEvaluator
 
 def semantic(data: Dataset, fast: bool = False) -> SemanticEvaluator:
     """See `SemanticEvaluator`."""
-    return SemanticEvaluator(data.names, fast)
+    return SemanticEvaluator(data.class_names, fast)
 
 
 # (data, fast) -> an evaluator; with `fast` it computes the headline metric only.

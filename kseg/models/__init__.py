@@ -23,9 +23,9 @@ from kseg.models.semantic.unet import unet, unet_paper
 
 @dataclass(frozen=True)
 class Builder:
-    """A network: a function of an image and a number of classes, and its task.
+    """A network's function (image, num_classes, ...) and its task.
 
-    It gives the network's outputs: logits, or a dict of tensors by their roles.
+    The function returns the network's outputs: logits, or a dict of tensors by role.
     """
 
     function: Callable[..., Any]
@@ -44,8 +44,8 @@ MODELS: dict[str, Builder] = {
     "patch": Builder(patch),
 }
 
-# Keras gives MobileNetV2 0.999, ImageNet's: with the few steps of a small data set
-# the running statistics then lag far behind the weights.
+# Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small
+# data set, the running statistics would lag far behind the weights.
 BATCH_NORM_MOMENTUM = 0.95
 
 
@@ -58,15 +58,14 @@ def build_model(
     batch_norm_momentum: float = BATCH_NORM_MOMENTUM,
     **options: Any,
 ) -> keras.Model:
-    """The network: (B, H, W, channels) float32 in [0, 255] -> what its task has.
+    """Builds a network: (B, H, W, channels) float32 in [0, 255] -> its task's outputs.
 
-    The semantic task has logits (B, H, W, C).
-
-    H and W are free, from the network's stride up; what `geometry` says of networks of
-    valid convolutions differs. `weights` are the encoder's: "imagenet", "none" or a
-    file. `options` are those of the model's and the encoder's functions: upsampling,
-    fc_width, width, alpha; None is as good as left out. Raises ValueError for names
-    that are not known and for what does not go together.
+    The output of the semantic task is logits (B, H, W, num_classes) float32. H and W
+    are any sizes from the network's stride up; networks of valid convolutions accept
+    the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
+    or the path of a file. `options` are passed to the model's and the encoder's
+    functions: upsampling, fc_width, width, alpha; None means the default. Raises
+    ValueError for unknown names and for options that cannot be combined.
     """
     check_known("model", name, MODELS)
     check_known("encoder", encoder, ENCODERS)
@@ -84,7 +83,7 @@ def build_model(
         check_options(name, options, own)
         if (encoder, weights) != ("plain", "none"):
             given = f"weights {weights}" if encoder == "plain" else f"encoder {encoder}"
-            raise ValueError(f"{name} has layers of its own and takes no {given}")
+            raise ValueError(f"{name} does not use an encoder, got {given}.")
     image = keras.Input((None, None, channels), name="image")
     outputs = MODELS[name].function(image, num_classes, **own)
     title = f"{name}_{encoder}" if has_encoder(name) else name
@@ -97,15 +96,18 @@ def check_known(kind: str, value: str, known: Collection[str]) -> None:
         raise ValueError(f"`{kind}` must be one of {sorted(known)}, got {value!r}.")
 
 
-def check_options(what: str, given: dict[str, Any], taken: Collection[str]) -> None:
-    """Raises ValueError for the first option that would do nothing."""
+def check_options(what: str, given: dict[str, Any], accepted: Collection[str]) -> None:
+    """Raises ValueError for the first option that is not accepted."""
     for option, value in given.items():
-        if option not in taken:
-            raise ValueError(f"{what} takes no `{option}`, got {value!r}")
+        if option not in accepted:
+            raise ValueError(f"{what} has no option `{option}`, got {value!r}.")
 
 
 class EncoderCall:
-    """What a decoder calls: image (B, H, W, C) -> Features; knows its layers' names."""
+    """Builds an encoder when the decoder calls it: image (B, H, W, C) -> Features.
+
+    `layers` are then the names of the encoder's layers.
+    """
 
     def __init__(self, encoder: str, weights: str, options: dict[str, Any]):
         self.encoder, self.weights, self.options = encoder, weights, options
@@ -119,25 +121,28 @@ class EncoderCall:
 
 
 def accepted_options(function: Callable, options: dict[str, Any]) -> dict[str, Any]:
-    """Those of `options` that are parameters of `function`."""
+    """The `options` that are parameters of `function`."""
     known = inspect.signature(function).parameters
     return {key: value for key, value in options.items() if key in known}
 
 
 def has_encoder(name: str) -> bool:
-    """Whether a model is built on an encoder, or has layers of its own."""
+    """Whether a model uses an encoder."""
     return "encode" in inspect.signature(MODELS[name].function).parameters
 
 
 def encoder_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers that are the encoder's."""
+    """The layers of the model's encoder."""
     return [layer for layer in model.layers if layer.name.startswith(ENCODER)]
 
 
 def geometry(model: keras.Model) -> InputGeometry:
+    """The input sizes that a model of `build_model` accepts."""
     for layer in model.layers:
         if isinstance(layer, PadToMultiple):
             return InputGeometry(minimum=layer.multiple)
         if isinstance(layer, ValidInput):
-            return InputGeometry(2, layer.least, layer.step, layer.border)
-    raise ValueError(f"{model.name} says nothing of its sizes")
+            return InputGeometry(
+                2, layer.min_input, layer.input_step, layer.valid_border
+            )
+    raise ValueError(f"{model.name} has no layer that defines its input sizes.")

@@ -1,4 +1,4 @@
-"""A Keras model as an engine: the same contract as those of files."""
+"""A Keras model as an engine, with the same interface as the engines of files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from edge.engines.base import Output, TensorSpec
 
-Head = Callable[[Any], Any]  # what a network gives -> what an exported one would
+Head = Callable[[Any], Any]  # the network's outputs -> those of the exported model
 
 
 class KerasEngine:
-    """`engine(image)` -> every output of the network, in the order of `outputs`.
+    """Runs a Keras model: `engine(image)` -> its outputs, in the order of `outputs`.
 
-    `size` None takes images as they are; (height, width) makes a predictor bring them
-    to that size, as an exported model of it would have them. `head` is one of
-    kseg.deploy.heads, so that what is compared with a file ends as that does.
+    With `size` None, images of any size are accepted; with (height, width), predictors
+    resize images to it, as for an exported model. `head` is one of kseg.deploy.heads,
+    so that the outputs are those of an exported model with this head.
     """
 
     name = "keras"
@@ -41,7 +41,7 @@ class KerasEngine:
         self.outputs = tuple(spec_of(name, x) for name, x in outputs.items())
 
     def blank(self) -> np.ndarray:
-        """An image (h, w, channels) uint8 of zeros; of 64x64 where any size goes."""
+        """An image (h, w, channels) uint8 of zeros; 64x64 if any size is accepted."""
         return np.zeros((*(self.size or (64, 64)), self.channels), np.uint8)
 
     def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
@@ -53,9 +53,9 @@ class KerasEngine:
 
 
 def spec_of(name: str, value: Any) -> TensorSpec:
-    """What is known of a symbolic output; free sides have length -1.
+    """The specification of a symbolic output; unknown sides are -1.
 
-    The batch is one image: some operations lose what is known of it.
+    The batch size is always 1, as some operations lose it.
     """
     sides = (-1 if side is None else int(side) for side in value.shape[1:])
     shape = (1, *sides)
@@ -64,7 +64,7 @@ def spec_of(name: str, value: Any) -> TensorSpec:
 
 
 def named_outputs(outputs: Any, model: keras.Model) -> dict[str, Any]:
-    """A network's outputs by name: a dict's keys, or the network's own names."""
+    """A network's outputs by name: the keys of a dict, or the model's output names."""
     if isinstance(outputs, Mapping):
         return dict(outputs)
     values = outputs if isinstance(outputs, Sequence) else [outputs]
@@ -77,8 +77,8 @@ def compiled(
 ) -> tuple[Callable[[Any], Sequence[Any]], dict[str, Any]]:
     """The network as a function of (1, H, W, C) float32, and its symbolic outputs.
 
-    It is traced once for all sizes: a loop over `model.predict` would build a pipeline
-    for every image. Heads are TensorFlow's; on another backend there is none.
+    It is traced once for all sizes, as `model.predict` would build a pipeline for every
+    image. Heads need TensorFlow; other backends have none.
     """
 
     def run(image: Any) -> dict[str, Any]:

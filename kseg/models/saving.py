@@ -1,4 +1,4 @@
-"""A trained network as a .keras file that describes itself."""
+"""Saves and loads networks as .keras files with their ModelInfo."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from kseg.core.runs import DAMAGE
 
 
 def save_model(model: Any, path: Path, info: ModelInfo) -> None:
-    """A `.keras` file with kseg.json inside; whole or not at all."""
+    """Saves a model as a `.keras` file that contains kseg.json, atomically."""
     with atomic_write(path) as part:
         model.save(part)
         info.attach(part)
 
 
 def load_model(path: Path) -> Any:
-    """A `.keras` file as a model, not compiled. Raises InputError for one that is none.
+    """Loads a model from a `.keras` file, without compiling it.
 
-    Importing the networks registers the layers that the file names.
+    Raises InputError if the file does not exist or is not a Keras model. Importing
+    kseg.models registers the layers that the file uses.
     """
     import keras
 
@@ -32,12 +33,10 @@ def load_model(path: Path) -> Any:
         raise InputError(f"{path}: no such model; kseg train writes one")
     if not zipfile.is_zipfile(path):
         raise InputError(
-            f"{path}: is no Keras model, or ends early; copy or train again"
+            f"{path}: not a Keras model, or truncated; copy it or train again"
         )
     try:
         return keras.models.load_model(path, compile=False)
     except DAMAGE as error:
         reason = str(error).strip().partition("\n")[0][:200]
-        raise InputError(
-            f"{path}: is no model that Keras can load ({reason})"
-        ) from None
+        raise InputError(f"{path}: Keras cannot load this model ({reason})") from None

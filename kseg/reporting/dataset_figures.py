@@ -38,7 +38,7 @@ CROP_CELL = (240, 240)
 
 def doctor_sheet(path: Path, scan: FolderScan, issues: Sequence[DataIssue]) -> None:
     """Draws class frequencies and image sizes, and below images that have issues."""
-    info = ModelInfo(class_names=scan.names, colors=scan.colors)
+    info = ModelInfo(class_names=scan.class_names, colors=scan.colors)
     chosen = images_with_issues(scan, issues)
     cells = [thumbnail(scan, index, text, info) for index, text in chosen]
     blank = np.full((CELL[0] + GAP + 30, 2 * (CELL[1] + GAP), 3), 255, np.uint8)
@@ -56,7 +56,7 @@ def images_with_issues(
     """Selects images to show: indices and reasons, the most severe issues first."""
     chosen: dict[int, str] = {}
     for issue in issues:
-        readable = [p for p in issue.places if scan.looks[p].picture]
+        readable = [p for p in issue.indices if scan.pairs[p].image]
         for index in readable[:IMAGES_PER_ISSUE]:
             chosen.setdefault(index, f"{issue.severity}, {issue.kind}")
     return list(chosen.items())[:MAX_IMAGES]
@@ -64,7 +64,7 @@ def images_with_issues(
 
 def thumbnail(scan: FolderScan, index: int, text: str, info: ModelInfo) -> np.ndarray:
     """Draws an image and its mask side by side, with the issue as title."""
-    pair = scan.looks[index]
+    pair = scan.pairs[index]
     image, ids = scan.read(pair)
     name = pair.name.rpartition("/")[2][-24:]
     head = title(f"{text}: {name}", (0, 2 * CELL[1] + GAP))
@@ -88,7 +88,7 @@ def charts(scan: FolderScan) -> np.ndarray:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    classes = min(MAX_CLASSES, len(scan.names))
+    classes = min(MAX_CLASSES, len(scan.class_names))
     height = round(DPI * max(3.2, 0.9 + 0.24 * classes))
     figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -105,7 +105,7 @@ def charts(scan: FolderScan) -> np.ndarray:
 def class_chart(axes: Any, scan: FolderScan) -> None:
     """Draws the share of each class in the labelled pixels of each split."""
     pixels = {split: scan.counts(split)[:, :-1].sum(0) for split in scan.splits}
-    total = sum(pixels.values(), np.zeros(len(scan.names), np.int64))
+    total = sum(pixels.values(), np.zeros(len(scan.class_names), np.int64))
     order = np.argsort(-total, kind="stable")[-MAX_CLASSES:]
     positions = np.arange(len(order))[::-1]
     thick = 0.8 / max(1, len(pixels))
@@ -113,7 +113,7 @@ def class_chart(axes: Any, scan: FolderScan) -> None:
     for number, (split, counts) in enumerate(pixels.items()):
         share = counts[order] / max(1, counts.sum())
         axes.barh(positions + 0.4 - thick * (number + 0.5), share, thick, label=split)
-    axes.set_yticks(positions, [scan.names[index] for index in order], fontsize=8)
+    axes.set_yticks(positions, [scan.class_names[index] for index in order], fontsize=8)
     axes.grid(axis="x", alpha=0.3)
     if pixels:
         axes.legend(fontsize=8)

@@ -112,7 +112,7 @@ class SemanticSection:
                 "Worst": [image_views(self, index) for index in worst],
             },
             confusion=confusion_of(self),
-            errors=largest_errors(self.matrix, self.data.names),
+            errors=largest_errors(self.matrix, self.data.class_names),
             calibration=calibration_of(self),
         )
 
@@ -142,7 +142,7 @@ def confusion_of(section: SemanticSection) -> dict[str, str]:
     """Draws the confusion matrix for the page."""
     from kseg.reporting import embedded
 
-    return embedded.confusion(section.matrix, section.data.names)
+    return embedded.confusion(section.matrix, section.data.class_names)
 
 
 def ranked(ious: Sequence[float]) -> list[int]:
@@ -181,7 +181,7 @@ def class_rows(section: SemanticSection) -> list[dict[str, Any]]:
             "share": labelled[i] / max(1, labelled.sum()),
         }
         for i, (name, color) in enumerate(
-            zip(section.data.names, section.data.colors, strict=True)
+            zip(section.data.class_names, section.data.colors, strict=True)
         )
     ]
 

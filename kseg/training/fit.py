@@ -43,7 +43,7 @@ def record_of(
         "config": to_record(replace(config, size=size)),
         "data": {
             "name": data.name,
-            "names": data.names,
+            "names": data.class_names,
             "channels": data.channels,
             "images": {name: len(split.sizes) for name, split in data.splits.items()},
             "size": data.typical_size(config.max_side),

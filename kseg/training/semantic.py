@@ -35,7 +35,7 @@ def semantic_loss(
         raise InputError(f"--{error}") from None
     if known_weights:
         return SegmentationLoss(
-            config.loss, tuple(known_weights[x] for x in data.names)
+            config.loss, tuple(known_weights[x] for x in data.class_names)
         )
     counts = count_pixels(data.split("train"), data.num_classes)
     return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))

@@ -232,7 +232,7 @@ def new_loss(
 def weights_by_name(loss: Any, data: Dataset) -> Optional[dict[str, float]]:
     """Returns the class weights of a loss by class name; None if it has none."""
     weights = getattr(loss, "class_weights", None)
-    return weights and dict(zip(data.names, weights, strict=True))
+    return weights and dict(zip(data.class_names, weights, strict=True))
 
 
 def set_batch_norm_momentum(model: Any, steps: int) -> None:

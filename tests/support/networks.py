@@ -1,4 +1,4 @@
-"""Networks of every kind, for what all of them must keep."""
+"""Networks of every kind, for tests that all of them must pass."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ CLASSES = 3
 
 @dataclass(frozen=True)
 class Case:
-    """One network of the contract that all of them keep."""
+    """One network and its options."""
 
     model: str
     encoder: str = "plain"
@@ -42,7 +42,7 @@ TWO = {
     "segnet": ("unpool", "bilinear"),
     "hypercolumn": ("bilinear", "transposed"),
     "patch": ("nearest", "bilinear"),
-    "dense": (None,),  # it has nothing to enlarge
+    "dense": (None,),  # it has no upsampling
 }
 ON_PLAIN = [
     Case(model, "plain", how, {**WIDTH, **(FC if model.startswith("fcn") else {})})
@@ -70,7 +70,7 @@ CASES = [*ON_PLAIN, *LIGHT, *(pytest.param(case, marks=slow) for case in HEAVY)]
 
 
 def sampled(*names: str) -> list[Any]:
-    """All cases, for tests that take long: those named are slow, the others full."""
+    """All cases for slow tests: those named are marked slow, the others full."""
     cases = [*ON_PLAIN, *LIGHT, *HEAVY]
     assert set(names) <= {str(case) for case in cases}, names
     return [

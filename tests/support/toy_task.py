@@ -72,9 +72,9 @@ def network(image: Any, num_classes: int, width: int = 4) -> dict[str, Any]:
     from keras import layers
 
     from kseg.models.layers.blocks import conv_bn_relu
-    from kseg.models.layers.heads import prepared, to_logits
+    from kseg.models.layers.heads import prepare_input, to_logits
 
-    x = conv_bn_relu(prepared(image, 2), width, name="first")
+    x = conv_bn_relu(prepare_input(image, 2), width, name="first")
     x = layers.MaxPooling2D(2, name="pool")(x)
     x = conv_bn_relu(x, 2 * width, name="second")
     score = layers.Conv2D(num_classes, 1, name="score")(x)
@@ -163,7 +163,7 @@ class ToyEvaluator:
     def __init__(self, data: Any, fast: bool = False):
         from kseg.evaluation.semantic import SemanticEvaluator
 
-        self.inner, self.errors = SemanticEvaluator(data.names, fast=True), []
+        self.inner, self.errors = SemanticEvaluator(data.class_names, fast=True), []
 
     def add(self, target: np.ndarray, result: ToyResult) -> None:
         self.inner.add(target, SemanticMap(result.labels))

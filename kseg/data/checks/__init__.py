@@ -1,1 +1,1 @@
-"""Checks of a data set: what the doctor finds."""
+"""Checks of a data set, used by `kseg.doctor` and before training."""

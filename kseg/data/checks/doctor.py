@@ -5,7 +5,7 @@ from __future__ import annotations
 from kseg.core.results import Diagnosis
 from kseg.data.checks.rules import diagnose
 from kseg.data.checks.scan import FolderScan, scan
-from kseg.data.checks.statistics import figures
+from kseg.data.checks.statistics import statistics
 
 
 def examine(data: str, seed: int) -> tuple[FolderScan, Diagnosis]:
@@ -15,5 +15,5 @@ def examine(data: str, seed: int) -> tuple[FolderScan, Diagnosis]:
     """
     found = scan(data, seed)
     issues = diagnose(found)
-    facts = figures(found, issues)
+    facts = statistics(found, issues)
     return found, Diagnosis(found.name, tuple(issues), facts, facts["harm"])

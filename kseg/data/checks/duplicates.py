@@ -1,9 +1,10 @@
-"""Pictures that are there twice, and pictures that are nearly the same.
+"""Duplicate and near-duplicate images.
 
-Equal pixels have equal digests. Copies that were saved anew, resized or mirrored are
-found in two steps. A perceptual hash of 256 bits, the signs of the 16x16 lowest
-frequencies (ImageHash's `phash`), says which pictures are alike at all; thumbnails of
-16x16 grey pixels say whether they are one. Measured on CamVid:
+Images with equal pixels have equal digests. Copies that were compressed again, resized
+or mirrored are found in two steps. A perceptual hash of 256 bits, the signs of the
+16x16 lowest frequencies (ImageHash's `phash`), selects similar images; thumbnails of
+16x16 grey pixels then tell copies from images that are only similar. Measured on
+CamVid:
 
                                                bits that differ  largest grey difference
     saved as JPEG of quality 40 to 85          0 to 4             1 to 4
@@ -12,8 +13,9 @@ frequencies (ImageHash's `phash`), says which pictures are alike at all; thumbna
     a frame of the video a second later        8 and more         20 and more
     a frame of another drive                   90 and more
 
-Scenes of `shapes` are 78 bits apart and more; as JPEG 0 to 32, 1 to 6 levels of grey.
-So up to SIMILAR bits pictures are alike, and up to SAME levels of grey they are one.
+Scenes of `shapes` differ from each other by 78 bits or more, and from their own JPEG by
+0 to 32 bits and 1 to 6 grey levels. So images that differ by at most SIMILAR bits are
+similar, and those that also differ by at most SAME grey levels are copies.
 """
 
 from __future__ import annotations
@@ -27,31 +29,31 @@ import numpy as np
 from kseg.core.progress import bar
 
 SIMILAR = 32  # bits
-SAME = 7  # levels of grey, anywhere in the thumbnail
-COPIED = 0  # as a distance: one and the same picture
+SAME = 7  # grey levels, the largest difference between two thumbnails
+COPIED = 0  # the distance of copies
 SIDE = 16  # the hash has SIDE * SIDE bits
-FLAT = 2.0  # grey levels of standard deviation; below, the hash is of noise alone
+FLAT = 2.0  # standard deviation in grey levels; below it, the hash is noise
 WORDS = SIDE * SIDE // 64
-BLOCK = 128  # pictures compared with all others at a time
-FAR = 999
+BLOCK = 128  # images compared with all others at a time
+FAR = 999  # the distance where there is no other image
 
 
 def digest(array: np.ndarray) -> bytes:
-    """16 bytes that differ where shape, type or any value of two arrays do."""
+    """16 bytes that differ if the shape, dtype or any value of two arrays differs."""
     result = hashlib.blake2b(f"{array.shape}{array.dtype}".encode(), digest_size=16)
     result.update(np.ascontiguousarray(array))
     return result.digest()
 
 
 def perceptual_hashes(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) uint8 -> (2, 4) uint64: the hash of the picture, and of it mirrored.
+    """(H, W, C) uint8 -> (2, 4) uint64: hashes of the image and of its mirror image.
 
-    Pictures of one colour alone have none: zeros.
+    Zeros for images of a single colour, which have no hash.
     """
     from imagehash import phash
     from PIL import Image
 
-    grey = grey_of(image)
+    grey = to_grey(image)
     if grey.std() < FLAT:
         return np.zeros((2, WORDS), np.uint64)
     views = grey, np.ascontiguousarray(grey[:, ::-1])
@@ -61,10 +63,10 @@ def perceptual_hashes(image: np.ndarray) -> np.ndarray:
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """(H, W, C) uint8 -> (16, 16) uint8 grey."""
-    return cv2.resize(grey_of(image), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(to_grey(image), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
-def grey_of(image: np.ndarray) -> np.ndarray:
+def to_grey(image: np.ndarray) -> np.ndarray:
     if image.shape[2] == 3:
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.ascontiguousarray(image[..., 0])
@@ -72,13 +74,13 @@ def grey_of(image: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Nearest:
-    """Of each of n pictures: the most similar other one of a group, and how far it is.
+    """For each of n images, the most similar other image of one group.
 
-    `place` (n,) indexes the pictures. `distance` (n,) counts bits; COPIED where the two
-    are one, FAR where there is no other.
+    `index` (n,) is the index of that image. `distance` (n,) is the number of bits that
+    differ; COPIED for copies, FAR if the group has no other image.
     """
 
-    place: np.ndarray
+    index: np.ndarray
     distance: np.ndarray
 
 
@@ -87,8 +89,8 @@ def nearest(
 ) -> dict[int, Nearest]:
     """Hashes (n, 2, 4), thumbnails (n, 16, 16), groups (n,) int -> nearest by group.
 
-    Mirrored counts as the same. Every picture is compared with every other, BLOCK by
-    BLOCK: 10,000 pictures take seconds.
+    Mirror images count as the same. Every image is compared with every other, BLOCK
+    images at a time: 10,000 images take seconds.
     """
     count = len(hashes)
     found = {
@@ -107,26 +109,30 @@ def nearest(
             mark_copies(line, thumbnails[row], thumbnails)
         for group, result in found.items():
             best = members[group][bits[:, members[group]].argmin(axis=1)]
-            result.place[rows] = best
+            result.index[rows] = best
             result.distance[rows] = bits[np.arange(len(rows)), best]
     return found
 
 
 def mark_copies(bits: np.ndarray, own: np.ndarray, others: np.ndarray) -> None:
-    """Sets `bits` (n,) to COPIED where others (n, 16, 16) are `own`, maybe mirrored.
+    """Sets `bits` (n,) to COPIED where others (n, 16, 16) equal `own` or its mirror.
 
-    Only among those alike; where just the hash is equal it becomes one bit.
+    Only similar images are compared. Where the hashes are equal but the thumbnails are
+    not, the distance becomes 1.
     """
-    alike = np.flatnonzero(bits <= SIMILAR)
-    if alike.size:
+    similar = np.flatnonzero(bits <= SIMILAR)
+    if similar.size:
         views = np.stack([own, own[:, ::-1]]).astype(np.int16)
-        apart = np.abs(others[alike, None] - views).max(axis=(2, 3)).min(axis=1)
-        bits[alike] = np.where(apart <= SAME, COPIED, np.maximum(bits[alike], 1))
+        difference = np.abs(others[similar, None] - views).max(axis=(2, 3)).min(axis=1)
+        bits[similar] = np.where(
+            difference <= SAME, COPIED, np.maximum(bits[similar], 1)
+        )
 
 
 def distances(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(m, 2, 4) and (n, 2, 4) uint64 -> (m, n) differing bits, the less of upright and
-    mirrored.
+    """(m, 2, 4) and (n, 2, 4) uint64 -> (m, n) number of differing bits.
+
+    Each is the smaller one of the upright and the mirrored image.
 
     >>> one, two = np.zeros((1, 2, 4), np.uint64), np.full((1, 2, 4), 3, np.uint64)
     >>> distances(one, two).tolist()

@@ -1,4 +1,4 @@
-"""An issue of a data set: how severe it is, where, and what helps."""
+"""An issue of a data set: severity, location and advice."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Iterable, Iterator
 
 from kseg.data.checks.scan import FolderScan
 
-SEVERITIES = ("harm", "warning", "note")
+SEVERITIES = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
 class DataIssue:
-    """One thing that is wrong, or worth knowing.
+    """One problem, or one fact worth knowing.
 
-    `examples` are all files it is true of, `places` those pictures in the survey.
+    `examples` are all files concerned, `indices` those images in `FolderScan.pairs`.
     """
 
     severity: str
@@ -23,7 +23,7 @@ class DataIssue:
     count: int
     text: str
     examples: tuple[str, ...] = ()
-    places: tuple[int, ...] = ()
+    indices: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.split}: " if self.split else ""
@@ -31,22 +31,26 @@ class DataIssue:
         return f"{self.severity}: {where}{self.text}{names and f' ({names})'}"
 
 
-def about(
-    survey: FolderScan,
+def issue_of_images(
+    scanned: FolderScan,
     severity: str,
     kind: str,
     split: str,
-    places: Iterable[int],
+    indices: Iterable[int],
     text: str,
 ) -> Iterator[DataIssue]:
-    """A finding about pictures, where there are any."""
-    places = tuple(int(place) for place in places)
-    if places:
-        names = tuple(survey.looks[place].name for place in places)
-        yield DataIssue(severity, kind, split, len(places), text, names, places)
+    """One issue about the images at `indices`; nothing if there are none."""
+    indices = tuple(int(index) for index in indices)
+    if indices:
+        names = tuple(scanned.pairs[index].name for index in indices)
+        yield DataIssue(severity, kind, split, len(indices), text, names, indices)
 
 
 def stem_of(name: str) -> str:
-    """train/masks/a.png and train/images/a.jpg are of one stem."""
+    """The key shared by the files of a pair, train/masks/a.png and train/images/a.jpg.
+
+    >>> stem_of("train/masks/a.png")
+    'train/a'
+    """
     folder, _, file = name.rpartition("/")
     return f"{folder.rpartition('/')[0]}/{file.rpartition('.')[0]}"

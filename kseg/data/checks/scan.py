@@ -1,12 +1,11 @@
-"""Looks at all of a data folder and goes on where `open_folder` would stop.
+"""Scans a whole data folder; errors that stop `open_folder` are collected instead.
 
-Every picture and mask is read once, on threads; what is kept of each is small: counts,
-sizes and hashes. Faults are collected, not raised.
+Every image and mask is read once, on threads. Only counts, sizes and hashes are kept.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -22,20 +21,20 @@ from kseg.data.masks import (
     Classes,
     colors_to_ids,
     count_classes,
+    inspect_image,
     load_mask,
-    look_at_image,
-    opened,
+    open_image,
     read_classes,
 )
-from kseg.data.open import refuse_export
+from kseg.data.open import reject_export
 from kseg.data.pairs import FileIssue, Pair, inspect_pair
 from kseg.data.sample import Dataset
 from kseg.data.shapes import open_shapes
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What an image file showed: upright size, kind (8-bit RGB, say), hashes (2, 4).
+class ImageFacts:
+    """An image's upright size, kind ("8-bit RGB"), digest, hashes (2, 4), thumbnail.
 
     The thumbnail is (16, 16) uint8 grey.
     """
@@ -48,166 +47,165 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Labels:
-    """What a mask showed: pixels of each class id (256,) int64, void at 255."""
+class MaskFacts:
+    """A mask's number of pixels by class id, (256,) int64 with void at 255; digest."""
 
     counts: np.ndarray
     digest: bytes
 
 
 @dataclass(frozen=True)
-class PairLook:
-    """What the doctor keeps of a pair of files, as far as they could be read."""
+class ScannedPair:
+    """What is kept of a pair of files; None for a file that cannot be read."""
 
     split: str
     name: str
-    place: int  # in the folder's list of pairs, or in the split
-    picture: Optional[Picture]
-    labels: Optional[Labels]
+    index: int  # in the folder's list of pairs, or in the split
+    image: Optional[ImageFacts]
+    mask: Optional[MaskFacts]
 
 
 @dataclass(frozen=True)
 class FolderScan:
-    """All that was seen of a data set.
+    """The result of scanning a data set.
 
-    `read(look)` gives the pair once more for showing: image (H, W, 3) uint8 and ids
-    (h, w) int, INVALID where they are outside the classes. Raises InputError where it
-    cannot.
+    `read(pair)` reads the pair again for display: image (H, W, 3) uint8 and ids (h, w)
+    int, INVALID where they are outside the classes. It raises InputError if the image
+    cannot be read.
     """
 
     name: str
-    names: tuple[str, ...]
+    class_names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
-    looks: list[PairLook]
-    faults: list[FileIssue]
-    read: Callable[[PairLook], tuple[np.ndarray, np.ndarray]]
+    pairs: list[ScannedPair]
+    issues: list[FileIssue]
+    read: Callable[[ScannedPair], tuple[np.ndarray, np.ndarray]]
 
     @property
     def splits(self) -> list[str]:
-        present = {look.split for look in self.looks}
+        present = {pair.split for pair in self.pairs}
         return [name for name in SPLITS if name in present]
 
-    def of(self, split: str) -> list[PairLook]:
-        return [look for look in self.looks if look.split == split]
+    def of(self, split: str) -> list[ScannedPair]:
+        return [pair for pair in self.pairs if pair.split == split]
 
     def counts(self, split: str) -> np.ndarray:
-        """(masks, classes + 1) int64 pixels, void last; unread masks are left out."""
-        rows = [look.labels.counts for look in self.of(split) if look.labels]
+        """(masks, classes + 1) int64 pixels, void last; without unreadable masks."""
+        rows = [pair.mask.counts for pair in self.of(split) if pair.mask]
         stacked = np.array(rows, np.int64).reshape(-1, 256)
-        return stacked[:, [*range(len(self.names)), 255]]
+        return stacked[:, [*range(len(self.class_names)), 255]]
 
 
 def scan(name: str, seed: int) -> FolderScan:
-    """`shapes` or a folder. Raises InputError where there is nothing to look at."""
+    """Scans `shapes` or a folder. Raises InputError if the folder has no images."""
     if name == "shapes":
         return scan_data(open_shapes())
     return scan_folder(Path(name), seed)
 
 
 def scan_data(data: Dataset) -> FolderScan:
-    """Data that needs no files."""
+    """Scans a data set that is not made of files."""
 
-    def look(at: tuple[str, int]) -> PairLook:
+    def scan_one(at: tuple[str, int]) -> ScannedPair:
         split, index = at
         image, mask = data.splits[split].read(index)
-        counts = np.bincount(mask.ravel(), minlength=256)
         name = f"{split}/{data.splits[split].names[index]}"
-        picture = picture_of(image, "8-bit RGB")
-        return PairLook(split, name, index, picture, Labels(counts, digest(mask)))
+        facts = image_facts(image, "8-bit RGB")
+        return ScannedPair(split, name, index, facts, mask_facts(mask))
 
-    def read(look: PairLook) -> tuple[np.ndarray, np.ndarray]:
-        image, mask = data.splits[look.split].read(look.place)
+    def read(pair: ScannedPair) -> tuple[np.ndarray, np.ndarray]:
+        image, mask = data.splits[pair.split].read(pair.index)
         return with_channels(image, 3), mask.astype(int)
 
-    places = [
+    indices = [
         (s, i) for s, split in data.splits.items() for i in range(len(split.sizes))
     ]
-    looks = in_parallel(look, places, data.name)
-    return FolderScan(data.name, data.names, data.colors, looks, [], read)
+    pairs = in_parallel(scan_one, indices, data.name)
+    return FolderScan(data.name, data.class_names, data.colors, pairs, [], read)
 
 
 def scan_folder(folder: Path, seed: int) -> FolderScan:
-    """A folder of the layout, however broken."""
-    pairs, faults = all_pairs(folder, seed)
+    """Scans a data folder, whatever is wrong with it."""
+    files, issues = all_pairs(folder, seed)
     declared = None
     try:
         declared = read_classes(folder / "classes.json")
     except InputError as error:
-        faults.append(FileIssue("classes", "", "classes.json", str(error)))
+        issues.append(FileIssue("classes", "", "classes.json", str(error)))
 
-    def look(numbered: tuple[int, Pair]) -> tuple[PairLook, tuple[FileIssue, ...]]:
-        place, pair = numbered
-        found = inspect_pair(pair, declared, look_at_picture)
-        picture = found.image[1] if found.image else None
-        labels = None if found.ids is None else labels_of(found.ids)
-        name = short(pair.image, folder)
-        return PairLook(pair.split, name, place, picture, labels), found.issues
+    def scan_one(numbered: tuple[int, Pair]) -> tuple[ScannedPair, list[FileIssue]]:
+        index, pair = numbered
+        found = inspect_pair(pair, declared, read_image_facts)
+        image = found.image[1] if found.image else None
+        mask = None if found.ids is None else mask_facts(found.ids)
+        name = relative_name(pair.image, folder)
+        wrong = [with_relative_name(issue, folder) for issue in found.issues]
+        return ScannedPair(pair.split, name, index, image, mask), wrong
 
-    seen = in_parallel(look, list(enumerate(pairs)), folder.name)
-    looks = [look for look, _ in seen]
-    faults += [shortened(fault, folder) for _, found in seen for fault in found]
+    scanned = in_parallel(scan_one, list(enumerate(files)), folder.name)
+    pairs = [pair for pair, _ in scanned]
+    issues += [issue for _, found in scanned for issue in found]
     classes = declared
     if classes is None:
-        ids = [look.labels.counts > 0 for look in looks if look.labels]
+        ids = [pair.mask.counts > 0 for pair in pairs if pair.mask]
         classes = count_classes([*ids, np.zeros(256, bool)])
-        looks = [with_ids(look, classes.table) for look in looks]
+        pairs = [with_class_ids(pair, classes.table) for pair in pairs]
 
-    def read(look: PairLook) -> tuple[np.ndarray, np.ndarray]:
-        return show(pairs[look.place], classes)
+    def read(pair: ScannedPair) -> tuple[np.ndarray, np.ndarray]:
+        return read_pair(files[pair.index], classes)
 
-    return FolderScan(str(folder), classes.names, classes.colors, looks, faults, read)
+    return FolderScan(str(folder), classes.names, classes.colors, pairs, issues, read)
 
 
-def with_ids(look: PairLook, table: np.ndarray) -> PairLook:
-    """The look, its counts by id of file brought to class ids."""
-    if look.labels is None:
-        return look
+def with_class_ids(pair: ScannedPair, table: np.ndarray) -> ScannedPair:
+    """The pair with its counts by file id converted to counts by class id."""
+    if pair.mask is None:
+        return pair
     counts = np.zeros(256, np.int64)
     known = table != INVALID
-    np.add.at(counts, table[known], look.labels.counts[known])
-    labels = Labels(counts, look.labels.digest)
-    return PairLook(look.split, look.name, look.place, look.picture, labels)
+    np.add.at(counts, table[known], pair.mask.counts[known])
+    return replace(pair, mask=MaskFacts(counts, pair.mask.digest))
 
 
-# --- which files belong together ---
+# --- pairing files ---
 
 
 def all_pairs(folder: Path, seed: int) -> tuple[list[Pair], list[FileIssue]]:
-    """What can be paired, and what cannot; without `val` it is split by `seed`.
+    """The pairs, and the issues of unpaired files; split by `seed` without `val`.
 
-    Raises InputError for a folder without pictures, and for another tool's export.
+    Raises InputError for a folder without images, and for another tool's export.
     """
     if folder.is_dir():
-        refuse_export(folder)
+        reject_export(folder)
     listing = list_pairs(folder)
     parts = parts_of(folder).values()
     if not any(is_image(path) for part in parts for path in part.glob("*/*")):
-        find_pairs(folder, seed)  # says what a folder should look like
+        find_pairs(folder, seed)  # raises the error that shows the expected layout
     found = listing.pairs
     if len(found.get("train", ())) > 1 and not found.get("val"):
         found = found | split_by_seed(found["train"], folder, seed)
     pairs = [pair._replace(split=name) for name in found for pair in found[name]]
-    return pairs, [shortened(issue, folder) for issue in listing.issues]
+    return pairs, [with_relative_name(issue, folder) for issue in listing.issues]
 
 
-def shortened(issue: FileIssue, folder: Path) -> FileIssue:
-    return issue._replace(name=short(Path(issue.name), folder))
+def with_relative_name(issue: FileIssue, folder: Path) -> FileIssue:
+    return issue._replace(name=relative_name(Path(issue.name), folder))
 
 
-def short(path: Path, folder: Path) -> str:
-    """train/images/a.png, whatever the folder is called."""
+def relative_name(path: Path, folder: Path) -> str:
+    """The path inside the data folder, such as train/images/a.png."""
     return path.relative_to(folder).as_posix()
 
 
-# --- what the files are like ---
+# --- reading files ---
 
 
-def labels_of(ids: np.ndarray) -> Labels:
-    return Labels(np.bincount(ids[ids != INVALID], minlength=256), digest(ids))
+def mask_facts(ids: np.ndarray) -> MaskFacts:
+    return MaskFacts(np.bincount(ids[ids != INVALID], minlength=256), digest(ids))
 
 
-def show(pair: Pair, classes: Classes) -> tuple[np.ndarray, np.ndarray]:
-    """Image (H, W, 3) and ids (h, w) for people; unknown colours are INVALID."""
+def read_pair(pair: Pair, classes: Classes) -> tuple[np.ndarray, np.ndarray]:
+    """Image (H, W, 3) and ids (h, w) for display; unknown colours are INVALID."""
     raw = read_raw(pair.image)
     image = with_channels(to_uint8(raw, white_level_of(raw)), 3)
     try:
@@ -219,22 +217,22 @@ def show(pair: Pair, classes: Classes) -> tuple[np.ndarray, np.ndarray]:
     return image, classes.table[mask]
 
 
-def look_at_picture(path: Path) -> tuple[tuple[int, int], Picture]:
-    """The size of an image file, and what it shows, decoded whole.
+def read_image_facts(path: Path) -> tuple[tuple[int, int], ImageFacts]:
+    """The size and the facts of an image file, which is decoded completely.
 
-    Raises InputError for one that cannot be read.
+    Raises InputError if it cannot be read.
     """
-    look_at_image(path)
+    inspect_image(path)
     raw = read_raw(path)
-    with opened(path) as file:
+    with open_image(path) as file:
         alpha = file.mode in ("LA", "PA", "RGBA") or "transparency" in file.info
     depth = "float" if raw.dtype.kind == "f" else f"{8 * raw.itemsize}-bit"
     kind = f"{depth} {'grey' if raw.ndim == 2 else 'RGB'}{' with alpha' * alpha}"
-    return raw.shape[:2], picture_of(raw, kind)
+    return raw.shape[:2], image_facts(raw, kind)
 
 
-def picture_of(raw: np.ndarray, kind: str) -> Picture:
+def image_facts(raw: np.ndarray, kind: str) -> ImageFacts:
     image = to_uint8(raw, white_level_of(raw))
     image = image[..., None] if image.ndim == 2 else image
     hashes, small = perceptual_hashes(image), thumbnail(image)
-    return Picture(raw.shape[:2], kind, digest(raw), hashes, small)
+    return ImageFacts(raw.shape[:2], kind, digest(raw), hashes, small)

@@ -1,4 +1,4 @@
-"""The doctor's figures for programs."""
+"""The doctor's results as JSON."""
 
 from __future__ import annotations
 
@@ -14,41 +14,45 @@ from kseg.data.checks.rules import kind_counts, size_counts
 from kseg.data.checks.scan import FolderScan
 from kseg.data.class_weights import RULES, Counts, class_weights
 
-# --- for machines ---
+# The JSON keeps the words that the first version wrote, for programs that read it.
+JSON_SEVERITIES = {"error": "harm"}
+JSON_KINDS = {"few images": "few pictures"}
 
 
-def figures(found: FolderScan, findings: Sequence[DataIssue]) -> dict[str, Any]:
-    """All that was found, as --json has it. Shares are of the labelled pixels."""
-    counts = {split: found.counts(split) for split in found.splits}
+def statistics(scanned: FolderScan, issues: Sequence[DataIssue]) -> dict[str, Any]:
+    """All results, as --json writes them. Shares are of the labelled pixels."""
+    counts = {split: scanned.counts(split) for split in scanned.splits}
     labelled = {split: matrix[:, :-1] for split, matrix in counts.items()}
-    train = labelled.get("train", np.zeros((0, len(found.names)), np.int64))
+    train = labelled.get("train", np.zeros((0, len(scanned.class_names)), np.int64))
     around = np.where(train > 0, train.sum(1, keepdims=True), 0).sum(0)
     counted = Counts(train.sum(0), around)
-    severities = Counter(finding.severity for finding in findings)
+    severities = Counter(issue.severity for issue in issues)
     return {
-        "data": found.name,
-        **{severity: severities[severity] for severity in SEVERITIES},
-        "pictures": {split: len(found.of(split)) for split in found.splits},
+        "data": scanned.name,
+        **{JSON_SEVERITIES.get(s, s): severities[s] for s in SEVERITIES},
+        "pictures": {split: len(scanned.of(split)) for split in scanned.splits},
         "void": {s: share_of(m[:, -1].sum(), m) for s, m in counts.items()},
         "sizes": {
             split: {
-                format_size(size): n for size, n in size_counts(found.of(split)).items()
+                format_size(size): n
+                for size, n in size_counts(scanned.of(split)).items()
             }
-            for split in found.splits
+            for split in scanned.splits
         },
-        "kinds": {split: kind_counts(found.of(split)) for split in found.splits},
+        "kinds": {split: kind_counts(scanned.of(split)) for split in scanned.splits},
         "classes": [
-            class_facts(index, name, labelled) for index, name in enumerate(found.names)
+            class_record(index, name, labelled)
+            for index, name in enumerate(scanned.class_names)
         ],
         "class_weights": {rule: class_weights(rule, counted) for rule in RULES},
-        "findings": [finding_facts(finding) for finding in findings],
+        "findings": [issue_record(issue) for issue in issues],
     }
 
 
-def class_facts(
+def class_record(
     index: int, name: str, labelled: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """How often one class is; `labelled` are (images, classes) pixels by split."""
+    """How frequent a class is; `labelled` holds (images, classes) pixels by split."""
     columns = {split: matrix[:, index] for split, matrix in labelled.items()}
     return {
         "name": name,
@@ -58,9 +62,11 @@ def class_facts(
     }
 
 
-def finding_facts(finding: DataIssue) -> dict[str, Any]:
-    record = asdict(finding)
-    del record["places"]
+def issue_record(issue: DataIssue) -> dict[str, Any]:
+    record = asdict(issue)
+    del record["indices"]
+    record["severity"] = JSON_SEVERITIES.get(issue.severity, issue.severity)
+    record["kind"] = JSON_KINDS.get(issue.kind, issue.kind)
     return record
 
 

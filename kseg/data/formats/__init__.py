@@ -1,1 +1,1 @@
-"""Other tools' labelled data, read into the one layout of folders."""
+"""Converters from the export formats of other tools to a data folder."""

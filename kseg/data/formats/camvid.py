@@ -1,7 +1,7 @@
-"""CamVid in the folders of the SegNet tutorial, and CVAT's "CamVid 1.0".
+"""CamVid in the layout of the SegNet tutorial, and CVAT's "CamVid 1.0".
 
 train/NAME.png with trainannot/NAME.png, the same for val and test. SegNet's masks hold
-ids: 11 classes, 11 is void. CVAT's hold the colours that label_colors.txt lists.
+ids: 11 classes, and void is 11. CVAT's hold the colours listed in label_colors.txt.
 
 Reference: http://mi.eng.cam.ac.uk/projects/segnet/tutorial.html
 """
@@ -18,18 +18,18 @@ from edge.core.errors import InputError
 from kseg.data.formats.source import (
     BLACK,
     Color,
-    Pair,
     SourceDataset,
+    SourcePair,
     classes_of,
     read_text,
     split_of,
 )
-from kseg.data.masks import Classes, by_stem, load_mask, to_class_ids
+from kseg.data.masks import Classes, files_by_stem, load_mask, to_class_ids
 
-DESCRIPTION = "train/ with trainannot/ (CamVid as SegNet has it)"
+DESCRIPTION = "train/ with trainannot/ (CamVid in SegNet's layout)"
 ANNOTATED = "annot"
 COLORS = "label_colors.txt"
-# In the order of SegNet's ids, with CamVid's colours.
+# In the order of the ids in SegNet's masks, with CamVid's colours.
 CAMVID: dict[str, Color] = {
     "sky": (128, 128, 128),
     "building": (128, 0, 0),
@@ -46,17 +46,17 @@ CAMVID: dict[str, Color] = {
 }
 
 
-def recognises(folder: Path) -> bool:
+def matches(folder: Path) -> bool:
     return bool(annotated(folder))
 
 
 def annotated(folder: Path) -> list[Path]:
-    """The folders of masks whose folder of pictures is there too."""
+    """The folders of masks whose folder of images exists."""
     found = sorted(folder.glob(f"*{ANNOTATED}"))
-    return [path for path in found if path.is_dir() and pictures_of(path).is_dir()]
+    return [path for path in found if path.is_dir() and images_of(path).is_dir()]
 
 
-def pictures_of(masks: Path) -> Path:
+def images_of(masks: Path) -> Path:
     return masks.with_name(masks.name.removesuffix(ANNOTATED) or "images")
 
 
@@ -73,24 +73,24 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
 
 
 def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
-    masks, pictures = by_stem(folder), by_stem(pictures_of(folder))
+    masks, images = files_by_stem(folder), files_by_stem(images_of(folder))
     split = split_of(folder.name.removesuffix(ANNOTATED))
     for stem, mask in masks.items():
-        if stem not in pictures:
-            export.lacks(pictures_of(folder) / mask.name, mask)
+        if stem not in images:
+            export.add_missing(images_of(folder) / mask.name, mask)
             continue
-        reader = partial(read_mask, mask, pictures[stem], classes)
-        export.splits[split].append(Pair(stem, pictures[stem], reader))
-    export.unlabelled += len(pictures.keys() - masks.keys())
+        reader = partial(read_mask, mask, images[stem], classes)
+        export.splits[split].append(SourcePair(stem, images[stem], reader))
+    export.unlabelled += len(images.keys() - masks.keys())
 
 
-def read_mask(path: Path, picture: Path, classes: Classes) -> np.ndarray:
-    mask = load_mask(path, picture, colored=classes.source == COLORS)
+def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
+    mask = load_mask(path, image, colored=classes.source == COLORS)
     return to_class_ids(mask, path, classes)
 
 
 def read_colors(path: Path) -> Classes:
-    """Lines `r g b label`, or `label` alone where all colours are VOC's in order."""
+    """Reads lines `R G B label`, or only `label` for VOC's colours in order."""
     lines = [line.split() for line in read_text(path).splitlines()]
     rows = [words for words in lines if words and not words[0].startswith("#")]
     if all(len(words) == 1 for words in rows):
@@ -99,7 +99,7 @@ def read_colors(path: Path) -> Classes:
     else:
         labels = [read_label(words, path) for words in rows]
     if len(labels) > 256:
-        raise InputError(f"{path}: {len(labels)} labels; at most 255 are possible")
+        raise InputError(f"{path}: {len(labels)} labels; the maximum is 256")
     return classes_of(dict(enumerate(labels)), path)
 
 
@@ -113,7 +113,7 @@ def read_label(words: list[str], path: Path) -> tuple[str, Color]:
             raise ValueError
     except ValueError:
         raise InputError(
-            f"{path}: the line {' '.join(words)!r} is no label; write it as 128 64 128 "
-            "road"
+            f"{path}: invalid line {' '.join(words)!r}; expected R G B NAME, such as "
+            "128 64 128 road"
         ) from None
     return " ".join(words[3:]), (red, green, blue)

@@ -1,12 +1,12 @@
-"""COCO's JSON: polygons, and run lengths as numbers or as text.
+"""COCO's JSON: polygons, and run-length encoding (RLE), uncompressed or compressed.
 
 annotations/instances_train2017.json with train2017/ or images/train2017/ (COCO),
 annotations/instances_default.json with images/ (CVAT), train/_annotations.coco.json
-with the pictures beside it (Roboflow), result.json with images/ (Label Studio).
+with the images in the same folder (Roboflow), result.json with images/ (Label Studio).
 
-COCO has no order of depth: of overlapping objects the smaller lies on top, so that the
-cup stays on the table, and of equal ones the later. A crowd is its class like any
-other object; CVAT marks each brush stroke as one. What no object covers is background.
+COCO does not define a depth order: where objects overlap, the smaller one is drawn on
+top, and of equal ones the later. Crowds (`iscrowd`) are drawn like other objects, as
+CVAT marks each brush stroke as one. Pixels outside all objects are background.
 
 Reference: https://cocodataset.org/#format-data
 """
@@ -23,9 +23,9 @@ from edge.core.constants import palette
 from edge.core.errors import InputError
 from kseg.data.formats.source import (
     BACKGROUND,
-    Pair,
     Size,
     SourceDataset,
+    SourcePair,
     check_names,
     check_size,
     ends_of,
@@ -33,36 +33,39 @@ from kseg.data.formats.source import (
     read_json,
     split_of,
 )
-from kseg.data.masks import look_at_image, opened, stored_size
+from kseg.data.masks import inspect_image, open_image, stored_size
 
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
-NAMED_SO = ("_annotations.coco.json", "instances_")
+NAME_PREFIXES = ("_annotations.coco.json", "instances_")
 BACKGROUNDS = (BACKGROUND, "_background_")
-FAR = 10  # times the picture's size: what lies farther out is no point of it
+FAR = 10  # times the image's size; points farther outside are errors
 
 Annotation = dict[str, Any]
 
 
-def recognises(folder: Path) -> bool:
-    return any(looks_so(path) for path in json_files(folder))
+def matches(folder: Path) -> bool:
+    return any(is_coco(path) for path in json_files(folder))
 
 
-def looks_so(path: Path) -> bool:
-    """Whether a JSON file lists pictures and classes, or is called as COCO's are."""
+def is_coco(path: Path) -> bool:
+    """Whether a JSON file lists images and categories, or has a name of COCO's."""
     ends = ends_of(path)
-    return path.name.startswith(NAMED_SO) or (
+    return path.name.startswith(NAME_PREFIXES) or (
         b'"images"' in ends and b'"categories"' in ends
     )
 
 
 def annotation_files(folder: Path) -> list[Path]:
-    """COCO's own instances alone where they are there: keypoints repeat them."""
-    files = [path for path in json_files(folder) if looks_so(path)]
-    return [path for path in files if path.name.startswith(NAMED_SO)] or files
+    """The annotation files; if there are some with COCO's names, only those.
+
+    COCO's other files, such as the keypoints, repeat the instances.
+    """
+    files = [path for path in json_files(folder) if is_coco(path)]
+    return [path for path in files if path.name.startswith(NAME_PREFIXES)] or files
 
 
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
-    """All annotation files; classes of one name are one class in all of them."""
+    """Reads all annotation files; categories of the same name are the same class."""
     contents = {path: read_file(path) for path in annotation_files(folder)}
     names = class_names(contents.values())
     check_names(names, folder)
@@ -73,9 +76,9 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
 
 
 def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Its lists of images, annotations, categories.
+    """Reads the lists `images`, `annotations` and `categories`.
 
-    Raises InputError for other files.
+    Raises InputError if one is missing or incomplete.
     """
     content = read_json(path)
     for key, needed in {
@@ -88,7 +91,7 @@ def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
             isinstance(e, dict) and all(n in e for n in needed) for e in entries
         ):
             raise InputError(
-                f"{path}: its {key!r} is no list of objects with "
+                f"{path}: {key!r} must be a list of objects with "
                 f"{' and '.join(needed)}; export it as COCO again"
             )
     return content
@@ -97,18 +100,18 @@ def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
 def class_names(contents: Iterable[dict[str, Any]]) -> list[str]:
     """Background, then the categories by id.
 
-    Roboflow's first category is the project, above all others and on no picture; it is
-    none of the classes.
+    Roboflow's first category is the project, the supercategory of all others. It has no
+    annotations and is left out.
     """
     contents = list(contents)
     categories = [c for content in contents for c in content["categories"]]
     used = {a["category_id"] for content in contents for a in content["annotations"]}
-    above = {c.get("supercategory") for c in categories}
+    parents = {c.get("supercategory") for c in categories}
     roots = {
         c["name"]
         for c in categories
         if c.get("supercategory") == "none"
-        and c["name"] in above
+        and c["name"] in parents
         and c["id"] not in used
     }
     ordered = [str(c["name"]) for c in sorted(categories, key=number_of)]
@@ -121,70 +124,70 @@ def number_of(category: dict[str, Any]) -> int:
 
 
 def add_file(export: SourceDataset, path: Path, content: dict, folder: Path) -> None:
-    """The pairs of one annotation file, its split by its name or its folder's."""
-    ids = {name: index for index, name in enumerate(export.names)}
+    """Adds the pairs of one annotation file; its name or its folder's is the split."""
+    ids = {name: index for index, name in enumerate(export.class_names)}
     ids |= dict.fromkeys(BACKGROUNDS, 0)
     classes = {c["id"]: ids.get(str(c["name"])) for c in content["categories"]}
-    objects = by_picture(export, path, content, classes)
+    objects = by_image(export, path, content, classes)
     split = split_of(path.stem) or split_of(path.parent.name)
-    places = places_of(path, folder)
+    folders = image_folders(path, folder)
     for entry in content["images"]:
-        picture = find_picture(str(entry["file_name"]), places)
-        if picture is None:
-            export.lacks(places[0] / str(entry["file_name"]), path)
+        image = find_image(str(entry["file_name"]), folders)
+        if image is None:
+            export.add_missing(folders[0] / str(entry["file_name"]), path)
             continue
-        mask = partial(read_mask, path, entry, picture, objects[entry["id"]], classes)
-        export.splits[split].append(Pair(picture.stem, picture, mask))
+        mask = partial(read_mask, path, entry, image, objects[entry["id"]], classes)
+        export.splits[split].append(SourcePair(image.stem, image, mask))
 
 
-def by_picture(
+def by_image(
     export: SourceDataset, path: Path, content: dict, classes: dict
 ) -> dict[Any, list[Annotation]]:
-    """Picture id -> annotations, each found to be of a known class."""
+    """Image id -> annotations. Raises InputError for an unknown category or image."""
     objects: dict[Any, list[Annotation]] = {e["id"]: [] for e in content["images"]}
     if len(objects) < len(content["images"]):
-        raise InputError(f"{path}: two of its images have one id; export it again")
+        raise InputError(f"{path}: two images have the same id; export it again")
     for annotation in content["annotations"]:
         name = f"{path}: annotation {annotation.get('id')}"
         if classes.get(annotation["category_id"]) is None:
             raise InputError(
-                f"{name} is of category {annotation['category_id']}, which is not in "
-                "its categories; export it again"
+                f"{name}: category {annotation['category_id']} is not in 'categories'; "
+                "export it again"
             )
         if annotation["image_id"] in objects:
             objects[annotation["image_id"]].append(annotation)
         elif not export.skip_missing:
             raise InputError(
-                f"{name} is of image {annotation['image_id']}, which is not in its "
-                "images; export it again or leave it out with --skip-missing"
+                f"{name}: image {annotation['image_id']} is not in 'images'; export it "
+                "again, or skip such annotations with --skip-missing"
             )
     return objects
 
 
-def places_of(path: Path, folder: Path) -> list[Path]:
-    """Where the pictures of an annotation file may be, the most particular first."""
+def image_folders(path: Path, folder: Path) -> list[Path]:
+    """Folders that may hold the images of an annotation file, most specific first."""
     subset = path.stem.rpartition("_")[2]
-    places = [folder / "images" / subset, folder / subset, path.parent]
-    return [*places, folder / "images", folder / "JPEGImages", folder]
+    folders = [folder / "images" / subset, folder / subset, path.parent]
+    return [*folders, folder / "images", folder / "JPEGImages", folder]
 
 
-def find_picture(name: str, places: list[Path]) -> Optional[Path]:
-    """A picture by its path or by its last part alone; other systems' paths too."""
+def find_image(name: str, folders: list[Path]) -> Optional[Path]:
+    """An image by its path, or by its file name only; Windows paths are accepted."""
     whole = PureWindowsPath(name).as_posix()
-    paths = (place / part for part in (whole, Path(whole).name) for place in places)
+    paths = (folder / part for part in (whole, Path(whole).name) for folder in folders)
     return next((path for path in paths if path.is_file()), None)
 
 
-# --- the mask of one picture ---
+# --- the mask of one image ---
 
 
 def read_mask(
-    path: Path, entry: dict, picture: Path, objects: list[Annotation], classes: dict
+    path: Path, entry: dict, image: Path, objects: list[Annotation], classes: dict
 ) -> np.ndarray:
-    """The objects of a picture as (H, W) uint8 class ids, the smallest on top."""
+    """Draws the objects of an image as (H, W) uint8 class ids, the smallest on top."""
     from pycocotools import mask as coco_mask
 
-    height, width = size_of(entry, picture)
+    height, width = size_of(entry, image)
     lengths = [run_lengths(o, height, width, path) for o in objects]
     areas = [int(coco_mask.area(runs)) for runs in lengths]
     mask = np.zeros((height, width), np.uint8)
@@ -194,17 +197,17 @@ def read_mask(
     return mask
 
 
-def size_of(entry: dict[str, Any], picture: Path) -> Size:
-    """(height, width) that the objects of a picture are meant for."""
+def size_of(entry: dict[str, Any], image: Path) -> Size:
+    """(height, width) of the coordinates of an image's objects."""
     labelled = entry.get("height"), entry.get("width")
     if not all(isinstance(side, int) for side in labelled):
-        return look_at_image(picture)[0]
-    with opened(picture) as image:
-        return check_size(picture, stored_size(image), labelled)
+        return inspect_image(image)[0]
+    with open_image(image) as file:
+        return check_size(image, stored_size(file), labelled)
 
 
 def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> Any:
-    """The outline of an object in pycocotools' form. Raises InputError for none."""
+    """The RLE of an object, as pycocotools uses it. Raises InputError if invalid."""
     from pycocotools import mask as coco_mask
 
     shape = annotation.get("segmentation")
@@ -212,61 +215,63 @@ def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> 
         if isinstance(shape, dict):
             return from_counts(shape, height, width)
         if not shape:
-            raise ValueError("has no outline, only a box; outline it or remove it")
+            raise ValueError("has no segmentation, only a box; draw one or remove it")
         parts = shape if isinstance(shape[0], list) else [shape]
         check_polygons(parts, height, width)
         return coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
     except (TypeError, KeyError, IndexError, AttributeError):
         raise InputError(
-            f"{path}: annotation {annotation.get('id')} has neither polygons nor run "
-            "lengths of COCO; export it again"
+            f"{path}: annotation {annotation.get('id')} has neither polygons nor RLE; "
+            "export it as COCO again"
         ) from None
     except ValueError as error:
         raise InputError(f"{path}: annotation {annotation.get('id')} {error}") from None
 
 
 def check_polygons(parts: list[list[float]], height: int, width: int) -> None:
-    """Raises ValueError for what pycocotools would take for a box, or not at all."""
+    """Raises ValueError for polygons that pycocotools takes for boxes, or rejects."""
     for part in parts:
         values = np.asarray(part, np.float64)
         if values.ndim != 1 or values.size % 2 or values.size < 6:
             raise ValueError(
-                f"has a polygon of {values.size} numbers; it takes x and y of 3 "
-                "points, draw it again or remove it"
+                f"has a polygon of {values.size} numbers; it must be x and y of at "
+                "least 3 points, draw it again or remove it"
             )
         if not (np.abs(values) <= FAR * max(height, width)).all():
-            raise ValueError(f"has points far outside its picture of {height}x{width}")
+            raise ValueError(f"has points far outside its image of {height}x{width}")
 
 
 def from_counts(shape: dict[str, Any], height: int, width: int) -> Any:
-    """Run lengths down the columns, as numbers or as COCO's text.
+    """Decodes column-major run lengths, given as a list or as COCO's compressed text.
 
-    pycocotools believes them, and reads on in memory where they are too long.
+    They are checked here: pycocotools reads beyond its memory if they are too long.
     """
     from pycocotools import mask as coco_mask
 
     if list(shape["size"]) != [height, width]:
         raise ValueError(
-            f"is {shape['size'][0]}x{shape['size'][1]}, but its picture "
+            f"is {shape['size'][0]}x{shape['size'][1]}, but its image is "
             f"{height}x{width}; export it again"
         )
     counts = shape["counts"]
-    counts = counts if isinstance(counts, list) else numbers_of(counts)
-    if sum(counts) != height * width or min(counts) < 0:
+    counts = counts if isinstance(counts, list) else decode_counts(counts)
+    if min(counts) < 0:
+        raise ValueError("has negative run lengths; export it again")
+    if sum(counts) != height * width:
         raise ValueError(
-            f"has runs of {sum(counts)} pixels, but its picture {height * width}; "
-            "export it again"
+            f"has run lengths of {sum(counts)} pixels, but its image has "
+            f"{height * width}; export it again"
         )
     runs = {"size": [height, width], "counts": counts}
     return coco_mask.frPyObjects(runs, height, width)
 
 
-def numbers_of(text: str) -> list[int]:
-    """COCO's text of run lengths, five bits a character, as numbers.
+def decode_counts(text: str) -> list[int]:
+    """Decodes COCO's compressed run lengths, which hold five bits per character.
 
-    From the fourth on each is the difference to the one before the last.
+    From the fourth on, each number is stored as the difference to the one two before.
 
-    >>> numbers_of("1231"), numbers_of("o03")
+    >>> decode_counts("1231"), decode_counts("o03")
     ([1, 2, 3, 3], [31, 3])
     """
     counts: list[int] = []

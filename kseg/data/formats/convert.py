@@ -9,10 +9,15 @@ from pathlib import Path
 from edge.core.errors import InputError
 from kseg.core.configs import PrepareConfig
 from kseg.core.results import Prepared
-from kseg.data.folder import is_laid_out
+from kseg.data.folder import is_data_folder
 from kseg.data.formats.detect import FORMATS, detect_format
 from kseg.data.formats.source import SourceDataset
-from kseg.data.formats.writer import Splits, check_target, divide, write_layout
+from kseg.data.formats.writer import (
+    Splits,
+    assign_splits,
+    check_target,
+    write_data_folder,
+)
 
 LISTED = 24  # classes in the log; the result has all
 
@@ -34,13 +39,13 @@ def convert_export(config: PrepareConfig) -> Prepared:
     check_target(target)
     name = format_of(source)
     export = FORMATS[name].read(source, config.skip_missing)
-    splits = divide(export, source, config.val_share, config.seed)
+    splits = assign_splits(export, source, config.val_share, config.seed)
     log.info(f"{source}: {describe(name, export, splits)}")
-    write_layout(export, splits, target)
+    write_data_folder(export, splits, target)
     log.info(f"{target}: is ready: {training(target)}")
     counts = {split: len(pairs) for split, pairs in splits.items()}
     return Prepared(
-        *(target, name, tuple(export.names), counts),
+        *(target, name, tuple(export.class_names), counts),
         unlabelled=export.unlabelled,
         missing=export.missing,
     )
@@ -50,7 +55,7 @@ def format_of(folder: Path) -> str:
     """The format of an export. Raises InputError where it is not a known one."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the unpacked export")
-    if is_laid_out(folder):
+    if is_data_folder(folder):
         raise InputError(f"{folder}: is a data folder already: {training(folder)}")
     name = detect_format(folder)
     if name is None:
@@ -73,9 +78,9 @@ def training(folder: Path) -> str:
 def describe(name: str, export: SourceDataset, splits: Splits) -> str:
     """What was found, in one line."""
     counts = ", ".join(f"{split} {len(pairs)}" for split, pairs in splits.items())
-    names = ", ".join(export.names[:LISTED])
-    more = len(export.names) - LISTED
-    parts = [f"{name}: {counts}", f"{len(export.names)} classes: {names}"]
+    names = ", ".join(export.class_names[:LISTED])
+    more = len(export.class_names) - LISTED
+    parts = [f"{name}: {counts}", f"{len(export.class_names)} classes: {names}"]
     if more > 0:
         parts[-1] += f" and {more} more"
     if export.unlabelled:

@@ -1,4 +1,4 @@
-"""Exports of other tools, each read by the module that is named after it."""
+"""The known export formats, and how a folder's format is detected."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Optional
 
 from kseg.data.formats import camvid, coco, labelme, roboflow, voc
 
-# Each has DESCRIPTION, recognises(folder) and read(folder, skip_missing). The order is
-# that of asking: what a folder's names tell goes before what its JSON files tell.
+# Each module has DESCRIPTION, matches(folder) and read(folder, skip_missing). They are
+# tried in this order: formats known by file names before those known by JSON content.
 FORMATS: dict[str, ModuleType] = {
     "voc": voc,
     "roboflow": roboflow,
@@ -20,5 +20,5 @@ FORMATS: dict[str, ModuleType] = {
 
 
 def detect_format(folder: Path) -> Optional[str]:
-    """The format whose export a folder holds; None where it is none of FORMATS."""
-    return next((name for name, f in FORMATS.items() if f.recognises(folder)), None)
+    """The format of the export in a folder; None if it is not one of FORMATS."""
+    return next((name for name, f in FORMATS.items() if f.matches(folder)), None)

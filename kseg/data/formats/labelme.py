@@ -1,8 +1,8 @@
-"""labelme's JSON files, one beside each picture or with the picture inside.
+"""labelme's JSON files, one for each image, which may be embedded in it.
 
-SRC/*.json, or SRC/{train,val,test}/*.json. A later shape lies on top of an earlier
-one, and shapes are drawn as labelme's own exporters draw them. labels.txt, where it
-is there, gives the order of the classes; otherwise it is that of the alphabet.
+SRC/*.json, or SRC/{train,val,test}/*.json. Later shapes are drawn on top of earlier
+ones, in the same way as by labelme's own exporters. The order of the classes is that of
+labels.txt if it exists, else alphabetical.
 
 Reference: https://github.com/wkentaro/labelme (labelme/_utils/shape.py)
 """
@@ -26,9 +26,9 @@ from edge.core.images import is_image, list_images
 from kseg.core.progress import in_parallel
 from kseg.data.formats.source import (
     BACKGROUND,
-    Pair,
     Size,
     SourceDataset,
+    SourcePair,
     check_names,
     check_size,
     ends_of,
@@ -37,27 +37,27 @@ from kseg.data.formats.source import (
     read_text,
     split_of,
 )
-from kseg.data.masks import look_at_image, opened, stored_size
+from kseg.data.masks import inspect_image, open_image, stored_size
 
-DESCRIPTION = "NAME.json beside NAME.jpg (labelme)"
+DESCRIPTION = "NAME.json next to NAME.jpg (labelme)"
 LABELS = "labels.txt"
 SPECIAL = {"_background_": 0, BACKGROUND: 0, "__ignore__": IGNORE_INDEX}
-EMBEDDED = {"/9j/": ".jpg", "iVBOR": ".png"}  # how base64 of such a picture starts
+EMBEDDED = {"/9j/": ".jpg", "iVBOR": ".png"}  # start of the base64 text of such files
 
 Points = list[tuple[float, float]]
 
 
-def recognises(folder: Path) -> bool:
-    return any(looks_so(path) for path in json_files(folder))
+def matches(folder: Path) -> bool:
+    return any(is_labelme(path) for path in json_files(folder))
 
 
-def looks_so(path: Path) -> bool:
+def is_labelme(path: Path) -> bool:
     ends = ends_of(path)
     return b'"shapes"' in ends and b'"categories"' not in ends
 
 
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
-    """Every JSON file of the folder and of those in it; each must be labelme's."""
+    """Reads every JSON file of the folder and its subfolders; all must be labelme's."""
     scans = in_parallel(scan, json_files(folder), folder.name)
     found = set().union(*(shapes.labels for shapes in scans))
     names = [BACKGROUND, *order_of(found, folder / LABELS)]
@@ -66,23 +66,23 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     ids = {name: i for i, name in enumerate(names)} | SPECIAL
     for one in scans:
         add_file(export, one, ids, folder)
-    used = {one.picture.resolve() for one in scans}
-    places = {one.path.parent for one in scans}
-    pictures = {p.resolve() for place in places for p in list_images(place)}
-    export.unlabelled = len(pictures - used)
+    labelled = {one.image.resolve() for one in scans}
+    folders = {one.path.parent for one in scans}
+    images = {path.resolve() for inside in folders for path in list_images(inside)}
+    export.unlabelled = len(images - labelled)
     return export
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What is kept of a JSON file: not its shapes, nor the picture inside it.
+    """What is kept of a JSON file, without its shapes and its embedded image.
 
-    `suffix` is of the picture inside, empty where there is none.
+    `suffix` is that of the embedded image, empty if there is none.
     """
 
     path: Path
     labels: frozenset[str]
-    picture: Path
+    image: Path
     suffix: str
 
 
@@ -90,117 +90,123 @@ def scan(path: Path) -> Scan:
     content = read_json(path)
     labels = frozenset(shape["label"] for shape in shapes_of(content, path))
     name = PureWindowsPath(str(content.get("imagePath") or path.stem)).as_posix()
-    places = path.parent / name, path.parent / Path(name).name  # as said, or moved here
-    picture = next((place for place in places if place.is_file()), places[0])
-    inside = str(content.get("imageData") or "")
-    suffix = next((s for start, s in EMBEDDED.items() if inside.startswith(start)), "")
-    return Scan(path, labels, picture, suffix)
+    paths = path.parent / name, path.parent / Path(name).name  # as stated, or moved
+    image = next((path for path in paths if path.is_file()), paths[0])
+    data = str(content.get("imageData") or "")
+    suffix = next((s for start, s in EMBEDDED.items() if data.startswith(start)), "")
+    return Scan(path, labels, image, suffix)
 
 
 def order_of(found: set[str], path: Path) -> list[str]:
-    """The classes but for background and what is ignored."""
+    """The classes in order, without background and ignored labels."""
     found = found - SPECIAL.keys()
     if not path.is_file():
         return sorted(found)
     lines = (line.strip() for line in read_text(path).splitlines())
     listed = [line for line in dict.fromkeys(lines) if line and line not in SPECIAL]
     for name in sorted(found - set(listed)):
-        raise InputError(f"{path}: lacks the label {name!r}, which shapes have; add it")
+        raise InputError(
+            f"{path}: the label {name!r} of some shapes is missing; add it"
+        )
     return listed
 
 
 def add_file(
     export: SourceDataset, one: Scan, ids: dict[str, int], folder: Path
 ) -> None:
-    """Adds the pair of one JSON file, of the picture inside where there is no other."""
-    path, picture = one.path, one.picture
+    """Adds the pair of one JSON file; without an image file, of its embedded image."""
+    path, image = one.path, one.image
     split = split_of(path.parent.name) if path.parent != folder else ""
-    if picture.is_file() and is_image(picture):
-        pair = Pair(path.stem, picture, partial(read_mask, path, picture, ids))
+    if image.is_file() and is_image(image):
+        pair = SourcePair(path.stem, image, partial(read_mask, path, image, ids))
     elif one.suffix:
         mask, content = partial(read_mask, path, None, ids), partial(embedded, path)
-        pair = Pair(path.stem, path, mask, content, one.suffix)
+        pair = SourcePair(path.stem, path, mask, content, one.suffix)
     else:
-        export.lacks(picture, path)
+        export.add_missing(image, path)
         return
     export.splits[split].append(pair)
 
 
 def embedded(path: Path) -> bytes:
-    """The bytes of the picture inside a JSON file."""
+    """The bytes of the image embedded in a JSON file."""
     try:
         return base64.b64decode(read_json(path)["imageData"], validate=True)
     except (ValueError, TypeError):
-        raise InputError(f"{path}: imageData is no base64; save it again") from None
+        raise InputError(
+            f"{path}: imageData is not valid base64; save it again in labelme"
+        ) from None
 
 
-def read_mask(path: Path, picture: Optional[Path], ids: dict[str, int]) -> np.ndarray:
-    """The shapes of a JSON file as (H, W) uint8 class ids, 255 where to ignore."""
+def read_mask(path: Path, image: Optional[Path], ids: dict[str, int]) -> np.ndarray:
+    """Draws the shapes of a JSON file as (H, W) uint8 class ids, void 255."""
     content = read_json(path)
-    canvas = Image.new("L", size_of(content, path, picture)[::-1])
+    canvas = Image.new("L", size_of(content, path, image)[::-1])
     for shape in shapes_of(content, path):
         draw(canvas, shape, ids[shape["label"]], path)
     return np.array(canvas)
 
 
-def size_of(content: dict[str, Any], path: Path, picture: Optional[Path]) -> Size:
-    """(height, width) that the shapes were drawn on."""
+def size_of(content: dict[str, Any], path: Path, image: Optional[Path]) -> Size:
+    """(height, width) of the coordinates of the shapes."""
     labelled = content.get("imageHeight"), content.get("imageWidth")
     given = all(isinstance(side, int) for side in labelled)
-    if picture and not given:
-        return look_at_image(picture)[0]
-    if picture:
-        with opened(picture) as image:
-            return check_size(picture, stored_size(image), labelled)
+    if image and not given:
+        return inspect_image(image)[0]
+    if image:
+        with open_image(image) as file:
+            return check_size(image, stored_size(file), labelled)
     try:
-        with Image.open(io.BytesIO(embedded(path))) as image:
-            stored = image.height, image.width
+        with Image.open(io.BytesIO(embedded(path))) as file:
+            stored = file.height, file.width
     except OSError:
-        raise InputError(f"{path}: imageData is no picture; save it again") from None
+        raise InputError(
+            f"{path}: imageData is not an image; save it again in labelme"
+        ) from None
     return check_size(path, stored, labelled) if given else stored
 
 
 def shapes_of(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """Its shapes, each found to have a label. Raises InputError for other files."""
+    """The shapes of a JSON file. Raises InputError if it has none, or one no label."""
     shapes = content.get("shapes")
     if not isinstance(shapes, list):
         raise InputError(
-            f"{path}: is no file of labelme (no shapes); move it elsewhere"
+            f"{path}: not a labelme file (no list 'shapes'); move it out of the folder"
         )
     for shape in shapes:
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
-            raise InputError(f"{path}: a shape has no label; give it one in labelme")
+            raise InputError(f"{path}: a shape has no label; add one in labelme")
     return shapes
 
 
-# --- drawing, the way labelme does it ---
+# --- drawing, as labelme does ---
 
 
 def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> None:
-    """Draws one shape into `canvas`. Raises InputError for one that has no area."""
+    """Draws one shape into `canvas`. Raises InputError for a type without an area."""
     kind = shape.get("shape_type") or "polygon"
-    if kind not in DRAWN:
+    if kind not in SHAPE_TYPES:
         raise InputError(
-            f"{path}: a shape of {shape['label']!r} is a {kind}, which has no area; "
-            f"draw it as one of {', '.join(DRAWN)}"
+            f"{path}: a shape {shape['label']!r} is a {kind}, which has no area; "
+            f"draw it as one of {', '.join(SHAPE_TYPES)}"
         )
-    least, function = DRAWN[kind]
-    points = points_of(shape, least, kind, path)
+    min_points, function = SHAPE_TYPES[kind]
+    points = points_of(shape, min_points, kind, path)
     if kind == "mask":
         draw_mask(canvas, shape, points, value, path)
     else:
         function(ImageDraw.Draw(canvas), points, {"fill": value, "outline": value})
 
 
-def points_of(shape: dict[str, Any], least: int, kind: str, path: Path) -> Points:
+def points_of(shape: dict[str, Any], min_points: int, kind: str, path: Path) -> Points:
     try:
         points = [(float(x), float(y)) for x, y in shape["points"]]
-        if len(points) < least or not np.isfinite(points).all():
+        if len(points) < min_points or not np.isfinite(points).all():
             raise ValueError
     except (KeyError, TypeError, ValueError):
         raise InputError(
-            f"{path}: a {kind} of {shape['label']!r} has fewer than {least} points "
-            "that are numbers; draw it again or delete it"
+            f"{path}: a {kind} {shape['label']!r} has fewer than {min_points} valid "
+            "points; draw it again or delete it"
         ) from None
     return points
 
@@ -223,20 +229,20 @@ def polygon(pen: ImageDraw.ImageDraw, points: Points, paint: dict) -> None:
 def draw_mask(
     canvas: Image.Image, shape: dict[str, Any], points: Points, value: int, path: Path
 ) -> None:
-    """A picture of the shape, whose upper left corner is its first point."""
+    """Draws a shape given as an image, whose upper left corner is the first point."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
-            stencil = image.convert("L").point(lambda v: 255 * (v > 0))
+        with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as file:
+            stencil = file.convert("L").point(lambda v: 255 * (v > 0))
     except (OSError, ValueError, TypeError, KeyError):
         raise InputError(
-            f"{path}: a mask of {shape['label']!r} is no picture; draw it again"
+            f"{path}: a mask {shape['label']!r} is not an image; draw it again"
         ) from None
     corner = tuple(int(v) for v in np.round(points[0]))
     canvas.paste(value, (*corner, *np.add(corner, stencil.size).tolist()), stencil)
 
 
-# Kind of shape -> its least number of points, and what draws it.
-DRAWN: dict[str, tuple[int, Callable]] = {
+# Shape type -> its minimum number of points, and the function that draws it.
+SHAPE_TYPES: dict[str, tuple[int, Callable]] = {
     "polygon": (3, polygon),
     "rectangle": (2, rectangle),
     "oriented_rectangle": (4, polygon),

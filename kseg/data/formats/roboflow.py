@@ -1,7 +1,7 @@
 """Roboflow's "Semantic Segmentation Masks".
 
-{train,valid,test}/NAME.jpg with NAME_mask.png, whose values _classes.csv names: lines
-`Pixel Value, Class` under a header.
+{train,valid,test}/NAME.jpg with NAME_mask.png. The classes of the mask's values are in
+_classes.csv: a header and lines `Pixel Value, Class`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from edge.core.errors import InputError
 from edge.core.images import list_images
 from kseg.data.formats.source import (
-    Pair,
     SourceDataset,
+    SourcePair,
     classes_of,
     read_text,
     split_of,
@@ -24,13 +24,13 @@ from kseg.data.formats.source import (
 from kseg.data.masks import Classes, load_mask, to_class_ids
 
 DESCRIPTION = (
-    "NAME_mask.png beside NAME.jpg and _classes.csv in train/ (Roboflow masks)"
+    "NAME_mask.png next to NAME.jpg and _classes.csv in train/ (Roboflow masks)"
 )
 CLASSES = "_classes.csv"
 MASK = "_mask"
 
 
-def recognises(folder: Path) -> bool:
+def matches(folder: Path) -> bool:
     return any(any(path.parent.glob(f"*{MASK}.png")) for path in class_files(folder))
 
 
@@ -39,13 +39,14 @@ def class_files(folder: Path) -> list[Path]:
 
 
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
-    """The pictures of each folder that has a _classes.csv; these must agree."""
+    """Reads each folder that has a _classes.csv; all of these must be equal."""
     files = class_files(folder)
     labels = read_classes(files[0])
     for path in files[1:]:
         if read_classes(path) != labels:
             raise InputError(
-                f"{path}: names other classes than {files[0]}; export both at once"
+                f"{path}: the classes differ from those in {files[0]}; export both "
+                "splits together"
             )
     given = {value: (name, None) for value, name in labels.items()}
     classes = classes_of(given, files[0])
@@ -58,31 +59,31 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
 def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
     paths = list_images(folder)
     masks = {p.stem.removesuffix(MASK): p for p in paths if is_mask(p)}
-    pictures = [path for path in paths if not is_mask(path)]
-    for picture in pictures:
-        mask = masks.get(picture.stem)
+    images = [path for path in paths if not is_mask(path)]
+    for image in images:
+        mask = masks.get(image.stem)
         if mask is None:
             export.unlabelled += 1
             continue
-        reader = partial(read_mask, mask, picture, classes)
-        pair = Pair(picture.stem, picture, reader)
+        reader = partial(read_mask, mask, image, classes)
+        pair = SourcePair(image.stem, image, reader)
         export.splits[split_of(folder.name)].append(pair)
-    for stem in sorted(masks.keys() - {path.stem for path in pictures}):
-        export.lacks(folder / f"{stem}.jpg", masks[stem])
+    for stem in sorted(masks.keys() - {path.stem for path in images}):
+        export.add_missing(folder / f"{stem}.jpg", masks[stem])
 
 
 def is_mask(path: Path) -> bool:
     return path.name.endswith(f"{MASK}.png")
 
 
-def read_mask(path: Path, picture: Path, classes: Classes) -> np.ndarray:
-    return to_class_ids(load_mask(path, picture), path, classes)
+def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
+    return to_class_ids(load_mask(path, image), path, classes)
 
 
 def read_classes(path: Path) -> dict[int, str]:
     """Value -> class name, in order of the values.
 
-    Raises InputError for other lines.
+    Raises InputError for an invalid line.
     """
     rows = list(csv.reader(read_text(path).splitlines(), skipinitialspace=True))
     labels: dict[int, str] = {}
@@ -93,8 +94,8 @@ def read_classes(path: Path) -> dict[int, str]:
                 raise ValueError
         except (ValueError, IndexError):
             raise InputError(
-                f"{path}: the line {', '.join(row)!r} is no value from 0 to 255 with a "
-                "class of its own; write it as 1, road"
+                f"{path}: invalid line {', '.join(row)!r}; expected a value from 0 to "
+                "255, used once, and a class name, such as 1, road"
             ) from None
         labels[value] = name
     return dict(sorted(labels.items()))

@@ -1,4 +1,4 @@
-"""What every reader of an export gives: pairs of picture and mask, and classes."""
+"""The common result of all format readers: pairs of image and mask, and classes."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ SPELLINGS = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-PEEK = 1 << 16  # bytes of each end of a file that tell what it is
+PEEK = 1 << 16  # bytes read from each end of a file to detect its format
 
 Color = tuple[int, int, int]
 Size = tuple[int, int]  # (height, width)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A picture and its mask, neither of them read yet.
+class SourcePair:
+    """An image and its mask, which are not read yet.
 
-    `mask` gives (H, W) uint8 class ids, void 255, of the picture upright or as stored.
-    Where `content` is given, `picture` is the file that the picture lies in, and
-    `content` its bytes; then `suffix` is theirs.
+    `mask` returns (H, W) uint8 class ids, void 255, for the image upright or as stored.
+    For an image embedded in another file, `image` is that file, `content` returns the
+    image's bytes, and `suffix` is the suffix for them.
     """
 
     stem: str
-    picture: Path
+    image: Path
     mask: Callable[[], np.ndarray]
     content: Optional[Callable[[], bytes]] = None
     suffix: str = ""
@@ -48,47 +48,49 @@ class Pair:
 
 @dataclass
 class SourceDataset:
-    """What a reader found. Pairs of no split are under the empty name."""
+    """The result of a reader. Pairs without a split are under the empty name."""
 
     skip_missing: bool
-    names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
     colors: tuple[Color, ...] = ()
-    splits: dict[str, list[Pair]] = field(default_factory=lambda: defaultdict(list))
+    splits: dict[str, list[SourcePair]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     unlabelled: int = 0
     missing: int = 0
 
-    def lacks(self, picture: Path, told_by: Path) -> None:
-        """Counts a picture that is not there.
+    def add_missing(self, image: Path, labels: Path) -> None:
+        """Counts an image that does not exist.
 
-        Raises InputError unless that is wanted.
+        Raises InputError for the file `labels` unless `skip_missing` is set.
         """
         self.missing += 1
         if not self.skip_missing:
             raise InputError(
-                f"{told_by}: its picture {picture} is missing; export the pictures "
-                "too, or leave such labels out with --skip-missing"
+                f"{labels}: its image {image} is missing; export the images too, or "
+                "skip such labels with --skip-missing"
             )
 
 
-def other_size(path: Path, size: Size, labelled: Size) -> InputError:
+def size_error(path: Path, size: Size, labelled: Size) -> InputError:
     return InputError(
-        f"{path}: is {size[0]}x{size[1]}, but its labels are for "
+        f"{path}: the image is {size[0]}x{size[1]}, but its labels are for "
         f"{labelled[0]}x{labelled[1]}; export it and its labels again"
     )
 
 
 def check_size(path: Path, stored: Size, labelled: Size) -> Size:
-    """What a JSON file says of its picture, before a mask of that size is made.
+    """Returns the `labelled` size that a JSON file states for its image.
 
-    Raises InputError where it is the picture's neither as stored nor upright.
+    Raises InputError if it is the image's size neither as stored nor upright.
     """
     if sorted(labelled) != sorted(stored):
-        raise other_size(path, stored, labelled)
+        raise size_error(path, stored, labelled)
     return labelled
 
 
 def split_of(name: str) -> str:
-    """The split that a file or folder is named after, or empty.
+    """The split that the name of a file or folder contains, or empty.
 
     >>> split_of("instances_val2017"), split_of("Validation"), split_of("trainval")
     ('val', 'val', '')
@@ -98,29 +100,30 @@ def split_of(name: str) -> str:
 
 
 def check_names(names: list[str], source: Path) -> None:
-    """Raises InputError for classes that masks of one byte cannot hold."""
+    """Raises InputError for too many or too few classes, and for equal names."""
     if not 2 <= len(names) <= MAX_CLASSES:
         raise InputError(
-            f"{source}: {len(names)} classes with background; 2 to {MAX_CLASSES} are "
-            "possible, join or remove some"
+            f"{source}: {len(names)} classes, background included; it needs 2 to "
+            f"{MAX_CLASSES}"
         )
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
-        raise InputError(f"{source}: two classes are called {double!r}; rename one")
+        raise InputError(f"{source}: two classes have the name {double!r}; rename one")
 
 
 def classes_of(labels: dict[int, tuple[str, Optional[Color]]], source: Path) -> Classes:
-    """File id -> (name, colour) as Classes: background first, void is 255.
+    """Converts file id -> (name, colour) to Classes: background first, void is 255.
 
-    Background is what is black or called so, void what is called so; the others keep
-    their order. Raises InputError for too many, for equal names and for equal colours.
+    A black label, or one named background, is background; one with a name in VOID_NAMES
+    is void. The others keep their order. Raises InputError for too many labels, equal
+    names and equal colours.
     """
     given = [color for _, color in labels.values() if color]
     if len(set(given)) < len(given):
         double = next(color for color in given if given.count(color) > 1)
         raise InputError(f"{source}: two classes have the color {double}; change one")
     kept = [i for i, (name, _) in labels.items() if name.lower() not in VOID_NAMES]
-    kept.sort(key=lambda i: not is_background(*labels[i]))  # stable: the first first
+    kept.sort(key=lambda i: not is_background(*labels[i]))  # a stable sort
     names = [labels[i][0] for i in kept]
     check_names(names, source)
     colors = [labels[i][1] for i in kept]
@@ -138,7 +141,7 @@ def is_background(name: str, color: Optional[Color]) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """A text file. Raises InputError for one that is missing or none."""
+    """Reads a text file. Raises InputError if it is missing or is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -148,18 +151,18 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object. Raises InputError for any other."""
+    """Reads a JSON file that holds an object. Raises InputError for any other."""
     try:
         content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no JSON ({error}); export it again") from None
+        raise InputError(f"{path}: not valid JSON ({error}); export it again") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no JSON object at its top; export it again")
+        raise InputError(f"{path}: the JSON is not an object; export it again")
     return content
 
 
 def ends_of(path: Path) -> bytes:
-    """The first and the last bytes of a file: what it is, without reading it all."""
+    """The first and the last bytes of a file, for detecting its format."""
     try:
         with path.open("rb") as file:
             start = file.read(PEEK)
@@ -170,6 +173,6 @@ def ends_of(path: Path) -> bytes:
 
 
 def json_files(folder: Path) -> list[Path]:
-    """The JSON files of a folder and of those in it, hidden ones left out."""
+    """The JSON files of a folder and its subfolders, without hidden ones."""
     found = [*folder.glob("*.json"), *folder.glob("*/*.json")]
     return sorted(p for p in found if not p.name.startswith(".") and p.is_file())

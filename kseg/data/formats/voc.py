@@ -1,8 +1,8 @@
-"""Pascal VOC, and the "Segmentation mask 1.1" that CVAT writes in its image.
+"""Pascal VOC, and CVAT's "Segmentation mask 1.1", which has the same layout.
 
-JPEGImages/NAME.jpg, SegmentationClass/NAME.png, ImageSets/Segmentation/SPLIT.txt. CVAT
-paints the masks in RGB by the colours of labelmap.txt; VOC's own hold ids with a
-palette, 255 being the border between objects.
+JPEGImages/NAME.jpg, SegmentationClass/NAME.png, ImageSets/Segmentation/SPLIT.txt.
+CVAT's masks are RGB, with the colours listed in labelmap.txt; VOC's hold ids with a
+palette, where 255 is the border between objects.
 
 Reference: https://docs.cvat.ai/docs/dataset_management/formats/format-smask
 """
@@ -22,8 +22,8 @@ from kseg.data.formats.source import (
     BACKGROUND,
     BLACK,
     Color,
-    Pair,
     SourceDataset,
+    SourcePair,
     classes_of,
     is_background,
     read_text,
@@ -31,9 +31,9 @@ from kseg.data.formats.source import (
 )
 from kseg.data.masks import Classes, load_mask, to_class_ids
 
-DESCRIPTION = "SegmentationClass/ beside JPEGImages/ and ImageSets/ (Pascal VOC, CVAT)"
+DESCRIPTION = "SegmentationClass/ with JPEGImages/ and ImageSets/ (Pascal VOC, CVAT)"
 LABELMAP = "labelmap.txt"
-PICTURES = "JPEGImages"
+IMAGES = "JPEGImages"
 MASKS = "SegmentationClass"
 NAMES = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
@@ -42,37 +42,37 @@ NAMES = (
 BORDER: Color = (224, 224, 192)  # colour 255 of VOC's palette
 
 
-def recognises(folder: Path) -> bool:
+def matches(folder: Path) -> bool:
     return (folder / MASKS).is_dir()
 
 
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
-    """The pairs that the lists of ImageSets name; all masks where there are none."""
+    """Reads the pairs listed in ImageSets; without lists, all masks."""
     path = folder / LABELMAP
     classes = read_labelmap(path) if path.is_file() else voc_classes(folder)
     export = SourceDataset(skip_missing, classes.names, classes.colors)
-    pictures = find_pictures(folder / PICTURES)
+    images = find_images(folder / IMAGES)
     for name, split in list_names(folder).items():
         mask = folder / MASKS / f"{name}.png"
-        if not mask.is_file():  # a frame of the task that nobody labelled
+        if not mask.is_file():  # CVAT lists frames without labels too
             export.unlabelled += 1
-        elif name not in pictures:
-            export.lacks(folder / PICTURES / f"{name}.jpg", mask)
+        elif name not in images:
+            export.add_missing(folder / IMAGES / f"{name}.jpg", mask)
         else:
-            picture = pictures[name]
-            reader = partial(read_mask, mask, picture, classes)
-            export.splits[split].append(Pair(picture.stem, picture, reader))
+            image = images[name]
+            reader = partial(read_mask, mask, image, classes)
+            export.splits[split].append(SourcePair(image.stem, image, reader))
     return export
 
 
-def read_mask(path: Path, picture: Path, classes: Classes) -> np.ndarray:
-    """A mask of colours by labelmap.txt, or of ids: (H, W) uint8, upright."""
+def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
+    """Reads a mask of ids, or of labelmap.txt's colours: (H, W) uint8, upright."""
     colored = classes.source == LABELMAP
-    return to_class_ids(load_mask(path, picture, colored), path, classes)
+    return to_class_ids(load_mask(path, image, colored), path, classes)
 
 
 def voc_classes(folder: Path) -> Classes:
-    """VOC's 21, by id or by colour."""
+    """The 21 classes of VOC, by id and by colour."""
     ids = [*range(len(NAMES) - 1), IGNORE_INDEX]
     colors = [*palette(len(NAMES) - 1), BORDER]
     labels = dict(zip(ids, zip(NAMES, colors, strict=True), strict=True))
@@ -80,9 +80,10 @@ def voc_classes(folder: Path) -> Classes:
 
 
 def read_labelmap(path: Path) -> Classes:
-    """Lines `label:r,g,b:parts:actions`; what is black is background, named or not.
+    """Reads lines `label:R,G,B:parts:actions`.
 
-    Without any colours they are VOC's, in order. Raises InputError for other lines.
+    Black is background, even if it is not listed. If no line has a colour, the colours
+    are VOC's in order. Raises InputError for an invalid line.
     """
     lines = [line.strip() for line in read_text(path).splitlines()]
     labels = [read_label(line, path) for line in lines if line and line[0] != "#"]
@@ -92,12 +93,12 @@ def read_labelmap(path: Path) -> Classes:
     for name, color in labels:
         if color is None:
             raise InputError(
-                f"{path}: label {name!r} has no color; write {name}:R,G,B::"
+                f"{path}: the label {name!r} has no color; write {name}:R,G,B::"
             )
     if not any(is_background(*label) for label in labels):
         labels.insert(0, (BACKGROUND, BLACK))
     if len(labels) > 256:
-        raise InputError(f"{path}: {len(labels)} labels; at most 255 are possible")
+        raise InputError(f"{path}: {len(labels)} labels; the maximum is 256")
     return classes_of(dict(enumerate(labels)), path)
 
 
@@ -109,7 +110,8 @@ def read_label(line: str, path: Path) -> tuple[str, Optional[Color]]:
             raise ValueError
     except (ValueError, IndexError):
         raise InputError(
-            f"{path}: the line {line!r} is no label; write it as road:128,64,128::"
+            f"{path}: invalid line {line!r}; expected NAME:R,G,B::, such as "
+            "road:128,64,128::"
         ) from None
     return name, color
 
@@ -119,7 +121,7 @@ def in_bytes(color: tuple[int, ...]) -> bool:
 
 
 def list_names(folder: Path) -> dict[str, str]:
-    """Name -> split, empty where only lists of other names (default.txt) have it."""
+    """Name -> split; empty for names that only other files (default.txt) list."""
     lists = sorted((folder / "ImageSets" / "Segmentation").glob("*.txt"))
     names: dict[str, str] = {}
     for path in sorted(lists, key=lambda path: not split_of(path.stem)):
@@ -133,8 +135,8 @@ def list_names(folder: Path) -> dict[str, str]:
     return names
 
 
-def find_pictures(folder: Path) -> dict[str, Path]:
-    """Name, with its folders and without suffix -> picture."""
+def find_images(folder: Path) -> dict[str, Path]:
+    """Name, with its folders and without suffix -> image file."""
     found: dict[str, Path] = {}
     for path in sorted(filter(is_image, folder.rglob("*"))):
         other = found.setdefault(key_of(path, folder), path)

@@ -1,4 +1,4 @@
-"""Writes pairs of picture and mask as a data folder: whole, or not there at all."""
+"""Writes pairs of image and mask as a data folder, either completely or not at all."""
 
 from __future__ import annotations
 
@@ -24,24 +24,29 @@ from edge.display.colors import color_table
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import bar
 from kseg.data.folder import SPLITS, split_by_seed
-from kseg.data.formats.source import Pair, SourceDataset, other_size
-from kseg.data.masks import look_at_image, turned_like
+from kseg.data.formats.source import SourceDataset, SourcePair, size_error
+from kseg.data.masks import inspect_image, rotate_like
 
 WORKERS = min(8, os.cpu_count() or 1)
-AHEAD = 4  # pairs per worker that may wait: the memory of a run is theirs
+AHEAD = 4  # pairs per worker that may be in memory at a time
 
-Splits = dict[str, list[Pair]]
+Splits = dict[str, list[SourcePair]]
 
 
-def divide(export: SourceDataset, folder: Path, share: float, seed: int) -> Splits:
-    """train, val and test. What is of no split is for training, and without a val
-    `share` of that becomes val. Raises InputError for stems that occur twice in one."""
+def assign_splits(
+    export: SourceDataset, folder: Path, share: float, seed: int
+) -> Splits:
+    """Divides the pairs into train, val and test.
+
+    Pairs without a split are for training. Without a val split, `share` of the training
+    pairs become val. Raises InputError for equal stems within a split.
+    """
     found = export.splits
     train = [*found.get("train", []), *found.get("", [])]
     if not train:
         raise InputError(
-            f"{folder}: has no labelled pictures to train on ({export.unlabelled} have "
-            f"no labels, {export.missing} are missing); label or export them"
+            f"{folder}: no labelled images to train on ({export.unlabelled} without "
+            f"labels, {export.missing} missing); label or export them"
         )
     splits = {"train": train} | {s: found[s] for s in SPLITS[1:] if found.get(s)}
     for name, pairs in splits.items():
@@ -51,64 +56,64 @@ def divide(export: SourceDataset, folder: Path, share: float, seed: int) -> Spli
     return {name: splits[name] for name in SPLITS if name in splits}
 
 
-def check_stems(pairs: list[Pair], split: str) -> None:
-    """Raises InputError for pictures that would become one file, or none of ours."""
+def check_stems(pairs: list[SourcePair], split: str) -> None:
+    """Raises InputError for equal stems, and for names that are not image names."""
     counts = Counter(pair.stem for pair in pairs)
     for pair in pairs:
         if counts[pair.stem] > 1:
-            others = (p.picture for p in pairs if p.stem == pair.stem)
-            other = next((p for p in others if p != pair.picture), pair.picture)
+            others = (p.image for p in pairs if p.stem == pair.stem)
+            other = next((p for p in others if p != pair.image), pair.image)
             raise InputError(
-                f"{pair.picture}: {split} has {other} too, and their stem is the same; "
-                "rename one in the tool that labelled them"
+                f"{pair.image}: has the same stem as {other}, also in {split}; rename "
+                "one in the labelling tool"
             )
         name = file_name(pair)
         if not is_image(Path(name)):
             raise InputError(
-                f"{pair.picture}: {name} is no name of a picture here; these end in "
-                f"{', '.join(SUFFIXES)} and do not start with a dot"
+                f"{pair.image}: {name} is not a valid image name; it must end in one "
+                f"of {', '.join(SUFFIXES)} and not start with a dot"
             )
 
 
-def file_name(pair: Pair) -> str:
-    return pair.stem + (pair.suffix or pair.picture.suffix)
+def file_name(pair: SourcePair) -> str:
+    return pair.stem + (pair.suffix or pair.image.suffix)
 
 
 def check_target(folder: Path) -> None:
-    """Raises InputError for a folder that is there and has content."""
+    """Raises InputError if the folder exists and is not empty."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder}: is there already; name another, or remove it")
+        raise InputError(f"{folder}: already exists; choose another, or remove it")
 
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A hidden folder beside, which becomes `folder` when the block has ended well.
+    """Yields a hidden temporary folder, renamed to `folder` if the block succeeds.
 
-    What runs that were killed have left of such folders is removed.
+    Temporary folders of processes that were killed are removed.
     """
     check_target(folder)
-    place = Path(os.path.abspath(folder))
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    for left in leftovers(place):
+    target = Path(os.path.abspath(folder))
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    for left in leftovers(target):
         shutil.rmtree(left, ignore_errors=True)
     make_folder(part)
     try:
         yield part
-        check_target(folder)  # hours may have gone by
-        if place.is_dir():
-            place.rmdir()
-        part.rename(place)
+        check_target(folder)  # it may have been created in the meantime
+        if target.is_dir():
+            target.rmdir()
+        part.rename(target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
 
 
-def leftovers(place: Path) -> list[Path]:
-    """The hidden folders of processes that have ended."""
-    start, end = f".{place.name}.", ".part"
-    if not place.parent.is_dir():
+def leftovers(target: Path) -> list[Path]:
+    """The temporary folders of processes that have ended."""
+    start, end = f".{target.name}.", ".part"
+    if not target.parent.is_dir():
         return []
-    found = [p for p in place.parent.iterdir() if p.name.startswith(start)]
+    found = [p for p in target.parent.iterdir() if p.name.startswith(start)]
     numbers = {p: p.name.removeprefix(start).removesuffix(end) for p in found}
     return [
         path
@@ -119,31 +124,32 @@ def leftovers(place: Path) -> list[Path]:
     ]
 
 
-def write_layout(export: SourceDataset, splits: Splits, folder: Path) -> None:
-    """Copies the pictures, writes masks and classes.json. Raises InputError for faults.
+def write_data_folder(export: SourceDataset, splits: Splits, folder: Path) -> None:
+    """Copies the images and writes the masks and classes.json.
 
-    Pictures are copied byte for byte, EXIF included; masks are upright palette PNGs.
+    Images are copied byte for byte, EXIF included; masks are upright palette PNGs.
+    Raises InputError for files that cannot be read, and masks that do not fit.
     """
-    info = ModelInfo(class_names=export.names, colors=export.colors)
+    info = ModelInfo(class_names=export.class_names, colors=export.colors)
     colors = color_table(info).tolist()
     with staged(folder) as part:
         for split in splits:
             for kind in ("images", "masks"):
                 make_folder(part / split / kind)
-        places = [(part / split, p) for split, pairs in splits.items() for p in pairs]
-        each(partial(write_pair, colors=colors), places, "preparing")
-        entries = zip(export.names, export.colors, strict=True)
+        items = [(part / split, p) for split, pairs in splits.items() for p in pairs]
+        each(partial(write_pair, colors=colors), items, "preparing")
+        entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
         record = {"classes": classes, "ignore_index": IGNORE_INDEX}
         write_text(part / "classes.json", json.dumps(record, indent=1) + "\n")
 
 
 def each(
-    function: Callable[[tuple[Path, Pair]], None],
-    items: Iterable[tuple[Path, Pair]],
+    function: Callable[[tuple[Path, SourcePair]], None],
+    items: Iterable[tuple[Path, SourcePair]],
     text: str,
 ) -> None:
-    """`function` of every item, on threads, with a bar; the first fault ends it."""
+    """Calls `function` on every item, on threads; stops at the first error."""
     remaining = iter(items := list(items))
     with ThreadPoolExecutor(WORKERS) as pool, bar(None, text, total=len(items)) as done:
         first = islice(remaining, AHEAD * WORKERS)
@@ -158,33 +164,33 @@ def each(
             raise
 
 
-def write_pair(place: tuple[Path, Pair], colors: list[list[int]]) -> None:
-    """Writes one pair into a split's folder.
+def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> None:
+    """Writes a pair, given as (folder of its split, pair).
 
-    Raises InputError for what does not fit.
+    Raises InputError if it cannot be copied, or the mask does not fit the image.
     """
-    split, pair = place
+    split, pair = item
     target = split / "images" / file_name(pair)
     try:
         if pair.content:
             target.write_bytes(pair.content())
         else:
-            shutil.copyfile(pair.picture, target)
+            shutil.copyfile(pair.image, target)
     except OSError as error:
         raise InputError(
-            f"{pair.picture}: cannot be copied to {split.parent} ({error.strerror})"
+            f"{pair.image}: cannot be copied to {split.parent} ({error.strerror})"
         ) from None
     mask = upright_mask(pair, target)
     write_mask(split / "masks" / f"{pair.stem}.png", mask, colors)
 
 
-def upright_mask(pair: Pair, copy: Path) -> np.ndarray:
-    """The mask (H, W) uint8, turned where it was drawn on the picture as stored."""
+def upright_mask(pair: SourcePair, copy: Path) -> np.ndarray:
+    """The mask (H, W) uint8, rotated if it was drawn on the image as stored."""
     try:
-        size, _ = look_at_image(copy)
+        size, _ = inspect_image(copy)
     except InputError as error:
-        raise InputError(str(error).replace(str(copy), str(pair.picture))) from None
-    mask = turned_like(copy, pair.mask())
+        raise InputError(str(error).replace(str(copy), str(pair.image))) from None
+    mask = rotate_like(copy, pair.mask())
     if mask.shape != size:
-        raise other_size(pair.picture, size, mask.shape)
+        raise size_error(pair.image, size, mask.shape)
     return mask

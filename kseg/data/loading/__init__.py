@@ -1,4 +1,4 @@
-"""From files to batches."""
+"""Reading, caching and batching of samples."""
 
 from kseg.data.loading.tasks import BATCHES
 

@@ -1,7 +1,7 @@
-"""tf.data pipelines: read, keep in memory, shuffle, augment, batch, prefetch.
+"""tf.data pipelines: read, cache, shuffle, augment, batch, prefetch.
 
-Sample k of a run is decided by the seed and k alone: which image, and what is done to
-it. A run can therefore go on from any step as if it had never stopped.
+The image of sample k and its augmentation depend only on the seed and on k. A resumed
+run therefore gets the same batches as one that was not interrupted.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from kseg.data.sample import Dataset
 from kseg.data.transforms.border_weights import border_weights
 from kseg.data.transforms.chain import Op, chain, sample_loss
 from kseg.data.transforms.crops import (
-    cut_mask,
+    crop_mask,
     mirrored_crop,
-    mirrored_to,
+    pad_by_reflection,
     scale_and_crop,
 )
 from kseg.data.transforms.geometry import flip, flip_vertical, warp
 from kseg.data.transforms.photometric import blur, color, cutout, noise
 
-AHEAD = 2  # batches that wait for the network
+AHEAD = 2  # batches to prefetch
 VOID = np.uint8(IGNORE_INDEX)
 
 
 def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) -> Op:
-    """The ops that a configuration asks for, ending at `size`.
+    """The augmentation of a configuration, whose images have the given `size`.
 
-    With `border`, for networks that give no logits for so many pixels all around, the
-    mask is that much smaller on each side. Raises InputError where nothing is left of
-    it.
+    `border` is the width of the margin without logits of networks with valid
+    convolutions; the mask is smaller by it on each side. Raises InputError if nothing
+    is left of the mask.
     """
     if min(size) <= 2 * border:
         raise InputError(
-            f"--size {size[0]}x{size[1]}: the network labels all but {border} pixels "
-            f"on each side; choose more than {2 * border}x{2 * border}"
+            f"--size {size[0]}x{size[1]}: the network has no output for {border} "
+            f"pixels on each side; use a size over {2 * border}x{2 * border}"
         )
     steps = [
         mirrored_crop(size, config.scale, border, config.rare_crops)
@@ -58,7 +58,7 @@ def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) ->
         steps.append(flip())
     if config.flip_vertical:
         steps.append(flip_vertical())
-    # As in a camera: light, then lens, then sensor.
+    # The order of effects in a camera: light, lens, sensor.
     if config.color:
         steps.append(color(config.color))
     if config.blur:
@@ -68,28 +68,28 @@ def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) ->
     if config.cutout:
         steps.append(cutout(config.cutout))
     if border:
-        steps.append(cut_mask(border))
+        steps.append(crop_mask(border))
     return chain(*steps)
 
 
 def augment_sample(
     config: TrainConfig, size: tuple[int, int], border: int
 ) -> Callable[[Any, tuple[Any, Any]], tuple[Any, ...]]:
-    """A function of sample number and pair: image, mask and maybe weights for `fit`."""
+    """A function (sample number, pair) -> image, mask and, if configured, weights."""
     augment = augmentation(config, size, border)
     sample = sample_loss(config.loss_share)
 
-    def vary(k: Any, pair: tuple[Any, Any]) -> tuple[Any, ...]:
+    def apply(k: Any, pair: tuple[Any, Any]) -> tuple[Any, ...]:
         key = tf.stack([tf.constant(config.seed, tf.int64), k])
         key = tf.cast(key, tf.int32)
         image, mask = augment(tf.cast(pair[0], tf.float32), pair[1], key)
-        # Before pixels are left out of the loss, which would tear objects apart.
+        # Computed before `sample` sets pixels to void, which would split objects.
         weights = [weights_of(mask, config)] if config.border_weight else []
         if config.loss_share < 1:
             image, mask = sample(image, mask, key)
         return image, mask, *weights
 
-    return vary
+    return apply
 
 
 def weights_of(mask: Any, config: TrainConfig) -> Any:
@@ -99,7 +99,7 @@ def weights_of(mask: Any, config: TrainConfig) -> Any:
 
 
 def sample_index(k: Any, count: int, seed: int) -> Any:
-    """Which of `count` images sample k is; k is a number, int64."""
+    """The index of the image of sample k, int64, among `count` images."""
     epoch = tf.cast(k // count, tf.int32)
     key = tf.stack([seed, epoch])
     return tf.random.experimental.index_shuffle(k % count, key, count - 1)
@@ -112,45 +112,47 @@ def training_batches(
     channels: int,
     start_step: int = 0,
     border: int = 0,
-    place: ProcessGroup = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> tf.data.Dataset:
-    """Batches without end: image (B, h, w, C) in [0, 255], mask (B, h, w) uint8.
+    """Infinite batches: image (B, h, w, C) float32 in [0, 255], mask (B, h, w) uint8.
 
-    B is `config.images_per_step`. With `config.border_weight` weights (B, h, w) float32
-    come third, which `fit` hands to the loss. With `border` mask and weights are that
-    much smaller on each side. Every image comes once before any comes again. Of several
-    processes each gets its `place.local_slice` of every batch.
+    B is `config.images_per_step`. With `config.border_weight`, sample weights (B, h, w)
+    float32 for the loss follow. With `border`, mask and weights are smaller by it on
+    each side. Each epoch contains every image once. Of several processes, each gets its
+    `group.local_slice` of every batch.
     """
-    draw = partial(sample_index, count=len(reader.split.sizes), seed=config.seed)
+    index_of = partial(sample_index, count=len(reader.split.sizes), seed=config.seed)
     images = config.images_per_step
     numbers = tf.data.Dataset.counter(start_step * images)
-    mine = place.local_slice(images)
-    if place.processes > 1:
-        numbers = numbers.batch(images).map(lambda batch: batch[mine]).unbatch()
-    pairs = reader.dataset(numbers.map(draw), channels)
-    varied = tf.data.Dataset.zip(numbers, pairs).map(
+    local = group.local_slice(images)
+    if group.processes > 1:
+        numbers = numbers.batch(images).map(lambda batch: batch[local]).unbatch()
+    pairs = reader.dataset(numbers.map(index_of), channels)
+    augmented = tf.data.Dataset.zip(numbers, pairs).map(
         augment_sample(config, size, border), num_parallel_calls=PARALLEL
     )
-    return untuned(varied.batch(mine.stop - mine.start).prefetch(AHEAD))
+    batches = augmented.batch(local.stop - local.start).prefetch(AHEAD)
+    return without_autotune(batches)
 
 
-def shared_out(
-    count: int, size: int, place: ProcessGroup
+def batch_indices(
+    count: int, size: int, group: ProcessGroup
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images 0 to count - 1 in batches of `size`: this process's, and which are copies.
+    """This process's indices of `count` images in batches of `size`, and the copies.
 
-    A batch that the devices cannot share evenly ends in copies of its last image.
+    A batch that cannot be divided evenly among the devices is filled up with copies of
+    its last image, for which the second array is True.
 
     >>> group = ProcessGroup(process=1, processes=2, devices=2)
-    >>> indices, copies = shared_out(5, 4, group)
+    >>> indices, copies = batch_indices(5, 4, group)
     >>> indices.tolist(), copies.tolist()
     ([2, 3, 4], [False, False, True])
     """
     indices, copies = [], []
     for start in range(0, count, size):
         last = min(start + size, count) - 1
-        filled = place.padded_count(last + 1 - start)
-        numbers = start + np.arange(filled)[place.local_slice(filled)]
+        padded = group.padded_count(last + 1 - start)
+        numbers = start + np.arange(padded)[group.local_slice(padded)]
         indices.append(np.minimum(numbers, last))
         copies.append(numbers > last)
     return np.concatenate(indices), np.concatenate(copies)
@@ -161,37 +163,38 @@ def validation_batches(
     batch_size: int,
     channels: int,
     border: int = 0,
-    step: int = 1,
-    least: int = 1,
-    place: ProcessGroup = ALONE,
+    input_step: int = 1,
+    min_input: int = 1,
+    group: ProcessGroup = ALONE,
 ) -> tf.data.Dataset:
-    """Every pair once at its own size; in batches where all sizes are equal.
+    """Batches with every pair once, at its own size; of one pair if the sizes differ.
 
-    For devices to share them evenly, batches are filled up with copies in void, which
-    no measure counts. Of several processes each gets its `place.local_slice` of every
-    batch.
+    Batches that cannot be divided evenly among the devices are filled up with copies
+    whose masks are void, so metrics ignore them. Of several processes, each gets its
+    `group.local_slice` of every batch.
 
-    Networks that take sides of `least + k * step` alone and give no logits for `border`
-    pixels all around get the picture mirrored to such a size, see `crops.mirrored_to`.
+    For networks that take only sides of `min_input + k * input_step` and give no logits
+    for a margin of `border` pixels, images are padded to such a size by reflection, see
+    `crops.pad_by_reflection`.
     """
     sizes = {limit_side(size, reader.max_side) for size in reader.split.sizes}
     size = batch_size if len(sizes) == 1 else 1
-    indices, copies = shared_out(len(reader.split.sizes), size, place)
+    indices, copies = batch_indices(len(reader.split.sizes), size, group)
     pairs = reader.dataset(tf.data.Dataset.from_tensor_slices(indices), channels)
     pairs = tf.data.Dataset.zip(pairs, tf.data.Dataset.from_tensor_slices(copies))
     pairs = pairs.map(lambda pair, copy: (pair[0], tf.where(copy, VOID, pair[1])))
-    if (border, step, least) != (0, 1, 1):
-        pairs = pairs.map(mirrored_to(border, step, least))
-    batches = pairs.batch(place.padded_count(size) // place.processes)
+    if (border, input_step, min_input) != (0, 1, 1):
+        pairs = pairs.map(pad_by_reflection(border, input_step, min_input))
+    batches = pairs.batch(group.padded_count(size) // group.processes)
     batches = batches.map(lambda i, m: (tf.cast(i, tf.float32), m))
-    return untuned(batches.prefetch(AHEAD))
+    return without_autotune(batches.prefetch(AHEAD))
 
 
-def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Without TensorFlow's tuning of it as it runs.
+def without_autotune(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Disables tf.data's autotuning.
 
-    The thread that tunes sleeps ever longer, up to a minute, and the end of an epoch
-    waits for it (TensorFlow 2.21).
+    The autotuning thread sleeps for up to a minute, and the end of an epoch waits for
+    it (TensorFlow 2.21).
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -199,7 +202,7 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 class BatchLoader:
-    """What a run trains on and validates with: the batches of both, their readers."""
+    """The training and validation batches of a run, and their readers."""
 
     def __init__(
         self,
@@ -207,10 +210,10 @@ class BatchLoader:
         data: Dataset,
         size: tuple[int, int],
         shape: InputGeometry,
-        place: ProcessGroup = ALONE,
+        group: ProcessGroup = ALONE,
     ):
         self.config, self.channels, self.size = config, data.channels, size
-        self.shape, self.place = shape, place
+        self.shape, self.group = shape, group
         share = config.memory_share / 2
         self.readers = {
             name: CachedReader(data.split(name), config.max_side, share)
@@ -218,7 +221,7 @@ class BatchLoader:
         }
 
     def training(self, start_step: int = 0) -> tf.data.Dataset:
-        """See `training_batches`."""
+        """The training batches from `start_step` on; see `training_batches`."""
         return training_batches(
             self.readers["train"],
             self.config,
@@ -226,11 +229,11 @@ class BatchLoader:
             self.channels,
             start_step,
             self.shape.valid_border,
-            self.place,
+            self.group,
         )
 
     def validation(self) -> tf.data.Dataset:
-        """See `validation_batches`."""
+        """The validation batches; see `validation_batches`."""
         return validation_batches(
             self.readers["val"],
             self.config.batch_size,
@@ -238,5 +241,5 @@ class BatchLoader:
             self.shape.valid_border,
             self.shape.input_step,
             self.shape.min_input,
-            self.place,
+            self.group,
         )

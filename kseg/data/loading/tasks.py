@@ -1,4 +1,4 @@
-"""What each task trains on and validates with; a task adds an entry."""
+"""The batch loader of each task; a task adds an entry."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 from kseg.data.loading.batches import BatchLoader
 
-# (config, data, crop size, input geometry, process group) -> `training(start_step)` and
-# `validation()`, both tf.data.Dataset, and `readers`, which hold what a read refused.
+# Task -> class with the arguments (config, data, crop size, input geometry, process
+# group). Its `training(start_step)` and `validation()` return a tf.data.Dataset; its
+# `readers` keep the error of a read that failed.
 BATCHES: dict[str, Callable[..., Any]] = {"semantic": BatchLoader}

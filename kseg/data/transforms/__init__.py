@@ -1,1 +1,1 @@
-"""Augmentation: operations on an image and its mask."""
+"""Data augmentation of an image and its mask."""

@@ -1,4 +1,4 @@
-"""The U-Net paper's weights: errors in the gaps between objects cost more.
+"""The pixel weights of the U-Net paper, larger in the gaps between objects.
 
 Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image
 Segmentation" (MICCAI 2015), section 3.
@@ -15,7 +15,7 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX
 
 BACKGROUND = 0
-REACH = 5  # sigmas; what lies further apart would add less than 4e-6 of w0
+REACH = 5  # sigmas; pixels farther from an object would get less than 4e-6 of w0
 
 Window = tuple[slice, slice]
 
@@ -26,19 +26,19 @@ def border_weights(
     sigma: float = 5.0,
     class_weights: Optional[Sequence[float]] = None,
 ) -> np.ndarray:
-    """A weight for each pixel: w_c(x) + w0 exp(-(d1(x) + d2(x))^2 / (2 sigma^2)).
+    """Computes pixel weights w_c(x) + w0 exp(-(d1(x) + d2(x))^2 / (2 sigma^2)).
 
-    mask (H, W) uint8 -> (H, W) float32. w_c is 1, or `class_weights` by class id; void
-    has 1. d1 and d2 are the distances in pixels to the nearest and the second nearest
-    object (1 on pixels beside it), as in equation 2; objects are the connected parts of
-    each class other than 0, the background.
+    mask (H, W) uint8 -> (H, W) float32. w_c is 1, or `class_weights` by class id; it is
+    1 for void. d1 and d2 are the distances in pixels to the nearest and the second
+    nearest object (1 for adjacent pixels), as in equation 2. Objects are the connected
+    components of each class other than 0, the background.
 
-    The second term is for background alone. The paper does not say so, but what it is
-    to teach, the narrow border that separates touching cells, is background there, and
-    the implementations in use do the same. Inside an object "the border of the nearest
-    cell" would be its own, and thin objects would weigh more.
+    The second term is added only to background. The paper does not state this, but the
+    narrow gap between touching cells, which it is to teach, is background, and common
+    implementations do the same. Inside an object, "the border of the nearest cell"
+    would be the object's own, and thin objects would get larger weights.
 
-    One pixel between two objects, so d1 = d2 = 1 and 1 + 10 exp(-4 / 50) = 10.23:
+    With one pixel between two objects d1 = d2 = 1, so 1 + 10 exp(-4 / 50) = 10.23:
 
     >>> border_weights(np.array([[1, 0, 2]], np.uint8), w0=10).astype(int).tolist()
     [[1, 10, 1]]
@@ -53,17 +53,17 @@ def border_weights(
 
 
 def two_distances(mask: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
-    """To the nearest and the second nearest object, each (H, W) float32.
+    """Distances to the nearest and the second nearest object, each (H, W) float32.
 
-    Infinite where there is none within `reach`: each object is looked at in its own
-    surroundings alone, so dozens cost little more than one.
+    Infinite if there is no object within `reach` pixels: each object is processed only
+    within `reach` of its bounding box, so that many objects cost little more than one.
     """
-    first = np.full(mask.shape, np.inf, np.float32)  # squares, until the end
+    first = np.full(mask.shape, np.inf, np.float32)  # squared until the end
     second = first.copy()
     for elsewhere, window in objects(mask, int(np.ceil(reach))):
         distance = cv2.distanceTransform(elsewhere, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        # Whole numbers again: OpenCV's last digit varies from call to call, and a
-        # resumed run shall see the very weights of one that was not broken off.
+        # Squared distances are integers. Rounding makes the weights reproducible, as
+        # the last digit of OpenCV's result varies from call to call.
         square = np.rint(distance**2)
         nearest, next_nearest = first[window], second[window]
         np.minimum(next_nearest, np.maximum(nearest, square), out=next_nearest)
@@ -72,9 +72,10 @@ def two_distances(mask: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarra
 
 
 def objects(mask: np.ndarray, margin: int) -> Iterator[tuple[np.ndarray, Window]]:
-    """Each object: 0 on it and 1 elsewhere, uint8, within `margin` pixels of its box.
+    """Yields each object as (array with 0 on it and 1 elsewhere, its window).
 
-    Pixels that touch by a corner alone are apart: a slanted gap one pixel wide parts.
+    The window is the bounding box with a margin of `margin` pixels. Connectivity is 4,
+    so that a diagonal gap of one pixel separates objects.
     """
     for label in np.unique(mask):
         if label in (BACKGROUND, IGNORE_INDEX):

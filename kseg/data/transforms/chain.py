@@ -1,4 +1,4 @@
-"""Operations on an image and its mask, one after the other."""
+"""Composition of operations on an image and its mask, and operations on its loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Op = Callable[[Any, Any, Any], Pair]
 
 
 def chain(*ops: Op) -> Op:
-    """One op after the other, each with a seed of its own."""
+    """Applies ops in order, each with a seed derived from its position."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         for index, op in enumerate(ops):
@@ -25,18 +25,18 @@ def chain(*ops: Op) -> Op:
 
 
 def uniform(seed: Any, index: int, low: Any = 0.0, high: Any = 1.0) -> Any:
-    """A float in [low, high) that depends on `seed` and `index` alone."""
+    """A random float in [low, high) that depends only on `seed` and `index`."""
     own = tf.random.fold_in(seed, index)
     return tf.random.stateless_uniform([], own, low, high)
 
 
 def sample_loss(share: float) -> Op:
-    """Keeps each pixel of the mask with a chance of `share`; the others become void.
+    """Keeps each pixel of the mask with probability `share`; the others become void.
 
-    Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic
-    Segmentation" (CVPR 2015), section 4.4, patch sampling: terms of the loss are left
-    out at random, and a step sees 1 / `share` times the images. Raises ValueError for a
-    share outside (0, 1].
+    This is the patch sampling of Long, Shelhamer and Darrell, "Fully Convolutional
+    Networks for Semantic Segmentation" (CVPR 2015), section 4.4: terms of the loss are
+    dropped at random, and a step uses 1 / `share` times as many images. Raises
+    ValueError for a share outside (0, 1].
     """
     if not 0 < share <= 1:
         raise ValueError(f"`share` must be over 0 and at most 1, got {share}.")

@@ -1,4 +1,4 @@
-"""Crops of one size, scaled, padded or mirrored."""
+"""Random crops of a given size: scaled, padded, or padded by reflection."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from kseg.data.transforms.chain import Op, Pair, uniform
 
 
 def scale_and_crop(size: tuple[int, int], largest: float, rare: float = 0.0) -> Op:
-    """Scales by a factor between 1 / `largest` and `largest` and cuts out `size`.
+    """Scales by a factor between 1 / `largest` and `largest`, then crops to `size`.
 
-    Only the window that will be seen is resized. What the image does not cover becomes
-    mid-grey and void. `rare` is the share of crops that `placed` puts on a class.
+    Only the cropped window is resized. Pixels outside the image become mid-grey and
+    void. `rare` is the share of crops that are centred on a random class, see
+    `window_start`.
     """
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
@@ -25,65 +26,67 @@ def scale_and_crop(size: tuple[int, int], largest: float, rare: float = 0.0) -> 
         target = tf.constant(size, tf.float32)
         window = tf.minimum(whole, tf.round(target / factor))
         window = tf.maximum(window, 1.0)
-        start = placed(mask, tf.cast(window, tf.int32), seed, rare)
+        start = window_start(mask, tf.cast(window, tf.int32), seed, rare)
         end = start + tf.cast(window, tf.int32)
-        shown = tf.cast(
+        scaled = tf.cast(
             tf.clip_by_value(tf.round(window * factor), 1, target), tf.int32
         )
         image = image[start[0] : end[0], start[1] : end[1]]
         mask = mask[start[0] : end[0], start[1] : end[1], None]
-        image = tf.image.resize(image, shown, antialias=largest > 1)
-        mask = tf.image.resize(mask, shown, method="nearest")[..., 0]
+        image = tf.image.resize(image, scaled, antialias=largest > 1)
+        mask = tf.image.resize(mask, scaled, method="nearest")[..., 0]
         return pad_to(image, mask, size)
 
     return apply
 
 
 def random_factor(seed: Any, largest: float) -> Any:
-    """Between 1 / `largest` and `largest`, its logarithm uniform."""
+    """A log-uniform random factor between 1 / `largest` and `largest`."""
     limit = tf.math.log(tf.constant(largest, tf.float32))
     return tf.exp(uniform(seed, 0, -limit, limit))
 
 
-def placed(mask: Any, window: Any, seed: Any, rare: float) -> Any:
-    """Where `window`, (2,) int32, starts in the picture, wholly inside where it fits.
+def window_start(mask: Any, window: Any, seed: Any, rare: float) -> Any:
+    """Random upper left corner, (2,) int32, of a window of size `window` (2,) int32.
 
-    Anywhere with equal chance; with a chance of `rare` about a pixel of a random class.
+    Uniform over the positions inside the image; (0, 0) along a side that the window
+    does not fit. With probability `rare`, centred on a pixel of a random class.
     """
     spare = tf.maximum(tf.shape(mask) - window, 0)
-    place = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 1))
-    start = tf.cast(place * tf.cast(spare + 1, tf.float32), tf.int32)
+    position = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 1))
+    start = tf.cast(position * tf.cast(spare + 1, tf.float32), tf.int32)
     if rare:
         if uniform(seed, 2) < rare:
             draws = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 3))
-            given = [mask, window, start, draws]
-            start = tf.ensure_shape(tf.numpy_function(on_a_class, given, tf.int32), [2])
+            inputs = [mask, window, start, draws]
+            start = tf.numpy_function(start_on_class, inputs, tf.int32)
+            start = tf.ensure_shape(start, [2])
     return start
 
 
-def on_a_class(
+def start_on_class(
     mask: np.ndarray, window: np.ndarray, start: np.ndarray, draws: np.ndarray
 ) -> np.ndarray:
-    """Where `window` starts whose centre is a random pixel of a random class, (2,).
+    """Upper left corner (2,) of a window centred on a random pixel of a random class.
 
-    Every class in the picture has the same chance, however few its pixels, and so has
-    every pixel of it; void is no class. Near the edges the window is pushed inside.
-    draws (2,) in [0, 1) decide on class and pixel. All void, it is `start`.
+    First a class is chosen with equal probability among those in the image, without
+    void, then one of its pixels. `draws` (2,) in [0, 1) choose class and pixel. The
+    window is moved inside the image. If all pixels are void, returns `start`.
     """
     counts = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel()
     counts[IGNORE_INDEX] = 0
     classes = np.flatnonzero(counts)
     if not len(classes):
         return start
-    which, where = draws.tolist()
-    pixels = np.flatnonzero(mask == classes[int(which * len(classes))])
-    centre = np.unravel_index(pixels[int(where * len(pixels))], mask.shape)
+    class_draw, pixel_draw = draws.tolist()
+    pixels = np.flatnonzero(mask == classes[int(class_draw * len(classes))])
+    centre = np.unravel_index(pixels[int(pixel_draw * len(pixels))], mask.shape)
     spare = np.maximum(mask.shape - window, 0)
     return np.clip(centre - window // 2, 0, spare).astype(np.int32)
 
 
 def pad_to(image: Any, mask: Any, size: tuple[int, int]) -> Pair:
-    """Mid-grey and void below and to the right, up to `size`."""
+    """Pads below and to the right to `size`, with mid-grey and void."""
     below, right = size[0] - tf.shape(mask)[0], size[1] - tf.shape(mask)[1]
     image = tf.pad(image, [[0, below], [0, right], [0, 0]], constant_values=PADDING)
     mask = tf.pad(mask, [[0, below], [0, right]], constant_values=IGNORE_INDEX)
@@ -93,20 +96,20 @@ def pad_to(image: Any, mask: Any, size: tuple[int, int]) -> Pair:
 def mirrored_crop(
     size: tuple[int, int], largest: float, border: int, rare: float = 0.0
 ) -> Op:
-    """`scale_and_crop` for networks that give no logits for `border` pixels all around.
+    """`scale_and_crop` for networks that give no logits for a margin of `border`.
 
-    What such a network labels, the middle of the crop, lies at any place in the picture
-    with equal chance, wholly inside where it fits. Around it is what lies there: beyond
-    its edges the picture goes on mirrored, as in the U-Net paper's section 2, and the
-    mask as void, so that no labelled pixel counts twice.
+    The centre of the crop, for which such a network gives logits, is placed uniformly
+    inside the image. Its surroundings are the image, padded by reflection beyond its
+    edges as in section 2 of the U-Net paper; there the mask is void, so that no
+    labelled pixel counts twice.
     """
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         factor = random_factor(seed, largest)
         target = tf.constant(size, tf.float32)
         window = tf.cast(tf.maximum(tf.round(target / factor), 1), tf.int32)
-        edge = tf.cast(border / factor, tf.int32)  # rounded down: the middle is inside
-        start = placed(mask, window - 2 * edge, seed, rare) - edge
+        edge = tf.cast(border / factor, tf.int32)  # rounded down: the centre is inside
+        start = window_start(mask, window - 2 * edge, seed, rare) - edge
         image, mask = mirrored_window(image, mask, start, window)
         image = tf.image.resize(image, size, antialias=largest > 1)
         mask = tf.image.resize(mask[..., None], size, method="nearest")[..., 0]
@@ -116,53 +119,56 @@ def mirrored_crop(
 
 
 def mirrored_window(image: Any, mask: Any, start: Any, size: Any) -> Pair:
-    """Cuts out `size` from `start`, either of which may lie outside the picture.
+    """Crops `size` from `start`, where the window may extend beyond the image.
 
-    There the picture goes on mirrored, its outermost pixels not repeated, back and
-    forth as often as it takes; the mask as void.
+    Beyond the edges the image is padded by reflection without repeating the outermost
+    pixels, several times if necessary, and the mask is void.
     """
-    whole = tf.shape(mask)
+    shape = tf.shape(mask)
     rows, columns = (start[axis] + tf.range(size[axis]) for axis in (0, 1))
-    image = tf.gather(image, mirrored(rows, whole[0]))
-    image = tf.gather(image, mirrored(columns, whole[1]), axis=1)
-    mask = tf.gather(mask, tf.clip_by_value(rows, 0, whole[0] - 1))
-    mask = tf.gather(mask, tf.clip_by_value(columns, 0, whole[1] - 1), axis=1)
-    inside = (rows >= 0) & (rows < whole[0])
-    inside = inside[:, None] & (columns >= 0) & (columns < whole[1])
+    image = tf.gather(image, mirrored_indices(rows, shape[0]))
+    image = tf.gather(image, mirrored_indices(columns, shape[1]), axis=1)
+    mask = tf.gather(mask, tf.clip_by_value(rows, 0, shape[0] - 1))
+    mask = tf.gather(mask, tf.clip_by_value(columns, 0, shape[1] - 1), axis=1)
+    inside = (rows >= 0) & (rows < shape[0])
+    inside = inside[:, None] & (columns >= 0) & (columns < shape[1])
     return image, tf.where(inside, mask, tf.constant(IGNORE_INDEX, mask.dtype))
 
 
-def mirrored(places: Any, length: Any) -> Any:
-    """Whole numbers -> where in [0, length) they fall between two mirrors.
+def mirrored_indices(indices: Any, length: Any) -> Any:
+    """Maps integer indices to [0, length) by reflection at both ends.
 
-    >>> mirrored(tf.range(-2, 6), 3).numpy().tolist()
+    >>> mirrored_indices(tf.range(-2, 6), 3).numpy().tolist()
     [2, 1, 0, 1, 2, 1, 0, 1]
     """
     last = length - 1
-    turned = tf.math.floormod(places, tf.maximum(2 * last, 1))
-    return last - tf.abs(last - turned)
+    periodic = tf.math.floormod(indices, tf.maximum(2 * last, 1))
+    return last - tf.abs(last - periodic)
 
 
-def mirrored_to(border: int, step: int, least: int) -> Callable[[Any, Any], Pair]:
-    """Whole pictures for networks that give no logits for `border` pixels all around.
+def pad_by_reflection(
+    border: int, input_step: int, min_input: int
+) -> Callable[[Any, Any], Pair]:
+    """Pads whole images for networks that give no logits for a margin of `border`.
 
-    The image is mirrored by `border` above and to the left, below and to the right by
-    what makes each side the smallest `least + k * step` that is at least its own length
-    and twice the border. The mask gets void below and to the right, up to the size of
-    the network's output: the image's less twice the border.
+    The image is padded by reflection: by `border` above and to the left, and below and
+    to the right up to the smallest `min_input + k * input_step` that is at least its
+    side plus twice the border. The mask is padded with void below and to the right to
+    the size of the network's output, the padded image's less twice the border.
     """
 
     def apply(image: Any, mask: Any) -> Pair:
-        enough = tf.maximum(tf.shape(mask) + 2 * border - least, 0)
-        size = least + (enough + step - 1) // step * step
+        missing = tf.maximum(tf.shape(mask) + 2 * border - min_input, 0)
+        steps = (missing + input_step - 1) // input_step
+        size = min_input + steps * input_step
         image, mask = mirrored_window(image, mask, (-border, -border), size)
         return image, without_border(mask, border)
 
     return apply
 
 
-def cut_mask(border: int) -> Op:
-    """Leaves of the mask what a network without `border` pixels all around labels."""
+def crop_mask(border: int) -> Op:
+    """Removes a margin of `border` pixels from the mask, as valid convolutions do."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         return image, without_border(mask, border)

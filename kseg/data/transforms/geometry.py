@@ -1,4 +1,4 @@
-"""Flips, rotation and elastic deformation of an image and its mask."""
+"""Flips, rotations and elastic deformations of an image and its mask."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from kseg.data.transforms.chain import Op, Pair, uniform
 
-GRID = 3  # places along each side that `elastic` shifts at random
+GRID = 3  # grid points along each side of `elastic`
 
 
 def flip() -> Op:
-    """Mirrors half of the pairs, left to right."""
+    """Flips the pair left to right with probability 0.5."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         if uniform(seed, 0) < 0.5:
@@ -25,7 +25,7 @@ def flip() -> Op:
 
 
 def flip_vertical() -> Op:
-    """Mirrors half of the pairs, top to bottom: for pictures without an up."""
+    """Flips the pair top to bottom with probability 0.5, e.g. for aerial images."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         if uniform(seed, 0) < 0.5:
@@ -36,66 +36,64 @@ def flip_vertical() -> Op:
 
 
 def elastic(sigma: float) -> Op:
-    """Bends the pair smoothly; `sigma` is the shifts' standard deviation in pixels.
+    """Elastic deformation; `sigma` is the standard deviation of the shifts in pixels.
 
     Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image
-    Segmentation" (MICCAI 2015), section 3.1: random shifts on a coarse grid of 3x3,
-    normal with a standard deviation of 10 pixels, bicubic between them.
+    Segmentation" (MICCAI 2015), section 3.1: normally distributed shifts, with a
+    standard deviation of 10 pixels, on a coarse 3x3 grid, interpolated bicubically.
     """
     return warp(sigma, 0.0)
 
 
 def rotate(degrees: float) -> Op:
-    """Turns the pair about its centre by up to `degrees` to either side."""
+    """Rotates the pair about its centre by a random angle in [-degrees, degrees)."""
     return warp(0.0, degrees)
 
 
 def warp(sigma: float, degrees: float) -> Op:
-    """`rotate` and `elastic` at once: fetched once, the image is blurred once."""
+    """`rotate` and `elastic` in one interpolation, which blurs the image less."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         shifts = tf.random.stateless_normal([GRID, GRID, 2], seed, stddev=sigma)
-        turn = uniform(seed, 0, -degrees, degrees)
-        kinds = (image.dtype, mask.dtype)
-        bent = tf.numpy_function(bend, [image, mask, shifts, turn], kinds)
-        bent_image = tf.ensure_shape(bent[0], image.shape)
-        return bent_image, tf.ensure_shape(bent[1], mask.shape)
+        angle = uniform(seed, 0, -degrees, degrees)
+        dtypes = (image.dtype, mask.dtype)
+        warped = tf.numpy_function(deform, [image, mask, shifts, angle], dtypes)
+        warped_image = tf.ensure_shape(warped[0], image.shape)
+        return warped_image, tf.ensure_shape(warped[1], mask.shape)
 
     return apply
 
 
-def bend(
+def deform(
     image: np.ndarray, mask: np.ndarray, shifts: np.ndarray, degrees: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turns a pair by `degrees`, counterclockwise, and bends it.
+    """Rotates a pair counterclockwise by `degrees` and deforms it.
 
-    What is then seen at each pixel is fetched from `shifts` pixels off, (rows, columns)
-    of the pair as it was.
-
-    image (H, W, C), mask (H, W); shifts (n, m, 2) float32 on a grid from corner to
-    corner -> a pair of the same shapes, the image bilinear, the mask nearest. What
-    comes from outside is mirrored in both: the mask stays true of what the image shows,
-    so void, which would rob the edges of their labels, is not needed.
+    image (H, W, C), mask (H, W) -> a pair of the same shapes. `shifts` (n, m, 2)
+    float32, (rows, columns) on a grid from corner to corner, are the offsets in pixels
+    of the source of each output pixel. The image is sampled bilinearly, the mask by
+    nearest neighbour. Both are padded by reflection, so that the mask still matches the
+    image and the edges keep their labels.
     """
     down = cubic_weights(mask.shape[0], shifts.shape[0])
     across = cubic_weights(mask.shape[1], shifts.shape[1])
-    rows, columns = turned_places(mask.shape, degrees)
+    rows, columns = rotated_coordinates(mask.shape, degrees)
     rows = rows + down @ shifts[..., 0] @ across.T
     columns = columns + down @ shifts[..., 1] @ across.T
     edge = cv2.BORDER_REFLECT_101
-    bent = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=edge)
+    warped = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=edge)
     ids = cv2.remap(mask, columns, rows, cv2.INTER_NEAREST, borderMode=edge)
-    return bent.reshape(image.shape), ids
+    return warped.reshape(image.shape), ids
 
 
-def turned_places(
+def rotated_coordinates(
     size: tuple[int, int], degrees: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns that a picture turned about its centre comes from.
+    """Source rows and columns, each (H, W) float32, of a rotation about the centre.
 
-    Each is (H, W) float32; `degrees` are counterclockwise.
+    `degrees` are counterclockwise.
 
-    >>> [x.round().astype(int).tolist() for x in turned_places((2, 2), 90)]
+    >>> [x.round().astype(int).tolist() for x in rotated_coordinates((2, 2), 90)]
     [[[0, 1], [0, 1]], [[1, 1], [0, 0]]]
     """
     angle = np.deg2rad(float(degrees))
@@ -109,19 +107,19 @@ def turned_places(
 
 
 def cubic_weights(length: int, count: int) -> np.ndarray:
-    """What each of `count` values gives to each of `length` pixels, float32.
+    """Bicubic interpolation matrix (length, count) float32, from values to pixels.
 
-    The first and the last value stand on the first and the last pixel and go on beyond
-    them. Keys, "Cubic Convolution Interpolation for Digital Image Processing" (1981).
+    The first and the last value are at the first and the last pixel, and are repeated
+    beyond. Keys, "Cubic Convolution Interpolation for Digital Image Processing" (1981).
 
     >>> cubic_weights(5, 3)[:3].tolist()
     [[1.0, 0.0, 0.0], [0.5, 0.5625, -0.0625], [0.0, 1.0, 0.0]]
     """
-    place = np.linspace(0, count - 1, length)[:, None]
-    away = np.abs(place - np.arange(-1, count + 1))
-    near = (1.5 * away - 2.5) * away**2 + 1
-    far = ((-0.5 * away + 2.5) * away - 4) * away + 2
-    weights = np.where(away <= 1, near, np.where(away < 2, far, 0.0))
+    position = np.linspace(0, count - 1, length)[:, None]
+    distance = np.abs(position - np.arange(-1, count + 1))
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    weights = np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
     weights[:, 1] += weights[:, 0]
     weights[:, -2] += weights[:, -1]
     return weights[:, 1:-1].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Colour, blur, noise and hidden rectangles: the image alone changes."""
+"""Colour, blur, noise and cutout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kseg.data.transforms.crops import random_factor
 
 
 def color(strength: float) -> Op:
-    """Random brightness, contrast and saturation, each by up to `strength`."""
+    """Random brightness, contrast and saturation, each changed by up to `strength`."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         image = tf.cast(image, tf.float32)
@@ -25,8 +25,8 @@ def color(strength: float) -> Op:
         middle = tf.reduce_mean(grey)
         image = grey + (image - grey) * saturation
         image = middle + (image - middle) * contrast
-        # Subtracted, for TensorFlow's optimizer gathers what is added, `uniform`'s last
-        # step too, into one sum, whose order and last digit vary from call to call.
+        # Subtracted, not added: TensorFlow's optimizer merges additions, such as the
+        # last one of `uniform`, into one sum whose order is not deterministic.
         image = image - darker
         return tf.clip_by_value(image, 0.0, 255.0), mask
 
@@ -34,32 +34,33 @@ def color(strength: float) -> Op:
 
 
 def blur(sigma: float) -> Op:
-    """Blurs half of the images, by a Gaussian of random deviation up to `sigma`."""
+    """Gaussian blur of a random deviation up to `sigma` pixels, probability 0.5."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         if uniform(seed, 0) < 0.5:
-            own = sigma - uniform(seed, 1, 0.0, sigma)  # over 0, which OpenCV refuses
-            soft = tf.numpy_function(blurred, [image, own], image.dtype)
-            image = tf.ensure_shape(soft, image.shape)
+            # In (0, sigma]: OpenCV rejects 0.
+            deviation = sigma - uniform(seed, 1, 0.0, sigma)
+            blurred = tf.numpy_function(gaussian_blur, [image, deviation], image.dtype)
+            image = tf.ensure_shape(blurred, image.shape)
         return image, mask
 
     return apply
 
 
-def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
-    """(H, W, C) float32 -> the same by a Gaussian; what comes from outside mirrored."""
+def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    """(H, W, C) float32 -> the same shape; padded by reflection."""
     edge = cv2.BORDER_REFLECT_101
-    soft = cv2.GaussianBlur(image, (0, 0), float(sigma), borderType=edge)
-    return soft.reshape(image.shape)
+    blurred = cv2.GaussianBlur(image, (0, 0), float(sigma), borderType=edge)
+    return blurred.reshape(image.shape)
 
 
 def noise(share: float) -> Op:
-    """Gaussian noise on every value, its random deviation up to `share` of 255."""
+    """Gaussian noise of a random standard deviation up to `share` times 255."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         deviation = uniform(seed, 0, 0.0, 255 * share)
         own = tf.random.fold_in(seed, 1)
-        # Subtracted for the reason given in `color`; it is as often above 0 as below.
+        # Subtracted for the reason given in `color`; the distribution is symmetric.
         image = image - deviation * tf.random.stateless_normal(tf.shape(image), own)
         return tf.clip_by_value(image, 0.0, 255.0), mask
 
@@ -67,14 +68,13 @@ def noise(share: float) -> Op:
 
 
 def cutout(share: float) -> Op:
-    """A random rectangle of up to `share` of the crop becomes mid-grey and void.
+    """Sets a random rectangle of up to `share` of the crop to mid-grey and void.
 
     DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
-    Cutout" (2017): its centre is any pixel, and what lies outside is cut off. There the
-    image keeps its one label, which what is left of it still shows. Here labels are of
-    pixels: those that are hidden could only be guessed, so they become void, and those
-    around learn to do with less of their surroundings. That is also what mid-grey means
-    where `scale_and_crop` pads.
+    Cutout" (2017): the centre is any pixel, and the rectangle is clipped to the image.
+    The paper classifies whole images, which keep their label. Here the labels of hidden
+    pixels could only be guessed, so they become void, as in `scale_and_crop`'s padding;
+    the pixels around them are learned with less context.
     """
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
@@ -82,8 +82,8 @@ def cutout(share: float) -> Op:
         stretch = random_factor(seed, 2**0.5)
         shape = tf.stack([stretch, 1 / stretch])
         size = tf.floor(whole * shape * tf.sqrt(uniform(seed, 1, 0.0, share)))
-        place = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 2))
-        start = tf.floor(whole * place) - tf.floor(size / 2)
+        centre = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 2))
+        start = tf.floor(whole * centre) - tf.floor(size / 2)
         rows, columns = (tf.range(whole[axis]) - start[axis] for axis in (0, 1))
         hidden = ((rows >= 0) & (rows < size[0]))[:, None]
         hidden = hidden & (columns >= 0) & (columns < size[1])

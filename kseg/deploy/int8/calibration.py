@@ -68,7 +68,7 @@ def choose_images(data: Dataset, count: int) -> CalibrationSet:
         tuple(split.names[each.index] for each in chosen),
         {
             name: int(sum(each.present[i] for each in chosen))
-            for i, name in enumerate(data.names)
+            for i, name in enumerate(data.class_names)
         },
         sum(each.blank for each in candidates),
     )

@@ -1,1 +1,1 @@
-"""What a network costs and sees, read off its layers."""
+"""Analysis of a network's layers: cost, memory and receptive field."""

@@ -1,8 +1,8 @@
-"""A network as the list of its layers' calls, and what these cost. Nothing is run.
+"""A network as a list of its layers' calls, and their cost. Nothing is computed.
 
-`trace` gives a Keras model static shapes and writes down each call; the other functions
-read that list. Layers are known by the names of their classes, so that Keras is
-imported by `trace` alone.
+`trace` calls a Keras model on symbols of static shapes and records each call; the other
+functions analyse this list. Layers are identified by the names of their classes, so
+that only `trace` imports Keras.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Optional
 
 FLOAT_BYTES = 4
-# The attributes with a layer's weights, each used once per position of its output, or
-# of its input where the convolution is transposed.
+# The attributes with the weights of a layer. Each weight is used once per position of
+# the output, or of the input of transposed convolutions.
 KERNELS = {
     "Conv2D": ("kernel",),
     "Conv2DTranspose": ("kernel",),
@@ -26,7 +26,7 @@ POOLS = ("AveragePooling2D", "MaxPooling2D")
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """What a layer gives out. Its shape has the batch, 1, in front."""
+    """An output of a layer. The first axis of its shape is the batch, of size 1."""
 
     name: str  # of the layer
     shape: tuple[int, ...]
@@ -36,8 +36,8 @@ class Tensor:
         return math.prod(self.shape)
 
     @property
-    def is_picture(self) -> bool:
-        """Whether it has height and width: (1, H, W, C)."""
+    def is_spatial(self) -> bool:
+        """Whether it has height and width, (1, H, W, C)."""
         return len(self.shape) == 4
 
 
@@ -52,7 +52,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network's calls in an order in which they can run."""
+    """The calls of a network, in an order in which they can run."""
 
     image: Tensor
     steps: tuple[Step, ...]
@@ -64,20 +64,22 @@ class Graph:
 
 
 def image_of(model: Any) -> Any:
-    """The symbol (B, H, W, C) that is the model's input. Raises ValueError."""
+    """The model's input symbol (B, H, W, C).
+
+    Raises ValueError if the model is not a graph of layers with one image as input.
+    """
     inputs = getattr(model, "inputs", None) or ()
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        raise ValueError("the model is no graph of layers from one image")
+        raise ValueError("the model is not a graph of layers with one image as input")
     return inputs[0]
 
 
 def trace(model: Any, size: tuple[int, int]) -> Graph:
-    """The calls that `model` makes for one image of `size` (height, width).
+    """Records the calls that `model` makes for one image of `size` (height, width).
 
-    The layers are the model's own, called once more on symbols. A model used as a layer
-    is one step. Raises ValueError for a model that is no graph of layers from one image
-    (1, H, W, C), and for a size that one of its layers refuses
-    or makes nothing of.
+    The model's own layers are called once more on symbols. A model used as a layer is
+    one step. Raises ValueError if the model is not a graph of layers with one image as
+    input, and for a size that one of its layers rejects.
     """
     import keras
 
@@ -88,15 +90,15 @@ def trace(model: Any, size: tuple[int, int]) -> Graph:
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         result = layer(*args, **kwargs)
-        taken, given = map(keras.tree.flatten, ((args, kwargs), result))
-        if any(None in x.shape for x in given):
-            raise ValueError(f"{layer.name} leaves the size of its output open")
-        known.update({id(x): Tensor(layer.name, tuple(x.shape)) for x in given})
-        inputs = tuple(known[id(x)] for x in taken if id(x) in known)
-        steps.append(Step(layer, inputs, tuple(known[id(x)] for x in given)))
+        arguments, outputs = map(keras.tree.flatten, ((args, kwargs), result))
+        if any(None in x.shape for x in outputs):
+            raise ValueError(f"{layer.name} has an output of unknown size")
+        known.update({id(x): Tensor(layer.name, tuple(x.shape)) for x in outputs})
+        inputs = tuple(known[id(x)] for x in arguments if id(x) in known)
+        steps.append(Step(layer, inputs, tuple(known[id(x)] for x in outputs)))
         return result
 
-    # Made anew from its ends, a Sequential too is a graph whose inputs are a list.
+    # Rebuilt from its inputs and outputs, a Sequential model is a functional one.
     copy = keras.models.clone_model(
         keras.Model(model.inputs, model.outputs),
         input_tensors=[symbol],
@@ -108,10 +110,10 @@ def trace(model: Any, size: tuple[int, int]) -> Graph:
 
 
 def multiply_adds(step: Step) -> int:
-    """One multiplication and one addition count 1.
+    """The multiply-adds of a call, where a multiplication and an addition count as 1.
 
-    Convolutions and dense layers count, padded borders included; biases,
-    normalisation, activations, pooling and resizing do not.
+    Convolutions and dense layers are counted, padding included; biases, normalization,
+    activations, pooling and resizing are not.
     """
     kind = known_kind(step.layer, KERNELS)
     if kind is None:
@@ -122,7 +124,7 @@ def multiply_adds(step: Step) -> int:
 
 
 def uncounted(graph: Graph) -> list[str]:
-    """The layers that hold matrices and that `multiply_adds` knows nothing of."""
+    """The names of layers with weight matrices that `multiply_adds` does not count."""
     return [
         step.layer.name
         for step in graph.steps
@@ -132,7 +134,7 @@ def uncounted(graph: Graph) -> list[str]:
 
 
 def parameters(steps: Iterable[Step]) -> int:
-    """The weights of the layers called, of a layer called twice once."""
+    """The number of weights of the layers; layers called twice are counted once."""
     layers = {id(step.layer): step.layer for step in steps}.values()
     return sum(
         math.prod(weight.shape)
@@ -142,16 +144,16 @@ def parameters(steps: Iterable[Step]) -> int:
 
 
 def known_kind(layer: Any, kinds: Iterable[str]) -> Optional[str]:
-    """The nearest of the layer's classes that is among `kinds`."""
+    """The name of the layer's class, or of its nearest base class, among `kinds`."""
     names = (cls.__name__ for cls in type(layer).__mro__)
     return next((name for name in names if name in kinds), None)
 
 
 def overwritten(step: Step, done: Iterable[Tensor]) -> int:
-    """Elements of that input of `done` that the output can be written over, or 0.
+    """Elements of the input among `done` that the output can overwrite, or 0.
 
-    Normalisation, activations, dropout and sums can, into an input of the output's
-    shape, as one folded into the layer before it does; convolutions and pooling cannot.
+    Normalization, activations, dropout and sums can overwrite an input of the output's
+    shape, as if they were fused into the layer before; convolutions and pooling cannot.
     """
     if multiply_adds(step) or known_kind(step.layer, POOLS):
         return 0
@@ -160,15 +162,15 @@ def overwritten(step: Step, done: Iterable[Tensor]) -> int:
 
 
 def training_bytes(graph: Graph) -> int:
-    """What the backward pass may ask for: the image and every layer's output."""
+    """The memory of the image and all layer outputs, kept for the backward pass."""
     return FLOAT_BYTES * sum(tensor.elements for tensor in graph.tensors)
 
 
 def inference_bytes(graph: Graph) -> int:
-    """The most that tensors alive at one time hold, in the graph's order of calls.
+    """The peak memory of the tensors needed at the same time, in the order of calls.
 
-    A tensor lives until its last reader has run, image and outputs to the end; what is
-    `overwritten` is taken over instead.
+    A tensor is freed after the last step that reads it, unless it is `overwritten`;
+    image and outputs are kept to the end.
     """
     last_reader = {x: at for at, step in enumerate(graph.steps) for x in step.inputs}
     kept = {graph.image, *graph.outputs}

@@ -1,9 +1,9 @@
-"""What one cell of a network sees of the image: stride and receptive field.
+"""Stride and receptive field of a network's features.
 
 Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks"
-(Distill, 2019) derive sizes forwards, layer by layer. Here one cell's interval is
-followed backwards through the graph: the same numbers where all paths are centred on
-each other, and exact where they are not.
+(Distill, 2019), compute sizes forwards, layer by layer. Here the interval of one cell
+is followed backwards through the graph. The results are the same if all paths have the
+same centre, and still exact if they do not.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, Callable, NamedTuple, Optional
 from kseg.models.analysis.graph import Graph, Step, Tensor, known_kind
 
 Span = tuple[int, int]  # the first and the last cell along one axis
-Stride = tuple[Fraction, Fraction]  # pixels from cell to cell, down and across
+Stride = tuple[Fraction, Fraction]  # pixels between cells, (vertical, horizontal)
 
 
 class Window(NamedTuple):
-    """Which inputs an output sees along one axis, borders left aside.
+    """The inputs that an output depends on along one axis, ignoring borders.
 
-    Output o sees the inputs from (o * step + first) // over to (o * step + last) //
-    over; a `step` of 0 is one input that all outputs share.
+    Output o depends on the inputs from (o * step + first) // over to (o * step + last)
+    // over. A `step` of 0 means that all outputs depend on one input.
     """
 
     step: int = 1
@@ -44,7 +44,7 @@ Rule = Callable[[Any, int, int, int], Optional[Window]]
 def sliding(
     kernel: int, stride: int, dilation: int, padding: str, before: int, after: int
 ) -> Window:
-    """A convolution's or a pooling's: `before` inputs become `after` outputs."""
+    """The window of a convolution or pooling; `before` inputs give `after` outputs."""
     reach = dilation * (kernel - 1)
     missing = (after - 1) * stride + reach + 1 - before
     above = max(0, missing) // 2 if padding == "same" else 0
@@ -65,7 +65,7 @@ def pooling(layer: Any, axis: int, before: int, after: int) -> Window:
 
 
 def transposed(layer: Any, axis: int, before: int, after: int) -> Window:
-    """Input i is spread over the outputs i * stride - above + [0, reach]."""
+    """Input i contributes to the outputs i * stride - above + [0, reach]."""
     stride = layer.strides[axis]
     reach = layer.dilation_rate[axis] * (layer.kernel_size[axis] - 1)
     surplus = (before - 1) * stride + reach + 1 - after
@@ -73,8 +73,8 @@ def transposed(layer: Any, axis: int, before: int, after: int) -> Window:
     return Window(1, above - reach + stride - 1, above, stride)
 
 
-def enlarging(layer: Any, axis: int, before: int, after: int) -> Optional[Window]:
-    """Nearest takes one input an axis, bilinear (half-pixel centres) two."""
+def upsampling(layer: Any, axis: int, before: int, after: int) -> Optional[Window]:
+    """Nearest uses one input along each axis, bilinear (half-pixel centres) two."""
     factor = after // before
     if getattr(layer, "interpolation", "bilinear") == "bilinear":
         return Window(2, 1 - factor, factor, 2 * factor)
@@ -101,7 +101,7 @@ def corner(layer: Any, axis: int, before: int, after: int) -> Window:
 
 
 def unknown(layer: Any, axis: int, before: int, after: int) -> Optional[Window]:
-    """A layer that keeps height and width is taken for pointwise."""
+    """An unknown layer that keeps height and width is assumed to be pointwise."""
     if before == after:
         return POINTWISE
     return Window(step=0) if before == 1 else None
@@ -114,20 +114,23 @@ RULES: dict[str, Rule] = {
     "CropLike": corner,
     "Cropping2D": cropping,
     "DepthwiseConv2D": convolution,
-    "Enlarge": enlarging,
+    "Enlarge": upsampling,
     "MaxPooling2D": pooling,
     "MaxUnpool": nearest,
     "PadToMultiple": corner,
     "SeparableConv2D": convolution,
-    "UpSampling2D": enlarging,
+    "UpSampling2D": upsampling,
     "ZeroPadding2D": zero_padding,
 }
 
 
 def window_of(step: Step, source: Tensor, axis: int) -> Optional[Window]:
-    """How `step` looks at `source` along axis 0 (height) or 1; None: at all of it."""
+    """The window of `step` on `source` along axis 0 (height) or 1 (width).
+
+    None if each output depends on the whole axis.
+    """
     target = step.outputs[0]
-    if not (source.is_picture and target.is_picture):
+    if not (source.is_spatial and target.is_spatial):
         return None
     kind = known_kind(step.layer, RULES)
     rule = RULES[kind] if kind else unknown
@@ -135,9 +138,10 @@ def window_of(step: Step, source: Tensor, axis: int) -> Optional[Window]:
 
 
 def strides(graph: Graph) -> dict[Tensor, Stride]:
-    """Pixels from one cell to the next, per axis, of the tensors that have cells.
+    """The stride of each tensor with height and width, in pixels of the image.
 
-    Where inputs of several strides meet, broadcast ones aside, the largest holds.
+    If a step has inputs of several strides, the largest is used; broadcast inputs are
+    ignored.
     """
     known = {graph.image: (Fraction(1), Fraction(1))}
     for step in graph.steps:
@@ -154,16 +158,16 @@ def strides(graph: Graph) -> dict[Tensor, Stride]:
 
 
 def ratio(step: Step, source: Tensor, axis: int) -> Fraction:
-    """Stride after by stride before; 0 where cells have nothing to do with cells."""
+    """Stride after / stride before; 0 if outputs do not correspond to input cells."""
     window = window_of(step, source, axis)
     return Fraction(window.step, window.over) if window else Fraction(0)
 
 
 @dataclass(frozen=True)
 class Field:
-    """The pixels that can change one cell: the largest extent over all cells.
+    """A receptive field in pixels, the largest over all cells.
 
-    `whole` tells that some path pools over the whole image; height and width are then
+    `whole` is True if some path pools over the whole image. Height and width are then
     those of the other paths, 0 if there are none.
     """
 
@@ -173,24 +177,24 @@ class Field:
 
 
 def receptive_field(graph: Graph, tensor: Tensor) -> Field:
-    """The field of `tensor`'s cells, borders of the image left aside.
+    """The receptive field of a tensor's cells, ignoring the borders of the image.
 
-    Behind an enlargement neighbours see differently much, so all cells of a period
-    are tried.
+    After upsampling, the fields of neighbouring cells differ, so all cells of a period
+    are evaluated.
     """
     known = strides(graph)
     period = math.lcm(*(side.numerator for pair in known.values() for side in pair))
     extents, whole = [], False
     for axis in (0, 1):
         cells = math.ceil(period / known[tensor][axis]) if tensor in known else 1
-        found = [seen(graph, tensor, axis, cell) for cell in range(cells)]
+        found = [field_of(graph, tensor, axis, cell) for cell in range(cells)]
         extents.append(max(high - low + 1 for (low, high), _ in found))
         whole = whole or any(pooled for _, pooled in found)
     return Field(*extents, whole)
 
 
-def seen(graph: Graph, tensor: Tensor, axis: int, cell: int) -> tuple[Span, bool]:
-    """The pixels that one cell sees along an axis, and whether it sees all besides."""
+def field_of(graph: Graph, tensor: Tensor, axis: int, cell: int) -> tuple[Span, bool]:
+    """The pixels that a cell depends on along an axis, and whether a path pools all."""
     spans: dict[Tensor, list[Span]] = {tensor: [(cell, cell)]}
     whole = False
     for step in reversed(graph.steps):
@@ -198,11 +202,12 @@ def seen(graph: Graph, tensor: Tensor, axis: int, cell: int) -> tuple[Span, bool
         for source in step.inputs if reached else ():
             window = window_of(step, source, axis)
             if window:
-                spans.setdefault(source, []).append(window(hull(reached)))
+                spans.setdefault(source, []).append(window(union(reached)))
             else:
                 whole = True
-    return hull(spans.get(graph.image, [(0, -1)])), whole
+    return union(spans.get(graph.image, [(0, -1)])), whole
 
 
-def hull(spans: list[Span]) -> Span:
+def union(spans: list[Span]) -> Span:
+    """The smallest span that contains all `spans`."""
     return min(low for low, _ in spans), max(high for _, high in spans)

@@ -1,4 +1,4 @@
-"""The figures of a network: parameters, multiply-adds, memory, receptive field."""
+"""Parameters, multiply-adds, memory and receptive field of a network."""
 
 from __future__ import annotations
 
@@ -29,32 +29,36 @@ from kseg.models.analysis.graph import (
 from kseg.models.analysis.receptive_field import Stride, receptive_field, strides
 from kseg.models.saving import load_model
 
-USUAL = (224, 224)  # the size at which papers count
-EXPENSIVE = 5  # layers to name
+DEFAULT_SIZE = (224, 224)  # the size that papers use
+EXPENSIVE = 5  # layers to list
 
 
-def one(
+def summarize(
     config: SummaryConfig, source: Optional[tuple[Path, Optional[Path]]]
 ) -> dict[str, Any]:
-    """The figures of a file, or else of an architecture. Raises InputError."""
+    """Summarizes the model file `source` (file, run folder), or an architecture.
+
+    Raises InputError for a file that cannot be loaded, for options that cannot be
+    combined and for a size that the network does not accept.
+    """
     path, folder = source or (None, None)
-    usual = size_of_run(folder)
+    default = size_of_run(folder)
     try:
         model = load_model(path) if path else build(config, config.model)
-        graph = trace(model, fitting(model, config.size, usual))
+        graph = trace(model, input_size(model, config.size, default))
     except ValueError as error:
-        raise InputError(f"{config.model}: {reason(error)}") from None
-    return figures_of(model, graph)
+        raise InputError(f"{config.model}: {message_of(error)}") from None
+    return summary_of(model, graph)
 
 
 def size_of_run(folder: Optional[Path]) -> Size:
-    """The size that a run's validation images mostly have."""
+    """The most frequent size of a run's validation images, or DEFAULT_SIZE."""
     size = read_record(folder)["data"].get("size") if folder else None
-    return tuple(size) if size else USUAL
+    return tuple(size) if size else DEFAULT_SIZE
 
 
 def build(config: SummaryConfig, name: str) -> Any:
-    """The network of an architecture. Raises ValueError for what cannot be."""
+    """Builds an architecture. Raises ValueError for options that cannot be combined."""
     from kseg.models import build_model
 
     return build_model(
@@ -65,36 +69,36 @@ def build(config: SummaryConfig, name: str) -> Any:
     )
 
 
-def reason(error: ValueError) -> str:
-    """One line. Keras puts a layer's own message, in bold, behind a heading."""
+def message_of(error: ValueError) -> str:
+    """The message in one line. Keras puts a heading above the message of a layer."""
     lines = re.sub(r"\x1b\[\d+m", "", str(error)).strip().splitlines() or [""]
     heading = lines[0].startswith("Exception encountered") and len(lines) > 2
     return lines[2 if heading else 0]
 
 
 def compare(config: SummaryConfig) -> dict[str, Any]:
-    """All architectures on one encoder; of one that cannot be, why."""
+    """Summarizes all architectures on one encoder; `refused` holds error messages."""
     from kseg.models import MODELS
 
-    figures: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
     for name in bar(MODELS, "architectures"):
         try:
             model = build(config, name)
-            graph = trace(model, fitting(model, config.size, USUAL))
+            graph = trace(model, input_size(model, config.size, DEFAULT_SIZE))
         except ValueError as error:
-            figures[name] = {"refused": reason(error)}
+            summaries[name] = {"refused": message_of(error)}
         else:
-            figures[name] = figures_of(model, graph)
+            summaries[name] = summary_of(model, graph)
         model = graph = None
-        gc.collect()  # networks hold themselves: half a gigabyte each, on VGG16
-    return {"encoder": config.encoder, "models": figures}
+        gc.collect()  # networks have reference cycles; half a gigabyte each, on VGG16
+    return {"encoder": config.encoder, "models": summaries}
 
 
-# The figures
+# --- the summary of one network ---
 
 
-def figures_of(model: Any, graph: Graph) -> dict[str, Any]:
-    """Everything about a model and its graph at one size, as plain JSON."""
+def summary_of(model: Any, graph: Graph) -> dict[str, Any]:
+    """Summarizes a model and its graph at one size, as plain JSON."""
     stride_of = strides(graph)
     deepest = deepest_features(graph, stride_of)
     encoder = encoder_steps(graph)
@@ -117,48 +121,48 @@ def figures_of(model: Any, graph: Graph) -> dict[str, Any]:
     }
 
 
-def fitting(model: Any, size: Optional[Size], usual: Size) -> Size:
-    """The size to look at: `size`, where it is None the fitting one next to `usual`.
+def input_size(model: Any, size: Optional[Size], default: Size) -> Size:
+    """The size to analyse: `size`, or if it is None the one accepted next to `default`.
 
-    Raises ValueError for a `size` that does not fit. Networks of valid convolutions are
-    choosy, and those that others made may have one size alone.
+    Raises ValueError for a `size` that is not accepted. Networks of valid convolutions
+    accept only certain sizes, and other models may have a fixed one.
     """
     from kseg.models.layers.sizes import ValidInput
 
-    only = tuple(image_of(model).shape[1:3])
-    if None not in only:
-        if size not in (None, only):
-            raise ValueError(f"takes {sides(only)} alone")
-        return only
+    fixed = tuple(image_of(model).shape[1:3])
+    if None not in fixed:
+        if size not in (None, fixed):
+            raise ValueError(f"the only input size is {sides(fixed)}")
+        return fixed
     for layer in model.layers:
         if isinstance(layer, ValidInput):
-            height, width = map(layer.nearest, size or usual)
+            height, width = map(layer.nearest, size or default)
             if size and size != (height, width):
                 raise ValueError(
-                    f"takes sides of {layer.least} + k * {layer.step}; "
-                    f"nearest is {height}x{width}"
+                    f"sides must be {layer.min_input} + k * {layer.input_step}; the "
+                    f"nearest size is {height}x{width}"
                 )
             return height, width
-    return size or usual
+    return size or default
 
 
 def encoder_steps(graph: Graph) -> list[Step]:
-    """The layers named as the encoder's, and those whose outputs they take."""
+    """The steps of the encoder's layers, and all steps before them."""
     from kseg.models.layers.norm import ENCODER
 
-    inside: list[Step] = []
-    taken: set[Tensor] = set()
+    found: list[Step] = []
+    inputs: set[Tensor] = set()
     for step in reversed(graph.steps):
-        if step.layer.name.startswith(ENCODER) or not taken.isdisjoint(step.outputs):
-            inside.append(step)
-            taken.update(step.inputs)
-    return inside[::-1]
+        if step.layer.name.startswith(ENCODER) or not inputs.isdisjoint(step.outputs):
+            found.append(step)
+            inputs.update(step.inputs)
+    return found[::-1]
 
 
 def taps(graph: Graph, encoder: Sequence[Step]) -> list[Tensor]:
-    """What the encoder gives to layers that are not its own, in order."""
-    wanted = {x for step in graph.steps if step not in encoder for x in step.inputs}
-    return [out for step in encoder for out in step.outputs if out in wanted]
+    """The outputs of the encoder that other layers use, in order."""
+    used = {x for step in graph.steps if step not in encoder for x in step.inputs}
+    return [out for step in encoder for out in step.outputs if out in used]
 
 
 def deepest_features(graph: Graph, stride_of: dict[Tensor, Stride]) -> Tensor:
@@ -170,7 +174,7 @@ def deepest_features(graph: Graph, stride_of: dict[Tensor, Stride]) -> Tensor:
 def described(
     graph: Graph, tensor: Tensor, stride_of: dict[Tensor, Stride]
 ) -> dict[str, Any]:
-    """A tensor's facts; without height and width its size and stride are empty."""
+    """Describes a tensor; size and stride are empty if it has no height and width."""
     found = receptive_field(graph, tensor)
     *size, channels = tensor.shape[1:]
     return {

@@ -1,4 +1,4 @@
-"""Encoders by name."""
+"""The encoders by name."""
 
 from __future__ import annotations
 

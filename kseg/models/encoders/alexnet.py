@@ -9,16 +9,16 @@ from keras import layers
 
 from kseg.models.encoders.weights import with_file
 from kseg.models.layers.blocks import conv_relu
-from kseg.models.layers.heads import prepared
+from kseg.models.layers.heads import prepare_input
 
 
 def alexnet(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
-    """AlexNet in one tower: Krizhevsky, "One weird trick" (2014), less the classifier.
+    """AlexNet without its classifier, on one GPU: Krizhevsky, "One weird trick" (2014).
 
-    Same padding instead of the paper's mixture, so that strides are exact; no local
-    response normalization. 2,469,696 parameters.
+    All layers have same padding, so that strides are exact, unlike in the paper, and
+    there is no local response normalization. 2,469,696 parameters.
     """
-    x = prepared(image, 32)
+    x = prepare_input(image, 32)
     x = conv_relu(x, 64, 11, strides=4, name="conv1")
     x = pool3(x, "pool1")
     x = conv_relu(x, 192, 5, name="conv2")

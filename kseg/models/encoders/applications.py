@@ -10,12 +10,12 @@ from typing import Any
 import keras
 from keras import layers
 
-from kseg.models.encoders.weights import check_file, weights_complaint
-from kseg.models.layers.heads import prepared
+from kseg.models.encoders.weights import check_file, weights_error
+from kseg.models.layers.heads import prepare_input
 
-# Those of Caffe's heritage: each channel's mean over ImageNet is taken away.
+# Preprocessing of Caffe's weights: subtract each channel's mean over ImageNet.
 CAFFE = {"scale": 1.0, "offset": (-123.68, -116.779, -103.939)}
-# Those of torch's: and it is divided by the standard deviation.
+# Preprocessing of PyTorch's weights: also divide by the standard deviation.
 TORCH = {
     "scale": (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)),
     "offset": (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
@@ -24,13 +24,13 @@ TORCH = {
 
 def vgg16(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
     """VGG16 (Simonyan and Zisserman, 2015): 13 convolutions, five 2x2 poolings."""
-    x = prepared(as_rgb(image), 32, **CAFFE)
+    x = prepare_input(as_rgb(image), 32, **CAFFE)
     return from_bgr(load_application(keras.applications.VGG16, x, weights), weights)
 
 
 def resnet50(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
     """ResNet50 (He et al., 2016), version 1."""
-    x = prepared(as_rgb(image), 32, **CAFFE)
+    x = prepare_input(as_rgb(image), 32, **CAFFE)
     return from_bgr(load_application(keras.applications.ResNet50, x, weights), weights)
 
 
@@ -38,7 +38,7 @@ def mobilenetv2(
     image: Any, weights: str = "none", alpha: float = 1.0, deepest: int = 32
 ) -> keras.Model:
     """MobileNetV2 (Sandler et al., 2018), any width multiplier `alpha`."""
-    x = prepared(as_rgb(image), 32)
+    x = prepare_input(as_rgb(image), 32)
     return load_application(keras.applications.MobileNetV2, x, weights, alpha=alpha)
 
 
@@ -47,7 +47,7 @@ def mobilenetv3(
 ) -> keras.Model:
     """MobileNetV3-Large (Howard et al., 2019): squeeze-and-excite, hard swish."""
     options = {"alpha": alpha, "include_preprocessing": False}
-    x = prepared(as_rgb(image), 32)
+    x = prepare_input(as_rgb(image), 32)
     return load_application(keras.applications.MobileNetV3Large, x, weights, **options)
 
 
@@ -55,20 +55,20 @@ def efficientnetv2b0(
     image: Any, weights: str = "none", deepest: int = 32
 ) -> keras.Model:
     """EfficientNetV2-B0 (Tan and Le, 2021)."""
-    x = prepared(as_rgb(image), 32, **TORCH)
+    x = prepare_input(as_rgb(image), 32, **TORCH)
     build = keras.applications.EfficientNetV2B0
     return load_application(build, x, weights, include_preprocessing=False)
 
 
 def as_rgb(image: Any) -> Any:
-    """Grey is repeated into the three channels that weights for colour want."""
+    """Repeats a grey image in the three channels that pretrained weights need."""
     if image.shape[-1] == 3:
         return image
     return layers.Concatenate(name="grey_to_rgb")([image] * 3)
 
 
 def from_bgr(network: keras.Model, weights: str) -> keras.Model:
-    """Weights made for blue, green, red: their first kernel is turned, not pictures."""
+    """Reverses the first kernel of pretrained weights that expect BGR images."""
     if weights != "none":
         first = next(x for x in network.layers if isinstance(x, layers.Conv2D))
         kernel, *rest = first.get_weights()
@@ -82,9 +82,9 @@ def load_application(build: Any, x: Any, weights: str, **options: Any) -> keras.
         check_file(weights)
     if options.get("alpha", 1) <= 0:
         raise ValueError(f"`alpha` must be above 0, got {options['alpha']}.")
-    # Keras writes of its downloads to stdout, where our results go.
+    # Keras reports downloads on stdout, which is for results.
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        # It says that weights for 224x224 are used at our free size: they are meant.
+        # Keras warns that weights for 224x224 are used at another size.
         warnings.simplefilter("ignore")
         try:
             return build(
@@ -96,4 +96,4 @@ def load_application(build: Any, x: Any, weights: str, **options: Any) -> keras.
         except Exception as error:
             alpha = f" alpha {options['alpha']}" if "alpha" in options else ""
             known = build.__name__ + alpha
-            raise ValueError(weights_complaint(weights, error, known)) from error
+            raise ValueError(weights_error(weights, error, known)) from error

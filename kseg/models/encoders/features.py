@@ -1,8 +1,8 @@
-"""Features: what decoders take from an encoder, read off its layers.
+"""The features that decoders take from an encoder, found in its layers.
 
 An encoder is a function of the image (B, H, W, C) in [0, 255] that returns a network
-whose output is the coarsest features. The last features before each halving are that
-stride's tap.
+whose output is the coarsest features. The tap of a stride is the last features of that
+stride, before the resolution is halved.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Optional
 import keras
 from keras import layers
 
-PREPARING = ("image", "grey_to_rgb", "rescale", "pad")  # layers before the encoder's
+PREPARING = ("image", "grey_to_rgb", "rescale", "pad")  # the preprocessing layers
 
 
 @dataclass(frozen=True)
 class Features:
-    """What an encoder offers to decoders.
+    """The features of an encoder.
 
-    `taps`: stride s -> features (B, H / s, W / s, c). `pools`: stride -> what went into
-    the 2x2 max pooling there, and what came out. `depths`: stride -> convolutions.
-    `normalized` says whether it has batch norm.
+    `taps`: stride s -> features (B, H / s, W / s, c). `pools`: stride -> input and
+    output of the 2x2 max pooling there. `depths`: stride -> number of convolutions.
+    `normalized`: whether the encoder has batch normalization.
     """
 
     encoder: str
@@ -36,37 +36,37 @@ class Features:
         return max(self.taps)
 
     def tap(self, stride: int) -> Any:
-        """The features at `stride`. Raises ValueError where there are none."""
+        """The features at `stride`. Raises ValueError if there are none."""
         if stride not in self.taps:
             raise ValueError(
-                f"{self.encoder} has no tap at stride {stride}; "
-                f"it has {', '.join(map(str, sorted(self.taps)))}"
+                f"{self.encoder} has no features at stride {stride}; its strides are "
+                f"{', '.join(map(str, sorted(self.taps)))}."
             )
         return self.taps[stride]
 
     def pool(self, stride: int) -> tuple[Any, Any]:
-        """Input and output of the pooling at `stride`. Raises ValueError without."""
+        """Input and output of the pooling at `stride`. Raises ValueError if none."""
         if stride not in self.pools:
             raise ValueError(
-                f"{self.encoder} has no 2x2 max pooling at stride {stride}, so there "
-                "are no positions to unpool to; take another `upsampling`, or "
-                "plain or vgg16"
+                f"{self.encoder} has no 2x2 max pooling at stride {stride}, which "
+                "`upsampling` unpool needs; choose another `upsampling`, or the "
+                "encoder plain or vgg16."
             )
         return self.pools[stride]
 
     def pool_for(self, upsampling: str, stride: int) -> Optional[tuple[Any, Any]]:
-        """What an enlargement to `stride` undoes: of "unpool" alone, see `pool`."""
+        """`pool(stride)` if `upsampling` is "unpool", which needs it, else None."""
         return self.pool(stride) if upsampling == "unpool" else None
 
-    def pooled(self, stride: int) -> Any:
-        """What a 2x2 pooling gave at `stride`, or else the tap there."""
+    def pooled_features(self, stride: int) -> Any:
+        """The output of the 2x2 pooling to `stride` if there is one, else the tap."""
         if stride // 2 in self.pools:
             return self.pools[stride // 2][1]
         return self.tap(stride)
 
 
 def features_of(network: keras.Model, encoder: str) -> Features:
-    """Reads taps, pools and depths off a functional network."""
+    """Finds the taps, pools and depths of a functional network."""
     strides: dict[int, int] = {}
     made_by: dict[int, Any] = {}
     features = Features(encoder, {}, {}, {}, has_batch_norm(network))
@@ -93,7 +93,7 @@ def has_batch_norm(network: keras.Model) -> bool:
 
 
 def unpadded(x: Any, made_by: dict[int, Any]) -> Any:
-    """The tensor before the explicit padding of some networks' convolutions."""
+    """The tensor before any explicit ZeroPadding2D, which some networks use."""
     while isinstance(made_by[id(x)], layers.ZeroPadding2D):
         x = made_by[id(x)].input
     return x

@@ -10,10 +10,10 @@ from keras import layers
 from kseg.models.encoders.alexnet import pool3
 from kseg.models.encoders.weights import with_file
 from kseg.models.layers.blocks import conv_bn_relu
-from kseg.models.layers.heads import prepared
+from kseg.models.layers.heads import prepare_input
 
-# Szegedy et al. (2015), table 1: channels of 1x1, of 3x3 (reduced to, then), of 5x5
-# (reduced to, then), behind the pooling; None halves.
+# Szegedy et al. (2015), table 1: channels of 1x1, 3x3 reduction, 3x3, 5x5 reduction,
+# 5x5 and pooling projection; None is a pooling that halves the resolution.
 INCEPTIONS = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
@@ -32,10 +32,11 @@ INCEPTIONS = {
 def googlenet(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
     """GoogLeNet: Szegedy et al., "Going Deeper with Convolutions" (CVPR 2015).
 
-    Batch norm (Ioffe and Szegedy, 2015) stands in for the biases, the local response
-    normalization and the auxiliary classifiers, without which it hardly learns.
+    Batch normalization (Ioffe and Szegedy, 2015) replaces the biases, the local
+    response normalization and the auxiliary classifiers; without any of these, the
+    network hardly learns.
     """
-    x = prepared(image, 32)
+    x = prepare_input(image, 32)
     x = conv_bn_relu(x, 64, 7, strides=2, name="conv1")
     x = pool3(x, "pool1")
     x = conv_bn_relu(x, 64, 1, name="conv2_reduce")
@@ -47,7 +48,7 @@ def googlenet(image: Any, weights: str = "none", deepest: int = 32) -> keras.Mod
 
 
 def inception(x: Any, widths: Sequence[int], name: str) -> Any:
-    """Four branches side by side: 1x1, 3x3, 5x5 and pooling, stacked."""
+    """Four parallel branches, 1x1, 3x3, 5x5 and pooling, concatenated."""
     one, reduce3, three, reduce5, five, pool = widths
     branch3 = conv_bn_relu(x, reduce3, 1, name=f"{name}_3x3_reduce")
     branch5 = conv_bn_relu(x, reduce5, 1, name=f"{name}_5x5_reduce")

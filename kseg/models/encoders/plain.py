@@ -9,23 +9,23 @@ from keras import layers
 
 from kseg.models.encoders.weights import with_file
 from kseg.models.layers.blocks import conv_bn_relu
-from kseg.models.layers.heads import prepared
+from kseg.models.layers.heads import prepare_input
 
 
 def plain(
     image: Any, weights: str = "none", width: int = 16, deepest: int = 16
 ) -> keras.Model:
-    """Two 3x3 convolutions a stage, 2x2 max pooling between, widths doubling.
+    """Two 3x3 convolutions per stage, 2x2 max pooling between stages, doubling widths.
 
     The contracting path of Ronneberger, Fischer and Brox (2015) with same padding and
-    batch norm. `deepest` is the coarsest stride.
+    batch normalization. `deepest` is the coarsest stride.
     """
-    x = prepared(image, deepest)
+    x = prepare_input(image, deepest)
     stride = 1
     while True:
-        for turn in (1, 2):
+        for number in (1, 2):
             channels = min(width * stride, 16 * width)
-            x = conv_bn_relu(x, channels, name=f"down{stride}_{turn}")
+            x = conv_bn_relu(x, channels, name=f"down{stride}_{number}")
         if stride == deepest:
             return with_file(keras.Model(image, x), "plain", weights)
         x = layers.MaxPooling2D(2, name=f"down{stride}_pool")(x)

@@ -1,4 +1,4 @@
-"""Weights of an encoder from a file."""
+"""Loads the weights of an encoder from a file."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ import keras
 
 
 def with_file(network: keras.Model, encoder: str, weights: str) -> keras.Model:
-    """The network with the weights of a file, if one is named."""
+    """Returns the network, with weights loaded from a file unless `weights` is "none".
+
+    Raises ValueError for "imagenet" and for a file that is missing or does not fit.
+    """
     if weights == "imagenet":
         raise ValueError(
-            f"the {encoder} encoder has no pretrained weights, got 'imagenet'; use "
-            "`--weights none`, or mobilenetv2, vgg16, resnet50 …"
+            f"The encoder {encoder} has no pretrained weights, got 'imagenet'; use "
+            "`weights` none, or an encoder such as mobilenetv2, vgg16 or resnet50."
         )
     if weights != "none":
         check_file(weights)
         with warnings.catch_warnings():
-            # It warns of every layer before it refuses the file.
+            # Keras warns about every layer before it raises the error.
             warnings.simplefilter("ignore")
             try:
                 network.load_weights(weights)
             except Exception as error:
-                raise ValueError(weights_complaint(weights, error, encoder)) from error
+                raise ValueError(weights_error(weights, error, encoder)) from error
     return network
 
 
@@ -34,11 +37,13 @@ def check_file(weights: str) -> None:
         )
 
 
-def weights_complaint(weights: str, error: Exception, network: str) -> str:
+def weights_error(weights: str, error: Exception, network: str) -> str:
+    """The message for weights that cannot be loaded."""
     reason = str(error).strip().partition("\n")[0].partition(". ")[0]
     if weights == "imagenet":
         return (
-            f"ImageNet weights of {network} are not to be had ({reason}); without a "
-            "network put the file into $KERAS_HOME/models or give `--weights FILE`."
+            f"ImageNet weights of {network} cannot be loaded ({reason}); without "
+            "internet access, put the file into $KERAS_HOME/models, or set `weights` "
+            "to a file."
         )
-    return f"{weights}: these weights do not fit {network} ({reason})."
+    return f"{weights}: the weights do not fit {network} ({reason})."

@@ -1,4 +1,4 @@
-"""Convolution, batch norm and ReLU."""
+"""Blocks of convolution, batch normalization and ReLU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def conv_relu(
     name: str = "conv",
     batch_norm: bool = False,
 ) -> Any:
-    """Convolution and ReLU; with `batch_norm` between them the bias is left out."""
+    """Convolution, optional batch normalization instead of the bias, and ReLU."""
     x = layers.Conv2D(
         width,
         kernel,
@@ -34,5 +34,5 @@ def conv_relu(
 def conv_bn_relu(
     x: Any, width: int, kernel: int = 3, name: str = "conv", **options: Any
 ) -> Any:
-    """Convolution without bias, batch norm, ReLU; height and width stay."""
+    """Convolution without bias, batch normalization, ReLU; by default of equal size."""
     return conv_relu(x, width, kernel, name=name, batch_norm=True, **options)

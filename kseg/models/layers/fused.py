@@ -1,4 +1,4 @@
-"""Operations that TensorFlow does faster than Keras, imported lazily."""
+"""Operations that are faster in TensorFlow than in Keras; TensorFlow loads lazily."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def resize(x: Any, size: tuple[Any, Any], method: str) -> Any:
-    """(B, H, W, C) -> `size`, which may be tensors; `method` bilinear or nearest.
+    """Resizes (B, H, W, C) to `size`, which may be tensors; bilinear or nearest.
 
-    `keras.ops.image.resize` compares the size with zero in Python (Keras 3.15) and so
-    cannot be traced where only the graph knows it. It is this very operation otherwise.
+    The operation is that of `keras.ops.image.resize`, which cannot be traced for
+    symbolic sizes, as it compares the size with zero in Python (Keras 3.15).
     """
     import tensorflow as tf
 
@@ -19,10 +19,10 @@ def resize(x: Any, size: tuple[Any, Any], method: str) -> Any:
 def normalize_batch(
     x: Any, gamma: Any, beta: Any, epsilon: float
 ) -> tuple[Any, Any, Any]:
-    """Batch normalization in one operation: the output, and the batch's mean, variance.
+    """Batch normalization in one operation: output, batch mean and batch variance.
 
-    Keras spells it out in seven, each a pass over the activations. The operation's
-    variance is divided by n - 1; Keras keeps that divided by n, and so it is returned.
+    Keras uses seven operations, each a pass over the activations. The operation returns
+    the variance with divisor n - 1; it is converted to Keras's divisor n.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""How a network begins, with the scaled and padded image, and ends, with logits."""
+"""The first layers of a network, which scale and pad the image, and its logits."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from kseg.models.layers.sizes import CropLike, PadToMultiple
 from kseg.models.layers.upsampling import upsample
 
 
-def prepared(
+def prepare_input(
     image: Any,
     multiple: int,
     scale: float | Sequence[float] = 1 / 127.5,
     offset: float | Sequence[float] = -1.0,
 ) -> Any:
-    """(B, H, W, C) in [0, 255] -> scaled and padded to what the network's stride needs.
+    """Scales (B, H, W, C) from [0, 255] and pads it to a multiple of the stride.
 
-    By default to [-1, 1]. Padding follows the scaling: it is the middle of the scale,
-    which convolutions see as nothing.
+    The default scale is [-1, 1]. The padding is zeros after scaling, the middle of the
+    range, like the zero padding of convolutions.
     """
     x = layers.Rescaling(scale, offset=offset, name="rescale")(image)
     return PadToMultiple(multiple, name="pad")(x)
 
 
 def to_logits(score: Any, image: Any, stride: int, upsampling: str) -> Any:
-    """Scores at `stride` -> float32 logits at the image's own size."""
+    """Scores (B, h, w, C) at `stride` -> float32 logits (B, H, W, C), as `image`."""
     if stride > 1:
         score = upsample(score, stride, upsampling, "score_up")
     return CropLike(dtype="float32", name="logits")([score, image])

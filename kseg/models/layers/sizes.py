@@ -1,4 +1,4 @@
-"""Layers that bring an image to a size that a network takes, and back."""
+"""Layers that pad an image to a size that a network accepts, and crop its output."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("kseg")
 class PadToMultiple(layers.Layer):
-    """Zeros below and to the right until height and width divide by `multiple`.
+    """Pads with zeros below and to the right to multiples of `multiple`.
 
-    The sizes are known to the graph alone, so one set of weights takes any of them;
-    where they are static and fit already, the layer leaves no operation behind.
+    Sizes are read at run time, so that a network accepts any size. If the size is
+    static and already a multiple, no operation is added to the graph.
     """
 
     def __init__(self, multiple: int, **kwargs: Any):
@@ -38,7 +38,7 @@ class PadToMultiple(layers.Layer):
 
 @keras.saving.register_keras_serializable("kseg")
 class CropLike(layers.Layer):
-    """[x, image] -> x without the rows and columns that `image` does not have."""
+    """[x, image] -> x cropped below and to the right to the size of `image`."""
 
     def call(self, inputs: list[Any]) -> Any:
         x, image = inputs
@@ -55,34 +55,39 @@ class CropLike(layers.Layer):
 
 @keras.saving.register_keras_serializable("kseg")
 class ValidInput(layers.Layer):
-    """Passes an image on to a network of valid convolutions, and names its sizes.
+    """Passes the image on to a network of valid convolutions and checks its size.
 
     Each side has to be `least` + k * `step` pixels. The network's output lacks `border`
-    pixels on each side: the predictor mirrors the image there and works in tiles.
+    pixels on each side: the predictor pads the image by reflection and works in tiles.
+    The arguments keep the names that saved files use.
     """
 
     def __init__(self, least: int, step: int, border: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.least, self.step, self.border = least, step, border
+        self.min_input, self.input_step, self.valid_border = least, step, border
 
     def call(self, x: Any) -> Any:
         for side in x.shape[1:3]:
-            if side is not None and (
-                side < self.least or (side - self.least) % self.step
-            ):
+            if side is not None and side != self.nearest(side):
                 raise ValueError(
-                    f"the network takes sides of {self.least} + k * {self.step} "
-                    f"pixels, got {side}; the nearest is {self.nearest(side)}"
+                    f"the network takes sides of {self.min_input} + k * "
+                    f"{self.input_step} pixels, got {side}; the nearest is "
+                    f"{self.nearest(side)}"
                 )
         return x
 
     def nearest(self, side: int) -> int:
-        """The side that the network takes nearest to `side`."""
-        return self.least + max(0, round((side - self.least) / self.step)) * self.step
+        """The allowed side nearest to `side`."""
+        steps = max(0, round((side - self.min_input) / self.input_step))
+        return self.min_input + steps * self.input_step
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        own = {"least": self.least, "step": self.step, "border": self.border}
-        return {**super().get_config(), **own}
+        return {
+            **super().get_config(),
+            "least": self.min_input,
+            "step": self.input_step,
+            "border": self.valid_border,
+        }

@@ -1,4 +1,4 @@
-"""Ways to enlarge features."""
+"""Upsampling of features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pool = tuple[Any, Any]  # input and output of a 2x2 max pooling
 
 @keras.saving.register_keras_serializable("kseg")
 class Enlarge(layers.Layer):
-    """Enlargement by a whole factor, half-pixel centres, any size.
+    """Upsampling by an integer factor with half-pixel centres, for any size.
 
     `interpolation` is "bilinear" or "nearest".
     """
@@ -30,11 +30,11 @@ class Enlarge(layers.Layer):
         _, height, width, _ = ops.shape(x)
         size = (height * self.factor, width * self.factor)
         static = all(isinstance(side, int) for side in size)
-        # Keras clips what it resized in half precision, which takes longer than that.
+        # In half precision, Keras also clips the result, which is slower than resizing.
         direct = keras.backend.backend() == "tensorflow" and x.dtype != "float32"
         if static and not direct:
             return ops.image.resize(x, size, interpolation=self.interpolation)
-        # No other backend gets here.
+        # Only on TensorFlow: the sizes of other backends are static.
         return resize(x, size, self.interpolation)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -46,7 +46,7 @@ class Enlarge(layers.Layer):
 
 
 def enlarged(shape: tuple, factor: int) -> tuple:
-    """The shape (B, H, W, C) at `factor` times the size; None stays."""
+    """The shape (B, factor * H, factor * W, C); None stays None."""
     batch, height, width, channels = shape
     height, width = (s and s * factor for s in (height, width))
     return batch, height, width, channels
@@ -54,34 +54,35 @@ def enlarged(shape: tuple, factor: int) -> tuple:
 
 @keras.saving.register_keras_serializable("kseg")
 class MaxUnpool(layers.Layer):
-    """[x, before, after] -> x where the maxima of a 2x2 pooling were, zero elsewhere.
+    """[x, before, after] -> x at the positions of the pooling's maxima, zero elsewhere.
 
-    x (B, h, w, C); `before` (B, 2h, 2w, C) and `after` (B, h, w, C) are the pooling's
-    input and output. The first of equal values is the maximum, row by row, as in
-    argmax. (Zeiler and Fergus, 2014; Badrinarayanan, Kendall and Cipolla, 2017.) It
-    compares rather than asking for positions: no builtin of TFLite gives them.
+    x (B, h, w, C) -> (B, 2h, 2w, C). `before` (B, 2h, 2w, C) and `after` (B, h, w, C)
+    are the input and output of a 2x2 max pooling. Of equal values the first one, row by
+    row, is the maximum, as in argmax. The positions are found by comparison, as no
+    builtin operator of TFLite returns them. Zeiler and Fergus (2014); Badrinarayanan,
+    Kendall and Cipolla (2017).
     """
 
     def call(self, inputs: list[Any]) -> Any:
         x, before, after = inputs
         zero = ops.zeros_like(x)
-        corners, taken = [], None
+        corners, found = [], None
         for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
             here = ops.equal(before[:, row::2, column::2], after)
             first = here
-            if taken is not None:
-                first = ops.logical_and(here, ops.logical_not(taken))
-                here = ops.logical_or(here, taken)
-            taken = here
+            if found is not None:
+                first = ops.logical_and(here, ops.logical_not(found))
+                here = ops.logical_or(here, found)
+            found = here
             corners.append(ops.where(first, x, zero))
-        return woven(*corners)
+        return interleave(*corners)
 
     def compute_output_shape(self, input_shapes: list[tuple]) -> tuple:
         return enlarged(input_shapes[0], 2)
 
 
-def woven(a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Four (B, h, w, C) -> (B, 2h, 2w, C): each pixel a 2x2 square [[a, b], [c, d]]."""
+def interleave(a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Four (B, h, w, C) -> (B, 2h, 2w, C): each pixel becomes [[a, b], [c, d]]."""
     _, height, width, channels = ops.shape(a)
     flat = (-1, height, 2 * width, channels)
     upper = ops.reshape(ops.stack([a, b], axis=3), flat)
@@ -91,10 +92,10 @@ def woven(a: Any, b: Any, c: Any, d: Any) -> Any:
 
 
 def bilinear_kernel(factor: int, size: int, channels: int) -> np.ndarray:
-    """Weights (size, size, C, C) that make a transposed convolution bilinear.
+    """Kernel (size, size, C, C) of a transposed convolution that upsamples bilinearly.
 
-    Exactly so for a size of 2 * factor - factor % 2 (Long, Shelhamer and Darrell,
-    section 3.3); a factor of 1 leaves things as they are. Each channel goes to itself.
+    It is exact for a size of 2 * factor - factor % 2 (Long, Shelhamer and Darrell,
+    section 3.3), and the identity for a factor of 1. Channels are not mixed.
     """
     centre = (size - 1) / 2
     line = np.maximum(0, 1 - np.abs(np.arange(size) - centre) / factor)
@@ -106,7 +107,7 @@ def bilinear_kernel(factor: int, size: int, channels: int) -> np.ndarray:
 
 @keras.saving.register_keras_serializable("kseg")
 class Bilinear(keras.initializers.Initializer):
-    """Starts a transposed convolution as bilinear enlargement by `factor`."""
+    """Initializes a transposed convolution as bilinear upsampling by `factor`."""
 
     def __init__(self, factor: int):
         self.factor = factor
@@ -120,17 +121,17 @@ class Bilinear(keras.initializers.Initializer):
 
 
 def transposed(x: Any, factor: int, name: str, kernel: Optional[int] = None) -> Any:
-    """A learned transposed convolution, bilinear at the start; channels stay.
+    """A transposed convolution, initialized as bilinear upsampling.
 
-    Warns where `kernel` (default 2 * factor - factor % 2) is no multiple of the stride:
-    output pixels then see different numbers of weights, which shows as a checkerboard
-    (Odena, Dumoulin and Olah, Distill 2016).
+    Warns if `kernel` (default 2 * factor - factor % 2) is not a multiple of the stride:
+    output pixels then depend on different numbers of weights, which causes checkerboard
+    artifacts (Odena, Dumoulin and Olah, Distill 2016).
     """
     kernel = kernel or 2 * factor - factor % 2
     if kernel % factor:
         warnings.warn(
-            f"{name}: a kernel of {kernel} is no multiple of the stride of {factor}: "
-            "expect a checkerboard",
+            f"{name}: the kernel size {kernel} is not a multiple of the stride "
+            f"{factor}; expect checkerboard artifacts",
             stacklevel=2,
         )
     return layers.Conv2DTranspose(
@@ -145,7 +146,7 @@ def transposed(x: Any, factor: int, name: str, kernel: Optional[int] = None) -> 
 
 
 def resize_conv(x: Any, factor: int, name: str) -> Any:
-    """Bilinear enlargement, then a 3x3 convolution that starts as doing nothing."""
+    """Bilinear upsampling, then a 3x3 convolution initialized as the identity."""
     x = Enlarge(factor, name=f"{name}_resize")(x)
     return layers.Conv2D(
         x.shape[-1],
@@ -158,10 +159,10 @@ def resize_conv(x: Any, factor: int, name: str) -> Any:
 
 
 def unpool(x: Any, before: Any, after: Any, name: str) -> Any:
-    """`x` (B, h, w, C) at the size of `before`, where the maxima were there.
+    """Max unpooling of `x` (B, h, w, C) to the size of `before`, see `MaxUnpool`.
 
-    `before` and `after` are input and output of a 2x2 max pooling. Where the channels
-    differ a 1x1 convolution brings `x` to those of the pooling.
+    `before` and `after` are the input and output of a 2x2 max pooling. If the numbers
+    of channels differ, a 1x1 convolution changes that of `x` first.
     """
     if x.shape[-1] != after.shape[-1]:
         x = conv_bn_relu(x, after.shape[-1], kernel=1, name=f"{name}_narrow")
@@ -183,16 +184,16 @@ def upsample(
     name: str,
     pool: Optional[Pool] = None,
 ) -> Any:
-    """(B, H, W, C) -> (B, factor * H, factor * W, C), as one of UPSAMPLINGS or unpool.
+    """(B, H, W, C) -> (B, factor * H, factor * W, C) by one of UPSAMPLINGS or unpool.
 
-    `pool`, input and output of the 2x2 max pooling to undo, is what unpooling needs.
-    Raises ValueError for an unknown name, and for unpooling where there is no pooling.
+    Unpooling needs `pool`, the input and output of the corresponding 2x2 max pooling.
+    Raises ValueError for an unknown name, and for unpooling without a pooling.
     """
     if how == "unpool":
         if pool is None or factor != 2:
             raise ValueError(
-                "`upsampling` unpool puts features back into the 2x2 pools they came "
-                "from: unet and segnet have them; choose another here"
+                "`upsampling` unpool needs the encoder's 2x2 max poolings, which only "
+                "unet and segnet use; choose another one."
             )
         return unpool(x, *pool, name)
     if how not in UPSAMPLINGS:

@@ -1,9 +1,9 @@
 """FCN-32s, 16s and 8s: Long, Shelhamer and Darrell (CVPR 2015).
 
-A classifier's fully connected layers become convolutions and score the image at stride
-32; scores of finer taps join them, and transposed convolutions that start as bilinear
-ones enlarge the sum. On VGG16 with 21 classes the three have the paper's 136,152,917,
-134,815,994 and 134,489,759 parameters.
+The fully connected layers of a classifier become convolutions that score the image at
+stride 32. Scores of finer taps are added to them, and transposed convolutions,
+initialized as bilinear, upsample the sum. On VGG16 with 21 classes, 32s, 16s and 8s
+have 136,152,917, 134,815,994 and 134,489,759 parameters, as in the paper.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ from kseg.models.layers.blocks import conv_relu
 from kseg.models.layers.heads import to_logits
 from kseg.models.layers.upsampling import upsample
 
-Encode = Callable[..., Features]
-
-# Kernel of fc6, and channels of fc6 and fc7, as the classifiers had them. GoogLeNet's
-# had no such layers; those of the other encoders are small ones of ours.
+# Kernel size of fc6, and channels of fc6 and fc7, in the original classifiers.
+# GoogLeNet has no such layers; the other encoders get small ones.
 CLASSIFIERS = {"vgg16": (7, 4096), "alexnet": (6, 4096), "googlenet": (0, 0)}
-OURS = (3, 256)
+DEFAULT_CLASSIFIER = (3, 256)
 
 
 def fcn(
     image: Any,
     num_classes: int,
-    encode: Encode,
+    encode: Callable[..., Features],
     finest: int,
     upsampling: str = "transposed",
     fc_width: Optional[int] = None,
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H, W, num_classes).
 
-    Scores of stride 32 and of every finer one down to `finest` are summed. Those of the
-    finer taps start at zero, so a finer net starts as the coarser.
+    The scores of stride 32 and of every finer stride down to `finest` are summed. Those
+    of the finer taps are initialized to zero, so that a finer network starts with the
+    output of the coarser one.
     """
     features = encode(image, deepest=32)
     x = classifier(features, fc_width)
@@ -48,18 +47,20 @@ def fcn(
         score = upsample(score, 2, upsampling, f"up{stride}")
         skip = layers.Conv2D(
             num_classes, 1, kernel_initializer="zeros", name=f"score{stride}"
-        )(features.pooled(stride))
+        )(features.pooled_features(stride))
         score = layers.Add(name=f"join{stride}")([score, skip])
     return to_logits(score, image, stride, upsampling)
 
 
 def classifier(features: Features, fc_width: Optional[int]) -> Any:
-    """The coarsest features through fc6 and fc7, made convolutions, with dropout."""
+    """Applies fc6 and fc7 as convolutions, with dropout, to the coarsest features."""
     x = features.tap(32)
-    kernel, width = CLASSIFIERS.get(features.encoder, OURS)
+    kernel, width = CLASSIFIERS.get(features.encoder, DEFAULT_CLASSIFIER)
     if not kernel:
         if fc_width:
-            raise ValueError(f"{features.encoder} has no fc6 for `fc_width` to set")
+            raise ValueError(
+                f"{features.encoder} has no layer fc6, so `fc_width` cannot be set."
+            )
         return layers.Dropout(0.4, name="dropout")(x)
     for name, size in (("fc6", kernel), ("fc7", 1)):
         norm = features.normalized

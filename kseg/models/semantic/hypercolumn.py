@@ -11,7 +11,7 @@ from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.heads import to_logits
 from kseg.models.layers.upsampling import upsample
 
-WIDTH = 32  # channels that each depth adds to the column
+WIDTH = 32  # channels of each depth in the hypercolumn
 
 
 def hypercolumn(
@@ -22,16 +22,16 @@ def hypercolumn(
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H, W, num_classes).
 
-    Activations of every depth are brought to the size of the finest, stacked, and
-    classified pixel by pixel with 1x1 convolutions. As in the paper's section 3, each
-    depth is narrowed before it is enlarged: both are linear, so their order does not
-    matter to what they can express, and the small map is the cheaper one.
+    The features of all depths are upsampled to the size of the finest, concatenated and
+    classified pixel by pixel with 1x1 convolutions. As in section 3 of the paper, the
+    channels of each depth are reduced before upsampling: both operations are linear, so
+    the order does not change the result, and the smaller features cost less.
     """
     features = encode(image)
     finest, *coarser = sorted(features.taps)
-    column = [narrowed(features, finest)]
+    column = [reduce_channels(features, finest)]
     for stride in coarser:
-        x = narrowed(features, stride)
+        x = reduce_channels(features, stride)
         column.append(upsample(x, stride // finest, upsampling, f"up{stride}"))
     x = layers.Concatenate(name="column")(column)
     x = conv_bn_relu(x, 2 * WIDTH, kernel=1, name="classify")
@@ -39,5 +39,5 @@ def hypercolumn(
     return to_logits(score, image, finest, upsampling)
 
 
-def narrowed(features: Features, stride: int) -> Any:
+def reduce_channels(features: Features, stride: int) -> Any:
     return layers.Conv2D(WIDTH, 1, name=f"narrow{stride}")(features.tap(stride))

@@ -1,8 +1,9 @@
-"""A classifier of patches, and the same classifier as convolutions over a picture.
+"""A patch classifier, and the equivalent fully convolutional network.
 
 Long, Shelhamer and Darrell (CVPR 2015), section 3.1: a fully connected layer over
-(h, w, c) features is a convolution with a kernel of (h, w). The twin gives, in one
-pass, the scores that a window slid over the picture in steps of the stride would give.
+(h, w, c) features is a convolution with a kernel of (h, w). In one pass, the
+convolutional network computes the scores of the classifier for a window that slides
+over the image in steps of the stride.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.sizes import ValidInput
 from kseg.models.layers.upsampling import upsample
 
-WINDOW, STRIDE = 46, 8  # pixels a side that a patch has; pixels between two patches
+WINDOW, STRIDE = 46, 8  # side of a patch and distance between patches, in pixels
 
 
 def patch_classifier(
@@ -24,7 +25,7 @@ def patch_classifier(
 ) -> keras.Model:
     """(B, 46, 46, channels) in [0, 255] -> scores (B, num_classes) of the centre.
 
-    Three valid 3x3 convolutions with 2x2 pooling, two Dense layers.
+    Three valid 3x3 convolutions with 2x2 pooling, then two Dense layers.
     """
     x = image = keras.Input((WINDOW, WINDOW, channels), name="patch")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(x)
@@ -39,10 +40,11 @@ def patch_classifier(
 
 
 def convolutionalized(classifier: keras.Model, image: Any) -> Any:
-    """A chain of layers, laid over `image` (B, H, W, C) with the same weights.
+    """Applies a sequential classifier to `image` (B, H, W, C) as convolutions.
 
-    (H - window) / stride + 1 scores each way. Flatten goes, the Dense after it becomes
-    a convolution of the size that was flattened, later ones 1x1; the rest is copied.
+    The result has (side - window) / stride + 1 scores along each side. Flatten is
+    removed, the Dense layer after it becomes a convolution of the flattened size, later
+    ones become 1x1 convolutions, and other layers are copied. The weights are the same.
     """
     x, kernel = image, (1, 1)
     for layer in classifier.layers[1:]:
@@ -50,11 +52,11 @@ def convolutionalized(classifier: keras.Model, image: Any) -> Any:
             kernel = layer.input.shape[1:3]
             continue
         dense = isinstance(layer, layers.Dense)
-        twin = as_convolution(layer, kernel) if dense else copy_of(layer)
-        x = twin(x)
-        shapes = [weight.shape for weight in twin.weights]
+        copy = as_convolution(layer, kernel) if dense else copy_of(layer)
+        x = copy(x)
+        shapes = [weight.shape for weight in copy.weights]
         weights = zip(layer.get_weights(), shapes, strict=True)
-        twin.set_weights([weight.reshape(shape) for weight, shape in weights])
+        copy.set_weights([weight.reshape(shape) for weight, shape in weights])
         kernel = (1, 1) if dense else kernel
     return x
 
@@ -74,9 +76,9 @@ def patch(
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H - 38, W - 38, num_classes).
 
-    H and W are 46 + 8 k; each 8x8 square gets the scores of the patch around it. An
-    upsampling that looks at neighbouring squares costs one more on each side: its
-    output is smaller by 16, its input begins at 62.
+    H and W are 46 + 8 k; each 8x8 square gets the scores of the patch around it. With
+    an `upsampling` that interpolates between squares, the output loses one more square
+    on each side: H and W are 62 + 8 k, and the output is H - 54, W - 54.
     """
     around = 0 if upsampling == "nearest" else STRIDE
     border = (WINDOW - STRIDE) // 2 + around

@@ -11,7 +11,7 @@ from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.heads import to_logits
 from kseg.models.layers.upsampling import upsample
 
-CONVOLUTIONS = 3  # a stage at most: VGG16's
+CONVOLUTIONS = 3  # the maximum per stage, as in VGG16
 
 
 def segnet(
@@ -22,11 +22,12 @@ def segnet(
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H, W, num_classes).
 
-    The encoder mirrored, and nothing handed over but the positions of its maxima: each
-    stage puts its features where they were and convolves as often as the encoder did;
-    the last convolution narrows to the next stage. The paper's encoder is vgg16, with
-    batch norm, which keras.applications' has not: here the decoder alone has it. With
-    another `upsampling` not even the positions are kept, as in the paper's comparison.
+    The decoder mirrors the encoder and gets only the positions of the maxima of its
+    poolings: each stage unpools its features to these positions and has as many
+    convolutions as the encoder's; the last one reduces the channels to the next stage.
+    The paper's encoder is VGG16 with batch normalization; that of keras.applications
+    has none, so only the decoder has it here. Any other `upsampling` does not use the
+    positions, as in the variants that the paper compares.
     """
     features = encode(image)
     deepest, *strides = sorted(features.taps, reverse=True)
@@ -36,9 +37,9 @@ def segnet(
         x = upsample(x, 2, upsampling, f"up{stride}_enlarge", pool)
         count = min(CONVOLUTIONS, features.depths[stride])
         width = features.tap(stride).shape[-1]
-        for turn in range(1, count + 1):
-            if turn == count and finer:
+        for number in range(1, count + 1):
+            if number == count and finer:
                 width = features.tap(finer).shape[-1]
-            x = conv_bn_relu(x, width, name=f"up{stride}_{turn}")
+            x = conv_bn_relu(x, width, name=f"up{stride}_{number}")
     score = layers.Conv2D(num_classes, 1, name="score")(x)  # (H / stride, W / stride)
     return to_logits(score, image, stride, upsampling)

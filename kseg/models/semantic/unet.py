@@ -1,8 +1,8 @@
 """U-Net: Ronneberger, Fischer and Brox (MICCAI 2015).
 
-`unet` is the everyday form: any encoder with taps, same padding, batch norm.
-`unet_paper` is the paper's own: valid convolutions, whose output is smaller than the
-input, so that larger pictures are done in tiles without a seam.
+`unet` takes any encoder and uses same padding and batch normalization. `unet_paper` is
+the network of the paper: its convolutions are valid, so the output is smaller than the
+input, and large images are processed in tiles without visible seams.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kseg.models.layers.heads import to_logits
 from kseg.models.layers.sizes import ValidInput
 from kseg.models.layers.upsampling import upsample
 
-LIGHT = 96  # the widest stage of the decoder of an encoder that was made to classify
+MAX_WIDTH = 96  # the largest decoder width for encoders of classification networks
 
 
 def unet(
@@ -28,33 +28,34 @@ def unet(
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H, W, num_classes).
 
-    From the deepest tap up: enlarge, join that stride's tap, convolve. An encoder with
-    a tap at the image's own size is mirrored, as in the paper. One made to classify has
-    none, and its taps are far wider than a decoder needs: 1x1 convolutions narrow them,
-    one 3x3 a stage is enough, and the scores are enlarged at the end.
+    Each stage upsamples the features, concatenates the skip connection from the
+    encoder, and convolves. If the encoder has a tap at stride 1, the decoder mirrors
+    it, as in the paper. Encoders of classification networks have none, and their taps
+    have more channels than a decoder needs: 1x1 convolutions reduce them, each stage
+    has a single 3x3 convolution, and the scores are upsampled at the end.
     """
     features = encode(image)
     mirrored = 1 in features.taps
     deepest, *strides = sorted(features.taps, reverse=True)
     x = features.tap(deepest)
     if not mirrored:
-        x = conv_bn_relu(x, LIGHT, kernel=1, name="neck")
+        x = conv_bn_relu(x, MAX_WIDTH, kernel=1, name="neck")
     for stride in strides:
         skip = features.tap(stride)
-        width = skip.shape[-1] if mirrored else min(LIGHT, 16 * stride)
+        width = skip.shape[-1] if mirrored else min(MAX_WIDTH, 16 * stride)
         pool = features.pool_for(upsampling, stride)
         x = upsample(x, 2, upsampling, f"up{stride}_enlarge", pool)
         if not mirrored:
             skip = conv_bn_relu(skip, width // 2, kernel=1, name=f"skip{stride}")
         x = layers.Concatenate(name=f"up{stride}_join")([x, skip])
-        for turn in (1, 2) if mirrored else (1,):
-            x = conv_bn_relu(x, width, name=f"up{stride}_{turn}")
+        for number in (1, 2) if mirrored else (1,):
+            x = conv_bn_relu(x, width, name=f"up{stride}_{number}")
     score = layers.Conv2D(num_classes, 1, name="score")(x)  # (H / stride, W / stride)
     return to_logits(score, image, stride, upsampling)
 
 
-DEPTH = 4  # poolings of the paper's form
-LEAST, STEP, BORDER = 188, 16, 92
+DEPTH = 4  # poolings of unet_paper
+MIN_INPUT, INPUT_STEP, BORDER = 188, 16, 92
 
 
 def unet_paper(
@@ -62,15 +63,15 @@ def unet_paper(
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H - 184, W - 184, num_classes).
 
-    H and W are 188 + 16 k: 572x572x1 becomes 388x388x2 with 31,030,658 parameters.
-    Raises ValueError for an upsampling that would need what lies beyond the tile.
+    H and W are 188 + 16 k: with 31,030,658 parameters, 572x572x1 gives 388x388x2.
+    Raises ValueError for an `upsampling` that needs pixels outside the tile.
     """
     if upsampling not in ("transposed", "nearest"):
         raise ValueError(
-            f"unet_paper has no pixels beyond its tile for `upsampling` {upsampling}; "
-            "it takes transposed or nearest, unet any"
+            "unet_paper: `upsampling` must be transposed or nearest, got "
+            f"{upsampling}, which needs pixels outside the tile; unet accepts any."
         )
-    x = ValidInput(LEAST, STEP, BORDER, name="valid")(image)
+    x = ValidInput(MIN_INPUT, INPUT_STEP, BORDER, name="valid")(image)
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(x)
     skips, crop = [], 4
     for stage in range(DEPTH):
@@ -84,18 +85,18 @@ def unet_paper(
         skip = layers.Cropping2D(crop, name=f"up{stage}_crop")(skips[stage])
         x = layers.Concatenate(name=f"up{stage}_join")([skip, x])
         x = two_valid(x, width << stage, f"up{stage}")
-        crop = 2 * crop + 8  # what two convolutions on each way have cost, doubled
+        crop = 2 * (crop + 4)  # four convolutions of a stage lose 4 pixels a side
     return layers.Conv2D(num_classes, 1, dtype="float32", name="logits")(x)
 
 
 def two_valid(x: Any, width: int, name: str) -> Any:
-    for turn in (1, 2):
-        x = conv_relu(x, width, padding="valid", name=f"{name}_{turn}")
+    for number in (1, 2):
+        x = conv_relu(x, width, padding="valid", name=f"{name}_{number}")
     return x
 
 
 def up_convolution(x: Any, width: int, upsampling: str, name: str) -> Any:
-    """The paper's: 2x2, twice the size, half the channels."""
+    """The paper's 2x2 up-convolution: twice the size, half the channels."""
     if upsampling == "transposed":
         return layers.Conv2DTranspose(
             width, 2, strides=2, kernel_initializer="he_normal", name=f"{name}_enlarge"

@@ -67,7 +67,7 @@ def test_parity_and_evaluate_agree(exported, capsys):
     ("arguments", "complaint"),
     [
         (["no/model"], "no such run folder or model file"),
-        (["{run}", "--split", "test"], "has no split 'test'; it has train, val"),
+        (["{run}", "--split", "test"], "no split 'test'; the splits are train, val"),
         (["{run}", "--data", "no/data"], "no such data folder"),
     ],
 )
@@ -79,7 +79,7 @@ def test_bad_use_names_the_value(trained, arguments, complaint):
 def test_a_file_that_is_no_model(tmp_path):
     path = tmp_path / "x.keras"
     path.write_bytes(b"no zip")
-    with pytest.raises(InputError, match="x.keras: is no Keras model, or ends early"):
+    with pytest.raises(InputError, match="x.keras: not a Keras model, or truncated"):
         main([str(path), "--data", "shapes"])
 
 
@@ -103,7 +103,7 @@ def test_a_picture_below_the_minimum_is_named(trained):
             return Sample(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8))
 
     with pytest.raises(InputError, match="tiny: .*minimum of 16x16"):
-        evaluate(predictor, Small(), SemanticEvaluator(data.names))
+        evaluate(predictor, Small(), SemanticEvaluator(data.class_names))
 
 
 def test_a_damaged_model_is_one_line(trained, tmp_path):
@@ -113,7 +113,7 @@ def test_a_damaged_model_is_one_line(trained, tmp_path):
     content[middle : middle + 2000] = bytes(2000)
     path = tmp_path / "x.keras"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="x.keras: is no model that Keras can load"):
+    with pytest.raises(InputError, match="x.keras: Keras cannot load this model"):
         main([str(path), "--data", "shapes"])
 
 
@@ -213,7 +213,7 @@ def test_options_are_passes(trained, options, passes, capsys):
     )
     predictor = open_predictor(trained / "model.keras", tta=passes)
     assert predictor.tta == passes
-    evaluator = SemanticEvaluator(data.names)
+    evaluator = SemanticEvaluator(data.class_names)
     expected = evaluate(predictor, data.split("val"), evaluator).metrics()
     assert found == expected
     plain = json.loads((trained / "metrics.json").read_text())
@@ -238,7 +238,7 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
     predictor = open_predictor(
         exported / "model.keras", tta=TTA(tile=(64, 80), full_size=True)
     )
-    evaluator = SemanticEvaluator(data.names)
+    evaluator = SemanticEvaluator(data.class_names)
     expected = evaluate(predictor, data.split("val"), evaluator).metrics()
     # Tiles of fixed size end at the picture's end, not whole cells apart.
     assert tiled["mean_iou"] == pytest.approx(expected["mean_iou"], abs=0.05)

@@ -142,7 +142,7 @@ def test_a_failing_conversion_leaves_no_file(trained, tmp_path):
     content = (folder / "model.keras").read_bytes()
     (folder / "model.keras").write_bytes(content[: len(content) // 2])
     with pytest.raises(
-        InputError, match="model.keras: is no Keras model, or ends early"
+        InputError, match="model.keras: not a Keras model, or truncated"
     ):
         main([str(folder)])
     assert not list(folder.glob("*.tflite"))

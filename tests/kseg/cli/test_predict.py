@@ -203,7 +203,7 @@ def test_strokes_become_segments_of_a_data_folder(pictures, strokes, tmp_path, c
     shares = json.loads(capsys.readouterr().out)
     pictures.rename(out / "images")
     data = open_data(str(out))
-    assert data.names == ("ground", "thing")
+    assert data.class_names == ("ground", "thing")
     for index, name in enumerate(("p0", "p1")):
         image = read_image(out / "images" / f"{name}.png")
         segments = GROUPINGS["color"](image, 12)

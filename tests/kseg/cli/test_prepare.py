@@ -101,7 +101,7 @@ def test_other_commands_name_this_one(tmp_path, name):
         open_data(str(folder))
     message = str(caught.value)
     assert "\n" not in message
-    assert f"python -m kseg.prepare '{folder}' DIR" in message
+    assert f"kseg prepare '{folder}' DIR" in message
 
 
 def test_training_on_an_export_is_one_line_and_status_2(source):
@@ -112,7 +112,9 @@ def test_training_on_an_export_is_one_line_and_status_2(source):
         text=True,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith(f"kseg.train: {source}: is an export (segnet)")
+    assert done.stderr.startswith(
+        f"kseg train: {source}: this is an export in another format"
+    )
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -182,7 +184,7 @@ def test_source_in_the_layout_already(source, target, tmp_path):
 def test_target_with_content_is_kept(source, target):
     target.mkdir()
     (target / "mine").write_text("mine")
-    assert f"{target}: is there already" in refusal(source, target)
+    assert f"{target}: already exists" in refusal(source, target)
     assert [path.name for path in target.iterdir()] == ["mine"]
 
 

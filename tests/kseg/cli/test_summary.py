@@ -9,7 +9,7 @@ from kseg.cli.summary import main, report
 from kseg.core.names import MODEL_NAMES
 from kseg.models import MODELS, build_model
 from kseg.models.analysis.graph import trace
-from kseg.models.analysis.summary import figures_of, fitting, reason
+from kseg.models.analysis.summary import input_size, message_of, summary_of
 
 
 def figures(capsys, *argv):
@@ -92,7 +92,7 @@ def test_report_names_what_it_could_not_count():
     image = keras.Input((16, 16, 3))
     x = layers.EinsumDense("bhwc,cd->bhwd", (16, 16, 4), name="mix")(image)
     model = keras.Model(image, x)
-    text = report(figures_of(model, trace(model, (16, 16))))
+    text = report(summary_of(model, trace(model, (16, 16))))
     assert "not in the multiply-adds: mix" in text
 
 
@@ -101,18 +101,18 @@ def test_report_names_what_it_could_not_count():
 
 def test_valid_convolutions_get_the_nearest_size_unless_one_is_asked():
     model = build_model("unet_paper", 2, width=1)
-    assert fitting(model, None, (224, 300)) == (220, 300)
-    assert fitting(model, (572, 572), (224, 224)) == (572, 572)
-    with pytest.raises(ValueError, match="188 \\+ k \\* 16; nearest is 220x220"):
-        fitting(model, (224, 224), (224, 224))
+    assert input_size(model, None, (224, 300)) == (220, 300)
+    assert input_size(model, (572, 572), (224, 224)) == (572, 572)
+    with pytest.raises(ValueError, match="the nearest size is 220x220"):
+        input_size(model, (224, 224), (224, 224))
 
 
 def test_a_network_of_one_size_has_that_one():
     image = keras.Input((16, 20, 3))
     model = keras.Model(image, layers.Conv2D(2, 3)(image))
-    assert fitting(model, None, (224, 224)) == (16, 20)
-    with pytest.raises(ValueError, match="16x20 alone"):
-        fitting(model, (20, 16), (224, 224))
+    assert input_size(model, None, (224, 224)) == (16, 20)
+    with pytest.raises(ValueError, match="only input size is 16x20"):
+        input_size(model, (20, 16), (224, 224))
 
 
 # --- files ---
@@ -148,7 +148,7 @@ def test_what_is_no_network_is_one_line(tmp_path):
 
 def test_what_does_not_go_together_is_one_line():
     assert "188 + k * 16" in refusal("unet_paper", "--size", "100x100")
-    assert "takes no" in refusal("dense", "--encoder", "vgg16")
+    assert "does not use an encoder" in refusal("dense", "--encoder", "vgg16")
     assert "num_classes" in refusal("unet", "--num-classes", "1")
 
 
@@ -156,11 +156,13 @@ def test_reason_is_one_line_without_keras_wrapping():
     image = keras.Input((8, 8, 3))
     with pytest.raises(ValueError) as caught:
         layers.Conv2D(2, 9)(image)
-    assert "\n" not in reason(caught.value) and "\x1b" not in reason(caught.value)
+    assert "\n" not in message_of(caught.value) and "\x1b" not in message_of(
+        caught.value
+    )
     wrapped = (
         "Exception encountered when calling A.call().\n\n\x1b[1mToo small\x1b[0m\n"
     )
-    assert reason(ValueError(wrapped)) == "Too small"
+    assert message_of(ValueError(wrapped)) == "Too small"
 
 
 # --- all of them ---
@@ -172,9 +174,9 @@ def test_the_table_has_a_row_for_each_architecture(capsys):
     lines = {line.split()[0].rstrip(":"): line for line in text.splitlines()}
     assert set(MODELS) <= set(lines)
     assert "64x64x3" in lines["unet"]
-    assert "no pixels beyond" in lines["unet_paper"]  # why it is not there
-    assert "takes no `upsampling`" in lines["dense"]
-    assert "62 + k * 8; nearest is 62x62" in lines["patch"]
+    assert "pixels outside the tile" in lines["unet_paper"]  # the error
+    assert "has no option `upsampling`" in lines["dense"]
+    assert "62 + k * 8; the nearest size is 62x62" in lines["patch"]
 
 
 def test_a_table_of_refusals_alone(capsys):

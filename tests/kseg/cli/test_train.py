@@ -170,13 +170,16 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
             ["--upsampling", "unpool", "--encoder", "mobilenetv2", "--alpha", "0.35"],
             "mobilenetv2 has no 2x2 max pooling",
         ),
-        (["--fc-width", "8"], "unet on plain takes no `fc_width`, got 8"),
-        (["--alpha", "0.5"], "unet on plain takes no `alpha`, got 0.5"),
+        (["--fc-width", "8"], "unet on plain has no option `fc_width`, got 8"),
+        (["--alpha", "0.5"], "unet on plain has no option `alpha`, got 0.5"),
         (
             ["--model", "dense", "--upsampling", "nearest"],
-            "dense takes no `upsampling`",
+            "dense has no option `upsampling`",
         ),
-        (["--model", "patch", "--encoder", "vgg16"], "patch .* takes no encoder vgg16"),
+        (
+            ["--model", "patch", "--encoder", "vgg16"],
+            "patch does not use an encoder, got encoder vgg16",
+        ),
         (["--weights", "gone.weights.h5"], "a file, got 'gone.weights.h5'"),
         (["--init-from", "no/run"], "no/run: no such run folder or model file"),
         (

@@ -15,17 +15,17 @@ from kseg.data.class_weights import (
 )
 from kseg.data.shapes import ShapesSplit
 
-# Two pictures of four pixels, one of them void; class 3 is in neither.
+# Two images of four pixels, one of them void; class 3 is in none of them.
 MASKS = (np.array([[0, 0], [0, 1]]), np.array([[0, 2], [2, 255]]))
 PIXELS, AROUND = [4, 1, 2, 0], [7, 4, 3, 0]
 
 
-class Pictures:
+class MaskSplit:
     """A split of masks."""
 
     def __init__(self, masks):
         self.masks = masks
-        self.names = [f"picture {index}" for index in range(len(masks))]
+        self.names = [f"image {index}" for index in range(len(masks))]
         self.sizes = [mask.shape for mask in masks]
 
     def read(self, index):
@@ -35,7 +35,7 @@ class Pictures:
 
 @pytest.fixture
 def counts():
-    return count_pixels(Pictures(MASKS), 4)
+    return count_pixels(MaskSplit(MASKS), 4)
 
 
 def test_counts_by_hand(counts):
@@ -58,23 +58,23 @@ def test_inverse_log_by_hand(counts):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_mean_training_pixel_weighs_1(rule, counts):
+def test_mean_weight_of_the_training_pixels_is_1(rule, counts):
     weights = class_weights(rule, counts)
     assert np.dot(weights, counts.pixels) / sum(PIXELS) == pytest.approx(1, rel=1e-5)
-    assert weights[1] == max(weights)  # the rarest
+    assert weights[1] == max(weights)  # the rarest class
     published = RULES[rule](counts)
     assert weights[1] / weights[0] == pytest.approx(published[1] / published[0], 1e-5)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_class_without_pixels_weighs_1(rule, counts):
+def test_class_without_pixels_has_weight_1(rule, counts):
     assert class_weights(rule, counts)[3] == 1
     nothing = Counts(np.zeros(3, np.int64), np.zeros(3, np.int64))
     assert class_weights(rule, nothing) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_equal_classes_weigh_1(rule):
+def test_equally_frequent_classes_have_weight_1(rule):
     equal = Counts(np.full(5, 10), np.full(5, 50))
     assert class_weights(rule, equal) == (1,) * 5
 
@@ -86,14 +86,14 @@ def test_shapes_are_counted():
     assert count_pixels(split, 6).pixels.tolist() == expected.tolist()
 
 
-def test_a_mask_that_cannot_be_read_is_named():
-    class Damaged(Pictures):
+def test_error_of_a_mask_is_raised():
+    class Damaged(MaskSplit):
         def read(self, index):
-            raise InputError(f"{self.names[index]}: the file ends early")
+            raise InputError(f"{self.names[index]}: the file is truncated")
 
-    with pytest.raises(InputError, match="picture 0: the file ends early"):
+    with pytest.raises(InputError, match="image 0: the file is truncated"):
         count_pixels(Damaged(MASKS), 4)
 
 
-def test_rules_on_offer_are_those_there_are():
+def test_option_choices_are_the_rules():
     assert set(CLASS_WEIGHTS) == {"none", *RULES}

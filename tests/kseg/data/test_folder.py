@@ -9,9 +9,9 @@ from edge.core.errors import InputError
 from kseg.data.open import open_data
 
 SIZE = (16, 24)
-ORIENTATION = 0x0112  # EXIF's tag
+ORIENTATION = 0x0112  # the EXIF tag
 
-# Four quarters, so that no turn and no mirror leaves them as they are.
+# Four quarters that change with every rotation and reflection.
 QUARTERS = np.zeros(SIZE, np.uint8)
 QUARTERS[:8, 12:] = 1
 QUARTERS[8:, :12] = 2
@@ -24,22 +24,22 @@ CLASSES = [
 VOID = {"name": "void", "color": (90, 90, 90)}
 
 
-def save(path: Path, picture, **options) -> Path:
-    """An array or a Pillow image as a file, its folders made."""
+def save(path: Path, image, **options) -> Path:
+    """Saves an array or a Pillow image, and creates the folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(picture, np.ndarray):
-        picture = Image.fromarray(picture)
-    picture.save(path, **options)
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    image.save(path, **options)
     return path
 
 
-def picture_of(mask: np.ndarray) -> np.ndarray:
-    """An RGB picture that shows which class is where: id 0 is dark, 2 is bright."""
+def image_of(mask: np.ndarray) -> np.ndarray:
+    """An RGB image that shows the mask: id 0 is dark, 2 is bright."""
     return np.repeat(mask[..., None] * 100, 3, axis=2).astype(np.uint8)
 
 
 def save_pair(split: Path, stem: str, mask, image=None) -> None:
-    image = picture_of(QUARTERS) if image is None else image
+    image = image_of(QUARTERS) if image is None else image
     save(split / "images" / f"{stem}.png", image)
     save(split / "masks" / f"{stem}.png", mask)
 
@@ -50,7 +50,7 @@ def declare(folder: Path, classes, **more) -> None:
 
 
 def folder_of(folder: Path, mask, image=None) -> Path:
-    """A data folder with that pair for training and for validation."""
+    """A data folder with the same pair for training and for validation."""
     for split in ("train", "val"):
         save_pair(folder / split, "a", mask, image)
     return folder
@@ -71,21 +71,21 @@ def with_void(mask: np.ndarray, ignore_index: int) -> np.ndarray:
     return mask
 
 
-# --- what masks mean ---
+# --- classes of masks ---
 
 
 def test_ids_and_classes_json(tmp_path):
     declare(tmp_path, CLASSES, ignore_index=9)
     data = open_data(str(folder_of(tmp_path, with_void(QUARTERS, 9))))
-    assert data.names == ("ground", "roof", "water")
+    assert data.class_names == ("ground", "roof", "water")
     assert data.colors == COLORS
-    assert (data.num_classes, data.channels, data.white) == (3, 3, 255)
+    assert (data.num_classes, data.channels, data.white_level) == (3, 3, 255)
     assert list(data.splits) == ["train", "val"]
     split = data.split("train")
     assert split.names == ["a.png"]
     assert split.sizes == [SIZE]
     image, mask = split.read(0)
-    np.testing.assert_array_equal(image, picture_of(QUARTERS))
+    np.testing.assert_array_equal(image, image_of(QUARTERS))
     np.testing.assert_array_equal(mask, with_void(QUARTERS, 255))
     assert image.dtype == mask.dtype == np.uint8
 
@@ -93,19 +93,19 @@ def test_ids_and_classes_json(tmp_path):
 def test_colors_may_be_missing(tmp_path):
     declare(tmp_path, [{"name": name} for name in "abc"])
     data = open_data(str(folder_of(tmp_path, QUARTERS)))
-    assert data.names == ("a", "b", "c")
+    assert data.class_names == ("a", "b", "c")
     assert len(set(data.colors)) == 3
 
 
-def test_without_classes_json_the_ids_are_counted(tmp_path, capsys):
+def test_without_classes_json_the_ids_are_the_classes(tmp_path, capsys):
     data = open_data(str(folder_of(tmp_path, with_void(QUARTERS, 255))))
-    assert data.names == ("class 0", "class 1", "class 2")
+    assert data.class_names == ("class 0", "class 1", "class 2")
     _, mask = data.split("train").read(0)
     np.testing.assert_array_equal(mask, with_void(QUARTERS, 255))
     assert "3 classes" in capsys.readouterr().err
 
 
-def test_classes_are_counted_over_all_splits(tmp_path):
+def test_classes_are_those_of_all_splits(tmp_path):
     save_pair(tmp_path / "train", "a", np.zeros(SIZE, np.uint8))
     save_pair(tmp_path / "val", "a", np.full(SIZE, 4, np.uint8))
     assert open_data(str(tmp_path)).num_classes == 5
@@ -114,7 +114,7 @@ def test_classes_are_counted_over_all_splits(tmp_path):
 def test_0_and_255_are_binary(tmp_path):
     binary = np.where(QUARTERS == 1, 255, 0).astype(np.uint8)
     data = open_data(str(folder_of(tmp_path, binary)))
-    assert data.names == ("background", "foreground")
+    assert data.class_names == ("background", "foreground")
     np.testing.assert_array_equal(data.split("train").read(0)[1], QUARTERS == 1)
 
 
@@ -152,29 +152,29 @@ def test_void_as_the_last_class(tmp_path, colored):
     colors = (*COLORS, VOID["color"])
     folder_of(tmp_path, with_colors(mask, colors) if colored else mask)
     data = open_data(str(tmp_path))
-    assert data.names == ("ground", "roof", "water")
+    assert data.class_names == ("ground", "roof", "water")
     assert data.colors == COLORS
     read_mask = data.split("train").read(0)[1]
     np.testing.assert_array_equal(read_mask, with_void(QUARTERS, 255))
 
 
-def test_void_as_the_first_class_moves_the_others_up(tmp_path):
+def test_void_as_the_first_class_shifts_the_others(tmp_path):
     declare(tmp_path, [VOID, *CLASSES], ignore_index=0)
     folder_of(tmp_path, with_void(QUARTERS + 1, 0))
     data = open_data(str(tmp_path))
-    assert data.names == ("ground", "roof", "water")
+    assert data.class_names == ("ground", "roof", "water")
     assert data.colors == COLORS
     read_mask = data.split("train").read(0)[1]
     np.testing.assert_array_equal(read_mask, with_void(QUARTERS, 255))
 
 
-# --- what images are like ---
+# --- kinds of images ---
 
 
 def test_grey_of_12_bits(tmp_path):
     values = np.linspace(0, 4095, QUARTERS.size).reshape(SIZE).astype(np.uint16)
     data = open_data(str(folder_of(tmp_path, QUARTERS, values)))
-    assert (data.channels, data.white) == (1, 4095)
+    assert (data.channels, data.white_level) == (1, 4095)
     assert data.info.white_level == 4095
     image, _ = data.split("train").read(0)
     assert image.shape == (*SIZE, 1)
@@ -185,13 +185,13 @@ def test_grey_of_12_bits(tmp_path):
 def test_grey_of_8_bits(tmp_path):
     grey = QUARTERS * 50
     data = open_data(str(folder_of(tmp_path, QUARTERS, grey)))
-    assert (data.channels, data.white) == (1, 255)
+    assert (data.channels, data.white_level) == (1, 255)
     np.testing.assert_array_equal(data.split("train").read(0)[0][..., 0], grey)
 
 
-def test_grey_among_colour_becomes_colour(tmp_path):
+def test_grey_images_are_converted_among_colour_images(tmp_path):
     save_pair(tmp_path / "train", "a", QUARTERS, QUARTERS * 50)
-    save_pair(tmp_path / "val", "a", QUARTERS, picture_of(QUARTERS))
+    save_pair(tmp_path / "val", "a", QUARTERS, image_of(QUARTERS))
     data = open_data(str(tmp_path))
     assert data.channels == 3
     expected = np.repeat(QUARTERS[..., None] * 50, 3, axis=2)
@@ -199,22 +199,22 @@ def test_grey_among_colour_becomes_colour(tmp_path):
 
 
 def test_alpha_is_dropped(tmp_path):
-    image = np.dstack([picture_of(QUARTERS), QUARTERS])
+    image = np.dstack([image_of(QUARTERS), QUARTERS])
     assert Image.fromarray(image).mode == "RGBA"
     folder_of(tmp_path, QUARTERS, image)
-    np.testing.assert_array_equal(read(tmp_path)[0], picture_of(QUARTERS))
+    np.testing.assert_array_equal(read(tmp_path)[0], image_of(QUARTERS))
 
 
-def test_palette_image_is_seen_in_its_colours(tmp_path):
+def test_palette_image_is_read_in_its_colours(tmp_path):
     image = Image.fromarray(QUARTERS)
     image.putpalette(np.array(COLORS, np.uint8).ravel())
     folder_of(tmp_path, QUARTERS, image)
     np.testing.assert_array_equal(read(tmp_path)[0], with_colors(QUARTERS, COLORS))
 
 
-# --- EXIF rotation: `stored` is turned into `upright` by whoever shows the file ---
+# --- EXIF rotation, which converts an image as stored to upright ---
 
-TURNS = {
+ROTATIONS = {
     1: lambda upright: upright,
     3: lambda upright: np.rot90(upright, 2),
     5: lambda upright: upright.swapaxes(0, 1),
@@ -230,17 +230,17 @@ def tagged(orientation: int) -> Image.Exif:
     return exif
 
 
-def save_turned(path: Path, upright: np.ndarray, orientation: int) -> None:
-    stored = np.ascontiguousarray(TURNS[orientation](upright))
+def save_rotated(path: Path, upright: np.ndarray, orientation: int) -> None:
+    stored = np.ascontiguousarray(ROTATIONS[orientation](upright))
     lossless = {"lossless": True} if path.suffix == ".webp" else {}
     save(path, stored, exif=tagged(orientation), **lossless)
 
 
-def folder_of_turned(folder: Path, suffix: str, orientation: int) -> Path:
-    """Two turned photos without masks, one for training, one for validation."""
+def folder_of_rotated(folder: Path, suffix: str, orientation: int) -> Path:
+    """Two rotated photos without masks, one for training, one for validation."""
     for split in ("train", "val"):
         path = folder / split / "images" / f"a{suffix}"
-        save_turned(path, picture_of(QUARTERS), orientation)
+        save_rotated(path, image_of(QUARTERS), orientation)
     return folder
 
 
@@ -249,14 +249,14 @@ def assert_upright(folder: Path) -> None:
     assert split.sizes == [SIZE]
     image, mask = split.read(0)
     np.testing.assert_array_equal(mask, QUARTERS)
-    # JPEG blurs; the ids are 100 apart.
+    # JPEG changes values slightly; those of different ids differ by 100.
     np.testing.assert_array_equal(np.round(image[..., 0] / 100), QUARTERS)
 
 
 @pytest.mark.parametrize("suffix", (".jpg", ".png", ".webp", ".tif"))
-@pytest.mark.parametrize("orientation", TURNS)
-def test_turned_photo_with_upright_mask(tmp_path, suffix, orientation):
-    folder_of_turned(tmp_path, suffix, orientation)
+@pytest.mark.parametrize("orientation", ROTATIONS)
+def test_rotated_photo_with_upright_mask(tmp_path, suffix, orientation):
+    folder_of_rotated(tmp_path, suffix, orientation)
     for split in ("train", "val"):
         save(tmp_path / split / "masks" / "a.png", QUARTERS)
     assert_upright(tmp_path)
@@ -264,20 +264,20 @@ def test_turned_photo_with_upright_mask(tmp_path, suffix, orientation):
 
 @pytest.mark.parametrize("suffix", (".jpg", ".png", ".tif"))
 @pytest.mark.parametrize("orientation", (5, 6, 7, 8))
-def test_turned_photo_with_mask_as_stored(tmp_path, suffix, orientation):
-    """As a tool leaves it that knows nothing of EXIF."""
-    folder_of_turned(tmp_path, suffix, orientation)
-    stored = np.ascontiguousarray(TURNS[orientation](QUARTERS))
+def test_rotated_photo_with_mask_as_stored(tmp_path, suffix, orientation):
+    """The mask is from a tool that ignores EXIF."""
+    folder_of_rotated(tmp_path, suffix, orientation)
+    stored = np.ascontiguousarray(ROTATIONS[orientation](QUARTERS))
     for split in ("train", "val"):
         save(tmp_path / split / "masks" / "a.png", stored)
     assert_upright(tmp_path)
 
 
-@pytest.mark.parametrize("orientation", TURNS)
-def test_turned_photo_with_mask_that_is_turned_itself(tmp_path, orientation):
-    folder_of_turned(tmp_path, ".jpg", orientation)
+@pytest.mark.parametrize("orientation", ROTATIONS)
+def test_rotated_photo_with_rotated_mask(tmp_path, orientation):
+    folder_of_rotated(tmp_path, ".jpg", orientation)
     for split in ("train", "val"):
-        save_turned(tmp_path / split / "masks" / "a.png", QUARTERS, orientation)
+        save_rotated(tmp_path / split / "masks" / "a.png", QUARTERS, orientation)
     assert_upright(tmp_path)
 
 
@@ -305,7 +305,7 @@ def test_split_by_seed(tmp_path):
     assert any(names != first["val"] for names in others)
 
 
-def test_train_without_val_is_split_and_test_is_left_alone(tmp_path):
+def test_train_without_val_is_split_and_test_is_kept(tmp_path):
     folder_without_splits(tmp_path / "train", 5)
     folder_without_splits(tmp_path / "test", 2)
     splits = names_by_split(tmp_path, seed=3)
@@ -313,22 +313,23 @@ def test_train_without_val_is_split_and_test_is_left_alone(tmp_path):
     assert not set(splits["train"]) & set(splits["val"])
 
 
-def test_split_is_said(tmp_path, capsys):
+def test_split_is_logged(tmp_path, capsys):
     open_data(str(folder_without_splits(tmp_path, 5)), seed=7)
-    assert "1 of 5 images, by --seed 7" in capsys.readouterr().err
+    logged = capsys.readouterr().err
+    assert "1 of 5 images" in logged and "--seed 7" in logged
 
 
-def test_split_that_is_not_there_lists_those_that_are(tmp_path):
+def test_unknown_split_lists_the_known_ones(tmp_path):
     data = open_data(str(folder_of(tmp_path, QUARTERS)))
     with pytest.raises(InputError, match="'test'.*train, val"):
         data.split("test")
 
 
-# --- faults ---
+# --- errors ---
 
 
-def complaint(folder: Path) -> str:
-    """What is said of the folder: one line."""
+def error_message(folder: Path) -> str:
+    """The one-line message for an invalid folder."""
     with pytest.raises(InputError) as caught:
         open_data(str(folder))
     message = str(caught.value)
@@ -337,16 +338,16 @@ def complaint(folder: Path) -> str:
 
 
 def test_missing_folder(tmp_path):
-    assert str(tmp_path / "nowhere") in complaint(tmp_path / "nowhere")
+    assert str(tmp_path / "nowhere") in error_message(tmp_path / "nowhere")
 
 
-def test_file_in_place_of_a_folder(tmp_path):
+def test_file_instead_of_a_folder(tmp_path):
     path = save(tmp_path / "a.png", QUARTERS)
-    assert str(path) in complaint(path)
+    assert str(path) in error_message(path)
 
 
 def test_empty_folder(tmp_path):
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(tmp_path) in message
     assert "train/images/NAME.jpg" in message
 
@@ -354,25 +355,25 @@ def test_empty_folder(tmp_path):
 def test_no_images_in_the_folder(tmp_path):
     for kind in ("images", "masks"):
         (tmp_path / "train" / kind).mkdir(parents=True)
-    assert str(tmp_path) in complaint(tmp_path)
+    assert str(tmp_path) in error_message(tmp_path)
 
 
-@pytest.mark.parametrize("missing, there", (("masks", "images"), ("images", "masks")))
-def test_one_of_two_folders(tmp_path, missing, there):
-    save(tmp_path / "train" / there / "a.png", QUARTERS)
-    message = complaint(tmp_path)
+@pytest.mark.parametrize("missing, present", (("masks", "images"), ("images", "masks")))
+def test_one_of_two_folders(tmp_path, missing, present):
+    save(tmp_path / "train" / present / "a.png", QUARTERS)
+    message = error_message(tmp_path)
     assert str(tmp_path / "train") in message
     assert repr(missing) in message
 
 
 def test_one_image_cannot_be_split(tmp_path):
-    assert str(tmp_path) in complaint(folder_without_splits(tmp_path, 1))
+    assert str(tmp_path) in error_message(folder_without_splits(tmp_path, 1))
 
 
 def test_image_without_mask(tmp_path):
     folder_of(tmp_path, QUARTERS)
     image = save(tmp_path / "val" / "images" / "b.png", QUARTERS)
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(image) in message
     assert str(tmp_path / "val" / "masks" / "b.png") in message
 
@@ -380,27 +381,27 @@ def test_image_without_mask(tmp_path):
 def test_mask_of_another_size(tmp_path):
     folder_of(tmp_path, QUARTERS)
     mask = save(tmp_path / "val" / "masks" / "a.png", QUARTERS[:, 1:])
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(mask) in message
     assert "16x23" in message and "16x24" in message
 
 
-def test_id_outside(tmp_path):
+def test_id_outside_the_classes(tmp_path):
     declare(tmp_path, CLASSES)
     folder_of(tmp_path, QUARTERS)
     wrong = QUARTERS.copy()
     wrong[5, 7] = 3
     mask = save(tmp_path / "val" / "masks" / "a.png", wrong)
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(mask) in message
     assert "id 3 at row 5, column 7" in message
 
 
-def test_id_of_more_than_a_byte(tmp_path):
+def test_id_over_255(tmp_path):
     folder_of(tmp_path, QUARTERS)
     deep = QUARTERS.astype(np.uint16) * 200
     mask = save(tmp_path / "val" / "masks" / "a.png", deep)
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(mask) in message
     assert "400" in message
 
@@ -412,9 +413,9 @@ def test_truncated_image(tmp_path, suffix):
     image = save(tmp_path / "val" / "images" / f"b{suffix}", noise)
     save(tmp_path / "val" / "masks" / "b.png", QUARTERS)
     image.write_bytes(image.read_bytes()[:-200])
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(image) in message
-    assert "ends early" in message
+    assert "truncated" in message
 
 
 def test_truncated_mask(tmp_path):
@@ -422,21 +423,21 @@ def test_truncated_mask(tmp_path):
     noise = np.random.RandomState(0).randint(0, 3, SIZE).astype(np.uint8)
     mask = save(tmp_path / "val" / "masks" / "a.png", noise)
     mask.write_bytes(mask.read_bytes()[:-60])
-    assert str(mask) in complaint(tmp_path)
+    assert str(mask) in error_message(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ("images", "masks"))
-@pytest.mark.parametrize("content", (b"", b"not a picture"))
-def test_file_that_is_no_picture(tmp_path, kind, content):
+@pytest.mark.parametrize("content", (b"", b"not an image"))
+def test_file_that_is_not_an_image(tmp_path, kind, content):
     folder_of(tmp_path, QUARTERS)
     path = tmp_path / "train" / kind / "a.png"
     path.write_bytes(content)
-    assert str(path) in complaint(tmp_path)
+    assert str(path) in error_message(tmp_path)
 
 
 def test_rgb_mask_without_colors(tmp_path):
     folder_of(tmp_path, with_colors(QUARTERS, COLORS))
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(tmp_path / "train" / "masks" / "a.png") in message
     assert "classes.json" in message
 
@@ -444,7 +445,7 @@ def test_rgb_mask_without_colors(tmp_path):
 def test_rgb_mask_with_classes_json_without_colors(tmp_path):
     declare(tmp_path, [{"name": name} for name in "abc"])
     folder_of(tmp_path, with_colors(QUARTERS, COLORS))
-    assert str(tmp_path / "train" / "masks" / "a.png") in complaint(tmp_path)
+    assert str(tmp_path / "train" / "masks" / "a.png") in error_message(tmp_path)
 
 
 def test_unknown_color(tmp_path):
@@ -452,7 +453,7 @@ def test_unknown_color(tmp_path):
     mask = with_colors(QUARTERS, COLORS)
     mask[3, 4] = 1, 2, 3
     folder_of(tmp_path, mask)
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(tmp_path / "train" / "masks" / "a.png") in message
     assert "[1, 2, 3] at row 3, column 4" in message
 
@@ -462,7 +463,7 @@ def test_lossy_mask(tmp_path, suffix):
     folder_of(tmp_path, QUARTERS)
     save(tmp_path / "val" / "images" / "b.png", QUARTERS)
     mask = save(tmp_path / "val" / "masks" / f"b{suffix}", QUARTERS)
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(mask) in message
     assert "PNG" in message
 
@@ -471,9 +472,9 @@ def test_lossy_mask(tmp_path, suffix):
 def test_duplicate_stems(tmp_path, kind):
     folder_of(tmp_path, QUARTERS)
     save(tmp_path / "train" / kind / "a.bmp", QUARTERS)
-    message = complaint(tmp_path)
+    message = error_message(tmp_path)
     assert str(tmp_path / "train" / kind) in message
-    assert "2 files are called a" in message
+    assert "2 files have the stem a" in message
 
 
 @pytest.mark.parametrize(
@@ -498,37 +499,37 @@ def test_duplicate_stems(tmp_path, kind):
 def test_broken_classes_json(tmp_path, text):
     folder_of(tmp_path, QUARTERS)
     (tmp_path / "classes.json").write_text(text)
-    assert str(tmp_path / "classes.json") in complaint(tmp_path)
+    assert str(tmp_path / "classes.json") in error_message(tmp_path)
 
 
-def test_example_that_a_broken_classes_json_is_shown_is_not_broken(tmp_path):
+def test_example_in_the_message_for_classes_json_is_valid(tmp_path):
     folder_of(tmp_path, QUARTERS)
     (tmp_path / "classes.json").write_text("{")
-    example = complaint(tmp_path).partition("write ")[2].replace(", ...", "")
+    example = error_message(tmp_path).partition("expected ")[2].replace(", ...", "")
     assert json.loads(example)["ignore_index"] == 255
 
 
-def test_bytes_that_are_no_text_in_classes_json(tmp_path):
+def test_classes_json_that_is_not_utf8(tmp_path):
     folder_of(tmp_path, QUARTERS)
     (tmp_path / "classes.json").write_bytes(b"\xff\xfe\x00")
-    assert str(tmp_path / "classes.json") in complaint(tmp_path)
+    assert str(tmp_path / "classes.json") in error_message(tmp_path)
 
 
 def test_duplicate_class_names(tmp_path):
     declare(tmp_path, [*CLASSES, {"name": "roof"}])
-    message = complaint(folder_of(tmp_path, QUARTERS))
+    message = error_message(folder_of(tmp_path, QUARTERS))
     assert str(tmp_path / "classes.json") in message
     assert "same name" in message
 
 
 def test_duplicate_class_colors(tmp_path):
-    """With RGB masks nobody could tell the two classes apart."""
+    """RGB masks could not distinguish the two classes."""
     declare(tmp_path, [*CLASSES, {"name": "pond", "color": CLASSES[2]["color"]}])
     folder_of(tmp_path, with_colors(QUARTERS, COLORS))
-    assert str(tmp_path / "classes.json") in complaint(tmp_path)
+    assert str(tmp_path / "classes.json") in error_message(tmp_path)
 
 
-# --- a real one ---
+# --- a real data set ---
 
 
 def test_camvid(shared):
@@ -540,7 +541,7 @@ def test_camvid(shared):
     assert len(data.split("train").sizes) == 367
     assert len(data.split("val").sizes) == 101
     assert set(data.split("val").sizes) == {(360, 480)}
-    assert (data.channels, data.white) == (3, 255)
+    assert (data.channels, data.white_level) == (3, 255)
     image, mask = data.split("val").read(0)
     assert image.shape == (360, 480, 3)
     assert set(np.unique(mask)) <= {*range(11), 255}

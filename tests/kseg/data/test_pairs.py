@@ -1,4 +1,4 @@
-"""One reader of pairs: what stops a training is the first of what the doctor lists."""
+"""Reading pairs: training stops with the first error that the doctor lists."""
 
 import json
 
@@ -37,7 +37,7 @@ def mask_is_lossy(folder):
     path.unlink()
 
 
-def image_is_there_twice(folder):
+def two_images_have_one_stem(folder):
     Image.fromarray(IMAGE).save(folder / "train/images/a.bmp")
 
 
@@ -45,7 +45,7 @@ def mask_folder_is_missing(folder):
     (folder / "val/masks").rename(folder / "val/labels")
 
 
-def image_ends_early(folder):
+def image_is_truncated(folder):
     path = folder / "train/images/a.png"
     path.write_bytes(path.read_bytes()[:-20])
 
@@ -54,42 +54,42 @@ def mask_is_smaller(folder):
     Image.new("L", (8, 8)).save(folder / "train/masks/a.png")
 
 
-def mask_has_another_id(folder):
+def mask_has_invalid_id(folder):
     Image.new("L", SIZE[::-1], 7).save(folder / "train/masks/a.png")
 
 
-def mask_has_another_color(folder):
+def mask_has_unknown_color(folder):
     Image.new("RGB", SIZE[::-1], (1, 2, 3)).save(folder / "train/masks/a.png")
 
 
-FAULTS = (
+BROKEN = (
     mask_is_missing,
     mask_is_lossy,
-    image_is_there_twice,
+    two_images_have_one_stem,
     mask_folder_is_missing,
-    image_ends_early,
+    image_is_truncated,
     mask_is_smaller,
-    mask_has_another_id,
-    mask_has_another_color,
+    mask_has_invalid_id,
+    mask_has_unknown_color,
 )
 
 
-@pytest.mark.parametrize("spoil", FAULTS, ids=lambda spoil: spoil.__name__)
-def test_training_is_refused_with_the_first_issue_that_the_doctor_lists(folder, spoil):
-    spoil(folder)
-    listed = [issue.refusal for issue in scan(str(folder), 0).faults if issue.refusal]
+@pytest.mark.parametrize("break_folder", BROKEN, ids=lambda f: f.__name__)
+def test_training_stops_with_the_first_error_of_the_doctor(folder, break_folder):
+    break_folder(folder)
+    listed = [issue.error for issue in scan(str(folder), 0).issues if issue.error]
     with pytest.raises(InputError) as caught:
         open_data(str(folder))
     assert str(caught.value) == listed[0]
     assert str(folder) in listed[0]
 
 
-def test_what_is_left_out_is_listed_and_stops_nothing(folder):
+def test_ignored_files_are_listed_but_do_not_prevent_training(folder):
     (folder / "train/images/notes.txt").write_text("sunny")
     Image.new("L", (8, 8)).save(folder / "train/masks/z.png")
     listing = list_pairs(folder)
     assert [issue.kind for issue in listing.issues] == ["not read", "no image"]
-    assert not any(issue.refusal for issue in listing.issues)
+    assert not any(issue.error for issue in listing.issues)
     assert {name: len(pairs) for name, pairs in listing.pairs.items()} == {
         "train": 2,
         "val": 1,
@@ -97,8 +97,8 @@ def test_what_is_left_out_is_listed_and_stops_nothing(folder):
     open_data(str(folder))
 
 
-def test_a_pair_is_read_as_far_as_it_can_be(folder):
-    image_ends_early(folder)
+def test_a_pair_is_read_as_far_as_possible(folder):
+    image_is_truncated(folder)
     pair = Pair("train", folder / "train/images/a.png", folder / "train/masks/a.png")
     content = inspect_pair(pair, None)
     assert content.image is None

@@ -1,4 +1,4 @@
-"""What identifies a data set, and what follows from the sizes of its images."""
+"""The fingerprint of a data set, and its typical sizes."""
 
 from collections import Counter
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
-def test_files_are_hashed_once_in_a_run_and_its_report(folder, tmp_path, monkeypatch):
+def test_files_are_hashed_once_per_run_and_report(folder, tmp_path, monkeypatch):
     hashed = Counter()
     digest = sample.digest
 
@@ -44,7 +44,7 @@ def test_files_are_hashed_once_in_a_run_and_its_report(folder, tmp_path, monkeyp
     assert len(files) == 8
 
 
-def test_sizes_are_those_that_the_network_sees(folder):
+def test_sizes_are_limited_like_the_images(folder):
     data = open_data(str(folder))
     assert data.typical_size(1024) == SIZE
     assert data.typical_size(20) == (16, 20)

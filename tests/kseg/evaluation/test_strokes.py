@@ -75,7 +75,7 @@ def test_masks_with_their_classes_are_a_data_folder(folder):
         for stem in ("a", "b"):
             Image.fromarray(array).save(output / name / f"{stem}.png")
     data = open_data(str(output))
-    assert data.names == ("sky", "road", "car")
+    assert data.class_names == ("sky", "road", "car")
     np.testing.assert_array_equal(data.split("train").read(0)[1], mask)
 
 
@@ -114,15 +114,15 @@ def test_no_classes_are_written_without_names(folder):
         (lambda f: strokes(f, [[7, 255], [0, 255]]), "id 7 at row 0, column 0"),
         (
             lambda f: Image.new("L", (7, 4)).save(f / "strokes/a.png"),
-            "a.png: 4x7, but its image is 4x6",
+            "a.png: the mask is 4x7, but its image is 4x6",
         ),
         (
             lambda f: (f / "strokes/a.png").rename(f / "strokes/a.jpg"),
-            "JPEG and WebP blur class ids",
+            "JPEG and WebP compression changes class ids",
         ),
         (
             lambda f: Image.new("RGB", (6, 4), (1, 2, 3)).save(f / "strokes/a.png"),
-            "an RGB mask, and no classes.json with colors",
+            "the mask is RGB, but no classes.json",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The networks learn on each backend of Keras, in a process of its own."""
+"""Training of the networks on each backend of Keras, in separate processes."""
 
 import importlib.util
 import os
@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
-# Fits one batch for a few steps with kseg's own loss, metric and optimizer, and prints
-# the first and the last loss of each network.
+# Fits one batch for a few steps with kseg's loss, metric and optimizer, and prints the
+# first and the last loss of each network.
 SCRIPT = """
 import sys
 import keras, numpy as np
@@ -49,8 +49,8 @@ for name, encoder, options in cases:
     optimizer = AdamW(1e-3, encoder_rate=rate)
     model.compile(optimizer, SegmentationLoss(), metrics=[MeanIoU(3)])
     losses = model.fit(image, mask, batch_size=2, epochs=8, verbose=0).history["loss"]
-    picture = random.randint(0, 256, (50, 70, 3)).astype("uint8")
-    labels = SemanticPredictor(KerasEngine(model), info).predict(picture).labels
+    image = random.randint(0, 256, (50, 70, 3)).astype("uint8")
+    labels = SemanticPredictor(KerasEngine(model), info).predict(image).labels
     assert labels.shape == (50, 70)
     print(name, encoder, losses[0], min(losses[4:]))
 """

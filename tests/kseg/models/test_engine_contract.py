@@ -1,4 +1,4 @@
-"""Every engine keeps the whole contract of edge.engines.base.Engine."""
+"""Every engine implements the interface of edge.engines.base.Engine."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def engines(deeplab):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_says_what_it_takes_and_gives(engines, kind):
+def test_specifications_of_input_and_outputs(engines, kind):
     engine = engines[kind]
     assert engine.name and engine.channels in (1, 3)
     assert engine.size is None or len(engine.size) == 2
@@ -42,7 +42,7 @@ def test_it_says_what_it_takes_and_gives(engines, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_runs_its_blank_image_and_gives_every_output(engines, kind):
+def test_blank_image_gives_every_output(engines, kind):
     engine = engines[kind]
     blank = engine.blank()
     assert blank.dtype == np.uint8 and blank.shape[2] == engine.channels
@@ -56,5 +56,5 @@ def test_it_runs_its_blank_image_and_gives_every_output(engines, kind):
             assert known in (-1, side)
 
 
-def test_a_keras_network_of_two_outputs_names_both(engines):
+def test_keras_network_of_two_outputs_names_both(engines):
     assert [spec.name for spec in engines["keras-two"].outputs] == ["logits", "first"]

@@ -187,7 +187,9 @@ def test_the_report_is_written_again_for_moved_data(run, data_folder, tmp_path):
 
 def test_names_of_users_are_escaped(predictor, data, run, tmp_path):
     """A class name with markup and a folder name with quotes are shown as text."""
-    named = replace(data, name=MARKUP_NAME, names=(MARKUP_NAME, *data.names[1:]))
+    named = replace(
+        data, name=MARKUP_NAME, class_names=(MARKUP_NAME, *data.class_names[1:])
+    )
     folder = run.rename(tmp_path / 'run "<b>"')
     write_page(folder / "r.html", folder, evaluate_split(predictor, named, "val"))
     page = (folder / "r.html").read_text()
@@ -231,7 +233,7 @@ def test_the_report_of_an_older_run_leaves_unknown_values_out(run):
         ("", ["{run}", "--split", "test"], "no split 'test'; it has train, val"),
         ("", ["{run}", "--output", "no/folder/r.html"], "not a file in an existing"),
         ("history.csv", ["{run}"], "history.csv: is damaged .*train again"),
-        ("model.keras", ["{run}"], "model.keras: is no Keras model"),
+        ("model.keras", ["{run}"], "model.keras: not a Keras model"),
         ("config.json", ["{run}"], "config.json: is damaged"),
     ],
 )
@@ -371,7 +373,7 @@ def test_figures_follow_the_color_scheme(browser, look, trained):
 def test_a_class_name_with_markup_loads_nothing(
     browser, look, predictor, data, trained, tmp_path
 ):
-    named = replace(data, names=(MARKUP_NAME, *data.names[1:]))
+    named = replace(data, class_names=(MARKUP_NAME, *data.class_names[1:]))
     page = tmp_path / "r.html"
     write_page(page, trained, evaluate_split(predictor, named, "val"))
     look(page.as_uri(), "light", WIDTHS[0])

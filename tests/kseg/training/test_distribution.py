@@ -83,7 +83,7 @@ def test_the_parts_of_a_training_batch_make_up_the_batch(data_folder):
     reader = CachedReader(data.split("train"), 1024)
 
     def batches(group: ProcessGroup) -> list:
-        found = training_batches(reader, config, (32, 32), 3, 3, place=group).take(2)
+        found = training_batches(reader, config, (32, 32), 3, 3, group=group).take(2)
         return [(image.numpy(), mask.numpy()) for image, mask in found]
 
     parts = [batches(ProcessGroup(process, 2, 2)) for process in range(2)]
@@ -101,7 +101,7 @@ def test_validation_images_are_read_once_and_padded_with_void(data_folder):
     for process in range(2):
         group = ProcessGroup(process, 2, 2)
         seen.append(
-            [m.numpy() for _, m in validation_batches(reader, 3, 3, place=group)]
+            [m.numpy() for _, m in validation_batches(reader, 3, 3, group=group)]
         )
     assert [[len(mask) for mask in part] for part in seen] == [[2, 1], [2, 1]]
     masks = [reader.read(index)[1] for index in range(4)]

@@ -98,7 +98,7 @@ def test_the_error_names_a_file_damaged_during_training(
     data = open_data(str(folder))
     damaged = folder / "train" / "images" / "s3.png"
     damaged.write_bytes(damaged.read_bytes()[:200])
-    with pytest.raises(InputError, match="s3.png: the file ends early"):
+    with pytest.raises(InputError, match="s3.png: the file is truncated"):
         fit(tiny_config(tmp_path / "run", data=str(folder)), data, tmp_path / "run")
 
 

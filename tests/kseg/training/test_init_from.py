@@ -70,7 +70,7 @@ def test_new_upsampling_layers_keep_their_initial_weights(coarse, finer, tiny, c
 
 
 def test_score_layers_of_other_classes_keep_their_initial_weights(coarse, tiny, capsys):
-    fewer = replace(tiny, names=tiny.names[:3], colors=tiny.colors[:3])
+    fewer = replace(tiny, class_names=tiny.class_names[:3], colors=tiny.colors[:3])
     config = TrainConfig(model="fcn32s", init_from=str(coarse), **FCN)
     network, start = new_network(config, fewer), load_model(coarse / BEST)
     assert network.output_shape[-1] == 3
@@ -96,7 +96,7 @@ def test_each_network_can_start_with_other_classes(
     config = TrainConfig(model=model, width=4)
     first = new_network(config, tiny)
     save_model(first, path, tiny.info)
-    fewer = replace(tiny, names=tiny.names[:3], colors=tiny.colors[:3])
+    fewer = replace(tiny, class_names=tiny.class_names[:3], colors=tiny.colors[:3])
     network = new_network(replace(config, init_from=str(path), seed=1), fewer)
     assert f"new layers: {score}\n" in capsys.readouterr().err
     same = {name for name in weights_of(first) if not name.startswith(score)}
@@ -128,5 +128,5 @@ def test_a_run_of_another_network_is_refused(coarse, tiny, change, message):
 def test_a_file_that_is_not_a_keras_model_is_refused(tiny, tmp_path):
     path = tmp_path / "int8.tflite"
     path.write_bytes(b"TFL3")
-    with pytest.raises(InputError, match="int8.tflite: is no Keras model"):
+    with pytest.raises(InputError, match="int8.tflite: not a Keras model"):
         new_network(TrainConfig(init_from=str(path)), tiny)

@@ -59,7 +59,7 @@ def test_class_weights_are_recorded_and_in_the_loss(weighted, tiny):
     record = json.loads((weighted / CONFIG).read_text())
     by_name = record["class_weights"]
     expected = class_weights("median", count_pixels(tiny.split("train"), len(by_name)))
-    assert tuple(by_name) == tiny.names and tuple(by_name.values()) == expected
+    assert tuple(by_name) == tiny.class_names and tuple(by_name.values()) == expected
     config = from_record(TrainConfig, record["config"])
     for counted in (None, by_name):
         loss = new_loss(config, tiny, counted)

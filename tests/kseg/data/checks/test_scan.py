@@ -28,7 +28,7 @@ def declare(folder: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Three pairs to train, two to validate, all sound."""
+    """Three training and two validation pairs without issues."""
     for seed, (split, count) in enumerate((("train", 3), ("val", 2))):
         for index in range(count):
             image, mask = scenes.scene(seed, index, SIZE)
@@ -38,26 +38,26 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def faults(folder: Path) -> list[tuple[str, str, str]]:
-    return sorted(fault[:3] for fault in scan(str(folder), 0).faults)
+def issues(folder: Path) -> list[tuple[str, str, str]]:
+    return sorted(issue[:3] for issue in scan(str(folder), 0).issues)
 
 
-def test_sound_folder(folder):
+def test_valid_folder(folder):
     found = scan(str(folder), 0)
-    assert not found.faults
-    assert found.names == NAMES
+    assert not found.issues
+    assert found.class_names == NAMES
     assert found.splits == ["train", "val"]
-    assert [look.name for look in found.of("val")] == [
+    assert [pair.name for pair in found.of("val")] == [
         "val/images/0.png",
         "val/images/1.png",
     ]
-    look = found.of("train")[1]
+    pair = found.of("train")[1]
     image, mask = scenes.scene(0, 1, SIZE)
-    assert look.picture.size == SIZE
-    assert look.picture.kind == "8-bit RGB"
+    assert pair.image.size == SIZE
+    assert pair.image.kind == "8-bit RGB"
     expected = np.bincount(mask.ravel(), minlength=6)
     assert found.counts("train")[1].tolist() == [*expected, 0]
-    for shown, known in zip(found.read(look), (image, mask), strict=True):
+    for shown, known in zip(found.read(pair), (image, mask), strict=True):
         np.testing.assert_array_equal(shown, known)
 
 
@@ -75,7 +75,7 @@ def no_folder(folder):
     (folder / "val/masks").rmdir()
 
 
-def cut_image(folder):
+def truncated_image(folder):
     path = folder / "train/images/1.png"
     path.write_bytes(path.read_bytes()[:-200])
 
@@ -84,7 +84,7 @@ def empty_image(folder):
     (folder / "train/images/1.png").write_bytes(b"")
 
 
-def cut_mask(folder):
+def truncated_mask(folder):
     path = folder / "train/masks/1.png"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -128,9 +128,9 @@ IMAGE, MASK = "train/images/1.png", "train/masks/1.png"
 BROKEN = (
     (no_mask, [("no mask", "train", IMAGE)]),
     (no_image, [("no image", "train", MASK)]),
-    (cut_image, [("unreadable image", "train", IMAGE)]),
+    (truncated_image, [("unreadable image", "train", IMAGE)]),
     (empty_image, [("unreadable image", "train", IMAGE)]),
-    (cut_mask, [("unreadable mask", "train", MASK)]),
+    (truncated_mask, [("unreadable mask", "train", MASK)]),
     (same_stem, [("same stem", "train", IMAGE)]),
     (not_read, [("not read", "train", "train/images/1.heic")]),
     (lossy_mask, [("lossy mask", "train", "train/masks/1.jpg")]),
@@ -151,17 +151,19 @@ BROKEN = (
 
 
 @pytest.mark.parametrize(
-    "spoil, expected", BROKEN, ids=[spoil.__name__ for spoil, _ in BROKEN]
+    "break_folder, expected",
+    BROKEN,
+    ids=[break_folder.__name__ for break_folder, _ in BROKEN],
 )
-def test_each_fault_is_found_and_nothing_else(folder, spoil, expected):
-    spoil(folder)
-    if spoil is same_stem:  # the first by name is kept
+def test_each_issue_is_found_and_no_other(folder, break_folder, expected):
+    break_folder(folder)
+    if break_folder is same_stem:  # the first file by name is used
         expected = [("same stem", "train", "train/images/1.png")]
-    assert faults(folder) == expected
+    assert issues(folder) == expected
 
 
-def test_all_faults_at_once(folder):
-    """`open_folder` names the first; here a folder with six of them is gone through."""
+def test_all_issues_are_found(folder):
+    """`open_folder` stops at the first error; a scan finds all six issues."""
     wrong_id(folder)
     (folder / "train/masks/0.png").unlink()
     (folder / "val/images/0.png").unlink()
@@ -170,18 +172,18 @@ def test_all_faults_at_once(folder):
     save(folder / "val/masks/1.png", np.zeros((4, 4), np.uint8))
     not_read(folder)
     kinds = ["ids", "no image", "no mask", "not read", "sizes", "unreadable image"]
-    assert [fault[0] for fault in faults(folder)] == kinds
+    assert [issue[0] for issue in issues(folder)] == kinds
 
 
-def test_details_say_what_is_wrong(folder):
+def test_details_of_issues(folder):
     wrong_id(folder)
     save(folder / "val/masks/1.png", np.zeros((4, 5), np.uint8))
-    details = {fault.kind: fault.detail for fault in scan(str(folder), 0).faults}
+    details = {issue.kind: issue.detail for issue in scan(str(folder), 0).issues}
     assert details["ids"] == "id 6 in 100.00% of the pixels"
     assert details["sizes"] == "4x5, its image 40x56"
 
 
-def test_what_is_outside_the_classes_is_not_counted(folder):
+def test_ids_outside_the_classes_are_not_counted(folder):
     mask = np.zeros(SIZE, np.uint8)
     mask[:10], mask[10:12] = 6, 255
     save(folder / MASK, mask)
@@ -196,7 +198,7 @@ def test_binary_without_classes_json(folder):
     for path in folder.glob("*/masks/*.png"):
         save(path, np.repeat(np.array([0, 255], np.uint8), 28)[None].repeat(40, 0))
     found = scan(str(folder), 0)
-    assert found.names == ("background", "foreground")
+    assert found.class_names == ("background", "foreground")
     assert found.counts("val").tolist() == [[40 * 28, 40 * 28, 0]] * 2
 
 
@@ -208,9 +210,9 @@ def test_binary_without_classes_json(folder):
         (np.zeros((*SIZE, 4), np.uint8), "8-bit RGB with alpha"),
     ),
 )
-def test_kinds_of_picture(folder, array, kind):
+def test_kinds_of_image(folder, array, kind):
     save(folder / IMAGE, array)
-    assert scan(str(folder), 0).of("train")[1].picture.kind == kind
+    assert scan(str(folder), 0).of("train")[1].image.kind == kind
 
 
 def test_without_splits(tmp_path):
@@ -223,17 +225,17 @@ def test_without_splits(tmp_path):
     assert found.of("val")[0].name.startswith("images/")
 
 
-def test_nothing_to_look_at(tmp_path):
+def test_folders_without_images(tmp_path):
     for path in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(InputError, match=str(path)):
             scan(str(path), 0)
 
 
-def test_export_of_another_tool_is_refused_with_the_command(tmp_path):
-    """Pascal VOC's."""
+def test_error_for_an_export_names_the_command(tmp_path):
+    """A Pascal VOC export."""
     save(tmp_path / "SegmentationClass/0.png", np.zeros(SIZE, np.uint8))
     save(tmp_path / "JPEGImages/0.jpg", np.zeros((*SIZE, 3), np.uint8))
-    with pytest.raises(InputError, match="python -m kseg.prepare"):
+    with pytest.raises(InputError, match="kseg prepare"):
         scan(str(tmp_path), 0)
 
 

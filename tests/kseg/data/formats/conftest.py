@@ -1,4 +1,4 @@
-"""What the tests of the formats share: small pictures, and how one prepares."""
+"""Fixtures for the tests of the formats: small images, and running the command."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ SIZE = (6, 8)
 
 @pytest.fixture
 def save() -> Callable:
-    """An array as a picture file; without one, a picture of its own for each name."""
+    """Saves an array as an image file; by default random pixels seeded by the name."""
 
     def save(path: Path, array=None, size=SIZE, **options) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def save() -> Callable:
 
 @pytest.fixture
 def write() -> Callable:
-    """Text, or what becomes JSON, as a file."""
+    """Writes a text file; content that is not a string is written as JSON."""
 
     def write(path: Path, content) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def target(tmp_path) -> Path:
 
 @pytest.fixture
 def prepared(source, target) -> Callable[..., Dataset]:
-    """Prepares `source` and opens what came of it."""
+    """Prepares `source` and opens the result."""
 
     def prepared(*options: str) -> Dataset:
         main([str(source), str(target), *options])
@@ -69,7 +69,7 @@ def prepared(source, target) -> Callable[..., Dataset]:
 
 @pytest.fixture
 def masks_of(prepared) -> Callable[..., dict[str, list]]:
-    """Prepares, and gives the masks of a split by the stems of their pictures."""
+    """Prepares, and returns the masks of a split by the stems of their images."""
 
     def masks_of(split: str = "train", *options: str) -> dict[str, list]:
         found = prepared(*options).split(split)
@@ -80,10 +80,10 @@ def masks_of(prepared) -> Callable[..., dict[str, list]]:
 
 
 @pytest.fixture
-def refusal(source, target) -> Callable[..., str]:
-    """What is said to an export that cannot be prepared; nothing is left of it."""
+def error_message(source, target) -> Callable[..., str]:
+    """The one-line message for an invalid export, of which nothing is written."""
 
-    def refusal(*options: str) -> str:
+    def error_message(*options: str) -> str:
         with pytest.raises(InputError) as caught:
             main([str(source), str(target), *options])
         message = str(caught.value)
@@ -92,4 +92,4 @@ def refusal(source, target) -> Callable[..., str]:
         assert not list(target.parent.glob(".*"))
         return message
 
-    return refusal
+    return error_message

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-# A polygon on whole numbers holds the pixels from its start up to before its end.
+# A polygon with integer coordinates contains the pixels from its start, end exclusive.
 BIG = [1, 1, 7, 1, 7, 5, 1, 5]  # rows 1 to 4, columns 1 to 6: 24 pixels
 SMALL = [2, 2, 4, 2, 4, 4, 2, 4]  # rows 2 and 3, columns 2 and 3
 CATEGORIES = [
@@ -12,7 +12,7 @@ CATEGORIES = [
 
 
 def filled(*boxes, size=(6, 8)) -> list:
-    """Class 0 with boxes (class, top, left, bottom, right) in order, ends left out."""
+    """Class 0 with boxes (class, top, left, bottom, right) in order, ends exclusive."""
     mask = np.zeros(size, int)
     for value, top, left, bottom, right in boxes:
         mask[top:bottom, left:right] = value
@@ -32,7 +32,7 @@ def content(*annotations, name="a.jpg", size=(6, 8), categories=CATEGORIES) -> d
 
 @pytest.fixture
 def coco(source, save, write):
-    """COCO's own layout, each split of one picture with one object."""
+    """COCO's own layout; each split is one image with one object."""
     for split, box in (("train2017", BIG), ("val2017", SMALL)):
         save(source / split / "a.jpg")
         path = source / "annotations" / f"instances_{split}.json"
@@ -49,7 +49,7 @@ def train(coco, write):
 
 def test_polygons(coco, prepared):
     data = prepared()
-    assert data.names == ("background", "table", "cup")
+    assert data.class_names == ("background", "table", "cup")
     assert list(data.splits) == ["train", "val"]
     assert data.split("train").read(0)[1].tolist() == filled((1, 1, 1, 5, 7))
     assert data.split("val").read(0)[1].tolist() == filled((1, 2, 2, 4, 4))
@@ -61,7 +61,7 @@ def test_object_of_two_parts(train, masks_of):
 
 
 def test_run_lengths_as_numbers(train, masks_of, save, coco):
-    """Down the columns: 1 pixel out, 2 in, 3 out."""
+    """Column-major: 1 pixel outside, 2 inside, 3 outside."""
     save(coco / "train2017/a.jpg", size=(2, 3))
     runs = {"counts": [1, 2, 3], "size": [2, 3]}
     train(annotation(runs, 7), size=(2, 3))
@@ -69,14 +69,14 @@ def test_run_lengths_as_numbers(train, masks_of, save, coco):
 
 
 def test_run_lengths_as_text(train, masks_of, save, coco):
-    """Runs under 16 are one character each, "0" plus the run; the same as above."""
+    """Run lengths under 16 are one character each, "0" plus the length."""
     save(coco / "train2017/a.jpg", size=(2, 3))
     train(annotation({"counts": "123", "size": [2, 3]}, 7), size=(2, 3))
     assert masks_of()["a"] == [[0, 2, 0], [2, 0, 0]]
 
 
 def test_run_lengths_as_pycocotools_writes_them(train, masks_of, coco, save):
-    """Long runs and differences: noise in which they all occur."""
+    """Noise has long runs and differences of run lengths."""
     from pycocotools import mask as coco_mask
 
     noise = np.random.RandomState(0).rand(90, 70) < 0.2
@@ -88,39 +88,39 @@ def test_run_lengths_as_pycocotools_writes_them(train, masks_of, coco, save):
     assert masks_of()["a"] == noise.astype(int).tolist()
 
 
-@pytest.mark.parametrize("turned", (False, True))
-def test_smaller_objects_lie_on_top(train, masks_of, turned):
+@pytest.mark.parametrize("reverse", (False, True))
+def test_smaller_objects_are_drawn_on_top(train, masks_of, reverse):
     objects = [annotation([BIG], 1), annotation([SMALL], 7)]
-    train(*reversed(objects) if turned else objects)
+    train(*reversed(objects) if reverse else objects)
     assert masks_of()["a"] == filled((1, 1, 1, 5, 7), (2, 2, 2, 4, 4))
 
 
-def test_of_equal_objects_the_later_lies_on_top(train, masks_of):
+def test_of_equal_objects_the_later_is_drawn_on_top(train, masks_of):
     train(annotation([BIG], 7), annotation([BIG], 1))
     assert masks_of()["a"] == filled((1, 1, 1, 5, 7))
 
 
 def test_crowds_are_objects(train, masks_of, save, coco):
-    """As CVAT marks each brush stroke; over a polygon that covers all."""
+    """A crowd, as CVAT marks brush strokes, over a polygon that covers the image."""
     save(coco / "train2017/a.jpg", size=(2, 3))
     stroke = annotation({"counts": [1, 2, 3], "size": [2, 3]}, 7, iscrowd=1)
     train(annotation([[0, 0, 3, 0, 3, 2, 0, 2]]), stroke, size=(2, 3))
     assert masks_of()["a"] == [[1, 2, 1], [2, 1, 1]]
 
 
-def test_picture_without_objects_is_background(train, masks_of):
+def test_image_without_objects_is_background(train, masks_of):
     train()
     assert masks_of()["a"] == filled()
 
 
-def test_keypoints_beside_the_instances_are_not_read(coco, write, prepared):
+def test_keypoint_files_are_ignored(coco, write, prepared):
     entry = annotation([], keypoints=[1, 1, 2])
     write(coco / "annotations/person_keypoints_train2017.json", content(entry))
     assert prepared().split("train").names == ["a.jpg"]
 
 
 def test_roboflow(source, save, write, prepared):
-    """The project stands above its classes; the pictures lie beside the file."""
+    """The project is the supercategory; the images are in the folder of the file."""
     categories = [
         {"id": 0, "name": "pets", "supercategory": "none"},
         {"id": 1, "name": "cat", "supercategory": "pets"},
@@ -131,13 +131,13 @@ def test_roboflow(source, save, write, prepared):
         given = content(entry, name="a_jpg.rf.01.jpg", categories=categories)
         write(source / split / "_annotations.coco.json", given)
     data = prepared()
-    assert data.names == ("background", "cat")
+    assert data.class_names == ("background", "cat")
     assert list(data.splits) == ["train", "val", "test"]
     assert data.split("test").read(0)[1].tolist() == filled((1, 2, 2, 4, 4))
 
 
 def test_cvat(source, save, write, prepared):
-    """One file for a task, the pictures in images/; the splits are cut."""
+    """One file per task, the images in images/; train and val are chosen by seed."""
     given = content(annotation([SMALL]))
     given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})
     write(source / "annotations/instances_default.json", given)
@@ -159,7 +159,7 @@ def test_label_studio(source, save, write, prepared):
     for stem in "ab":
         save(source / f"images/{stem}.jpg")
     data = prepared()
-    assert data.names == ("background", "cat")
+    assert data.class_names == ("background", "cat")
     found = [split.read(0)[1].tolist() for split in data.splits.values()]
     assert sorted(found) == [filled(), filled((1, 2, 2, 4, 4))]
 
@@ -168,12 +168,12 @@ def test_a_category_called_background_is_class_0(train, coco, prepared):
     categories = [{"id": 1, "name": "background"}, {"id": 7, "name": "table"}]
     train(annotation([BIG], 7), annotation([SMALL], 1), categories=categories)
     data = prepared()
-    assert data.names == ("background", "table", "cup")
+    assert data.class_names == ("background", "table", "cup")
     expected = filled((1, 1, 1, 5, 7), (0, 2, 2, 4, 4))
     assert data.split("train").read(0)[1].tolist() == expected
 
 
-def test_a_photo_on_its_side_annotated_as_stored(train, coco, save, masks_of):
+def test_rotated_photo_annotated_as_stored(train, coco, save, masks_of):
     exif = Image.Exif()
     exif[0x0112] = 6
     save(coco / "train2017/a.jpg", size=(6, 8), exif=exif)
@@ -182,7 +182,7 @@ def test_a_photo_on_its_side_annotated_as_stored(train, coco, save, masks_of):
     assert masks_of()["a"] == expected
 
 
-def test_a_photo_on_its_side_annotated_upright(train, coco, save, masks_of):
+def test_rotated_photo_annotated_upright(train, coco, save, masks_of):
     exif = Image.Exif()
     exif[0x0112] = 6
     save(coco / "train2017/a.jpg", size=(8, 6), exif=exif)
@@ -190,21 +190,21 @@ def test_a_photo_on_its_side_annotated_upright(train, coco, save, masks_of):
     assert masks_of()["a"] == filled((1, 2, 2, 4, 4))
 
 
-# --- faults ---
+# --- errors ---
 
 
 @pytest.mark.parametrize("text", ("", "{", "[]", "{}", '{"images": [], "a": 1}'))
-def test_json_that_is_none(coco, write, refusal, text):
+def test_invalid_json(coco, write, error_message, text):
     path = write(coco / "annotations/instances_train2017.json", text)
-    assert str(path) in refusal()
+    assert str(path) in error_message()
 
 
 @pytest.mark.parametrize("key", ("images", "annotations", "categories"))
-def test_entries_that_lack_something(coco, write, refusal, key):
+def test_incomplete_entries(coco, write, error_message, key):
     given = content(annotation([BIG]))
     given[key].append({"surprise": 1})
     path = write(coco / "annotations/instances_train2017.json", given)
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert repr(key) in message
 
@@ -224,8 +224,8 @@ def test_entries_that_lack_something(coco, write, refusal, key):
         ("123", "annotation 5"),
         (7, "neither"),
         ({"counts": [1, 2, 3], "size": [2, 3]}, "6x8"),
-        ({"counts": [1, 2, 3], "size": [6, 8]}, "runs of 6 pixels"),
-        ({"counts": [-1, 49], "size": [6, 8]}, "runs"),
+        ({"counts": [1, 2, 3], "size": [6, 8]}, "run lengths of 6 pixels"),
+        ({"counts": [-1, 49], "size": [6, 8]}, "negative run lengths"),
         ({"counts": "123", "size": [6, 8]}, "annotation 5"),
         ({"counts": "1", "size": [6, 8]}, "annotation 5"),
         ({"counts": "ooooooooooooo", "size": [6, 8]}, "annotation 5"),
@@ -235,65 +235,67 @@ def test_entries_that_lack_something(coco, write, refusal, key):
         ({"counts": [48], "size": 7}, "neither"),
     ),
 )
-def test_outline_that_is_none(train, refusal, segmentation, word):
+def test_invalid_segmentation(train, error_message, segmentation, word):
     path = train(annotation(segmentation))
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert "annotation 5" in message
     assert word in message
 
 
-def test_category_that_is_missing(train, refusal):
+def test_missing_category(train, error_message):
     path = train(annotation([BIG], 99))
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert "category 99" in message
 
 
-def test_annotation_of_an_image_that_is_not_listed(train, refusal, prepared):
+def test_annotation_of_an_image_that_is_not_listed(train, error_message, prepared):
     path = train(annotation([BIG], image=9))
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert "image 9" in message
     assert prepared("--skip-missing").split("train").read(0)[1].max() == 0
 
 
-def test_picture_that_is_missing(coco, refusal, write, save, prepared):
+def test_missing_image(coco, error_message, write, save, prepared):
     given = content(annotation([BIG]))
     given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})
     path = write(coco / "annotations/instances_train2017.json", given)
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert "b.jpg" in message
     assert prepared("--skip-missing").split("train").names == ["a.jpg"]
 
 
-def test_two_images_with_one_id(coco, write, refusal):
+def test_two_images_with_one_id(coco, write, error_message):
     given = content(annotation([BIG]))
     given["images"] *= 2
     path = write(coco / "annotations/instances_train2017.json", given)
-    assert str(path) in refusal()
+    assert str(path) in error_message()
 
 
-def test_picture_of_another_size(train, coco, refusal):
+def test_image_of_another_size(train, coco, error_message):
     train(annotation([BIG]), size=(6, 9))
-    message = refusal()
+    message = error_message()
     assert str(coco / "train2017/a.jpg") in message
     assert "6x8" in message and "6x9" in message
 
 
-def test_too_many_classes(train, refusal):
+def test_too_many_classes(train, error_message):
     train(categories=[{"id": i, "name": f"c{i}"} for i in range(255)])
-    assert "258 classes" in refusal()  # with background, and with table and cup of val
+    assert (
+        "258 classes" in error_message()
+    )  # with background, and with table and cup of val
 
 
-def test_no_class(coco, write, refusal):
+def test_no_class(coco, write, error_message):
     for path in (coco / "annotations").iterdir():
         write(path, content(categories=[]))
-    assert "1 classes with background" in refusal()
+    assert "1 classes, background included" in error_message()
 
 
-def test_what_json_says_is_not_believed(train, refusal):
-    """A size that would take all memory."""
+def test_size_in_json_is_checked_before_allocation(train, error_message):
+    """This size would take all memory."""
     train(annotation([BIG]), size=(10**9, 10**9))
-    assert "1000000000x1000000000" in refusal()
+    assert "1000000000x1000000000" in error_message()

@@ -26,12 +26,12 @@ def content(*shapes, path="a.jpg", data=None, size=SIZE) -> dict:
     return {**start, **end}
 
 
-# labelme draws a box with both of its ends: rows 1 to 3, columns 2 to 5.
+# labelme draws boxes with inclusive ends: rows 1 to 3, columns 2 to 5.
 BOX = [[5.0, 3.0], [2.0, 1.0]]
 
 
 def filled(*boxes) -> list:
-    """Class 0 with boxes (class, top, left, bottom, right) in order, ends included."""
+    """Class 0 with boxes (class, top, left, bottom, right) in order, ends inclusive."""
     mask = np.zeros(SIZE, int)
     for value, top, left, bottom, right in boxes:
         mask[top : bottom + 1, left : right + 1] = value
@@ -40,7 +40,7 @@ def filled(*boxes) -> list:
 
 @pytest.fixture
 def labelme(source, save, write):
-    """Two pictures; `b` has a cat and a dog, `a` is replaced by the tests."""
+    """Two images; `b` has a cat and a dog, `a` is replaced by the tests."""
     shapes = [shape("dog", BOX, "rectangle"), shape("cat", BOX, "rectangle")]
     for stem in "ab":
         save(source / f"{stem}.jpg")
@@ -50,7 +50,7 @@ def labelme(source, save, write):
 
 @pytest.fixture
 def mask_of(labelme, write, masks_of):
-    """The mask of picture `a` with these shapes, `b` being for validation or not."""
+    """The mask of image `a` with these shapes, whichever split it is in."""
 
     def mask_of(*shapes, **more):
         write(labelme / "a.json", content(*shapes, **more))
@@ -67,7 +67,7 @@ def mask_of(labelme, write, masks_of):
 
 def test_classes_are_those_of_the_shapes(labelme, prepared):
     data = prepared()
-    assert data.names == ("background", "cat", "dog")
+    assert data.class_names == ("background", "cat", "dog")
     assert sorted(n for s in data.splits.values() for n in s.names) == [
         "a.jpg",
         "b.jpg",
@@ -76,10 +76,10 @@ def test_classes_are_those_of_the_shapes(labelme, prepared):
 
 def test_labels_txt_gives_the_order(labelme, write, prepared):
     write(labelme / "labels.txt", "__ignore__\n_background_\ndog\nbird\ncat\n")
-    assert prepared().names == ("background", "dog", "bird", "cat")
+    assert prepared().class_names == ("background", "dog", "bird", "cat")
 
 
-def test_rectangle_whose_later_shape_lies_on_top(mask_of):
+def test_later_shape_is_drawn_on_top(mask_of):
     later = shape("dog", [[0, 0], [2, 1]], "rectangle")
     mask = mask_of(shape("cat", BOX, "rectangle"), later)
     assert mask == filled((1, 1, 2, 3, 5), (2, 0, 0, 1, 2))
@@ -91,7 +91,7 @@ def test_polygon(mask_of):
 
 
 def test_triangle(mask_of):
-    """Its outline belongs to it."""
+    """The outline is part of the shape."""
     mask = mask_of(shape("cat", [[1, 0], [5, 4], [1, 4]]))
     expected = np.zeros(SIZE, int)
     for row in range(5):
@@ -114,7 +114,7 @@ def test_oriented_rectangle(mask_of):
     assert mask == filled((1, 1, 2, 3, 5))
 
 
-def test_mask_at_its_place_and_over_the_edge(mask_of):
+def test_mask_at_its_position_and_beyond_the_edge(mask_of):
     stencil = encoded([[1, 0], [1, 1]])
     inside = shape("cat", [[2.2, 1.4], [3, 2]], "mask", mask=stencil)
     outside = shape("dog", [[7, 5], [8, 6]], "mask", mask=stencil)
@@ -122,7 +122,7 @@ def test_mask_at_its_place_and_over_the_edge(mask_of):
     assert mask_of(inside, outside) == expected
 
 
-def test_background_cuts_holes_and_ignore_is_void(mask_of):
+def test_background_shapes_are_holes_and_ignored_ones_void(mask_of):
     hole = shape("_background_", [[3, 2], [3, 2]], "rectangle")
     ignored = shape("__ignore__", [[0, 5], [7, 5]], "rectangle")
     mask = mask_of(shape("cat", BOX, "rectangle"), hole, ignored)
@@ -133,15 +133,15 @@ def test_no_shapes_is_all_background(mask_of):
     assert mask_of() == filled()
 
 
-def test_no_size_is_the_pictures(mask_of):
+def test_without_a_size_it_is_that_of_the_image(mask_of):
     assert mask_of(shape("cat", BOX, "rectangle"), size=None) == filled((1, 1, 2, 3, 5))
 
 
 @pytest.mark.parametrize("format, suffix", (("PNG", ".png"), ("JPEG", ".jpg")))
 @pytest.mark.parametrize("size", (SIZE, None))
-def test_picture_inside(labelme, write, prepared, target, format, suffix, size):
-    picture = np.random.RandomState(0).randint(0, 256, (*SIZE, 3))
-    data = encoded(picture, format)
+def test_embedded_image(labelme, write, prepared, target, format, suffix, size):
+    image = np.random.RandomState(0).randint(0, 256, (*SIZE, 3))
+    data = encoded(image, format)
     (labelme / "a.jpg").unlink()
     given = content(shape("cat", BOX, "rectangle"), data=data, size=size)
     write(labelme / "a.json", given)
@@ -150,8 +150,8 @@ def test_picture_inside(labelme, write, prepared, target, format, suffix, size):
     assert path.read_bytes() == base64.b64decode(data)
 
 
-def test_picture_elsewhere_with_a_windows_path(labelme, write, save, prepared):
-    """The JSON's name counts, as in labelme's exporters."""
+def test_image_in_another_folder_with_a_windows_path(labelme, write, save, prepared):
+    """The name is that of the JSON file, as in labelme's exporters."""
     save(labelme / "photos" / "IMG 7.jpg")
     (labelme / "a.jpg").unlink()
     given = content(shape("cat", BOX, "rectangle"), path="photos\\IMG 7.jpg")
@@ -160,7 +160,7 @@ def test_picture_elsewhere_with_a_windows_path(labelme, write, save, prepared):
     assert sorted(names) == ["a.jpg", "b.jpg"]
 
 
-def test_picture_that_moved_with_its_json(labelme, write, prepared):
+def test_image_that_was_moved_with_its_json(labelme, write, prepared):
     write(labelme / "a.json", content(path="C:\\somewhere\\a.jpg"))
     names = [n for s in prepared().splits.values() for n in s.names]
     assert sorted(names) == ["a.jpg", "b.jpg"]
@@ -172,23 +172,23 @@ def test_folders_are_splits(source, save, write, prepared):
         given = content(shape(f"in {split}", BOX, "rectangle"))
         write(source / split / "a.json", given)
     data = prepared()
-    assert data.names == ("background", "in train", "in val")
+    assert data.class_names == ("background", "in train", "in val")
     assert data.split("val").read(0)[1].tolist() == filled((2, 1, 2, 3, 5))
 
 
-def test_pictures_without_json_are_left_out(labelme, save, prepared, capsys):
+def test_images_without_json_are_left_out(labelme, save, prepared, capsys):
     save(labelme / "c.jpg")
     prepared()
     assert "left out without labels: 1" in capsys.readouterr().err
 
 
-# --- faults ---
+# --- errors ---
 
 
 @pytest.mark.parametrize("text", ("", "{", "[]", "{}", '{"shapes": [{"points": []}]}'))
-def test_json_that_is_none(labelme, write, refusal, text):
+def test_invalid_json(labelme, write, error_message, text):
     path = write(labelme / "a.json", text)
-    assert str(path) in refusal()
+    assert str(path) in error_message()
 
 
 @pytest.mark.parametrize(
@@ -204,38 +204,38 @@ def test_json_that_is_none(labelme, write, refusal, text):
         (None, "polygon"),
     ),
 )
-def test_points_that_are_too_few(labelme, write, refusal, points, kind):
+def test_too_few_or_invalid_points(labelme, write, error_message, points, kind):
     path = write(labelme / "a.json", content(shape("cat", points, kind)))
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert kind in message and "'cat'" in message
 
 
 @pytest.mark.parametrize("kind", ("point", "points", "line", "linestrip"))
-def test_shape_without_an_area(labelme, write, refusal, kind):
+def test_shape_without_an_area(labelme, write, error_message, kind):
     path = write(labelme / "a.json", content(shape("cat", [[1, 1], [2, 2]], kind)))
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert kind in message
 
 
 @pytest.mark.parametrize("mask", (None, "", "no base64", "AAAA"))
-def test_mask_that_is_no_picture(labelme, write, refusal, mask):
+def test_mask_that_is_not_an_image(labelme, write, error_message, mask):
     given = content(shape("cat", [[1, 1], [2, 2]], "mask", mask=mask))
     path = write(labelme / "a.json", given)
-    assert str(path) in refusal()
+    assert str(path) in error_message()
 
 
-def test_label_that_labels_txt_lacks(labelme, write, refusal):
+def test_label_missing_in_labels_txt(labelme, write, error_message):
     path = write(labelme / "labels.txt", "__ignore__\n_background_\ncat\n")
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert "'dog'" in message
 
 
-def test_picture_that_is_missing(labelme, write, save, refusal, prepared):
+def test_missing_image(labelme, write, save, error_message, prepared):
     path = write(labelme / "c.json", content(path="c.jpg"))
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert str(labelme / "c.jpg") in message
     names = [n for s in prepared("--skip-missing").splits.values() for n in s.names]
@@ -246,28 +246,28 @@ def test_picture_that_is_missing(labelme, write, save, refusal, prepared):
 @pytest.mark.parametrize(
     "data", ("/9j/", "/9j/AAAA", "iVBORw0KGgo=", "iVBOR is no base64")
 )
-def test_picture_inside_that_is_none(labelme, write, refusal, data, size):
+def test_invalid_embedded_image(labelme, write, error_message, data, size):
     (labelme / "a.jpg").unlink()
     given = content(shape("cat", BOX, "rectangle"), data=data, size=size)
     path = write(labelme / "a.json", given)
-    assert str(path) in refusal()
+    assert str(path) in error_message()
 
 
-def test_picture_of_another_size(labelme, write, refusal):
+def test_image_of_another_size(labelme, write, error_message):
     write(labelme / "a.json", content(shape("cat", BOX, "rectangle"), size=(7, 8)))
-    message = refusal()
+    message = error_message()
     assert str(labelme / "a.jpg") in message
     assert "6x8" in message and "7x8" in message
 
 
-def test_one_stem_in_two_folders(labelme, save, write, refusal):
+def test_equal_stems_in_two_folders(labelme, save, write, error_message):
     save(labelme / "more/a.jpg")
     write(labelme / "more/a.json", content(shape("cat", BOX, "rectangle")))
-    message = refusal()
+    message = error_message()
     assert str(labelme / "more/a.jpg") in message
 
 
-def test_too_many_classes(labelme, write, refusal):
+def test_too_many_classes(labelme, write, error_message):
     shapes = [shape(f"c{i}", BOX, "rectangle") for i in range(255)]
     write(labelme / "a.json", content(*shapes))
-    assert "258 classes" in refusal()
+    assert "258 classes" in error_message()

@@ -18,7 +18,7 @@ def roboflow(source, save, write):
 
 def test_roboflow(roboflow, prepared):
     data = prepared()
-    assert data.names == ("background", "cat", "dog")
+    assert data.class_names == ("background", "cat", "dog")
     assert data.colors == palette(3)
     assert list(data.splits) == ["train", "val", "test"]
     assert data.split("val").names == ["valid_jpg.rf.0ab1.jpg"]
@@ -26,7 +26,7 @@ def test_roboflow(roboflow, prepared):
         assert split.read(0)[1].tolist() == IDS
 
 
-def test_values_with_gaps_become_classes_in_a_row(roboflow, save, write, prepared):
+def test_values_with_gaps_become_consecutive_classes(roboflow, save, write, prepared):
     for path in roboflow.glob("*/_classes.csv"):
         write(path, CLASSES.replace("2, dog", "7,dog"))
     for path in roboflow.glob("*/*_mask.png"):
@@ -34,43 +34,43 @@ def test_values_with_gaps_become_classes_in_a_row(roboflow, save, write, prepare
     assert prepared().split("train").read(0)[1].tolist() == IDS
 
 
-def test_picture_without_a_mask_is_left_out(roboflow, save, prepared, capsys):
+def test_image_without_a_mask_is_left_out(roboflow, save, prepared, capsys):
     save(roboflow / "train/alone.jpg")
     assert len(prepared().split("train").names) == 1
     assert "left out without labels: 1" in capsys.readouterr().err
 
 
-def test_mask_without_a_picture(roboflow, save, refusal, prepared):
+def test_mask_without_a_image(roboflow, save, error_message, prepared):
     path = save(roboflow / "train/alone_mask.png", IDS)
-    assert str(path) in refusal()
+    assert str(path) in error_message()
     assert len(prepared("--skip-missing").split("train").names) == 1
 
 
-def test_value_that_the_classes_lack(roboflow, save, refusal):
+def test_value_without_a_class(roboflow, save, error_message):
     path = next(roboflow.glob("valid/*_mask.png"))
     save(path, [[0, 1, 3], [2, 1, 0]])
-    message = refusal()
+    message = error_message()
     assert f"{path}: id 3 at row 0, column 2" in message
     assert "_classes.csv" in message
 
 
 @pytest.mark.parametrize("line", ("3", "x, cow", "256, cow", "2, cow"))
-def test_line_of_classes_that_is_none(roboflow, write, refusal, line):
+def test_invalid_line_of_classes(roboflow, write, error_message, line):
     path = write(roboflow / "test/_classes.csv", f"{CLASSES}{line}\n")
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert repr(line) in message
 
 
-def test_splits_that_disagree(roboflow, write, refusal):
+def test_splits_that_disagree(roboflow, write, error_message):
     path = write(roboflow / "test/_classes.csv", CLASSES.replace("dog", "cow"))
-    message = refusal()
-    assert "names other classes" in message
+    message = error_message()
+    assert "the classes differ from those in" in message
     assert str(path) in message or str(roboflow / "train/_classes.csv") in message
 
 
-def test_two_pictures_with_one_stem(roboflow, save, refusal):
+def test_two_images_with_the_same_stem(roboflow, save, error_message):
     path = save(roboflow / "train/train_jpg.rf.0ab1.png", size=(2, 3))
-    message = refusal()
+    message = error_message()
     assert str(path) in message
-    assert "stem is the same" in message
+    assert "same stem" in message

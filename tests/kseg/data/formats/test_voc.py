@@ -15,7 +15,7 @@ BORDER = (224, 224, 192)
 
 @pytest.fixture
 def cvat(source, save, write):
-    """As CVAT writes a task: RGB masks, one list called default."""
+    """A task as CVAT exports it: RGB masks, one list named default."""
     write(source / "labelmap.txt", LABELMAP)
     write(source / "ImageSets/Segmentation/default.txt", "a\nb\n")
     for stem in "ab":
@@ -28,7 +28,7 @@ def cvat(source, save, write):
 
 @pytest.fixture
 def voc(source, save, write):
-    """As Pascal VOC is: palette masks, lists of train, val and both."""
+    """Pascal VOC: palette masks, lists of train, val and both."""
     lists = {"train": ["2007_1"], "val": ["2007_2"], "trainval": ["2007_1", "2007_2"]}
     for name, stems in lists.items():
         write(source / f"ImageSets/Segmentation/{name}.txt", "\n".join(stems) + "\n")
@@ -37,7 +37,7 @@ def voc(source, save, write):
         save_palette(
             source / f"SegmentationClass/{stem}.png", [[0, 20, 255], [1, 1, 0]]
         )
-    save(source / "JPEGImages/2007_9.jpg")  # of detection, in no list
+    save(source / "JPEGImages/2007_9.jpg")  # for detection, in no list
     return source
 
 
@@ -50,7 +50,7 @@ def save_palette(path, ids, colors=None):
 
 def test_cvat(cvat, prepared):
     data = prepared("--val-share", "0.5")
-    assert data.names == ("background", "Cat", "Dog")
+    assert data.class_names == ("background", "Cat", "Dog")
     assert data.colors == (BLACK, CAT, DOG)
     assert {s: len(split.names) for s, split in data.splits.items()} == {
         "train": 1,
@@ -60,28 +60,28 @@ def test_cvat(cvat, prepared):
         assert split.read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
 
 
-def test_background_that_labelmap_does_not_name_is_black(cvat, write, prepared):
+def test_background_missing_in_labelmap_is_black(cvat, write, prepared):
     write(cvat / "labelmap.txt", "Cat:48,112,32::\nDog:176,112,32::\n")
     data = prepared()
-    assert data.names == ("background", "Cat", "Dog")
+    assert data.class_names == ("background", "Cat", "Dog")
     assert data.split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
 
 
 def test_void_of_labelmap_is_ignored(cvat, write, prepared):
     write(cvat / "labelmap.txt", LABELMAP.replace("Dog", "Ignored"))
     data = prepared()
-    assert data.names == ("background", "Cat")
+    assert data.class_names == ("background", "Cat")
     assert data.split("train").read(0)[1].tolist() == [[0, 1, 1], [255, 255, 0]]
 
 
-def test_palette_masks_with_labelmap_go_by_their_colours(cvat, prepared):
+def test_palette_masks_with_labelmap_are_read_by_colour(cvat, prepared):
     for stem in "ab":
         path = cvat / f"SegmentationClass/{stem}.png"
         save_palette(path, [[0, 2, 2], [1, 1, 0]], [BLACK, DOG, CAT])
     assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
 
 
-def test_grey_masks_with_labelmap_go_by_its_lines(cvat, save, prepared):
+def test_grey_masks_with_labelmap_are_read_by_line_number(cvat, save, prepared):
     for stem in "ab":  # line 0 is Cat, 1 background, 2 Dog
         save(cvat / f"SegmentationClass/{stem}.png", [[1, 0, 0], [2, 2, 1]])
     assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
@@ -95,7 +95,7 @@ def test_labelmap_without_colours_is_vocs_palette(cvat, write, save, prepared):
     assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
 
 
-def test_frames_that_nobody_labelled_are_left_out(cvat, save, write, prepared, capsys):
+def test_unlabelled_frames_are_left_out(cvat, save, write, prepared, capsys):
     write(cvat / "ImageSets/Segmentation/default.txt", "a\nb\nc\n")
     save(cvat / "JPEGImages/c.jpg")
     splits = prepared().splits.values()
@@ -117,7 +117,7 @@ def test_names_with_blanks_and_folders(cvat, save, write, prepared):
 def test_pascal_voc(voc, prepared):
     data = prepared()
     assert data.num_classes == 21
-    assert (data.names[0], data.names[1], data.names[20]) == (
+    assert (data.class_names[0], data.class_names[1], data.class_names[20]) == (
         "background",
         "aeroplane",
         "tvmonitor",
@@ -136,15 +136,15 @@ def test_pascal_voc_in_colours(voc, save, prepared):
     assert mask.tolist() == [[0, 20, 255], [1, 1, 0]]
 
 
-def test_without_lists_every_mask_counts(voc, prepared):
+def test_without_lists_every_mask_is_used(voc, prepared):
     for path in (voc / "ImageSets/Segmentation").iterdir():
         path.unlink()
     data = prepared()
     assert [len(split.names) for split in data.splits.values()] == [1, 1]
 
 
-def test_a_photo_on_its_side(cvat, save, prepared):
-    """The mask was drawn upright, the photo is stored turned; both come out upright."""
+def test_rotated_photo(cvat, save, prepared):
+    """The mask is upright, the photo is stored rotated; both are read upright."""
     exif = Image.Exif()
     exif[0x0112] = 6
     for stem in "ab":
@@ -155,9 +155,9 @@ def test_a_photo_on_its_side(cvat, save, prepared):
     assert mask.tolist() == [[0, 1, 1], [2, 2, 0]]
 
 
-def test_a_photo_on_its_side_with_its_mask_as_stored(cvat, save, prepared):
+def test_rotated_photo_with_its_mask_as_stored(cvat, save, prepared):
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown by a turn to the right
+    exif[0x0112] = 6  # displayed rotated clockwise
     for stem in "ab":
         save(cvat / f"JPEGImages/{stem}.jpg", size=(3, 2), exif=exif)
         stored = np.rot90(np.array([[BLACK, CAT, CAT], [DOG, DOG, BLACK]]))
@@ -165,62 +165,62 @@ def test_a_photo_on_its_side_with_its_mask_as_stored(cvat, save, prepared):
     assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 1], [2, 2, 0]]
 
 
-# --- faults ---
+# --- errors ---
 
 
-def test_colour_that_labelmap_lacks(cvat, save, refusal):
+def test_colour_missing_in_labelmap(cvat, save, error_message):
     path = cvat / "SegmentationClass/b.png"
     save(path, [[BLACK, CAT, (1, 2, 3)], [DOG, DOG, BLACK]])
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert "[1, 2, 3] at row 0, column 2 is not in labelmap.txt" in message
 
 
-def test_id_beyond_vocs(voc, refusal):
+def test_id_outside_voc(voc, error_message):
     path = voc / "SegmentationClass/2007_2.png"
     save_palette(path, [[0, 21, 0], [0, 0, 0]])
-    assert f"{path}: id 21 at row 0, column 1" in refusal()
+    assert f"{path}: id 21 at row 0, column 1" in error_message()
 
 
-def test_picture_that_is_missing(cvat, refusal, masks_of, capsys, write, save):
+def test_missing_image(cvat, error_message, masks_of, capsys, write, save):
     write(cvat / "ImageSets/Segmentation/default.txt", "a\nb\nc\n")
     save(cvat / "JPEGImages/c.jpg", size=(2, 3))
     save(cvat / "SegmentationClass/c.png", [[CAT] * 3] * 2)
     (cvat / "JPEGImages/b.jpg").unlink()
-    message = refusal()
+    message = error_message()
     assert str(cvat / "SegmentationClass/b.png") in message
     assert "--skip-missing" in message
     assert len(masks_of("train", "--skip-missing")) == 1
-    assert "left out without picture: 1" in capsys.readouterr().err
+    assert "left out without image: 1" in capsys.readouterr().err
 
 
-def test_export_without_its_pictures(cvat, refusal):
-    """CVAT leaves them out unless told otherwise."""
+def test_export_without_its_images(cvat, error_message):
+    """CVAT exports them only if asked to."""
     for path in (cvat / "JPEGImages").iterdir():
         path.unlink()
     (cvat / "JPEGImages").rmdir()
-    message = refusal()
+    message = error_message()
     assert str(cvat / "JPEGImages/a.jpg") in message
-    assert "export the pictures too" in message
+    assert "export the images too" in message
 
 
-def test_two_pictures_with_one_stem(cvat, save, refusal):
+def test_two_images_with_the_same_stem(cvat, save, error_message):
     path = save(cvat / "JPEGImages/a.png", size=(2, 3))
-    assert str(path) in refusal()
+    assert str(path) in error_message()
 
 
-def test_one_stem_in_two_folders(cvat, save, write, refusal):
+def test_equal_stems_in_two_folders(cvat, save, write, error_message):
     write(cvat / "ImageSets/Segmentation/default.txt", "a\nx/a\n")
     path = save(cvat / "JPEGImages/x/a.jpg", size=(2, 3))
     save(cvat / "SegmentationClass/x/a.png", [[CAT] * 3] * 2)
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert str(cvat / "JPEGImages/a.jpg") in message
 
 
-def test_mask_of_another_size(cvat, save, refusal):
+def test_mask_of_another_size(cvat, save, error_message):
     save(cvat / "SegmentationClass/b.png", [[CAT] * 4] * 2)
-    message = refusal()
+    message = error_message()
     assert str(cvat / "JPEGImages/b.jpg") in message
     assert "2x3" in message and "2x4" in message
 
@@ -228,44 +228,44 @@ def test_mask_of_another_size(cvat, save, refusal):
 @pytest.mark.parametrize(
     "line", ("Cat", "Cat:1,2", "Cat:1,2::", "Cat:1,2,300::", "Cat:a,b,c::", "Cat:1,2,3")
 )
-def test_line_of_labelmap_that_is_none(cvat, write, refusal, line):
+def test_invalid_line_of_labelmap(cvat, write, error_message, line):
     path = write(cvat / "labelmap.txt", LABELMAP + line + "\n")
-    message = refusal()
+    message = error_message()
     assert str(path) in message
     assert repr(line) in message
 
 
-def test_label_without_a_colour_among_others(cvat, write, refusal):
+def test_label_without_a_colour_among_others(cvat, write, error_message):
     write(cvat / "labelmap.txt", LABELMAP + "Cow:::\n")
-    assert "'Cow' has no color" in refusal()
+    assert "'Cow' has no color" in error_message()
 
 
 @pytest.mark.parametrize("line", ("Cat:1,2,3::", "Cow:48,112,32::"))
-def test_name_or_colour_twice(cvat, write, refusal, line):
+def test_repeated_name_or_colour(cvat, write, error_message, line):
     path = write(cvat / "labelmap.txt", LABELMAP + line)
-    assert str(path) in refusal()
+    assert str(path) in error_message()
 
 
 @pytest.mark.parametrize("count", (255, 300))
-def test_more_classes_than_a_byte_holds(cvat, write, refusal, count):
+def test_more_classes_than_a_byte_holds(cvat, write, error_message, count):
     lines = [f"c{i}:{i % 256},{i // 256},9::" for i in range(count)]  # and background
     write(cvat / "labelmap.txt", "\n".join(lines))
-    message = refusal()
+    message = error_message()
     assert str(cvat / "labelmap.txt") in message
-    assert "255" in message
+    assert "255" in message or "the maximum is 256" in message
 
 
-def test_picture_that_is_cut_off(cvat, refusal):
+def test_truncated_image(cvat, error_message):
     path = cvat / "JPEGImages/a.jpg"
     path.write_bytes(path.read_bytes()[:-50])
-    message = refusal()
+    message = error_message()
     assert str(path) in message
-    assert "ends early" in message
+    assert "truncated" in message
 
 
-def test_nothing_labelled(cvat, refusal):
+def test_nothing_labelled(cvat, error_message):
     for path in (cvat / "SegmentationClass").iterdir():
         path.unlink()
-    message = refusal()
+    message = error_message()
     assert str(cvat) in message
-    assert "2 have no labels" in message
+    assert "2 without labels" in message

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from edge.core.errors import InputError
-from kseg.data.formats.source import Pair, SourceDataset
-from kseg.data.formats.writer import divide, staged, write_layout
+from kseg.data.formats.source import SourceDataset, SourcePair
+from kseg.data.formats.writer import assign_splits, staged, write_data_folder
 
 MASK = np.array([[0, 1, 255], [2, 2, 0]], np.uint8)
 NAMES, COLORS = ("background", "a", "b"), ((0, 0, 0), (9, 8, 7), (200, 100, 50))
@@ -18,27 +18,27 @@ def export_of(**splits) -> SourceDataset:
     return SourceDataset(False, NAMES, COLORS, splits)
 
 
-def pair(path, mask=MASK, stem=None) -> Pair:
-    return Pair(stem or path.stem, path, lambda: mask)
+def pair(path, mask=MASK, stem=None) -> SourcePair:
+    return SourcePair(stem or path.stem, path, lambda: mask)
 
 
 @pytest.fixture
-def pictures(tmp_path, save):
+def images(tmp_path, save):
     paths = [tmp_path / "from" / f"{i}.jpg" for i in range(10)]
     return [save(path, size=(2, 3)) for path in paths]
 
 
-def write(pictures, target, mask=MASK):
-    export = export_of(train=[pair(p, mask) for p in pictures[:2]], val=[])
-    write_layout(export, divide(export, target, 0.5, 0), target)
+def write(images, target, mask=MASK):
+    export = export_of(train=[pair(p, mask) for p in images[:2]], val=[])
+    write_data_folder(export, assign_splits(export, target, 0.5, 0), target)
 
 
 def stems(splits) -> dict[str, list[str]]:
     return {name: [p.stem for p in pairs] for name, pairs in splits.items()}
 
 
-def test_what_is_written(pictures, target):
-    write(pictures, target)
+def test_what_is_written(images, target):
+    write(images, target)
     found = sorted(p.relative_to(target) for p in target.rglob("*.*"))
     assert [len(list(target.glob(f"{s}/images/*.jpg"))) for s in ("train", "val")] == [
         1,
@@ -55,8 +55,8 @@ def test_what_is_written(pictures, target):
     }
 
 
-def test_masks_are_palette_pngs_of_ids(pictures, target):
-    write(pictures, target)
+def test_masks_are_palette_pngs_of_ids(images, target):
+    write(images, target)
     for path in target.glob("*/masks/*.png"):
         with Image.open(path) as mask:
             assert mask.mode == "P"
@@ -64,85 +64,87 @@ def test_masks_are_palette_pngs_of_ids(pictures, target):
             assert mask.convert("RGB").getpixel((1, 0)) == COLORS[1]
 
 
-def test_pictures_are_copied_byte_for_byte(pictures, target):
-    write(pictures, target)
+def test_images_are_copied_byte_for_byte(images, target):
+    write(images, target)
     for path in target.glob("*/images/*.jpg"):
-        copied = pictures[int(path.stem)]
+        copied = images[int(path.stem)]
         assert path.read_bytes() == copied.read_bytes()
         assert not path.samefile(copied)
 
 
-def test_no_split_is_for_training(pictures, tmp_path):
-    named = {"train": pictures[:3], "val": pictures[3:5], "test": pictures[5:6]}
+def test_pairs_without_a_split_are_for_training(images, tmp_path):
+    named = {"train": images[:3], "val": images[3:5], "test": images[5:6]}
     export = export_of(**{k: [pair(p) for p in v] for k, v in named.items()})
-    export.splits[""] = [pair(p) for p in pictures[6:]]
-    found = stems(divide(export, tmp_path, 0.5, 0))
+    export.splits[""] = [pair(p) for p in images[6:]]
+    found = stems(assign_splits(export, tmp_path, 0.5, 0))
     assert found["train"] == ["0", "1", "2", "6", "7", "8", "9"]
     assert (found["val"], found["test"]) == (["3", "4"], ["5"])
 
 
 @pytest.mark.parametrize("share, count", ((0.2, 2), (0.5, 5), (0.01, 1), (0.99, 9)))
-def test_share_of_val(pictures, tmp_path, share, count):
-    export = export_of(train=[pair(p) for p in pictures])
-    found = stems(divide(export, tmp_path, share, 0))
+def test_share_of_val(images, tmp_path, share, count):
+    export = export_of(train=[pair(p) for p in images])
+    found = stems(assign_splits(export, tmp_path, share, 0))
     assert len(found["val"]) == count
     assert sorted(found["train"] + found["val"]) == [str(i) for i in range(10)]
-    assert stems(divide(export, tmp_path, share, 0)) == found
+    assert stems(assign_splits(export, tmp_path, share, 0)) == found
 
 
-def test_seed_of_val(pictures, tmp_path):
-    export = export_of(train=[pair(p) for p in pictures])
-    found = [stems(divide(export, tmp_path, 0.5, seed))["val"] for seed in range(4)]
+def test_seed_of_val(images, tmp_path):
+    export = export_of(train=[pair(p) for p in images])
+    found = [
+        stems(assign_splits(export, tmp_path, 0.5, seed))["val"] for seed in range(4)
+    ]
     assert any(names != found[0] for names in found)
 
 
-def test_test_alone_is_nothing_to_train_on(pictures, tmp_path):
+def test_only_a_test_split_is_an_error(images, tmp_path):
     with pytest.raises(InputError, match="to train on"):
-        divide(export_of(test=[pair(p) for p in pictures]), tmp_path, 0.5, 0)
+        assign_splits(export_of(test=[pair(p) for p in images]), tmp_path, 0.5, 0)
 
 
-def test_one_picture_is_too_few(pictures, tmp_path):
-    with pytest.raises(InputError, match="too few"):
-        divide(export_of(train=[pair(pictures[0])]), tmp_path, 0.5, 0)
+def test_one_image_is_too_few(images, tmp_path):
+    with pytest.raises(InputError, match="only one image"):
+        assign_splits(export_of(train=[pair(images[0])]), tmp_path, 0.5, 0)
 
 
 @pytest.mark.parametrize("name", ("a.gif", ".a.jpg", "a"))
-def test_files_that_the_layout_does_not_read(pictures, tmp_path, name):
-    given = Pair(os.path.splitext(name)[0], tmp_path / name, lambda: MASK)
-    with pytest.raises(InputError, match="no name of a picture"):
-        divide(export_of(train=[given, pair(pictures[0])]), tmp_path, 0.5, 0)
+def test_invalid_image_names(images, tmp_path, name):
+    given = SourcePair(os.path.splitext(name)[0], tmp_path / name, lambda: MASK)
+    with pytest.raises(InputError, match="not a valid image name"):
+        assign_splits(export_of(train=[given, pair(images[0])]), tmp_path, 0.5, 0)
 
 
-def test_missing_picture_is_one_line(pictures, target):
-    pictures[1].unlink()
-    with pytest.raises(InputError, match=f"{pictures[1]}: cannot be copied") as caught:
-        write(pictures, target)
+def test_missing_image_is_an_error_of_one_line(images, target):
+    images[1].unlink()
+    with pytest.raises(InputError, match=f"{images[1]}: cannot be copied") as caught:
+        write(images, target)
     assert "\n" not in str(caught.value)
     assert not target.exists()
     assert not list(target.parent.glob(".*"))
 
 
-def test_mask_of_another_size(pictures, target):
+def test_mask_of_another_size(images, target):
     with pytest.raises(InputError, match="is 2x3, but its labels are for 2x2"):
-        write(pictures, target, MASK[:, :2])
+        write(images, target, MASK[:, :2])
     assert not target.exists()
 
 
-def test_any_other_error_leaves_nothing_either(pictures, target):
+def test_any_other_error_leaves_no_files(images, target):
     def fails():
         raise ZeroDivisionError
 
-    export = export_of(train=[Pair(p.stem, p, fails) for p in pictures])
+    export = export_of(train=[SourcePair(p.stem, p, fails) for p in images])
     with pytest.raises(ZeroDivisionError):
-        write_layout(export, divide(export, target, 0.5, 0), target)
+        write_data_folder(export, assign_splits(export, target, 0.5, 0), target)
     assert not target.exists()
     assert not list(target.parent.glob(".*"))
 
 
-# --- the folder beside ---
+# --- the temporary folder ---
 
 
-def test_empty_folder_is_taken(target):
+def test_empty_folder_is_replaced(target):
     target.mkdir()
     with staged(target) as part:
         (part / "a").touch()
@@ -153,20 +155,20 @@ def test_empty_folder_is_taken(target):
 
 
 @pytest.mark.parametrize("kind", ("folder", "file"))
-def test_what_is_there_is_kept(target, kind):
+def test_existing_target_is_kept(target, kind):
     if kind == "folder":
         target.mkdir()
         (target / "a").touch()
     else:
         target.touch()
-    with pytest.raises(InputError, match=f"{target}: is there already"):
+    with pytest.raises(InputError, match=f"{target}: already exists"):
         with staged(target):
             pass
     assert target.exists()
 
 
-def test_what_came_meanwhile_is_kept(target):
-    with pytest.raises(InputError, match="is there already"):
+def test_target_created_in_the_meantime_is_kept(target):
+    with pytest.raises(InputError, match="already exists"):
         with staged(target):
             target.mkdir()
             (target / "a").touch()
@@ -180,7 +182,7 @@ def test_folder_that_cannot_be_made(target):
             pass
 
 
-def test_leftovers_of_ended_processes_go_and_those_of_others_stay(target):
+def test_only_temporary_folders_of_ended_processes_are_removed(target):
     ended = subprocess.Popen(["true"])
     ended.wait()
     names = {

@@ -1,4 +1,4 @@
-"""Images in memory, and batches of them, for the tests of loading."""
+"""Splits in memory, and batches of them, for the tests of loading."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ VARIED = replace(PLAIN, scale=1.6, flip=True, color=0.2)
 
 @dataclass(frozen=True)
 class Numbered:
-    """Images in memory; all pixels of image i are i, all of its mask i % 3."""
+    """Images in memory; all pixels of image i are i, those of its mask i % 3."""
 
     sizes: list
     channels: int = 3
@@ -32,7 +32,7 @@ class Numbered:
 
 @dataclass(frozen=True)
 class Noisy(Numbered):
-    """Images whose pixels all differ; the masks are of squares of `side` pixels."""
+    """Images of random pixels; the masks consist of squares of `side` pixels."""
 
     side: int = 1
 

@@ -36,7 +36,7 @@ BORDER = 3
 
 
 def order(config, count):
-    """Which images come, one after the other."""
+    """The indices of the images in the order of the stream."""
     batches = batches_of(config, -(-count // config.batch_size))
     images = np.concatenate([images for images, _ in batches])
     return images[:count, 0, 0, 0].astype(int).tolist()
@@ -63,27 +63,27 @@ def test_images_keep_their_masks():
 
 
 @pytest.mark.parametrize("batch_size", (1, 2, 5, 7, 10))
-def test_every_image_comes_once_before_any_comes_again(batch_size):
+def test_every_epoch_has_every_image_once(batch_size):
     config = replace(PLAIN, batch_size=batch_size)
-    drawn = order(config, 4 * COUNT)
+    indices = order(config, 4 * COUNT)
     for epoch in range(4):
-        one = drawn[epoch * COUNT : (epoch + 1) * COUNT]
+        one = indices[epoch * COUNT : (epoch + 1) * COUNT]
         assert sorted(one) == list(range(COUNT))
 
 
 def test_order_differs_from_epoch_to_epoch():
-    drawn = order(PLAIN, 6 * COUNT)
-    epochs = {tuple(drawn[k : k + COUNT]) for k in range(0, 6 * COUNT, COUNT)}
+    indices = order(PLAIN, 6 * COUNT)
+    epochs = {tuple(indices[k : k + COUNT]) for k in range(0, 6 * COUNT, COUNT)}
     assert len(epochs) >= 5
 
 
-def test_order_is_of_the_seed():
+def test_order_depends_on_the_seed():
     orders = {seed: order(replace(PLAIN, seed=seed), COUNT) for seed in range(4)}
-    assert len({tuple(drawn) for drawn in orders.values()}) >= 3
+    assert len({tuple(indices) for indices in orders.values()}) >= 3
     assert order(replace(PLAIN, seed=2), COUNT) == orders[2]
 
 
-def test_augmentation_is_of_the_seed():
+def test_augmentation_depends_on_the_seed():
     split = Noisy([(40, 48)] * COUNT)
     first = batches_of(VARIED, 5, split=split)
     assert_same(batches_of(VARIED, 5, split=split), first)
@@ -105,20 +105,20 @@ def op_names(monkeypatch, config, border=0):
     return [op.__qualname__.split(".")[0] for op in augmentation(config, SIZE, border)]
 
 
-def test_what_is_off_is_absent(monkeypatch):
+def test_disabled_ops_are_absent(monkeypatch):
     assert op_names(monkeypatch, PLAIN) == ["scale_and_crop"]
-    assert op_names(monkeypatch, PLAIN, BORDER) == ["mirrored_crop", "cut_mask"]
+    assert op_names(monkeypatch, PLAIN, BORDER) == ["mirrored_crop", "crop_mask"]
     for option in ("rotate", "elastic"):
         config = replace(PLAIN, **{option: 1.0})
         assert op_names(monkeypatch, config) == ["scale_and_crop", "warp"]
 
 
 def test_order_of_augmentation(monkeypatch):
-    """Shape before colour; what is hidden stays mid-grey, so it is hidden last."""
+    """Geometry before colour; cutout is last, so that hidden pixels stay mid-grey."""
     order = ["warp", "flip", "flip_vertical", "color", "blur", "noise", "cutout"]
     assert op_names(monkeypatch, ALL) == ["scale_and_crop", *order]
     bordered = op_names(monkeypatch, ALL, BORDER)
-    assert bordered == ["mirrored_crop", *order, "cut_mask"]
+    assert bordered == ["mirrored_crop", *order, "crop_mask"]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_order_of_augmentation(monkeypatch):
     ((VARIED, 0), (PAPERS, 0), (PAPERS, BORDER), (ALL, 0), (ALL, BORDER)),
 )
 @pytest.mark.parametrize("step", (1, 4, 9))
-def test_a_stream_goes_on_from_any_step(step, config, border):
+def test_a_stream_continues_from_any_step(step, config, border):
     split = Noisy([(40, 48)] * COUNT, side=4)
     whole = batches_of(config, 12, split=split, border=border)
     rest = batches_of(config, 12 - step, step, split, border=border)
@@ -134,14 +134,14 @@ def test_a_stream_goes_on_from_any_step(step, config, border):
 
 
 @pytest.mark.parametrize("seed", (0, 2**31 - 1, 2**31, 2**32 - 1))
-def test_seeds_that_numpy_takes(seed):
+def test_seeds_that_numpy_accepts(seed):
     assert sorted(order(replace(PLAIN, seed=seed), COUNT)) == list(range(COUNT))
 
 
-# --- what the papers do ---
+# --- methods of papers ---
 
 
-def test_share_of_the_loss_brings_more_images():
+def test_loss_share_increases_the_images_per_step():
     split = Noisy([(40, 48)] * COUNT)
     config = replace(VARIED, batch_size=2, loss_share=0.3)
     batches = batches_of(config, 3, split=split)
@@ -153,7 +153,7 @@ def test_share_of_the_loss_brings_more_images():
         assert 0.2 < kept.sum() / (ids != 255).sum() < 0.4
 
 
-def test_weights_are_those_of_the_crop_before_pixels_are_left_out():
+def test_weights_are_computed_before_pixels_become_void():
     split = Noisy([(40, 48)] * COUNT, side=6)
     config = replace(PAPERS, loss_share=1.0, batch_size=4)
     sampled = replace(PAPERS, batch_size=2)  # of 4 images
@@ -171,8 +171,8 @@ def test_weights_are_those_of_the_crop_before_pixels_are_left_out():
         assert (other[1] == 255).mean() > 0.4
 
 
-def test_fit_weighs_the_loss_and_not_the_metric():
-    """`MeanIoU` refuses weights: under `metrics` Keras hands it none."""
+def test_fit_weights_the_loss_but_not_the_metric():
+    """`MeanIoU` does not accept weights, and Keras passes none to `metrics`."""
     from kseg.evaluation.metrics.keras_metrics import MeanIoU
     from kseg.training.losses.pixel import cross_entropy
     from kseg.training.losses.segmentation import SegmentationLoss
@@ -197,7 +197,7 @@ def test_fit_weighs_the_loss_and_not_the_metric():
 # --- a border ---
 
 
-def test_border_leaves_the_middle_of_the_mask():
+def test_border_keeps_the_centre_of_the_mask():
     split = Numbered([(40, 48)] * COUNT)
     for image, mask in batches_of(VARIED, 6, split=split, border=BORDER):
         assert image.shape == (2, *SIZE, 3)
@@ -206,21 +206,23 @@ def test_border_leaves_the_middle_of_the_mask():
 
 
 def test_border_keeps_images_and_masks_aligned():
-    split = Numbered([SIZE] * COUNT)  # smaller than crop and border: mirrored
+    split = Numbered([SIZE] * COUNT)  # smaller than crop and border: reflected
     for image, mask in batches_of(PLAIN, 6, split=split, border=BORDER):
         inside = image[:, BORDER:-BORDER, BORDER:-BORDER, 0]
         np.testing.assert_array_equal(mask, inside % 3)
 
 
-def test_border_that_leaves_nothing_is_refused():
-    with pytest.raises(InputError, match="--size 16x24.*more than 16x16"):
+def test_border_that_leaves_nothing_is_an_error():
+    with pytest.raises(InputError, match="--size 16x24.*over 16x16"):
         batches_of(PLAIN, 1, border=8)
     batches_of(PLAIN, 1, border=7)
 
 
-def test_validation_pictures_are_mirrored_to_a_size_that_fits():
+def test_validation_images_are_padded_to_an_accepted_size():
     split = Noisy([(20, 30)] * 3)
-    batches = validation_batches(reader_of(split), 2, 3, border=4, step=8, least=12)
+    batches = validation_batches(
+        reader_of(split), 2, 3, border=4, input_step=8, min_input=12
+    )
     batches = list(batches.as_numpy_iterator())
     assert [image.shape for image, _ in batches] == [(2, 28, 44, 3), (1, 28, 44, 3)]
     for index, (image, mask) in enumerate(
@@ -237,7 +239,7 @@ def test_validation_pictures_are_mirrored_to_a_size_that_fits():
 # --- validation ---
 
 
-def test_images_of_one_size_come_in_batches():
+def test_images_of_equal_size_are_batched():
     batches = list(validation_batches(reader_of(), 3, 3).as_numpy_iterator())
     assert [image.shape for image, _ in batches] == [
         (3, *SIZE, 3),
@@ -250,7 +252,7 @@ def test_images_of_one_size_come_in_batches():
     assert {mask.dtype for _, mask in batches} == {np.dtype("uint8")}
 
 
-def test_images_of_many_sizes_come_singly():
+def test_images_of_several_sizes_are_not_batched():
     sizes = [(16, 24), (24, 16), (16, 24), (9, 9)]
     batches = validation_batches(reader_of(Numbered(sizes)), 3, 3).as_numpy_iterator()
     for index, (image, mask) in enumerate(batches):
@@ -260,14 +262,14 @@ def test_images_of_many_sizes_come_singly():
     assert index == 3
 
 
-def test_sizes_that_the_bound_makes_equal_come_in_batches():
+def test_images_of_equal_limited_size_are_batched():
     reader = reader_of(Numbered([(20, 40), (30, 60)]), max_side=20)
     ((image, mask),) = validation_batches(reader, 2, 3).as_numpy_iterator()
     assert image.shape == (2, 10, 20, 3)
     assert mask.shape == (2, 10, 20)
 
 
-def test_validation_starts_anew_each_time():
+def test_validation_starts_from_the_beginning_each_time():
     batches = validation_batches(reader_of(), 2, 3)
     first, second = (list(batches.as_numpy_iterator()) for _ in range(2))
     assert_same(first, second)

@@ -23,7 +23,7 @@ from tests.kseg.data.loading.helpers import (
 @pytest.mark.parametrize(
     "max_side, size", ((1024, (32, 48)), (48, (32, 48)), (12, (8, 12)), (5, (3, 5)))
 )
-def test_max_side_bounds_the_size(max_side, size):
+def test_max_side_limits_the_size(max_side, size):
     reader = reader_of(Noisy([(32, 48)]), max_side)
     image, mask = reader.read(0)
     assert image.shape == (*size, 3)
@@ -31,19 +31,19 @@ def test_max_side_bounds_the_size(max_side, size):
     assert set(np.unique(mask)) <= {0, 1, 2}
 
 
-def test_grey_images_keep_their_channel_when_they_shrink():
+def test_resized_grey_images_keep_their_channel():
     image, _ = reader_of(Noisy([(32, 48)], channels=1), 12).read(0)
     assert image.shape == (8, 12, 1)
 
 
-def test_what_was_read_is_kept():
+def test_pairs_are_cached():
     reader = reader_of()
     first, second = reader.read(3), reader.read(3)
     assert first[0] is second[0] and first[1] is second[1]
     assert list(reader.kept) == [3]
 
 
-def test_nothing_is_kept_without_a_budget():
+def test_nothing_is_cached_without_a_budget():
     reader = reader_of(Noisy([SIZE] * 3))
     reader.budget = 0
     first, second = reader.read(1), reader.read(1)
@@ -52,9 +52,11 @@ def test_nothing_is_kept_without_a_budget():
     np.testing.assert_array_equal(first[1], second[1])
 
 
-def test_images_are_kept_while_the_budget_lasts():
+def test_images_are_cached_within_the_budget():
     reader = reader_of()
-    reader.budget = 2.5 * (16 * 24 * 4)  # an image has three bytes a pixel, a mask one
+    reader.budget = 2.5 * (
+        16 * 24 * 4
+    )  # three bytes per pixel of the image, one of the mask
     for index in range(COUNT):
         reader.read(index)
     assert list(reader.kept) == [0, 1]
@@ -68,8 +70,8 @@ def test_batches_are_the_same_without_a_budget():
     assert_same(list(stream), batches_of(VARIED, 8, split=split))
 
 
-def test_failure_to_read_is_kept(tmp_path):
-    """TensorFlow says that something failed; what it was, the reader knows."""
+def test_read_error_is_kept(tmp_path):
+    """TensorFlow only reports that an operation failed; the reader keeps the error."""
     for stem in "abcd":
         for kind in ("images", "masks"):
             (tmp_path / kind).mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Images, masks and ways to apply an op, for the tests of transforms."""
+"""Images, masks and functions that apply an op, for the tests of transforms."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ def blocks(height=64, width=96, side=16, seed=0):
 
 
 def encoded(mask):
-    """An image (H, W, 3) float32 that shows its mask: id 0 is 0, id 3 is 240."""
+    """An image (H, W, 3) float32 that shows the mask: id 0 is 0, id 3 is 240."""
     return np.repeat(mask[..., None] * 80.0, 3, axis=2).astype(np.float32)
 
 
@@ -38,26 +38,26 @@ def applied_in_pipeline(op, image, mask, seed=(0, 0)):
 
 
 def many(op, image, mask, count=32):
-    """The pairs of seeds (7, 0) to (7, count - 1), by one graph."""
+    """The pairs for seeds (7, 0) to (7, count - 1), computed by one graph."""
     triples = tf.data.Dataset.range(count).map(
         lambda k: (image, mask, tf.stack([7, tf.cast(k, tf.int32)]))
     )
     return [(i.numpy(), m.numpy()) for i, m in triples.map(op)]
 
 
-def places(height, width):
-    """An image (H, W, 3) float32 that says at each pixel which row and column it is."""
+def coordinates(height, width):
+    """An image (H, W, 3) float32 whose pixels hold their row and column."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([rows, columns, rows], axis=2).astype(np.float32)
 
 
 def mirrored(image, above, left, below, right):
-    """An image gone on by NumPy's `reflect`."""
+    """An image padded by NumPy's mode `reflect`."""
     around = ((above, below), (left, right), (0, 0))
     return np.pad(image, around, mode="reflect")
 
 
 def unanimous(mask, reach=7):
-    """Where a mask has one id all around, (H, W) bool."""
+    """Where all neighbours in a mask have the same id, (H, W) bool."""
     around = np.ones((reach, reach), np.uint8)
     return cv2.dilate(mask, around) == cv2.erode(mask, around)

@@ -30,27 +30,27 @@ def scene(count, size=(120, 160), seed=0):
 
 
 def by_brute_force(mask, w0, sigma):
-    """Equation 2 with one distance map over the whole picture for each object."""
+    """Equation 2 with one distance map over the whole image for each object."""
     distances = []
     for label in set(np.unique(mask)) - {0, VOID}:
         of_class = (mask == label).astype(np.uint8)
         count, parts = cv2.connectedComponents(of_class, connectivity=4)
         for part in range(1, count):
-            away = (parts != part).astype(np.uint8)
-            distances.append(cv2.distanceTransform(away, cv2.DIST_L2, 0))
+            outside = (parts != part).astype(np.uint8)
+            distances.append(cv2.distanceTransform(outside, cv2.DIST_L2, 0))
     first, second = np.sort(distances, axis=0)[:2].astype(np.float64)
     extra = w0 * np.exp(-((first + second) ** 2) / (2 * sigma**2))
     return 1 + extra * (mask == 0)
 
 
-def test_gap_worked_by_hand():
+def test_gap_by_hand():
     weights = border_weights(row(1, 0, 0, 0, 2), w0=10)
     extra = between((1, 3), (2, 2), (3, 1))
     np.testing.assert_allclose(weights[0], [1, *(1 + e for e in extra), 1], rtol=1e-6)
     assert weights.dtype == np.float32
 
 
-def test_beside_two_objects_the_second_is_further():
+def test_second_object_at_a_larger_distance():
     weights = border_weights(row(1, 0, 2, 0, 0), w0=10)
     extra = between((1, 1), (1, 3), (2, 4))
     by_hand = [1, 1 + extra[0], 1, 1 + extra[1], 1 + extra[2]]
@@ -88,7 +88,7 @@ def test_fewer_than_two_objects_add_nothing(mask):
     np.testing.assert_array_equal(border_weights(mask, w0=10), np.ones(mask.shape))
 
 
-def test_parts_of_one_class_are_objects_of_their_own():
+def test_components_of_one_class_are_separate_objects():
     same, other = row(1, 1, 0, 1, 1), row(1, 1, 0, 2, 2)
     np.testing.assert_array_equal(border_weights(same, 10), border_weights(other, 10))
     assert border_weights(same, 10)[0, 2] == pytest.approx(1 + between((1, 1))[0])
@@ -100,7 +100,7 @@ def test_touching_classes_are_two_objects():
     np.testing.assert_allclose(weights, [1, 1, 1 + extra[0], 1 + extra[1]], rtol=1e-6)
 
 
-def test_slanted_gap_of_one_pixel_parts():
+def test_diagonal_gap_of_one_pixel_separates():
     mask = 1 - np.eye(9, dtype=np.uint8)
     weights = border_weights(mask, w0=10)
     np.testing.assert_allclose(np.diag(weights), 1 + between((1, 1))[0], rtol=1e-6)
@@ -116,7 +116,7 @@ def test_class_weights():
 
 @pytest.mark.parametrize("sigma", (2.0, 5.0))
 @pytest.mark.parametrize("count", (2, 6, 30))
-def test_looking_nearby_is_looking_everywhere(count, sigma):
+def test_limited_reach_gives_the_same_weights(count, sigma):
     mask = scene(count)
     mask[:10, :10] = VOID
     expected = by_brute_force(mask, 10, sigma)

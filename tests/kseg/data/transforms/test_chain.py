@@ -1,4 +1,4 @@
-"""What holds for every op, and chains of them."""
+"""Tests of every op, of `sample_loss` and of chains."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ OPS = {
 each_op = pytest.mark.parametrize("op", OPS.values(), ids=OPS.keys())
 
 
-# --- what holds for every op ---
+# --- every op ---
 
 
 @each_op
@@ -64,7 +64,7 @@ def test_eager_and_in_a_pipeline_is_the_same(op, channels, seed):
 
 
 @each_op
-def test_types_and_channels_stay(op):
+def test_dtypes_and_channels_are_kept(op):
     for channels in (1, 3):
         image, mask = applied(op, photo(channels=channels), blocks())
         assert image.dtype == np.float32
@@ -73,14 +73,14 @@ def test_types_and_channels_stay(op):
 
 
 @each_op
-def test_the_same_seed_does_the_same(op):
+def test_equal_seeds_give_equal_results(op):
     first, second = (applied(op, photo(), blocks(), (4, 5)) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
 
 
 @each_op
-def test_other_seeds_do_other_things(op):
+def test_different_seeds_give_different_results(op):
     images = [image.tobytes() for image, _ in many(op, photo(), blocks(), 8)]
     assert len(set(images)) >= 2
     first = applied(op, photo(), blocks(), (0, 5))[0]
@@ -92,23 +92,23 @@ def test_other_seeds_do_other_things(op):
 def test_image_and_mask_stay_aligned(op):
     mask = blocks()
     for image, cut in many(op, encoded(mask), mask, 16):
-        sure = unanimous(cut) & (cut != VOID)
-        assert sure.any()
+        uniform = unanimous(cut) & (cut != VOID)
+        assert uniform.any()
         shown = image.mean(axis=2)
         ids = cut.astype(int)
-        # Colours change, their order does not.
+        # Colours change, but not their order.
         darkest = np.full(5, np.inf)
         brightest = np.full(5, -np.inf)
-        for index in np.unique(ids[sure]):
-            darkest[index] = shown[sure & (ids == index)].min()
-            brightest[index] = shown[sure & (ids == index)].max()
+        for index in np.unique(ids[uniform]):
+            darkest[index] = shown[uniform & (ids == index)].min()
+            brightest[index] = shown[uniform & (ids == index)].max()
         for index in range(3):
             assert brightest[index] <= darkest[index + 1] + 1e-3
 
 
 @each_op
 def test_labels_are_never_blended(op):
-    # Blended, 0 and 200 give something between.
+    # Interpolation of 0 and 200 would give values between.
     mask = np.where(blocks(side=5) > 1, 200, 0).astype(np.uint8)
     for _, cut in many(op, photo(), mask, 16):
         assert set(np.unique(cut)) <= {0, 200, VOID}
@@ -118,7 +118,7 @@ def test_labels_are_never_blended(op):
 
 
 @pytest.mark.parametrize("share", (0.1, 0.5, 0.9))
-def test_share_of_the_pixels_is_left(share):
+def test_share_of_the_pixels_is_kept(share):
     image, mask = photo(100, 100), blocks(100, 100)
     masks = []
     for same, ids in many(sample_loss(share), image, mask, 8):
@@ -131,14 +131,14 @@ def test_share_of_the_pixels_is_left(share):
     assert len(set(masks)) == 8
 
 
-def test_every_pixel_is_kept_as_often():
+def test_every_pixel_is_kept_with_equal_probability():
     mask = np.ones((6, 7), np.uint8)
     masks = [ids for _, ids in many(sample_loss(0.5), photo(6, 7), mask, 400)]
-    often = np.mean(np.array(masks) == 1, axis=0)
-    assert (abs(often - 0.5) < 4 * 0.5 / np.sqrt(400)).all()
+    frequency = np.mean(np.array(masks) == 1, axis=0)
+    assert (abs(frequency - 0.5) < 4 * 0.5 / np.sqrt(400)).all()
 
 
-def test_sampling_is_of_the_seed_and_the_same_in_a_pipeline():
+def test_sampling_depends_on_the_seed_and_is_the_same_in_a_pipeline():
     op = sample_loss(0.5)
     triple = photo(), blocks(), (3, 4)
     first = applied(op, *triple)[1]
@@ -148,7 +148,7 @@ def test_sampling_is_of_the_seed_and_the_same_in_a_pipeline():
     assert not np.array_equal(applied(op, photo(), blocks(), (2, 4))[1], first)
 
 
-def test_whole_share_changes_nothing():
+def test_share_of_1_changes_nothing():
     np.testing.assert_array_equal(
         applied(sample_loss(1.0), photo(), blocks())[1], blocks()
     )
@@ -160,7 +160,7 @@ def test_share_is_over_0_and_at_most_1(share):
         sample_loss(share)
 
 
-# --- ops of no strength ---
+# --- ops of zero strength ---
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_share_is_over_0_and_at_most_1(share):
     (rotate(0), noise(0), cutout(0), blur(0.001)),
     ids=("rotate", "noise", "cutout", "blur"),
 )
-def test_no_strength_changes_nothing(op):
+def test_zero_strength_changes_nothing(op):
     image, mask = photo(), blocks()
     for same, ids in many(op, image, mask, 8):
         np.testing.assert_allclose(same, image, atol=1e-3)
@@ -179,8 +179,8 @@ def test_no_strength_changes_nothing(op):
 
 
 def test_chain_gives_each_op_a_seed_of_its_own():
-    """Two flips of one seed would always undo each other."""
+    """Two flips with the same seed would always cancel each other."""
     image, mask = photo(4, 6), blocks(4, 6, side=1)
     pairs = many(chain(flip(), flip()), image, mask)
-    unturned = [np.array_equal(cut, mask) for _, cut in pairs]
-    assert 0 < sum(unturned) < len(unturned)
+    unchanged = [np.array_equal(cut, mask) for _, cut in pairs]
+    assert 0 < sum(unchanged) < len(unchanged)

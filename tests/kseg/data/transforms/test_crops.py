@@ -1,4 +1,4 @@
-"""Scaled crops, crops on rare classes, crops that are mirrored at their borders."""
+"""Scaled crops, crops on rare classes, and crops with reflected borders."""
 
 import numpy as np
 import pytest
@@ -7,23 +7,23 @@ import tensorflow as tf
 from kseg.data.transforms import crops
 from kseg.data.transforms.chain import chain
 from kseg.data.transforms.crops import (
-    cut_mask,
+    crop_mask,
     mirrored_crop,
-    mirrored_to,
     mirrored_window,
-    on_a_class,
+    pad_by_reflection,
     scale_and_crop,
+    start_on_class,
 )
 from tests.kseg.data.transforms.helpers import (
     CROP,
     VOID,
     applied,
     blocks,
+    coordinates,
     encoded,
     many,
     mirrored,
     photo,
-    places,
 )
 
 # --- scale and crop ---
@@ -34,7 +34,7 @@ from tests.kseg.data.transforms.helpers import (
     "height, width",
     ((64, 96), (40, 48), (20, 30), (120, 20), (41, 47), (1, 1), (1, 200)),
 )
-def test_size_is_that_asked_for(height, width, largest):
+def test_crops_have_the_given_size(height, width, largest):
     op = scale_and_crop(CROP, largest)
     for image, mask in many(op, photo(height, width), blocks(height, width), 4):
         assert image.shape == (*CROP, 3)
@@ -67,7 +67,7 @@ def test_padding_and_void_are_in_the_same_place():
 
 def test_unscaled_crops_are_windows_of_the_image():
     height, width = 50, 60
-    image = places(height, width)
+    image = coordinates(height, width)
     starts = set()
     for cut, _ in many(scale_and_crop(CROP, 1.0), image, blocks(height, width), 64):
         row, column = cut[0, 0, :2].astype(int)
@@ -87,15 +87,15 @@ def test_scales_go_from_small_to_large():
         factors.append(np.diff(starts).mean() / 16)
     assert 0.45 < min(factors) < 0.65
     assert 1.6 < max(factors) < 2.2
-    # By its logarithm: as many are shrunk as are enlarged.
+    # The factor is log-uniform: as many images are reduced as enlarged.
     assert 0.8 < np.median(factors) < 1.25
 
 
-# --- crops that favour rare classes ---
+# --- crops on rare classes ---
 
 
 def rare(height=100, width=120):
-    """Class 0 but for a pixel of class 3 at (30, 90), and void at the bottom."""
+    """Class 0 with one pixel of class 3 at (30, 90), and void at the bottom."""
     mask = np.zeros((height, width), np.uint8)
     mask[30, 90] = 3
     mask[80:] = VOID
@@ -105,48 +105,48 @@ def rare(height=100, width=120):
 @pytest.mark.parametrize(
     "draws, start",
     (
-        ((0.0, 0.0), (0, 0)),  # class 0, its first pixel: pushed inside
+        ((0.0, 0.0), (0, 0)),  # class 0, its first pixel: moved inside
         ((0.49, 1 - 2**-23), (60 - 1, 120 - 48)),  # its last one, (79, 119)
         ((0.5, 0.0), (30 - 20, 90 - 24)),  # class 3, its only one
         ((1 - 2**-23, 1 - 2**-23), (30 - 20, 90 - 24)),
     ),
 )
-def test_window_about_a_pixel_of_a_class_by_hand(draws, start):
-    window, anywhere = np.array(CROP, np.int32), np.array((7, 8), np.int32)
+def test_window_on_a_pixel_of_a_class_by_hand(draws, start):
+    window, start_before = np.array(CROP, np.int32), np.array((7, 8), np.int32)
     draws = np.array(draws, np.float32)
-    placed = on_a_class(rare(), window, anywhere, draws)
-    assert placed.dtype == np.int32
-    assert placed.tolist() == list(start)
+    found = start_on_class(rare(), window, start_before, draws)
+    assert found.dtype == np.int32
+    assert found.tolist() == list(start)
     empty = np.full_like(rare(), VOID)
-    assert on_a_class(empty, window, anywhere, draws).tolist() == [7, 8]
+    assert start_on_class(empty, window, start_before, draws).tolist() == [7, 8]
 
 
 @pytest.mark.parametrize("largest", (1.0, 1.6))
 @pytest.mark.parametrize("border", (0, 6))
-def test_each_class_is_as_likely_as_any(largest, border):
-    """Chance alone shows the pixel in 0.3 of the crops at most."""
+def test_each_class_is_equally_likely(largest, border):
+    """Uniform crops show the pixel in at most 0.3 of the cases."""
     image, mask = photo(100, 120), rare()
-    often = {}
+    frequency = {}
     for share in (0.0, 1.0):
         op = scale_and_crop(CROP, largest, share)
         if border:
             op = mirrored_crop(CROP, largest, border, share)
         middles = [ids[16:24, 20:28] for _, ids in many(op, image, mask, 128)]
-        often[share] = np.mean([3 in ids for ids in middles])
-    # Half of all and few of the others; shrinking loses the pixel now and then.
-    assert often[0.0] < 0.1
-    assert (0.3 if largest == 1 else 0.2) < often[1.0] < 0.7
+        frequency[share] = np.mean([3 in ids for ids in middles])
+    # Half of the crops on a class show it; reducing the image may lose the pixel.
+    assert frequency[0.0] < 0.1
+    assert (0.3 if largest == 1 else 0.2) < frequency[1.0] < 0.7
 
 
 @pytest.mark.parametrize("height, width", ((1, 1), (1, 200), (41, 47), (64, 96)))
-def test_favoured_crops_take_any_size(height, width):
+def test_crops_on_classes_accept_any_size(height, width):
     for op in (scale_and_crop(CROP, 1.6, 1.0), mirrored_crop(CROP, 1.6, 6, 1)):
         for image, mask in many(op, photo(height, width), blocks(height, width), 4):
             assert image.shape == (*CROP, 3)
             assert mask.shape == CROP
 
 
-def test_size_of_a_favoured_crop_is_known_to_the_graph():
+def test_size_of_a_crop_on_a_class_is_known_to_the_graph():
     pairs = tf.data.Dataset.from_tensors((photo(), blocks(), np.zeros(2, np.int32)))
     image, mask = pairs.map(scale_and_crop(CROP, 1.6, 0.5)).element_spec
     assert image.shape == (*CROP, 3)
@@ -157,14 +157,14 @@ def test_size_of_a_favoured_crop_is_known_to_the_graph():
 
 
 @pytest.mark.parametrize("length", (1, 2, 3, 7))
-def test_mirrors_are_those_of_numpy(length):
-    """As often as it takes: the border may be larger than the picture."""
+def test_reflection_is_that_of_numpy(length):
+    """The border may be larger than the image, which is then reflected repeatedly."""
     by_numpy = np.pad(np.arange(length), 20, mode="reflect")
-    ours = crops.mirrored(tf.range(-20, length + 20), length)
+    ours = crops.mirrored_indices(tf.range(-20, length + 20), length)
     np.testing.assert_array_equal(ours, by_numpy)
 
 
-def test_window_beyond_the_picture_by_hand():
+def test_window_beyond_the_image_by_hand():
     image = np.array([[[10.0], [20.0], [30.0]]], np.float32)
     mask = np.array([[1, 2, 3]], np.uint8)
     window = mirrored_window(image, mask, (0, -3), (2, 8))
@@ -178,7 +178,7 @@ def test_window_beyond_the_picture_by_hand():
 @pytest.mark.parametrize("height, width", ((50, 60), (28, 36), (29, 200)))
 def test_unscaled_mirrored_crops_are_windows_of_the_mirrored_image(height, width):
     border = 6
-    image, mask = places(height, width), blocks(height, width)
+    image, mask = coordinates(height, width), blocks(height, width)
     whole = mirrored(image, *[border] * 4)
     around = np.pad(mask, border, constant_values=VOID)
     rows, columns = set(), set()
@@ -189,15 +189,15 @@ def test_unscaled_mirrored_crops_are_windows_of_the_mirrored_image(height, width
         window = np.s_[row : row + CROP[0], column : column + CROP[1]]
         np.testing.assert_array_equal(cut, whole[window])
         np.testing.assert_array_equal(ids, around[window])
-    # The middle lies anywhere in the picture, but nowhere else.
+    # The centre is at any position inside the image, and only there.
     assert (min(rows), max(rows)) == (0, height - (CROP[0] - 2 * border))
     assert min(columns) <= 2 and max(columns) <= width - (CROP[1] - 2 * border)
 
 
 @pytest.mark.parametrize("border", (0, 1, 6, 19))
 @pytest.mark.parametrize("largest", (1.0, 1.6, 3.0))
-def test_middle_of_a_mirrored_crop_is_picture(border, largest):
-    op = chain(mirrored_crop(CROP, largest, border), cut_mask(border))
+def test_centre_of_a_mirrored_crop_is_inside_the_image(border, largest):
+    op = chain(mirrored_crop(CROP, largest, border), crop_mask(border))
     for image, mask in many(op, photo(150, 150), blocks(150, 150), 32):
         assert image.shape == (*CROP, 3)
         assert mask.shape == (CROP[0] - 2 * border, CROP[1] - 2 * border)
@@ -205,23 +205,23 @@ def test_middle_of_a_mirrored_crop_is_picture(border, largest):
 
 
 @pytest.mark.parametrize("height, width", ((1, 1), (10, 12), (1, 200), (5, 33)))
-def test_small_pictures_are_mirrored_and_void_below_and_right(height, width):
+def test_small_images_are_mirrored_and_void_below_and_right(height, width):
     border = 6
-    op = chain(mirrored_crop(CROP, 1.0, border), cut_mask(border))
+    op = chain(mirrored_crop(CROP, 1.0, border), crop_mask(border))
     image, mask = photo(height, width), blocks(height, width)
     middle = (CROP[0] - 2 * border, CROP[1] - 2 * border)
     below, right = (max(0, m - n) for m, n in zip(middle, mask.shape, strict=True))
     whole = mirrored(image, border, border, below + border, right + border)
     padded = np.pad(mask, ((0, below), (0, right)), constant_values=VOID)
     for cut, ids in many(op, image, mask, 4):
-        if width <= middle[1]:  # only one place
+        if width <= middle[1]:  # only one position
             np.testing.assert_array_equal(cut, whole)
             np.testing.assert_array_equal(ids, padded)
         assert (ids == VOID).sum() == below * middle[1] + right * (middle[0] - below)
 
 
 def test_size_of_a_mirrored_crop_is_known_to_the_graph():
-    op = chain(mirrored_crop(CROP, 1.6, 6), cut_mask(6))
+    op = chain(mirrored_crop(CROP, 1.6, 6), crop_mask(6))
     pairs = tf.data.Dataset.from_tensors((photo(), blocks(), np.zeros(2, np.int32)))
     image, mask = pairs.map(op).element_spec
     assert image.shape == (*CROP, 3)
@@ -229,21 +229,27 @@ def test_size_of_a_mirrored_crop_is_known_to_the_graph():
 
 
 @pytest.mark.parametrize(
-    "size, border, step, least, expected",
+    "size, border, input_step, min_input, expected",
     (
         ((30, 50), 6, 16, 28, (44, 76)),  # 30 + 12 <= 28 + 16, 50 + 12 <= 28 + 3 * 16
-        ((32, 64), 6, 16, 28, (44, 76)),  # fits as it is
+        ((32, 64), 6, 16, 28, (44, 76)),  # fits without padding
         ((33, 65), 6, 16, 28, (60, 92)),
-        ((3, 2), 6, 16, 28, (28, 28)),  # the least; the border is larger than this
+        (
+            (3, 2),
+            6,
+            16,
+            28,
+            (28, 28),
+        ),  # the minimum; the border is larger than the image
         ((1, 1), 92, 16, 188, (188, 188)),
-        ((30, 50), 0, 32, 32, (32, 64)),  # no border, only sides of whole steps
+        ((30, 50), 0, 32, 32, (32, 64)),  # no border, only multiples of 32
         ((30, 50), 4, 1, 1, (38, 58)),
     ),
 )
-def test_whole_pictures_are_mirrored_to_a_size_that_fits(
-    size, border, step, least, expected
+def test_whole_images_are_padded_to_an_accepted_size(
+    size, border, input_step, min_input, expected
 ):
-    op = mirrored_to(border, step, least)
+    op = pad_by_reflection(border, input_step, min_input)
     image, mask = photo(*size).astype(np.uint8), blocks(*size)
     spare = [e - n - border for e, n in zip(expected, size, strict=True)]
     by_numpy = mirrored(image, border, border, *spare)

@@ -1,11 +1,11 @@
-"""Flips, rotation and elastic deformation."""
+"""Flips, rotations and elastic deformations."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kseg.data.transforms.geometry import (
-    bend,
+    deform,
     elastic,
     flip,
     flip_vertical,
@@ -16,34 +16,34 @@ from tests.kseg.data.transforms.helpers import (
     VOID,
     applied,
     blocks,
+    coordinates,
     many,
     mirrored,
     photo,
-    places,
 )
 
 # --- flip ---
 
 
-def test_flip_mirrors_exactly_half_of_the_pairs():
+def test_flip_mirrors_half_of_the_pairs():
     image, mask = photo(6, 9), blocks(6, 9, side=2)
     flips = 0
     for flipped, cut in many(flip(), image, mask, 64):
-        turned = np.array_equal(cut, mask[:, ::-1])
-        flips += turned
-        step = -1 if turned else 1
+        is_flipped = np.array_equal(cut, mask[:, ::-1])
+        flips += is_flipped
+        step = -1 if is_flipped else 1
         np.testing.assert_array_equal(flipped, image[:, ::step])
         np.testing.assert_array_equal(cut, mask[:, ::step])
     assert 16 <= flips <= 48  # of 64: four standard deviations about 32
 
 
-def test_flip_vertical_turns_half_of_the_pairs_upside_down():
+def test_flip_vertical_mirrors_half_of_the_pairs():
     image, mask = photo(9, 6), blocks(9, 6, side=2)
     flips = 0
     for flipped, cut in many(flip_vertical(), image, mask, 64):
-        turned = np.array_equal(cut, mask[::-1])
-        flips += turned
-        step = -1 if turned else 1
+        is_flipped = np.array_equal(cut, mask[::-1])
+        flips += is_flipped
+        step = -1 if is_flipped else 1
         np.testing.assert_array_equal(flipped, image[::step])
         np.testing.assert_array_equal(cut, mask[::step])
     assert 16 <= flips <= 48  # of 64: four standard deviations about 32
@@ -53,75 +53,77 @@ def test_flip_vertical_turns_half_of_the_pairs_upside_down():
 
 
 def shifted(row, column, image, mask):
-    """`bend` by one shift everywhere."""
+    """`deform` by the same shift everywhere."""
     shifts = np.full((3, 3, 2), (row, column), np.float32)
-    return bend(image, mask, shifts)
+    return deform(image, mask, shifts)
 
 
 @pytest.mark.parametrize("row, column", ((0, 0), (2, -3), (-9, 0), (0, 20), (-70, 31)))
 @pytest.mark.parametrize("channels", (1, 3))
-def test_equal_shifts_move_the_picture_and_mirror_the_rest(row, column, channels):
+def test_equal_shifts_translate_and_pad_by_reflection(row, column, channels):
     image, mask = photo(10, 12, channels), blocks(10, 12, side=3)
     whole, ids = mirrored(image, *[80] * 4), mirrored(mask[..., None], *[80] * 4)
     window = np.s_[80 + row : 90 + row, 80 + column : 92 + column]
-    bent, bent_mask = shifted(row, column, image, mask)
-    np.testing.assert_allclose(bent, whole[window], atol=0.01)
-    np.testing.assert_array_equal(bent_mask, ids[window][..., 0])
+    warped, warped_mask = shifted(row, column, image, mask)
+    np.testing.assert_allclose(warped, whole[window], atol=0.01)
+    np.testing.assert_array_equal(warped_mask, ids[window][..., 0])
 
 
 @pytest.mark.parametrize("shift, nearest", ((0.25, 0), (0.75, 1)))
 def test_image_is_bilinear_and_mask_nearest(shift, nearest):
     image, mask = photo(10, 12), blocks(10, 12, side=1)
-    bent, ids = shifted(shift, 0, image, mask)
+    warped, ids = shifted(shift, 0, image, mask)
     between = (1 - shift) * image[:-1] + shift * image[1:]
-    np.testing.assert_allclose(bent[:-1], between, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(warped[:-1], between, rtol=1e-4, atol=1e-2)
     np.testing.assert_array_equal(ids[:-1], mask[nearest : nearest + 9])
 
 
-def test_places_of_the_grid_move_by_their_own_shift():
-    image = places(65, 97)
+def test_grid_points_move_by_their_shift():
+    image = coordinates(65, 97)
     shifts = np.random.RandomState(0).uniform(-9, 9, (3, 3, 2)).astype(np.float32)
-    # Inwards at the edges, for outside is the mirror.
+    # Inwards at the edges, as the outside is reflected.
     shifts[0, :, 0], shifts[2, :, 0] = 3.5, -4.25
     shifts[:, 0, 1], shifts[:, 2, 1] = 7.5, -1.0
-    bent, _ = bend(image, blocks(65, 97), shifts)
-    moved = bent[::32, ::48, :2] - image[::32, ::48, :2]
+    warped, _ = deform(image, blocks(65, 97), shifts)
+    moved = warped[::32, ::48, :2] - image[::32, ::48, :2]
     np.testing.assert_allclose(moved, shifts, atol=0.04)  # OpenCV 4 has 32nds
 
 
-def test_between_the_places_shifts_are_bicubic():
-    """A quarter down, three values a, b, c give 0.5 a + 0.5625 b - 0.0625 c."""
-    image = places(65, 97)
+def test_shifts_are_interpolated_bicubically():
+    """A quarter of the way down, values a, b, c give 0.5 a + 0.5625 b - 0.0625 c."""
+    image = coordinates(65, 97)
     shifts = np.zeros((3, 3, 2), np.float32)
     shifts[..., 0] = np.array([8, 4, -16])[:, None]
-    bent, _ = bend(image, blocks(65, 97), shifts)
-    np.testing.assert_allclose(bent[16, :, 0] - 16, 4 + 2.25 + 1, atol=0.04)
-    np.testing.assert_allclose(bent[:, :, 1], image[:, :, 1], atol=0.04)
+    warped, _ = deform(image, blocks(65, 97), shifts)
+    np.testing.assert_allclose(warped[16, :, 0] - 16, 4 + 2.25 + 1, atol=0.04)
+    np.testing.assert_allclose(warped[:, :, 1], image[:, :, 1], atol=0.04)
 
 
 def test_sigma_is_the_standard_deviation_in_pixels():
     size = (121, 161)
-    image, mask = places(*size), blocks(*size)
-    bent = [i[60, 80, :2] - (60, 80) for i, _ in many(elastic(10.0), image, mask, 200)]
-    # 200 of each: a standard error of 0.5 of the deviation and of 0.7 of the mean.
-    np.testing.assert_allclose(np.std(bent, axis=0), 10, atol=2)
-    np.testing.assert_allclose(np.mean(bent, axis=0), 0, atol=2.8)
+    image, mask = coordinates(*size), blocks(*size)
+    warped = [
+        i[60, 80, :2] - (60, 80) for i, _ in many(elastic(10.0), image, mask, 200)
+    ]
+    # For 200 samples, standard errors of 0.5 of the deviation and 0.7 of the mean.
+    np.testing.assert_allclose(np.std(warped, axis=0), 10, atol=2)
+    np.testing.assert_allclose(np.mean(warped, axis=0), 0, atol=2.8)
 
 
-def test_elastic_of_no_strength_changes_nothing():
+def test_elastic_of_zero_strength_changes_nothing():
     image, mask = photo(), blocks()
-    bent, ids = applied(elastic(0.0), image, mask)
-    np.testing.assert_array_equal(bent, image)
+    warped, ids = applied(elastic(0.0), image, mask)
+    np.testing.assert_array_equal(warped, image)
     np.testing.assert_array_equal(ids, mask)
 
 
-def test_elastic_leaves_no_void():
+def test_elastic_creates_no_void():
     for _, mask in many(elastic(30.0), photo(), blocks()):
         assert VOID not in mask
 
 
 @pytest.mark.parametrize("height, width", ((1, 1), (1, 200), (2, 3), (41, 47)))
-def test_elastic_takes_any_size(height, width):
+def test_elastic_accepts_any_size(height, width):
     for image, mask in many(
         elastic(10.0), photo(height, width), blocks(height, width), 2
     ):
@@ -129,7 +131,7 @@ def test_elastic_takes_any_size(height, width):
         assert mask.shape == (height, width)
 
 
-def test_elastic_tells_the_graph_what_it_knows():
+def test_elastic_keeps_the_static_shapes():
     for size in (CROP, (None, None)):
         spec = (
             tf.TensorSpec((*size, 3), tf.float32),
@@ -149,48 +151,48 @@ def test_elastic_tells_the_graph_what_it_knows():
 @pytest.mark.parametrize("side", (9, 10))
 def test_quarter_turns_are_those_of_numpy(turns, side):
     image, mask = photo(side, side), blocks(side, side, side=1)
-    turned, ids = bend(image, mask, np.zeros((3, 3, 2), np.float32), 90 * turns)
-    np.testing.assert_allclose(turned, np.rot90(image, turns), atol=0.01)
+    rotated, ids = deform(image, mask, np.zeros((3, 3, 2), np.float32), 90 * turns)
+    np.testing.assert_allclose(rotated, np.rot90(image, turns), atol=0.01)
     np.testing.assert_array_equal(ids, np.rot90(mask, turns))
 
 
-def test_rotation_mirrors_what_comes_from_beyond():
-    """A quarter turn of (5, 9) about (2, 4) sees 2 columns left and right of it only,
-    and 2 rows above and below that are not there."""
+def test_rotation_pads_by_reflection():
+    """A quarter turn of (5, 9) about (2, 4) uses columns 2 to 6, and 2 rows each above
+    and below the image."""
     image, mask = photo(5, 9), blocks(5, 9, side=1)
-    turned, ids = bend(image, mask, np.zeros((3, 3, 2), np.float32), 90)
+    rotated, ids = deform(image, mask, np.zeros((3, 3, 2), np.float32), 90)
     whole = np.pad(mask, ((2, 2), (0, 0)), mode="reflect")
     np.testing.assert_array_equal(ids, np.rot90(whole[:, 2:7]))
     whole = mirrored(image, 2, 0, 2, 0)
-    np.testing.assert_allclose(turned, np.rot90(whole[:, 2:7]), atol=0.01)
+    np.testing.assert_allclose(rotated, np.rot90(whole[:, 2:7]), atol=0.01)
 
 
-def test_angles_are_uniform_to_either_side():
-    image, mask = places(41, 41), np.zeros((41, 41), np.uint8)
+def test_angles_are_uniform_in_both_directions():
+    image, mask = coordinates(41, 41), np.zeros((41, 41), np.uint8)
     angles = []
-    for turned, _ in many(rotate(30.0), image, mask, 200):
-        down, across = turned[20, 30, :2] - turned[20, 20, :2]
+    for rotated, _ in many(rotate(30.0), image, mask, 200):
+        down, across = rotated[20, 30, :2] - rotated[20, 20, :2]
         angles.append(np.degrees(np.arctan2(down, across)))
-        np.testing.assert_allclose(turned[20, 20], image[20, 20], atol=0.05)
+        np.testing.assert_allclose(rotated[20, 20], image[20, 20], atol=0.05)
     assert -30.5 < min(angles) < -27 and 27 < max(angles) < 30.5
-    # 200 of a deviation of 60 / sqrt(12): a standard error of 1.2.
+    # For 200 samples of deviation 60 / sqrt(12), a standard error of 1.2.
     assert abs(np.mean(angles)) < 5
     assert np.std(angles) == pytest.approx(60 / np.sqrt(12), abs=2)
 
 
-def test_one_warp_turns_and_bends():
-    """What `shifts` fetch from is the picture as it was."""
-    image, mask = places(41, 41), blocks(41, 41)
+def test_one_warp_rotates_and_deforms():
+    """`shifts` are in coordinates of the original image."""
+    image, mask = coordinates(41, 41), blocks(41, 41)
     shifts = np.full((3, 3, 2), (1.5, -2.0), np.float32)
-    turned, _ = bend(image, mask, shifts, 90)
+    rotated, _ = deform(image, mask, shifts, 90)
     # At (20 + 5, 20 + 3): from (20 + 3, 20 - 5), shifted.
-    np.testing.assert_allclose(turned[25, 23, :2], (24.5, 13.0), atol=0.04)
+    np.testing.assert_allclose(rotated[25, 23, :2], (24.5, 13.0), atol=0.04)
 
 
-def test_no_rotation_leaves_elastic_as_it_was():
+def test_without_rotation_the_result_is_that_of_elastic():
     for seed in ((0, 0), (3, 4)):
         shifts = tf.random.stateless_normal([3, 3, 2], seed, stddev=5.0).numpy()
         image, mask = applied(elastic(5.0), photo(), blocks(), seed)
-        bent, ids = bend(photo(), blocks(), shifts)
-        np.testing.assert_array_equal(image, bent)
+        warped, ids = deform(photo(), blocks(), shifts)
+        np.testing.assert_array_equal(image, warped)
         np.testing.assert_array_equal(mask, ids)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kseg.data.transforms.photometric import blur, blurred, color, cutout, noise
+from kseg.data.transforms.photometric import blur, color, cutout, gaussian_blur, noise
 from tests.kseg.data.transforms.helpers import VOID, blocks, encoded, many, photo
 
 # --- colour ---
@@ -19,13 +19,13 @@ def test_color_keeps_the_range_and_the_mask(channels, strength):
         np.testing.assert_array_equal(cut, mask)
 
 
-def test_color_of_no_strength_changes_nothing():
+def test_color_of_zero_strength_changes_nothing():
     image, mask = photo(), blocks()
     for changed, _ in many(color(0.0), image, mask, 4):
         np.testing.assert_allclose(changed, image, atol=1e-3)
 
 
-def test_color_leaves_grey_pictures_grey():
+def test_color_leaves_grey_images_grey():
     for changed, _ in many(color(0.5), encoded(blocks()), blocks(), 8):
         np.testing.assert_allclose(changed, changed[..., :1].repeat(3, 2), atol=1e-3)
 
@@ -37,13 +37,13 @@ def test_color_leaves_grey_pictures_grey():
 def test_blur_of_a_point_is_a_gaussian(channels):
     image = np.zeros((21, 25, channels), np.float32)
     image[10, 12] = 200
-    soft = blurred(image, 1.5)
-    assert soft.shape == image.shape and soft.dtype == np.float32
+    blurred = gaussian_blur(image, 1.5)
+    assert blurred.shape == image.shape and blurred.dtype == np.float32
     rows, columns = np.mgrid[-10:11, -12:13]
     bell = np.exp(-(rows**2 + columns**2) / (2 * 1.5**2))
     by_hand = 200 * bell / bell.sum()
     for channel in range(channels):
-        np.testing.assert_allclose(soft[..., channel], by_hand, atol=0.01)
+        np.testing.assert_allclose(blurred[..., channel], by_hand, atol=0.01)
 
 
 def test_half_of_the_images_are_blurred_by_up_to_sigma():
@@ -52,18 +52,18 @@ def test_half_of_the_images_are_blurred_by_up_to_sigma():
     mask = blocks(41, 41)
     squares = (np.arange(41) - 20) ** 2
     sigmas = []
-    for soft, ids in many(blur(3.0), image, mask, 128):
+    for blurred, ids in many(blur(3.0), image, mask, 128):
         np.testing.assert_array_equal(ids, mask)
-        if not np.array_equal(soft, image):
-            down = soft[..., 0].sum(1)
+        if not np.array_equal(blurred, image):
+            down = blurred[..., 0].sum(1)
             sigmas.append(np.sqrt((squares * down).sum() / down.sum()))
     assert 41 <= len(sigmas) <= 87  # of 128: four standard deviations about 64
-    # Truncated, and below about 0.2 nothing moves.
+    # The kernel is truncated; below a sigma of about 0.2 it has no effect.
     assert min(sigmas) < 0.7 and 2.5 < max(sigmas) < 3.0
 
 
 @pytest.mark.parametrize("height, width", ((1, 1), (1, 50), (3, 2)))
-def test_blur_takes_any_size(height, width):
+def test_blur_accepts_any_size(height, width):
     for image, _ in many(blur(4.0), photo(height, width), blocks(height, width), 8):
         assert image.shape == (height, width, 3)
         assert np.isfinite(image).all()
@@ -81,7 +81,7 @@ def test_deviations_of_noise_are_uniform_up_to_the_share():
         found.append(noisy.std())
         assert abs(noisy.mean() - 128) < 4 * 25.5 / np.sqrt(noisy.size)
         channels = np.corrcoef(noisy.reshape(-1, 3).T)
-        assert abs(channels - np.eye(3)).max() < 0.1  # each its own
+        assert abs(channels - np.eye(3)).max() < 0.1  # independent channels
     assert 24 < max(found) < 26 and min(found) < 2
     assert np.mean(found) == pytest.approx(12.75, abs=4)
 
@@ -100,20 +100,20 @@ def test_cutout_is_one_grey_and_void_rectangle(share, channels):
     image, mask = photo(60, 90, channels), blocks(60, 90)
     areas = []
     for hidden, ids in many(cutout(share), image, mask, 64):
-        gone = ids == VOID
-        np.testing.assert_array_equal(hidden[~gone], image[~gone])
-        np.testing.assert_array_equal(ids[~gone], mask[~gone])
-        assert (hidden[gone] == 128).all()
-        rows, columns = gone.any(1).sum(), gone.any(0).sum()
-        assert gone.sum() == rows * columns  # of one rectangle, without holes
-        areas.append(gone.sum() / gone.size)
+        void = ids == VOID
+        np.testing.assert_array_equal(hidden[~void], image[~void])
+        np.testing.assert_array_equal(ids[~void], mask[~void])
+        assert (hidden[void] == 128).all()
+        rows, columns = void.any(1).sum(), void.any(0).sum()
+        assert void.sum() == rows * columns  # one rectangle without holes
+        areas.append(void.sum() / void.size)
     assert max(areas) <= share
-    # Of a uniform share some is lost beyond the edges.
+    # The mean of a uniform share, less the parts beyond the edges.
     assert 0.25 * share < np.mean(areas) < 0.55 * share
 
 
-def test_cutout_hides_every_place():
+def test_cutout_hides_every_pixel_at_times():
     mask = np.zeros((8, 9), np.uint8)
     masks = [ids for _, ids in many(cutout(0.5), photo(8, 9), mask, 300)]
-    often = np.mean(np.array(masks) == VOID, axis=0)
-    assert 0.01 < often.min() and often.max() < 0.3
+    frequency = np.mean(np.array(masks) == VOID, axis=0)
+    assert 0.01 < frequency.min() and frequency.max() < 0.3

@@ -67,5 +67,5 @@ def test_the_record_counts_the_images_of_each_class(data_folder):
     record = chosen.record()
     assert record["images"] == len(record["pictures"]) == 5 and record["blank"] == 0
     masks = [split.read(index)[1] for index in chosen.indices]
-    for index, name in enumerate(data.names):
+    for index, name in enumerate(data.class_names):
         assert record["classes"][name] == sum((mask == index).any() for mask in masks)

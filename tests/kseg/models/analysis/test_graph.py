@@ -14,7 +14,7 @@ from kseg.models.analysis.graph import (
 
 
 def model_of(*stack, channels=3):
-    """A chain of layers on an image of free size."""
+    """A chain of layers on an image of dynamic size."""
     x = image = keras.Input((None, None, channels))
     for layer in stack:
         x = layer(x)
@@ -26,7 +26,7 @@ def count(*stack, size=(8, 6), channels=3):
     return sum(map(multiply_adds, graph.steps))
 
 
-def test_trace_lists_the_calls_with_their_shapes():
+def test_trace_records_the_calls_with_their_shapes():
     model = model_of(layers.Conv2D(4, 3, name="conv"), layers.ReLU(name="relu"))
     graph = trace(model, (8, 6))
     conv, relu = graph.steps
@@ -37,7 +37,7 @@ def test_trace_lists_the_calls_with_their_shapes():
     assert relu.inputs == conv.outputs and relu.outputs == graph.outputs
 
 
-def test_trace_leaves_the_model_as_it_was():
+def test_trace_does_not_change_the_model():
     model = model_of(layers.Conv2D(4, 3))
     shape, weights = model.output_shape, model.weights
     trace(model, (8, 6))
@@ -45,7 +45,7 @@ def test_trace_leaves_the_model_as_it_was():
     assert all(a is b for a, b in zip(model.weights, weights, strict=True))
 
 
-def test_trace_takes_sequential_and_list_structures():
+def test_trace_accepts_sequential_and_list_structures():
     stack = [keras.Input((None, None, 3)), layers.Conv2D(4, 3)]
     assert trace(keras.Sequential(stack), (8, 6)).outputs[0].shape == (1, 6, 4, 4)
     image = keras.Input((None, None, 3))
@@ -53,7 +53,7 @@ def test_trace_takes_sequential_and_list_structures():
     assert trace(listed, (8, 6)).outputs[0].shape == (1, 6, 4, 4)
 
 
-def test_trace_writes_down_operations_that_are_no_layers():
+def test_trace_records_operations_that_are_not_layers():
     image = keras.Input((None, None, 3))
     graph = trace(keras.Model(image, (image + 3.0) * image), (8, 6))
     assert [len(step.inputs) for step in graph.steps] == [1, 2]
@@ -64,7 +64,7 @@ class Opaque(keras.Model):
         return x
 
 
-def test_trace_refuses_what_is_no_graph_from_one_image():
+def test_models_that_are_not_a_graph_with_one_image():
     a, b = keras.Input((None, None, 3)), keras.Input((None, None, 3))
     vector = keras.Input((7,))
     for model in (
@@ -76,7 +76,7 @@ def test_trace_refuses_what_is_no_graph_from_one_image():
             image_of(model)
 
 
-# Multiply-adds worked by hand, on an image of 8x6x3.
+# Multiply-adds by hand, for an image of 8x6x3.
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [
@@ -98,13 +98,13 @@ def test_multiply_adds(layer, expected):
     assert count(layer) == expected
 
 
-def test_dense_behind_flatten():
+def test_dense_after_flatten():
     image = keras.Input((8, 6, 3))
     model = keras.Model(image, layers.Dense(5)(layers.Flatten()(image)))
     assert sum(map(multiply_adds, trace(model, (8, 6)).steps)) == 8 * 6 * 3 * 5
 
 
-def test_a_layer_called_twice_works_twice_and_holds_its_weights_once():
+def test_layer_called_twice_costs_twice_and_has_its_weights_once():
     image = keras.Input((None, None, 3))
     conv = layers.Conv2D(3, 3, padding="same", use_bias=False)
     graph = trace(keras.Model(image, conv(conv(image))), (8, 6))
@@ -112,20 +112,20 @@ def test_a_layer_called_twice_works_twice_and_holds_its_weights_once():
     assert sum(map(multiply_adds, graph.steps)) == 2 * 8 * 6 * 3 * 3 * 3 * 3
 
 
-def test_layers_that_are_not_counted_are_named():
+def test_layers_that_are_not_counted_are_listed():
     image = keras.Input((8, 6, 3))
     x = layers.EinsumDense("bhwc,cd->bhwd", (8, 6, 5), name="mix")(image)
     x = layers.BatchNormalization()(layers.Conv2D(4, 3)(x))
     assert uncounted(trace(keras.Model(image, x), (8, 6))) == ["mix"]
 
 
-def test_a_layer_that_leaves_its_size_open_is_refused():
+def test_layer_with_an_output_of_unknown_size():
     mix = layers.EinsumDense("bhwc,cd->bhwd", (None, None, 5), name="mix")
-    with pytest.raises(ValueError, match="mix leaves the size"):
+    with pytest.raises(ValueError, match="mix has an output of unknown size"):
         trace(model_of(mix), (8, 6))
 
 
-# What training keeps and what is alive at once, on an image of 8x8x1: 64 numbers.
+# --- memory, for an image of 8x8x1: 64 numbers ---
 
 
 def test_training_keeps_the_image_and_every_output():
@@ -133,38 +133,38 @@ def test_training_keeps_the_image_and_every_output():
     assert training_bytes(trace(model, (8, 8))) == 4 * (64 + 128 + 128)
 
 
-def test_inference_holds_a_layers_input_and_output():
+def test_inference_needs_the_input_and_output_of_a_layer():
     stack = [layers.Conv2D(c, 3, padding="same") for c in (4, 2)]
     graph = trace(model_of(*stack, channels=1), (8, 8))
-    # The image stays, being the caller's; the second convolution reads 4, writes 2.
+    # The image is kept for the caller; the second convolution reads 4 and writes 2.
     assert inference_bytes(graph) == 4 * 64 * (1 + 4 + 2)
 
 
-def test_activations_write_over_what_nobody_reads_later():
+def test_activations_overwrite_inputs_that_are_not_read_later():
     stack = [layers.Conv2D(4, 1), layers.BatchNormalization(), layers.ReLU()]
     graph = trace(model_of(*stack, channels=1), (8, 8))
     assert inference_bytes(graph) == 4 * 64 * (1 + 4)
 
 
-def test_pooling_that_keeps_the_size_needs_room_of_its_own():
+def test_pooling_does_not_overwrite_its_input():
     stack = [layers.Conv2D(4, 1), layers.MaxPooling2D(3, 1, padding="same")]
     graph = trace(model_of(*stack, channels=1), (8, 8))
     assert inference_bytes(graph) == 4 * 64 * (1 + 4 + 4)
 
 
-def test_a_skip_connection_stays_alive():
+def test_skip_connections_are_kept():
     image = keras.Input((None, None, 1))
     skip = layers.Conv2D(4, 1)(image)
-    x = layers.ReLU()(skip)  # has to be written elsewhere: `skip` is read later
+    x = layers.ReLU()(skip)  # cannot overwrite `skip`, which is read later
     x = layers.MaxPooling2D(2)(x)  # (4, 4, 4)
     x = layers.Conv2D(8, 1)(x)  # (4, 4, 8)
     x = layers.UpSampling2D(2)(x)  # (8, 8, 8)
     model = keras.Model(image, layers.Concatenate()([skip, x]))
-    # At the end: image, skip, x and their stack of 12 channels.
+    # At the end: image, skip, x and their concatenation of 12 channels.
     assert inference_bytes(trace(model, (8, 8))) == 4 * 64 * (1 + 4 + 8 + 12)
 
 
-def test_a_sum_writes_over_one_of_its_parts():
+def test_sum_overwrites_one_of_its_inputs():
     image = keras.Input((None, None, 1))
     a, b = (layers.Conv2D(4, 1)(image) for _ in range(2))
     graph = trace(keras.Model(image, layers.Add()([a, b])), (8, 8))
@@ -173,7 +173,7 @@ def test_a_sum_writes_over_one_of_its_parts():
 
 # Published: 15.5 G for VGG16 with its dense layers, 300 M for MobileNetV2 with its
 # classifier (Sandler et al., 2018, table 4), 3.8 G for ResNet50 (He et al., 2016, table
-# 1). Who counts 4.1 G for the last has its version 1.5, which halves one layer later.
+# 1). The often cited 4.1 G are for ResNet50 version 1.5, which halves one layer later.
 @pytest.mark.parametrize(
     ("name", "top", "weights", "expected"),
     [

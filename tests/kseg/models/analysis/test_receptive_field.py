@@ -1,4 +1,4 @@
-"""Extents worked by hand, published ones, and those that impulses show."""
+"""Receptive fields by hand, from publications, and measured with impulses."""
 
 from fractions import Fraction
 
@@ -9,7 +9,12 @@ from keras import layers
 
 from kseg.models import build_model
 from kseg.models.analysis.graph import trace
-from kseg.models.analysis.receptive_field import Field, receptive_field, seen, strides
+from kseg.models.analysis.receptive_field import (
+    Field,
+    field_of,
+    receptive_field,
+    strides,
+)
 from kseg.models.layers.sizes import CropLike, PadToMultiple
 from kseg.models.layers.upsampling import Enlarge, MaxUnpool
 
@@ -51,8 +56,8 @@ RULES = {
     "cropped": ([layers.Cropping2D(2), conv(padding="valid")], 3, 1),
     "pointwise": ([conv(), layers.BatchNormalization(), layers.ReLU()], 3, 1),
     "to a multiple": ([PadToMultiple(7), conv()], 3, 1),
-    # Behind 2x2 pooling, stride 2 and field 2: nearest adds nothing, bilinear one more
-    # cell of 2, a transposed convolution of kernel 4 and stride 2 sees two cells too.
+    # After 2x2 pooling, stride 2 and field 2: nearest adds nothing, bilinear one more
+    # cell of 2, a transposed convolution of kernel 4 and stride 2 also uses two cells.
     "nearest": ([HALF(2), Enlarge(2, "nearest")], 2, 1),
     "bilinear": ([HALF(2), Enlarge(2)], 4, 1),
     "bilinear x3": ([HALF(3), Enlarge(3)], 6, 1),
@@ -73,7 +78,7 @@ RULES = {
         4,
         1,
     ),
-    # A kernel of 3 meets two cells of 4 pixels at a border, one elsewhere.
+    # A kernel of 3 covers two cells of 4 pixels at a border, one elsewhere.
     "convolved nearest": ([HALF(4), Enlarge(4, "nearest"), conv()], 8, 1),
 }
 each_rule = pytest.mark.parametrize("name", RULES)
@@ -87,27 +92,27 @@ def test_each_rule_by_hand(name):
     assert strides(graph)[output] == (stride, stride)
 
 
-def test_each_axis_has_its_own():
+def test_each_axis_has_its_own_field():
     stack = [conv((3, 5)), layers.MaxPooling2D((1, 2)), conv((1, 3), strides=(2, 1))]
     graph, output = traced(chain(*stack))
     assert receptive_field(graph, output) == Field(3, 5 + 1 + 4)
     assert strides(graph)[output] == (2, 2)
 
 
-def test_enlargement_beyond_the_image():
+def test_upsampling_beyond_the_image_size():
     graph, output = traced(chain(Enlarge(2, "nearest"), conv()))
     assert strides(graph)[output] == (Fraction(1, 2), Fraction(1, 2))
     assert receptive_field(graph, output) == Field(2, 2)
 
 
-def test_the_larger_of_two_branches_counts():
+def test_the_larger_of_two_branches_is_used():
     image = keras.Input((None, None, 1))
     model = keras.Model(image, layers.Add()([conv(3)(image), conv(7)(image)]))
     assert receptive_field(*traced(model)) == Field(7, 7)
 
 
-def test_branches_that_are_not_centred_on_each_other_add_up():
-    """A crop moves one branch by 2: 3 pixels from -1 and 3 from +1 on are 5."""
+def test_branches_with_different_centres():
+    """A crop shifts one branch by 2: 3 pixels from -1 and 3 from +1 on are 5."""
     image = keras.Input((None, None, 1))
     a = layers.Cropping2D(((0, 4), (0, 4)))(conv()(image))
     b = layers.Cropping2D(((2, 2), (2, 2)))(conv()(image))
@@ -116,7 +121,7 @@ def test_branches_that_are_not_centred_on_each_other_add_up():
     )
 
 
-def test_pooling_over_the_whole_image_is_said():
+def test_pooling_over_the_whole_image_is_reported():
     """Squeeze-and-excite: a weight for each channel from all pixels."""
     image = keras.Input((None, None, 1))
     x = HALF(2)(conv()(image))
@@ -129,17 +134,17 @@ def test_pooling_over_the_whole_image_is_said():
     assert not receptive_field(graph, before).whole
 
 
-def test_a_vector_sees_the_whole_image_and_nothing_else():
+def test_vector_has_only_the_whole_image():
     image = keras.Input((*SIZE, 1))
     model = keras.Model(image, layers.Dense(2)(layers.Flatten()(conv()(image))))
     assert receptive_field(*traced(model)) == Field(0, 0, whole=True)
 
 
-# --- what impulses show: positive weights, one row of the image at a time ---
+# --- by impulses: positive weights, one row of the image changed at a time ---
 
 
 def positive(model):
-    """The model with weights that cancel nothing and let every path through."""
+    """Sets positive weights, so that all paths contribute and none cancel."""
     for weight in model.weights:
         if len(weight.shape) > 1:
             weight.assign(np.full(weight.shape, 1 / np.prod(weight.shape[:-1])))
@@ -147,31 +152,31 @@ def positive(model):
 
 
 def rows_that_change(model, size, neutral, noise, batch=32):
-    """(rows of the image, rows of the output): whether the one changes the other."""
+    """(rows of the image, rows of the output) bool: whether one affects the other."""
     shape = (1, *size, model.inputs[0].shape[-1])
     image = neutral + np.zeros(shape, np.float32)
-    still = np.asarray(model(image, training=False))
+    reference = np.asarray(model(image, training=False))
     changed = []
     for start in range(0, size[0], batch):
         rows = range(start, min(start + batch, size[0]))
         images = np.repeat(image, len(rows), axis=0)
         images[np.arange(len(rows)), rows] += 100
         scores = np.asarray(model(images, training=False))
-        changed.extend(np.abs(scores - still).max(axis=(2, 3)) > noise)
+        changed.extend(np.abs(scores - reference).max(axis=(2, 3)) > noise)
     return np.stack(changed)
 
 
 def check(model, size, neutral=0.0, noise=0.0):
-    """The intervals are those shown, over all cells that see none of the borders.
+    """Compares the intervals of all cells that do not reach the borders.
 
-    There, same padding and the clamping of bilinear enlargement cut them short. On an
-    image that the network sees as zeros, any change is one: there is no rounding.
+    At the borders, same padding and clamped bilinear upsampling shorten them. The image
+    is zero for the network, so that any change is exact, without rounding.
     """
     graph, output = traced(model, size)
-    shown = rows_that_change(positive(model), size, neutral, noise)
+    changed = rows_that_change(positive(model), size, neutral, noise)
     extents = []
-    for cell, column in enumerate(shown.T):
-        (low, high), _ = seen(graph, output, 0, cell)
+    for cell, column in enumerate(changed.T):
+        (low, high), _ = field_of(graph, output, 0, cell)
         if low >= 0 and high < size[0]:
             rows = np.flatnonzero(column)
             assert (rows[0], rows[-1]) == (low, high), cell
@@ -201,7 +206,7 @@ def test_unpooling_by_impulses():
     check(model, image.shape[:2], image, noise=1e-4)
 
 
-def test_segnet_sees_what_it_would_see_with_nearest_neighbours():
+def test_segnet_has_the_field_of_nearest_upsampling():
     fields = [
         receptive_field(*traced(build_model("segnet", 2, width=1, upsampling=how)))
         for how in ("unpool", "nearest")
@@ -209,7 +214,7 @@ def test_segnet_sees_what_it_would_see_with_nearest_neighbours():
     assert fields[0] == fields[1]
 
 
-# Architectures as they are, thin, at a height that holds the field of a whole period.
+# Complete but narrow architectures, of a height that holds the fields of a period.
 @pytest.mark.parametrize(
     ("name", "size", "options"),
     [
@@ -255,7 +260,7 @@ def test_published_encoders(encoder, extents):
 
 
 def test_published_fcn():
-    """Long, Shelhamer and Darrell (2015): fc6 on VGG16 sees 404 pixels, stride 32."""
+    """Long, Shelhamer and Darrell (2015): fc6 on VGG16 has 404 pixels, stride 32."""
     graph = trace(build_model("fcn32s", 21, encoder="vgg16", fc_width=4), (224, 224))
     fc6 = next(x for x in graph.tensors if x.name == "fc6_conv")
     assert receptive_field(graph, fc6) == Field(404, 404)

@@ -1,4 +1,4 @@
-"""Encoders against what their papers and keras.applications say of them."""
+"""Encoders compared with their papers and keras.applications."""
 
 import keras
 import numpy as np
@@ -21,8 +21,8 @@ TAPS = {
     "mobilenetv3": {2: 64, 4: 72, 8: 240, 16: 672, 32: 960},
     "efficientnetv2b0": {2: 16, 4: 32, 8: 192, 16: 672, 32: 1280},
 }
-# Without classifiers. GoogLeNet's 5,973,552 of Caffe's model, its 7,280 biases made
-# batch norms of four values each.
+# Without classifiers. GoogLeNet: the 5,973,552 of Caffe's model, whose 7,280 biases
+# become batch normalizations of four values each.
 PARAMETERS = {
     "alexnet": 2_469_696,
     "vgg16": 14_714_688,
@@ -43,7 +43,7 @@ def encoded(encoder: str, channels: int = 3, **options) -> tuple[keras.Model, Fe
 
 @pytest.fixture(scope="module", params=list(ENCODERS))
 def whole(request):
-    """(name, network, features) of each encoder at its full width."""
+    """(name, network, features) of each encoder at full width."""
     return request.param, *encoded(request.param)
 
 
@@ -63,18 +63,18 @@ def test_parameters_are_the_published_ones(whole):
         assert network.count_params() == PARAMETERS[name]
 
 
-def test_pools_are_those_of_two_by_two(whole):
+def test_pools_are_the_2x2_poolings(whole):
     name, _, features = whole
     assert sorted(features.pools) == POOLED.get(name, [])
 
 
-def test_vgg_has_its_convolutions_by_stage():
+def test_depths_of_vgg16():
     _, features = encoded("vgg16")
     assert features.depths == {1: 2, 2: 2, 4: 3, 8: 3, 16: 3}
     assert not features.normalized
 
 
-def test_plain_goes_as_deep_as_it_is_asked_to():
+def test_deepest_stride_of_plain_is_an_option():
     _, features = encoded("plain", width=4, deepest=32)
     assert {s: tap.shape[-1] for s, tap in features.taps.items()} == {
         1: 4,
@@ -86,9 +86,9 @@ def test_plain_goes_as_deep_as_it_is_asked_to():
     }
 
 
-def test_a_tap_that_is_not_there():
+def test_missing_tap():
     _, features = encoded("alexnet")
-    with pytest.raises(ValueError, match="no tap at stride 2; it has 4, 8, 16, 32"):
+    with pytest.raises(ValueError, match="no features at stride 2; .* 4, 8, 16, 32"):
         features.tap(2)
 
 
@@ -107,7 +107,7 @@ DEPTHS = {
 
 
 @pytest.mark.parametrize("name", DEPTHS)
-def test_inception_modules_are_as_deep_as_the_papers(name):
+def test_inception_modules_have_the_depths_of_the_paper(name):
     channels, depth = DEPTHS[name]
     x = keras.Input((8, 8, channels))
     module = keras.Model(x, inception(x, INCEPTIONS[name], name))
@@ -134,7 +134,7 @@ APPLICATIONS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder", APPLICATIONS)
 def test_preprocessing_is_that_of_the_application(encoder, tmp_path):
-    """The same file of weights gives the same features as Keras's own way."""
+    """With the same weights, the features equal those of keras.applications."""
     build, module = APPLICATIONS[encoder]
     keras.utils.set_random_seed(0)
     theirs = build(include_top=False, weights=None, input_shape=(None, None, 3))
@@ -163,7 +163,7 @@ def test_own_encoders_read_a_file(encoder, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def refusal(encoder, **options):
+def error_message(encoder, **options):
     with pytest.raises(ValueError) as caught:
         build_model("unet", 3, encoder, **options)
     message = str(caught.value)
@@ -172,34 +172,34 @@ def refusal(encoder, **options):
 
 
 @pytest.mark.parametrize("encoder", ("plain", "alexnet", "googlenet"))
-def test_own_encoders_have_no_imagenet(encoder):
-    message = refusal(encoder, weights="imagenet")
+def test_own_encoders_have_no_imagenet_weights(encoder):
+    message = error_message(encoder, weights="imagenet")
     assert "imagenet" in message and "mobilenetv2" in message
 
 
 @pytest.mark.parametrize("encoder", ("plain", "mobilenetv2"))
 @pytest.mark.parametrize("weights", ("missing.h5", "imagenette"))
-def test_weights_that_are_not_there_are_refused(encoder, weights):
-    assert weights in refusal(encoder, weights=weights)
+def test_missing_weights(encoder, weights):
+    assert weights in error_message(encoder, weights=weights)
 
 
 @pytest.mark.parametrize("encoder", ("alexnet", "mobilenetv2"))
-def test_file_that_holds_no_weights_is_refused(encoder, tmp_path):
+def test_file_without_weights(encoder, tmp_path):
     path = tmp_path / "notes.weights.h5"
     path.write_text("not weights")
-    assert str(path) in refusal(encoder, weights=str(path))
+    assert str(path) in error_message(encoder, weights=str(path))
 
 
 @pytest.mark.parametrize("encoder", ("googlenet", "mobilenetv2", "vgg16"))
-def test_weights_of_another_net_are_refused(encoder, tmp_path):
+def test_weights_of_another_network(encoder, tmp_path):
     network, _ = encoded("alexnet")
     path = tmp_path / "alexnet.weights.h5"
     network.save_weights(path)
-    message = refusal(encoder, weights=str(path))
+    message = error_message(encoder, weights=str(path))
     assert str(path) in message and "do not fit" in message
 
 
-# --- ImageNet's weights, where they are at hand ---
+# --- ImageNet weights, if the file is available ---
 
 
 def weights_file(shared, alpha):
@@ -222,11 +222,11 @@ def test_weights_are_read_from_a_file(pretrained):
     other = ops.convert_to_numpy(random.get_layer("encoder_Conv1").kernel)
     assert kernel.shape == other.shape
     assert not np.allclose(kernel, other)
-    moved = pretrained.get_layer("encoder_bn_Conv1").moving_variance
-    assert not np.allclose(ops.convert_to_numpy(moved), 1)
+    variance = pretrained.get_layer("encoder_bn_Conv1").moving_variance
+    assert not np.allclose(ops.convert_to_numpy(variance), 1)
 
 
-def test_grey_images_with_weights_of_colour(pretrained, shared):
+def test_grey_images_with_weights_for_rgb(pretrained, shared):
     weights = weights_file(shared, 0.35)
     grey = build_model("unet", 3, "mobilenetv2", 1, weights=weights, alpha=0.35)
     grey.set_weights(pretrained.get_weights())
@@ -240,14 +240,14 @@ def test_grey_images_with_weights_of_colour(pretrained, shared):
     )
 
 
-def test_weights_of_another_width_are_refused(shared):
+def test_weights_of_another_width(shared):
     path = weights_file(shared, "1.0")
-    message = refusal("mobilenetv2", alpha=0.35, weights=path)
+    message = error_message("mobilenetv2", alpha=0.35, weights=path)
     assert path in message
     assert "0.35" in message
 
 
-def test_names_that_keras_counts_are_counted_anew():
+def test_generated_layer_names_are_renumbered():
     names = [
         [layer.name for layer in build_model("unet", 2, "mobilenetv3").layers]
         for _ in range(2)

@@ -4,7 +4,7 @@ import pytest
 from keras import layers, ops
 
 from kseg.models.layers.blocks import conv_bn_relu
-from kseg.models.layers.heads import prepared
+from kseg.models.layers.heads import prepare_input
 from kseg.models.layers.norm import BatchNorm, with_batch_norm
 from kseg.models.layers.sizes import CropLike, PadToMultiple, ValidInput
 from kseg.models.layers.upsampling import (
@@ -12,9 +12,9 @@ from kseg.models.layers.upsampling import (
     Enlarge,
     MaxUnpool,
     bilinear_kernel,
+    interleave,
     transposed,
     upsample,
-    woven,
 )
 
 on_tensorflow = pytest.mark.skipif(
@@ -27,7 +27,7 @@ def noise(*shape, seed=0):
 
 
 def traced(layer, *inputs):
-    """`layer` of `inputs` in a graph that does not know their heights and widths."""
+    """`layer` of `inputs` in a graph of dynamic heights and widths."""
     import tensorflow as tf
 
     def free(x):
@@ -39,7 +39,7 @@ def traced(layer, *inputs):
 
 
 def both_ways(layer, *inputs):
-    """`layer` of `inputs`, with sizes that are known and with sizes that are not."""
+    """`layer` of `inputs`, with static and with dynamic sizes."""
     given = inputs[0] if len(inputs) == 1 else list(inputs)
     yield ops.convert_to_numpy(layer(given))
     if keras.backend.backend() == "tensorflow":
@@ -60,27 +60,27 @@ def test_padding_is_below_and_to_the_right(size, padded):
         assert np.count_nonzero(y) == image.size
 
 
-def test_image_that_fits_is_not_padded():
+def test_multiples_are_not_padded():
     image = noise(1, 8, 12, 3)
     for y in both_ways(PadToMultiple(4), image):
         np.testing.assert_array_equal(y, image)
 
 
 @pytest.mark.parametrize("size", ((4, 6), (3, 8), (1, 1)))
-def test_crop_takes_the_size_of_the_image(size):
+def test_crop_has_the_size_of_the_image(size):
     x = noise(1, 4, 8, 5)
     image = noise(1, *size, 3)
     for y in both_ways(CropLike(), x, image):
         np.testing.assert_array_equal(y, x[:, : size[0], : size[1]])
 
 
-def test_padded_and_cropped_is_as_before():
+def test_padding_and_cropping_is_the_identity():
     image = noise(1, 13, 6, 3)
 
-    def there_and_back(x):
+    def pad_and_crop(x):
         return CropLike()([PadToMultiple(8)(x), x])
 
-    for y in both_ways(there_and_back, image):
+    for y in both_ways(pad_and_crop, image):
         np.testing.assert_array_equal(y, image)
 
 
@@ -91,11 +91,11 @@ def test_padded_and_cropped_is_as_before():
         (Enlarge(2), (None, 18, None, 3)),
     ),
 )
-def test_shapes_that_are_said_in_advance(layer, expected):
+def test_computed_output_shapes(layer, expected):
     assert layer.compute_output_shape((None, 9, None, 3)) == expected
 
 
-def test_shape_of_the_crop_is_the_images():
+def test_output_shape_of_the_crop_is_that_of_the_image():
     shapes = [(None, 16, None, 5), (None, 9, None, 3)]
     assert CropLike().compute_output_shape(shapes) == (None, 9, None, 5)
 
@@ -117,10 +117,10 @@ def test_config_is_restored(layer):
     assert copy.get_config() == layer.get_config()
 
 
-# --- enlargement ---
+# --- upsampling ---
 
 
-def test_enlargement_by_hand():
+def test_upsampling_by_hand():
     # New pixels are at -1/4, 1/4, 3/4, 5/4 of the old ones at 0 and 1.
     row = np.array([0, 4], np.float32).reshape(1, 1, 2, 1)
     for y in both_ways(Enlarge(2), row):
@@ -128,7 +128,7 @@ def test_enlargement_by_hand():
 
 
 @pytest.mark.parametrize("factor", (2, 3, 4, 8))
-def test_enlargement_is_bilinear_resizing(factor):
+def test_upsampling_is_bilinear_resizing(factor):
     x = noise(1, 5, 7, 3)
     size = (5 * factor, 7 * factor)
     expected = ops.image.resize(x, size, interpolation="bilinear")
@@ -158,15 +158,15 @@ def test_bilinear_kernel_by_hand():
     assert not kernel[:, :, 0, 1].any() and not kernel[:, :, 1, 0].any()
 
 
-def test_nearest_enlargement_repeats():
+def test_nearest_upsampling_repeats():
     x = noise(1, 3, 5, 2)
     expected = x.repeat(3, axis=1).repeat(3, axis=2)
     for y in both_ways(Enlarge(3, "nearest"), x):
         np.testing.assert_array_equal(y, expected)
 
 
-def test_transposed_convolution_is_its_formula():
-    """Y[m, n] = sum of X[i, j] K[m - i s, n - j s] over i and j, then the crop."""
+def test_transposed_convolution_follows_its_formula():
+    """Y[m, n] = sum of X[i, j] K[m - i s, n - j s] over i and j, then a crop."""
     stride, size = 2, 4
     layer = layers.Conv2DTranspose(1, size, stride, padding="valid", use_bias=False)
     x, kernel = noise(1, 3, 4, 1), noise(size, size, 1, 1, seed=1)
@@ -183,7 +183,7 @@ def test_transposed_convolution_is_its_formula():
                         expected[m, n] += x[0, i, j, 0] * kernel[u, v, 0, 0]
     y = ops.convert_to_numpy(layer(x))[0, ..., 0]
     np.testing.assert_allclose(y, expected, atol=1e-5)
-    # `transposed` is that with as many rows cut on each side as keep the centres.
+    # With same padding, the result is cropped so that the centres agree.
     same = layers.Conv2DTranspose(1, size, stride, padding="same", use_bias=False)
     same.build(x.shape)
     same.set_weights([kernel])
@@ -191,8 +191,8 @@ def test_transposed_convolution_is_its_formula():
     np.testing.assert_allclose(cut, expected[1:-1, 1:-1], atol=1e-5)
 
 
-def constant_enlarged(how, **options):
-    """A picture of ones, twice as large, by weights that are all one."""
+def upsampled_ones(how, **options):
+    """An image of ones, upsampled by 2 with all weights set to one."""
     image = keras.Input((None, None, 1))
     if how == "transposed":
         network = keras.Model(image, transposed(image, 2, name="up", **options))
@@ -203,23 +203,23 @@ def constant_enlarged(how, **options):
     return y[0, 4:-4, 4:-4, 0]
 
 
-def test_kernel_that_is_no_multiple_of_its_stride_shows_a_checkerboard():
-    with pytest.warns(UserWarning, match="kernel of 3 is no multiple of the stride of"):
-        y = constant_enlarged("transposed", kernel=3)
-    # One, two or four weights see a pixel, by whether its row and column are odd.
+def test_kernel_that_is_not_a_multiple_of_the_stride_gives_a_checkerboard():
+    with pytest.warns(UserWarning, match="size 3 is not a multiple of the stride 2"):
+        y = upsampled_ones("transposed", kernel=3)
+    # A pixel depends on one, two or four weights, by the parity of row and column.
     assert set(y.ravel()) == {1, 2, 4}
     assert y[::2, ::2].std() == y[1::2, 1::2].std() == 0
     assert y[0, 0] != y[0, 1] != y[1, 1]
 
 
 @pytest.mark.parametrize("how", ("transposed", "resize-conv", "bilinear", "nearest"))
-def test_other_ways_show_none(how):
-    assert np.ptp(constant_enlarged(how)) == 0
+def test_other_upsamplings_give_no_checkerboard(how):
+    assert np.ptp(upsampled_ones(how)) == 0
 
 
 @pytest.mark.parametrize("how", ("transposed", "resize-conv", "bilinear"))
 @pytest.mark.parametrize("factor", (2, 8))
-def test_learned_ways_start_as_bilinear(how, factor):
+def test_learned_upsampling_starts_as_bilinear(how, factor):
     x = noise(1, 6, 8, 3)
     image = keras.Input((None, None, 3))
     network = keras.Model(image, upsample(image, factor, how, name="up"))
@@ -246,7 +246,7 @@ def test_unpooling_by_hand():
     after = np.array([[5, 2], [7, 9]], np.float32).reshape(1, 2, 2, 1)
     x = np.array([[10, 20], [30, 40]], np.float32).reshape(1, 2, 2, 1)
     expected = [
-        [0, 10, 20, 0],  # the first of four equal ones
+        [0, 10, 20, 0],  # the first of four equal values
         [0, 0, 0, 0],
         [0, 0, 40, 0],  # the first 9
         [0, 30, 0, 0],
@@ -255,7 +255,7 @@ def test_unpooling_by_hand():
         assert y[0, ..., 0].tolist() == expected
 
 
-def test_unpooled_maxima_are_where_they_were():
+def test_unpooled_maxima_are_at_their_positions():
     before = noise(2, 6, 8, 3)
     after = ops.convert_to_numpy(layers.MaxPooling2D(2)(before))
     y = ops.convert_to_numpy(MaxUnpool()([after, before, after]))
@@ -275,9 +275,9 @@ def test_each_channel_has_its_own_positions():
     assert y[..., 1].tolist() == [[0, 0], [3, 0]]
 
 
-def test_woven_by_hand():
+def test_interleave_by_hand():
     a, b, c, d = (np.full((1, 1, 2, 1), value, np.float32) for value in range(4))
-    y = ops.convert_to_numpy(woven(a, b, c, d))
+    y = ops.convert_to_numpy(interleave(a, b, c, d))
     assert y[0, ..., 0].tolist() == [[0, 1, 0, 1], [2, 3, 2, 3]]
 
 
@@ -285,7 +285,7 @@ def test_woven_by_hand():
 
 
 @pytest.mark.parametrize("side", (188, 204, 572))
-def test_sides_that_fit_pass(side):
+def test_accepted_sides(side):
     x = np.zeros((1, side, 188, 1), np.float32)
     assert ValidInput(188, 16, 92)(x).shape == x.shape
 
@@ -293,7 +293,7 @@ def test_sides_that_fit_pass(side):
 @pytest.mark.parametrize(
     "side, nearest", ((187, 188), (189, 188), (571, 572), (1, 188))
 )
-def test_sides_that_do_not_fit_name_the_nearest(side, nearest):
+def test_error_for_other_sides_names_the_nearest(side, nearest):
     with pytest.raises(ValueError, match=f"got {side}; the nearest is {nearest}"):
         ValidInput(188, 16, 92)(np.zeros((1, 188, side, 1), np.float32))
 
@@ -307,11 +307,11 @@ def test_initializer_is_restored():
 
 def test_padding_is_mid_grey():
     image = keras.Input((None, None, 1))
-    network = keras.Model(image, prepared(image, 4))
+    network = keras.Model(image, prepare_input(image, 4))
     y = ops.convert_to_numpy(network(np.full((1, 2, 3, 1), 255, np.float32)))
     np.testing.assert_allclose(y[0, :2, :3], 1)
     assert y.shape == (1, 4, 4, 1)
-    assert y.sum() == pytest.approx(6)  # the rest is zero, which is 127.5
+    assert y.sum() == pytest.approx(6)  # the padding is zero, which is 127.5
 
 
 # --- batch norm ---
@@ -327,7 +327,7 @@ each_option = pytest.mark.parametrize("options", OPTIONS, ids=str)
 
 
 def batch_norms(options, width=3):
-    """Keras's layer and ours with the same weights, none of them as at the start."""
+    """Keras's layer and ours with the same weights, all different from the defaults."""
     pair = layers.BatchNormalization(**options), BatchNorm(**options)
     for layer in pair:
         layer.build((None, None, None, width))
@@ -345,7 +345,7 @@ def assert_same_weights(theirs, ours):
 
 @each_option
 @pytest.mark.parametrize("shape", ((2, 5, 7, 3), (1, 1, 2, 3), (8, 1, 1, 3)), ids=str)
-def test_batch_norm_trains_as_that_of_keras(options, shape):
+def test_batch_norm_trains_like_keras(options, shape):
     theirs, ours = batch_norms(options)
     for seed in range(3):
         x = 2 * noise(*shape, seed=seed) + 3
@@ -357,7 +357,7 @@ def test_batch_norm_trains_as_that_of_keras(options, shape):
 
 @on_tensorflow
 @each_option
-def test_batch_norm_has_the_gradients_of_that_of_keras(options):
+def test_batch_norm_has_the_gradients_of_keras(options):
     import tensorflow as tf
 
     x, slope = tf.constant(2 * noise(2, 5, 7, 3) + 3), noise(2, 5, 7, 3, seed=9)
@@ -373,7 +373,7 @@ def test_batch_norm_has_the_gradients_of_that_of_keras(options):
 
 
 @each_option
-def test_batch_norm_infers_as_that_of_keras(options):
+def test_batch_norm_infers_like_keras(options):
     theirs, ours = batch_norms(options)
     x = noise(2, 5, 7, 3)
     expected = ops.convert_to_numpy(theirs(x, training=False))
@@ -382,7 +382,7 @@ def test_batch_norm_infers_as_that_of_keras(options):
     )
 
 
-def test_frozen_batch_norm_does_not_learn():
+def test_frozen_batch_norm_does_not_change():
     theirs, ours = batch_norms({})
     x = noise(2, 5, 7, 3)
     expected = ops.convert_to_numpy(theirs(x, training=False))
@@ -393,7 +393,7 @@ def test_frozen_batch_norm_does_not_learn():
 
 
 @on_tensorflow
-def test_batch_norm_in_a_graph_of_free_size():
+def test_batch_norm_in_a_graph_of_dynamic_size():
     theirs, ours = batch_norms({})
     x = noise(1, 6, 9, 3)
     expected = ops.convert_to_numpy(theirs(x, training=True))

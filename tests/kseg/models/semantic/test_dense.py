@@ -1,4 +1,4 @@
-"""The dense baseline never leaves full resolution and sees 17x17 pixels."""
+"""The baseline `dense`: full resolution and a receptive field of 17x17 pixels."""
 
 import numpy as np
 from keras import layers, ops
@@ -6,7 +6,7 @@ from keras import layers, ops
 from kseg.models import build_model, geometry
 
 
-def test_nothing_is_enlarged_or_shrunk():
+def test_resolution_does_not_change():
     model = build_model("dense", 3, width=4)
     kinds = (layers.MaxPooling2D, layers.Conv2DTranspose, layers.AveragePooling2D)
     assert not any(isinstance(layer, kinds) for layer in model.layers)
@@ -15,7 +15,7 @@ def test_nothing_is_enlarged_or_shrunk():
     assert geometry(model).minimum == 1
 
 
-def test_a_pixel_reaches_eight_pixels_far():
+def test_a_pixel_affects_eight_pixels_around_it():
     model = build_model("dense", 3, width=4)
     image = np.full((1, 31, 31, 3), 100, "float32")
     changed = image.copy()

@@ -1,4 +1,4 @@
-"""FCN as Long, Shelhamer and Darrell have it."""
+"""FCN as described by Long, Shelhamer and Darrell."""
 
 import keras
 import numpy as np
@@ -8,14 +8,14 @@ from keras import ops
 from kseg.models import build_model
 from kseg.models.encoders import ENCODERS
 
-# Of the paper's nets with 21 classes: VGG16's convolutions, fc6 and fc7, score layers,
-# and transposed convolutions of all classes to all.
+# The networks of the paper with 21 classes: VGG16's convolutions, fc6 and fc7, score
+# layers, and transposed convolutions between all classes.
 PARAMETERS = {"fcn32s": 136_152_917, "fcn16s": 134_815_994, "fcn8s": 134_489_759}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_vgg16_nets_have_the_papers_parameters(name):
+def test_vgg16_networks_have_the_number_of_parameters_of_the_paper(name):
     model = build_model(name, 21, "vgg16")
     assert model.count_params() == PARAMETERS[name]
     fc6, fc7 = (model.get_layer(f"fc{n}_conv") for n in (6, 7))
@@ -38,8 +38,8 @@ def small(name, encoder="plain", **options):
 def test_scores_of_finer_taps_start_at_zero(name, skips):
     model = small(name)
     names = [layer.name for layer in model.layers]
-    there = [stride for stride in (32, 16, 8, 4) if f"score{stride}" in names]
-    assert there == [32, *skips]
+    found = [stride for stride in (32, 16, 8, 4) if f"score{stride}" in names]
+    assert found == [32, *skips]
     for stride in skips:
         for weight in model.get_layer(f"score{stride}").weights:
             assert not ops.convert_to_numpy(weight).any()
@@ -58,8 +58,8 @@ def test_skips_are_those_of_pool4_and_pool3(encoder):
         assert source is model.get_layer(name).output
 
 
-def test_an_untrained_finer_net_is_the_coarser_one():
-    """Zero skips and bilinear enlargement: inside, two steps are as good as one."""
+def test_untrained_finer_network_gives_the_scores_of_the_coarser():
+    """Skips are zero, and two bilinear upsamplings are nearly the same as one."""
     image = np.random.RandomState(0).uniform(0, 255, (1, 320, 320, 3))
     coarse, fine = (small(name, upsampling="bilinear") for name in ("fcn32s", "fcn16s"))
     names = {layer.name for layer in coarse.layers}
@@ -70,7 +70,7 @@ def test_an_untrained_finer_net_is_the_coarser_one():
         ops.convert_to_numpy(model(image.astype("float32"), training=False))
         for model in (coarse, fine)
     )
-    # Twice bilinear is not quite once bilinear; the scores are the same.
+    # Two bilinear steps are not exactly one; the scores before them are equal.
     inside = (0, slice(64, -64), slice(64, -64))
     assert np.abs(a[inside] - b[inside]).mean() < 0.1 * a[inside].std()
 
@@ -95,13 +95,13 @@ def test_googlenet_is_scored_without_fc_layers():
     model = small("fcn32s", "googlenet")
     assert not any(layer.name.startswith("fc") for layer in model.layers)
     assert model.get_layer("score32").input.shape[-1] == 1024
-    with pytest.raises(ValueError, match="googlenet has no fc6"):
+    with pytest.raises(ValueError, match="googlenet has no layer fc6"):
         small("fcn32s", "googlenet", fc_width=64)
 
 
 @pytest.mark.parametrize("size", ((64, 64), (65, 97), (95, 33)), ids=str)
-def test_scores_stay_where_they_are_at_any_size(size):
-    """A score of one cell is enlarged to the cell's own pixels, whatever the crop."""
+def test_scores_are_aligned_with_the_image_at_any_size(size):
+    """The score of a cell is upsampled to the pixels of that cell, despite the crop."""
     model = small("fcn32s", fc_width=4)
     score = keras.Model(model.input, model.get_layer("score32").output)
     image = np.random.RandomState(1).uniform(0, 255, (1, *size, 3)).astype("float32")
@@ -109,7 +109,7 @@ def test_scores_stay_where_they_are_at_any_size(size):
     logits = ops.convert_to_numpy(model(image, training=False))[0]
     assert cells.shape[:2] == tuple(-(-side // 32) for side in size)
     assert logits.shape[:2] == size
-    # Between the two middle pixels of a cell all weight is its own.
+    # Between the two middle pixels of a cell only its own score has weight.
     for row in range(size[0] // 32):
         for column in range(size[1] // 32):
             middle = logits[32 * row + 15 : 32 * row + 17, 32 * column + 15 :][:, :2]

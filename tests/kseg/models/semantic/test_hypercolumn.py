@@ -1,4 +1,4 @@
-"""Hypercolumns: every depth is in each pixel's column."""
+"""Hypercolumns: each pixel's column contains every depth."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""U-Net in its two forms."""
+"""`unet` and `unet_paper`."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from keras import ops
 from kseg.models import build_model, geometry
 
 
-def test_the_papers_form_is_the_papers():
+def test_unet_paper_is_the_network_of_the_paper():
     model = build_model("unet_paper", 2, channels=1)
     assert model.count_params() == 31_030_658
     assert model.compute_output_shape((1, 572, 572, 1)) == (1, 388, 388, 2)
@@ -18,8 +18,8 @@ def test_the_papers_form_is_the_papers():
 
 
 @pytest.mark.parametrize("upsampling", ("transposed", "nearest"))
-def test_tiles_of_the_papers_form_agree(upsampling):
-    """Valid convolutions: what a tile shows does not depend on the tile."""
+def test_tiles_of_unet_paper_agree(upsampling):
+    """With valid convolutions, the output does not depend on the tile."""
     model = build_model("unet_paper", 3, width=2, upsampling=upsampling)
     image = np.random.RandomState(0).uniform(0, 255, (1, 236, 252, 3))
     image = image.astype("float32")
@@ -37,7 +37,7 @@ def test_width_doubles_with_each_stage():
     assert up == [4, 8, 16, 32]
 
 
-def test_decoder_of_a_classifier_is_light():
+def test_decoder_of_a_classification_encoder_is_narrow():
     model = build_model("unet", 3, "mobilenetv2", alpha=0.35)
     assert model.get_layer("neck_conv").filters == 96
     assert [model.get_layer(f"up{s}_1_conv").filters for s in (16, 8, 4, 2)] == [
@@ -58,7 +58,7 @@ def test_decoder_of_a_classifier_is_light():
         ("unpool", "MaxUnpool"),
     ),
 )
-def test_upsampling_is_one_choice(upsampling, kind):
+def test_upsampling_is_used_in_all_stages(upsampling, kind):
     model = build_model("unet", 3, width=4, upsampling=upsampling)
     for stride in (1, 2, 4, 8):
         layer = model.get_layer(f"up{stride}_enlarge")
