@@ -1,4 +1,4 @@
-"""Segments live video on this device.
+"""Segment live video on this device.
 
   kseg live saved_models/RUN/int8.tflite --source 0
   kseg live MODEL --source street.mp4 --headless --record out.mp4

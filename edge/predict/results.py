@@ -89,8 +89,10 @@ class Instances(Detections):
     def __getitem__(self, where: np.ndarray) -> Instances:
         """The objects at indices, or where a bool mask (N,) is true."""
         places = np.arange(len(self))[where]
+        chosen = super().__getitem__(where)
+        assert isinstance(chosen, Instances)
         return replace(
-            super().__getitem__(where),
+            chosen,
             mask_crops=tuple(self.mask_crops[place] for place in places),
             mask_spans=self.mask_spans[places],
         )
@@ -112,10 +114,11 @@ class Instances(Detections):
                 continue
             y = cells_of(rows, span[1], span[3], crop.shape[0])
             x = cells_of(columns, span[0], span[2], crop.shape[1])
-            grid = np.meshgrid(x, y)
+            columns_at, rows_at = (a.astype(np.float32) for a in np.meshgrid(x, y))
             values = cv2.remap(
                 np.ascontiguousarray(crop, np.float32),
-                *(axis.astype(np.float32) for axis in grid),
+                columns_at,
+                rows_at,
                 cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REPLICATE,
             )

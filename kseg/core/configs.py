@@ -374,6 +374,6 @@ def to_record(config: Any) -> dict[str, Any]:
 
 def from_record(cls: type[Config], record: dict[str, Any]) -> Config:
     """A `cls` from `to_record`; keys of other versions are left out."""
-    known = {field.name for field in dataclasses.fields(cls)}
+    known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     values = {key: value for key, value in record.items() if key in known}
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
