@@ -1,4 +1,4 @@
-"""Looks over a data set before it is trained on.
+"""Checks a data set for errors before training.
 
 kseg doctor --help
 """

@@ -1,4 +1,4 @@
-"""Measures a model on a split at the masks' own size.
+"""Measures a model on a split of a data set.
 
 kseg evaluate --help
 """

@@ -1,4 +1,4 @@
-"""Converts a trained run for devices and measures what that cost.
+"""Converts a run to TFLite or ONNX and measures the accuracy it costs.
 
 kseg export --help
 """

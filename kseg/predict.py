@@ -1,4 +1,4 @@
-"""Segments images: a mask and an overlay for each.
+"""Segments images: writes a mask and an overlay for each.
 
 kseg predict --help
 """

@@ -1,4 +1,4 @@
-"""Brings another tool's export into the one layout of folders.
+"""Converts another tool's export to a data folder.
 
 kseg prepare --help
 """

@@ -1,4 +1,4 @@
-"""Writes report.html, one file that shows a run to people.
+"""Writes a page that shows a run.
 
 kseg report --help
 """

@@ -1,4 +1,4 @@
-"""Says what a network costs and what it sees, without running it.
+"""Shows the size, operations and receptive field of networks.
 
 kseg summary --help
 """

@@ -1,4 +1,4 @@
-"""Starts Keras and its backend without the pages that they log natively."""
+"""Starts Keras and its backend without their long native logs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from edge.core.log import suppress_native_log
 
 
 def start() -> None:
-    """Imports Keras and TensorFlow, which looks for GPUs and reports it at length."""
+    """Imports Keras and TensorFlow; their logs on GPUs are suppressed."""
     with suppress_native_log():
         import keras
         import tensorflow as tf
 
         if keras.backend.backend() != "tensorflow":
-            # It reads the images alone, and would take the memory that others need.
+            # TensorFlow only reads the images; it must not reserve GPU memory.
             tf.config.set_visible_devices([], "GPU")
         else:
             tf.config.list_physical_devices("GPU")
@@ -24,9 +24,9 @@ def start() -> None:
 
 
 def make_deterministic() -> None:
-    """The same operations in the same order give the same bits, at some cost in time.
+    """Makes the backend deterministic: identical bits in every run, a little slower.
 
-    TensorFlow then also reads images one after the other.
+    TensorFlow then also reads images one at a time.
     """
     import keras
 
@@ -42,7 +42,7 @@ def make_deterministic() -> None:
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """What networks that are built in the block calculate in; weights are float32.
+    """The precision of networks that are built in the block; weights are float32.
 
     bfloat16 has float32's range; float16's is so small that Keras scales the loss.
     """

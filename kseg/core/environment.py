@@ -74,7 +74,7 @@ def processor() -> dict[str, Any]:
 
 
 def features() -> list[str]:
-    """The FEATURES that /proc/cpuinfo lists; none where the system has no such file."""
+    """The FEATURES that /proc/cpuinfo lists; none without that file."""
     listed = Path("/proc/cpuinfo")
     if not listed.is_file():
         return []

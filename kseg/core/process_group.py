@@ -1,4 +1,4 @@
-"""Where this process stands among those that train one run."""
+"""The position of this process among those that train one run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUPERVISED = "KSEG_WATCHED"  # names its supervisor's temporary folder to a chil
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """Where this process stands among those of a run, and its share of each batch."""
+    """The position of this process in a run, and its share of each batch."""
 
     process: int = 0
     processes: int = 1
@@ -36,7 +36,7 @@ class ProcessGroup:
         return slice(self.process * each, (self.process + 1) * each)
 
     def padded_count(self, images: int) -> int:
-        """The least number from `images` up that the devices can share evenly.
+        """The smallest number, at least `images`, that the devices divide evenly.
 
         >>> ProcessGroup(devices=4).padded_count(5)
         8

@@ -13,7 +13,7 @@ from edge.engines.load import cores
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OF_STARTING, __version__
 
-BACKENDS = {"jax": ("jax",), "torch": ("torch",)}  # beside those always there
+BACKENDS = {"jax": ("jax",), "torch": ("torch",)}  # in addition to those always listed
 
 
 def command_line(config: TrainConfig) -> str:
@@ -36,7 +36,7 @@ def command_line(config: TrainConfig) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that a result depends on."""
+    """The versions of Python and of the packages that a result depends on."""
     import keras
 
     backend = keras.backend.backend()
@@ -50,7 +50,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """What the run's seconds were measured on."""
+    """The machine on which the run was timed."""
     return {
         "processor": processor(),
         "threads": cores(),
@@ -60,7 +60,7 @@ def machine() -> dict[str, Any]:
 
 
 def devices() -> list[str]:
-    """What the backend can compute on, such as cpu:0 and gpu:0."""
+    """The devices of the backend, such as cpu:0 and gpu:0."""
     import keras
 
     if keras.backend.backend() != "torch":
@@ -72,7 +72,7 @@ def devices() -> list[str]:
 
 
 def processor() -> str:
-    """The processor's name, where the system tells; else its architecture."""
+    """The processor's name, if the system has it, else its architecture."""
     listed = Path("/proc/cpuinfo")
     lines = listed.read_text().splitlines() if listed.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if "model name" in line]

@@ -1,4 +1,4 @@
-"""The run folder: what training leaves and every later command reads."""
+"""The run folder: files that training writes and other commands read."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def finite_or_nan(text: str) -> float:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON. Raises InputError for nan and infinity, which JSON has no words for.
+    """Writes JSON. Raises InputError for nan and infinity, which JSON cannot hold.
 
-    What is absent is None, written as null.
+    Missing values are None, written as null.
     """
     write_text(path, json_text(content, path) + "\n")
 
@@ -121,28 +121,32 @@ def read_json(path: Path) -> Any:
 
 
 def reserve(config: TrainConfig) -> Path:
-    """The folder that a run will have. A run that is there is kept unless asked.
+    """The folder of a new or resumed run.
 
-    Raises InputError where a run is there without --overwrite or --resume, and where
-    --resume finds none.
+    Raises InputError for an existing run without --overwrite or --resume, and for
+    --resume without a checkpoint.
     """
     folder = config.run_folder
     made = (CONFIG, BEST, LAST, CHECKPOINT, EVENTS, *OUTDATED)
     there = any((folder / name).exists() for name in made)
     if config.resume and config.overwrite:
-        raise InputError("--resume goes on, --overwrite starts anew: give one of them")
+        raise InputError(
+            "--resume continues a run and --overwrite replaces it; give one of them"
+        )
     if config.resume and not (folder / CHECKPOINT).exists():
-        raise InputError(f"{folder}: no {CHECKPOINT} here to --resume from")
+        raise InputError(
+            f"{folder}: has no {CHECKPOINT} to resume from; leave out --resume"
+        )
     if there and not (config.overwrite or config.resume):
         raise InputError(
-            f"{folder}: holds a run already; give --output another folder, or --resume "
-            "or --overwrite it"
+            f"{folder}: already has a run; give another --output, or add --resume or "
+            "--overwrite"
         )
     return folder
 
 
 def remove_outdated(folder: Path) -> None:
-    """Removes what an overwritten run left and the new one has not yet made."""
+    """Removes files of an overwritten run that the new one will write again."""
     for name in OUTDATED:
         (folder / name).unlink(missing_ok=True)
 
@@ -157,7 +161,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         require_whole_epoch(folder)
-        raise InputError(f"{folder}: is no run folder; kseg train writes one")
+        raise InputError(f"{folder}: not a run folder; kseg train writes one")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not {"config", "data"} <= set(record):
@@ -171,8 +175,8 @@ def require_whole_epoch(folder: Path) -> None:
     """Raises InputError for a run that ended in its first epoch, with no model."""
     if (folder / CHECKPOINT).is_file() and not (folder / BEST).is_file():
         raise InputError(
-            f"{folder}: has no {BEST}: its training ended before the first epoch was "
-            f"whole; continue it with kseg train --output {folder} --resume"
+            f"{folder}: has no {BEST}: training ended before the first epoch was "
+            f"complete; continue it with kseg train --output {folder} --resume"
         )
 
 
@@ -195,7 +199,7 @@ def find_model(model: str) -> tuple[Path, Optional[Path]]:
         return path / BEST, path
     if path.suffix not in (".keras", ".tflite", ".onnx"):
         raise InputError(
-            f"{path}: is no model; give a run folder, .keras, .tflite or .onnx file"
+            f"{path}: not a model; give a run folder, .keras, .tflite or .onnx file"
         )
     return path, path.parent if (path.parent / CONFIG).is_file() else None
 

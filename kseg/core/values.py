@@ -78,15 +78,15 @@ def config_of(cls: type[Config], values: Mapping[str, Any]) -> Config:
 
 
 def suggestion(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """The name that was probably meant, as the end of a message; or the list of them.
+    """The end of a message on an unknown name: the one probably meant, else `known`.
 
-    >>> suggestion("epoch", ["epochs", "seed"])
-    '; did you mean epochs?'
+    >>> suggestion("epoch", ["epochs", "seed"]), suggestion("x", ["epochs", "seed"])
+    ('; did you mean epochs?', '; known are epochs, seed')
     """
     close = get_close_matches(name, list(known), 1)
     if close:
         return f"; did you mean {close[0]}?"
-    return f"; the options are {', '.join(known)}"
+    return f"; known are {', '.join(known)}"
 
 
 def read_values(
