@@ -7,7 +7,6 @@ it is sent.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import tempfile
 import threading
@@ -32,7 +31,7 @@ class MediaPipeRunner:
 
     def __init__(self, python: str, model: Path, video: str):
         self.python = python
-        self._words = tempfile.TemporaryFile(mode="w+", errors="replace")
+        self._words = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         # -I: what Python's variables name, and this folder's names, are not for it.
         order = [python, "-I", str(CHILD), str(model), video]
         try:
@@ -90,8 +89,13 @@ class MediaPipeRunner:
             pass  # it is gone; what it said is the answer
         return self._answer()
 
+    def _stop(self, late: threading.Event) -> None:
+        late.set()
+        self._child.kill()
+
     def _answer(self) -> dict[str, Any]:
-        limit = threading.Timer(SECONDS, self._child.kill)
+        late = threading.Event()
+        limit = threading.Timer(SECONDS, self._stop, [late])
         limit.start()
         line = self._child.stdout.readline()
         limit.cancel()
@@ -100,6 +104,6 @@ class MediaPipeRunner:
         self._child.wait()
         self._words.seek(0)
         words = self._words.read().strip().splitlines() or ["no word"]
-        if self._child.returncode == -signal.SIGKILL:
+        if late.is_set():
             words = [f"gives no answer within {SECONDS:.0f} seconds"]
         raise InputError(f"--python {self.python}: {words[-1]}")

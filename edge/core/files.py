@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Iterator
 
 from edge.core.errors import InputError
+from edge.core.system import replace_file
 
 
 def make_folder(path: Path) -> Path:
@@ -33,7 +34,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        part.replace(path)
+        replace_file(part, path)
     finally:
         part.unlink(missing_ok=True)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 import time
 from importlib.util import find_spec
 from math import isfinite
@@ -16,6 +14,7 @@ import keras
 from keras import ops
 
 from edge.core.errors import GateFailed, InputError
+from edge.core.system import handle_signals, restore_signals
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
 from kseg.core.progress import bar
@@ -111,7 +110,7 @@ class RunSaver(keras.callbacks.Callback):
         self.kept, self.validate, self.headline = kept, validate, headline
         self.kept_step = progressed.step  # of the checkpoint that is there
         self.stopped = False  # by Ctrl-C
-        self.previous: Any = None  # what Ctrl-C did before
+        self.previous: dict[Any, Any] = {}  # what Ctrl-C did before
 
     @property
     def done(self) -> bool:
@@ -120,17 +119,15 @@ class RunSaver(keras.callbacks.Callback):
         return self.stopped or patience_ended(history, patience, self.headline)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self.stop)
+        self.previous = handle_signals(self.stop, "SIGINT")
 
     def on_train_end(self, logs: Any = None) -> None:
         self.release()
 
     def release(self) -> None:
         """Ctrl-C does again what it did before."""
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
-            self.previous = None
+        restore_signals(self.previous)
+        self.previous = {}
 
     def stop(self, *_: Any) -> None:
         self.release()

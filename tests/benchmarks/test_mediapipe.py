@@ -19,6 +19,7 @@ from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.video import scenes
 from tests.support.environments import python_with
+from tests.support.posix import needs_posix
 from tests.support.tflite import largest_channel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,7 +114,7 @@ def test_a_python_without_mediapipe_says_so(tmp_path):
     assert len(str(refusal.value).splitlines()) == 1
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a script as a program")
+@needs_posix
 def test_one_that_hangs_is_given_up(tmp_path, monkeypatch):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho loading >&2\nexec sleep 600\n")

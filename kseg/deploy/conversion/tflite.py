@@ -7,7 +7,6 @@ scheme takes uint8 images, normalisation being in the graph.
 
 from __future__ import annotations
 
-import signal
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from edge.core.log import suppress_native_log
+from edge.core.system import handle_signals, restore_signals
 from kseg.deploy.conversion.folding import CENTRE, without_normalization
 from kseg.deploy.heads import Head, with_head
 
@@ -74,11 +74,11 @@ def quiet() -> Iterator[None]:
 def interrupt_afterwards() -> Iterator[None]:
     """Puts Ctrl-C off: raised inside a callback of the converter it would be lost."""
     pressed: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    previous = handle_signals(lambda number, _: pressed.append(number), "SIGINT")
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        restore_signals(previous)
         if pressed:
             raise KeyboardInterrupt
 

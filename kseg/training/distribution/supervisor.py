@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any, Iterator, NoReturn
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say
+from edge.core.system import crash_name, handle_signals, own_session
 from kseg.core.process_group import SUPERVISED, ProcessGroup
 
 NATIVE_LOG = "native.log"  # in there: what the child's libraries say on stderr
@@ -42,26 +42,29 @@ def supervise(group: ProcessGroup) -> int:
             [sys.executable, *sys.orig_argv[1:]],
             env={**os.environ, SUPERVISED: folder},
             stdin=subprocess.PIPE,  # its end tells the child that this process is gone
-            start_new_session=True,  # Ctrl-C in a terminal reaches this process alone
+            **own_session(),  # Ctrl-C in a terminal reaches this process alone
         )
 
         def ask(number: int, _: Any) -> None:
             asked.append(number)
-            child.send_signal(signal.SIGTERM if len(asked) == 1 else signal.SIGKILL)
+            if len(asked) == 1:
+                child.terminate()
+            else:
+                child.kill()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, ask)
+        handle_signals(ask, "SIGINT", "SIGTERM")
         status = child.wait()
         log = Path(folder, NATIVE_LOG)
-        said = log.read_text(errors="replace") if log.is_file() else ""
-    if status >= 0:
+        data = log.read_bytes() if log.is_file() else b""
+        said = data.decode("utf-8", "replace")
+    name = crash_name(status)
+    if name is None:
         return status
     if asked:
         return 130
     if BY_JAX in said:
         say(peer_lost(group))
     else:
-        name = signal.Signals(-status).name
         say(f"{said}kseg.train: process {group.process} was ended by {name}")
     return EXIT_PEER_LOST
 
@@ -79,7 +82,9 @@ def peer_lost(group: ProcessGroup, reason: str = "") -> str:
 def follow_supervisor() -> None:
     """Ends this process when its supervisor is gone, and leaves it the native log."""
     sys.stderr.flush()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.stderr = os.fdopen(
+        os.dup(2), "w", 1, encoding=sys.stderr.encoding, errors="backslashreplace"
+    )
     with open(Path(os.environ[SUPERVISED], NATIVE_LOG), "wb") as log:
         os.dup2(log.fileno(), 2)
 

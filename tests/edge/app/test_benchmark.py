@@ -14,8 +14,8 @@ import pytest
 
 from edge.app.benchmark import bound_on_age, main
 from edge.app.benchmark_table import table
-from edge.app.environment import board
 from edge.core.errors import InputError
+from edge.core.system import board_name
 from edge.core.timing import STAGES
 from edge.model_file.info import ModelInfo
 from tests.support.tflite import largest_channel
@@ -75,7 +75,7 @@ def measured(model, tmp_path_factory):
 
 def test_the_report_describes_model_and_device(measured, model):
     report, done = measured
-    assert report["board"] == board() != ""
+    assert report["board"] == board_name() != ""
     assert report["model"]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     assert report["model"]["input"] == "32x48"
     assert report["versions"]["numpy"] == np.__version__

@@ -16,6 +16,7 @@ import pytest
 from edge.app.camera import main
 from edge.core.errors import InputError
 from edge.core.images import read_raw
+from tests.support.posix import needs_linux, needs_posix
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "edge" / "camera_demo.py"
@@ -28,7 +29,6 @@ NO_DISPLAY = {
     for name, value in os.environ.items()
     if name not in ("DISPLAY", "WAYLAND_DISPLAY")
 }
-unix = pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
 
 
 def demo(*arguments) -> subprocess.CompletedProcess:
@@ -147,7 +147,7 @@ def test_max_frames_ends_an_endless_source(deeplab, tmp_path):
     assert json.loads(stats.read_text())["frames"] == 3
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 and Wayland")
+@needs_linux
 def test_without_a_display_it_runs_headless(deeplab, bird):
     done = demo(deeplab, "--source", bird)
     assert done.returncode == 0, done.stderr
@@ -327,7 +327,7 @@ def interrupted(folder: Path, source, number: signal.Signals, deeplab):
     return process.returncode, json.loads(stats.read_text()), frames_of(video)
 
 
-@unix
+@needs_posix
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_stopping_a_live_source_exits_with_0(deeplab, tmp_path, name):
     number = signal.Signals[name]
@@ -338,7 +338,7 @@ def test_stopping_a_live_source_exits_with_0(deeplab, tmp_path, name):
     assert not list(tmp_path.glob(".*"))
 
 
-@unix
+@needs_posix
 def test_a_killed_process_leaves_only_a_part_file(deeplab, tmp_path):
     """As at a power failure: no incomplete recording has its final name."""
     masks, lines = tmp_path / "masks", tmp_path / "frames.jsonl"
@@ -361,7 +361,7 @@ def test_a_killed_process_leaves_only_a_part_file(deeplab, tmp_path):
     assert len(frames) >= 2
 
 
-@unix
+@needs_posix
 def test_interrupting_a_file_exits_with_130(deeplab, tmp_path):
     source = tmp_path / "long.avi"
     writer = cv2.VideoWriter(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.core.system import free_memory
 from edge.engines.base import EngineChoice, TrialResult
 from edge.engines.load import load
 from edge.engines.select import open_engine
@@ -15,7 +16,6 @@ from edge.engines.trial import (
     MAX_RESULTS,
     cache_key,
     check_engine,
-    free_memory,
     load_results,
     save_result,
 )
@@ -120,7 +120,8 @@ def test_a_model_that_never_ends(network):
 
 ASK = """
 import numpy as np
-from edge.engines.trial import free_memory, limit_resources
+from edge.core.system import free_memory
+from edge.engines.trial import limit_resources
 asked = int(0.9 * free_memory())
 limit_resources(60, memory={memory})
 try:

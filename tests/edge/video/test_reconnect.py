@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import os
 import shutil
 import signal
 import socket
@@ -22,6 +21,7 @@ from edge.core.errors import InputError
 from edge.video.capture import CameraOptions, capture_of, open_stream, pipeline_of
 from edge.video.reconnect import Video
 from edge.video.sources import open_source
+from tests.support.posix import needs_posix
 
 SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
 LONG = 60  # seconds, the time limit of tests that may hang
@@ -120,6 +120,7 @@ def test_a_stream_that_ends_is_reopened(capfd):
 @pytest.mark.serial
 @needs_ffmpeg
 @pytest.mark.slow
+@needs_posix
 def test_the_camera_continues_after_an_interruption_of_five_seconds(deeplab, tmp_path):
     port, lines = free_port(), tmp_path / "frames.jsonl"
 
@@ -205,7 +206,7 @@ def accepted(server: socket.socket) -> socket.socket | None:
         return None
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
+@needs_posix
 def test_ctrl_c_works_while_a_stream_hangs(tmp_path):
     """Opening a stream can be interrupted."""
     model = tmp_path / "x.tflite"  # not read before the source is open

@@ -22,6 +22,7 @@ from kseg.evaluation.loop import evaluate
 from kseg.evaluation.open import open_predictor
 from kseg.evaluation.semantic import SemanticEvaluator
 from kseg.reporting.figures import GAP
+from tests.support.posix import needs_posix
 
 
 def test_a_run_evaluates_to_what_training_reported(trained, tmp_path):
@@ -83,6 +84,7 @@ def test_a_file_that_is_no_model(tmp_path):
         main([str(path), "--data", "shapes"])
 
 
+@needs_posix
 def test_data_of_other_classes_are_refused(trained, tmp_path, data_folder):
     other = tmp_path / "other"
     other.mkdir()

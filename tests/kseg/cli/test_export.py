@@ -21,6 +21,7 @@ from kseg.deploy.conversion import tflite
 from kseg.deploy.export import warn_of_size
 from kseg.evaluation.open import open_predictor
 from tests.support.engines import only
+from tests.support.posix import needs_posix
 
 
 def interpreter(path: Path):
@@ -216,9 +217,11 @@ def test_low_resolution_leaves_the_last_enlargement_out(trained, tmp_path, head)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+@needs_posix
+def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, name):
     """Stopped while it converts to int8: what is there is whole, int8 is not there."""
+    number = signal.Signals[name]
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
     command = [sys.executable, "-m", "kseg.export", str(folder)]

@@ -17,6 +17,7 @@ from kseg.cli.predict import main
 from kseg.data.open import open_data
 from kseg.evaluation.grouping import GROUPINGS, name_by_majority
 from kseg.evaluation.open import open_predictor
+from tests.support.posix import needs_linux
 
 ROOT = Path(__file__).parents[3]
 
@@ -137,7 +138,7 @@ def large(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@needs_linux
 @pytest.mark.parametrize(
     ("command", "model"),
     [("predict", "model.keras"), ("evaluate", "logits.tflite")],

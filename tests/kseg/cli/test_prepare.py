@@ -18,6 +18,7 @@ from kseg.cli.prepare import main
 from kseg.core.configs import PrepareConfig
 from kseg.data.formats.detect import FORMATS, detect_format
 from kseg.data.open import open_data
+from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).parents[3]
 MANY = 1500
@@ -203,6 +204,7 @@ def test_defaults_are_said_in_the_help(capsys):
 # --- whole or not at all ---
 
 
+@needs_posix
 def test_a_killed_run_leaves_no_layout_and_the_next_one_clears_up(tmp_path, target):
     source = segnet(tmp_path / "from", MANY)
     process = start(source, target)
@@ -218,6 +220,7 @@ def test_a_killed_run_leaves_no_layout_and_the_next_one_clears_up(tmp_path, targ
     assert len(list(target.glob("*/masks/*.png"))) == MANY
 
 
+@needs_posix
 def test_ctrl_c_leaves_nothing(tmp_path, target):
     process = start(segnet(tmp_path / "from", MANY), target)
     wait_for_pictures(target)

@@ -25,6 +25,7 @@ from kseg.models.saving import load_model
 from kseg.reporting.embedded import WRONG, mistakes, views
 from kseg.reporting.page import evaluate_once, write_page
 from kseg.reporting.semantic import both_ends, most_mistaken
+from tests.support.browser import requested_urls
 from tests.support.engines import labels_and_confidence
 
 LABELS = HEADS["semantic"]["labels"]
@@ -312,12 +313,9 @@ return [...document.querySelectorAll('#classes tbody tr')].map(
 """
 
 
-def asked_for(browser) -> set[str]:
-    """The beginnings of all addresses that the page has asked for."""
-    entries = [json.loads(entry["message"]) for entry in browser.get_log("performance")]
-    sent = [x["message"] for x in entries]
-    sent = [x["params"] for x in sent if x["method"] == "Network.requestWillBeSent"]
-    return {x["request"]["url"].partition(":")[0] for x in sent}
+def requested_schemes(browser) -> set[str]:
+    """The schemes of all addresses that the page has requested."""
+    return {url.partition(":")[0] for url in requested_urls(browser)}
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -345,7 +343,7 @@ def test_the_page_in_a_browser(
     metrics = json.loads((trained / "metrics.json").read_text())
     expected = [[n, f"{v:.4f}"] for n, v in metrics["per_class_iou"].items()]
     assert browser.execute_script(CELLS) == expected
-    assert asked_for(browser) <= {"file", "data"}
+    assert requested_schemes(browser) <= {"file", "data"}
     browser.save_screenshot(str(tmp_path / "page.png"))
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
@@ -371,4 +369,4 @@ def test_a_name_like_a_tag_asks_for_nothing(
     assert browser.get_log("browser") == []
     assert browser.execute_script(CELLS)[0][0] == NASTY
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
-    assert asked_for(browser) <= {"file", "data"}
+    assert requested_schemes(browser) <= {"file", "data"}

@@ -1,4 +1,3 @@
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from kseg.training.checkpoint import (
     variables_of,
 )
 from kseg.training.optimizer import AdamW
+from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).parents[3]
 X = np.random.RandomState(0).normal(size=(8, 6, 6, 3)).astype(np.float32)
@@ -121,11 +121,14 @@ def test_a_missing_checkpoint_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
+@needs_posix
 def test_where_there_is_no_room_the_older_checkpoint_stays(data_folder, tmp_path):
     """The system lets no file of the child grow over 120 kB: any model here is larger.
 
     Its steps go on; the end of the epoch, which must be kept, is one line.
     """
+    import resource
+
     path = tmp_path / CHECKPOINT
     save(path, network(), TrainingState({"config": {"seed": 1}}, step=3))
     before = path.read_bytes()

@@ -23,6 +23,7 @@ from kseg.data.open import open_data
 from kseg.models.saving import load_model
 from kseg.training.distribution.environment import process_group
 from kseg.training.distribution.supervisor import EXIT_PEER_LOST
+from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).parents[3]
 SLURM = {"SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_PROCID": "1"}
@@ -328,6 +329,7 @@ def test_two_processes_are_one_under_slurm(options, alone, pair, tmp_path):
 
 
 @pytest.mark.slow
+@needs_posix
 def test_a_killed_process_ends_the_other_and_the_run_resumes(options, pair, tmp_path):
     """First process 1 dies, then process 0, then they end the run."""
     folder = tmp_path / "run"
@@ -351,6 +353,7 @@ def test_a_killed_process_ends_the_other_and_the_run_resumes(options, pair, tmp_
 
 
 @pytest.mark.slow
+@needs_posix
 def test_ctrl_c_at_one_process_ends_both_and_keeps_the_run(options, tmp_path):
     folder = tmp_path / "run"
     own = [*options, "--output", str(folder), "--epochs", "500"]

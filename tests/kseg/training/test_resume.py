@@ -28,6 +28,7 @@ from tests.kseg.training.helpers import (
     outcome,
     start,
 )
+from tests.support.posix import needs_posix
 
 SLOW = pytest.mark.slow
 # Everything that draws random numbers or remembers: augmentation, averages, dropout.
@@ -155,6 +156,7 @@ def interrupted(process: subprocess.Popen, folder: Path, after: int) -> str:
 
 
 @pytest.mark.slow
+@needs_posix
 def test_ctrl_c_keeps_the_run_and_resume_goes_on(tiny_folder, tmp_path):
     folder = tmp_path / "run"
     small = "--model dense --width 2 --size 32x32 --batch-size 4 --epochs 5000".split()
