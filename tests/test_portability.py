@@ -30,6 +30,21 @@ def ids(paths: list[Path]) -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in paths]
 
 
+def test_every_system_can_have_the_files():
+    """Names of devices and some characters are not for Windows; case counts nowhere."""
+    folders = (ROOT / folder for folder in ("edge", "kseg", "tests", "docs", "docker"))
+    names = [
+        path.relative_to(ROOT).as_posix()
+        for folder in folders
+        for path in folder.rglob("*")
+    ]
+    reserved = re.compile(
+        r'(^|/)(aux|con|nul|prn|com\d|lpt\d)(\.|/|$)|[<>:"|?*\\]', re.I
+    )
+    assert [name for name in names if reserved.search(name)] == []
+    assert len({name.lower() for name in names}) == len(names)
+
+
 def text_calls(tree: ast.AST) -> Iterator[ast.Call]:
     """Calls that read or write text files."""
     for node in ast.walk(tree):

@@ -8,9 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.support.budgets import over_budget
+from tests.support.leftovers import entries
 from tests.support.once import made_once
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_what_tests_leave_is_seen(tmp_path):
+    for name in ("kseg/__pycache__/a.pyc", "saved_models/run/model.keras", ".cache/x"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert entries(tmp_path) == {
+        *("kseg", "saved_models", "saved_models/run", "saved_models/run/model.keras")
+    }
 
 
 class Factory:

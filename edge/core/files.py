@@ -40,9 +40,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
+    """Write UTF-8 text atomically; lines end with LF on every system."""
     with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(text.encode("utf-8"))
 
 
 def cache_folder() -> Path:

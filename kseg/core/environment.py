@@ -72,7 +72,7 @@ def processor() -> dict[str, Any]:
 
 
 def features() -> list[str]:
-    """The FEATURES that this processor has; none where the system does not list them."""
+    """The FEATURES of this processor; none where the system does not list them."""
     found = processor_features()
     return [name for name in FEATURES if name in found]
 
