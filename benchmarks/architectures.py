@@ -201,8 +201,9 @@ def quality_of(config: TrainConfig, data: Dataset, calibration_images: int) -> d
     evaluator = EVALUATORS[data.task](data)
     evaluation = evaluate(predictor, data.split("val"), evaluator)
     seconds = [line["seconds"] for line in read_history(folder / HISTORY)]
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return {
-        "mean_iou": json.loads((folder / "metrics.json").read_text())["mean_iou"],
+        "mean_iou": metrics["mean_iou"],
         "boundary_iou": evaluation.metrics()["boundary_iou"] or 0.0,
         "parameters": model.count_params(),
         "multiply_adds": sum(map(multiply_adds, trace(model, size).steps)),
@@ -217,7 +218,7 @@ def export_run(folder: Path, calibration_images: int) -> dict[str, Any]:
 
     made = (*(f"{scheme}.tflite" for scheme in USUAL_SCHEMES), "parity.json")
     if all((folder / name).is_file() for name in made):
-        return json.loads((folder / "parity.json").read_text())
+        return json.loads((folder / "parity.json").read_text(encoding="utf-8"))
     config = ExportConfig(str(folder), calibration_images=calibration_images)
     return export(config).parity
 

@@ -61,7 +61,7 @@ class Child:
 
 def main() -> None:
     """Answers on the original stdout; libraries that print are sent to stderr."""
-    out = os.fdopen(os.dup(1), "w", buffering=1)
+    out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     child = Child(*sys.argv[1:])
     print(json.dumps({"version": child.mediapipe.__version__}), file=out)

@@ -6,7 +6,6 @@ benchmarks/mediapipe_child.py runs there; it answers each line of JSON with one 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import tempfile
 import threading
@@ -31,7 +30,7 @@ class MediaPipeRunner:
 
     def __init__(self, python: str, model: Path, video: str):
         self.python = python
-        self._output = tempfile.TemporaryFile(mode="w+", errors="replace")
+        self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         # -I: ignore Python's environment variables and the modules of this folder.
         request = [python, "-I", str(CHILD), str(model), video]
         try:
@@ -89,8 +88,13 @@ class MediaPipeRunner:
             pass  # the child has ended; its output has the reason
         return self._answer()
 
+    def _stop(self, late: threading.Event) -> None:
+        late.set()
+        self._child.kill()
+
     def _answer(self) -> dict[str, Any]:
-        limit = threading.Timer(SECONDS, self._child.kill)
+        late = threading.Event()
+        limit = threading.Timer(SECONDS, self._stop, [late])
         limit.start()
         line = self._child.stdout.readline()
         limit.cancel()
@@ -99,6 +103,6 @@ class MediaPipeRunner:
         self._child.wait()
         self._output.seek(0)
         lines = self._output.read().strip().splitlines() or ["ended without a message"]
-        if self._child.returncode == -signal.SIGKILL:
+        if late.is_set():
             lines = [f"no answer within {SECONDS:.0f} seconds"]
         raise InputError(f"--python {self.python}: {lines[-1]}")

@@ -15,17 +15,11 @@ import psutil
 from benchmarks.clock import Millis, mean_millis
 from edge.core.constants import IGNORE_INDEX
 from edge.core.log import say
+from edge.core.system import usable_cores
 from kseg.core.configs import TrainConfig
 
 if TYPE_CHECKING:
     import torch
-
-
-def threads() -> int:
-    """The number of processors available to this process, as TensorFlow counts them."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def peak_mebibytes() -> float:
@@ -82,7 +76,7 @@ def pytorch_process(
     context = multiprocessing.get_context("spawn")
     pipe, other_end = context.Pipe()
     process = context.Process(
-        target=serve, args=(other_end, network, training, threads()), daemon=True
+        target=serve, args=(other_end, network, training, usable_cores()), daemon=True
     )
     process.start()
     other_end.close()  # else a process that ended would be waited for forever

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -130,7 +129,7 @@ def kill_and_resume(
     process = train(run, "--data", str(data))
     wait_for_checkpoint(process, run)
     time.sleep(generator.uniform(0, seconds))
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
     step = read(run / CHECKPOINT).step
     wait_for_end(train(run, "--resume"), run)
@@ -145,13 +144,13 @@ def final_state(run: Path) -> dict[str, Any]:
     for name in ("model.keras", "last.keras"):
         with zipfile.ZipFile(run / name) as archive:
             state[name] = archive.read("model.weights.h5")
-    with (run / "history.csv").open(newline="") as file:
+    with (run / "history.csv").open(encoding="utf-8", newline="") as file:
         lines = [{**line, "seconds": ""} for line in csv.DictReader(file)]
     return {**state, "history.csv": lines, "metrics.json": metrics_of(run)}
 
 
 def metrics_of(run: Path) -> Any:
-    return json.loads((run / "metrics.json").read_text())
+    return json.loads((run / "metrics.json").read_text(encoding="utf-8"))
 
 
 def check_equal(expected: dict[str, Any], found: dict[str, Any], step: int) -> None:

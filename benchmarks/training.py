@@ -19,9 +19,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from benchmarks.clock import WARM_UP, Millis, between, mean_millis, now
-from benchmarks.pytorch_step import peak_mebibytes, pytorch_process, threads
+from benchmarks.pytorch_step import peak_mebibytes, pytorch_process
 from benchmarks.results import JSON_HELP, option, show
 from edge.core.log import say
+from edge.core.system import usable_cores
 from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, network_options
@@ -113,7 +114,7 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
         "size": size,
         "batch_size": config.batch_size,
         "precision": config.precision,
-        "threads": threads(),
+        "threads": usable_cores(),
         **summary(rounds, config.batch_size),
         "peak_mebibytes": {name: round(peak) for name, peak in peaks.items()},
     }

@@ -12,8 +12,10 @@ import pytest
 from edge.core.log import show_log
 from tests.support.budgets import over_budget
 from tests.support.environments import python_with
+from tests.support.leftovers import entries
 
 ROOT = Path(__file__).resolve().parents[1]
+BEFORE, LEFT = pytest.StashKey[set[str]](), pytest.StashKey[list[str]]()
 # Each worker of pytest-xdist computes on one core, and so do the processes that it
 # starts. Set before NumPy and TensorFlow are imported, which read it once. Tests marked
 # `serial` run without workers and have all cores.
@@ -54,12 +56,13 @@ def bird_mask(shared) -> Path:
     return shared / "models" / "bird_segmentation_mask.bmp"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config) -> None:
     """Logs are shown as commands show them.
 
     What models came to on this machine before must not decide a test.
     """
     show_log()
+    config.stash[BEFORE] = entries(ROOT)
     os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
 
 
@@ -67,8 +70,19 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ.pop("KSEG_CACHE"), ignore_errors=True)
 
 
-def pytest_terminal_summary(terminalreporter) -> None:
-    """Lists the tests that took longer than they should."""
+def pytest_sessionfinish(session) -> None:
+    """In CI a run fails where tests leave files in the project."""
+    session.config.stash[LEFT] = sorted(entries(ROOT) - session.config.stash[BEFORE])
+    if session.config.stash[LEFT] and "CI" in os.environ:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    """Lists the tests that took longer than they should, and what they left."""
+    if left := config.stash.get(LEFT, []):
+        terminalreporter.section("new in the project: tests must write into tmp_path")
+        for line in left:
+            terminalreporter.write_line(f"  {line}")
     stats = terminalreporter.stats
     reports = [r for kind in ("passed", "failed") for r in stats.get(kind, ())]
     if lines := over_budget(reports):
@@ -83,7 +97,7 @@ def tflite_runtime() -> Path:
     if sys.version_info >= (3, 12):
         pytest.skip("tflite-runtime 2.14, its last, is for Python up to 3.11")
     requirements = ROOT / "edge" / "board" / "requirements-tflite-runtime.txt"
-    return python_with("tflite-runtime", requirements.read_text())
+    return python_with("tflite-runtime", requirements.read_text(encoding="utf-8"))
 
 
 FLAGS = (

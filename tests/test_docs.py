@@ -65,7 +65,7 @@ def is_in_a_module(name: str) -> bool:
 def names_in(path: Path) -> set[str]:
     """What a file defines or imports at its top."""
     names: set[str] = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -79,7 +79,7 @@ def names_in(path: Path) -> set[str]:
 def functions_in(path: Path) -> set[str]:
     """Functions as `name`, methods as `Class.name`."""
     found = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
@@ -90,7 +90,7 @@ def functions_in(path: Path) -> set[str]:
 
 def words_for_people(path: Path) -> str:
     """The docstrings and comments of a file."""
-    source = path.read_text()
+    source = path.read_text(encoding="utf-8")
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = (n for n in ast.walk(ast.parse(source)) if isinstance(n, kinds))
     parts = [ast.get_docstring(node) or "" for node in nodes]
@@ -101,7 +101,7 @@ def words_for_people(path: Path) -> str:
 
 def section(title: str) -> str:
     """What stands under a heading of docs/architecture.md."""
-    _, found, rest = ARCHITECTURE.read_text().partition(f"## {title}\n")
+    _, found, rest = ARCHITECTURE.read_text(encoding="utf-8").partition(f"## {title}\n")
     assert found, f"no heading {title!r}"
     return rest.partition("\n## ")[0]
 
@@ -123,7 +123,7 @@ def test_how_this_test_reads_texts():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_what_is_there(page):
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     links = {link for link in LINKS.findall(text) if "//" not in link}
     assert {link for link in links if not (page.parent / link).exists()} == set()
     if page.name == "CHANGELOG.md":  # names what was, too
@@ -135,7 +135,7 @@ def test_a_page_names_what_is_there(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_commands_that_start(page):
     known = {"kseg": VERBS, "benchmarks": BENCHMARKS, "kseg.benchmark": BENCHMARKS}
-    commands = COMMANDS.findall(page.read_text())
+    commands = COMMANDS.findall(page.read_text(encoding="utf-8"))
     assert {c for c in commands if c[1] not in known[c[0]]} == set()
 
 
@@ -178,7 +178,7 @@ def is_floor(module: str) -> bool:
 
 
 def test_the_table_of_tasks_names_every_dictionary():
-    source = (ROOT / "tests" / "kseg" / "test_tasks.py").read_text()
+    source = (ROOT / "tests" / "kseg" / "test_tasks.py").read_text(encoding="utf-8")
     (known,) = (
         node.value
         for node in ast.parse(source).body

@@ -147,7 +147,7 @@ def imported(source: str, lazy: bool) -> set[str]:
 
 
 def imports_of(module: str, lazy: bool = True) -> set[str]:
-    return imported(FILES[module].read_text(), lazy)
+    return imported(FILES[module].read_text(encoding="utf-8"), lazy)
 
 
 def ours(names: set[str]) -> set[str]:
@@ -246,7 +246,7 @@ def test_nothing_imports_a_command(module):
 def test_edge_stands_alone_on_python_3_9(module):
     beyond = {"kseg", "benchmarks", "PIL", *HEAVY}
     assert not roots(imports_of(module)) & beyond
-    ast.parse(FILES[module].read_text(), feature_version=(3, 9))
+    ast.parse(FILES[module].read_text(encoding="utf-8"), feature_version=(3, 9))
 
 
 @pytest.mark.parametrize("module", [m for m in FILES if within(m, PURE)])
@@ -292,4 +292,4 @@ def test_the_top_of_kseg_is_packages_and_verbs():
 
 @pytest.mark.parametrize("module", FILES)
 def test_no_file_is_too_long(module):
-    assert len(FILES[module].read_text().splitlines()) <= LONGEST_FILE
+    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE

@@ -8,9 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.support.budgets import over_budget
+from tests.support.leftovers import entries
 from tests.support.once import made_once
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_what_tests_leave_is_seen(tmp_path):
+    for name in ("kseg/__pycache__/a.pyc", "saved_models/run/model.keras", ".cache/x"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert entries(tmp_path) == {
+        *("kseg", "saved_models", "saved_models/run", "saved_models/run/model.keras")
+    }
 
 
 class Factory:
@@ -28,7 +39,7 @@ def test_workers_share_what_is_made_once(tmp_path, monkeypatch):
 
     def make(folder: Path) -> None:
         made.append(folder)
-        (folder / "model").write_text("whole")
+        (folder / "model").write_text("whole", encoding="utf-8")
 
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     folders = {
@@ -103,7 +114,7 @@ def test_two(tmp_path_factory):
 def test_workers_have_a_core_and_a_cache_of_their_own(tmp_path):
     pytest.importorskip("xdist", reason="pip install -e '.[dev]'")
     path = tmp_path / "test_workers.py"
-    path.write_text(TESTS)
+    path.write_text(TESTS, encoding="utf-8")
     told = ("PYTEST_", "OMP_", "TF_", "KSEG_")  # by the run that this is part of
     names = [name for name in os.environ if not name.startswith(told)]
     done = subprocess.run(

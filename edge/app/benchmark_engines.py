@@ -9,9 +9,9 @@ from typing import Optional
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say
+from edge.core.system import usable_cores
 from edge.engines.base import Engine
 from edge.engines.gpu import drivers
-from edge.engines.load import cores
 from edge.engines.onnx import gpu_providers
 from edge.engines.select import describe, open_engine
 from edge.engines.tflite import INTERPRETERS
@@ -28,7 +28,7 @@ def open_all(arguments: argparse.Namespace) -> list[Engine]:
         named.append(("auto", arguments.delegate))
     opened, errors = [], []
     for name, delegate in named or available_engines(arguments.model):
-        threads = arguments.threads or thread_counts(cores())
+        threads = arguments.threads or thread_counts(usable_cores())
         for count in threads[-1:] if name == "gpu" else threads:
             try:
                 engine = open_engine(arguments.model, name, count, delegate, True)

@@ -17,8 +17,6 @@ import argparse
 import json
 import os
 import re
-import signal
-import sys
 from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +32,7 @@ from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from edge.core.images import read_image
 from edge.core.log import say
+from edge.core.system import LINUX, handle_signals
 from edge.core.timing import STAGES
 from edge.display.draw import blurred, center_crop
 from edge.display.sinks import Controls, FrameLines, Masks, Recording
@@ -60,7 +59,7 @@ def why_headless() -> str:
     displays = ("DISPLAY", "WAYLAND_DISPLAY")
     if not has_windows():
         return "this OpenCV has no window support"
-    if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
+    if LINUX and not any(map(os.environ.get, displays)):
         return "no display"
     return ""
 
@@ -207,8 +206,7 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
     arguments = parse(argv, program, __doc__)
     if arguments.masks:
         make_folder(arguments.masks)
-    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's & ignores SIGINT
-        signal.signal(ending, interrupt)
+    handle_signals(interrupt, "SIGINT", "SIGTERM")  # a shell's & ignores SIGINT
     listener = listener_of(arguments)
     check_model(arguments.model)  # before the camera is opened
     options = CameraOptions(

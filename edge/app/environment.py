@@ -7,15 +7,14 @@ import hashlib
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from edge.core.images import format_size
+from edge.core.system import board_name, usable_cores
 from edge.engines.base import Engine
-from edge.engines.load import cores
 from edge.engines.onnx import import_runtime
 from edge.engines.tflite import PACKAGES
 
@@ -26,9 +25,9 @@ def environment(
     """The environment of a benchmark, for its JSON."""
     data = arguments.model.read_bytes()
     return {
-        "board": board(),
+        "board": board_name(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "processors": cores(),
+        "processors": usable_cores(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "versions": versions(engines),
         "model": {
@@ -44,20 +43,6 @@ def environment(
         "headless": arguments.headless,
         "live_fps": arguments.live_fps,
     }
-
-
-def board() -> str:
-    """The name of the device: a board's model, or a PC's processor."""
-    try:
-        return Path("/proc/device-tree/model").read_text().strip("\0\n ")
-    except OSError:
-        pass
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    return (names or [platform.processor() or platform.machine()])[0]
 
 
 def versions(engines: list[Engine]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say, show_log
+from edge.core.system import is_closed_pipe, print_any_text
 
 WIDTH = 112  # columns of the help if it is not printed to a terminal
 
@@ -183,6 +184,7 @@ def run(
     Other exceptions keep their traceback and exit status 1.
     """
     show_log()
+    print_any_text()
     try:
         status = main(None) or 0
         sys.stdout.flush()
@@ -192,7 +194,10 @@ def run(
     except KeyboardInterrupt:
         say(f"{name}: stopped by Ctrl-C")
         status = 130
-    except BrokenPipeError:  # the reader of stdout, such as `head`, has exited
+    except OSError as error:
+        if not is_closed_pipe(error):
+            raise
+        # The reader of stdout, such as `head`, has exited.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status)

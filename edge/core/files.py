@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Iterator
 
 from edge.core.errors import InputError
+from edge.core.system import replace_file
 
 
 def make_folder(path: Path) -> Path:
@@ -33,15 +34,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        part.replace(path)
+        replace_file(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
+    """Write UTF-8 text atomically; lines end with LF on every system."""
     with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(text.encode("utf-8"))
 
 
 def cache_folder() -> Path:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.system import replace_file
 
 # Errors are reported by our own one-line messages instead of OpenCV's log.
 if hasattr(cv2, "setLogLevel"):  # OpenCV 4
@@ -145,15 +146,14 @@ def read_image(
 
 def write_image(path: Path, image: np.ndarray) -> None:
     """Write RGB or grey uint8 atomically; the suffix of `path` chooses the format."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
     image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     try:
-        written = cv2.imwrite(str(part), image)
-    except cv2.error:  # OpenCV does not support the format
-        written = False
-    if not written:
-        raise InputError(f"{path}: cannot be written; is the disk full?")
-    part.replace(path)
+        done, encoded = cv2.imencode(path.suffix, image)
+    except cv2.error:
+        done = False
+    if not done:
+        raise InputError(f"{path}: OpenCV cannot write this format")
+    write_bytes(path, encoded.tobytes())
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -174,10 +174,19 @@ def write_mask(
     content = encoded.tobytes()
     if colors is not None:
         content = with_palette(content, colors)
-    part = path.with_name(f".{path.stem}.part.png")
+    write_bytes(path, content)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes an encoded image: the file is whole or not there.
+
+    Not by OpenCV, which on Windows takes names of one code page alone. Raises
+    InputError where it cannot be written.
+    """
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         part.write_bytes(content)
-        part.replace(path)
+        replace_file(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None

@@ -5,7 +5,6 @@ LiteRT uses WebGPU on a Vulkan driver on Linux, and Metal on macOS.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import weakref
@@ -17,6 +16,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.log import suppress_native_log
+from edge.core.system import MACOS, flush_c_streams
 from edge.engines.base import FileEngine, Output, one_line
 from edge.engines.tflite import find_interpreter, image_input, outputs_of
 
@@ -28,7 +28,7 @@ DRIVER_FOLDERS += ("/etc/vulkan/icd.d",)
 
 def drivers() -> list[str]:
     """The GPU drivers of this system; empty if there are none."""
-    if sys.platform == "darwin":
+    if MACOS:
         return ["Metal"]
     named = [os.environ[name] for name in DRIVER_VARIABLES if os.environ.get(name)]
     found = (file for place in DRIVER_FOLDERS for file in Path(place).glob("*.json"))
@@ -45,7 +45,7 @@ def suppress_native_output() -> Iterator[None]:
         try:
             yield
         finally:
-            ctypes.CDLL(None).fflush(None)  # C buffers stdout too
+            flush_c_streams()
             os.dup2(saved, 1)
             os.close(saved)
 
@@ -57,7 +57,7 @@ class GPU(FileEngine):
 
     def __init__(self, path: Path, threads: int):
         super().__init__(path, threads)
-        self.accelerator = "Metal" if sys.platform == "darwin" else "WebGPU"
+        self.accelerator = "Metal" if MACOS else "WebGPU"
         with suppress_native_output():
             self._load()
             # The first write creates an environment, which is logged.

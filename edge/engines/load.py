@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -13,13 +12,6 @@ from edge.engines.gpu import GPU
 from edge.engines.onnx import ONNX
 from edge.engines.tflite import TFLite, find_interpreter, read_tflite
 from edge.model_file.onnx_proto import metadata_props
-
-
-def cores() -> int:
-    """The number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def check_file(path: Path) -> None:

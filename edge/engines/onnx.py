@@ -132,7 +132,7 @@ def provider_share(profile: Path, provider: str) -> Optional[float]:
     Operators that a provider fuses count as one.
     """
     try:
-        events = json.loads(profile.read_text())
+        events = json.loads(profile.read_text(encoding="utf-8"))
         profile.unlink()
         profile.parent.rmdir()
     except (OSError, ValueError):

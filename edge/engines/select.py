@@ -8,9 +8,10 @@ from typing import Optional
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import cache_folder
+from edge.core.system import usable_cores
 from edge.engines.base import Engine, EngineChoice, TrialResult
 from edge.engines.gpu import drivers
-from edge.engines.load import check_file, cores, load, warm_up
+from edge.engines.load import check_file, load, warm_up
 from edge.engines.onnx import TENSORRT, gpu_providers
 from edge.engines.tflite import INTERPRETERS, PACKAGES, find_interpreter
 from edge.engines.trial import TRIAL_SECONDS, check_engine
@@ -38,7 +39,7 @@ def open_engine(
     """
     path = Path(path)
     check_file(path)
-    choices = choices_of(path, name, threads or cores(), delegate)
+    choices = choices_of(path, name, threads or usable_cores(), delegate)
     if not trial:
         return warm_up(load(path, choices[-1]))
     if name == "auto" and not delegate:

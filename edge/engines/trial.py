@@ -13,17 +13,17 @@ import hashlib
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from edge.core.errors import InputError
 from edge.core.files import cache_folder, write_text
+from edge.core.system import crash_name, free_memory, limit_process
 from edge.engines.base import EngineChoice, TrialResult
 
 # The child's program. This file cannot be the script: its folder would then be first on
@@ -118,46 +118,19 @@ def describe_exit(status: int) -> str:
     >>> describe_exit(-11), describe_exit(7)
     ('crashes (SIGSEGV)', 'ends the process with status 7')
     """
-    if status >= 0:
+    name = crash_name(status)
+    if name is None:
         return f"ends the process with status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
     return SIGNALS.get(name, f"crashes ({name})")
-
-
-def free_memory() -> Optional[int]:
-    """The memory available to new programs in bytes; None if unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        kib = next(line.split()[1] for line in lines if line.startswith("MemAvail"))
-        return 1024 * int(kib)
-    except (OSError, StopIteration):
-        return None
 
 
 def limit_resources(seconds: float, memory: bool) -> None:
     """Limit this process's time and, if `memory`, its memory, where supported.
 
-    The limit is on data, not on address space: a GPU's driver reserves far more
-    addresses than it uses. If memory runs out, the system kills this process first.
+    The parent limits the time too; this limit holds if the parent has exited.
     """
-    try:
-        import resource
-    except ImportError:  # Windows: only the parent limits the time
-        return
-    try:
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    except OSError:
-        pass
-    free = free_memory()
-    if free and memory:
-        bytes_ = int(MEMORY_SHARE * free)
-        resource.setrlimit(resource.RLIMIT_DATA, (bytes_, bytes_))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(int(seconds) + 1)  # in case the parent has exited
+    free = free_memory() if memory else None
+    limit_process(seconds, free and int(MEMORY_SHARE * free))
 
 
 def measure(path: Path, choice: EngineChoice) -> TrialResult:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.system import replace_file
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 LONGEST_GAP = 10.0  # seconds that a frame is repeated; longer gaps are shortened
@@ -69,4 +70,4 @@ class Recorder:
             return
         self._writer.release()
         self._writer = None
-        self.part.replace(self.path)
+        replace_file(self.part, self.path)

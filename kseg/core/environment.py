@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.files import cache_folder
+from edge.core.system import processor_features, processor_name, usable_cores
 from kseg.core.names import __version__
 
 PACKAGES = (
@@ -61,25 +62,19 @@ def processor() -> dict[str, Any]:
     """Name, number of cores that may be used, memory in bytes, and FEATURES."""
     import psutil
 
-    from edge.engines.load import cores
-    from kseg.core.provenance import processor as name_of_processor
-
     return {
-        "name": name_of_processor(),
+        "name": processor_name(),
         "architecture": platform.machine(),
-        "cores": cores(),
+        "cores": usable_cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "features": features(),
     }
 
 
 def features() -> list[str]:
-    """The FEATURES that /proc/cpuinfo lists; none without that file."""
-    listed = Path("/proc/cpuinfo")
-    if not listed.is_file():
-        return []
-    words = set(listed.read_text(encoding="utf-8", errors="replace").split())
-    return [name for name in FEATURES if name in words]
+    """The FEATURES of this processor; none where the system does not list them."""
+    found = processor_features()
+    return [name for name in FEATURES if name in found]
 
 
 def accelerators() -> dict[str, Any]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+from edge.core.system import handle_signals
+
 SUPERVISED = "KSEG_WATCHED"  # names its supervisor's temporary folder to a child
 
 
@@ -65,7 +67,7 @@ class ProcessGroup:
         steps = iter(range(sys.maxsize))
 
         def begin(logs: Any = None) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's business
+            handle_signals(signal.SIG_IGN, "SIGINT")  # the supervisor's business
 
         def after_step(batch: int, logs: Any = None) -> None:
             if multihost_utils.reached_preemption_sync_point(next(steps)):

@@ -6,10 +6,9 @@ import platform
 import shlex
 from dataclasses import fields
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-from edge.engines.load import cores
+from edge.core.system import processor_name, usable_cores
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OF_STARTING, __version__
 
@@ -52,8 +51,8 @@ def versions() -> dict[str, str]:
 def machine() -> dict[str, Any]:
     """The machine on which the run was timed."""
     return {
-        "processor": processor(),
-        "threads": cores(),
+        "processor": processor_name(),
+        "threads": usable_cores(),
         "devices": devices(),
         "system": platform.platform(terse=True),
     }
@@ -69,11 +68,3 @@ def devices() -> list[str]:
 
     cards = range(torch.cuda.device_count())
     return ["cpu:0", *(torch.cuda.get_device_name(card) for card in cards)]
-
-
-def processor() -> str:
-    """The processor's name, if the system has it, else its architecture."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor() or platform.machine()

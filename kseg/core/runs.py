@@ -49,7 +49,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"{path}: is missing; kseg train writes it after each epoch")
     try:
-        with path.open(newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             lines = [
                 {name: finite_or_nan(value) for name, value in line.items()}
                 for line in csv.DictReader(file)

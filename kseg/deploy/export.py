@@ -362,7 +362,7 @@ def read_metrics(folder: Path, headline: str) -> dict[str, Any]:
     """
     path = folder / METRICS
     try:
-        metrics = json.loads(path.read_text()) if path.is_file() else {}
+        metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         value = metrics.get(headline)
     except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged file ({error}); train again") from None

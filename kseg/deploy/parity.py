@@ -15,9 +15,9 @@ from statistics import median
 from typing import Any, Callable, Mapping, Optional
 
 from edge.core.errors import GateFailed
+from edge.core.system import usable_cores
 from edge.core.timing import time_in_turns
 from edge.engines.base import Engine
-from edge.engines.load import cores
 from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
@@ -114,7 +114,7 @@ def latencies(
     tiles, _ = predictors[REFERENCE].prepare(split.read(0).image)
     runs: dict[tuple[str, int], Callable[[], Any]] = {}
     for name, each in predictors.items():
-        threads = each.engine.threads or cores()
+        threads = each.engine.threads or usable_cores()
         runs[name, threads] = partial(run_all, each.engine, tiles)
         if name in files and threads > 1:
             alone = open_engine(files[name], threads=1, trial=False)
@@ -124,7 +124,7 @@ def latencies(
     millis = {key: round(median(each), 3) for key, each in times.items()}
     found = {}
     for name, each in predictors.items():
-        threads = each.engine.threads or cores()
+        threads = each.engine.threads or usable_cores()
         found[name] = {
             "latency_millis": millis[name, threads],
             "single_thread_millis": millis.get((name, 1)),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 import time
 from importlib.util import find_spec
 from math import isfinite
@@ -16,6 +14,7 @@ import keras
 from keras import ops
 
 from edge.core.errors import GateFailed, InputError
+from edge.core.system import handle_signals, restore_signals
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
 from kseg.core.progress import bar
@@ -112,7 +111,7 @@ class RunSaver(keras.callbacks.Callback):
         self.network, self.validate, self.headline = network, validate, headline
         self.checkpoint_step = state.step  # of the last saved checkpoint
         self.stopped = False  # by Ctrl-C
-        self.previous_handler: Any = None  # of SIGINT
+        self.previous_handlers: dict[Any, Any] = {}  # of SIGINT
 
     @property
     def done(self) -> bool:
@@ -121,17 +120,15 @@ class RunSaver(keras.callbacks.Callback):
         return self.stopped or patience_exhausted(history, patience, self.headline)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self.previous_handler = signal.signal(signal.SIGINT, self.stop)
+        self.previous_handlers = handle_signals(self.stop, "SIGINT")
 
     def on_train_end(self, logs: Any = None) -> None:
         self.restore_handler()
 
     def restore_handler(self) -> None:
         """Restores the previous handler of Ctrl-C."""
-        if self.previous_handler is not None:
-            signal.signal(signal.SIGINT, self.previous_handler)
-            self.previous_handler = None
+        restore_signals(self.previous_handlers)
+        self.previous_handlers = {}
 
     def stop(self, *_: Any) -> None:
         """Ends training after the current step. The handler of Ctrl-C."""

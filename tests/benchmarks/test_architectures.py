@@ -120,11 +120,18 @@ def compared(data_folder, tmp_path_factory):
 @pytest.mark.slow
 def test_a_comparison_writes_its_results_and_figures(compared):
     folder, figures = compared
-    assert json.loads((folder / "architectures.json").read_text()) == figures
+    assert (
+        json.loads((folder / "architectures.json").read_text(encoding="utf-8"))
+        == figures
+    )
     assert [row["name"] for row in figures["networks"]] == ["patch-nearest", "dense"]
     for row in figures["networks"]:
-        metrics = json.loads((folder / row["name"] / "metrics.json").read_text())
-        parity = json.loads((folder / row["name"] / "parity.json").read_text())
+        metrics = json.loads(
+            (folder / row["name"] / "metrics.json").read_text(encoding="utf-8")
+        )
+        parity = json.loads(
+            (folder / row["name"] / "parity.json").read_text(encoding="utf-8")
+        )
         assert row["mean_iou"] == metrics["mean_iou"]
         assert 0 <= row["boundary_iou"] <= 1
         assert row["int8_drop"] == parity["int8"]["drop"]

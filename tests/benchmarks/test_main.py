@@ -134,7 +134,9 @@ def started(command: list[str], path: Path, folder: Path):
 def test_kseg_benchmark_runs_the_benchmarks_of_the_checkout(tmp_path):
     """In any folder, including one with another package named benchmarks."""
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "__main__.py").write_text("raise SystemExit('wrong')")
+    (tmp_path / "benchmarks" / "__main__.py").write_text(
+        "raise SystemExit('wrong')", encoding="utf-8"
+    )
     command = [sys.executable, "-m", "kseg.benchmark"]
     done = started([*command, "--help"], ROOT, tmp_path)
     assert done.returncode == 0, done.stderr
@@ -161,7 +163,7 @@ def test_without_a_checkout_the_error_says_where_they_are(tmp_path):
 
 
 def test_benchmarks_are_not_in_the_wheel():
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     include = settings["tool"]["setuptools"]["packages"]["find"]["include"]
     packages = set(find_namespace_packages(str(ROOT), include=include))
     assert {"kseg", "kseg.cli", "edge", "edge.app", "edge.display.web"} <= packages

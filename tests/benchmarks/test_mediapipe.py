@@ -19,6 +19,7 @@ from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.video import scenes
 from tests.support.environments import python_with
+from tests.support.posix import needs_posix
 from tests.support.tflite import largest_channel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +98,7 @@ def test_a_copy_next_to_edge_runs_as_a_script(labels_model, video, tmp_path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("mediapipe*.py")))
 def test_modules_for_devices_are_valid_on_python_3_9(path):
-    ast.parse(path.read_text(), feature_version=(3, 9))
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
 
 
 # MediaPipe's Python
@@ -116,10 +117,10 @@ def test_a_python_without_mediapipe_is_rejected(tmp_path):
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a script as a program")
+@needs_posix
 def test_a_child_that_hangs_is_stopped(tmp_path, monkeypatch):
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho loading >&2\nexec sleep 600\n")
+    python.write_text("#!/bin/sh\necho loading >&2\nexec sleep 600\n", encoding="utf-8")
     python.chmod(0o755)
     monkeypatch.setattr(mediapipe_runner, "SECONDS", 1.0)
     with pytest.raises(InputError, match="no answer within 1 seconds"):
@@ -156,7 +157,7 @@ def test_both_run_on_the_same_video(trained, video, tmp_path, capsys):
         + ["--engines=cpu", "--threads=1,2", "--frames=12", "--rounds=1"]
         + ["--json", str(path)]
     )
-    report = json.loads(path.read_text())
+    report = json.loads(path.read_text(encoding="utf-8"))
     mediapipe = report["mediapipe"]
     assert set(mediapipe) == {"version", "fps", "millis", "processor_millis"}
     assert mediapipe["version"].startswith("1.")

@@ -26,7 +26,7 @@ def board(request, tmp_path):
         pytest.skip("tflite-runtime 2.14, its last, is for Python up to 3.11")
     folder = tmp_path / "board"
     shutil.copytree(EDGE, folder / "edge", ignore=shutil.ignore_patterns("__pycache__"))
-    python = python_with(engine, ENGINES[engine].read_text())
+    python = python_with(engine, ENGINES[engine].read_text(encoding="utf-8"))
     return engine, [str(python), "edge/camera_demo.py"], folder
 
 
@@ -42,7 +42,7 @@ def test_the_camera_runs_in_a_minimal_environment(deeplab, board):
         *("--max-frames", 5, "--stats", "stats.json"),
     )
     assert done.returncode == 0, done.stderr
-    stats = json.loads((folder / "stats.json").read_text())
+    stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
     assert (stats["frames"], stats["engine"]) == (5, engine)
 
 
@@ -54,7 +54,7 @@ def test_the_benchmark_runs_in_a_minimal_environment(deeplab, board):
         *("--frames", 8, "--rounds", 1, "--json", "report.json"),
     )
     assert done.returncode == 0, done.stderr
-    report = json.loads((folder / "report.json").read_text())
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert engine in {result["engine"] for result in report["engines"]}
 
 

@@ -32,7 +32,9 @@ def write_data(folder: Path, counts: dict[str, int], size: tuple[int, int]) -> N
         {"name": name, "color": color}
         for name, color in zip(scenes.CLASSES, scenes.COLORS, strict=True)
     ]
-    (folder / "classes.json").write_text(json.dumps({"classes": classes}))
+    (folder / "classes.json").write_text(
+        json.dumps({"classes": classes}), encoding="utf-8"
+    )
 
 
 @pytest.fixture(scope="session")

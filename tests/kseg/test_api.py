@@ -52,7 +52,9 @@ def test_import_takes_no_framework():
 def test_a_run_has_typed_fields_and_shows_itself(run, capsys):
     assert run.folder.is_dir() and run.model.is_file()
     assert run.config.model == "dense" and not run.stopped
-    assert run.metrics == json.loads((run.folder / "metrics.json").read_text())
+    assert run.metrics == json.loads(
+        (run.folder / "metrics.json").read_text(encoding="utf-8")
+    )
     assert [line["epoch"] for line in run.history] == [1]
     page = run._repr_html_()
     assert "mean iou" in page and "data:image/png;base64," in page

@@ -76,9 +76,9 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
     export([str(run), "--max-drop", "1"])
     info = read_info(run / "int8.tflite")
     assert info.class_names == names
-    parity = json.loads((run / "parity.json").read_text())
+    parity = json.loads((run / "parity.json").read_text(encoding="utf-8"))
     assert parity["float32"]["agreement"] > 0.999
-    record = json.loads((run / "config.json").read_text())
+    record = json.loads((run / "config.json").read_text(encoding="utf-8"))
     assert record["data"]["channels"] == channels
 
     images_folder = data / "images" if make is binary_set else data / "val" / "images"
@@ -130,13 +130,13 @@ def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, ti
     run, report = tmp_path / "run", tmp_path / "report.json"
     arguments = ["--data", str(data_folder), "--output", str(run), "--width", "4"]
     assert train([*arguments, "--epochs", "1", "--batch-size", "4", *options]) == 0
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     with (run / "history.csv").open() as file:
         (epoch,) = csv.DictReader(file)
     assert float(epoch["val_mean_iou"]) == pytest.approx(metrics["mean_iou"], abs=2e-4)
 
     evaluate([str(run), "--json", str(report)])
-    assert json.loads(report.read_text()) == metrics
+    assert json.loads(report.read_text(encoding="utf-8")) == metrics
 
     image_file = tmp_path / "odd.png"
     Image.fromarray(scenes.scene(5, 0, (51, 99))[0]).save(image_file)
@@ -154,7 +154,7 @@ def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, ti
         sides.min_input,
         sides.min_input,
     )
-    parity = json.loads((run / "parity.json").read_text())
+    parity = json.loads((run / "parity.json").read_text(encoding="utf-8"))
     assert parity["float32"]["agreement"] > 0.999
     assert open_engine(run / "int8.tflite").size == tile
 
@@ -175,7 +175,7 @@ def test_networks_of_valid_convolutions(data_folder, tmp_path, options, size, ti
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    stats = json.loads((tmp_path / "stats.json").read_text())
+    stats = json.loads((tmp_path / "stats.json").read_text(encoding="utf-8"))
     assert stats["frames"] == 1
     with Image.open(tmp_path / "m" / "000000.png") as mask:
         labels = np.asarray(mask)

@@ -21,7 +21,7 @@ from tests.kseg.conftest import COUNTS, SIZE, write_data
 
 ROOT = Path(__file__).parents[2]
 OLD = Path(__file__).parents[1] / "files" / "old_run"
-RECORD = json.loads((OLD / "config.json").read_text())
+RECORD = json.loads((OLD / "config.json").read_text(encoding="utf-8"))
 NEAR = {"rel": 1e-3, "abs": 2e-3}
 TRAINING = ["--model", "dense", "--width", "2", "--batch-size", "4", "--size", "32x32"]
 TRAINING += ["--epochs", "3", "--deterministic", "--save-seconds", "0"]
@@ -44,7 +44,7 @@ def copied(tmp_path: Path, *names: str) -> Path:
 
 
 def read_json(path: Path) -> dict:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def assert_near(found, expected) -> None:
@@ -110,7 +110,7 @@ def content(path: Path) -> dict:
     """The numbers of metrics.json, or of history.csv without seconds."""
     if path.suffix == ".json":
         return read_json(path)
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     kept = [{k: float(v) for k, v in x.items() if k != "seconds"} for x in lines]
     return {str(index): line for index, line in enumerate(kept)}
@@ -123,7 +123,7 @@ def test_an_old_model_runs_in_the_camera_loop(name, tmp_path):
     options = ["--source", "shapes", "--headless", "--max-frames", "2"]
     lines = tmp_path / "lines.jsonl"
     assert camera.main([str(OLD / name), *options, "--frames-json", str(lines)]) == 0
-    first = json.loads(lines.read_text().splitlines()[0])
+    first = json.loads(lines.read_text(encoding="utf-8").splitlines()[0])
     assert sum(first["shares"].values()) == pytest.approx(1, abs=1e-4)
 
 

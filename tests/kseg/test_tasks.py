@@ -57,7 +57,7 @@ def test_no_code_compares_the_task():
     found = {
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if compares(node)
     }
     assert not found

@@ -34,8 +34,10 @@ def toy_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
     data = folder / "data"
     write_data(data, {"train": 8, "val": 3}, (32, 48))
-    classes = json.loads((data / "classes.json").read_text())
-    (data / "classes.json").write_text(json.dumps({**classes, "task": "toy"}))
+    classes = json.loads((data / "classes.json").read_text(encoding="utf-8"))
+    (data / "classes.json").write_text(
+        json.dumps({**classes, "task": "toy"}), encoding="utf-8"
+    )
     with toy_task.registered():
         config = TrainConfig(
             data=str(data), model="toy", width=4, output=str(folder / "run"), **OPTIONS
@@ -53,17 +55,17 @@ def toy_run(tmp_path_factory):
 
 def test_it_trains_and_validates(toy_run):
     run, metrics, _ = toy_run
-    history = (run / "history.csv").read_text().splitlines()
+    history = (run / "history.csv").read_text(encoding="utf-8").splitlines()
     assert "val_toy_iou" in history[0] and len(history) == 3
     assert 0 < metrics["toy_iou"] < 1 and 0 <= metrics["share_error"] < 1
-    assert json.loads((run / "metrics.json").read_text()) == metrics
-    page = (run / "report.html").read_text()
+    assert json.loads((run / "metrics.json").read_text(encoding="utf-8")) == metrics
+    page = (run / "report.html").read_text(encoding="utf-8")
     assert "toy iou" in page.lower() and "3 images were seen." in page
 
 
 def test_it_exports_to_int8_and_passes_the_gate(toy_run):
     run, _, exported = toy_run
-    parity = json.loads((run / "parity.json").read_text())
+    parity = json.loads((run / "parity.json").read_text(encoding="utf-8"))
     assert parity["headline"] == "toy_iou"
     assert parity["float32"]["agreement"] == 1
     check_gate(exported.parity, 0.1)
@@ -100,7 +102,7 @@ def test_it_runs_in_the_camera_loop(toy_run, tmp_path):
     options += ["--frames-json", str(lines), "--masks", str(masks)]
     options += ["--record", str(video)]
     assert camera.main([str(run / "int8.tflite"), *options]) == 0
-    first = json.loads(lines.read_text().splitlines()[0])
+    first = json.loads(lines.read_text(encoding="utf-8").splitlines()[0])
     assert set(first["predicted_shares"]) == set(
         read_info(run / "int8.tflite").class_names
     )

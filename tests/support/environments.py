@@ -33,14 +33,14 @@ def python_with(name: str, requirements: str) -> Path:
     with FileLock(f"{folder}.lock"):
         if not (folder / MADE_OF).is_file():
             make(folder, python, requirements)
-            (folder / MADE_OF).write_text(made_of)
+            (folder / MADE_OF).write_text(made_of, encoding="utf-8")
     return python
 
 
 def make(folder: Path, python: Path, requirements: str) -> None:
     """Create the environment again; the caller marks it as complete."""
     run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    (folder / "requirements.txt").write_text(requirements)
+    (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
     done = run([*pip, "-r", str(folder / "requirements.txt")])
     if done.returncode != 0:

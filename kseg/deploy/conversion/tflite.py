@@ -7,7 +7,6 @@ every scheme take uint8 images; normalization is in the graph.
 
 from __future__ import annotations
 
-import signal
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from edge.core.log import suppress_native_log
+from edge.core.system import handle_signals, restore_signals
 from kseg.deploy.conversion.folding import ZERO_POINT, without_normalization
 from kseg.deploy.heads import Head, with_head
 
@@ -73,11 +73,11 @@ def quiet() -> Iterator[None]:
 def interrupt_afterwards() -> Iterator[None]:
     """Defers Ctrl-C, which would be lost if raised in a callback of the converter."""
     pressed: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    previous = handle_signals(lambda number, _: pressed.append(number), "SIGINT")
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        restore_signals(previous)
         if pressed:
             raise KeyboardInterrupt
 

@@ -58,7 +58,7 @@ def join_processes(config: TrainConfig, group: ProcessGroup) -> None:
 
     def give_up() -> None:
         say(
-            f"kseg.train: not all {group.processes} processes connected to "
+            f"kseg train: not all {group.processes} processes connected to "
             f"{group.coordinator} within {config.join_seconds} s; check the logs of "
             "the others and whether this address can be reached"
         )

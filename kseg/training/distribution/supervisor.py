@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any, Iterator, NoReturn
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say
+from edge.core.system import crash_name, handle_signals, own_session
 from kseg.core.process_group import SUPERVISED, ProcessGroup
 
 NATIVE_LOG = "native.log"  # native stderr of the child, in its temporary folder
@@ -44,27 +44,30 @@ def supervise(group: ProcessGroup) -> int:
             [sys.executable, *sys.orig_argv[1:]],
             env={**os.environ, SUPERVISED: folder},
             stdin=subprocess.PIPE,  # closed when this process ends
-            start_new_session=True,  # Ctrl-C in a terminal reaches only this process
+            **own_session(),  # Ctrl-C in a terminal reaches only this process
         )
 
         def stop(number: int, _: Any) -> None:
             signals.append(number)
-            child.send_signal(signal.SIGTERM if len(signals) == 1 else signal.SIGKILL)
+            if len(signals) == 1:
+                child.terminate()
+            else:
+                child.kill()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
+        handle_signals(stop, "SIGINT", "SIGTERM")
         status = child.wait()
         log = Path(folder, NATIVE_LOG)
-        output = log.read_text(errors="replace") if log.is_file() else ""
-    if status >= 0:
+        data = log.read_bytes() if log.is_file() else b""
+        output = data.decode("utf-8", "replace")
+    name = crash_name(status)
+    if name is None:
         return status
     if signals:
         return 130
     if JAX_ERROR in output:
         say(peer_lost_message(group))
     else:
-        name = signal.Signals(-status).name
-        say(f"{output}kseg.train: process {group.process} was ended by {name}")
+        say(f"{output}kseg train: process {group.process} was ended by {name}")
     return EXIT_PEER_LOST
 
 
@@ -72,7 +75,7 @@ def peer_lost_message(group: ProcessGroup, reason: str = "") -> str:
     """Makes the error message for a lost process."""
     others = "another process" if group.is_main else "process 0 or another process"
     return (
-        f"kseg.train: {others} of {group.processes} ended or does not respond"
+        f"kseg train: {others} of {group.processes} ended or does not respond"
         f"{f' ({reason})' if reason else ''}; look for the reason in its log, then "
         "start all again with --resume"
     )
@@ -81,7 +84,9 @@ def peer_lost_message(group: ProcessGroup, reason: str = "") -> str:
 def follow_supervisor() -> None:
     """Ends this process when its supervisor ends; native stderr goes to NATIVE_LOG."""
     sys.stderr.flush()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.stderr = os.fdopen(
+        os.dup(2), "w", 1, encoding=sys.stderr.encoding, errors="backslashreplace"
+    )
     with open(Path(os.environ[SUPERVISED], NATIVE_LOG), "wb") as log:
         os.dup2(log.fileno(), 2)
 
@@ -101,7 +106,7 @@ def exit_on_error(group: ProcessGroup) -> Iterator[None]:
     try:
         yield
     except (InputError, GateFailed) as error:
-        exit_process(f"kseg.train: {error}", error.status)
+        exit_process(f"kseg train: {error}", error.status)
     except (RuntimeError, ValueError) as error:
         if not PEER_ERROR.search(str(error)):
             exit_process(traceback.format_exc(), 1)

@@ -14,8 +14,8 @@ import pytest
 
 from edge.app.benchmark import bound_on_age, main
 from edge.app.benchmark_table import table
-from edge.app.environment import board
 from edge.core.errors import InputError
+from edge.core.system import board_name
 from edge.core.timing import STAGES
 from edge.model_file.info import ModelInfo
 from tests.support.tflite import largest_channel
@@ -70,12 +70,12 @@ def measured(model, tmp_path_factory):
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads((folder / "report.json").read_text()), done
+    return json.loads((folder / "report.json").read_text(encoding="utf-8")), done
 
 
 def test_the_report_describes_model_and_device(measured, model):
     report, done = measured
-    assert report["board"] == board() != ""
+    assert report["board"] == board_name() != ""
     assert report["model"]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     assert report["model"]["input"] == "32x48"
     assert report["versions"]["numpy"] == np.__version__
@@ -102,7 +102,7 @@ def test_a_video_is_reopened_for_each_measurement(model, video, tmp_path):
     path = tmp_path / "report.json"
     arguments = few(model, "--source", video, "--threads", 1, "--json", path, frames=12)
     main([*arguments, "--rounds", "2", "--headless"])
-    (result,) = json.loads(path.read_text())["engines"]
+    (result,) = json.loads(path.read_text(encoding="utf-8"))["engines"]
     assert "draw" not in result["loop"]["stage_millis"]
     assert result["loop"]["dropped"] == 0
 
@@ -110,7 +110,7 @@ def test_a_video_is_reopened_for_each_measurement(model, video, tmp_path):
 def test_live_fps_reports_the_age_of_frames(model, video, tmp_path, capsys):
     path = tmp_path / "report.json"
     main(few(model, *("--source", video, "--live-fps", 100, "--json", path)))
-    for result in json.loads(path.read_text())["engines"]:
+    for result in json.loads(path.read_text(encoding="utf-8"))["engines"]:
         age = result["loop"]["age_millis"]
         assert 0 < age["p50"] <= age["p95"]
         assert result["bound_millis"] > 10  # one interval of the camera

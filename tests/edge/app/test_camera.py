@@ -16,6 +16,7 @@ import pytest
 from edge.app.camera import main
 from edge.core.errors import InputError
 from edge.core.images import read_raw
+from tests.support.posix import needs_linux, needs_posix
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "edge" / "camera_demo.py"
@@ -28,7 +29,6 @@ NO_DISPLAY = {
     for name, value in os.environ.items()
     if name not in ("DISPLAY", "WAYLAND_DISPLAY")
 }
-unix = pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
 
 
 def demo(*arguments) -> subprocess.CompletedProcess:
@@ -93,7 +93,7 @@ def test_no_other_files_remain(written):
 
 def test_the_statistics_have_the_documented_keys(written):
     folder, _ = written
-    stats = json.loads((folder / "stats.json").read_text())
+    stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
     assert set(stats) == {
         "frames",
         "dropped",
@@ -144,10 +144,10 @@ def test_max_frames_ends_an_endless_source(deeplab, tmp_path):
         *("--max-frames", 3, "--stats", stats),
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(stats.read_text())["frames"] == 3
+    assert json.loads(stats.read_text(encoding="utf-8"))["frames"] == 3
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 and Wayland")
+@needs_linux
 def test_without_a_display_it_runs_headless(deeplab, bird):
     done = demo(deeplab, "--source", bird)
     assert done.returncode == 0, done.stderr
@@ -281,7 +281,7 @@ def test_a_colour_replaces_the_background_of_the_bird(
 def test_a_file_that_is_not_a_model_is_one_line(tmp_path, text, error_line, capfd):
     path = tmp_path / "x.tflite"
     if text:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     assert error_line(path, "--source", "shapes").startswith(f"{path}: ")
     assert output_before(capfd) == []
 
@@ -324,10 +324,14 @@ def interrupted(folder: Path, source, number: signal.Signals, deeplab):
         process.send_signal(number)
         _, log = process.communicate(timeout=LONG)
     assert "Traceback" not in log
-    return process.returncode, json.loads(stats.read_text()), frames_of(video)
+    return (
+        process.returncode,
+        json.loads(stats.read_text(encoding="utf-8")),
+        frames_of(video),
+    )
 
 
-@unix
+@needs_posix
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_stopping_a_live_source_exits_with_0(deeplab, tmp_path, name):
     number = signal.Signals[name]
@@ -338,7 +342,7 @@ def test_stopping_a_live_source_exits_with_0(deeplab, tmp_path, name):
     assert not list(tmp_path.glob(".*"))
 
 
-@unix
+@needs_posix
 def test_a_killed_process_leaves_only_a_part_file(deeplab, tmp_path):
     """As at a power failure: no incomplete recording has its final name."""
     masks, lines = tmp_path / "masks", tmp_path / "frames.jsonl"
@@ -356,12 +360,15 @@ def test_a_killed_process_leaves_only_a_part_file(deeplab, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {
         *(".seen.part.mp4", "masks", "frames.jsonl")
     }
-    frames = [json.loads(line)["frame"] for line in lines.read_text().splitlines()]
+    frames = [
+        json.loads(line)["frame"]
+        for line in lines.read_text(encoding="utf-8").splitlines()
+    ]
     assert frames == list(range(len(frames)))
     assert len(frames) >= 2
 
 
-@unix
+@needs_posix
 def test_interrupting_a_file_exits_with_130(deeplab, tmp_path):
     source = tmp_path / "long.avi"
     writer = cv2.VideoWriter(

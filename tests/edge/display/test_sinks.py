@@ -31,12 +31,12 @@ def test_lines_of_json(tmp_path):
     lines = FrameLines(tmp_path / "frames.jsonl", INFO)
     lines.take(displayed(0, seconds=100.5))
     # Each line is written at once, so that the file can be followed.
-    assert (tmp_path / "frames.jsonl").read_text().count("\n") == 1
+    assert (tmp_path / "frames.jsonl").read_text(encoding="utf-8").count("\n") == 1
     lines.take(displayed(0, redrawn=True, seconds=100.6))
     lines.take(displayed(1, seconds=100.75))
     lines.close()
     first, second = map(
-        json.loads, (tmp_path / "frames.jsonl").read_text().splitlines()
+        json.loads, (tmp_path / "frames.jsonl").read_text(encoding="utf-8").splitlines()
     )
     assert first.pop("time").endswith("+00:00")
     assert first == {

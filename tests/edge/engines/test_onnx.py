@@ -92,7 +92,7 @@ def test_shares_of_a_profile(tmp_path, brightest):
         {"cat": "Node", "args": {"provider": name}} for name in ("A", "A", CPU, "A")
     ]
     (tmp_path / "own").mkdir()
-    profile.write_text(json.dumps(events))
+    profile.write_text(json.dumps(events), encoding="utf-8")
     assert provider_share(profile, "A") == 0.75
     assert provider_share(profile, "A") is None  # it was deleted
 
@@ -122,6 +122,6 @@ def test_an_unknown_operator(tmp_path):
 @pytest.mark.parametrize("text", ["", "I am no model."])
 def test_a_text_file_named_onnx(tmp_path, text):
     path = tmp_path / "x.onnx"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="not an ONNX model"):
         open_engine(path)

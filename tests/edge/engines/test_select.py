@@ -117,7 +117,7 @@ def test_a_truncated_model(deeplab, tmp_path, part):
 @pytest.mark.parametrize("text", ["", "TFL3", "I am no model."])
 def test_a_text_file_named_tflite(tmp_path, text):
     path = tmp_path / "x.tflite"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert error_message(path).startswith(f"{path}: not a TFLite model")
 
 

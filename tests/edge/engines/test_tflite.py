@@ -40,7 +40,7 @@ def compiled(tmp_path_factory):
     def make(name: str, code: str, created: str):
         folder = tmp_path_factory.mktemp("delegate")
         source, library = folder / "delegate.c", folder / name
-        source.write_text(code + PLUGIN.replace("CREATED", created))
+        source.write_text(code + PLUGIN.replace("CREATED", created), encoding="utf-8")
         command = ["cc", "-shared", "-fPIC", "-o", library, source]
         subprocess.run([*map(str, command)], check=True)
         return library

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.core.system import free_memory
 from edge.engines.base import EngineChoice, TrialResult
 from edge.engines.load import load
 from edge.engines.select import open_engine
@@ -15,7 +16,6 @@ from edge.engines.trial import (
     MAX_RESULTS,
     cache_key,
     check_engine,
-    free_memory,
     load_results,
     save_result,
 )
@@ -54,8 +54,8 @@ def network(tmp_path):
 def test_the_result_of_a_trial_is_cached(deeplab, cache):
     result = check_engine(deeplab, LITERT)
     assert result.works and 1 < result.millis < 60_000 and not result.crashed
-    ((key, kept),) = json.loads(cache.read_text()).items()
-    cache.write_text(json.dumps({key: {**kept, "millis": 12.5}}))
+    ((key, kept),) = json.loads(cache.read_text(encoding="utf-8")).items()
+    cache.write_text(json.dumps({key: {**kept, "millis": 12.5}}), encoding="utf-8")
     assert check_engine(deeplab, LITERT) == TrialResult(12.5)
 
 
@@ -70,7 +70,7 @@ def test_another_file_content_is_tried_again(deeplab, cache, tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", '{"x": 1', "null"])
 def test_a_damaged_cache_is_ignored(cache, text):
     cache.parent.mkdir()
-    cache.write_text(text)
+    cache.write_text(text, encoding="utf-8")
     assert load_results() == {}
     save_result("key", TrialResult(1.0))
     assert list(load_results()) == ["key"]
@@ -83,7 +83,7 @@ def test_the_oldest_results_are_removed(cache):
 
 
 def test_a_cache_that_cannot_be_written_is_ignored(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("KSEG_CACHE", str(tmp_path / "file"))
     save_result("key", TrialResult(1.0))
     assert load_results() == {}
@@ -120,7 +120,8 @@ def test_a_model_that_never_ends(network):
 
 ASK = """
 import numpy as np
-from edge.engines.trial import free_memory, limit_resources
+from edge.core.system import free_memory
+from edge.engines.trial import limit_resources
 asked = int(0.9 * free_memory())
 limit_resources(60, memory={memory})
 try:

@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import os
 import shutil
 import signal
 import socket
@@ -22,6 +21,7 @@ from edge.core.errors import InputError
 from edge.video.capture import CameraOptions, capture_of, open_stream, pipeline_of
 from edge.video.reconnect import Video
 from edge.video.sources import open_source
+from tests.support.posix import needs_posix
 
 SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
 LONG = 60  # seconds, the time limit of tests that may hang
@@ -120,11 +120,12 @@ def test_a_stream_that_ends_is_reopened(capfd):
 @pytest.mark.serial
 @needs_ffmpeg
 @pytest.mark.slow
+@needs_posix
 def test_the_camera_continues_after_an_interruption_of_five_seconds(deeplab, tmp_path):
     port, lines = free_port(), tmp_path / "frames.jsonl"
 
     def count() -> int:
-        return lines.read_text().count("\n") if lines.exists() else 0
+        return lines.read_text(encoding="utf-8").count("\n") if lines.exists() else 0
 
     command = [
         *(sys.executable, str(SCRIPT), str(deeplab), "--headless"),
@@ -145,7 +146,10 @@ def test_the_camera_continues_after_an_interruption_of_five_seconds(deeplab, tmp
     assert process.returncode == 0, log
     assert log.count("no more frames; reopening it") == 1
     assert log.count("reopened after") == 1
-    seconds = [json.loads(line)["seconds"] for line in lines.read_text().splitlines()]
+    seconds = [
+        json.loads(line)["seconds"]
+        for line in lines.read_text(encoding="utf-8").splitlines()
+    ]
     assert max(np.diff(seconds)) >= 5
     # The recording has the real duration, including the interruption.
     recording = cv2.VideoCapture(str(tmp_path / "seen.mp4"))
@@ -205,7 +209,7 @@ def accepted(server: socket.socket) -> socket.socket | None:
         return None
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
+@needs_posix
 def test_ctrl_c_works_while_a_stream_hangs(tmp_path):
     """Opening a stream can be interrupted."""
     model = tmp_path / "x.tflite"  # not read before the source is open
@@ -272,7 +276,7 @@ def test_without_gstreamer_the_message_has_the_remedy(source, remedy):
 )
 def test_a_picamera2_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, fault):
     """As if built for NumPy 1 and used with NumPy 2, or without system packages."""
-    (tmp_path / "picamera2.py").write_text(fault)
+    (tmp_path / "picamera2.py").write_text(fault, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "picamera2", raising=False)
     with pytest.raises(

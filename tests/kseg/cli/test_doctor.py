@@ -53,7 +53,7 @@ def test_sound_folder_has_no_harm(data_folder, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "6 classes; 16 train, 4 val" in text
     assert "8-bit RGB; 64x80 (20)" in text
-    content = json.loads(target.read_text())
+    content = json.loads(target.read_text(encoding="utf-8"))
     assert set(content) == KEYS
     assert content["harm"] == 0
     assert content["pictures"] == {"train": 16, "val": 4}
@@ -135,7 +135,7 @@ def test_harm_ends_with_status_3_after_everything_is_said(broken, tmp_path):
     assert "Traceback" not in done.stderr
     for name in ("train/images/s1.png", "val/images/s0.png", "train/masks/s2.png"):
         assert name in done.stdout
-    found = json.loads(target.read_text())["findings"]
+    found = json.loads(target.read_text(encoding="utf-8"))["findings"]
     harms = {f["kind"]: f for f in found if f["severity"] == "harm"}
     assert set(harms) == {"no mask", "ids", "exact copy"}
     keys = {"severity", "kind", "split", "count", "text", "examples"}

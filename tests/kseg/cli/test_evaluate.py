@@ -22,12 +22,13 @@ from kseg.evaluation.loop import evaluate
 from kseg.evaluation.open import open_predictor
 from kseg.evaluation.semantic import SemanticEvaluator
 from kseg.reporting.figures import GAP
+from tests.support.posix import needs_posix
 
 
 def test_a_run_evaluates_to_what_training_reported(trained, tmp_path):
     main([str(trained), "--json", str(tmp_path / "m.json")])
-    reported = json.loads((trained / "metrics.json").read_text())
-    assert json.loads((tmp_path / "m.json").read_text()) == reported
+    reported = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+    assert json.loads((tmp_path / "m.json").read_text(encoding="utf-8")) == reported
 
 
 def test_json_to_stdout_is_all_of_stdout(trained, capsys):
@@ -40,7 +41,11 @@ def test_a_tflite_file_is_evaluated_by_the_same_measure(exported, capsys, tmp_pa
     main([str(exported / "int8.tflite"), "--json", "-", "--output", str(tmp_path)])
     metrics = json.loads(capsys.readouterr().out)
     data = open_data(
-        str(json.loads((exported / "config.json").read_text())["data"]["name"])
+        str(
+            json.loads((exported / "config.json").read_text(encoding="utf-8"))["data"][
+                "name"
+            ]
+        )
     )
     predictor = open_predictor(exported / "int8.tflite")
     hits = np.zeros(6)
@@ -59,7 +64,7 @@ def test_a_tflite_file_is_evaluated_by_the_same_measure(exported, capsys, tmp_pa
 def test_parity_and_evaluate_agree(exported, capsys):
     main([str(exported / "int8.tflite"), "--json", "-"])
     metrics = json.loads(capsys.readouterr().out)
-    parity = json.loads((exported / "parity.json").read_text())
+    parity = json.loads((exported / "parity.json").read_text(encoding="utf-8"))
     assert metrics["mean_iou"] == pytest.approx(parity["int8"]["mean_iou"])
 
 
@@ -83,6 +88,7 @@ def test_a_file_that_is_no_model(tmp_path):
         main([str(path), "--data", "shapes"])
 
 
+@needs_posix
 def test_data_of_other_classes_are_refused(trained, tmp_path, data_folder):
     other = tmp_path / "other"
     other.mkdir()
@@ -209,14 +215,18 @@ def test_options_are_passes(trained, options, passes, capsys):
     main([str(trained), *options, "--json", "-"])
     found = json.loads(capsys.readouterr().out)
     data = open_data(
-        str(json.loads((trained / "config.json").read_text())["data"]["name"])
+        str(
+            json.loads((trained / "config.json").read_text(encoding="utf-8"))["data"][
+                "name"
+            ]
+        )
     )
     predictor = open_predictor(trained / "model.keras", tta=passes)
     assert predictor.tta == passes
     evaluator = SemanticEvaluator(data.class_names)
     expected = evaluate(predictor, data.split("val"), evaluator).metrics()
     assert found == expected
-    plain = json.loads((trained / "metrics.json").read_text())
+    plain = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
     # Pictures of 64x80 are at full size and one tile by default.
     assert (found == plain) == (options == ["--full-size"])
 
@@ -230,7 +240,7 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
             (tmp_path / kind).mkdir(exist_ok=True)
             Image.fromarray(array).save(tmp_path / kind / f"{index}.png")
     classes = {"classes": [{"name": name} for name in scenes.CLASSES]}
-    (tmp_path / "classes.json").write_text(json.dumps(classes))
+    (tmp_path / "classes.json").write_text(json.dumps(classes), encoding="utf-8")
     arguments = [str(exported / "float32.tflite"), "--data", str(tmp_path)]
     main([*arguments, "--full-size", "--json", "-"])
     tiled = json.loads(capsys.readouterr().out)

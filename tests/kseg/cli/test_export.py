@@ -21,6 +21,7 @@ from kseg.deploy.conversion import tflite
 from kseg.deploy.export import log_effect_of_size
 from kseg.evaluation.open import open_predictor
 from tests.support.engines import only
+from tests.support.posix import needs_posix
 
 
 def interpreter(path: Path):
@@ -32,7 +33,7 @@ def interpreter(path: Path):
 
 
 def test_parity_has_the_keys_of_the_contract(exported):
-    parity = json.loads((exported / "parity.json").read_text())
+    parity = json.loads((exported / "parity.json").read_text(encoding="utf-8"))
     assert parity.pop("headline") == "mean_iou"
     assert list(parity) == ["keras", "float32", "int8"]
     for scheme in ("float32", "int8"):
@@ -71,7 +72,9 @@ def test_files_stand_alone(exported, scheme):
         and info.geometry.minimum == 16
     )
     assert info.run["width"] == 4
-    assert info.metrics == json.loads((exported / "metrics.json").read_text())
+    assert info.metrics == json.loads(
+        (exported / "metrics.json").read_text(encoding="utf-8")
+    )
     if scheme == "int8":
         # int8 is x - 128, at the scale that the network had in its normalisation.
         assert given["quantization"] == pytest.approx((1 / 127.5, 128))
@@ -86,7 +89,11 @@ def test_int8_has_no_float_inside(exported):
 
 
 def test_the_labels_head_is_the_argmax_of_the_keras_model(exported):
-    data = open_data(json.loads((exported / "config.json").read_text())["data"]["name"])
+    data = open_data(
+        json.loads((exported / "config.json").read_text(encoding="utf-8"))["data"][
+            "name"
+        ]
+    )
     image = data.split("val").read(0).image
     keras_labels = open_predictor(exported / "model.keras").predict(image).labels
     labels = open_predictor(exported / "float32.tflite").predict(image).labels
@@ -128,9 +135,9 @@ def test_bad_use_is_one_line(trained, arguments, complaint):
 def test_data_that_are_gone_can_be_named(trained, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
-    record = json.loads((folder / "config.json").read_text())
+    record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     record["config"]["data"] = str(tmp_path / "moved")
-    (folder / "config.json").write_text(json.dumps(record))
+    (folder / "config.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(InputError, match="moved: folder not found.*--data"):
         main([str(folder)])
 
@@ -180,7 +187,7 @@ def test_every_post_training_scheme(trained, tmp_path, capsys):
     schemes = list(tflite.SCHEMES)
     arguments = ["--quantize", ",".join(schemes), "--calibration-images", "4"]
     main([str(folder), *arguments, "--max-drop", "1"])
-    parity = json.loads((folder / "parity.json").read_text())
+    parity = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
     assert list(parity) == ["headline", "keras", *schemes]
     table = capsys.readouterr().out
     weights = {}
@@ -216,9 +223,11 @@ def test_low_resolution_leaves_the_last_enlargement_out(trained, tmp_path, head)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+@needs_posix
+def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, name):
     """Stopped while it converts to int8: what is there is whole, int8 is not there."""
+    number = signal.Signals[name]
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
     command = [sys.executable, "-m", "kseg.export", str(folder)]

@@ -17,6 +17,7 @@ from kseg.cli.predict import main
 from kseg.data.open import open_data
 from kseg.evaluation.grouping import GROUPINGS, label_by_majority
 from kseg.evaluation.open import open_predictor
+from tests.support.posix import needs_linux
 
 ROOT = Path(__file__).parents[3]
 
@@ -126,7 +127,7 @@ def large(tmp_path_factory):
             Image.fromarray(array).save(folder / kind / f"{name}.png")
     names = tuple(f"class {index}" for index in range(21))
     classes = {"classes": [{"name": name} for name in names]}
-    (folder / "classes.json").write_text(json.dumps(classes))
+    (folder / "classes.json").write_text(json.dumps(classes), encoding="utf-8")
     model = build_model("unet", 21)
     info = ModelInfo(names, palette(21), geometry=geometry(model))
     save_model(model, folder / "model.keras", info)
@@ -137,7 +138,7 @@ def large(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@needs_linux
 @pytest.mark.parametrize(
     ("command", "model"),
     [("predict", "model.keras"), ("evaluate", "logits.tflite")],
@@ -173,7 +174,9 @@ def strokes(pictures):
         mask[5, 40:60] = 0
         Image.fromarray(mask).save(folder / f"p{index}.png")
     classes = [{"name": "ground"}, {"name": "thing", "color": [9, 8, 7]}]
-    (pictures.parent / "classes.json").write_text(json.dumps({"classes": classes}))
+    (pictures.parent / "classes.json").write_text(
+        json.dumps({"classes": classes}), encoding="utf-8"
+    )
     return folder
 
 

@@ -18,6 +18,7 @@ from kseg.cli.prepare import main
 from kseg.core.configs import PrepareConfig
 from kseg.data.formats.detect import FORMATS, detect_format
 from kseg.data.open import open_data
+from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).parents[3]
 MANY = 1500
@@ -38,7 +39,7 @@ def touch(folder: Path, names) -> Path:
     for name in names:
         path, _, text = name.partition("=")
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
+        (folder / path).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -124,7 +125,7 @@ def test_what_was_found_is_said(source, target, capsys):
     said = capsys.readouterr().err
     assert f"{source}: segnet: train 3, val 2; 11 classes: sky, building" in said
     assert f"python -m kseg.train --data {target}\n" in said
-    found = json.loads(report.read_text())
+    found = json.loads(report.read_text(encoding="utf-8"))
     assert found.pop("classes")[:2] == ["sky", "building"]
     assert found == {
         "format": "segnet",
@@ -183,7 +184,7 @@ def test_source_in_the_layout_already(source, target, tmp_path):
 
 def test_target_with_content_is_kept(source, target):
     target.mkdir()
-    (target / "mine").write_text("mine")
+    (target / "mine").write_text("mine", encoding="utf-8")
     assert f"{target}: already exists" in refusal(source, target)
     assert [path.name for path in target.iterdir()] == ["mine"]
 
@@ -205,6 +206,7 @@ def test_defaults_are_said_in_the_help(capsys):
 # --- whole or not at all ---
 
 
+@needs_posix
 def test_a_killed_run_leaves_no_layout_and_the_next_one_clears_up(tmp_path, target):
     source = segnet(tmp_path / "from", MANY)
     process = start(source, target)
@@ -220,6 +222,7 @@ def test_a_killed_run_leaves_no_layout_and_the_next_one_clears_up(tmp_path, targ
     assert len(list(target.glob("*/masks/*.png"))) == MANY
 
 
+@needs_posix
 def test_ctrl_c_leaves_nothing(tmp_path, target):
     process = start(segnet(tmp_path / "from", MANY), target)
     wait_for_pictures(target)

@@ -61,7 +61,7 @@ def start(*arguments: str) -> subprocess.Popen:
 
 
 def test_a_run_leaves_what_the_contract_names(trained):
-    metrics = json.loads((trained / "metrics.json").read_text())
+    metrics = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
     assert set(metrics) == METRICS
     assert metrics["images"] == 4 and metrics["pixels"] == 4 * 64 * 80
     assert tuple(metrics["per_class_iou"]) == scenes.CLASSES
@@ -78,7 +78,9 @@ def test_a_run_leaves_what_the_contract_names(trained):
 
 def test_the_shown_metric_is_the_reported_one(trained):
     """Keras's metric over batches and the evaluator's over files are one definition."""
-    reported = json.loads((trained / "metrics.json").read_text())["mean_iou"]
+    reported = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))[
+        "mean_iou"
+    ]
     with (trained / "history.csv").open() as file:
         best = max(float(line["val_mean_iou"]) for line in csv.DictReader(file))
     assert best == pytest.approx(reported, abs=2e-4)
@@ -110,20 +112,20 @@ def test_a_run_is_never_overwritten_unasked(trained, data_folder):
 
 
 def test_files_that_are_no_run_are_not_touched(data_folder, tmp_path):
-    (tmp_path / "holiday.png").write_text("mine")
-    (tmp_path / "precious.tflite").write_text("mine")
+    (tmp_path / "holiday.png").write_text("mine", encoding="utf-8")
+    (tmp_path / "precious.tflite").write_text("mine", encoding="utf-8")
     arguments = ["--data", str(data_folder), "--output", str(tmp_path), *SMALL]
     assert main([*arguments, "--epochs", "1"]) == 0
-    assert (tmp_path / "holiday.png").read_text() == "mine"
-    assert (tmp_path / "precious.tflite").read_text() == "mine"
+    assert (tmp_path / "holiday.png").read_text(encoding="utf-8") == "mine"
+    assert (tmp_path / "precious.tflite").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("name", ["samples.png", "report.html", "tensorboard"])
 def test_a_file_of_a_name_that_training_writes_is_kept(name, data_folder, tmp_path):
-    (tmp_path / name).write_text("mine")
+    (tmp_path / name).write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match="already has a run"):
         main(["--data", str(data_folder), "--output", str(tmp_path), *SMALL])
-    assert (tmp_path / name).read_text() == "mine"
+    assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
 
 
 def test_resume_refuses_what_would_be_another_run(trained, data_folder):
@@ -139,14 +141,14 @@ def test_resume_refuses_what_would_be_another_run(trained, data_folder):
 def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
     arguments = ["--data", str(data_folder), "--output", str(tmp_path), *SMALL]
     for stale in ("int8.tflite", "parity.json", "config.json"):
-        (tmp_path / stale).write_text("{}")
-    (tmp_path / "notes.txt").write_text("mine")
+        (tmp_path / stale).write_text("{}", encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     (tmp_path / "tensorboard").mkdir()
     assert main([*arguments, "--epochs", "1", "--overwrite"]) == 0
     assert not (tmp_path / "tensorboard").exists()
     assert not (tmp_path / "int8.tflite").exists()
     assert not (tmp_path / "parity.json").exists()
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize(

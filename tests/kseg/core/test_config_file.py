@@ -60,14 +60,18 @@ def test_what_a_run_wrote_can_be_given_back(tmp_path, what):
         data="photos", epochs=7, size=(64, 96), resume=True, json="-", output="old"
     )
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"config": to_record(ran), "data": {}}))
+    path.write_text(
+        json.dumps({"config": to_record(ran), "data": {}}), encoding="utf-8"
+    )
     again = train("--config", path if what == "file" else tmp_path, "--output", "new")
     assert again == replace(ran, resume=False, json="", output="new")
 
 
 def test_keys_of_another_version_of_a_run_are_left_out(tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"config": {"of_tomorrow": 1, "epochs": 3}}))
+    path.write_text(
+        json.dumps({"config": {"of_tomorrow": 1, "epochs": 3}}), encoding="utf-8"
+    )
     assert train("--config", path) == TrainConfig(epochs=3)
 
 

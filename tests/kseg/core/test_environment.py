@@ -9,7 +9,7 @@ from kseg.core.names import __version__
 def test_the_facts_of_a_bug_report(monkeypatch, tmp_path):
     monkeypatch.setenv("KSEG_CACHE", str(tmp_path))
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    (tmp_path / "trial.json").write_text("1234")
+    (tmp_path / "trial.json").write_text("1234", encoding="utf-8")
     facts = json.loads(json.dumps(environment()))
     assert facts["kseg"] == __version__
     assert platform.python_version() in facts["python"]

@@ -59,7 +59,9 @@ def swap(one, other):
 
 def rename_class(folder):
     path = folder / "classes.json"
-    path.write_text(path.read_text().replace("disc", "disk"))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("disc", "disk"), encoding="utf-8"
+    )
 
 
 CHANGES = {

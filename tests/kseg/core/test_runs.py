@@ -33,20 +33,20 @@ def test_a_history_is_read_as_it_was_written(tmp_path):
 def test_a_history_never_holds_what_is_not_finite(value, tmp_path):
     path = tmp_path / HISTORY
     write_history(path, LINES)
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     with pytest.raises(InputError, match=f"history.csv: .* for 1.loss is {value};"):
         write_history(path, [LINES[0], LINES[1] | {"loss": value}])
-    assert path.read_text() == before
+    assert path.read_text(encoding="utf-8") == before
 
 
 def test_absent_values_are_gaps(tmp_path):
     """Older versions wrote nan and inf; None is an empty cell."""
     path = tmp_path / HISTORY
-    path.write_text("epoch,loss,val_loss\n1,nan,0.5\n2,inf,\n")
+    path.write_text("epoch,loss,val_loss\n1,nan,0.5\n2,inf,\n", encoding="utf-8")
     values = [(line["loss"], line["val_loss"]) for line in read_history(path)]
     assert str(values) == "[(nan, 0.5), (nan, nan)]"
     write_history(path, [{"epoch": 1, "loss": None}])
-    assert path.read_text() == "epoch,loss\n1,\n"
+    assert path.read_text(encoding="utf-8") == "epoch,loss\n1,\n"
 
 
 def test_a_missing_history_is_one_line_for_any_reader(tmp_path):
@@ -59,7 +59,7 @@ def test_a_missing_history_is_one_line_for_any_reader(tmp_path):
 
 @pytest.mark.parametrize("text", ["epoch,loss\n1,x\n", "loss\n1\n", "epoch,loss\n1\n"])
 def test_a_damaged_history_is_one_line(text, tmp_path):
-    (tmp_path / HISTORY).write_text(text)
+    (tmp_path / HISTORY).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="history.csv: is damaged"):
         read_history(tmp_path / HISTORY)
 
@@ -69,11 +69,11 @@ def test_a_damaged_history_is_one_line(text, tmp_path):
 def test_json_never_holds_what_is_not_finite(value, where, tmp_path):
     path = tmp_path / "metrics.json"
     write_json(path, where)
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     content = {"a": {"b": [*where["a"]["b"], value]}}
     with pytest.raises(InputError, match=f"metrics.json: .* for a.b.2 is {value};"):
         write_json(path, content)
-    assert path.read_text() == before
+    assert path.read_text(encoding="utf-8") == before
     with pytest.raises(InputError, match="--json -: is not written"):
         json_text(content, "--json -")
 
@@ -82,7 +82,7 @@ def test_json_is_what_json_has_always_been(tmp_path):
     content = {"mean_iou": 0.5, "per_class": {"a": None}, "size": (2, 3)}
     write_json(tmp_path / "metrics.json", content)
     expected = json.dumps(content, indent=1) + "\n"
-    assert (tmp_path / "metrics.json").read_text() == expected
+    assert (tmp_path / "metrics.json").read_text(encoding="utf-8") == expected
 
 
 def test_a_run_without_a_whole_epoch_says_so(tmp_path):

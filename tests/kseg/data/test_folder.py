@@ -46,7 +46,9 @@ def save_pair(split: Path, stem: str, mask, image=None) -> None:
 
 def declare(folder: Path, classes, **more) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "classes.json").write_text(json.dumps({"classes": classes, **more}))
+    (folder / "classes.json").write_text(
+        json.dumps({"classes": classes, **more}), encoding="utf-8"
+    )
 
 
 def folder_of(folder: Path, mask, image=None) -> Path:
@@ -498,13 +500,13 @@ def test_duplicate_stems(tmp_path, kind):
 )
 def test_broken_classes_json(tmp_path, text):
     folder_of(tmp_path, QUARTERS)
-    (tmp_path / "classes.json").write_text(text)
+    (tmp_path / "classes.json").write_text(text, encoding="utf-8")
     assert str(tmp_path / "classes.json") in error_message(tmp_path)
 
 
 def test_example_in_the_message_for_classes_json_is_valid(tmp_path):
     folder_of(tmp_path, QUARTERS)
-    (tmp_path / "classes.json").write_text("{")
+    (tmp_path / "classes.json").write_text("{", encoding="utf-8")
     example = error_message(tmp_path).partition("expected ")[2].replace(", ...", "")
     assert json.loads(example)["ignore_index"] == 255
 

@@ -23,7 +23,9 @@ def folder(tmp_path):
     for split, stem in (("train", "a"), ("train", "b"), ("val", "c")):
         write_pair(tmp_path / split, stem, IMAGE, np.eye(*SIZE, dtype=np.uint8))
     classes = [{"name": "ground"}, {"name": "line"}]
-    (tmp_path / "classes.json").write_text(json.dumps({"classes": classes}))
+    (tmp_path / "classes.json").write_text(
+        json.dumps({"classes": classes}), encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -85,7 +87,7 @@ def test_training_stops_with_the_first_error_of_the_doctor(folder, break_folder)
 
 
 def test_ignored_files_are_listed_but_do_not_prevent_training(folder):
-    (folder / "train/images/notes.txt").write_text("sunny")
+    (folder / "train/images/notes.txt").write_text("sunny", encoding="utf-8")
     Image.new("L", (8, 8)).save(folder / "train/masks/z.png")
     listing = list_pairs(folder)
     assert [issue.kind for issue in listing.issues] == ["not read", "no image"]

@@ -48,7 +48,7 @@ def labels_of(path: Path, images, *options) -> np.ndarray:
 
 
 def test_onnx_runtime_gives_the_same_labels(exported, in_onnx, images):
-    parity = json.loads((in_onnx.parent / "parity.json").read_text())
+    parity = json.loads((in_onnx.parent / "parity.json").read_text(encoding="utf-8"))
     assert parity["onnx"]["agreement"] > 0.999
     assert parity["onnx"]["bytes"] == in_onnx.stat().st_size
     engine = open_engine(in_onnx, threads=1)
@@ -79,7 +79,9 @@ def software_gpu(tmp_path, monkeypatch) -> None:
         pytest.skip(f"{SWIFTSHADER} is missing: apt install chromium libvulkan1")
     driver = {"library_path": str(SWIFTSHADER), "api_version": "1.0.5"}
     manifest = tmp_path / "swiftshader.json"
-    manifest.write_text(json.dumps({"file_format_version": "1.0.0", "ICD": driver}))
+    manifest.write_text(
+        json.dumps({"file_format_version": "1.0.0", "ICD": driver}), encoding="utf-8"
+    )
     for name in ("VK_DRIVER_FILES", "VK_ICD_FILENAMES"):
         monkeypatch.setenv(name, str(manifest))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

@@ -35,7 +35,7 @@ def test_validation_data_without_labels_is_rejected(trained, data_folder, tmp_pa
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
 def test_a_run_without_a_finite_metric_is_rejected(trained, tmp_path, value):
     run = copied(trained, tmp_path)
-    (run / "metrics.json").write_text(json.dumps({"mean_iou": value}))
+    (run / "metrics.json").write_text(json.dumps({"mean_iou": value}), encoding="utf-8")
     with pytest.raises(InputError, match="no finite mean IoU"):
         export(ExportConfig(run=str(run), quantize=("float32",)))
     assert not (run / "float32.tflite").exists()

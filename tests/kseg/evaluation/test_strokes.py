@@ -28,7 +28,7 @@ def strokes(folder, corner):
 
 def classes(folder, names=("sky", "road", "car"), **extra):
     content = {"classes": [{"name": name} for name in names], **extra}
-    (folder / "classes.json").write_text(json.dumps(content))
+    (folder / "classes.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def opened(folder):

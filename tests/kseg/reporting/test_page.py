@@ -25,6 +25,7 @@ from kseg.models.saving import load_model
 from kseg.reporting.embedded import WRONG, error_map, views
 from kseg.reporting.page import evaluate_split, write_page
 from kseg.reporting.semantic import best_and_worst, largest_errors
+from tests.support.browser import requested_urls
 from tests.support.engines import labels_and_confidence
 
 LABELS = HEADS["semantic"]["labels"]
@@ -56,7 +57,9 @@ def run(trained, tmp_path) -> Path:
 
 def text_of(path: Path) -> str:
     """The visible text, approximately: without styles, tags and images."""
-    page = re.sub(r"(?s)<style>.*?</style>|<[^>]*>", " ", path.read_text())
+    page = re.sub(
+        r"(?s)<style>.*?</style>|<[^>]*>", " ", path.read_text(encoding="utf-8")
+    )
     return re.sub(r"\s+", " ", unescape(page))
 
 
@@ -142,14 +145,14 @@ def test_images_without_labelled_pixels_are_not_ranked(
 
 
 def test_training_writes_the_report(trained):
-    metrics = json.loads((trained / "metrics.json").read_text())
-    page = (trained / "report.html").read_text()
+    metrics = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+    page = (trained / "report.html").read_text(encoding="utf-8")
     text = text_of(trained / "report.html")
     assert f"{metrics['mean_iou']:.3f} mean IoU on val" in text
     for name, value in metrics["per_class_iou"].items():
         assert f" {name} {value:.4f} " in text
     # The command, the versions, the machine, the data and the time.
-    record = json.loads((trained / "config.json").read_text())
+    record = json.loads((trained / "config.json").read_text(encoding="utf-8"))
     assert f"python -m kseg.train --data {record['config']['data']} --width 4" in text
     assert f"keras {record['versions']['keras']}" in text
     assert record["machine"]["processor"] in text
@@ -168,8 +171,8 @@ def test_the_report_is_written_again_for_moved_data(run, data_folder, tmp_path):
     arguments = ["--data", str(tmp_path / "moved"), "--json", str(figures)]
     main([str(run), *arguments])
     assert "changed since training" not in text_of(run / "report.html")
-    found = json.loads(figures.read_text())
-    reported = json.loads((run / "metrics.json").read_text())
+    found = json.loads(figures.read_text(encoding="utf-8"))
+    reported = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert {name: found[name] for name in reported} == reported
     assert list(found["per_picture_iou"]) == [f"s{i}.png" for i in range(4)]
     assert 0 < found["expected_calibration_error"] < 1
@@ -192,7 +195,7 @@ def test_names_of_users_are_escaped(predictor, data, run, tmp_path):
     )
     folder = run.rename(tmp_path / 'run "<b>"')
     write_page(folder / "r.html", folder, evaluate_split(predictor, named, "val"))
-    page = (folder / "r.html").read_text()
+    page = (folder / "r.html").read_text(encoding="utf-8")
     assert "<img src=http" not in page and "<b>&#34;" not in page
     assert text_of(folder / "r.html").count(MARKUP_NAME) >= 3  # headline, legend, table
 
@@ -216,9 +219,9 @@ def test_a_run_interrupted_in_its_first_epoch_has_no_curves(run):
 def test_the_report_of_an_older_run_leaves_unknown_values_out(run):
     """Its config.json has no fingerprint, machine or number of parameters."""
     path = run / "config.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     del record["machine"], record["parameters"], record["data"]["fingerprint"]
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), encoding="utf-8")
     main([str(run)])
     text = text_of(run / "report.html")
     assert "Parameters" not in text and "None" not in text.partition("All options")[0]
@@ -239,7 +242,7 @@ def test_the_report_of_an_older_run_leaves_unknown_values_out(run):
 )
 def test_errors_are_one_line(run, damaged, arguments, message):
     if damaged:
-        (run / damaged).write_text("epoch,seconds\n1,x\n")
+        (run / damaged).write_text("epoch,seconds\n1,x\n", encoding="utf-8")
     with pytest.raises(InputError, match=message) as caught:
         main([argument.format(run=run) for argument in arguments])
     assert "\n" not in str(caught.value)
@@ -247,7 +250,12 @@ def test_errors_are_one_line(run, damaged, arguments, message):
 
 def test_the_error_for_missing_data_names_the_option(run, data_folder, tmp_path):
     path = run / "config.json"
-    path.write_text(path.read_text().replace(str(data_folder), str(tmp_path / "gone")))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace(
+            str(data_folder), str(tmp_path / "gone")
+        ),
+        encoding="utf-8",
+    )
     with pytest.raises(InputError, match="folder not found, .* with --data"):
         main([str(run)])
 
@@ -323,10 +331,7 @@ return [...document.querySelectorAll('#classes tbody tr')].map(
 
 def requested_schemes(browser) -> set[str]:
     """The URL schemes of all requests of the page."""
-    entries = [json.loads(entry["message"]) for entry in browser.get_log("performance")]
-    sent = [x["message"] for x in entries]
-    sent = [x["params"] for x in sent if x["method"] == "Network.requestWillBeSent"]
-    return {x["request"]["url"].partition(":")[0] for x in sent}
+    return {url.partition(":")[0] for url in requested_urls(browser)}
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -351,7 +356,7 @@ def test_the_page_in_a_browser(
     page = "return getComputedStyle(document.body).backgroundColor"
     assert browser.execute_script(page) == SCHEMES[scheme]
     # The table has the values of metrics.json.
-    metrics = json.loads((trained / "metrics.json").read_text())
+    metrics = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
     expected = [[n, f"{v:.4f}"] for n, v in metrics["per_class_iou"].items()]
     assert browser.execute_script(CELLS) == expected
     assert requested_schemes(browser) <= {"file", "data"}

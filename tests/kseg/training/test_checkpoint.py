@@ -1,4 +1,3 @@
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from kseg.training.checkpoint import (
     variables_of,
 )
 from kseg.training.optimizer import AdamW
+from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).parents[3]
 X = np.random.RandomState(0).normal(size=(8, 6, 6, 3)).astype(np.float32)
@@ -121,11 +121,14 @@ def test_the_error_for_a_missing_checkpoint_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
+@needs_posix
 def test_without_space_the_previous_checkpoint_is_kept(data_folder, tmp_path):
     """The system limits files of the child to 120 kB, less than any model here.
 
     Its steps continue; the end of the epoch, which must be saved, fails with one line.
     """
+    import resource
+
     path = tmp_path / CHECKPOINT
     save(path, network(), TrainingState({"config": {"seed": 1}}, step=3))
     before = path.read_bytes()

@@ -23,6 +23,7 @@ from kseg.data.open import open_data
 from kseg.models.saving import load_model
 from kseg.training.distribution.environment import process_group
 from kseg.training.distribution.supervisor import EXIT_PEER_LOST
+from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).parents[3]
 SLURM = {"SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_PROCID": "1"}
@@ -203,7 +204,9 @@ def test_tensorflow_trains_on_two_devices(data_folder, tmp_path):
     log = ended(start("tensorflow", *options, *devices, "--epochs", "2"), 0)
     assert "processes: 1, devices: 2; each device gets 2 of the 4 images" in log
     assert [line["epoch"] for line in read_history(folder / "history.csv")] == [1, 2]
-    assert json.loads((folder / "metrics.json").read_text())["images"] == 4
+    assert (
+        json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["images"] == 4
+    )
 
 
 @pytest.mark.slow
@@ -332,6 +335,7 @@ def test_two_processes_under_slurm_equal_one(
 
 
 @pytest.mark.slow
+@needs_posix
 def test_a_killed_process_ends_the_other_and_the_run_resumes(
     options, two_devices, tmp_path
 ):
@@ -357,6 +361,7 @@ def test_a_killed_process_ends_the_other_and_the_run_resumes(
 
 
 @pytest.mark.slow
+@needs_posix
 def test_ctrl_c_at_one_process_ends_both_and_saves_the_run(options, tmp_path):
     folder = tmp_path / "run"
     own = [*options, "--output", str(folder), "--epochs", "500"]

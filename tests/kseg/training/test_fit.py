@@ -128,7 +128,7 @@ def assert_finite(folder) -> None:
             for name in arrays.files:
                 assert np.isfinite(arrays[name]).all(), name
     for path in (*folder.glob("*.json"), *folder.glob("*.csv")):
-        assert "nan" not in path.read_text().lower()
+        assert "nan" not in path.read_text(encoding="utf-8").lower()
 
 
 # After one such step the weights are huge but finite. float32 overflows in the next

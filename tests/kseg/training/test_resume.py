@@ -28,6 +28,7 @@ from tests.kseg.training.helpers import (
     outcome,
     start,
 )
+from tests.support.posix import needs_posix
 
 SLOW = pytest.mark.slow
 # Options with random numbers or state: augmentation, averaged weights, dropout.
@@ -105,12 +106,12 @@ def test_resume_reuses_the_class_weights(
 ):
     folder = tmp_path / "run"
     shutil.copytree(weighted, folder)
-    record = json.loads((folder / CONFIG).read_text())
+    record = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     monkeypatch.setattr("kseg.data.class_weights.count_pixels", None)
     loss = {"loss": "ce+0.5*dice", "class_weights": "median"}
     assert not fit(tiny_config(folder, **loss, epochs=2, resume=True), tiny, folder)
     assert epochs_of(folder) == [1, 2]
-    resumed = json.loads((folder / CONFIG).read_text())
+    resumed = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     assert resumed["class_weights"] == record["class_weights"]
     assert "loss ce+0.5*dice, class weights: class 0 0." in capsys.readouterr().err
     with pytest.raises(InputError, match="--loss dice: .* with ce.0.5.dice, which"):
@@ -155,6 +156,7 @@ def interrupted(process: subprocess.Popen, folder: Path, after: int) -> str:
 
 
 @pytest.mark.slow
+@needs_posix
 def test_ctrl_c_saves_the_run_and_resume_continues(tiny_folder, tmp_path):
     folder = tmp_path / "run"
     small = "--model dense --width 2 --size 32x32 --batch-size 4 --epochs 5000".split()
@@ -163,7 +165,7 @@ def test_ctrl_c_saves_the_run_and_resume_continues(tiny_folder, tmp_path):
     log = interrupted(process, folder, after=2)
     assert process.returncode == 130, log
     assert "Traceback" not in log
-    assert "mean_iou" in json.loads((folder / METRICS).read_text())
+    assert "mean_iou" in json.loads((folder / METRICS).read_text(encoding="utf-8"))
     done = len(epochs_of(folder))
     assert done <= read(folder / CHECKPOINT).step / STEPS < done + 1
 
@@ -172,5 +174,5 @@ def test_ctrl_c_saves_the_run_and_resume_continues(tiny_folder, tmp_path):
     assert process.returncode == 130, log
     assert epochs_of(folder) == list(range(1, len(epochs_of(folder)) + 1))
     assert not list(folder.glob(".*part*"))
-    record = json.loads((folder / CONFIG).read_text())
+    record = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     assert record["config"]["epochs"] == 5000

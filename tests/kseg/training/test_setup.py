@@ -56,7 +56,7 @@ def test_batch_norm_averages_over_half_an_epoch(tiny):
 
 
 def test_class_weights_are_recorded_and_in_the_loss(weighted, tiny):
-    record = json.loads((weighted / CONFIG).read_text())
+    record = json.loads((weighted / CONFIG).read_text(encoding="utf-8"))
     by_name = record["class_weights"]
     expected = class_weights("median", count_pixels(tiny.split("train"), len(by_name)))
     assert tuple(by_name) == tiny.class_names and tuple(by_name.values()) == expected
@@ -67,7 +67,10 @@ def test_class_weights_are_recorded_and_in_the_loss(weighted, tiny):
 
 
 def test_a_run_without_class_weights_records_none(coarse):
-    assert json.loads((coarse / CONFIG).read_text())["class_weights"] is None
+    assert (
+        json.loads((coarse / CONFIG).read_text(encoding="utf-8"))["class_weights"]
+        is None
+    )
 
 
 def test_encoder_rate_scales_the_updates_of_the_encoder(tiny):

@@ -10,6 +10,7 @@ import pytest
 
 from edge.core.errors import InputError
 from edge.display.web.access import listen
+from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -97,9 +98,10 @@ FIRST_FREE = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
 @pytest.mark.skipif(
-    not (FIRST_FREE.is_file() and int(FIRST_FREE.read_text()) > 80),
+    not (FIRST_FREE.is_file() and int(FIRST_FREE.read_text(encoding="utf-8")) > 80),
     reason="here everybody may have port 80",
 )
+@needs_posix
 def test_a_privileged_port_is_one_line():
     """Root may open it, so the user is changed to nobody first."""
     code = (

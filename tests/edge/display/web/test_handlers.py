@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from edge.app.camera import listener_of
 from edge.app.camera_options import parse
 from edge.core.errors import InputError
 from edge.video.frames import Source
+from tests.support.posix import needs_posix
 from tests.support.viewer import (
     LONG,
     SIZE,
@@ -141,7 +141,7 @@ def demo(*arguments):
     )
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals are those of Unix")
+@needs_posix
 def test_the_command_serves_and_ends_without_delay(deeplab):
     """As on a board: shapes, segmented by a real network in another process."""
     with demo(deeplab, "--source", "shapes", "--serve", "0") as process:

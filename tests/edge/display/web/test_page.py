@@ -1,12 +1,11 @@
 """The page in a real browser."""
 
-import json
-
 import cv2
 import pytest
 
 from edge.display.draw import blurred
 from edge.display.web.server import Web
+from tests.support.browser import requested_urls
 from tests.support.viewer import (
     RED,
     SIZE,
@@ -124,10 +123,7 @@ def test_the_page_is_readable(
     color = "return getComputedStyle(document.body).backgroundColor"
     assert browser.execute_script(color) == SCHEMES[scheme]
     assert browser.get_log("browser") == []
-    entries = [json.loads(entry["message"]) for entry in browser.get_log("performance")]
-    sent = [e["message"] for e in entries]
-    sent = [e["params"] for e in sent if e["method"] == "Network.requestWillBeSent"]
-    begun = {e["request"]["url"].partition("?")[0] for e in sent}
+    begun = {url.partition("?")[0] for url in requested_urls(browser)}
     own = (running_web.listener.url, f"blob:{running_web.listener.url}")
     assert begun and all(url.startswith(own) for url in begun), begun
     browser.save_screenshot(str(tmp_path / "page.png"))

@@ -38,7 +38,9 @@ def valid(tmp_path_factory) -> Path:
             save(folder / split / "masks" / f"{index}.png", mask)
     listed = zip(scenes.CLASSES, scenes.COLORS, strict=True)
     classes = [{"name": name, "color": color} for name, color in listed]
-    (folder / "classes.json").write_text(json.dumps({"classes": classes}))
+    (folder / "classes.json").write_text(
+        json.dumps({"classes": classes}), encoding="utf-8"
+    )
     return folder
 
 

@@ -23,7 +23,9 @@ def save(path: Path, array: np.ndarray) -> Path:
 def declare(folder: Path) -> None:
     listed = zip(scenes.CLASSES, scenes.COLORS, strict=True)
     classes = [{"name": name, "color": color} for name, color in listed]
-    (folder / "classes.json").write_text(json.dumps({"classes": classes}))
+    (folder / "classes.json").write_text(
+        json.dumps({"classes": classes}), encoding="utf-8"
+    )
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ def wrong_color(folder):
 
 
 def broken_classes(folder):
-    (folder / "classes.json").write_text("{")
+    (folder / "classes.json").write_text("{", encoding="utf-8")
 
 
 IMAGE, MASK = "train/images/1.png", "train/masks/1.png"

@@ -45,7 +45,7 @@ def test_what_is_written(images, target):
         1,
     ]
     assert len(found) == 5
-    classes = json.loads((target / "classes.json").read_text())
+    classes = json.loads((target / "classes.json").read_text(encoding="utf-8"))
     assert classes == {
         "classes": [
             {"name": name, "color": [*color]}

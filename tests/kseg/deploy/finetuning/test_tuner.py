@@ -248,9 +248,9 @@ def test_the_command_rejects_an_unsupported_network(trained, tmp_path, data_fold
         shutil.copy(trained / name, folder / name)
     model = build_model("unet", 5, "plain", width=4, upsampling="unpool")
     config = TrainConfig(data=str(data_folder), upsampling="unpool", width=4)
-    record = json.loads((folder / CONFIG).read_text())
+    record = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     record["config"] = {**to_record(config), "size": [64, 64]}
-    (folder / CONFIG).write_text(json.dumps(record))
+    (folder / CONFIG).write_text(json.dumps(record), encoding="utf-8")
     info = replace(info_of(trained / BEST))
     save_model(model, folder / BEST, info)
     with pytest.raises(InputError, match="MaxUnpool"):

@@ -48,12 +48,14 @@ def test_explain_finds_the_layers_and_mixed_precision_keeps_them_in_float(
     plain = [str(badly_quantized), "--quantize", "int8", "--calibration-images", "16"]
     with pytest.raises(GateFailed, match="int8: mean IoU dropped by 0"):
         main([*plain, "--max-drop", "0.02"])
-    drop = json.loads((badly_quantized / "parity.json").read_text())["int8"]["drop"]
+    drop = json.loads((badly_quantized / "parity.json").read_text(encoding="utf-8"))[
+        "int8"
+    ]["drop"]
     assert drop > 0.05
     assert not (badly_quantized / "mixed.tflite").exists()
 
     main([*plain, "--max-drop", "0.02", "--explain", "--mixed-precision"])
-    parity = json.loads((badly_quantized / "parity.json").read_text())
+    parity = json.loads((badly_quantized / "parity.json").read_text(encoding="utf-8"))
     assert parity["int8"]["drop"] == pytest.approx(drop, abs=0.02)
     assert parity["mixed"]["drop"] <= 0.02
     assert parity["mixed"]["bytes"] < 1.4 * parity["int8"]["bytes"]

@@ -335,7 +335,9 @@ def test_the_table_and_json_list_the_issues(tmp_path, capsys):
     main(["--check", str(path), "--json", str(tmp_path / "found.json")])
     printed = capsys.readouterr().out
     assert str(path) in printed and "ARG_MAX" in printed and "int64" in printed
-    issues = json.loads((tmp_path / "found.json").read_text())[str(path)]
+    issues = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))[
+        str(path)
+    ]
     assert {f["device"] for f in issues} == {ON_GPU, ON_EDGE_TPU, MEDIAPIPE}
     assert set(issues[0]) == {
         *("severity", "device", "operator", "tensor", "problem", "count")

@@ -186,7 +186,7 @@ def test_missing_weights(encoder, weights):
 @pytest.mark.parametrize("encoder", ("alexnet", "mobilenetv2"))
 def test_file_without_weights(encoder, tmp_path):
     path = tmp_path / "notes.weights.h5"
-    path.write_text("not weights")
+    path.write_text("not weights", encoding="utf-8")
     assert str(path) in error_message(encoder, weights=str(path))
 
 
