@@ -36,7 +36,8 @@ SMALLER = (
     (r"--max-frames \d+", "--max-frames 3"),
 )
 SMALLER_PYTHON = (
-    ('weights="imagenet", epochs=40', "batch_size=2, size=(64, 96), epochs=1"),
+    (", epochs=40", ""),
+    ('weights="imagenet"', "batch_size=2, size=(64, 96), epochs=1"),
     ('kseg.train("photos"', 'kseg.train("photos", overwrite=True'),
     ('"float16"]', '"float16"], calibration_images=2, max_drop=1'),
     (", max_drop=1, max_drop=0.02", ", max_drop=1"),
