@@ -73,6 +73,9 @@ def missing_modules(text: str) -> set[str]:
 
 
 def is_in_a_module(name: str) -> bool:
+    """Whether a dotted name is that of the API or is defined in a module."""
+    if name.split(".")[0] == "kseg" and name.split(".")[1] in public_names():
+        return True
     module, _, rest = name.rpartition(".")
     while module and module not in FILES:
         module, _, last = module.rpartition(".")
@@ -150,7 +153,7 @@ def test_a_page_names_what_is_there(page):
     if page.name == "CHANGELOG.md":  # names what was, too
         return
     assert missing_paths(text) == set()
-    assert missing_modules(text) - {f"kseg.{name}" for name in public_names()} == set()
+    assert missing_modules(text) - {*PENDING} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

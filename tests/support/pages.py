@@ -14,7 +14,9 @@ from kseg.cli.entry import VERBS
 from kseg.core.configs import ExportConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-FENCE = re.compile(r"^(?:<!-- not run: (.+) -->\n)?```(\w*)\n(.*?)^```$", re.M | re.S)
+FENCE = re.compile(
+    r"^(?:<!-- not run: ([^\n]+) -->\n)?```(\w*)\n(.*?)^```$", re.M | re.S
+)
 SHELL = ("sh", "bash", "console")
 # How a command of others may begin.
 OTHERS = (
@@ -22,14 +24,17 @@ OTHERS = (
     *("rpicam-hello", "scp", "scontrol", "sudo", ".", "[", "mediapipe-env/bin/pip"),
     *("/usr/src/tensorrt/bin/trtexec", "python -c", "python -m pytest"),
 )
-# Commands and options that the pages describe and that are still to come, and what does
-# the same until then.
+# Commands, options and modules that the pages describe and that are still to come, and
+# what does the same until then.
 PENDING = {
     "live": "python edge/camera_demo.py",
     "check": "kseg export --check",
     "info": "",
     "completion": "",
     "--mixed-precision": "--mend",
+    "--config": "--output",
+    "kseg.inference": "",
+    "kseg.core.results": "",
 }
 PREFIX = re.compile(r"^(?:\w+=\S+ +|srun --\S+ +|taskset -c \d +)*")
 
@@ -80,9 +85,9 @@ def commands(line: str) -> Iterator[list[str]]:
     >>> list(commands("KERAS_BACKEND=jax kseg train --data a && kseg info"))
     [['kseg', 'train', '--data', 'a'], ['kseg', 'info']]
     """
-    for part in re.split(r"&&|\||&$", line):
-        words = shlex.split(re.sub(r"\$\(.*?\)", "", PREFIX.sub("", part.strip())))
-        if words:
+    for part in re.split(r"&&|\||&$", re.sub(r"\$\(.*?\)", "", line)):
+        words = shlex.split(PREFIX.sub("", part.strip()))
+        if words and not re.match(r"\w+=", words[0]):
             yield words
 
 
@@ -99,7 +104,7 @@ def entry_of(words: list[str]) -> Any:
             "edge/benchmark.py": "edge.app.benchmark",
             "benchmarks/mediapipe.py": "benchmarks.mediapipe",
         }[words[1]]
-        return import_module(module).parse, words[2:]
+        return import_module(module).main, words[2:]
     if words[0] == "benchmarks" or words[:2] == ["kseg", "benchmark"]:
         from benchmarks.__main__ import main
 
@@ -118,7 +123,7 @@ def current(words: list[str]) -> list[str]:
     if words[1] in PENDING and words[1] not in VERBS:
         words = [*PENDING[words[1]].split(), *words[2:]]
     if "mixed_precision" not in ExportConfig.__dataclass_fields__:
-        words = ["--mend" if word == "--mixed-precision" else word for word in words]
+        words = [PENDING.get(w, w) if w.startswith("--") else w for w in words]
     return words
 
 
@@ -129,7 +134,7 @@ def parser_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """
     found = entry_of(words)
     if found is None:
-        known = any(shlex.join(words).startswith(name) for name in OTHERS)
+        known = any(" ".join(words).startswith(name) for name in OTHERS)
         assert known, f"{words[0]}: is not a known command"
         return None
     read = Parser.parse_args
