@@ -16,7 +16,6 @@ from benchmarks.__main__ import BENCHMARKS
 from kseg.cli.entry import VERBS
 from kseg.core.configs import TrainConfig
 from tests.support.pages import (
-    PENDING,
     SHELL,
     anchors,
     blocks,
@@ -153,7 +152,7 @@ def test_a_page_names_what_is_there(page):
     if page.name == "CHANGELOG.md":  # names what was, too
         return
     assert missing_paths(text) == set()
-    assert missing_modules(text) - {*PENDING} == set()
+    assert missing_modules(text) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -192,7 +191,7 @@ def test_a_page_names_commands_that_start(page):
         for code in CODE.findall(page.read_text())
         for command in COMMANDS.findall(code)
     ]
-    unknown = {c for c in found if c[1] not in {*known[c[0]], *PENDING}}
+    unknown = {c for c in found if c[1] not in known[c[0]]}
     assert unknown - {(name, "benchmark") for name in known} == set()
 
 
@@ -240,7 +239,7 @@ def test_options_in_a_text_exist(page, all_options):
         if not code.startswith(("pip ", "python3 ", "nvarguscamerasrc", "--signal"))
         for option in OPTION.findall(code)
     }
-    assert found - all_options - {*PENDING} == set()
+    assert found - all_options == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -268,7 +267,6 @@ def public_names() -> set[str]:
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
 
-@pytest.mark.skipif(len(kseg.__all__) == 1, reason="the API is not there yet")
 def test_the_public_names_are_those_of_the_page():
     assert set(kseg.__all__) - {"__version__"} == public_names()
 

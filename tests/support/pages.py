@@ -11,7 +11,6 @@ import pytest
 
 from edge.core.arguments import Parser
 from kseg.cli.entry import VERBS
-from kseg.core.configs import ExportConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(
@@ -24,18 +23,6 @@ OTHERS = (
     *("rpicam-hello", "scp", "scontrol", "sudo", ".", "[", "mediapipe-env/bin/pip"),
     *("/usr/src/tensorrt/bin/trtexec", "python -c", "python -m pytest"),
 )
-# Commands, options and modules that the pages describe and that are still to come, and
-# what does the same until then.
-PENDING = {
-    "live": "python edge/camera_demo.py",
-    "check": "kseg export --check",
-    "info": "",
-    "completion": "",
-    "--mixed-precision": "--mend",
-    "--config": "--output",
-    "kseg.inference": "",
-    "kseg.core.results": "",
-}
 PREFIX = re.compile(r"^(?:\w+=\S+ +|srun --\S+ +|taskset -c \d +)*")
 
 
@@ -111,20 +98,8 @@ def entry_of(words: list[str]) -> Any:
         return main, words[1:] if words[0] == "benchmarks" else words[2:]
     if words[0] != "kseg":
         return None
-    words = current(words)
-    if words[0] == "python":
-        return entry_of(words)
     assert words[1] in VERBS, f"kseg {words[1]}: is not a command"
     return import_module(f"kseg.cli.{words[1]}").main, words[2:]
-
-
-def current(words: list[str]) -> list[str]:
-    """A command with what is PENDING replaced."""
-    if words[1] in PENDING and words[1] not in VERBS:
-        words = [*PENDING[words[1]].split(), *words[2:]]
-    if "mixed_precision" not in ExportConfig.__dataclass_fields__:
-        words = [PENDING.get(w, w) if w.startswith("--") else w for w in words]
-    return words
 
 
 def parser_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
