@@ -148,7 +148,7 @@ def page_id(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_a_page_names_what_is_there(page):
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     if page.name == "CHANGELOG.md":  # names what was, too
         return
     assert missing_paths(text) == set()
@@ -157,7 +157,7 @@ def test_a_page_names_what_is_there(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_to_pages_and_their_headings(page):
-    for link, anchor in LINKS.findall(page.read_text()):
+    for link, anchor in LINKS.findall(page.read_text(encoding="utf-8")):
         target = page.parent / link if link else page
         assert target.exists(), link
         if anchor:
@@ -166,16 +166,18 @@ def test_links_lead_to_pages_and_their_headings(page):
 
 def test_every_page_of_docs_is_in_the_index_and_in_the_site():
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
-    index = (ROOT / "docs" / "index.md").read_text()
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     assert {page for page in pages if f"({page})" not in index} == set()
-    site = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
+    site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     assert {page for entry in site["nav"] for page in entry.values()} == (
         pages | {"index.md"}
     )
 
 
 def test_the_readme_is_short():
-    text = (ROOT / "README.md").read_text().splitlines()
+    text = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert len(text) <= README_LINES
     assert [line for line in text if len(line) > README_WIDTH] == []
 
@@ -188,7 +190,7 @@ def test_a_page_names_commands_that_start(page):
     known = {"kseg": VERBS, "benchmarks": BENCHMARKS, "kseg benchmark": BENCHMARKS}
     found = [
         command
-        for code in CODE.findall(page.read_text())
+        for code in CODE.findall(page.read_text(encoding="utf-8"))
         for command in COMMANDS.findall(code)
     ]
     unknown = {c for c in found if c[1] not in known[c[0]]}
@@ -197,8 +199,12 @@ def test_a_page_names_commands_that_start(page):
 
 @pytest.mark.parametrize("page", COMMAND_PAGES, ids=page_id)
 def test_the_commands_of_a_page_have_options_that_exist(page, monkeypatch, tmp_path):
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    targets = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M
+    )
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     extras = extras["optional-dependencies"]
     monkeypatch.chdir(tmp_path)
     for block in blocks(page):
@@ -208,7 +214,7 @@ def test_the_commands_of_a_page_have_options_that_exist(page, monkeypatch, tmp_p
                     assert words[1] in targets, line
                 elif words[0] != "bash":
                     parser_of(words, monkeypatch)
-    for extra in re.findall(r'"\.\[(\w+)\]"', page.read_text()):
+    for extra in re.findall(r'"\.\[(\w+)\]"', page.read_text(encoding="utf-8")):
         assert extra in extras, extra
 
 
@@ -235,7 +241,7 @@ def all_options() -> set[str]:
 def test_options_in_a_text_exist(page, all_options):
     found = {
         option
-        for code in CODE.findall(page.read_text())
+        for code in CODE.findall(page.read_text(encoding="utf-8"))
         if not code.startswith(("pip ", "python3 ", "nvarguscamerasrc", "--signal"))
         for option in OPTION.findall(code)
     }
@@ -262,7 +268,11 @@ def test_blocks_that_are_not_commands_can_be_read(page):
 
 def public_names() -> set[str]:
     """The names of the table in docs/python.md."""
-    text = (ROOT / "docs" / "python.md").read_text().partition("## Names\n")[2]
+    text = (
+        (ROOT / "docs" / "python.md")
+        .read_text(encoding="utf-8")
+        .partition("## Names\n")[2]
+    )
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 

@@ -65,7 +65,7 @@ def start(command: list[str], folder: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in hidden}
     environment["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
@@ -98,7 +98,7 @@ def draw_photos(folder: Path) -> None:
             place = folder / "photos" / split
             cv2.imwrite(str(place / "images" / f"{split}{index}.jpg"), image)
             cv2.imwrite(str(place / "masks" / f"{split}{index}.png"), mask)
-    (folder / "photos" / "classes.json").write_text(CLASSES % PERSON)
+    (folder / "photos" / "classes.json").write_text(CLASSES % PERSON, encoding="utf-8")
     cv2.imwrite(str(folder / "street.jpg"), image)
     codec = cv2.VideoWriter.fourcc(*"mp4v")
     video = cv2.VideoWriter(str(folder / "street.mp4"), codec, 10, (96, 64))

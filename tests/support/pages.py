@@ -46,7 +46,7 @@ class Parsed(Exception):
 
 def blocks(page: Path) -> Iterator[Block]:
     """The fenced blocks of a page, in order."""
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):
         reason, language, body = found.groups()
         line = text.count("\n", 0, found.start(2)) + 1
@@ -129,6 +129,8 @@ def parser_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub and the site make them."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S
+    )
     titles = re.findall(r"^#+ (.+)$", text, re.M)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
