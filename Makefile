@@ -4,6 +4,7 @@
 #             test-full all there are. Each ends with those that measure time, which run
 #             by themselves. make WORKERS=4 test for a machine of more than two cores
 # make backends   JAX, PyTorch and ONNX too: their tests run where they are installed
+# make docs   the pages of docs/ as a site, in site/; any warning is an error
 # Each does all the set-up it needs in .venv. make PYTHON=python3.12 demo picks a Python.
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ exit $$status
 endef
 SERIAL = $$(grep -rl --include='test_*.py' mark.serial tests)
 
-.PHONY: setup demo test test-slow test-full backends lint clean
+.PHONY: setup demo test test-slow test-full backends lint docs clean
 
 demo: $(RUN)/demo.mp4
 	@echo
@@ -51,8 +52,11 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+docs: $(VENV)/.docs
+	$(VENV)/bin/zensical build --clean --strict
+
 clean:
-	rm -rf $(VENV) .venv-* $(RUN)
+	rm -rf $(VENV) .venv-* $(RUN) site
 
 # A run that was broken off goes on where it was.
 $(RUN)/.trained: | $(VENV)/.base
@@ -71,6 +75,10 @@ $(RUN)/demo.mp4: $(RUN)/.exported
 
 $(VENV)/.dev: $(VENV)/.base
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	@touch $@
 
 $(VENV)/.base: pyproject.toml | python-is-fit

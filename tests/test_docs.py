@@ -1,16 +1,28 @@
-"""What README, docs, docstrings and comments name is there."""
+"""What README, docs, docstrings and comments name exists; their commands parse."""
 
 import ast
 import io
+import json
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import kseg
 from benchmarks.__main__ import BENCHMARKS
 from kseg.cli.entry import VERBS
+from kseg.core.configs import TrainConfig
+from tests.support.pages import (
+    SHELL,
+    anchors,
+    blocks,
+    commands,
+    lines,
+    parser_of,
+)
 from tests.test_imports import FILES, MAY_IMPORT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,18 +37,24 @@ SOURCES = [
     for folder in ("edge", "kseg", "benchmarks", "tests")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
+COMMAND_PAGES = [page for page in PAGES if page.name != "CHANGELOG.md"]
 # CHANGELOG names what was; NAME stands for any.
 PATHS = re.compile(
     r"(?<![\w/.~-])(?:kseg|edge|tests|benchmarks|docs|\.ci)(?:/[\w.-]+)+"
 )
 MODULES = re.compile(r"(?<![\w/.@-])(?:kseg|edge|benchmarks)(?:\.[A-Za-z_]\w*)+")
-COMMANDS = re.compile(r"python -m (kseg|benchmarks|kseg\.benchmark) ([a-z]+)")
-LINKS = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-OF_FILES = {"kseg.json", "kseg.service", "kseg.env"}
+COMMANDS = re.compile(r"(?<![-\w])(kseg benchmark|kseg|benchmarks) ([a-z]+)")
+CODE = re.compile(r"```.*?```|`([^`\n]+)`", re.DOTALL)
+LINKS = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+# Options of other programs, and those that every command has.
+OTHER_OPTIONS = {"--kill-on-bad-exit", "--full", "--logdir", "--help", "--help-all"}
+README_LINES, README_WIDTH = 120, 120
+OF_FILES = {"kseg.json", "kseg.service", "kseg.env", "benchmarks.md"}
 MOST_STEPS = 12
 WALKS = (
     "One labelled image, from its file to the loss",
-    "One camera frame, from the lens to the screen",
+    "One camera frame, from the camera to the screen",
 )
 STEP = re.compile(r"^(\d+)\. `([\w.]+)`, `([\w./]+)`: ", re.MULTILINE)
 
@@ -54,6 +72,9 @@ def missing_modules(text: str) -> set[str]:
 
 
 def is_in_a_module(name: str) -> bool:
+    """Whether a dotted name is that of the API or is defined in a module."""
+    if name.split(".")[0] == "kseg" and name.split(".")[1] in public_names():
+        return True
     module, _, rest = name.rpartition(".")
     while module and module not in FILES:
         module, _, last = module.rpartition(".")
@@ -121,22 +142,146 @@ def test_how_this_test_reads_texts():
     assert "Predictor.run" in functions_in(FILES["edge.predict.base"])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def page_id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_a_page_names_what_is_there(page):
     text = page.read_text(encoding="utf-8")
-    links = {link for link in LINKS.findall(text) if "//" not in link}
-    assert {link for link in links if not (page.parent / link).exists()} == set()
     if page.name == "CHANGELOG.md":  # names what was, too
         return
     assert missing_paths(text) == set()
     assert missing_modules(text) == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_lead_to_pages_and_their_headings(page):
+    for link, anchor in LINKS.findall(page.read_text(encoding="utf-8")):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), f"{link}#{anchor}"
+
+
+def test_every_page_of_docs_is_in_the_index_and_in_the_site():
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert {page for page in pages if f"({page})" not in index} == set()
+    site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    assert {page for entry in site["nav"] for page in entry.values()} == (
+        pages | {"index.md"}
+    )
+
+
+def test_the_readme_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(text) <= README_LINES
+    assert [line for line in text if len(line) > README_WIDTH] == []
+
+
+# --- commands ---
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES, ids=page_id)
 def test_a_page_names_commands_that_start(page):
-    known = {"kseg": VERBS, "benchmarks": BENCHMARKS, "kseg.benchmark": BENCHMARKS}
-    commands = COMMANDS.findall(page.read_text(encoding="utf-8"))
-    assert {c for c in commands if c[1] not in known[c[0]]} == set()
+    known = {"kseg": VERBS, "benchmarks": BENCHMARKS, "kseg benchmark": BENCHMARKS}
+    found = [
+        command
+        for code in CODE.findall(page.read_text(encoding="utf-8"))
+        for command in COMMANDS.findall(code)
+    ]
+    unknown = {c for c in found if c[1] not in known[c[0]]}
+    assert unknown - {(name, "benchmark") for name in known} == set()
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES, ids=page_id)
+def test_the_commands_of_a_page_have_options_that_exist(page, monkeypatch, tmp_path):
+    targets = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M
+    )
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    extras = extras["optional-dependencies"]
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page):
+        for line in lines(block) if block.language in SHELL else ():
+            for words in commands(line):
+                if words[0] == "make":
+                    assert words[1] in targets, line
+                elif words[0] != "bash":
+                    parser_of(words, monkeypatch)
+    for extra in re.findall(r'"\.\[(\w+)\]"', page.read_text(encoding="utf-8")):
+        assert extra in extras, extra
+
+
+@pytest.fixture(scope="module")
+def all_options() -> set[str]:
+    """The options of all commands, the camera and the benchmark of devices."""
+    words = [["kseg", verb] for verb in VERBS if verb != "benchmark"]
+    words += [["kseg", "benchmark", name] for name in BENCHMARKS]
+    words += [["python", f"edge/{name}.py"] for name in ("camera_demo", "benchmark")]
+    needed = {"evaluate": ["M"], "predict": ["M", "I"], "report": ["R"]}
+    needed |= {"prepare": ["S", "D"], "doctor": ["D"], "live": ["M"], "check": ["F"]}
+    needed |= {"completion": ["bash"], "edge/camera_demo.py": ["M"]}
+    needed |= {"edge/benchmark.py": ["M"], "mediapipe": ["M", "--python", "P"]}
+    needed["mediapipe"] += ["--source", "V"]
+    found = set(OTHER_OPTIONS)
+    with pytest.MonkeyPatch.context() as patch:
+        for each in words:
+            parser = parser_of(each + needed.get(each[-1], []), patch)
+            found |= set(parser._option_string_actions)
+    return found
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES, ids=page_id)
+def test_options_in_a_text_exist(page, all_options):
+    found = {
+        option
+        for code in CODE.findall(page.read_text(encoding="utf-8"))
+        if not code.startswith(("pip ", "python3 ", "nvarguscamerasrc", "--signal"))
+        for option in OPTION.findall(code)
+    }
+    assert found - all_options == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_blocks_that_are_not_commands_can_be_read(page):
+    known = {**TrainConfig.__dataclass_fields__}
+    for block in blocks(page):
+        if block.language == "toml":
+            options = tomllib.loads(block.text)
+            assert {name for name in options if name not in known} == set()
+        elif block.language == "json":
+            json.loads(block.text)
+        elif block.language == "python":
+            tree = ast.parse(block.text)
+            attributes = (n for n in ast.walk(tree) if isinstance(n, ast.Attribute))
+            names = {n.attr for n in attributes if ast.unparse(n.value) == "kseg"}
+            assert names - public_names() == set()
+        else:
+            assert block.language in (*SHELL, "text", "yaml", ""), block
+
+
+def public_names() -> set[str]:
+    """The names of the table in docs/python.md."""
+    text = (
+        (ROOT / "docs" / "python.md")
+        .read_text(encoding="utf-8")
+        .partition("## Names\n")[2]
+    )
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_the_public_names_are_those_of_the_page():
+    assert set(kseg.__all__) - {"__version__"} == public_names()
+
+
+# --- what the source says ---
 
 
 @pytest.mark.parametrize("folder", ("edge", "kseg", "benchmarks", "tests"))
