@@ -51,7 +51,7 @@ AnyPath = Union[str, "PathLike[str]"]
 C = TypeVar("C")
 
 
-def configured(cls: type[C], config: Optional[C], values: dict[str, Any]) -> C:
+def _configured(cls: type[C], config: Optional[C], values: dict[str, Any]) -> C:
     """`config`, or one of the keywords; not both.
 
     Raises TypeError for an unknown keyword, InputError for a value that does not fit
@@ -68,7 +68,7 @@ def configured(cls: type[C], config: Optional[C], values: dict[str, Any]) -> C:
     return config
 
 
-def text_of(path: Optional[AnyPath]) -> Optional[str]:
+def _text_of(path: Optional[AnyPath]) -> Optional[str]:
     """A path, a Run or a name such as "shapes", as text."""
     return None if path is None else fspath(path)
 
@@ -92,7 +92,7 @@ def train(
     Raises InputError for data and options that do not fit, GateFailed where the loss or
     the weights are no longer finite.
     """
-    config = configured(TrainConfig, config, {"data": text_of(data), **options})
+    config = _configured(TrainConfig, config, {"data": _text_of(data), **options})
     from kseg.training.distribution.environment import process_group
 
     group = process_group(config)
@@ -160,8 +160,8 @@ def evaluate(
 
     Raises InputError for a model, data and options that do not fit.
     """
-    values = {"model": text_of(model), "data": text_of(data), **options}
-    config = configured(EvaluateConfig, config, values)
+    values = {"model": _text_of(model), "data": _text_of(data), **options}
+    config = _configured(EvaluateConfig, config, values)
     from kseg.evaluation.measure import measure
 
     with reported_to(progress):
@@ -197,9 +197,9 @@ def predict(
     if images is not None:
         several = images if isinstance(images, (list, tuple)) else [images]
         options["images"] = [fspath(image) for image in several]
-    values = {"model": text_of(model), "output": text_of(output), **options}
+    values = {"model": _text_of(model), "output": _text_of(output), **options}
     write = config is not None or output is not None
-    config = configured(PredictConfig, config, values)
+    config = _configured(PredictConfig, config, values)
     from kseg.evaluation.predict_images import predict_images
 
     with reported_to(progress):
@@ -223,7 +223,7 @@ def export(
     loses more than `max_drop` of the headline metric; its `result` is what was
     exported.
     """
-    config = configured(ExportConfig, config, {"run": text_of(run), **options})
+    config = _configured(ExportConfig, config, {"run": _text_of(run), **options})
     from kseg.deploy.export import export as export_run
     from kseg.deploy.parity import check_gate
 
@@ -268,7 +268,7 @@ def report(
     `options` are the fields of ReportConfig: `data`, `split`, `output`. Raises
     InputError for a folder that is not a run, and where the page cannot be written.
     """
-    config = configured(ReportConfig, config, {"run": text_of(run), **options})
+    config = _configured(ReportConfig, config, {"run": _text_of(run), **options})
     from kseg.core import backend
     from kseg.core.runs import REPORT
     from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
@@ -303,8 +303,8 @@ def prepare(
     `options` are the fields of PrepareConfig: `val_share`, `seed`, `skip_missing`.
     Raises InputError for an export that is not known or has faults.
     """
-    values = {"src": text_of(src), "dir": text_of(dir), **options}
-    config = configured(PrepareConfig, config, values)
+    values = {"src": _text_of(src), "dir": _text_of(dir), **options}
+    config = _configured(PrepareConfig, config, values)
     from kseg.data.formats.convert import convert_export
 
     with reported_to(progress):
@@ -324,7 +324,7 @@ def doctor(
     `show_augmentation`. Faults of the data are in the result; InputError is raised only
     where there is nothing to read.
     """
-    config = configured(DoctorConfig, config, {"data": text_of(data), **options})
+    config = _configured(DoctorConfig, config, {"data": _text_of(data), **options})
     from kseg.data.checks.doctor import examine
 
     check_doctor(config)
@@ -358,7 +358,7 @@ def summary(
     are compared. `options` are the fields of SummaryConfig: `size`, `encoder`, `width`,
     `num_classes`, `channels`. Raises InputError for what cannot be built.
     """
-    config = configured(SummaryConfig, config, {"model": text_of(model), **options})
+    config = _configured(SummaryConfig, config, {"model": _text_of(model), **options})
     from kseg.core import backend
     from kseg.core.runs import find_network
 

@@ -83,7 +83,7 @@ def read_raw(path: Path) -> np.ndarray:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if is_truncated(data):
-        raise InputError(f"{path}: the file ends early; copy it again or remove it")
+        raise InputError(f"{path}: the file is truncated; copy it again or remove it")
     try:
         image = cv2.imdecode(
             np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH

@@ -49,7 +49,7 @@ def read_tflite(path: Path) -> bytes:
     if data[4:8] != b"TFL3":
         raise InputError(f"{path}: not a TFLite model; kseg export RUN writes one")
     if required_size(data) > len(data):
-        raise InputError(f"{path}: the file ends early; copy or export it again")
+        raise InputError(f"{path}: the file is truncated; copy or export it again")
     return data
 
 

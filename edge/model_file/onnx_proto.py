@@ -48,7 +48,7 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
         else:
             raise ValueError(f"byte {at} is not a protobuf field")
         if at > len(message):
-            raise ValueError("it ends early")
+            raise ValueError("it is truncated")
         yield tag >> 3, value
 
 
@@ -61,7 +61,7 @@ def varint(message: bytes, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):
-            raise ValueError("it ends early")
+            raise ValueError("it is truncated")
         byte = message[at]
         value |= (byte & 0x7F) << shift
         at += 1

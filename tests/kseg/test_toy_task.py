@@ -16,11 +16,11 @@ from edge.model_file.metadata import read_info
 from edge.predict import open_predictor
 from edge.predict.tta import TTA
 from edge.video import scenes
-from kseg import api
 from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.data.open import open_data
 from kseg.deploy.export import export
 from kseg.deploy.parity import check_gate
+from kseg.reporting.run_report import write_run_report
 from kseg.training.fit import fit
 from tests.kseg.conftest import write_data
 from tests.support import toy_task
@@ -44,7 +44,7 @@ def toy_run(tmp_path_factory):
         )
         opened = open_data(str(data))
         assert not fit(config, opened, folder / "run")
-        metrics = api.report(opened, folder / "run")
+        metrics = write_run_report(opened, folder / "run")
         exporting = ExportConfig(
             run=str(folder / "run"),
             quantize=("float32", "int8"),

@@ -130,7 +130,7 @@ def test_harm_ends_with_status_3_after_everything_is_said(broken, tmp_path):
     )
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1] == (
-        f"kseg.doctor: {broken}: 3 kinds of harm; mend them before training"
+        f"kseg doctor: {broken}: 3 kinds of errors; fix them before training"
     )
     assert "Traceback" not in done.stderr
     for name in ("train/images/s1.png", "val/images/s0.png", "train/masks/s2.png"):
@@ -147,7 +147,7 @@ def test_weights_can_be_pasted(data_folder, capsys):
     main([str(data_folder)])
     text = capsys.readouterr().out
     for rule in ("median", "log"):
-        line = text.partition(f"--class-weights {rule} has them, in order:\n")[2]
+        line = text.partition(f"--class-weights {rule}, in order:\n")[2]
         values = [float(v) for v in line.splitlines()[0].split(",")]
         assert len(values) == 6 and min(values) > 0
 
@@ -240,7 +240,7 @@ def test_ruins_are_gone_through(data_folder, tmp_path, ruin):
 
 def test_shapes(tmp_path, capsys):
     main(["shapes", "--output", str(tmp_path)])
-    assert "nothing is wrong" in capsys.readouterr().out
+    assert "no errors found" in capsys.readouterr().out
     assert read_image(tmp_path / "doctor.png").shape[1] == WIDTH
 
 

@@ -259,8 +259,11 @@ def test_a_labels_file_goes_in_tiles_of_its_size(exported, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["{run}", "--scales", "1,0"], "--scales: 0 is no scale, over 0 and at most 4"),
-        (["{run}", "--scales", "8"], "--scales: 8 is no scale, over 0 and at most 4"),
+        (
+            ["{run}", "--scales", "1,0"],
+            "--scales: 0 is not a scale over 0",
+        ),
+        (["{run}", "--scales", "8"], "--scales: 8 is not a scale over 0 and at most 4"),
         (["{run}", "--scales", "1,x"], "--scales: 'x' is not a number of at least 0"),
         (["{run}", "--scales", ""], "--scales: '' is not a number of at least 0"),
         (["{run}", "--tile", "big"], "--tile: 'big' is not a size"),
@@ -328,12 +331,12 @@ def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["grouping:color", "--data", "shapes"], "no class names .* --name-by-truth"),
-        (["grouping:color", "--name-by-truth"], "trained on no data; say which"),
+        (["grouping:color", "--data", "shapes"], "no class names; add --name-by-truth"),
+        (["grouping:color", "--name-by-truth"], "was not trained on data; add --data"),
         (["grouping:hue", "--name-by-truth"], "grouping:color, grouping:edges"),
         (["grouping:color", "--segments", "255"], "--segments 255: .* 2 to 254"),
         (["grouping:color", "--segments", "many"], "'many' is not an integer"),
-        (["{run}", "--name-by-truth"], "--name-by-truth: .* names its own classes"),
+        (["{run}", "--name-by-truth"], "--name-by-truth: .* predicts classes itself"),
         (["{run}", "--segments", "9"], "--segments: applies to grouping:KIND only"),
     ],
 )

@@ -120,7 +120,7 @@ def test_other_heads_and_sizes(trained, tmp_path, head):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["no/run"], "no/run: is no run folder"),
+        (["no/run"], "no/run: not a run folder"),
         (["{run}", "--size", "8x80"], "network's minimum is 16x16"),
         (["{run}", "--quantize", "int7"], "'int7' is not one of float32, float16"),
         (["{run}", "--data", "no/data"], "no such data folder"),
@@ -255,12 +255,15 @@ def test_what_the_size_alone_costs_is_said(capsys):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--sparsity", "0.3"], "--sparsity: does nothing without a scheme that"),
-        (["--quantize", "pruned", "--clusters", "8"], "--clusters: does nothing"),
-        (["--check", "a.tflite", "--mend"], "--mend: does nothing beside --check"),
+        (["--sparsity", "0.3"], "--sparsity: has no effect without a scheme that"),
+        (["--quantize", "pruned", "--clusters", "8"], "--clusters: has no effect"),
+        (
+            ["--check", "a.tflite", "--mend"],
+            "--mixed-precision: has no effect with --check",
+        ),
         (
             ["--quantize", "float16", "--explain"],
-            "--explain: does nothing without int8",
+            "--explain: has no effect without int8",
         ),
     ],
 )

@@ -233,7 +233,7 @@ def test_without_classes_ids_have_numbers(pictures, strokes, tmp_path, capsys):
 def test_strokes_are_not_written_over(pictures, strokes, tmp_path):
     strokes.rename(tmp_path / "masks")
     arguments = ["--truth", str(tmp_path / "masks"), "--output", str(tmp_path)]
-    with pytest.raises(InputError, match="would be written over those of --truth"):
+    with pytest.raises(InputError, match="would overwrite those of --truth"):
         main(["grouping:color", str(pictures), *arguments])
 
 

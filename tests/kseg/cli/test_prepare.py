@@ -124,7 +124,7 @@ def test_what_was_found_is_said(source, target, capsys):
     main([str(source), str(target), "--val-share", "0.4", "--json", str(report)])
     said = capsys.readouterr().err
     assert f"{source}: segnet: train 3, val 2; 11 classes: sky, building" in said
-    assert f"python -m kseg.train --data {target}\n" in said
+    assert f"kseg train --data {target}\n" in said
     found = json.loads(report.read_text(encoding="utf-8"))
     assert found.pop("classes")[:2] == ["sky", "building"]
     assert found == {
@@ -170,7 +170,7 @@ def test_unknown_layout_lists_the_known_ones(tmp_path, target):
 def test_export_in_a_folder_of_its_archive(tmp_path, target):
     folder = touch(tmp_path / "VOCdevkit" / "VOC2012", EXPORTS["voc"])
     message = refusal(folder.parent, target)
-    assert f"but {folder} is" in message
+    assert f"but its folder {folder} is" in message
 
 
 def test_missing_source(tmp_path, target):
@@ -179,7 +179,7 @@ def test_missing_source(tmp_path, target):
 
 def test_source_in_the_layout_already(source, target, tmp_path):
     main([str(source), str(target)])
-    assert "has the layout already" in refusal(target, tmp_path / "again")
+    assert "is a data folder already" in refusal(target, tmp_path / "again")
 
 
 def test_target_with_content_is_kept(source, target):
@@ -229,7 +229,7 @@ def test_ctrl_c_leaves_nothing(tmp_path, target):
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1]
     assert process.returncode == 130
-    assert said.strip().splitlines()[-1] == "kseg.prepare: stopped by Ctrl-C"
+    assert said.strip().splitlines()[-1] == "kseg prepare: stopped by Ctrl-C"
     assert [path.name for path in tmp_path.iterdir()] == ["from"]
 
 

@@ -156,9 +156,9 @@ def test_overwrite_removes_what_belonged_to_the_old_run(data_folder, tmp_path):
     [
         (["--data", "no/such/folder"], "no/such/folder: no such data folder"),
         (["--model", "unett"], "fcn16s"),
-        (["--epochs", "0"], "from 1 up"),
+        (["--epochs", "0"], "of at least 1"),
         (["--size", "64"], "HEIGHTxWIDTH"),
-        (["--weights", "imagenet"], "plain encoder has no pretrained weights"),
+        (["--weights", "imagenet"], "encoder plain has no pretrained weights"),
         (["--resume"], "to resume from"),
         (["--encoder-rate", "1.5"], "--encoder-rate 1.5: must be from 0 to 1"),
         (["--model", "dense", "--encoder-rate", "0.5"], "dense has no encoder"),
@@ -264,7 +264,7 @@ def test_a_loss_that_is_not_finite_is_status_3_and_no_report(data_folder, tmp_pa
         main([*own, "--save-seconds", "0"])
     assert caught.value.status == 3
     assert [path.name for path in folder.iterdir()] == [CHECKPOINT]
-    complaint = "has no model.keras: its training ended before .*--resume"
+    complaint = "has no model.keras: training ended before .*--resume"
     for command in (export, evaluate, report):
         with pytest.raises(InputError, match=complaint) as refusal:
             command([str(folder)])

@@ -96,7 +96,7 @@ def test_a_run_without_a_whole_epoch_says_so(tmp_path):
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path):
-    with pytest.raises(InputError, match="is no run folder"):
+    with pytest.raises(InputError, match="not a run folder"):
         read_record(tmp_path)
     with pytest.raises(InputError, match=f"has no {BEST}; kseg train"):
         find_model(str(tmp_path))

@@ -153,7 +153,7 @@ def test_training_writes_the_report(trained):
         assert f" {name} {value:.4f} " in text
     # The command, the versions, the machine, the data and the time.
     record = json.loads((trained / "config.json").read_text(encoding="utf-8"))
-    assert f"python -m kseg.train --data {record['config']['data']} --width 4" in text
+    assert f"kseg train --data {record['config']['data']} --width 4" in text
     assert f"keras {record['versions']['keras']}" in text
     assert record["machine"]["processor"] in text
     assert record["data"]["fingerprint"] in text
@@ -233,7 +233,11 @@ def test_the_report_of_an_older_run_leaves_unknown_values_out(run):
         ("", ["no/run"], "no/run: no such run folder"),
         ("", ["{run}/model.keras"], "model.keras: no such run folder"),
         ("", ["{run}", "--data", "no/data"], "no/data: no such data folder"),
-        ("", ["{run}", "--split", "test"], "no split 'test'; it has train, val"),
+        (
+            "",
+            ["{run}", "--split", "test"],
+            "no split 'test'; the splits are train, val",
+        ),
         ("", ["{run}", "--output", "no/folder/r.html"], "not a file in an existing"),
         ("history.csv", ["{run}"], "history.csv: is damaged .*train again"),
         ("model.keras", ["{run}"], "model.keras: not a Keras model"),
