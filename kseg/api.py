@@ -38,6 +38,7 @@ from kseg.core.results import (
     Run,
     Summary,
 )
+from kseg.core.signatures import takes_options
 from kseg.core.values import config_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def _text_of(path: Optional[AnyPath]) -> Optional[str]:
     return None if path is None else fspath(path)
 
 
+@takes_options(TrainConfig)
 def train(
     data: Optional[AnyPath] = None,
     *,
@@ -141,6 +143,7 @@ def run_training(
     return Run(folder, run.metrics, run.history, run.config, stopped)
 
 
+@takes_options(EvaluateConfig)
 def evaluate(
     model: Optional[AnyPath] = None,
     data: Optional[AnyPath] = None,
@@ -176,6 +179,7 @@ def evaluate(
     return found.evaluation
 
 
+@takes_options(PredictConfig)
 def predict(
     model: Optional[AnyPath] = None,
     images: Union[AnyPath, list[AnyPath], None] = None,
@@ -206,6 +210,7 @@ def predict(
         return list(predict_images(config, write))
 
 
+@takes_options(ExportConfig)
 def export(
     run: Optional[AnyPath] = None,
     *,
@@ -256,6 +261,7 @@ def check(files: Union[AnyPath, list[AnyPath]]) -> dict[str, list[LintIssue]]:
     return findings
 
 
+@takes_options(ReportConfig)
 def report(
     run: Optional[AnyPath] = None,
     *,
@@ -290,6 +296,7 @@ def report(
     return Report(page, section.all_metrics())
 
 
+@takes_options(PrepareConfig)
 def prepare(
     src: Optional[AnyPath] = None,
     dir: Optional[AnyPath] = None,
@@ -311,6 +318,7 @@ def prepare(
         return convert_export(config)
 
 
+@takes_options(DoctorConfig)
 def doctor(
     data: Optional[AnyPath] = None,
     *,
@@ -345,6 +353,7 @@ def doctor(
     return diagnosis
 
 
+@takes_options(SummaryConfig)
 def summary(
     model: Optional[AnyPath] = None,
     *,
