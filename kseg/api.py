@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import make_folder
-from kseg.core.checks import check_doctor, check_train
+from kseg.core.checks import check_doctor, check_summary, check_train
 from kseg.core.configs import (
     DoctorConfig,
     EvaluateConfig,
@@ -371,6 +371,7 @@ def summary(
     from kseg.core import backend
     from kseg.core.runs import find_network
 
+    check_summary(config)
     source = find_network(config.model)
     backend.start()
     from kseg.models.analysis.summary import compare, summarize

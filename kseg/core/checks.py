@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from edge.core.errors import InputError
-from kseg.core.configs import DoctorConfig, TrainConfig
+from kseg.core.configs import DoctorConfig, SummaryConfig, TrainConfig
+from kseg.core.names import MODEL_NAMES
+from kseg.core.options import flag
 
 
 def check_train(config: TrainConfig) -> None:
@@ -18,6 +22,19 @@ def check_train(config: TrainConfig) -> None:
         )
     if config.encoder_rate > 1:
         raise InputError(f"--encoder-rate {config.encoder_rate}: must be from 0 to 1")
+
+
+def check_summary(config: SummaryConfig) -> None:
+    """Raises InputError for options of a network given with a trained one."""
+    if config.model in ("", *MODEL_NAMES):
+        return
+    for item in fields(config):
+        built = item.name not in ("model", "size", "json")
+        if built and getattr(config, item.name) != item.default:
+            raise InputError(
+                f"{flag(item.name)}: has no effect on {config.model}, whose network is "
+                "already built; leave it out"
+            )
 
 
 def check_doctor(config: DoctorConfig) -> None:

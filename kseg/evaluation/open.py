@@ -38,6 +38,10 @@ def data_of(
             f"{name}: folder not found, but the run was trained on it; give its new "
             "path with --data"
         )
+    if seed is not None and (name == "shapes" or (Path(name) / "val").is_dir()):
+        raise InputError(
+            f"--seed: has no effect: {name} has its own val split; leave it out"
+        )
     default = config.seed if config else 0
     return open_data(name, default if seed is None else seed)
 

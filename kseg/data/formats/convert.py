@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 from edge.core.errors import InputError
 from kseg.core.configs import PrepareConfig
+from kseg.core.options import flag
 from kseg.core.results import Prepared
 from kseg.data.folder import is_data_folder
 from kseg.data.formats.detect import FORMATS, detect_format
@@ -39,6 +41,7 @@ def convert_export(config: PrepareConfig) -> Prepared:
     check_target(target)
     name = format_of(source)
     export = FORMATS[name].read(source, config.skip_missing)
+    check_split_options(config, export)
     splits = assign_splits(export, source, config.val_share, config.seed)
     log.info(f"{source}: {describe(name, export, splits)}")
     write_data_folder(export, splits, target)
@@ -49,6 +52,19 @@ def convert_export(config: PrepareConfig) -> Prepared:
         unlabelled=export.unlabelled,
         missing=export.missing,
     )
+
+
+def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
+    """Raises InputError for options of a new val split where the export has one."""
+    if not export.splits.get("val"):
+        return
+    for item in fields(config):
+        if item.name in ("val_share", "seed"):
+            if getattr(config, item.name) != item.default:
+                raise InputError(
+                    f"{flag(item.name)}: has no effect: {config.src} has its own val "
+                    "split; leave it out"
+                )
 
 
 def format_of(folder: Path) -> str:

@@ -344,3 +344,8 @@ def test_groupings_and_networks_are_not_confused(trained, arguments, complaint):
     with pytest.raises(InputError, match=complaint) as refusal:
         main([argument.format(run=trained) for argument in arguments])
     assert "\n" not in str(refusal.value) and refusal.value.status == 2
+
+
+def test_a_seed_without_a_random_split_is_refused(trained):
+    with pytest.raises(InputError, match="^--seed: has no effect: .* own val split"):
+        main([str(trained), "--seed", "1"])

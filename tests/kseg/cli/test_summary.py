@@ -192,3 +192,8 @@ def test_the_table_as_json(capsys):
     assert not any("refused" in model for model in found["models"].values())
     assert found["models"]["unet_paper"]["input"] == [220, 220, 1]
     assert found["models"]["patch"]["deepest"]["receptive_field"] == [46, 46]
+
+
+def test_options_of_a_network_do_not_go_with_a_trained_one(trained):
+    with pytest.raises(InputError, match="^--encoder: has no effect on .* leave it"):
+        main([str(trained), "--encoder", "vgg16"])
