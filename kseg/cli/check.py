@@ -2,8 +2,8 @@
 
   kseg check model.tflite
 
-Any file will do, not only those that kseg has written. The exit status is 3 for a file
-that no interpreter can run.
+It checks any .tflite file, also those of other programs. The exit status is 3 for a
+file that no interpreter can run.
 """
 
 from __future__ import annotations

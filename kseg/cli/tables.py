@@ -116,7 +116,7 @@ def lint_table_of(path: str, findings: Sequence[LintIssue]) -> str:
     from tabulate import tabulate
 
     if not findings:
-        return f"{path}: nothing stands against it anywhere"
+        return f"{path}: no problems found"
     rows = [
         (f.severity, f.device, f.operator, shortened(f.tensor), f.count, f.problem)
         for f in findings

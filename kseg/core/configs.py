@@ -189,7 +189,11 @@ class ExportFiles:
         basic=True,
     )
     head: str = option(
-        "", "output of the model; default labels", EXPORTING, basic=True, choices=HEADS
+        "",
+        "output of the model (default labels)",
+        EXPORTING,
+        basic=True,
+        choices=HEADS,
     )
     low_resolution: bool = option(
         False, "leave out the last upsampling; the program resizes instead", EXPORTING
@@ -236,7 +240,7 @@ class Int8Options:
     )
     mixed_precision: bool = option(
         False,
-        "if int8 drops more than --max-drop, write mixed.tflite: worst layers float",
+        "if int8 drops more than --max-drop, write mixed.tflite: worst layers in float",
         EXPORTING,
         INT8,
         basic=True,
@@ -317,7 +321,7 @@ class SummaryConfig(ArchitectureOptions):
     )
     size: Optional[Size] = option(
         None,
-        "image size in pixels; default 224x224 or the next that fits, of a run its own",
+        "image size in pixels; default: the run's, or about 224x224",
         basic=True,
         group="Input and output",
     )
@@ -326,7 +330,7 @@ class SummaryConfig(ArchitectureOptions):
     )
     channels: int = option(
         3,
-        "image channels: 1 for grey, 3 for RGB",
+        "number of image channels, grey or RGB",
         basic=True,
         choices=(1, 3),
         group="Input and output",

@@ -57,7 +57,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         return [{**line, "epoch": int(line["epoch"])} for line in lines]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"{path}: is damaged ({error}); bring back a copy of it, or train again"
+            f"{path}: is damaged ({error}); restore a copy of it, or train again"
         ) from None
 
 
@@ -89,7 +89,7 @@ def require_finite(path: Path | str, content: Any) -> None:
     """Raises InputError for the first number in `content` that is not finite."""
     for keys, value in not_finite(content):
         raise InputError(
-            f"{path}: is not written, for {'.'.join(keys) or 'it'} is {value}; look at "
+            f"{path}: not written, because {'.'.join(keys) or 'it'} is {value}; check "
             "the data with kseg doctor"
         )
 

@@ -179,7 +179,7 @@ def test_missing_source(tmp_path, target):
 
 def test_source_in_the_layout_already(source, target, tmp_path):
     main([str(source), str(target)])
-    assert "is a data folder already" in refusal(target, tmp_path / "again")
+    assert "is already a data folder" in refusal(target, tmp_path / "again")
 
 
 def test_target_with_content_is_kept(source, target):
