@@ -26,7 +26,7 @@ def check_files(paths: Sequence[str], json: str) -> None:
     """Checks files and prints a table for each.
 
     Raises GateFailed for an error in a file, InputError for a file that cannot be read;
-    the others are shown all the same.
+    the other files are still shown.
     """
     from kseg.cli.tables import lint_table, write_result
     from kseg.deploy.lint.rules import as_json, check, refuse

@@ -53,7 +53,7 @@ def start(name: str) -> None:
 def benchmark(argv: Optional[Sequence[str]] = None) -> None:
     """Runs the benchmarks of a checkout; they are not in the wheel.
 
-    Raises InputError where they are missing.
+    Raises InputError if they are missing.
     """
     if not BENCHMARKS.is_file():
         raise InputError(

@@ -140,7 +140,7 @@ def table(rows: Sequence[Sequence[Any]], headers: Sequence[str] = ()) -> str:
 
 
 def stride(entry: dict[str, Any]) -> str:
-    """One number where both axes have the same."""
+    """One number if both axes are equal."""
     down, across = entry["stride"]
     return f"{down:g}" if down == across else sides((down, across))
 

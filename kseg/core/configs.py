@@ -160,7 +160,7 @@ INT8 = Use(
 
 
 def finetuned(part: str = "") -> Use:
-    """For options that only fine-tuned schemes use: those whose name holds `part`."""
+    """For options that only fine-tuned schemes use: those with `part` in their name."""
     readers = [scheme for scheme in FINETUNED_SCHEMES if part in scheme]
     return Use(
         lambda config: bool({*readers} & {*config.quantize}),
@@ -365,7 +365,7 @@ class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
 
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
-    """What `build_model` is told of a network; None where nothing was asked for."""
+    """The arguments of `build_model` for a network; None for options not given."""
     names = ("encoder", "width", "alpha", "upsampling", "fc_width")
     given = {name: getattr(config, name) for name in names}
     return {name: None if value == "" else value for name, value in given.items()}

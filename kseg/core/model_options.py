@@ -65,7 +65,7 @@ class EngineOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentsOptions:
-    """How finely a grouping divides an image."""
+    """The number of segments of a grouping."""
 
     title = "Grouping (models named grouping:KIND)"
 

@@ -1,4 +1,4 @@
-"""Partly drawn masks: a few strokes of a person, and void everywhere else.
+"""Partly labelled masks: a few strokes drawn by a person, and void elsewhere.
 
 They give the segments of a grouping their classes: a stroke labels a whole segment.
 """

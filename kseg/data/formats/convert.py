@@ -68,7 +68,7 @@ def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
 
 
 def format_of(folder: Path) -> str:
-    """The format of an export. Raises InputError where it is not a known one."""
+    """The format of an export. Raises InputError if it is not a known one."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the unpacked export")
     if is_data_folder(folder):

@@ -63,7 +63,7 @@ def test_sound_folder_has_no_harm(data_folder, tmp_path, capsys):
 
 
 def test_class_figures(data_folder, capsys):
-    """Counted anew from the masks."""
+    """Counted again from the masks."""
     main([str(data_folder), "--json", "-"])
     content = json.loads(capsys.readouterr().out)
     masks = [scenes.scene(0, index, (64, 80))[1] for index in range(16)]

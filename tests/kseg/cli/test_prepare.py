@@ -1,4 +1,4 @@
-"""The command as a whole; what each format means is in data/prepare/."""
+"""The command as a whole; the formats are tested in data/formats/."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).parents[3]
 MANY = 1500
-# Nothing but names: what an export is recognised by. {} is any JSON.
+# Nothing but names: by which the format of an export is detected. {} is any JSON.
 EXPORTS = {
     "voc": ("SegmentationClass/a.png",),
     "roboflow": ("train/_classes.csv", "train/a_mask.png"),
