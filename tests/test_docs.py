@@ -121,7 +121,7 @@ def words_for_people(path: Path) -> str:
 
 
 def section(title: str) -> str:
-    """What stands under a heading of docs/architecture.md."""
+    """The text under a heading of docs/architecture.md."""
     _, found, rest = ARCHITECTURE.read_text(encoding="utf-8").partition(f"## {title}\n")
     assert found, f"no heading {title!r}"
     return rest.partition("\n## ")[0]

@@ -214,7 +214,7 @@ class ExportChecks:
     )
     data: str = option("", MOVED_HELP, EXPORTING, basic=True)
     threads: Optional[int] = option(
-        None, "processor threads of the comparison; default: all", EXPORTING
+        None, "threads of the comparison; default: one per processor", EXPORTING
     )
     json: Output = option("", JSON_HELP, basic=True)
 

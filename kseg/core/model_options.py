@@ -53,13 +53,13 @@ class EngineOptions:
 
     engine: str = option(
         "auto",
-        "interpreter of a .tflite or .onnx file",
+        "inference engine of a .tflite or .onnx file",
         FOR_FILES,
         basic=True,
         choices=ENGINES,
     )
     threads: Optional[int] = option(
-        None, "processor threads; default: all", FOR_FILES, basic=True
+        None, "number of threads; default: one per processor", FOR_FILES, basic=True
     )
 
 
