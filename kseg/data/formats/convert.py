@@ -55,7 +55,7 @@ def convert_export(config: PrepareConfig) -> Prepared:
 
 
 def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
-    """Raises InputError for options of a new val split where the export has one."""
+    """Raises InputError for options of a new val split if the export has one."""
     if not export.splits.get("val"):
         return
     for item in fields(config):
