@@ -1,9 +1,10 @@
-# make setup  the environment alone: . .venv/bin/activate
+# make setup  only the environment; activate it with . .venv/bin/activate
 # make demo   trains on procedural shapes, exports, segments a video of them
-# make test   the tests; make test-slow those that take tens of seconds each; make
-#             test-full all there are. Each ends with those that measure time, which run
-#             by themselves. make WORKERS=4 test for a machine of more than two cores
-# make backends   JAX, PyTorch and ONNX too: their tests run where they are installed
+# make test   the tests; make test-slow runs those that take tens of seconds each; make
+#             test-full runs all. Tests that measure time run last, one at a time.
+#             make WORKERS=4 test is for a machine with more than two cores
+# make lint   ruff and mypy
+# make backends   installs JAX, PyTorch and ONNX, so that their tests are not skipped
 # make docs   the pages of docs/ as a site, in site/; any warning is an error
 # Each does all the set-up it needs in .venv. make PYTHON=python3.12 demo picks a Python.
 
@@ -14,9 +15,9 @@ RUN := saved_models/demo
 TORCH := 2.13.0
 WORKERS := 2
 
-# $(call tests,WHICH) runs the tests of a marker expression. A worker that has none left
-# takes those of another. What measures time comes after them, without workers, and by
-# file: to collect all takes 10 seconds. It fails where either of the two has failed.
+# $(call tests,WHICH) runs the tests of a marker expression, in workers. Tests that measure
+# time run after them, without workers. Only the files that contain such tests are given,
+# because collecting all takes 10 seconds. It fails if either of the two runs has failed.
 define tests
 status=0; \
 $(PY) -m pytest -n $(WORKERS) --dist worksteal -m "$(1) and not serial" || status=$$?; \
@@ -42,7 +43,7 @@ test-slow: $(VENV)/.dev
 test-full: $(VENV)/.dev
 	@$(call tests,not device)
 
-# PyTorch by itself first: a range could bring a build for other devices.
+# PyTorch first, in an exact version: a range could select a build for other devices.
 backends: $(VENV)/.dev
 	$(PY) -m pip install --quiet --disable-pip-version-check torch==$(TORCH)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[jax,torch,onnx]"
@@ -58,7 +59,7 @@ docs: $(VENV)/.docs
 clean:
 	rm -rf $(VENV) .venv-* $(RUN) site
 
-# A run that was broken off goes on where it was.
+# An interrupted run continues from its checkpoint.
 $(RUN)/.trained: | $(VENV)/.base
 	$(PY) -m kseg.train --data shapes --epochs 10 --learning-rate 3e-3 --scale 1 --color 0 \
 	  --output $(RUN) \

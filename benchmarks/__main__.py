@@ -1,6 +1,6 @@
 """Measures kseg on this machine.
 
-    kseg benchmark WHAT --help
+    kseg benchmark NAME --help
 
 Each benchmark is a module of this folder with its own options. A benchmark is imported
 only when it is run: the one with MediaPipe works without kseg.
@@ -63,7 +63,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def overview() -> str:
     """The benchmarks, one line each."""
     lines = [
-        "usage: kseg benchmark WHAT [options]; WHAT --help lists them",
+        "usage: kseg benchmark NAME [OPTIONS]; kseg benchmark NAME --help lists them",
         "",
     ]
     lines += [f"  {name:13}  {each.text}" for name, each in BENCHMARKS.items()]

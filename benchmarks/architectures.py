@@ -66,7 +66,7 @@ class ArchitecturesConfig:
     epochs: int = option(6, "epochs of training for each network")
     batch_size: int = option(8, "images per training step")
     size: Optional[Size] = option(
-        None, "training crop, height x width; default: chosen for the images"
+        None, "training crop in pixels; default: the images' size, at most 320x320"
     )
     calibration_images: int = option(50, "training images that calibrate int8")
     output: str = option(

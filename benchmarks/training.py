@@ -50,7 +50,7 @@ class TrainBenchmarkConfig:
     encoder: str = option("plain", "encoder of the network", choices=ENCODER_NAMES)
     batch_size: int = option(8, "images per training step")
     size: Optional[Size] = option(
-        None, "training crop, height x width; default: chosen for the images"
+        None, "training crop in pixels; default: the images' size, at most 320x320"
     )
     steps: int = option(20, "timed steps per measurement")
     rounds: int = option(5, "rounds of measurement; all variants run in each")

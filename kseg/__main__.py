@@ -1,4 +1,4 @@
-"""The command `kseg VERB`, which is `python -m kseg VERB` as well."""
+"""The program `kseg COMMAND`; `python -m kseg COMMAND` is the same."""
 
 from typing import NoReturn
 

@@ -91,7 +91,7 @@ def train(
     notebook. Ctrl-C, or interrupting the kernel, ends after the current step: the run
     is kept and `Run.stopped` is True.
 
-    Raises InputError for data and options that do not fit, GateFailed where the loss or
+    Raises InputError for data and options that do not fit, GateFailed if the loss or
     the weights are no longer finite.
     """
     config = _configured(TrainConfig, config, {"data": _text_of(data), **options})
@@ -113,7 +113,7 @@ def train(
 def run_training(
     config: TrainConfig, given: set[str], group: ProcessGroup
 ) -> Optional[Run]:
-    """One training in this process, with its report; None in processes that help.
+    """One training in this process, with its report; None except in the main process.
 
     `given` names the options that were asked for: --resume refuses those that differ.
     """
@@ -224,7 +224,7 @@ def export(
     `head`, `max_drop`, `calibration_images`, `mixed_precision` and others. The result
     maps schemes to files; its `parity` has the accuracy, size and latency of each.
 
-    Raises InputError for a run and options that do not fit, and GateFailed where a file
+    Raises InputError for a run and options that do not fit, and GateFailed if a file
     loses more than `max_drop` of the headline metric; its `result` is what was
     exported.
     """
@@ -247,7 +247,7 @@ def export(
 
 
 def check(files: Union[AnyPath, list[AnyPath]]) -> dict[str, list[LintIssue]]:
-    """What keeps .tflite files from running on devices, or from running fast.
+    """Lists what keeps .tflite files from running on devices, or from running fast.
 
     Issues have `severity` ("error", "warning", "note"), `device`, `operator`, `tensor`,
     `problem` and `count`. Raises InputError for a file that cannot be read.
@@ -272,7 +272,7 @@ def report(
     """Writes report.html, one page that shows a run and needs no other file.
 
     `options` are the fields of ReportConfig: `data`, `split`, `output`. Raises
-    InputError for a folder that is not a run, and where the page cannot be written.
+    InputError for a folder that is not a run, and if the page cannot be written.
     """
     config = _configured(ReportConfig, config, {"run": _text_of(run), **options})
     from kseg.core import backend
@@ -308,7 +308,7 @@ def prepare(
     """Converts the export `src` of another tool to the data folder `dir`.
 
     `options` are the fields of PrepareConfig: `val_share`, `seed`, `skip_missing`.
-    Raises InputError for an export that is not known or has faults.
+    Raises InputError for an export of an unknown format or with errors.
     """
     values = {"src": _text_of(src), "dir": _text_of(dir), **options}
     config = _configured(PrepareConfig, config, values)
@@ -329,8 +329,8 @@ def doctor(
     """Checks a data folder: files, labels, classes, sizes and duplicates.
 
     With `output`, a folder, doctor.png is drawn there, and augmentation.png with
-    `show_augmentation`. Faults of the data are in the result; InputError is raised only
-    where there is nothing to read.
+    `show_augmentation`. Errors in the data are in the result; InputError is raised only
+    if there is nothing to read.
     """
     config = _configured(DoctorConfig, config, {"data": _text_of(data), **options})
     from kseg.data.checks.doctor import examine
@@ -361,7 +361,7 @@ def summary(
     progress: Optional[ProgressCallback] = None,
     **options: Any,
 ) -> Summary:
-    """Parameters, multiply-adds, memory in bytes and receptive field in pixels.
+    """Computes parameters, multiply-adds, memory in bytes and receptive field.
 
     `model` is a network's name, a run folder or a .keras file; without it all networks
     are compared. `options` are the fields of SummaryConfig: `size`, `encoder`, `width`,
@@ -381,18 +381,18 @@ def summary(
 
 
 def info() -> dict[str, Any]:
-    """Versions, processor, accelerators and cache, as a bug report needs them."""
+    """Returns versions, processor, accelerators and cache, for a bug report."""
     from kseg.core.environment import environment
 
     return environment()
 
 
 def open_data(data: AnyPath = "shapes", seed: int = 0) -> Dataset:
-    """A data folder, or "shapes", as a Dataset: classes, colours and splits.
+    """Opens a data folder, or "shapes", as a Dataset: classes, colours and splits.
 
     `dataset.split("val").read(0)` gives a Sample: the image (H, W, channels) uint8 and
     its mask (H, W) uint8 of class ids, 255 void. `seed` divides a folder without
-    splits. Raises InputError for the first fault in the folder.
+    splits. Raises InputError for the first error in the folder.
     """
     from kseg.data.open import open_data as open_dataset
 

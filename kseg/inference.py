@@ -20,7 +20,7 @@ AnyPath = Union[str, "PathLike[str]"]
 def load(
     model: AnyPath, engine: str = "auto", threads: Optional[int] = None
 ) -> Predictor:
-    """A run, .keras, .tflite or .onnx file, or "grouping:KIND", ready to predict.
+    """Loads a run, a .keras, .tflite or .onnx file, or "grouping:KIND", to predict.
 
     `load(model).predict(image)` takes (H, W, channels) uint8 RGB or grey of any size.
     Raises InputError for a file that is missing, damaged or of another kind.
@@ -35,7 +35,7 @@ def load(
 
 
 def read_image(path: AnyPath, channels: int = 3) -> np.ndarray:
-    """An image file as (H, W, channels) uint8: RGB, or grey with `channels` 1, upright.
+    """Reads an image file, upright: (H, W, channels) uint8, RGB, or grey if 1 channel.
 
     Raises InputError for a file that cannot be read.
     """
@@ -47,7 +47,7 @@ def read_image(path: AnyPath, channels: int = 3) -> np.ndarray:
 def write_image(path: AnyPath, image: np.ndarray) -> None:
     """Writes (H, W, 3) uint8 RGB, or (H, W) grey, in the format of the file's suffix.
 
-    The file is complete or missing. Raises InputError where it cannot be written.
+    The file is complete or missing. Raises InputError if it cannot be written.
     """
     from edge.core import images
 
@@ -62,10 +62,10 @@ def draw(
     outlines: bool = False,
     legend: bool = False,
 ) -> np.ndarray:
-    """An image (H, W, 3) uint8 RGB with its result drawn over it, a new array.
+    """Draws a result over its image (H, W, 3) uint8 RGB; returns a new array.
 
-    `opacity` from 0 to 1 is that of the class colours; `outlines` draws the borders of
-    the classes, `legend` a panel with their names.
+    `opacity` from 0 to 1 is that of the class colours; `outlines` draws the boundaries
+    of the classes, `legend` a panel with their names.
     """
     from edge.display.tasks import overlay
     from edge.display.view import View

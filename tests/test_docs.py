@@ -121,7 +121,7 @@ def words_for_people(path: Path) -> str:
 
 
 def section(title: str) -> str:
-    """What stands under a heading of docs/architecture.md."""
+    """The text under a heading of docs/architecture.md."""
     _, found, rest = ARCHITECTURE.read_text(encoding="utf-8").partition(f"## {title}\n")
     assert found, f"no heading {title!r}"
     return rest.partition("\n## ")[0]
@@ -307,10 +307,10 @@ def test_the_steps_of_a_walk_exist(title):
         assert name in functions_in(ROOT / file), f"{file} has no {name}"
 
 
-def test_the_table_of_floors_is_that_of_the_imports():
+def test_the_table_of_import_rules_is_that_of_the_imports():
     named = {
         package.strip("`"): set(re.findall(r"`([\w.]+)`", allowed))
-        for package, allowed in rows("The floors")
+        for package, allowed in rows("Import rules")
     }
     folders = {p: set(below) - {p} for p, below in MAY_IMPORT.items() if is_floor(p)}
     assert named == folders

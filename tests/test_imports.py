@@ -1,7 +1,7 @@
-"""Who may import whom, read from the source: the floors of docs/architecture.md.
+"""Who may import whom, read from the source: the import rules of docs/architecture.md.
 
-An import counts wherever it stands, in a function too; those under `TYPE_CHECKING` are
-for type checkers alone and do not.
+Imports in functions count too; those under `TYPE_CHECKING` are only for type
+checkers and do not.
 """
 
 import ast

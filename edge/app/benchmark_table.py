@@ -99,7 +99,7 @@ def remarks(report: dict[str, Any]) -> list[str]:
             lines.append(
                 f"{engine_label(result)}: frames shown are "
                 f"{format_percentiles(loop['age_millis'])} ms old, "
-                f"interval + 1.5 x (inference + draw) is "
+                f"the bound, interval + 1.5 x (inference + draw), is "
                 f"{result['bound_millis']:.1f} ms; the age grew by "
                 f"{loop['age_growth_millis']:.1f} ms; {loop['dropped']:.0f} dropped"
             )

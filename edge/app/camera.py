@@ -180,7 +180,7 @@ def statistics(live: CameraLoop) -> dict[str, Any]:
 def table(stats: dict[str, Any]) -> str:
     """The statistics as a table."""
     dropped = f", {stats['dropped']} dropped" if stats["dropped"] else ""
-    rows = [f"{stats['frames']} frames{dropped}, {stats['fps']:.1f} per second"]
+    rows = [f"{stats['frames']} frames{dropped}, {stats['fps']:.1f} frames per second"]
     rows.append(f"{'stage':<12} {'p50 ms':>8} {'p95 ms':>8}")
     for stage, times in stats["stage_millis"].items():
         rows.append(f"{stage:<12} {times['p50']:8.1f} {times['p95']:8.1f}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 IGNORE_INDEX = 255  # void and padding in masks
 ENGINES = ("auto", "cpu", "gpu", "litert", "tflite-runtime", "onnx")  # of --engine
-FULL_SIZE_TILE = (512, 512)  # of images at full size, unless told otherwise
+FULL_SIZE_TILE = (512, 512)  # of images at full size, by default
 
 
 def palette(count: int) -> tuple[tuple[int, int, int], ...]:

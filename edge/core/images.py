@@ -152,7 +152,7 @@ def write_image(path: Path, image: np.ndarray) -> None:
     except cv2.error:
         done = False
     if not done:
-        raise InputError(f"{path}: OpenCV cannot write this format")
+        raise InputError(f"{path}: OpenCV cannot write this format; use .png or .jpg")
     write_bytes(path, encoded.tobytes())
 
 
@@ -178,10 +178,10 @@ def write_mask(
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes an encoded image: the file is whole or not there.
+    """Writes an encoded image atomically.
 
-    Not by OpenCV, which on Windows takes names of one code page alone. Raises
-    InputError where it cannot be written.
+    OpenCV does not write it, because on Windows it accepts only names of one code
+    page. Raises InputError if it cannot be written.
     """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:

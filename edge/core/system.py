@@ -28,8 +28,8 @@ FIRST_NTSTATUS_ERROR = 0xC0000000  # exit statuses of Windows from here up are c
 def usable_cores() -> int:
     """The number of processors that this process may use.
 
-    macOS and Windows do not tell which ones a process may use: there it is the number
-    of all processors.
+    macOS and Windows do not report which ones a process may use; the result is then the
+    number of all processors.
     """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -39,7 +39,7 @@ def usable_cores() -> int:
 def processor_name() -> str:
     """The name of the processor, such as "AMD EPYC 7B13".
 
-    Linux tells it in /proc/cpuinfo, macOS by sysctl. Elsewhere, and on processors
+    Linux has it in /proc/cpuinfo, macOS in sysctl. Elsewhere, and on processors
     without a name there, it is what Python's platform module gives.
     """
     for line in read_lines("/proc/cpuinfo"):
@@ -66,7 +66,7 @@ def processor_features() -> set[str]:
 def board_name() -> str:
     """The model of a board, such as "Raspberry Pi 5 Model B", else `processor_name`.
 
-    The device tree is found on Linux alone.
+    Only Linux has the device tree.
     """
     lines = read_lines("/proc/device-tree/model")
     return "".join(lines).strip("\0\n ") or processor_name()
@@ -81,7 +81,7 @@ def free_memory() -> Optional[int]:
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines of a file that describes the system; [] where there is none."""
+    """The lines of a file that describes the system; [] if there is none."""
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -90,7 +90,7 @@ def read_lines(path: str) -> list[str]:
 
 
 def output_of(command: list[str]) -> str:
-    """What a program writes to stdout, without spaces around; "" where it fails."""
+    """What a program writes to stdout, without spaces around; "" if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -101,7 +101,7 @@ def output_of(command: list[str]) -> str:
 def limit_process(seconds: float, memory: Optional[int] = None) -> None:
     """Ends this process after `seconds`, and refuses it more than `memory` bytes.
 
-    Where the system runs out of memory, Linux ends this process first. No core file is
+    If the system runs out of memory, Linux ends this process first. No core file is
     written. Windows has none of these limits: nothing happens. macOS may refuse the
     limit of memory and has no order in which processes are ended.
 
@@ -129,7 +129,7 @@ def limit_process(seconds: float, memory: Optional[int] = None) -> None:
 
 
 def crash_name(status: int) -> Optional[str]:
-    """The signal or error that ended a process; None where it ended by itself.
+    """The signal or error that ended a process; None if it exited normally.
 
     On Windows there are no signals: a crash has an NTSTATUS as its exit status.
 
@@ -159,7 +159,7 @@ def own_session() -> dict[str, Any]:
 def handle_signals(
     handler: Callable[[int, Any], Any], *names: str
 ) -> dict[signal.Signals, Any]:
-    """Sets a handler of signals, such as "SIGTERM"; the ones of before, by signal.
+    """Sets a handler of signals, such as "SIGTERM"; returns the previous handlers.
 
     Signals that the system does not have are left out. Only the main thread may set
     handlers: called in another thread it does nothing.
@@ -177,19 +177,19 @@ def handle_signals(
 
 
 def restore_signals(before: dict[signal.Signals, Any]) -> None:
-    """Sets the handlers again that `handle_signals` gave."""
+    """Restores the handlers that `handle_signals` returned."""
     for number, handler in before.items():
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def flush_c_streams() -> None:
-    """Writes what C libraries have printed and the C library still holds back."""
+    """Flushes the output buffers of C libraries."""
     library = ctypes.CDLL("ucrtbase" if WINDOWS else None)
     library.fflush(None)
 
 
 def replace_file(new: Path, old: Path) -> None:
-    """Gives the file `new` the name of `old`, which it replaces.
+    """Renames the file `new` to `old`, which it replaces.
 
     Windows refuses that while a program, such as a virus scanner, has the old file
     open: there it is tried again for two seconds. Raises OSError after that.
@@ -206,7 +206,7 @@ def replace_file(new: Path, old: Path) -> None:
 
 
 def is_closed_pipe(error: OSError) -> bool:
-    """Whether an error says that the reader of a pipe is gone.
+    """Whether an error means that the reader of a pipe has closed it.
 
     Windows gives EINVAL, without a file name, instead of EPIPE.
     """
@@ -216,7 +216,7 @@ def is_closed_pipe(error: OSError) -> bool:
 
 
 def print_any_text() -> None:
-    """Lets stdout and stderr take every character.
+    """Lets stdout and stderr print every character.
 
     Those that its encoding lacks, such as `×` in a Windows code page or undecodable
     bytes of a file name, are written as escapes.

@@ -89,8 +89,8 @@ class ONNX(FileEngine):
             return module.InferenceSession(str(self.path), options, providers=providers)
         except Exception as error:  # its exceptions have no narrower common base
             raise InputError(
-                f"{self.path}: ONNX Runtime rejects the model; is it damaged, or made "
-                f"for a newer version? ({one_line(error)})"
+                f"{self.path}: ONNX Runtime rejects the model; copy or export it "
+                f"again, or update ONNX Runtime ({one_line(error)})"
             ) from None
 
     def __call__(self, image: np.ndarray) -> tuple[Output, ...]:

@@ -129,8 +129,8 @@ class TFLite(FileEngine):
                 error_message = one_line(error)
         else:
             raise InputError(
-                f"{self.path}: {self.name} rejects the model; is it damaged, or made "
-                f"for a newer version? ({error_message})"
+                f"{self.path}: {self.name} rejects the model; copy or export it again, "
+                f"or update the interpreter ({error_message})"
             )
         self.accelerator = Path(delegate).name if delegate else "XNNPACK"
         if error_message:

@@ -16,7 +16,7 @@ NORMALIZATION = 1  # of ProcessUnitOptions
 
 
 class Flatbuffer:
-    """A reader of flatbuffer bytes; raises struct.error where they are truncated."""
+    """A reader of flatbuffer bytes; raises struct.error if they are truncated."""
 
     def __init__(self, data: bytes):
         self.data = data

@@ -101,7 +101,7 @@ class ModelInfo:
         known["colors"] = tuple(tuple(color) for color in content["colors"])
         known["outputs"] = tuple(known.get("outputs", ()))
         if len(known["class_names"]) != len(known["colors"]):
-            raise ValueError("it has different numbers of names and colors")
+            raise ValueError("it has different numbers of names and colours")
         return cls(**known)
 
     def attach(self, path: Path) -> None:

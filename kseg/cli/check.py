@@ -2,8 +2,8 @@
 
   kseg check model.tflite
 
-Any file will do, not only those that kseg has written. The exit status is 3 for a file
-that no interpreter can run.
+It checks any .tflite file, also those of other programs. The exit status is 3 for a
+file that no interpreter can run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def check_files(paths: Sequence[str], json: str) -> None:
     """Checks files and prints a table for each.
 
     Raises GateFailed for an error in a file, InputError for a file that cannot be read;
-    the others are shown all the same.
+    the other files are still shown.
     """
     from kseg.cli.tables import lint_table, write_result
     from kseg.deploy.lint.rules import as_json, check, refuse

@@ -50,7 +50,7 @@ def all_commands() -> argparse.ArgumentParser:
 
 
 def parser_of(verb: str) -> Optional[Parser]:
-    """The parser of a command; None for one whose words are not options."""
+    """The parser of a command; None for a command that parses its own arguments."""
     if verb == "live":
         from edge.app.camera_options import new_parser as live_parser
 

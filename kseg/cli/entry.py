@@ -24,7 +24,9 @@ class Command(ModuleType):
     def __call__(self, *args: Any, **options: Any) -> Any:
         api, name = import_module("kseg.api"), self.__name__.rpartition(".")[2]
         if not hasattr(api, name):
-            raise TypeError(f"{self.__name__} is a command alone: kseg {name}")
+            raise TypeError(
+                f"{self.__name__} has no Python function; run the command kseg {name}"
+            )
         return getattr(api, name)(*args, **options)
 
 
@@ -51,7 +53,7 @@ def start(name: str) -> None:
 def benchmark(argv: Optional[Sequence[str]] = None) -> None:
     """Runs the benchmarks of a checkout; they are not in the wheel.
 
-    Raises InputError where they are missing.
+    Raises InputError if they are missing.
     """
     if not BENCHMARKS.is_file():
         raise InputError(
@@ -63,7 +65,7 @@ def benchmark(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """`kseg VERB`. Without a verb it lists them."""
+    """`kseg COMMAND`. Without a command it lists all."""
     words = sys.argv[1:] if argv is None else list(argv)
     if not words or words[0] in ("-h", "--help", "--help-all"):
         print(overview())

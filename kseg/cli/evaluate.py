@@ -5,7 +5,7 @@
 
 Besides mean IoU it gives boundary IoU, the mean IoU of each image, and the AP50 of
 connected components. `grouping:KIND` (color, edges, intensity, texture) is a baseline
-that learns nothing; its segments need --name-by-truth.
+without training; its segments need --name-by-truth.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def new_parser(cls: type, program: str, doc: Optional[str]) -> Parser:
 
 
 def settings(item: dataclasses.Field, hint: Any) -> dict[str, Any]:
-    """What `add_argument` is told of an option."""
+    """The arguments of `add_argument` for an option."""
     meta, extra = item.metadata, {"help": help_of(item, hint)}
     if meta.get("positional"):
         extra["metavar"] = meta.get("metavar", item.name.upper())

@@ -3,12 +3,12 @@
   kseg predict saved_models/RUN photo.jpg folder/ --output predictions
   kseg predict grouping:color DIR/images --truth DIR/strokes --output DIR
 
-masks/NAME.png holds class ids, with the class colours as its palette: it can be
-corrected and trained on.
+masks/NAME.png holds class ids, with the class colours as its palette. You can correct
+these masks and train on them.
 
 A grouping (color, edges, intensity, texture) helps with labelling. It writes segment
-ids; with --truth, masks that are 255 except for a few strokes of class ids, each
-segment gets the class of most of its strokes, and 255 without any.
+ids. --truth names a folder of masks that are 255 except for a few strokes of class ids.
+Each segment then gets the class of most of its strokes, or 255 if it has none.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
   kseg prepare SRC DIR
 
-The format of SRC is recognised:
+The format of SRC is detected:
   voc       Pascal VOC, and "Segmentation mask" of CVAT (SegmentationClass/)
   roboflow  masks of Roboflow (train/NAME_mask.png and _classes.csv)
   segnet    CamVid as SegNet has it, or CVAT (train/ and trainannot/)
@@ -10,9 +10,9 @@ The format of SRC is recognised:
   coco      COCO of any tool (instances_*.json, _annotations.coco.json, others)
 
 DIR gets {train,val,test}/{images,masks}/ and classes.json. Images are copied unchanged;
-masks are PNGs of class ids with a palette, 255 is void. Splits are those of SRC; images
-of none are for training, and without a val split a share of them becomes val. Images
-without labels are left out and counted.
+masks are PNGs of class ids with a palette, 255 is void. The splits of SRC are kept;
+images without a split go into train. If SRC has no val split, a share of train becomes
+val. Images without labels are left out and counted.
 """
 
 from __future__ import annotations

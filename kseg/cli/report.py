@@ -1,4 +1,4 @@
-"""Write report.html, one file that shows a run and opens anywhere.
+"""Write report.html, one page that shows a run and needs no other file.
 
   kseg report saved_models/RUN --split test
 

@@ -1,4 +1,4 @@
-"""Show what a network costs and sees, without training or running it.
+"""Show the size, operations and receptive field of networks, without running them.
 
   kseg summary [MODEL] --encoder mobilenetv2 --size 360x480
 
@@ -6,12 +6,12 @@
   convolutions (per input pixel) and dense layers, padding included. Biases,
   normalization, activations, pooling and resizing do not count.
 - Receptive field: the extent of the input pixels that can change one output cell, image
-  borders aside. "whole": some path pools over the whole image, such as
-  squeeze-and-excitation; the other paths' field is in brackets.
+  borders aside. "whole": a part of the network pools over the whole image, such as
+  squeeze-and-excitation; the receptive field of the other parts is in brackets.
 - Activations: float32, one image. Training keeps every layer's output; at inference a
-  tensor lives until its last reader has run, and normalization, activations and sums
-  overwrite an input that nothing else reads. Weights, gradients and the workspace of
-  kernels are not included.
+  tensor is kept until the last layer that reads it has run, and normalization,
+  activations and sums overwrite an input that no other layer reads. Weights, gradients
+  and the workspace of kernels are not included.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def table(rows: Sequence[Sequence[Any]], headers: Sequence[str] = ()) -> str:
 
 
 def stride(entry: dict[str, Any]) -> str:
-    """One number where both axes have the same."""
+    """One number if both axes are equal."""
     down, across = entry["stride"]
     return f"{down:g}" if down == across else sides((down, across))
 

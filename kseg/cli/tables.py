@@ -1,6 +1,6 @@
 """Results as tables on stdout, and the file of --json.
 
-Every command imports this: what a table needs is imported where it is made.
+Every command imports this: so a table imports what it needs in its own function.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAME = {"mean_iou": "same labels"}  # what agreement counts
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:
-    """The content of metrics.json for people: per class where it has classes' IoU."""
+    """The content of metrics.json as a table: per class if it has class IoUs."""
     if "per_class_iou" in metrics:
         return iou_table(metrics)
     from tabulate import tabulate
@@ -116,7 +116,7 @@ def lint_table_of(path: str, findings: Sequence[LintIssue]) -> str:
     from tabulate import tabulate
 
     if not findings:
-        return f"{path}: nothing stands against it anywhere"
+        return f"{path}: no problems found"
     rows = [
         (f.severity, f.device, f.operator, shortened(f.tensor), f.count, f.problem)
         for f in findings
@@ -126,7 +126,7 @@ def lint_table_of(path: str, findings: Sequence[LintIssue]) -> str:
 
 
 def shortened(name: str, limit: int = 36) -> str:
-    """The end of a tensor's name, which tells it from others."""
+    """The end of a tensor's name, which distinguishes it from others."""
     return name if len(name) <= limit else f"…{name[1 - limit :]}"
 
 

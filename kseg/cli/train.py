@@ -2,7 +2,8 @@
 
   kseg train --data DIR --encoder mobilenetv2 --weights imagenet
 
-RUN gets the best model, a checkpoint, metrics and a report. Ctrl-C ends it early.
+The best model, a checkpoint, metrics and a report are written to the run folder.
+Ctrl-C ends the training early and keeps these files.
 """
 
 from __future__ import annotations
@@ -37,6 +38,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     write_result(config.json, run.metrics)
     if config.json != "-":
         print(metrics_table(run.metrics))
-        print(f"\n{run.folder} holds the run; look at report.html. Next:")
+        print(f"\nThe run is in {run.folder}; open its report.html. Next:")
         print(f"  kseg export {run.folder}")
     return 130 if run.stopped else 0

@@ -45,7 +45,7 @@ def read_config(path: Path, cls: type, verb: str) -> dict[str, Any]:
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    """A TOML or JSON file. Raises InputError where it cannot be read."""
+    """A TOML or JSON file. Raises InputError if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)

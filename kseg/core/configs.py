@@ -160,7 +160,7 @@ INT8 = Use(
 
 
 def finetuned(part: str = "") -> Use:
-    """For options that only fine-tuned schemes use: those whose name holds `part`."""
+    """For options that only fine-tuned schemes use: those with `part` in their name."""
     readers = [scheme for scheme in FINETUNED_SCHEMES if part in scheme]
     return Use(
         lambda config: bool({*readers} & {*config.quantize}),
@@ -189,7 +189,11 @@ class ExportFiles:
         basic=True,
     )
     head: str = option(
-        "", "output of the model; default labels", EXPORTING, basic=True, choices=HEADS
+        "",
+        "output of the model (default labels)",
+        EXPORTING,
+        basic=True,
+        choices=HEADS,
     )
     low_resolution: bool = option(
         False, "leave out the last upsampling; the program resizes instead", EXPORTING
@@ -210,7 +214,7 @@ class ExportChecks:
     )
     data: str = option("", MOVED_HELP, EXPORTING, basic=True)
     threads: Optional[int] = option(
-        None, "processor threads of the comparison; default: all", EXPORTING
+        None, "threads of the comparison; default: one per processor", EXPORTING
     )
     json: Output = option("", JSON_HELP, basic=True)
 
@@ -236,7 +240,7 @@ class Int8Options:
     )
     mixed_precision: bool = option(
         False,
-        "if int8 drops more than --max-drop, write mixed.tflite: worst layers float",
+        "if int8 drops more than --max-drop, write mixed.tflite: worst layers in float",
         EXPORTING,
         INT8,
         basic=True,
@@ -317,7 +321,7 @@ class SummaryConfig(ArchitectureOptions):
     )
     size: Optional[Size] = option(
         None,
-        "image size in pixels; default 224x224 or the next that fits, of a run its own",
+        "image size in pixels; default: the run's, or about 224x224",
         basic=True,
         group="Input and output",
     )
@@ -326,7 +330,7 @@ class SummaryConfig(ArchitectureOptions):
     )
     channels: int = option(
         3,
-        "image channels: 1 for grey, 3 for RGB",
+        "number of image channels, grey or RGB",
         basic=True,
         choices=(1, 3),
         group="Input and output",
@@ -361,7 +365,7 @@ class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
 
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
-    """What `build_model` is told of a network; None where nothing was asked for."""
+    """The arguments of `build_model` for a network; None for options not given."""
     names = ("encoder", "width", "alpha", "upsampling", "fc_width")
     given = {name: getattr(config, name) for name in names}
     return {name: None if value == "" else value for name, value in given.items()}

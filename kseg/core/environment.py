@@ -72,7 +72,7 @@ def processor() -> dict[str, Any]:
 
 
 def features() -> list[str]:
-    """The FEATURES of this processor; none where the system does not list them."""
+    """The FEATURES of this processor; none if the system does not list them."""
     found = processor_features()
     return [name for name in FEATURES if name in found]
 
@@ -101,7 +101,7 @@ def nvidia() -> list[str]:
 
 
 def cache() -> dict[str, Any]:
-    """The folder of what engines remember, and its size in bytes."""
+    """The cache folder of the engines, and its size in bytes."""
     folder = cache_folder()
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {"folder": str(folder), "bytes": sum(path.stat().st_size for path in files)}

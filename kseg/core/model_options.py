@@ -53,19 +53,19 @@ class EngineOptions:
 
     engine: str = option(
         "auto",
-        "interpreter of a .tflite or .onnx file",
+        "inference engine of a .tflite or .onnx file",
         FOR_FILES,
         basic=True,
         choices=ENGINES,
     )
     threads: Optional[int] = option(
-        None, "processor threads; default: all", FOR_FILES, basic=True
+        None, "number of threads; default: one per processor", FOR_FILES, basic=True
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentsOptions:
-    """How finely a grouping divides an image."""
+    """The number of segments of a grouping."""
 
     title = "Grouping (models named grouping:KIND)"
 

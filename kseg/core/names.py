@@ -25,7 +25,7 @@ ENCODER_NAMES = (
     "resnet50",
     "vgg16",
 )
-PEAK_RATES = {"adamw": 1e-3, "sgd": 2e-2}  # optimizers, and what suits each
+PEAK_RATES = {"adamw": 1e-3, "sgd": 2e-2}  # optimizers, and the learning rate of each
 SCHEDULE_NAMES = ("cosine", "polynomial")
 PRECISIONS = ("float32", "bfloat16", "float16")
 LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")

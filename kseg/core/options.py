@@ -175,7 +175,9 @@ class NetworkOptions(ArchitectureOptions, ModelOptions):
         1.0, "factor of the learning rate in the encoder; 0 freezes it"
     )
     init_from: str = option(
-        "", "run whose weights to start from, such as FCN-32s for FCN-16s", basic=True
+        "",
+        "run that gives the initial weights, such as FCN-32s for FCN-16s",
+        basic=True,
     )
 
 
@@ -185,7 +187,7 @@ class CropOptions:
 
     size: Optional[Size] = option(
         None,
-        "training crop in pixels; default: to suit the images",
+        "training crop in pixels; default: the images' size, at most 320x320",
         AUGMENTING,
         basic=True,
         group="Training",
@@ -210,7 +212,7 @@ class TrainingOptions:
     learning_rate: Optional[float] = option(
         None, "peak learning rate; default 1e-3, for sgd 2e-2", basic=True
     )
-    weight_decay: float = option(1e-4, "weight decay, times the learning rate")
+    weight_decay: float = option(1e-4, "weight decay, multiplied by the learning rate")
     warmup_steps: int = option(
         100, "steps of linear warm-up, at most a fifth of all steps", zero=True
     )
@@ -228,7 +230,7 @@ class TrainingOptions:
     )
     precision: str = option(
         "float32",
-        "arithmetic; weights stay float32",
+        "precision of the arithmetic; weights stay float32",
         basic=True,
         choices=PRECISIONS,
     )
@@ -315,7 +317,7 @@ class AugmentationOptions:
     )
     rare_crops: Share = option(
         0.0,
-        "share of crops centered on a class, each of the image's equally likely",
+        "share of crops centred on a class of the image, chosen at random",
         AUGMENTING,
     )
 

@@ -48,16 +48,16 @@ class ProcessGroup:
     def written(self, folder: Path) -> Path:
         """Where callbacks write: the run folder, or a temporary one in other processes.
 
-        Each process thus does the same, whatever callbacks do: a computation that
-        process 0 alone enters would wait for the others for ever.
+        So every process runs the same callbacks: a computation that only process 0
+        starts would wait for the others forever.
         """
         return folder if self.is_main else Path(os.environ[SUPERVISED])
 
     def callbacks(self, stop: Callable[[], None]) -> list[Any]:
         """With several processes: what calls `stop` in all of them at the same step.
 
-        Stopped alone, a process would leave the others waiting. SIGTERM at any of them
-        is passed on by JAX, which chooses a step that none has reached.
+        If only one process stopped, the others would wait. JAX passes a SIGTERM at any
+        of them on, and chooses a step that none has reached.
         """
         if self.processes == 1:
             return []
@@ -67,7 +67,7 @@ class ProcessGroup:
         steps = iter(range(sys.maxsize))
 
         def begin(logs: Any = None) -> None:
-            handle_signals(signal.SIG_IGN, "SIGINT")  # the supervisor's business
+            handle_signals(signal.SIG_IGN, "SIGINT")  # the supervisor handles it
 
         def after_step(batch: int, logs: Any = None) -> None:
             if multihost_utils.reached_preemption_sync_point(next(steps)):

@@ -18,9 +18,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a long piece of work is.
+    """The progress of a long operation.
 
-    `done` of `total` units (`unit` names them; `total` is None where it is not known),
+    `done` of `total` units (`unit` names them; `total` is None if it is not known),
     `seconds` since the start, `remaining_seconds` by the recent rate or None, `values`
     such as the loss.
     """
@@ -99,7 +99,7 @@ def evenly_spaced(total: int, count: int) -> list[int]:
 
 
 def in_parallel(function: Callable[[T], R], items: list[T], name: str) -> list[R]:
-    """`function` of each item, on threads, with progress where it takes a while."""
+    """`function` of each item, on threads, with a progress bar if it takes a while."""
     with ThreadPoolExecutor() as pool:
         done: Iterable[R] = pool.map(function, items)
         return list(bar(done, f"checking {name}", total=len(items)))

@@ -1,4 +1,4 @@
-"""What a run was made of: its command, versions, machine and data."""
+"""The origin of a run: its command, versions, machine and data."""
 
 from __future__ import annotations
 

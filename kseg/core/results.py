@@ -40,7 +40,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
-        """The run that an earlier training left in a folder.
+        """Opens the run folder of an earlier training.
 
         Raises InputError for a folder that is not a run.
         """
@@ -116,7 +116,7 @@ class Exported(Mapping[str, Path]):
     `size` (height, width) is their input, `parity` the content of parity.json: every
     file against the Keras model. `trained` is the headline metric that training
     reported, images at their own sizes, and `layers` a table of the error that int8
-    adds in each layer, where it was asked for.
+    adds in each layer, if it was requested.
     """
 
     files: dict[str, Path]
@@ -198,10 +198,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data folder that was made of another tool's export.
+    """A data folder that was converted from another tool's export.
 
     `splits` counts the images of each; `unlabelled` and `missing` count those that were
-    left out, for want of a label or of an image file.
+    left out, because they have no label or no image file.
     """
 
     folder: Path

@@ -27,7 +27,13 @@ EXPORTS = (
     *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mixed", "mended")),
     *("model.onnx", "parity.json", "explain.png"),
 )
-OUTDATED = (*FIGURES, *EXPORTS, METRICS, REPORT, HISTORY)  # until made anew
+OUTDATED = (
+    *FIGURES,
+    *EXPORTS,
+    METRICS,
+    REPORT,
+    HISTORY,
+)  # until written again
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:
@@ -41,7 +47,7 @@ def write_history(path: Path, history: list[dict[str, Any]]) -> None:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """`history.csv` as a list of epochs. Raises InputError where it is missing.
+    """`history.csv` as a list of epochs. Raises InputError if it is missing.
 
     A value that is absent, or not finite in the file of an older version, is nan: it
     is never the best, and curves have a gap there.
@@ -57,7 +63,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
         return [{**line, "epoch": int(line["epoch"])} for line in lines]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"{path}: is damaged ({error}); bring back a copy of it, or train again"
+            f"{path}: is damaged ({error}); restore a copy of it, or train again"
         ) from None
 
 
@@ -89,7 +95,7 @@ def require_finite(path: Path | str, content: Any) -> None:
     """Raises InputError for the first number in `content` that is not finite."""
     for keys, value in not_finite(content):
         raise InputError(
-            f"{path}: is not written, for {'.'.join(keys) or 'it'} is {value}; look at "
+            f"{path}: not written, because {'.'.join(keys) or 'it'} is {value}; check "
             "the data with kseg doctor"
         )
 
@@ -113,7 +119,7 @@ def not_finite(content: Any) -> Iterator[tuple[tuple[str, ...], float]]:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file that a run wrote. Raises InputError where it is damaged."""
+    """A JSON file that a run wrote. Raises InputError if it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -157,7 +163,7 @@ def clear_events(folder: Path) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """`config.json` of a run folder. Raises InputError where there is none to read."""
+    """`config.json` of a run folder. Raises InputError if there is none to read."""
     path = folder / CONFIG
     if not path.is_file():
         require_whole_epoch(folder)

@@ -12,9 +12,9 @@ LEFT_OUT = ("json",)  # for the command line
 
 
 def takes_options(cls: type) -> Callable[[F], F]:
-    """A decorator: `**options` of a function are the fields of a configuration.
+    """Decorates a function whose `**options` are the fields of a configuration.
 
-    Editors, notebooks and `help` then list each with its default and its help.
+    Editors, notebooks and `help` then list each option with its default and help.
     """
 
     def describe(function: F) -> F:

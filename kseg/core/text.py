@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formats numbers for messages and tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Sequence
 
 
 def sides(values: Sequence[float]) -> str:
-    """Numbers with an x between.
+    """Formats numbers with an x between them.
 
     >>> sides((224, 224, 3)), sides((2.0, 0.5))
     ('224x224x3', '2x0.5')

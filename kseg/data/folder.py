@@ -186,7 +186,7 @@ def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
     for stem, image in images.items():
         if stem not in masks:
             mask = part / "masks" / f"{stem}.png"
-            text = f"{image}: mask missing; add {mask} or remove the image"
+            text = f"{image}: has no mask; add {mask} or remove the image"
             add_issue("no mask", image, text)
         elif is_lossy(masks[stem]):
             add_issue("lossy mask", masks[stem], lossy_error(masks[stem]))

@@ -88,14 +88,14 @@ def read_classes(path: Path) -> Optional[Classes]:
         ignore_index = int(content.get("ignore_index", IGNORE_INDEX))
         colors = [c and tuple(int(v) for v in c) for c in given]
         if any(c and (len(c) != 3 or not 0 <= min(c) <= max(c) <= 255) for c in colors):
-            raise ValueError("a color must be three numbers from 0 to 255")
+            raise ValueError("a colour must be three numbers from 0 to 255")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f'{path}: invalid ({error!r}); expected {{"classes": [{{"name": '
             '"road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
         ) from None
     if len({c for c in colors if c}) < len([c for c in colors if c]):
-        raise InputError(f"{path}: two classes have the same color; change one")
+        raise InputError(f"{path}: two classes have the same colour; change one")
     file_colors = {c: i for i, c in enumerate(colors) if c}
     kept = [index for index in range(len(names)) if index != ignore_index]
     names, colors = ([items[i] for i in kept] for items in (names, colors))

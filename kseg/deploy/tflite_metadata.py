@@ -67,7 +67,7 @@ def segmenter_metadata(info: ModelInfo, channels: int) -> bytes:
 
 
 def image_tensor(channels: int) -> Table:
-    """TensorMetadata of the input: uint8, normalised inside the graph."""
+    """TensorMetadata of the input: uint8, normalized inside the graph."""
     return {
         0: "image",
         1: "Pixels from 0 to 255.",

@@ -1,4 +1,4 @@
-"""Measures a model on a split by what a command or a caller names."""
+"""Measures a model on a split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Measured:
-    """A model that was measured, with what its figures are drawn from."""
+    """A model that was measured, with the data of its figures."""
 
     evaluation: Evaluation
     data: Dataset

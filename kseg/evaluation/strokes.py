@@ -1,4 +1,4 @@
-"""Partly drawn masks: a few strokes of a person, and void everywhere else.
+"""Partly labelled masks: a few strokes drawn by a person, and void elsewhere.
 
 They give the segments of a grouping their classes: a stroke labels a whole segment.
 """
@@ -100,7 +100,7 @@ def numbered_classes() -> Classes:
 def write_classes(output: Path, strokes: StrokeMasks) -> None:
     """Writes a classes.json for the masks under `output`, if the classes have names.
 
-    Raises InputError if a classes.json exists that gives the ids another meaning.
+    Raises InputError if a classes.json exists that assigns the ids differently.
     """
     if not strokes.declared:
         return
@@ -115,6 +115,6 @@ def write_classes(output: Path, strokes: StrokeMasks) -> None:
     ids = [*range(len(names)), IGNORE_INDEX]
     if existing.names != names or existing.table[ids].tolist() != ids:
         raise InputError(
-            f"{path}: gives the class ids another meaning than the masks to be written "
+            f"{path}: assigns the class ids differently from the masks to be written "
             f"(0 to {len(names) - 1}, void {IGNORE_INDEX}); use another --output"
         )

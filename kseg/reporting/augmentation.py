@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def draw_augmentation(config: DoctorConfig) -> None:
-    """Draws it into `config.output`; a warning where training could not start."""
+    """Draws it into `config.output`; a warning if training could not start."""
     try:
         data = open_data(config.data, config.seed)
     except InputError as error:

@@ -73,7 +73,7 @@ def thumbnail(scan: FolderScan, index: int, text: str, info: ModelInfo) -> np.nd
 
 
 def painted(ids: np.ndarray, info: ModelInfo) -> np.ndarray:
-    """Colors ids (h, w) int: void is white, ids outside the classes are magenta."""
+    """Colours ids (h, w) int: void is white, ids outside the classes are magenta."""
     view = color_table(info)[np.clip(ids, 0, 255)]
     view[ids == IGNORE_INDEX] = VOID
     view[ids == INVALID] = OUTSIDE

@@ -72,7 +72,7 @@ def views(
 
 
 def error_map(image: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Draws wrong pixels in the color WRONG over a pale grey image; void is white."""
+    """Draws wrong pixels in the colour WRONG over a pale grey image; void is white."""
     grey = with_channels(with_channels(image, 1), 3)
     view = 255 - (255 - grey) // 16 * 8  # 16 grey values keep the PNG small
     view[mask != labels] = WRONG

@@ -1,4 +1,4 @@
-"""What a training leaves for people: the page, the figures and metrics.json."""
+"""Writes the report page, the figures and metrics.json after training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kseg.reporting.tasks import FIGURES
 
 
 def write_run_report(data: Dataset, folder: Path) -> dict[str, Any]:
-    """Evaluates the best weights once; leaves report.html, the figures, metrics.json.
+    """Evaluates the best weights once; writes report.html, figures and metrics.json.
 
     Returns the content of metrics.json.
     """

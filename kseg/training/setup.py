@@ -157,14 +157,14 @@ def load_initial_weights(model: Any, run: str) -> None:
         ):
             reason = f"has the shape {shapes[0]}" if shapes else "is missing"
             raise InputError(
-                f"--init-from {run}: is another network: {layer.name} {reason} there; "
+                f"--init-from {run}: a different network: {layer.name} {reason} there; "
                 "use a run with the same encoder, widths and upsampling"
             )
         else:
             fresh.append(layer.name)
     if not any(not name.startswith(("score", "logits")) for name in copied):
         raise InputError(
-            f"--init-from {run}: is another network: no layer fits; use a run of the "
+            f"--init-from {run}: a different network: no layer fits; use a run of the "
             "same network"
         )
     log.info(f"weights from {run}; new layers: {', '.join(fresh) or 'none'}")

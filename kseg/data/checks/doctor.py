@@ -9,9 +9,9 @@ from kseg.data.checks.statistics import statistics
 
 
 def examine(data: str, seed: int) -> tuple[FolderScan, Diagnosis]:
-    """Reads all files of a data set, and says what is wrong.
+    """Reads all files of a data set and reports the issues.
 
-    Raises InputError where there is nothing to read.
+    Raises InputError if there is nothing to read.
     """
     found = scan(data, seed)
     issues = diagnose(found)

@@ -12,7 +12,7 @@ SEVERITIES = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class DataIssue:
-    """One problem, or one fact worth knowing.
+    """One problem, or one fact to report.
 
     `examples` are all files concerned, `indices` those images in `FolderScan.pairs`.
     """

@@ -232,7 +232,7 @@ def image_kinds(scanned: FolderScan) -> Iterator[DataIssue]:
         for index, pair in enumerate(scanned.pairs)
         if pair.image and not pair.image.hashes.any()
     ]
-    text = "images of a single colour, such as with the lens cap on"
+    text = "images of a single colour; check or remove them"
     yield from issue_of_images(scanned, "warning", "flat", "", flat, text)
 
 
@@ -319,7 +319,10 @@ def describe_copies(kind: str, split: str, other: str) -> tuple[str, str]:
     if kind == "similar":
         text = "similar images: frames of one video, crops or changed colours"
         if leak:
-            return "warning", f"{split} images similar to train; results too good"
+            return (
+                "warning",
+                f"{split} images similar to train; metrics will be too high",
+            )
         return ("note" if split == other else "warning"), text
     how = (
         "with equal pixels"
@@ -327,7 +330,7 @@ def describe_copies(kind: str, split: str, other: str) -> tuple[str, str]:
         else "compressed again, resized or mirrored"
     )
     if leak:
-        return "error", f"{split} images copied from train, {how}; results invalid"
+        return "error", f"{split} images copied from train, {how}; metrics are invalid"
     where = "that occur twice" if split == other else f"that are in {other} too"
     return "warning", f"{split} images {where}, {how}"
 

@@ -14,7 +14,7 @@ from kseg.data.checks.rules import kind_counts, size_counts
 from kseg.data.checks.scan import FolderScan
 from kseg.data.class_weights import RULES, Counts, class_weights
 
-# The JSON keeps the words that the first version wrote, for programs that read it.
+# The JSON keeps the words of the first version, for programs that read it.
 JSON_SEVERITIES = {"error": "harm"}
 JSON_KINDS = {"few images": "few pictures"}
 

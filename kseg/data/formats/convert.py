@@ -45,7 +45,7 @@ def convert_export(config: PrepareConfig) -> Prepared:
     splits = assign_splits(export, source, config.val_share, config.seed)
     log.info(f"{source}: {describe(name, export, splits)}")
     write_data_folder(export, splits, target)
-    log.info(f"{target}: is ready: {training(target)}")
+    log.info(f"{target}: is ready; next: {training(target)}")
     counts = {split: len(pairs) for split, pairs in splits.items()}
     return Prepared(
         *(target, name, tuple(export.class_names), counts),
@@ -55,7 +55,7 @@ def convert_export(config: PrepareConfig) -> Prepared:
 
 
 def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
-    """Raises InputError for options of a new val split where the export has one."""
+    """Raises InputError for options of a new val split if the export has one."""
     if not export.splits.get("val"):
         return
     for item in fields(config):
@@ -68,18 +68,20 @@ def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
 
 
 def format_of(folder: Path) -> str:
-    """The format of an export. Raises InputError where it is not a known one."""
+    """The format of an export. Raises InputError if it is not a known one."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the unpacked export")
     if is_data_folder(folder):
-        raise InputError(f"{folder}: is a data folder already: {training(folder)}")
+        raise InputError(
+            f"{folder}: is already a data folder; train on it: {training(folder)}"
+        )
     name = detect_format(folder)
     if name is None:
         inside = next((p for p in sorted(folder.glob("*/")) if detect_format(p)), None)
         if inside:  # archives often hold one folder, such as VOCdevkit/VOC2012
             raise InputError(
                 f"{folder}: not a known export format, but its folder {inside} is; run "
-                "this command on that"
+                "this command on it"
             )
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
         raise InputError(f"{folder}: not a known export format; known are: {known}")

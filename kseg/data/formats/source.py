@@ -121,7 +121,7 @@ def classes_of(labels: dict[int, tuple[str, Optional[Color]]], source: Path) -> 
     given = [color for _, color in labels.values() if color]
     if len(set(given)) < len(given):
         double = next(color for color in given if given.count(color) > 1)
-        raise InputError(f"{source}: two classes have the color {double}; change one")
+        raise InputError(f"{source}: two classes have the colour {double}; change one")
     kept = [i for i, (name, _) in labels.items() if name.lower() not in VOID_NAMES]
     kept.sort(key=lambda i: not is_background(*labels[i]))  # a stable sort
     names = [labels[i][0] for i in kept]

@@ -93,7 +93,7 @@ def read_labelmap(path: Path) -> Classes:
     for name, color in labels:
         if color is None:
             raise InputError(
-                f"{path}: the label {name!r} has no color; write {name}:R,G,B::"
+                f"{path}: the label {name!r} has no colour; write {name}:R,G,B::"
             )
     if not any(is_background(*label) for label in labels):
         labels.insert(0, (BACKGROUND, BLACK))

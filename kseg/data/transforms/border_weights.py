@@ -34,9 +34,9 @@ def border_weights(
     components of each class other than 0, the background.
 
     The second term is added only to background. The paper does not state this, but the
-    narrow gap between touching cells, which it is to teach, is background, and common
-    implementations do the same. Inside an object, "the border of the nearest cell"
-    would be the object's own, and thin objects would get larger weights.
+    narrow gap between touching cells, which the network must learn, is background, and
+    common implementations do the same. Inside an object, "the border of the nearest
+    cell" would be the object's own, and thin objects would get larger weights.
 
     With one pixel between two objects d1 = d2 = 1, so 1 + 10 exp(-4 / 50) = 10.23:
 

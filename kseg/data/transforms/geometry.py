@@ -25,7 +25,7 @@ def flip() -> Op:
 
 
 def flip_vertical() -> Op:
-    """Flips the pair top to bottom with probability 0.5, e.g. for aerial images."""
+    """Flips the pair top to bottom with probability 0.5, as for aerial images."""
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         if uniform(seed, 0) < 0.5:

@@ -10,7 +10,7 @@ from keras import ops
 
 from kseg.models.analysis.graph import Step, known_kind, trace
 
-BEFORE_SCALING = ("Concatenate", "ValidInput")  # grayscale to RGB, size check
+BEFORE_SCALING = ("Concatenate", "ValidInput")  # grey to RGB, size check
 PASS_THROUGH = ("PadToMultiple",)  # between normalization and first convolutions
 ZERO_POINT = 128  # of uint8; int8 stores x - 128
 

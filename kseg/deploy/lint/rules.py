@@ -122,7 +122,7 @@ def unsupported_on_gpu(operator: Operator, graph: Graph) -> Iterator[Problem]:
 
 
 def unsupported_on_edge_tpu(operator: Operator, graph: Graph) -> Iterator[Problem]:
-    """Operators from which on the Edge TPU compiler leaves the graph to the CPU."""
+    """Operators after which the Edge TPU compiler leaves the graph to the CPU."""
     name, output = operator.name, operator.outputs[0]
     if name not in EDGE_TPU:
         yield output, "operator not supported"

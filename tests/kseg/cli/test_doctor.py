@@ -63,7 +63,7 @@ def test_sound_folder_has_no_harm(data_folder, tmp_path, capsys):
 
 
 def test_class_figures(data_folder, capsys):
-    """Counted anew from the masks."""
+    """Counted again from the masks."""
     main([str(data_folder), "--json", "-"])
     content = json.loads(capsys.readouterr().out)
     masks = [scenes.scene(0, index, (64, 80))[1] for index in range(16)]
@@ -228,8 +228,8 @@ def no_train(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("ruin", (no_masks, empty_masks, all_void, no_train))
-def test_ruins_are_gone_through(data_folder, tmp_path, ruin):
-    """However little there is to count, all is said and drawn, and it is harm."""
+def test_damaged_folders_are_examined_completely(data_folder, tmp_path, ruin):
+    """Even if little can be counted, everything is reported and drawn, with errors."""
     folder = tmp_path / "ruin"
     shutil.copytree(data_folder, folder)
     ruin(folder)

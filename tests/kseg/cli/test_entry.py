@@ -115,4 +115,7 @@ def test_a_verb_is_a_function_and_a_module(order):
 def test_a_command_without_a_function_says_so():
     done = run("-c", "import kseg.live; kseg.live('x')")
     assert done.returncode == 1
-    assert "TypeError: kseg.live is a command alone: kseg live" in done.stderr
+    assert (
+        "TypeError: kseg.live has no Python function; run the command kseg live"
+        in done.stderr
+    )

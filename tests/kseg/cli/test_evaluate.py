@@ -113,7 +113,7 @@ def test_a_picture_below_the_minimum_is_named(trained):
 
 
 def test_a_damaged_model_is_one_line(trained, tmp_path):
-    """Its zip is whole, its weights are not: the checksum tells."""
+    """Its zip archive is complete, its weights are not: the checksum differs."""
     content = bytearray((trained / "model.keras").read_bytes())
     middle = len(content) // 2
     content[middle : middle + 2000] = bytes(2000)

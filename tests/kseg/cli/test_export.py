@@ -225,8 +225,8 @@ def test_low_resolution_leaves_the_last_enlargement_out(trained, tmp_path, head)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 @needs_posix
-def test_an_interrupted_export_leaves_no_half_file(trained, tmp_path, name):
-    """Stopped while it converts to int8: what is there is whole, int8 is not there."""
+def test_an_interrupted_export_leaves_no_incomplete_file(trained, tmp_path, name):
+    """Stopped while it converts to int8: other files are complete, int8 is missing."""
     number = signal.Signals[name]
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)

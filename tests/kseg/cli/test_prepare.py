@@ -1,4 +1,4 @@
-"""The command as a whole; what each format means is in data/prepare/."""
+"""The command as a whole; the formats are tested in data/formats/."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.support.posix import needs_posix
 
 ROOT = Path(__file__).parents[3]
 MANY = 1500
-# Nothing but names: what an export is recognised by. {} is any JSON.
+# Nothing but names: by which the format of an export is detected. {} is any JSON.
 EXPORTS = {
     "voc": ("SegmentationClass/a.png",),
     "roboflow": ("train/_classes.csv", "train/a_mask.png"),
@@ -179,7 +179,7 @@ def test_missing_source(tmp_path, target):
 
 def test_source_in_the_layout_already(source, target, tmp_path):
     main([str(source), str(target)])
-    assert "is a data folder already" in refusal(target, tmp_path / "again")
+    assert "is already a data folder" in refusal(target, tmp_path / "again")
 
 
 def test_target_with_content_is_kept(source, target):

@@ -34,7 +34,7 @@ def test_a_history_never_holds_what_is_not_finite(value, tmp_path):
     path = tmp_path / HISTORY
     write_history(path, LINES)
     before = path.read_text(encoding="utf-8")
-    with pytest.raises(InputError, match=f"history.csv: .* for 1.loss is {value};"):
+    with pytest.raises(InputError, match=f"history.csv: .* because 1.loss is {value};"):
         write_history(path, [LINES[0], LINES[1] | {"loss": value}])
     assert path.read_text(encoding="utf-8") == before
 
@@ -71,10 +71,10 @@ def test_json_never_holds_what_is_not_finite(value, where, tmp_path):
     write_json(path, where)
     before = path.read_text(encoding="utf-8")
     content = {"a": {"b": [*where["a"]["b"], value]}}
-    with pytest.raises(InputError, match=f"metrics.json: .* for a.b.2 is {value};"):
+    with pytest.raises(InputError, match=f"metrics.json: .* because a.b.2 is {value};"):
         write_json(path, content)
     assert path.read_text(encoding="utf-8") == before
-    with pytest.raises(InputError, match="--json -: is not written"):
+    with pytest.raises(InputError, match="--json -: not written"):
         json_text(content, "--json -")
 
 

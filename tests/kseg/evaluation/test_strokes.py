@@ -98,7 +98,7 @@ def test_existing_classes_with_other_ids_are_refused(folder, other):
     classes(folder)
     drawn = opened(folder)
     classes(folder, **other)
-    with pytest.raises(InputError, match="another meaning .* use another --output"):
+    with pytest.raises(InputError, match="differently .* use another --output"):
         write_classes(folder, drawn)
 
 

@@ -120,7 +120,7 @@ def test_another_decoder_copies_only_the_encoder(coarse, tiny):
 )
 def test_a_run_of_another_network_is_refused(coarse, tiny, change, message):
     config = TrainConfig(model="fcn16s", init_from=str(coarse), **{**FCN, **change})
-    with pytest.raises(InputError, match=f"another network: {message}.*") as caught:
+    with pytest.raises(InputError, match=f"a different network: {message}.*") as caught:
         new_network(config, tiny)
     assert str(coarse) in str(caught.value) and "\n" not in str(caught.value)
 

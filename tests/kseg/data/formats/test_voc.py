@@ -237,7 +237,7 @@ def test_invalid_line_of_labelmap(cvat, write, error_message, line):
 
 def test_label_without_a_colour_among_others(cvat, write, error_message):
     write(cvat / "labelmap.txt", LABELMAP + "Cow:::\n")
-    assert "'Cow' has no color" in error_message()
+    assert "'Cow' has no colour" in error_message()
 
 
 @pytest.mark.parametrize("line", ("Cat:1,2,3::", "Cow:48,112,32::"))
