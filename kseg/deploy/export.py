@@ -162,14 +162,13 @@ def check_options(config: ExportConfig) -> None:
 
 def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     """Opens a run for export. Raises InputError for options that do not fit it."""
-    from kseg.models.saving import load_model
-
     record = read_record(folder)
     data = data_of(config.run, folder, config.data, None)
     backend.start()
     check_backend()
     from kseg.deploy.heads import HEADS, at_low_resolution, head_of
     from kseg.models.keras_engine import KerasEngine
+    from kseg.models.saving import load_model
 
     model = load_model(folder / BEST)
     info = info_of(folder / BEST)
