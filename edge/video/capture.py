@@ -105,7 +105,8 @@ def open_camera(source: str, options: CameraOptions) -> cv2.VideoCapture:
     """Open a camera by number or device file with the requested options."""
     device = int(source) if source.isdecimal() else source
     name = f"camera {source}"
-    capture = open_capture(name, "cannot be opened; is it plugged in and free?", device)
+    remedy = "cannot be opened; check that it is connected and not in use"
+    capture = open_capture(name, remedy, device)
     if options.format:  # first: size and rate depend on it
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*options.format))
     if options.size:

@@ -140,6 +140,10 @@ def run_all(engine: Engine, tiles: Tiles) -> None:
             engine(tile)
 
 
+# What often helps where a scheme loses too much.
+REMEDIES = {"int8": "try --mixed-precision, or --quantize qat; see docs/export.md"}
+
+
 def check_gate(parity: Parity, max_drop: float) -> None:
     """Raises GateFailed if the largest drop of a file exceeds `max_drop`.
 
@@ -152,7 +156,8 @@ def check_gate(parity: Parity, max_drop: float) -> None:
     if worst["drop"] > max_drop:
         raise GateFailed(
             f"{name}: {metric_name(parity['headline'])} dropped by "
-            f"{worst['drop']:.4g}; the limit is --max-drop {max_drop}"
+            f"{worst['drop']:.4g}; the limit is --max-drop {max_drop}; the files are "
+            f"written; {REMEDIES.get(name, 'docs/export.md has remedies')}"
         )
 
 

@@ -63,10 +63,11 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         known = [name for name in self.columns if name in logs]
         values = "  ".join(f"{name} {logs[name]:.4f}" for name in known)
-        minutes = (self.epochs - epoch - 1) * (time.monotonic() - self.start) / 60
+        seconds = (self.epochs - epoch - 1) * (time.monotonic() - self.start)
+        left = f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
         self.bar.set_postfix({n: f"{logs[n]:.4f}" for n in known}, refresh=False)
         with self.bar.external_write_mode(file=sys.stderr):  # hides the bar meanwhile
-            log.info(f"epoch {epoch + 1:3d}  {values}  {minutes:.0f} min left")
+            log.info(f"epoch {epoch + 1:3d}  {values}  {left} left")
 
     def __enter__(self) -> ProgressBar:
         return self

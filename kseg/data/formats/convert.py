@@ -13,7 +13,7 @@ from kseg.core.options import flag
 from kseg.core.results import Prepared
 from kseg.data.folder import is_data_folder
 from kseg.data.formats.detect import FORMATS, detect_format
-from kseg.data.formats.source import SourceDataset
+from kseg.data.formats.source import BACKGROUND, SourceDataset
 from kseg.data.formats.writer import (
     Splits,
     assign_splits,
@@ -21,6 +21,7 @@ from kseg.data.formats.writer import (
     write_data_folder,
 )
 
+BACKGROUND_FORMATS = ("coco", "labelme")  # of polygons: the rest is background
 LISTED = 24  # classes in the log; the result has all
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ def describe(name: str, export: SourceDataset, splits: Splits) -> str:
     parts = [f"{name}: {counts}", f"{len(export.class_names)} classes: {names}"]
     if more > 0:
         parts[-1] += f" and {more} more"
+    if name in BACKGROUND_FORMATS and export.class_names[0] == BACKGROUND:
+        parts.append(f"pixels without a label are the class {BACKGROUND}")
     if export.unlabelled:
         parts.append(f"left out without labels: {export.unlabelled}")
     if export.missing:

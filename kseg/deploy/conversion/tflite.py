@@ -7,6 +7,7 @@ every scheme take uint8 images; normalization is in the graph.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -66,7 +67,19 @@ def quiet() -> Iterator[None]:
     """Suppresses a converter's log and warnings, and defers Ctrl-C."""
     with interrupt_afterwards(), suppress_native_log(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        with no_root_handler():
+            yield
+
+
+@contextmanager
+def no_root_handler() -> Iterator[None]:
+    """Keeps TensorFlow's `logging.basicConfig` from printing all logs to stderr."""
+    root, guard = logging.getLogger(), logging.NullHandler()
+    root.addHandler(guard)
+    try:
         yield
+    finally:
+        root.removeHandler(guard)
 
 
 @contextmanager

@@ -341,9 +341,9 @@ def draw(path: Path, layers: Sequence[LayerSensitivity]) -> None:
     labels = [x.op.name if id(x) in named else "" for x in layers]
     axes.set_xticks(places, labels, rotation=60, ha="right", fontsize=8)
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel("RMS error of the scores, % of their standard deviation")
+    axes.set_ylabel("RMS error of the scores,\n% of their standard deviation")
     axes.set_title("Score error with one layer rounded to int8, from input to output")
     axes.margins(x=0.01)
     axes.legend(frameon=False)
     with atomic_write(path) as part:
-        figure.savefig(part, dpi=120)
+        figure.savefig(part, dpi=120, bbox_inches="tight")

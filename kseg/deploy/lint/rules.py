@@ -260,7 +260,7 @@ def log_warnings(path: Path, name: str) -> None:
     refuse({name: issues})
     for device in dict.fromkeys(issue.device for issue in issues):
         first, *more = (f for f in issues if f.device == device)
-        others = f" (and {len(more)} more; see kseg check)" if more else ""
+        others = f" (and {len(more)} more; kseg check lists all)" if more else ""
         log.warning(f"{name}: {first}{others}")
 
 

@@ -43,7 +43,7 @@ def weights_error(weights: str, error: Exception, network: str) -> str:
     if weights == "imagenet":
         return (
             f"ImageNet weights of {network} cannot be loaded ({reason}); without "
-            "internet access, put the file into $KERAS_HOME/models, or set `weights` "
-            "to a file."
+            "internet access, put the file into ~/.keras/models ($KERAS_HOME/models if "
+            "that is set), or set `weights` to none or a file."
         )
     return f"{weights}: the weights do not fit {network} ({reason})."
