@@ -51,7 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     known = ", ".join(BENCHMARKS)
     if not arguments:
         raise InputError(f"give a benchmark: {known} (--help describes them)")
-    if arguments[0] in ("-h", "--help"):
+    if arguments[0] in ("-h", "--help", "--help-all"):
         print(overview())
     elif arguments[0] in BENCHMARKS:
         module = import_module(f"benchmarks.{BENCHMARKS[arguments[0]].module}")
@@ -71,4 +71,4 @@ def overview() -> str:
 
 
 if __name__ == "__main__":
-    run("kseg.benchmark", main)
+    run("kseg benchmark", main)

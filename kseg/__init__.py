@@ -36,13 +36,20 @@ if TYPE_CHECKING:
     from kseg.api import report as report
     from kseg.api import summary as summary
     from kseg.api import train as train
+    from kseg.core.configs import DoctorConfig as DoctorConfig
+    from kseg.core.configs import EvaluateConfig as EvaluateConfig
     from kseg.core.configs import ExportConfig as ExportConfig
+    from kseg.core.configs import PredictConfig as PredictConfig
+    from kseg.core.configs import PrepareConfig as PrepareConfig
+    from kseg.core.configs import ReportConfig as ReportConfig
+    from kseg.core.configs import SummaryConfig as SummaryConfig
     from kseg.core.configs import TrainConfig as TrainConfig
     from kseg.core.progress import Progress as Progress
     from kseg.core.results import Diagnosis as Diagnosis
     from kseg.core.results import Evaluation as Evaluation
     from kseg.core.results import Exported as Exported
     from kseg.core.results import Prediction as Prediction
+    from kseg.core.results import Predictions as Predictions
     from kseg.core.results import Prepared as Prepared
     from kseg.core.results import Report as Report
     from kseg.core.results import Run as Run
@@ -54,6 +61,7 @@ if TYPE_CHECKING:
     from kseg.inference import read_image as read_image
     from kseg.inference import stream as stream
     from kseg.inference import write_image as write_image
+    from kseg.inference import write_video as write_video
     from kseg.models import build_model as build_model
 
 # TensorFlow leaves oneDNN off on processors without VNNI, where it makes convolutions
@@ -67,13 +75,18 @@ MODULES = {
         *("train", "evaluate", "predict", "export", "check", "report", "prepare"),
         *("doctor", "summary", "info", "open_data"),
     ),
-    "kseg.inference": ("load", "read_image", "write_image", "draw", "stream"),
+    "kseg.inference": (
+        *("load", "read_image", "write_image", "write_video", "draw", "stream"),
+    ),
     "kseg.models": ("build_model",),
-    "kseg.core.configs": ("TrainConfig", "ExportConfig"),
+    "kseg.core.configs": (
+        *("TrainConfig", "EvaluateConfig", "PredictConfig", "ExportConfig"),
+        *("ReportConfig", "PrepareConfig", "DoctorConfig", "SummaryConfig"),
+    ),
     "kseg.core.progress": ("Progress",),
     "kseg.core.results": (
-        *("Run", "Evaluation", "Exported", "Prediction", "Report", "Prepared"),
-        *("Diagnosis", "Summary"),
+        *("Run", "Evaluation", "Exported", "Prediction", "Predictions", "Report"),
+        *("Prepared", "Diagnosis", "Summary"),
     ),
     "kseg.data.sample": ("Dataset", "Sample"),
     "edge.model_file.info": ("ModelInfo",),
@@ -88,6 +101,8 @@ __all__ = ["__version__", *WHERE]
 def __getattr__(name: str) -> Any:
     if name not in WHERE:
         raise AttributeError(f"module 'kseg' has no attribute {name!r}")
+    if WHERE[name] == "kseg.models":  # imports Keras
+        import_module("kseg.core.backend").start()
     value = getattr(import_module(WHERE[name]), name)
     # Not kept in this module: `import kseg.train` binds that module to the same name.
     return value

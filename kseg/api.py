@@ -8,10 +8,11 @@ configuration instead. Bad input raises InputError with one line.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import fields
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import make_folder
@@ -26,20 +27,18 @@ from kseg.core.configs import (
     SummaryConfig,
     TrainConfig,
 )
-from kseg.core.options import refuse_unused
 from kseg.core.progress import ProgressCallback, reported_to
 from kseg.core.results import (
     Diagnosis,
     Evaluation,
     Exported,
-    Prediction,
+    Predictions,
     Prepared,
     Report,
     Run,
     Summary,
 )
-from kseg.core.signatures import takes_options
-from kseg.core.values import config_of
+from kseg.core.signatures import configured, takes_options, text_of_path
 
 if TYPE_CHECKING:
     from kseg.core.process_group import ProcessGroup
@@ -49,29 +48,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AnyPath = Union[str, "PathLike[str]"]
-C = TypeVar("C")
-
-
-def _configured(cls: type[C], config: Optional[C], values: dict[str, Any]) -> C:
-    """`config`, or one of the keywords; not both.
-
-    Raises TypeError for an unknown keyword, InputError for a value that does not fit
-    and an option that would have no effect.
-    """
-    values = {name: value for name, value in values.items() if value is not None}
-    if config is None:
-        if "json" in values:
-            raise TypeError("'json' is for the command line; use the returned object")
-        config = config_of(cls, values)
-        refuse_unused(config, values)
-    elif values:
-        raise TypeError(f"give config or keywords, not both: got {', '.join(values)}")
-    return config
-
-
-def _text_of(path: Optional[AnyPath]) -> Optional[str]:
-    """A path, a Run or a name such as "shapes", as text."""
-    return None if path is None else fspath(path)
 
 
 @takes_options(TrainConfig)
@@ -94,7 +70,7 @@ def train(
     Raises InputError for data and options that do not fit, GateFailed if the loss or
     the weights are no longer finite.
     """
-    config = _configured(TrainConfig, config, {"data": _text_of(data), **options})
+    config = configured(TrainConfig, config, {"data": text_of_path(data), **options})
     from kseg.training.distribution.environment import process_group
 
     group = process_group(config)
@@ -103,7 +79,10 @@ def train(
             "several processes are started from a shell: kseg train --distribute; see "
             "docs/distributed.md"
         )
-    given = {f.name for f in fields(config) if getattr(config, f.name) != f.default}
+    named = {"data": data, **options}
+    given = {name for name, value in named.items() if value is not None}
+    if not given:
+        given = {f.name for f in fields(config) if getattr(config, f.name) != f.default}
     with reported_to(progress):
         run = run_training(config, given, group)
     assert run is not None
@@ -163,8 +142,8 @@ def evaluate(
 
     Raises InputError for a model, data and options that do not fit.
     """
-    values = {"model": _text_of(model), "data": _text_of(data), **options}
-    config = _configured(EvaluateConfig, config, values)
+    values = {"model": text_of_path(model), "data": text_of_path(data), **options}
+    config = configured(EvaluateConfig, config, values)
     from kseg.evaluation.measure import measure
 
     with reported_to(progress):
@@ -182,13 +161,13 @@ def evaluate(
 @takes_options(PredictConfig)
 def predict(
     model: Optional[AnyPath] = None,
-    images: Union[AnyPath, list[AnyPath], None] = None,
+    images: Union[AnyPath, Iterable[AnyPath], None] = None,
     *,
     output: Optional[AnyPath] = None,
     config: Optional[PredictConfig] = None,
     progress: Optional[ProgressCallback] = None,
     **options: Any,
-) -> list[Prediction]:
+) -> Predictions:
     """Predicts image files, or those in folders.
 
     With `output`, a folder, each image gets masks/NAME.png and overlays/NAME.jpg there.
@@ -199,15 +178,16 @@ def predict(
     Raises InputError for a model, images and options that do not fit.
     """
     if images is not None:
-        several = images if isinstance(images, (list, tuple)) else [images]
-        options["images"] = [fspath(image) for image in several]
-    values = {"model": _text_of(model), "output": _text_of(output), **options}
+        if isinstance(images, (str, PathLike)):
+            images = [images]
+        options["images"] = [fspath(image) for image in images]
+    values = {"model": text_of_path(model), "output": text_of_path(output), **options}
     write = config is not None or output is not None
-    config = _configured(PredictConfig, config, values)
+    config = configured(PredictConfig, config, values)
     from kseg.evaluation.predict_images import predict_images
 
     with reported_to(progress):
-        return list(predict_images(config, write))
+        return Predictions(predict_images(config, write))
 
 
 @takes_options(ExportConfig)
@@ -228,7 +208,7 @@ def export(
     loses more than `max_drop` of the headline metric; its `result` is what was
     exported.
     """
-    config = _configured(ExportConfig, config, {"run": _text_of(run), **options})
+    config = configured(ExportConfig, config, {"run": text_of_path(run), **options})
     from kseg.deploy.export import export as export_run
     from kseg.deploy.parity import check_gate
 
@@ -246,7 +226,7 @@ def export(
     return done
 
 
-def check(files: Union[AnyPath, list[AnyPath]]) -> dict[str, list[LintIssue]]:
+def check(files: Union[AnyPath, Iterable[AnyPath]]) -> dict[str, list[LintIssue]]:
     """Lists what keeps .tflite files from running on devices, or from running fast.
 
     Issues have `severity` ("error", "warning", "note"), `device`, `operator`, `tensor`,
@@ -254,7 +234,9 @@ def check(files: Union[AnyPath, list[AnyPath]]) -> dict[str, list[LintIssue]]:
     """
     from kseg.deploy.lint import rules
 
-    several = files if isinstance(files, (list, tuple)) else [files]
+    several = [files] if isinstance(files, (str, PathLike)) else list(files)
+    if not several:
+        raise InputError("files: is empty; give .tflite files")
     findings, refusals = rules.check([fspath(file) for file in several])
     if refusals:
         raise refusals[0]
@@ -274,7 +256,7 @@ def report(
     `options` are the fields of ReportConfig: `data`, `split`, `output`. Raises
     InputError for a folder that is not a run, and if the page cannot be written.
     """
-    config = _configured(ReportConfig, config, {"run": _text_of(run), **options})
+    config = configured(ReportConfig, config, {"run": text_of_path(run), **options})
     from kseg.core import backend
     from kseg.core.runs import REPORT
     from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
@@ -310,8 +292,8 @@ def prepare(
     `options` are the fields of PrepareConfig: `val_share`, `seed`, `skip_missing`.
     Raises InputError for an export of an unknown format or with errors.
     """
-    values = {"src": _text_of(src), "dir": _text_of(dir), **options}
-    config = _configured(PrepareConfig, config, values)
+    values = {"src": text_of_path(src), "dir": text_of_path(dir), **options}
+    config = configured(PrepareConfig, config, values)
     from kseg.data.formats.convert import convert_export
 
     with reported_to(progress):
@@ -332,7 +314,7 @@ def doctor(
     `show_augmentation`. Errors in the data are in the result; InputError is raised only
     if there is nothing to read.
     """
-    config = _configured(DoctorConfig, config, {"data": _text_of(data), **options})
+    config = configured(DoctorConfig, config, {"data": text_of_path(data), **options})
     from kseg.data.checks.doctor import examine
 
     check_doctor(config)
@@ -367,7 +349,9 @@ def summary(
     are compared. `options` are the fields of SummaryConfig: `size`, `encoder`, `width`,
     `num_classes`, `channels`. Raises InputError for what cannot be built.
     """
-    config = _configured(SummaryConfig, config, {"model": _text_of(model), **options})
+    config = configured(
+        SummaryConfig, config, {"model": text_of_path(model), **options}
+    )
     from kseg.core import backend
     from kseg.core.runs import find_network
 
@@ -396,4 +380,6 @@ def open_data(data: AnyPath = "shapes", seed: int = 0) -> Dataset:
     """
     from kseg.data.open import open_data as open_dataset
 
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {seed}: must be from 0 to {2**32 - 1}")
     return open_dataset(fspath(data), seed)

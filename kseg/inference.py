@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
@@ -25,11 +25,16 @@ def load(
     `load(model).predict(image)` takes (H, W, channels) uint8 RGB or grey of any size.
     Raises InputError for a file that is missing, damaged or of another kind.
     """
+    from edge.core.errors import InputError
     from kseg.core import backend
     from kseg.evaluation.open import locate, open_predictor
 
     path, _ = locate(fspath(model))
+    if threads is not None and not 1 <= threads <= 1024:
+        raise InputError(f"threads {threads}: must be from 1 to 1024")
     if path.suffix == ".keras":
+        if engine != "auto" or threads:
+            raise InputError("engine and threads: are for .tflite and .onnx files")
         backend.start()
     return open_predictor(path, engine, threads)
 
@@ -40,7 +45,10 @@ def read_image(path: AnyPath, channels: int = 3) -> np.ndarray:
     Raises InputError for a file that cannot be read.
     """
     from edge.core import images
+    from edge.core.errors import InputError
 
+    if channels not in (1, 3):
+        raise InputError(f"channels {channels}: must be 1 for grey or 3 for RGB")
     return images.read_image(Path(path), channels)
 
 
@@ -50,8 +58,30 @@ def write_image(path: AnyPath, image: np.ndarray) -> None:
     The file is complete or missing. Raises InputError if it cannot be written.
     """
     from edge.core import images
+    from edge.predict.base import check_image
 
+    check_image(image)
     images.write_image(Path(path), image)
+
+
+def write_video(path: AnyPath, frames: Iterable[np.ndarray], fps: float = 25.0) -> int:
+    """Writes frames (H, W, 3) uint8 RGB to an .mp4, .avi or .mkv file.
+
+    `frames` may be a generator: one frame at a time is in memory. Returns their number.
+    The file is complete or missing. Raises InputError if it cannot be written.
+    """
+    from contextlib import closing
+
+    from edge.predict.base import check_image
+    from edge.video.recorder import Recorder
+
+    count = 0
+    with closing(Recorder(Path(path), fps)) as recorder:
+        for frame in frames:
+            check_image(frame)
+            recorder.write(frame[..., ::-1].copy(), count / fps)
+            count += 1
+    return count
 
 
 def draw(
@@ -67,16 +97,21 @@ def draw(
     `opacity` from 0 to 1 is that of the class colours; `outlines` draws the boundaries
     of the classes, `legend` a panel with their names.
     """
+    from edge.core.errors import InputError
     from edge.display.tasks import overlay
     from edge.display.view import View
+    from edge.predict.base import check_image
 
+    check_image(image)
+    if not 0 <= opacity <= 1:
+        raise InputError(f"opacity {opacity}: must be from 0 to 1")
     view = View(opacity=opacity, outlines=outlines, legend=legend)
     return overlay(image, result, info, view)
 
 
 def stream(
     model: Union[AnyPath, Predictor],
-    source: AnyPath = "0",
+    source: Union[AnyPath, int] = "0",
     engine: str = "auto",
     threads: Optional[int] = None,
 ) -> Iterator[tuple[np.ndarray, Result]]:
@@ -91,4 +126,4 @@ def stream(
     from edge.predict.base import Predictor
 
     predictor = model if isinstance(model, Predictor) else load(model, engine, threads)
-    return frames_with_results(predictor, fspath(source))
+    return frames_with_results(predictor, str(source))

@@ -16,7 +16,7 @@ LONGEST_FILE = 400  # lines
 MOST_PACKAGES = 8  # at the top of kseg
 VERBS = (
     *("train", "evaluate", "predict", "export", "check", "live", "report", "prepare"),
-    *("doctor", "summary", "info", "benchmark"),
+    *("doctor", "summary", "info", "benchmark", "completion"),
 )
 
 # A module belongs to the longest prefix here, and may import of ours what is listed,

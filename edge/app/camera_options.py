@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence
 
-from edge.core.arguments import Parser, positive, share, size, writable
+from edge.core.arguments import Parser, positive, share, size, thread_count, writable
 from edge.core.constants import ENGINES
 
 
@@ -99,7 +99,7 @@ def add_engine(parser: Parser) -> None:
     add(
         "--threads",
         basic=True,
-        type=positive,
+        type=thread_count,
         metavar="N",
         help="number of threads; default: one per processor",
     )

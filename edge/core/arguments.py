@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ from edge.core.errors import GateFailed, InputError
 from edge.core.log import say, show_log
 from edge.core.system import is_closed_pipe, print_any_text
 
+SIDE = 65536  # pixels, the largest of an image
 WIDTH = 112  # columns of the help if it is not printed to a terminal
 
 
@@ -125,7 +127,8 @@ def size(text: str) -> tuple[int, int]:
     (360, 480)
     """
     height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
+    decimal = height.isdecimal() and width.isdecimal()
+    if not (decimal and 0 < int(height) <= SIDE and 0 < int(width) <= SIDE):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a size; write HEIGHTxWIDTH in pixels, such as 360x480"
         )
@@ -136,6 +139,13 @@ def positive(text: str) -> int:
     """Parse an integer of at least 1, for `type=`."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
+    return int(text)
+
+
+def thread_count(text: str) -> int:
+    """Parse a number of threads from 1 to 1024, for `type=`."""
+    if positive(text) > 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from 1 to 1024")
     return int(text)
 
 
@@ -185,6 +195,8 @@ def run(
     """
     show_log()
     print_any_text()
+    if sys.stdout is None:  # closed by the caller: results go nowhere
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
     try:
         status = main(None) or 0
         sys.stdout.flush()
@@ -195,9 +207,19 @@ def run(
         say(f"{name}: stopped by Ctrl-C")
         status = 130
     except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ENOSPC):
+            named = f"{str(error.filename)[:60]}: " if error.filename else ""
+            say(f"{name}: {named}{error.strerror}")
+            discard_stdout()
+            sys.exit(2)
         if not is_closed_pipe(error):
             raise
         # The reader of stdout, such as `head`, has exited.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         status = 0
     sys.exit(status)
+
+
+def discard_stdout() -> None:
+    """What is still in the buffer of stdout cannot be written; drop it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,8 +9,9 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Any, Iterator, Optional
 
 from edge.core.errors import InputError
 
@@ -18,8 +19,9 @@ PACKAGES = ("edge", "kseg", "benchmarks")
 
 
 def say(message: str) -> None:
-    """Print one line of a command's log to stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """Print one line of a command's log to stderr, if there is one."""
+    if sys.stderr is not None:
+        print(message, file=sys.stderr, flush=True)
 
 
 class StderrHandler(logging.Handler):
@@ -38,27 +40,79 @@ def show_log() -> None:
             logger.setLevel(logging.INFO)
 
 
+class NativeLog:
+    """The text that native libraries write to file descriptor 2 while it is held.
+
+    The descriptor belongs to the whole process: threads share one holding, which ends
+    with the last of them. Where descriptor 2 is closed there is nothing to hold.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._saved: Optional[int] = None
+        self._held: Any = None
+
+    def hold(self) -> None:
+        """Redirect the descriptor to a temporary file, for the first holder."""
+        with self._lock:
+            self._holders += 1
+            if self._holders > 1:
+                return
+            flush_stderr()
+            try:
+                self._saved = os.dup(2)
+            except OSError:
+                return
+            self._held = tempfile.TemporaryFile()
+            os.dup2(self._held.fileno(), 2)
+
+    def show(self) -> None:
+        """Print the text that was held so far."""
+        with self._lock:
+            if self._saved is not None:
+                flush_stderr()
+                self._held.seek(0)
+                os.write(self._saved, self._held.read())
+                self._held.seek(0)
+                self._held.truncate()
+
+    def release(self) -> None:
+        """Restore the descriptor, for the last holder."""
+        with self._lock:
+            self._holders -= 1
+            if self._holders or self._saved is None:
+                return
+            flush_stderr()
+            os.dup2(self._saved, 2)
+            os.close(self._saved)
+            self._held.close()
+            self._saved = None
+
+
+def flush_stderr() -> None:
+    """Flush stderr, which is None in a process that was started without it."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+
+
+NATIVE_LOG = NativeLog()
+
+
 @contextmanager
 def suppress_native_log() -> Iterator[None]:
     """Suppress what native libraries write to file descriptor 2.
 
-    If the block raises anything but InputError, the suppressed text is printed first.
-    Not thread-safe: the descriptor belongs to the whole process.
+    If the block raises anything but InputError or Ctrl-C, the suppressed text is
+    printed first.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except InputError:
-            raise
-        except BaseException:
-            os.dup2(saved, 2)
-            held.seek(0)
-            os.write(2, held.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
+    NATIVE_LOG.hold()
+    try:
+        yield
+    except (InputError, KeyboardInterrupt):
+        raise
+    except BaseException:
+        NATIVE_LOG.show()
+        raise
+    finally:
+        NATIVE_LOG.release()

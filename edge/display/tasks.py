@@ -7,7 +7,8 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from edge.core.images import write_mask
+from edge.core.errors import InputError
+from edge.core.images import format_size, with_channels, write_mask
 from edge.display.colors import color_table
 from edge.display.draw import draw_semantic
 from edge.display.view import View
@@ -24,6 +25,14 @@ def overlay(
     image: np.ndarray, result: Any, info: ModelInfo, view: View = View(legend=False)
 ) -> np.ndarray:
     """Draw the result on an image (H, W, 3) uint8 RGB; returns a new image."""
+    if image.ndim != 3 or image.shape[2] != 3:
+        image = with_channels(image.reshape(*image.shape[:2], -1), 3)
+    size = getattr(result, "size", None) or result.labels.shape
+    if tuple(size) != image.shape[:2]:
+        raise InputError(
+            f"the image is {format_size(image.shape[:2])} and its result "
+            f"{format_size(size)}; draw a result over the image that it is of"
+        )
     bgr = np.ascontiguousarray(image[..., ::-1])
     return np.ascontiguousarray(DRAW[info.task](bgr, result, info, "", view)[..., ::-1])
 

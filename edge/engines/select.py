@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Optional
 
+from edge.core.constants import ENGINES
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import cache_folder
 from edge.core.system import usable_cores
@@ -39,6 +40,8 @@ def open_engine(
     """
     path = Path(path)
     check_file(path)
+    if name not in ENGINES:
+        raise InputError(f"engine {name!r} is not one of {', '.join(ENGINES)}")
     choices = choices_of(path, name, threads or usable_cores(), delegate)
     if not trial:
         return warm_up(load(path, choices[-1]))

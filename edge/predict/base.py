@@ -63,6 +63,7 @@ class Predictor(Generic[R]):
         the confidence to the result, if the network gives it. Raises InputError for an
         image smaller than the network's minimum.
         """
+        check_image(image)
         outputs, placement = self.run(image, order)
         return self.decode(outputs, placement, confidence)
 
@@ -140,3 +141,22 @@ class Predictor(Generic[R]):
             canvas[: content_size[0], : content_size[1]] = image
             image = canvas
         return [[image]], Placement(image_size, image.shape[:2], content_size)
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raises InputError for an array that is not an image, with what it is."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(
+            f"an image is an array, and this is of the type {type(image).__name__}; "
+            "read a file with read_image"
+        )
+    grey = image.ndim == 2
+    if not image.size:
+        raise InputError(f"the image is empty: {image.shape}")
+    if image.dtype != np.uint8 or not (
+        grey or (image.ndim == 3 and image.shape[2] in (1, 3))
+    ):
+        raise InputError(
+            f"an image is (H, W, 3) or (H, W) uint8, and this is {image.shape} "
+            f"{image.dtype}; convert it first"
+        )

@@ -44,7 +44,7 @@ def all_commands() -> argparse.ArgumentParser:
         for action in added._actions:
             if action.dest in FOLDERS:
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-            elif action.dest in FILES or not action.option_strings:
+            elif action.dest in FILES or not (action.option_strings or action.choices):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
     return root
 
@@ -55,9 +55,11 @@ def parser_of(verb: str) -> Optional[Parser]:
         from edge.app.camera_options import new_parser as live_parser
 
         return live_parser("kseg live", "")
-    module = (
-        None
-        if verb in ("benchmark", "completion")
-        else import_module(f"kseg.cli.{verb}")
-    )
-    return new_parser(module.CONFIG, f"kseg {verb}", "") if module else None
+    if verb == "completion":
+        parser = Parser("kseg completion", "")
+        parser.add_argument("shell", choices=SHELLS)
+        return parser
+    if verb == "benchmark":
+        return None
+    config = import_module(f"kseg.cli.{verb}").CONFIG
+    return new_parser(config, f"kseg {verb}", "")

@@ -9,10 +9,21 @@ from kseg.core.configs import DoctorConfig, SummaryConfig, TrainConfig
 from kseg.core.names import MODEL_NAMES
 from kseg.core.options import flag
 
+LEAST_LOSS_SHARE = 0.01
+
 
 def check_train(config: TrainConfig) -> None:
     """Raises InputError for options outside their range, or that exclude each other."""
     check_scale(config.scale)
+    if not config.data:
+        raise InputError("--data: is empty; give a data folder or shapes")
+    if config.learning_rate == 0:
+        raise InputError("--learning-rate 0: must be over 0")
+    if 0 < config.loss_share < LEAST_LOSS_SHARE:
+        raise InputError(
+            f"--loss-share {config.loss_share:g}: must be at least {LEAST_LOSS_SHARE}: "
+            "a step reads 1 / LOSS_SHARE times as many images"
+        )
     if config.color > 1:
         raise InputError(f"--color {config.color}: must be from 0 to 1")
     if config.border_weight and config.class_weights != "none":

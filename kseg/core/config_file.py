@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import InputError
-from kseg.core.names import OF_MACHINES, OF_STARTING
+from kseg.core.names import OF_MACHINES, OF_STARTING, VERBS
 from kseg.core.options import flag
-from kseg.core.values import fields_of, read_values, suggestion
+from kseg.core.values import fields_of, read_values, suggestion, with_new_names
 
 RECORD = "config.json"  # of a run folder
 HINT = "write lines such as epochs = 40"
@@ -29,9 +29,14 @@ def read_config(path: Path, cls: type, verb: str) -> dict[str, Any]:
     content = parsed(path)
     known = fields_of(cls)
     if isinstance(content.get("config"), dict):
+        if verb != "train":
+            raise InputError(
+                f"--config {path}: has the options of a training, which are not those "
+                f"of kseg {verb}; give a TOML file"
+            )
         values = changed(content["config"], known)
     else:
-        values = options_in(content, path, verb)
+        values = options_in(content, path, cls, verb)
         for name in values:
             if name not in known or known[name][0].metadata.get("positional"):
                 names = [
@@ -47,10 +52,13 @@ def read_config(path: Path, cls: type, verb: str) -> dict[str, Any]:
 def parsed(path: Path) -> dict[str, Any]:
     """A TOML or JSON file. Raises InputError if it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        text = path.read_text(encoding="utf-8-sig")
+        read = json.loads if path.suffix.lower() == ".json" else tomllib.loads
+        content = read(text)
     except FileNotFoundError:
         raise InputError(f"--config {path}: no such file") from None
+    except RecursionError:
+        raise InputError(f"--config {path}: is nested too deeply; {HINT}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"--config {path}: cannot be read ({reason})") from None
@@ -74,19 +82,23 @@ def changed(record: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def options_in(content: dict[str, Any], path: Path, verb: str) -> dict[str, Any]:
+def options_in(
+    content: dict[str, Any], path: Path, cls: type, verb: str
+) -> dict[str, Any]:
     """The keys of a TOML file that are for a command, as names of fields.
 
     Raises InputError for a table that is neither a command's nor an option's.
     """
-    from kseg.core.names import VERBS
-
     values: dict[str, Any] = {}
     for key, value in content.items():
         if not isinstance(value, dict):
-            values[key.replace("-", "_")] = value
-        elif key == verb:
-            values |= {name.replace("-", "_"): part for name, part in value.items()}
+            own = {key: value}
         elif key not in VERBS:
             raise InputError(f"{path}: [{key}] is not a command of kseg; {HINT}")
-    return values
+        else:
+            own = value if key == verb else {}
+        for name, part in own.items():
+            if name.replace("-", "_") in values:
+                raise InputError(f"{path}: {name} is given twice; remove one")
+            values[name.replace("-", "_")] = part
+    return with_new_names(cls, values)

@@ -71,7 +71,9 @@ class TrainConfig(
     @property
     def peak_rate(self) -> float:
         """The highest learning rate."""
-        return self.learning_rate or PEAK_RATES[self.optimizer]
+        if self.learning_rate is None:
+            return PEAK_RATES[self.optimizer]
+        return self.learning_rate
 
     @property
     def images_per_step(self) -> int:
@@ -159,6 +161,12 @@ INT8 = Use(
 )
 
 
+CALIBRATED = Use(
+    lambda config: any(x.endswith(("int8", "qat", "int16x8")) for x in config.quantize),
+    "without a scheme of int8 activations; add int8 to --quantize",
+)
+
+
 def finetuned(part: str = "") -> Use:
     """For options that only fine-tuned schemes use: those with `part` in their name."""
     readers = [scheme for scheme in FINETUNED_SCHEMES if part in scheme]
@@ -214,7 +222,10 @@ class ExportChecks:
     )
     data: str = option("", MOVED_HELP, EXPORTING, basic=True)
     threads: Optional[int] = option(
-        None, "threads of the comparison; default: one per processor", EXPORTING
+        None,
+        "threads of the comparison; default: one per processor",
+        EXPORTING,
+        most=1024,
     )
     json: Output = option("", JSON_HELP, basic=True)
 
@@ -229,6 +240,7 @@ class Int8Options:
         100,
         "number of training images that calibrate the ranges",
         EXPORTING,
+        CALIBRATED,
         basic=True,
     )
     explain: bool = option(
@@ -326,7 +338,7 @@ class SummaryConfig(ArchitectureOptions):
         group="Input and output",
     )
     num_classes: int = option(
-        21, "number of classes", basic=True, group="Input and output"
+        21, "number of classes", basic=True, group="Input and output", most=255
     )
     channels: int = option(
         3,

@@ -47,5 +47,10 @@ def image(path: Path) -> str:
     """A PNG file inside the page; nothing where it is missing."""
     if not path.is_file():
         return ""
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{escape(path.stem)}" src="data:image/png;base64,{data}">'
+    return png(path.read_bytes(), path.stem)
+
+
+def png(content: bytes, name: str) -> str:
+    """The content of a PNG file inside the page."""
+    data = base64.b64encode(content).decode()
+    return f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'

@@ -59,7 +59,11 @@ class EngineOptions:
         choices=ENGINES,
     )
     threads: Optional[int] = option(
-        None, "number of threads; default: one per processor", FOR_FILES, basic=True
+        None,
+        "number of threads; default: one per processor",
+        FOR_FILES,
+        basic=True,
+        most=1024,
     )
 
 

@@ -139,7 +139,7 @@ class ArchitectureOptions:
         "plain", "encoder (backbone)", basic=True, choices=ENCODER_NAMES
     )
     width: Optional[int] = option(
-        None, "base number of channels; default 16, for unet_paper 64"
+        None, "base number of channels; default 16, for unet_paper 64", most=4096
     )
     alpha: Optional[float] = option(
         None, "width multiplier of MobileNetV2 and V3; default 1"
@@ -196,6 +196,7 @@ class CropOptions:
         1024,
         "shrink larger images to this longest side, in pixels",
         AUGMENTING,
+        most=65_536,
         group="Data",
     )
 
@@ -206,11 +207,13 @@ class TrainingOptions:
 
     title = "Training"
 
-    epochs: int = option(30, "passes over the training images", basic=True)
-    batch_size: int = option(8, "images per step", basic=True)
+    epochs: int = option(
+        30, "passes over the training images", basic=True, most=1_000_000
+    )
+    batch_size: int = option(8, "images per step", basic=True, most=65_536)
     optimizer: str = option("adamw", "optimizer", choices=tuple(PEAK_RATES))
     learning_rate: Optional[float] = option(
-        None, "peak learning rate; default 1e-3, for sgd 2e-2", basic=True
+        None, "peak learning rate; default 1e-3, for sgd 2e-2", basic=True, most=1000
     )
     weight_decay: float = option(1e-4, "weight decay, multiplied by the learning rate")
     warmup_steps: int = option(
@@ -275,6 +278,7 @@ class AugmentationOptions:
         "scale images by a random factor from 1/SCALE to SCALE",
         AUGMENTING,
         basic=True,
+        most=16,
     )
     color: float = option(
         0.2,
@@ -289,11 +293,13 @@ class AugmentationOptions:
         0.0,
         "elastic deformation: standard deviation in pixels; U-Net's paper has 10",
         AUGMENTING,
+        most=1000,
     )
     rotate: float = option(
         0.0,
         "rotate by up to this many degrees either way",
         AUGMENTING,
+        most=180,
     )
     flip_vertical: bool = option(
         False,
@@ -304,6 +310,7 @@ class AugmentationOptions:
         0.0,
         "blur half of the crops, sigma up to this many pixels",
         AUGMENTING,
+        most=100,
     )
     noise: Share = option(
         0.0,

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Callable, Iterable, Iterator, Optional, TypeVar
 
 from tqdm import tqdm
@@ -82,8 +83,8 @@ class CallbackBar(tqdm):
 
 
 def in_notebook() -> bool:
-    """Whether the program runs in a Jupyter kernel, where tqdm draws a widget."""
-    return "ipykernel" in sys.modules
+    """Whether tqdm can draw a widget: in a Jupyter kernel with ipywidgets."""
+    return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
 
 
 def evenly_spaced(total: int, count: int) -> list[int]:
@@ -114,8 +115,8 @@ def bar(items: Any = None, text: str = "", **options: Any) -> tqdm:
     if callback is not None:
         return CallbackBar(items, text, callback=callback, **options)
     if in_notebook():
-        from tqdm.auto import tqdm as notebook_bar
+        from tqdm.notebook import tqdm as notebook_bar
 
         return notebook_bar(items, text, **{"leave": False, "delay": 2} | options)
-    quiet = not sys.stderr.isatty()
+    quiet = not (sys.stderr.isatty() or "ipykernel" in sys.modules)
     return tqdm(items, text, **{"leave": False, "delay": 2, "disable": quiet} | options)

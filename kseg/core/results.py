@@ -28,15 +28,21 @@ class Run:
     """A run folder with a trained network.
 
     `metrics` is the content of metrics.json, `history` one dict for each epoch,
-    `config` the options, `stopped` whether Ctrl-C ended the training early. A Run can
-    be given wherever a run folder is expected.
+    `config` the options, `stopped` whether Ctrl-C ended the training that returned this
+    object. A Run can be given wherever a run folder is expected.
     """
 
     folder: Path
-    metrics: dict[str, Any]
-    history: list[dict[str, Any]]
-    config: TrainConfig
+    metrics: dict[str, Any] = field(repr=False)
+    history: list[dict[str, Any]] = field(repr=False)
+    config: TrainConfig = field(repr=False)
     stopped: bool = False
+
+    def __hash__(self) -> int:
+        return hash(self.folder)
+
+    def __str__(self) -> str:
+        return str(self.folder)
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
@@ -75,7 +81,7 @@ class Run:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation(Mapping[str, Any]):
     """The metrics of a model on a split: a mapping, as metrics.json has it.
 
@@ -109,7 +115,7 @@ class Evaluation(Mapping[str, Any]):
         return title + html.numbers(self.metrics) + classes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exported(Mapping[str, Path]):
     """The files that an export wrote: a mapping, scheme -> file.
 
@@ -157,7 +163,7 @@ class Exported(Mapping[str, Path]):
         return html.table(rows, ("file", words, "drop", "agreement", "bytes", "ms"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What a model predicts for one image file.
 
@@ -183,6 +189,21 @@ class Prediction:
         from edge.core.images import encode_png
 
         return encode_png(self.overlay)
+
+
+class Predictions(list[Prediction]):
+    """The predictions of several image files, in their order: a list."""
+
+    SHOWN = 8  # overlays in a notebook
+
+    def _repr_html_(self) -> str:
+        parts = [html.heading(f"{len(self)} images")]
+        for each in self[: self.SHOWN]:
+            parts.append(f"<p>{html.escape(str(each.path))}</p>")
+            parts.append(html.png(each._repr_png_(), each.path.stem))
+        if len(self) > self.SHOWN:
+            parts.append(f"<p>and {len(self) - self.SHOWN} more</p>")
+        return "".join(parts)
 
 
 @dataclass(frozen=True)
@@ -256,7 +277,7 @@ class Diagnosis:
         return title + html.table(rows, head)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Summary(Mapping[str, Any]):
     """The figures of a network, or of all by name: the content of --json."""
 

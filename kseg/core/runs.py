@@ -170,10 +170,11 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: not a run folder; kseg train writes one")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if not {"config", "data"} <= set(record):
-            raise ValueError("it lacks config or data")
+        parts = [record.get(name) for name in ("config", "data")]
+        if not all(isinstance(part, dict) for part in parts):
+            raise ValueError("it has no config or no data")
         return record
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: is damaged ({error}); train again") from None
 
 

@@ -1,13 +1,16 @@
-"""Signatures and docstrings of functions whose keywords are a command's options."""
+"""Functions whose keywords are the options of a command."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, TypeVar
+from os import fspath
+from typing import Any, Callable, Optional, TypeVar
 
-from kseg.core.values import fields_of
+from kseg.core.options import refuse_unused
+from kseg.core.values import config_of, fields_of
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C")
 LEFT_OUT = ("json",)  # for the command line
 
 
@@ -44,3 +47,29 @@ def takes_options(cls: type) -> Callable[[F], F]:
         return function
 
     return describe
+
+
+def configured(cls: type[C], config: Optional[C], values: dict[str, Any]) -> C:
+    """`config`, or one of the keywords; not both.
+
+    Raises TypeError for an unknown keyword, InputError for a value that does not fit
+    and an option that would have no effect.
+    """
+    values = {name: value for name, value in values.items() if value is not None}
+    if config is None:
+        if "json" in values:
+            raise TypeError("'json' is for the command line; use the returned object")
+        config = config_of(cls, values)
+        refuse_unused(config, values)
+    elif values:
+        raise TypeError(f"give config or keywords, not both: got {', '.join(values)}")
+    elif not isinstance(config, cls):
+        raise TypeError(f"config is a {cls.__name__}, not {type(config).__name__}")
+    else:
+        config_of(cls, vars(config))  # the checks of its values
+    return config
+
+
+def text_of_path(path: Any) -> Optional[str]:
+    """A path, a Run or a name such as "shapes", as text."""
+    return None if path is None else fspath(path)

@@ -7,7 +7,7 @@ import dataclasses
 import types
 import typing
 from difflib import get_close_matches
-from pathlib import Path
+from os import PathLike, fspath
 from typing import Any, Callable, Mapping, Sequence
 
 from edge.core import arguments
@@ -23,6 +23,7 @@ from kseg.core.configs import Config
 from kseg.core.options import File, Output, Scales, Share, Size
 
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
+LISTED = 24  # names in a message
 
 
 def fields_of(cls: type) -> dict[str, tuple[dataclasses.Field, Any]]:
@@ -46,13 +47,13 @@ def reader_of(item: dataclasses.Field, hint: Any) -> Callable[[str], Any]:
 
     It raises ArgumentTypeError with what is wrong and what is expected.
     """
-    choices = item.metadata.get("choices")
+    choices, most = item.metadata.get("choices"), item.metadata.get("most")
     if hint == tuple[str, ...] and choices:
         return choices_of(choices)
     if hint == Size:
         return arguments.size
     whole = nonnegative_int if item.metadata.get("zero") else positive
-    readers = {
+    readers: dict[Any, Callable[[str], Any]] = {
         int: whole,
         float: nonnegative_float,
         Share: share,
@@ -60,21 +61,49 @@ def reader_of(item: dataclasses.Field, hint: Any) -> Callable[[str], Any]:
         Output: output,
         File: file,
     }
-    return readers.get(hint, str)
+    reader = readers.get(hint, plain_text)
+    return reader if most is None else at_most(most, reader)
+
+
+def at_most(most: float, reader: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader that also rejects numbers over `most`."""
+
+    def read(text: str) -> Any:
+        value = reader(text)
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text!r} is over {most:g}")
+        return value
+
+    return read
 
 
 def config_of(cls: type[Config], values: Mapping[str, Any]) -> Config:
     """A configuration from Python values, checked as on the command line.
 
-    A size is (height, width) or "360x480", a path is a Path or text; None is the
+    A size is (height, width) or "360x480", a path is a PathLike or text; None is the
     default. Raises TypeError for a name that is not an option, InputError for a value
-    that does not fit.
+    that does not fit or is missing.
     """
     known = fields_of(cls)
+    values = with_new_names(cls, values)
     for name in values:
         if name not in known:
             raise TypeError(f"{name!r} is not an option{suggestion(name, known)}")
-    return cls(**read_values(cls, values, lambda name: name))
+    read = read_values(cls, values, lambda name: name)
+    for name, (item, _) in known.items():
+        if item.default is dataclasses.MISSING and not read.get(name):
+            raise InputError(f"{name}: is missing; give {item.metadata['help']}")
+    return cls(**read)
+
+
+def with_new_names(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the names of today: old names of options are accepted."""
+    today = {
+        alias: item.name
+        for item, _ in fields_of(cls).values()
+        for alias in item.metadata.get("aliases", ())
+    }
+    return {today.get(name, name): value for name, value in values.items()}
 
 
 def suggestion(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
@@ -86,6 +115,8 @@ def suggestion(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
     close = get_close_matches(name, list(known), 1)
     if close:
         return f"; did you mean {close[0]}?"
+    if len(known) > LISTED:
+        return "; --help-all lists the options"
     return f"; known are {', '.join(known)}"
 
 
@@ -110,15 +141,17 @@ def read_values(
 
 def read_value(item: dataclasses.Field, hint: Any, value: Any) -> Any:
     """One value, from Python or a file. Raises ArgumentTypeError if it does not fit."""
+    if hasattr(value, "tolist"):  # of NumPy
+        value = value.tolist()
     if hint is bool:
         if not isinstance(value, bool):
             raise argparse.ArgumentTypeError(f"{value!r} is not true or false")
         return value
     choices, reader = item.metadata.get("choices"), reader_of(item, hint)
     if hint == tuple[str, ...] and not choices:
-        several = [value] if isinstance(value, (str, Path)) else value
-        return tuple(str(part) for part in several)
-    read = reader(text_of(value, "x" if hint == Size else ","))
+        several = [value] if isinstance(value, (str, PathLike)) else value
+        return tuple(plain_text(text_of(part, str)) for part in several)
+    read = reader(text_of(value, hint))
     if choices and hint != tuple[str, ...] and read not in choices:
         names = ", ".join(map(str, choices))
         if read != item.default:
@@ -126,15 +159,32 @@ def read_value(item: dataclasses.Field, hint: Any, value: Any) -> Any:
     return read
 
 
-def text_of(value: Any, separator: str) -> str:
-    """A value as it is typed on a command line.
+def text_of(value: Any, hint: Any) -> str:
+    """A value as it is typed on a command line. Raises ArgumentTypeError.
 
-    >>> text_of((360, 480), "x"), text_of(0.001, ",")
+    >>> text_of((360, 480), Size), text_of(0.001, float)
     ('360x480', '0.001')
     """
-    if isinstance(value, (list, tuple)):
-        return separator.join(str(part) for part in value)
-    return str(value)
+    if isinstance(value, PathLike):
+        value = fspath(value)
+    several = {Size: "x", Scales: ",", tuple[str, ...]: ","}.get(hint)
+    if isinstance(value, (list, tuple)) and several:
+        return several.join(text_of(part, None) for part in value)
+    number = hint in (int, float, Share, Size, Scales, None)
+    if not isinstance(value, (str, int, float) if number else str):
+        kind = "a number" if number else "text"
+        raise argparse.ArgumentTypeError(f"{str(value)[:60]!r} is not {kind}")
+    try:
+        return str(value)
+    except ValueError:  # of thousands of digits
+        raise argparse.ArgumentTypeError("the number is too large") from None
+
+
+def plain_text(text: str) -> str:
+    """Text that can be a path or a name."""
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} has a null character")
+    return text
 
 
 def scales(text: str) -> tuple[float, ...]:
@@ -159,7 +209,7 @@ def output(text: str) -> str:
 
 def file(text: str) -> str:
     """A file to write, in a folder that exists, or nothing."""
-    return text and str(writable(text))
+    return text and str(writable(plain_text(text)))
 
 
 def choices_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:

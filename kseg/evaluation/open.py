@@ -103,8 +103,6 @@ def open_predictor(
     `segments` applies to groupings only, `tta` (test-time augmentation) to networks
     only. Raises InputError for other files and for options that do not apply.
     """
-    from kseg.models.saving import load_model
-
     if is_grouping(str(path), segments):
         if tta != SINGLE_PASS:
             raise InputError(
@@ -115,5 +113,6 @@ def open_predictor(
     if path.suffix != ".keras":
         return predict.open_predictor(path, engine, threads, tta=tta)
     from kseg.models.keras_engine import KerasEngine
+    from kseg.models.saving import load_model
 
     return predictor_of(KerasEngine(load_model(path)), info_of(path), str(path), tta)

@@ -51,7 +51,10 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self.epochs = epochs
         self.columns = ("loss", headline, "val_loss", f"val_{headline}")
-        self.bar = bar(total=steps * epochs, initial=done, unit="step", delay=0)
+        total = steps * epochs
+        self.bar = bar(
+            None, "training", total=total, initial=done, unit="step", delay=0
+        )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)

@@ -215,3 +215,85 @@ def test_the_example_runs_away_from_the_checkout(tmp_path):
     assert first.startswith("saved_models") and 0 <= float(second) <= 1
     assert shares and all(line.endswith("%") for line in shares)
     assert (tmp_path / "overlay.jpg").is_file()
+
+
+def test_a_run_is_a_path_wherever_a_folder_is_expected(run, data_folder, tmp_path):
+    again = kseg.train(data_folder, init_from=run, output=tmp_path / "run", **TINY)
+    assert str(again) == str(tmp_path / "run") and {again} == {again}
+    assert again.config.init_from == str(run.folder)
+
+
+def test_resume_refuses_what_was_named_and_differs(run, data_folder):
+    with pytest.raises(kseg.InputError, match="30"):
+        kseg.train(output=run, resume=True, epochs=30)
+
+
+def test_a_configuration_is_checked_as_keywords_are(tmp_path):
+    config = kseg.TrainConfig(epochs=0, output=str(tmp_path / "run"))
+    with pytest.raises(kseg.InputError, match="^epochs: '0'"):
+        kseg.train(config=config)
+    with pytest.raises(TypeError, match="config is a TrainConfig, not dict"):
+        kseg.train(config={"epochs": 1})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        ("street.jpg", "an array, and this is of the type str"),
+        (np.zeros((4, 4, 4), np.uint8), r"this is \(4, 4, 4\) uint8"),
+        (np.zeros((4, 4, 3), np.float32), "float32"),
+        (np.zeros((0, 4, 3), np.uint8), "empty"),
+    ],
+)
+def test_what_is_not_an_image_is_refused(run, image, reason, tmp_path):
+    with pytest.raises(kseg.InputError, match=reason):
+        kseg.load(run).predict(image)
+    with pytest.raises(kseg.InputError, match=reason):
+        kseg.write_image(tmp_path / "x.png", image)
+
+
+def test_drawing_needs_the_image_of_the_result(run):
+    model = kseg.load(run)
+    result = model.predict(np.zeros((40, 48, 3), np.uint8))
+    with pytest.raises(kseg.InputError, match="40x40 and its result 40x48"):
+        kseg.draw(np.zeros((40, 40, 3), np.uint8), result, model.info)
+    with pytest.raises(kseg.InputError, match="opacity 7"):
+        kseg.draw(np.zeros((40, 48, 3), np.uint8), result, model.info, opacity=7)
+    grey = kseg.draw(np.zeros((40, 48), np.uint8), result, model.info)
+    assert grey.shape == (40, 48, 3)
+
+
+def test_a_video_is_written_frame_by_frame(tmp_path):
+    frames = (np.full((48, 64, 3), 40 * k, np.uint8) for k in range(5))
+    assert kseg.write_video(tmp_path / "out.mp4", frames, fps=10) == 5
+    seen = [*kseg_frames(tmp_path / "out.mp4")]
+    assert len(seen) == 5 and abs(int(seen[3].mean()) - 120) < 12
+    with pytest.raises(kseg.InputError, match="out.txt"):
+        kseg.write_video(tmp_path / "out.txt", [])
+
+
+def kseg_frames(path):
+    """The frames of a video file, RGB."""
+    from edge.video.sources import open_source
+
+    with open_source(str(path)) as source:
+        for frame in source.frames:
+            yield frame.image[..., ::-1]
+
+
+def test_predictions_show_their_first_overlays(run, data_folder):
+    found = kseg.predict(run, (x for x in [data_folder / "val" / "images"]))
+    page = found._repr_html_()
+    assert page.startswith(f"<p><b>{len(found)} images")
+    assert page.count("data:image/png;base64,") == len(found)
+    assert found[0] == found[0] and found[0] != found[1]
+
+
+def test_engines_of_files_only(run, files):
+    with pytest.raises(kseg.InputError, match="engine 'tpu' is not one of auto"):
+        kseg.load(files["int8"], engine="tpu")
+    with pytest.raises(kseg.InputError, match="for .tflite and .onnx files"):
+        kseg.load(run, engine="cpu")
+    with pytest.raises(kseg.InputError, match="threads -1"):
+        kseg.load(files["int8"], threads=-1)

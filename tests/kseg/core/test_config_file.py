@@ -5,7 +5,12 @@ import pytest
 
 from edge.core.errors import InputError
 from kseg.cli.parser import parse, parse_given
-from kseg.core.configs import EvaluateConfig, TrainConfig, to_record
+from kseg.core.configs import (
+    EvaluateConfig,
+    ExportConfig,
+    TrainConfig,
+    to_record,
+)
 
 RECIPE = """
 epochs = 40
@@ -100,3 +105,37 @@ def test_a_missing_file_and_a_positional_argument(tmp_path):
     path.write_text('model = "RUN"', encoding="utf-8")
     with pytest.raises(InputError, match="'model' is not an option of kseg evaluate"):
         parse(EvaluateConfig, "kseg evaluate", "", ["RUN", "--config", str(path)])
+
+
+def test_a_run_is_for_training_alone(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"config": {"flip": True}}), encoding="utf-8")
+    with pytest.raises(InputError, match="options of a training, .* kseg evaluate"):
+        parse(EvaluateConfig, "kseg evaluate", "", ["RUN", "--config", str(path)])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("epochs = [1]", "--epochs: .* is not a number"),
+        ("data = 5", "--data: '5' is not text"),
+        ("data = 1979-05-27", "--data: '1979-05-27' is not text"),
+        ("learning-rate = 1\nlearning_rate = 2", "learning_rate is given twice"),
+        ("data = 'a\\u0000b'".replace("'", '"'), "--data: .* has a null character"),
+        ("epochs = " + "9" * 20, "--epochs: .* is over 1e[+]06"),
+        ("a = " + "[" * 3000, "nested too deeply|cannot be read"),
+    ],
+)
+def test_odd_values_are_one_line(tmp_path, text, reason):
+    path = tmp_path / "odd.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=reason) as caught:
+        train("--config", path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_and_old_names(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("\ufeffmend = true\n", encoding="utf-8")
+    config = parse(ExportConfig, "kseg export", "", ["RUN", "--config", str(path)])
+    assert config.mixed_precision

@@ -1,0 +1,37 @@
+"""The log on stderr, and native output that is held back."""
+
+import subprocess
+import sys
+
+
+def test_threads_share_the_suppression_and_stderr_is_restored():
+    """Six threads that overlap in any order; then stderr is what it was."""
+    code = """
+import os, sys, threading, time
+from edge.core.log import suppress_native_log
+before = os.fstat(2).st_ino
+def work(seconds):
+    with suppress_native_log():
+        os.write(2, b"native")
+        time.sleep(seconds)
+threads = [threading.Thread(target=work, args=(n / 50,)) for n in (1, 4, 2, 3, 1, 2)]
+[t.start() for t in threads]; [t.join() for t in threads]
+assert os.fstat(2).st_ino == before
+print("still there", file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "still there\n")
+
+
+def test_without_a_stderr_nothing_goes_to_stdout():
+    code = """
+import os
+os.close(2)
+import sys; sys.stderr = None
+from edge.core.log import say, suppress_native_log
+say("lost")
+with suppress_native_log():
+    print("result")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "result\n")
