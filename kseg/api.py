@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -84,15 +84,11 @@ def train(
     if not given:
         given = {f.name for f in fields(config) if getattr(config, f.name) != f.default}
     with reported_to(progress):
-        run = run_training(config, given, group)
-    assert run is not None
-    return run
+        return run_training(config, given, group)
 
 
-def run_training(
-    config: TrainConfig, given: set[str], group: ProcessGroup
-) -> Optional[Run]:
-    """One training in this process, with its report; None except in the main process.
+def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run:
+    """One training in this process; the main process also writes the report.
 
     `given` names the options that were asked for: --resume refuses those that differ.
     """
@@ -114,12 +110,11 @@ def run_training(
     with distributed(config, group, dataset) as group:
         stopped = fit(config, dataset, folder, group)
     if not group.is_main:
-        return None
+        return Run(folder, {}, [], config, stopped)
     from kseg.reporting.run_report import write_run_report
 
     write_run_report(dataset, folder)
-    run = Run.open(folder)
-    return Run(folder, run.metrics, run.history, run.config, stopped)
+    return replace(Run.open(folder), stopped=stopped)
 
 
 @takes_options(EvaluateConfig)

@@ -33,8 +33,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     from kseg.cli.tables import metrics_table, write_result
 
     run = run_training(config, given, group)
-    if run is None:  # one of several processes, which does not write the run
-        return 0
+    if not group.is_main:  # one of several processes, which does not write the run
+        return 130 if run.stopped else 0
     write_result(config.json, run.metrics)
     if config.json != "-":
         print(metrics_table(run.metrics))

@@ -54,8 +54,8 @@ with vision.ImageSegmenter.create_from_options(options) as predictor:
     print(json.dumps(predictor.labels))
     masks = []
     for image in np.load(images):
-        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, image)
-        mask = predictor.segment(image).category_mask.numpy_view()
+        wrapped = mediapipe.Image(mediapipe.ImageFormat.SRGB, image)
+        mask = predictor.segment(wrapped).category_mask.numpy_view()
         masks.append(mask.reshape(image.shape[:2]).copy())  # MediaPipe reuses it
 np.save(output, masks)
 """
