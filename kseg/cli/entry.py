@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import runpy
 import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from edge.core.arguments import run
 from edge.core.errors import InputError
@@ -21,13 +22,22 @@ BENCHMARKS = ROOT / "benchmarks" / "__main__.py"
 class Command(ModuleType):
     """A module such as kseg.train that can be called: with the function of its name."""
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function of kseg.api. Raises TypeError for a command without one."""
         api, name = import_module("kseg.api"), self.__name__.rpartition(".")[2]
         if not hasattr(api, name):
             raise TypeError(
                 f"{self.__name__} has no Python function; run the command kseg {name}"
             )
-        return getattr(api, name)(*args, **options)
+        return getattr(api, name)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.function(*args, **options)
 
 
 def verb(name: str) -> None:

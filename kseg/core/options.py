@@ -213,7 +213,7 @@ class TrainingOptions:
     batch_size: int = option(8, "images per step", basic=True, most=65_536)
     optimizer: str = option("adamw", "optimizer", choices=tuple(PEAK_RATES))
     learning_rate: Optional[float] = option(
-        None, "peak learning rate; default 1e-3, for sgd 2e-2", basic=True, most=1000
+        None, "peak learning rate; default 1e-3, for sgd 2e-2", basic=True, most=1e30
     )
     weight_decay: float = option(1e-4, "weight decay, multiplied by the learning rate")
     warmup_steps: int = option(

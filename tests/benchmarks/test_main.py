@@ -144,7 +144,7 @@ def test_kseg_benchmark_runs_the_benchmarks_of_the_checkout(tmp_path):
     done = started([*command, "sliding", "--kills", "1"], ROOT, tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
-        "kseg.benchmark: unrecognized arguments: --kills 1 "
+        "kseg benchmark: unrecognized arguments: --kills 1 "
         "(see kseg benchmark sliding --help)\n"
     )
 

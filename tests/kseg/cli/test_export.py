@@ -100,7 +100,9 @@ def test_the_labels_head_is_the_argmax_of_the_keras_model(exported):
     assert (keras_labels == labels).mean() > 0.9999
 
 
-@pytest.mark.parametrize("head", ["logits", "probabilities"])
+@pytest.mark.parametrize(
+    "head", ["logits", pytest.param("probabilities", marks=pytest.mark.slow)]
+)
 def test_other_heads_and_sizes(trained, tmp_path, head):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
@@ -180,6 +182,7 @@ def test_a_network_of_valid_convolutions_is_exported_as_a_tile(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_every_post_training_scheme(trained, tmp_path, capsys):
     """Bytes in, each with its own weights; the same labels but for rounding."""
     folder = tmp_path / "run"

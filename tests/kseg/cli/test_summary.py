@@ -179,6 +179,7 @@ def test_the_table_has_a_row_for_each_architecture(capsys):
     assert "62 + k * 8; the nearest size is 62x62" in lines["patch"]
 
 
+@pytest.mark.slow
 def test_a_table_of_refusals_alone(capsys):
     main(["--num-classes", "1"])
     lines = capsys.readouterr().out.splitlines()
@@ -186,6 +187,7 @@ def test_a_table_of_refusals_alone(capsys):
     assert all("must be 2 or more" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_the_table_as_json(capsys):
     found = figures(capsys, "--width", "2", "--channels", "1")
     assert found["encoder"] == "plain" and list(found["models"]) == list(MODELS)

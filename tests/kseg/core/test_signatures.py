@@ -1,8 +1,9 @@
+import importlib
 import inspect
 from dataclasses import dataclass
 from typing import Any
 
-import kseg
+from kseg import api
 from kseg.core.options import option, positional
 from kseg.core.signatures import takes_options
 
@@ -30,7 +31,12 @@ def test_options_become_keywords_with_their_default_and_help():
 
 
 def test_functions_of_the_api_list_their_options():
-    parameters = inspect.signature(kseg.train).parameters
+    parameters = inspect.signature(api.train).parameters
     assert {"data", "progress", "encoder", "epochs", "size", "resume"} <= {*parameters}
     assert "json" not in parameters and "options" not in parameters
-    assert "epochs: passes over the training images" in kseg.train.__doc__
+    assert "epochs: passes over the training images" in api.train.__doc__
+
+
+def test_the_module_of_a_command_has_the_signature_of_its_function():
+    module = importlib.import_module("kseg.train")
+    assert inspect.signature(module) == inspect.signature(api.train)

@@ -129,6 +129,7 @@ def kernels_of(model) -> list[np.ndarray]:
     return [w[0] for w in rebuild(model, SIZE).weights().values()]
 
 
+@pytest.mark.slow
 def test_qat_is_int8_throughout(tuner):
     assert_int8_throughout(convert(tuner, "qat"))
 
