@@ -192,13 +192,15 @@ def interrupt(*_: Any) -> None:
 
 
 def check_model(path: Path) -> None:
-    """Raises InputError if the file does not exist."""
+    """Raises InputError if the file does not exist or is of another kind."""
     if path.is_dir():
         raise InputError(
             f"{path}: is a folder; give a model file in it, such as {path}/int8.tflite"
         )
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
+    if path.suffix.lower() not in (".tflite", ".onnx"):
+        raise InputError(f"{path}: not a .tflite or .onnx file; kseg export writes one")
 
 
 def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:

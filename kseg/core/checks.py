@@ -10,6 +10,7 @@ from kseg.core.names import MODEL_NAMES
 from kseg.core.options import flag
 
 LEAST_LOSS_SHARE = 0.01
+LEAST_SIDE = 16  # pixels; smaller images show nothing
 
 
 def check_train(config: TrainConfig) -> None:
@@ -17,6 +18,8 @@ def check_train(config: TrainConfig) -> None:
     check_scale(config.scale)
     if not config.data:
         raise InputError("--data: is empty; give a data folder or shapes")
+    if config.max_side < LEAST_SIDE:
+        raise InputError(f"--max-side {config.max_side}: must be at least {LEAST_SIDE}")
     if config.learning_rate == 0:
         raise InputError("--learning-rate 0: must be over 0")
     if 0 < config.loss_share < LEAST_LOSS_SHARE:
