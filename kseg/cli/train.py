@@ -2,8 +2,7 @@
 
   kseg train --data DIR --encoder mobilenetv2 --weights imagenet
 
-The best model, a checkpoint, metrics and a report are written to the run folder.
-Ctrl-C ends the training early and keeps these files.
+The run folder gets the best model, a checkpoint and a report, also after Ctrl-C.
 """
 
 from __future__ import annotations

@@ -233,7 +233,7 @@ class TrainingOptions:
     )
     precision: str = option(
         "float32",
-        "precision of the arithmetic; weights stay float32",
+        "of the arithmetic; weights stay float32",
         basic=True,
         choices=PRECISIONS,
     )
