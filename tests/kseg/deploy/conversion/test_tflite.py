@@ -19,6 +19,7 @@ REPRESENTATIVES = (
     "fcn32s-plain-transposed",
     "fcn8s-alexnet-transposed",
     "patch-plain-bilinear",
+    "segnet-vgg16-unpool",
     "unet-efficientnetv2b0-bilinear",
     "unet-mobilenetv3-nearest",
     "unet-plain-unpool",
