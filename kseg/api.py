@@ -38,7 +38,7 @@ from kseg.core.results import (
     Run,
     Summary,
 )
-from kseg.core.signatures import configured, takes_options, text_of_path
+from kseg.core.signatures import AnyPath, configured, takes_options, text_of_path
 
 if TYPE_CHECKING:
     from kseg.core.process_group import ProcessGroup
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from kseg.deploy.lint.rules import LintIssue
 
 log = logging.getLogger(__name__)
-
-AnyPath = Union[str, "PathLike[str]"]
 
 
 @takes_options(TrainConfig)
@@ -71,6 +69,7 @@ def train(
     the weights are no longer finite.
     """
     config = configured(TrainConfig, config, {"data": text_of_path(data), **options})
+    check_train(config)
     from kseg.training.distribution.environment import process_group
 
     group = process_group(config)
@@ -90,6 +89,7 @@ def train(
 def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run:
     """One training in this process; the main process also writes the report.
 
+    `config` has passed `check_train`.
     `given` names the options that were asked for: --resume refuses those that differ.
     """
     from kseg.core import backend
@@ -99,7 +99,6 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     from kseg.training.distribution.group import distributed
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
 
-    check_train(config)
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
@@ -204,13 +203,13 @@ def export(
     exported.
     """
     config = configured(ExportConfig, config, {"run": text_of_path(run), **options})
-    from kseg.deploy.export import export as export_run
-    from kseg.deploy.parity import check_gate
-
     if config.check:
         raise InputError("check: use kseg.check(files)")
     if not config.run:
         raise InputError("give a run folder")
+    from kseg.deploy.export import export as export_run
+    from kseg.deploy.parity import check_gate
+
     with reported_to(progress):
         done = export_run(config)
     try:

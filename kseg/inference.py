@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
+
+from kseg.core.signatures import AnyPath
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from edge.model_file.info import ModelInfo
     from edge.predict.base import Predictor
     from edge.predict.results import Result
-
-AnyPath = Union[str, "PathLike[str]"]
 
 
 def load(
@@ -25,13 +25,14 @@ def load(
     `load(model).predict(image)` takes (H, W, channels) uint8 RGB or grey of any size.
     Raises InputError for a file that is missing, damaged or of another kind.
     """
+    from edge.core.constants import MOST_THREADS
     from edge.core.errors import InputError
     from kseg.core import backend
     from kseg.evaluation.open import locate, open_predictor
 
     path, _ = locate(fspath(model))
-    if threads is not None and not 1 <= threads <= 1024:
-        raise InputError(f"threads {threads}: must be from 1 to 1024")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"threads {threads}: must be from 1 to {MOST_THREADS}")
     if path.suffix == ".keras":
         if engine != "auto" or threads:
             raise InputError("engine and threads: are for .tflite and .onnx files")

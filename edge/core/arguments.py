@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
+from edge.core.constants import MOST_THREADS
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say, show_log
 from edge.core.system import is_closed_pipe, print_any_text
@@ -143,9 +144,11 @@ def positive(text: str) -> int:
 
 
 def thread_count(text: str) -> int:
-    """Parse a number of threads from 1 to 1024, for `type=`."""
-    if positive(text) > 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from 1 to 1024")
+    """Parse a number of threads from 1 to MOST_THREADS, for `type=`."""
+    if positive(text) > MOST_THREADS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an integer from 1 to {MOST_THREADS}"
+        )
     return int(text)
 
 

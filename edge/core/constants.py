@@ -4,6 +4,7 @@ from __future__ import annotations
 
 IGNORE_INDEX = 255  # void and padding in masks
 ENGINES = ("auto", "cpu", "gpu", "litert", "tflite-runtime", "onnx")  # of --engine
+MOST_THREADS = 1024  # of an engine
 FULL_SIZE_TILE = (512, 512)  # of images at full size, by default
 
 

@@ -21,15 +21,20 @@ FOLDERS = ("data", "output", "run", "src", "dir", "truth", "init_from")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
+    shell = own_parser().parse_args(argv).shell
+    import shtab
+
+    print(shtab.complete(all_commands(), shell))
+
+
+def own_parser() -> Parser:
+    """The parser of this command."""
     parser = Parser("kseg completion", (__doc__ or "").strip())
     parser.add_argument(
         "shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS)
     )
     parser.add_help_options("General")
-    shell = parser.parse_args(argv).shell
-    import shtab
-
-    print(shtab.complete(all_commands(), shell))
+    return parser
 
 
 def all_commands() -> argparse.ArgumentParser:
@@ -56,9 +61,7 @@ def parser_of(verb: str) -> Optional[Parser]:
 
         return live_parser("kseg live", "")
     if verb == "completion":
-        parser = Parser("kseg completion", "")
-        parser.add_argument("shell", choices=SHELLS)
-        return parser
+        return own_parser()
     if verb == "benchmark":
         return None
     config = import_module(f"kseg.cli.{verb}").CONFIG

@@ -10,9 +10,9 @@ from typing import Any
 from edge.core.errors import InputError
 from kseg.core.names import OF_MACHINES, OF_STARTING, VERBS
 from kseg.core.options import flag
+from kseg.core.runs import CONFIG
 from kseg.core.values import fields_of, read_values, suggestion, with_new_names
 
-RECORD = "config.json"  # of a run folder
 HINT = "write lines such as epochs = 40"
 
 
@@ -25,7 +25,7 @@ def read_config(path: Path, cls: type, verb: str) -> dict[str, Any]:
     which machines it was started. Raises InputError for a file that cannot be read, an
     unknown option and a value that does not fit.
     """
-    path = path / RECORD if path.is_dir() else path
+    path = path / CONFIG if path.is_dir() else path
     content = parsed(path)
     known = fields_of(cls)
     if isinstance(content.get("config"), dict):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
+from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
 from kseg.core.model_options import (
     EngineOptions,
@@ -28,6 +29,7 @@ from kseg.core.names import (
     PEAK_RATES,
     SCHEMES,
     USUAL_SCHEMES,
+    uses_calibration,
 )
 from kseg.core.options import (
     DATA_HELP,
@@ -162,7 +164,7 @@ INT8 = Use(
 
 
 CALIBRATED = Use(
-    lambda config: any(x.endswith(("int8", "qat", "int16x8")) for x in config.quantize),
+    lambda config: any(map(uses_calibration, config.quantize)),
     "without a scheme of int8 activations; add int8 to --quantize",
 )
 
@@ -225,7 +227,7 @@ class ExportChecks:
         None,
         "threads of the comparison; default: one per processor",
         EXPORTING,
-        most=1024,
+        most=MOST_THREADS,
     )
     json: Output = option("", JSON_HELP, basic=True)
 

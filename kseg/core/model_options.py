@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from edge.core.constants import ENGINES, FULL_SIZE_TILE
+from edge.core.constants import ENGINES, FULL_SIZE_TILE, MOST_THREADS
 from kseg.core.options import MOVED_HELP, Scales, Size, Use, option
 
 
@@ -63,7 +63,7 @@ class EngineOptions:
         "number of threads; default: one per processor",
         FOR_FILES,
         basic=True,
-        most=1024,
+        most=MOST_THREADS,
     )
 
 

@@ -74,3 +74,12 @@ FINETUNED_SCHEMES = (
     "pruned-clustered-qat",
 )  # these are fine-tuned
 ONNX = "onnx"  # not TFLite: for ONNX Runtime and TensorRT
+
+
+def uses_calibration(scheme: str) -> bool:
+    """Whether calibration images set the activation ranges of a scheme.
+
+    >>> [scheme for scheme in SCHEMES if uses_calibration(scheme)]
+    ['int8', 'int16x8']
+    """
+    return scheme.endswith(("int8", "qat")) or scheme == "int16x8"

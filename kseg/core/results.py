@@ -13,14 +13,21 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from kseg.core import html
 from kseg.core.configs import TrainConfig
+from kseg.core.runs import (
+    BEST,
+    CURVES,
+    HISTORY,
+    METRICS,
+    read_history,
+    read_json,
+    run_config,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
     from edge.model_file.info import ModelInfo
     from edge.predict.results import Result
-
-CURVES = "curves.png"
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,6 @@ class Run:
 
         Raises InputError for a folder that is not a run.
         """
-        from kseg.core.runs import HISTORY, METRICS, read_history, read_json, run_config
-
         folder = Path(folder)
         config = run_config(folder)
         metrics = folder / METRICS
@@ -66,7 +71,7 @@ class Run:
     @property
     def model(self) -> Path:
         """The Keras file with the best weights."""
-        return self.folder / "model.keras"
+        return self.folder / BEST
 
     def __fspath__(self) -> str:
         return str(self.folder)

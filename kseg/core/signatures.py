@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from os import fspath
-from typing import Any, Callable, Optional, TypeVar
+from os import PathLike, fspath
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from kseg.core.options import refuse_unused
 from kseg.core.values import config_of, fields_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C")
+AnyPath = Union[str, "PathLike[str]"]
 LEFT_OUT = ("json",)  # for the command line
 
 

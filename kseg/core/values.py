@@ -7,6 +7,7 @@ import dataclasses
 import types
 import typing
 from difflib import get_close_matches
+from functools import cache
 from os import PathLike, fspath
 from typing import Any, Callable, Mapping, Sequence
 
@@ -26,6 +27,7 @@ LARGEST_SCALE = 4  # of a pass; memory grows with its square
 LISTED = 24  # names in a message
 
 
+@cache
 def fields_of(cls: type) -> dict[str, tuple[dataclasses.Field, Any]]:
     """The options of a configuration: name -> its field and its type.
 

@@ -21,7 +21,7 @@ from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from kseg.core import backend
 from kseg.core.configs import ExportConfig
-from kseg.core.names import FINETUNED_SCHEMES, ONNX
+from kseg.core.names import FINETUNED_SCHEMES, ONNX, uses_calibration
 from kseg.core.options import refuse_unused
 from kseg.core.results import Exported
 from kseg.core.runs import (
@@ -123,7 +123,7 @@ def export(config: ExportConfig) -> Exported:
     layers = analyze_int8(config, source, folder, files, calibration_set)
     parity = measure_files(source, files, config.threads)
     for scheme in files:
-        if calibration_set and uses_calibration(scheme):
+        if calibration_set and (scheme == MIXED or uses_calibration(scheme)):
             parity[scheme]["calibration"] = calibration_set.record()
     if "int8" in files and layers:
         parity["int8"]["layers"] = [each.record() for each in layers]
@@ -219,11 +219,6 @@ def check_backend() -> None:
             f"KERAS_BACKEND={name}: export needs the TensorFlow backend, whichever "
             "backend the run was trained with; unset KERAS_BACKEND"
         )
-
-
-def uses_calibration(scheme: str) -> bool:
-    """Whether calibration images set the activation ranges of a scheme."""
-    return scheme.endswith(("int8", "qat")) or scheme in ("int16x8", MIXED)
 
 
 def calibration_set_for(

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kseg.core.runs import BEST, HISTORY, METRICS, REPORT, read_history, write_json
+from kseg.core.runs import (
+    BEST,
+    CURVES,
+    HISTORY,
+    METRICS,
+    REPORT,
+    read_history,
+    write_json,
+)
 from kseg.data.sample import Dataset
 from kseg.evaluation.open import open_predictor
 from kseg.reporting import figures
@@ -23,7 +31,7 @@ def write_run_report(data: Dataset, folder: Path) -> dict[str, Any]:
     write_json(folder / METRICS, section.metrics)
     headline = section.evaluator.headline
     if (folder / HISTORY).is_file():  # missing if the first epoch was interrupted
-        figures.curves(folder / "curves.png", read_history(folder / HISTORY), headline)
+        figures.curves(folder / CURVES, read_history(folder / HISTORY), headline)
     FIGURES[data.task](folder, predictor, data.split("val"), section.evaluator)
     write_page(folder / REPORT, folder, section)
     return section.metrics

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-from dataclasses import fields
 from pathlib import Path
 
 from edge.core.errors import InputError
@@ -59,13 +58,13 @@ def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
     """Raises InputError for options of a new val split if the export has one."""
     if not export.splits.get("val"):
         return
-    for item in fields(config):
-        if item.name in ("val_share", "seed"):
-            if getattr(config, item.name) != item.default:
-                raise InputError(
-                    f"{flag(item.name)}: has no effect: {config.src} has its own val "
-                    "split; leave it out"
-                )
+    default = PrepareConfig(config.src, config.dir)
+    for name in ("val_share", "seed"):
+        if getattr(config, name) != getattr(default, name):
+            raise InputError(
+                f"{flag(name)}: has no effect: {config.src} has its own val split; "
+                "leave it out"
+            )
 
 
 def format_of(folder: Path) -> str:

@@ -4,8 +4,6 @@ import csv
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from kseg.cli.report import main as report
 from kseg.cli.train import main
 from kseg.core.runs import CHECKPOINT
 from kseg.training.checkpoint import read
+from tests.kseg.training.helpers import start
 
 ROOT = Path(__file__).parents[3]
 SMALL = "--model dense --width 2 --batch-size 4 --size 32x32".split()
@@ -48,16 +47,6 @@ METRICS = {
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_a_run_leaves_what_the_contract_names(trained):
