@@ -60,13 +60,19 @@ def bounce(position: int, length: int) -> int:
     return min(position, 2 * length - position)
 
 
-def objects(seed: int, index: int, size: tuple[int, int], time: int) -> list[tuple]:
-    """(class id, x, y, radius, angle) of each object, the front one last."""
+def objects(
+    seed: int, index: int, size: tuple[int, int], time: int, count: int = 0
+) -> list[tuple]:
+    """(class id, x, y, radius, angle) of each object, the front one last.
+
+    There are `count` of them, or for 0 a random number from 4 to 10.
+    """
     height, width = (UNIT * side for side in size)
     smallest, largest = 3 * UNIT, min(height, width) // 4
     draw = np.random.RandomState([seed, index]).randint
     placed = []
-    for _ in range(draw(4, 11)):
+    number = draw(4, 11)
+    for _ in range(count or number):
         label = int(draw(1, len(CLASSES)))
         share = int(draw(0, 1024))
         radius = smallest + (largest - smallest) * share * share // 1024**2
@@ -135,10 +141,29 @@ def scene(
 
     `time` is a frame number; at 0 the scene equals that of the training set.
     """
+    image, instances, class_ids = scene_objects(seed, index, size, time)
+    return image, np.append(np.uint8(0), class_ids + 1).astype(np.uint8)[instances]
+
+
+def scene_objects(
+    seed: int,
+    index: int,
+    size: tuple[int, int] = SIZE,
+    time: int = 0,
+    count: int = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A scene with its objects: image, instances (H, W) uint16, class ids (N,) int32.
+
+    `instances` is 0 for the background and k + 1 where object k is visible. The number
+    of an object stays the same over `time`, even while none of it is visible. Class ids
+    count from 0 without the background. `count` is the number of objects, or 0 for a
+    random one from 4 to 10.
+    """
     look = np.random.RandomState([seed, index, 1])
     image = background(look, size)
-    mask = np.zeros(size, np.uint8)
-    for label, x, y, radius, angle in objects(seed, index, size, time):
+    instances = np.zeros(size, np.uint16)
+    placed = objects(seed, index, size, time, count)
+    for number, (label, x, y, radius, angle) in enumerate(placed, start=1):
         rows, row_units = window(y, radius, size[0])
         columns, column_units = window(x, radius, size[1])
         right, down = column_units[None, :] - x, row_units[:, None] - y
@@ -149,8 +174,9 @@ def scene(
         paint = paint_of(label, look)
         texture = waves(u / UNIT, v / UNIT, look) * look.uniform(0, 30)
         image[rows, columns][inside] = (paint + texture[..., None])[inside]
-        mask[rows, columns][inside] = label
-    return finish(image, look, np.random.RandomState([seed, index, 2, time])), mask
+        instances[rows, columns][inside] = number
+    image = finish(image, look, np.random.RandomState([seed, index, 2, time]))
+    return image, instances, np.int32([label - 1 for label, *_ in placed])
 
 
 def add_noise(
