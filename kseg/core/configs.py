@@ -380,9 +380,9 @@ class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
     """The arguments of `build_model` for a network; None for options not given."""
-    names = ("encoder", "width", "alpha", "upsampling", "fc_width")
+    names = ("encoder", "width", "alpha", "upsampling", "fc_width", "strides")
     given = {name: getattr(config, name) for name in names}
-    return {name: None if value == "" else value for name, value in given.items()}
+    return {name: None if value in ("", ()) else value for name, value in given.items()}
 
 
 def to_record(config: Any) -> dict[str, Any]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
+TASKS = ("semantic", "instance", "detection")
+WITH_MASKS = frozenset({"instance"})  # the tasks whose objects have masks
 MODEL_NAMES = (
     "dense",
     "fcn16s",
     "fcn32s",
     "fcn8s",
     "hypercolumn",
+    "instances",
     "patch",
     "segnet",
     "unet",
@@ -59,7 +62,7 @@ OF_MACHINES = (
     "process",
     "join_seconds",
 )
-HEADS = ("labels", "logits", "probabilities")
+HEADS = ("labels", "logits", "probabilities", "raw")
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 USUAL_SCHEMES = ("float32", "int8")
 FINETUNED_SCHEMES = (

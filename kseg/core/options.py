@@ -19,6 +19,7 @@ from kseg.core.names import (
     PEAK_RATES,
     PRECISIONS,
     SCHEDULE_NAMES,
+    TASKS,
     UPSAMPLINGS,
 )
 
@@ -27,6 +28,7 @@ Output = NewType("Output", str)  # a file to write, - for stdout, or empty for n
 File = NewType("File", str)  # a file to write, or empty
 Share = NewType("Share", float)  # from 0 to 1
 Scales = NewType("Scales", tuple)  # of floats over 0
+Strides = NewType("Strides", tuple)  # of powers of 2
 
 
 DATA_HELP = "data folder, or 'shapes': generated scenes without files"
@@ -118,6 +120,13 @@ class DataOptions:
     title = "Data"
 
     data: str = option("shapes", DATA_HELP, basic=True)
+    task: str = option(
+        "",
+        "semantic, instance (objects with masks) or detection (boxes); default: what "
+        "the data are labelled for",
+        basic=True,
+        choices=TASKS,
+    )
     seed: int = option(
         0,
         "random seed of weights, shuffling, augmentation and split",
@@ -151,6 +160,11 @@ class ArchitectureOptions:
         None,
         "channels of FCN's fc6 and fc7; default 4096 on vgg16 and alexnet, else 256",
     )
+    strides: Strides = option(
+        (),
+        "strides of the levels of `instances`; default 8,16,32, for crops under 192 "
+        "pixels 4,8,16",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +173,12 @@ class ModelOptions:
 
     title = "Network"
 
-    model: str = option("unet", "network", basic=True, choices=MODEL_NAMES)
+    model: str = option(
+        "unet",
+        "network; default unet, for objects instances",
+        basic=True,
+        choices=MODEL_NAMES,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

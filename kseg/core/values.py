@@ -21,7 +21,7 @@ from edge.core.arguments import (
 )
 from edge.core.errors import InputError
 from kseg.core.configs import Config
-from kseg.core.options import File, Output, Scales, Share, Size
+from kseg.core.options import File, Output, Scales, Share, Size, Strides
 
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
 LISTED = 24  # names in a message
@@ -60,6 +60,7 @@ def reader_of(item: dataclasses.Field, hint: Any) -> Callable[[str], Any]:
         float: nonnegative_float,
         Share: share,
         Scales: scales,
+        Strides: strides,
         Output: output,
         File: file,
     }
@@ -169,10 +170,10 @@ def text_of(value: Any, hint: Any) -> str:
     """
     if isinstance(value, PathLike):
         value = fspath(value)
-    several = {Size: "x", Scales: ",", tuple[str, ...]: ","}.get(hint)
+    several = {Size: "x", Scales: ",", Strides: ",", tuple[str, ...]: ","}.get(hint)
     if isinstance(value, (list, tuple)) and several:
         return several.join(text_of(part, None) for part in value)
-    number = hint in (int, float, Share, Size, Scales, None)
+    number = hint in (int, float, Share, Size, Scales, Strides, None)
     if not isinstance(value, (str, int, float) if number else str):
         kind = "a number" if number else "text"
         raise argparse.ArgumentTypeError(f"{str(value)[:60]!r} is not {kind}")
@@ -201,6 +202,21 @@ def scales(text: str) -> tuple[float, ...]:
             raise argparse.ArgumentTypeError(
                 f"{value:g} is not a scale over 0 and at most {LARGEST_SCALE}"
             )
+    return numbers
+
+
+def strides(text: str) -> tuple[int, ...]:
+    """'4,8,16' -> (4, 8, 16): rising powers of 2 from 4 to 64.
+
+    >>> strides("8,16,32")
+    (8, 16, 32)
+    """
+    numbers = tuple(positive(part) for part in text.split(",")) if text else ()
+    known = [2**power for power in range(2, 7)]
+    if not set(numbers) <= set(known) or sorted(set(numbers)) != list(numbers):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} are not rising powers of 2 from 4 to 64, such as 4,8,16"
+        )
     return numbers
 
 

@@ -11,6 +11,7 @@ import keras
 from edge.model_file.info import InputGeometry
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
+from kseg.models.detection.instances import instances
 from kseg.models.layers.norm import ENCODER, with_batch_norm
 from kseg.models.layers.sizes import PadToMultiple, ValidInput
 from kseg.models.semantic.dense import dense
@@ -23,13 +24,15 @@ from kseg.models.semantic.unet import unet, unet_paper
 
 @dataclass(frozen=True)
 class Builder:
-    """A network's function (image, num_classes, ...) and its task.
+    """A network's function (image, num_classes, ...) and the tasks that it is for.
 
     The function returns the network's outputs: logits, or a dict of tensors by role.
+    `least_classes` is the smallest number of classes.
     """
 
     function: Callable[..., Any]
-    task: str = "semantic"
+    tasks: tuple[str, ...] = ("semantic",)
+    least_classes: int = 2
 
 
 MODELS: dict[str, Builder] = {
@@ -42,6 +45,7 @@ MODELS: dict[str, Builder] = {
     "hypercolumn": Builder(hypercolumn),
     "dense": Builder(dense),
     "patch": Builder(patch),
+    "instances": Builder(instances, ("instance", "detection"), least_classes=1),
 }
 
 # Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small
@@ -64,13 +68,14 @@ def build_model(
     are any sizes from the network's stride up; networks of valid convolutions accept
     the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
     or the path of a file. `options` are passed to the model's and the encoder's
-    functions: upsampling, fc_width, width, alpha; None means the default. Raises
+    functions: upsampling, fc_width, width, alpha, strides; None means the default. Raises
     ValueError for unknown names and for options that cannot be combined.
     """
     check_known("model", name, MODELS)
     check_known("encoder", encoder, ENCODERS)
-    if num_classes < 2:
-        raise ValueError(f"`num_classes` must be 2 or more, got {num_classes}.")
+    least = MODELS[name].least_classes
+    if num_classes < least:
+        raise ValueError(f"`num_classes` must be {least} or more, got {num_classes}.")
     if channels not in (1, 3):
         raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB), got {channels}.")
     options = {key: value for key, value in options.items() if value is not None}

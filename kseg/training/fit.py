@@ -18,6 +18,7 @@ from kseg.core.runs import CHECKPOINT, clear_events
 from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
 from kseg.training.finite import step_name
+from kseg.training.joint_loss import for_loss
 from kseg.training.setup import (
     METRICS,
     build_state,
@@ -143,7 +144,11 @@ def prepare(
     build_state(model, group, metrics.blank_target())
     shape = geometry(model)
     info = replace(
-        data.info, max_side=config.max_side, run=to_record(config), geometry=shape
+        data.info,
+        max_side=config.max_side,
+        run=to_record(config),
+        geometry=shape,
+        decoder=metrics.decoder(),
     )
     check_sizes(data, info)
     size = crop_size(config, data, info)
@@ -167,6 +172,7 @@ def compiled_network(config: TrainConfig, data: Dataset, steps: int, loss: Any) 
     """Makes the network of a configuration. `steps` is the length of an epoch."""
     with backend.precision(config.precision):
         model = new_network(config, data, fresh=not config.resume)
+        model = for_loss(model, loss)
     set_batch_norm_momentum(model, steps)
     compile_for(model, config, data, steps * config.epochs, loss)
     return model
@@ -257,9 +263,10 @@ def log_setup(
         f"{config.model}{encoder if has_encoder(config.model) else ''}, "
         f"{model.count_params():,} parameters, crops of {size[0]}x{size[1]}"
     )
-    weights = (weights_by_name(model.loss, data) or {}).items()
-    listed = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
-    log.info(f"loss {config.loss}, class weights: {listed or 'none'}")
+    if model.loss:
+        weights = (weights_by_name(model.loss, data) or {}).items()
+        listed = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
+        log.info(f"loss {config.loss}, class weights: {listed or 'none'}")
     devices = tf.config.list_physical_devices("GPU")
     onednn = "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0" else "on"
     log.info(f"{len(devices)} GPU" if devices else f"CPU, oneDNN {onednn}")

@@ -49,6 +49,12 @@ class SemanticMetrics:
     def __init__(self, config: TrainConfig, data: Dataset):
         self.num_classes = data.num_classes
 
+    def network_options(self) -> dict[str, Any]:
+        return {}
+
+    def decoder(self) -> dict[str, Any]:
+        return {}
+
     def for_compile(self) -> list[Any]:
         from kseg.evaluation.metrics.keras_metrics import MeanIoU
 

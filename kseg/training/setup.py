@@ -11,6 +11,8 @@ from kseg.core.configs import TrainConfig, network_options
 from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import find_model
 from kseg.data.sample import Dataset
+from kseg.training.joint_loss import is_joint
+from kseg.training.objects import ObjectMetrics, object_loss
 from kseg.training.semantic import SemanticMetrics, semantic_loss
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,14 @@ class TaskMetrics(Protocol):
     """
 
     headline: str
+
+    def network_options(self) -> dict[str, Any]:
+        """Returns the arguments of the network's function that the task decides."""
+        ...
+
+    def decoder(self) -> dict[str, Any]:
+        """Returns the parameters that turn the network's outputs into a result."""
+        ...
 
     def for_compile(self) -> Any:
         """Returns new Keras metrics as an argument of `compile`."""
@@ -51,10 +61,14 @@ class TaskMetrics(Protocol):
 
 # By task. (config, data, class weights by name if known) -> a loss for `compile`.
 LOSSES: dict[str, Callable[[TrainConfig, Dataset, Optional[dict[str, float]]], Any]] = {
-    "semantic": semantic_loss
+    "semantic": semantic_loss,
+    "instance": object_loss,
+    "detection": object_loss,
 }
 METRICS: dict[str, Callable[[TrainConfig, Dataset], TaskMetrics]] = {
-    "semantic": SemanticMetrics
+    "semantic": SemanticMetrics,
+    "instance": ObjectMetrics,
+    "detection": ObjectMetrics,
 }
 
 
@@ -103,7 +117,8 @@ def new_network(config: TrainConfig, data: Dataset, fresh: bool = True) -> Any:
             data.num_classes,
             channels=data.channels,
             weights=config.weights if fresh else "none",
-            **network_options(config),
+            **network_options(config)
+            | METRICS[data.task](config, data).network_options(),
         )
     except ValueError as error:
         raise InputError(str(error)) from None
@@ -124,12 +139,12 @@ def check_task(model: str, data: Dataset) -> None:
     """Raises InputError if network and data are for different tasks."""
     from kseg.models import MODELS
 
-    task = MODELS[model].task if model in MODELS else data.task
-    if task != data.task:
-        others = [name for name, made in MODELS.items() if made.task == data.task]
+    tasks = MODELS[model].tasks if model in MODELS else (data.task,)
+    if data.task not in tasks:
+        others = [name for name, made in MODELS.items() if data.task in made.tasks]
         raise InputError(
-            f"--model {model}: is for the task {task}, but {data.name} is labelled for "
-            f"{data.task}; use --model {' or '.join(others)}"
+            f"--model {model}: is for the task {' or '.join(tasks)}, but {data.name} is "
+            f"labelled for {data.task}; use --model {' or '.join(others)}"
         )
 
 
@@ -193,6 +208,9 @@ def compile_for(
         encoder_rate=config.encoder_rate or 1.0,
         ema=config.ema,
     )
+    if is_joint(model):
+        model.compile(optimizer)
+        return
     loss = loss or new_loss(config, data)
     metrics = METRICS[data.task](config, data).for_compile()
     model.compile(optimizer, loss, metrics=metrics)
@@ -207,7 +225,8 @@ def build_state(model: Any, group: ProcessGroup, blank_target: Any) -> None:
     from keras import ops, tree
 
     model.optimizer.build(model.trainable_variables)
-    if group.devices > 1:
+    # A joint loss has no variables, and its outputs have the sizes of whole crops.
+    if group.devices > 1 or is_joint(model):
         return
     outputs = tree.map_structure(
         lambda x: ops.zeros([side or 1 for side in x.shape]), model.output

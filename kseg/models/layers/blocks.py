@@ -36,3 +36,18 @@ def conv_bn_relu(
 ) -> Any:
     """Convolution without bias, batch normalization, ReLU; by default of equal size."""
     return conv_relu(x, width, kernel, name=name, batch_norm=True, **options)
+
+
+def separable(x: Any, width: int, name: str) -> Any:
+    """A 3x3 convolution of each channel, a 1x1 convolution of all, batch norm, ReLU.
+
+    Chollet, "Xception" (CVPR 2017), without an activation between the two.
+    """
+    x = layers.DepthwiseConv2D(
+        3,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        name=f"{name}_depthwise",
+    )(x)
+    return conv_bn_relu(x, width, kernel=1, name=name)

@@ -1,0 +1,49 @@
+"""What a task changes in the options of a training: defaults, and what has no effect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Collection
+
+from edge.core.errors import InputError
+from kseg.core.configs import TrainConfig
+from kseg.core.options import flag
+
+OBJECTS: dict[str, Any] = {
+    "model": "instances",
+    "batch_size": 16,
+    "weight_decay": 0.05,
+    "warmup_steps": 200,
+    "ema": 0.999,
+    "scale": 1.5,
+}
+# Task -> option -> its default, where it differs from that of TrainConfig.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "semantic": {},
+    "instance": OBJECTS,
+    "detection": OBJECTS,
+}
+OF_PIXELS = (
+    *("loss", "class_weights", "border_weight", "loss_share"),
+    *("elastic", "rare_crops", "fc_width"),
+)
+# Task -> options that have no effect on it.
+UNUSED: dict[str, tuple[str, ...]] = {
+    "semantic": ("strides",),
+    "instance": OF_PIXELS,
+    "detection": OF_PIXELS,
+}
+
+
+def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainConfig:
+    """The configuration with the defaults of a task, where no value was given.
+
+    `given` names the options that were. Raises InputError for one that has no effect
+    on the task.
+    """
+    for name in UNUSED.get(task, ()):
+        if name in given:
+            raise InputError(f"{flag(name)}: has no effect on the task {task}")
+    defaults = DEFAULTS.get(task, {})
+    changes = {name: value for name, value in defaults.items() if name not in given}
+    return replace(config, **changes, task=task)

@@ -1,0 +1,246 @@
+"""tf.data pipelines of images with objects; see batches.py for those with masks.
+
+The image of sample k and its augmentation depend only on the seed and on k. A resumed
+run therefore gets the same batches as one that was not interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import cv2
+import numpy as np
+import psutil
+import tensorflow as tf
+
+from edge.core.errors import InputError
+from edge.model_file.info import InputGeometry
+from edge.predict.resizing import limit_side, resize
+from kseg.core.configs import TrainConfig
+from kseg.core.names import WITH_MASKS
+from kseg.core.process_group import ALONE, ProcessGroup
+from kseg.data.loading.batches import AHEAD, sample_index, without_autotune
+from kseg.data.loading.matching import Matcher
+from kseg.data.loading.reader import PARALLEL
+from kseg.data.objects import resized
+from kseg.data.sample import Dataset, Objects, Sample, Split
+from kseg.data.transforms.boxes import move_image, move_objects, random_move
+from kseg.data.transforms.chain import Op, chain
+from kseg.data.transforms.photometric import blur, color, cutout, noise
+
+FINE_SIDE = 192  # pixels; smaller crops have finer levels
+MASKS = 32  # cells of an image whose masks are trained
+
+
+class ObjectReader:
+    """Reads samples, limits their sides to `max_side` and keeps them in memory.
+
+    They take up to `memory_share` of the memory that is free at the start.
+    """
+
+    def __init__(self, split: Split, max_side: int, memory_share: float = 0.4):
+        self.split, self.max_side = split, max_side
+        self.budget = memory_share * psutil.virtual_memory().available
+        self.kept: dict[int, Sample] = {}
+        self.failure: Optional[InputError] = None  # tf.data loses the type of errors
+
+    def read(self, index: int) -> Sample:
+        """One sample. Raises InputError, also kept as `failure`, if it is unreadable."""
+        if index in self.kept:
+            return self.kept[index]
+        try:
+            image, objects = self.split.read(index)
+        except InputError as failure:
+            self.failure = failure
+            raise
+        assert isinstance(objects, Objects)
+        size = limit_side(image.shape[:2], self.max_side)
+        sample = Sample(resize(image, size), resized(objects, image.shape[:2], size))
+        self.budget -= image.nbytes + sum(m.nbytes for m in objects.masks or ())
+        if self.budget > 0:
+            self.kept[index] = sample
+        return sample
+
+
+class ObjectTargets:
+    """Makes the target of a crop, as kseg.training.losses.objects describes it."""
+
+    def __init__(self, size: tuple[int, int], strides: tuple[int, ...], masks: bool):
+        step = max(strides)
+        self.size = tuple(-(-side // step) * step for side in size)  # after padding
+        self.matcher = Matcher(self.size, strides)
+        self.mask_stride = min(strides) // 2
+        self.masks = masks
+        self.grid = tuple(side // self.mask_stride for side in self.size)
+
+    def blank(self) -> dict[str, np.ndarray]:
+        """The target of an image without objects."""
+        cells = self.matcher.cells
+        target: dict[str, np.ndarray] = {
+            "classes": np.full(cells, -1, np.int32),
+            "boxes": np.zeros((cells, 4), np.float32),
+        }
+        if self.masks:
+            target["mask_cells"] = np.full(MASKS, -1, np.int32)
+            target["masks"] = np.zeros((MASKS, *self.grid), np.uint8)
+            target["mask_boxes"] = np.zeros((MASKS, 4), np.float32)
+        return target
+
+    def of(
+        self, objects: Objects, random: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """The target of a crop's objects; `random` chooses the cells of `masks`."""
+        target = self.blank()
+        owner = self.matcher.match(objects)
+        cells = np.flatnonzero(owner >= 0)
+        target["classes"][owner < 0] = owner[owner < 0]
+        target["classes"][cells] = objects.class_ids[owner[cells]]
+        target["boxes"][cells] = objects.boxes[owner[cells]]
+        if self.masks:
+            self.add_masks(target, objects, owner, random)
+        return target
+
+    def add_masks(
+        self,
+        target: dict[str, np.ndarray],
+        objects: Objects,
+        owner: np.ndarray,
+        random: np.random.Generator,
+    ) -> None:
+        """Adds the masks of up to MASKS cells: first one of each object, then others."""
+        assert objects.masks is not None
+        cells = random.permutation(np.flatnonzero(owner >= 0))
+        _, first = np.unique(owner[cells], return_index=True)
+        others = np.setdiff1d(np.arange(len(cells)), first)
+        chosen = cells[np.concatenate([random.permutation(first), others])[:MASKS]]
+        painted: dict[int, np.ndarray] = {}
+        for place, cell in enumerate(chosen):
+            index = int(owner[cell])
+            if index not in painted:
+                painted[index] = self.paint(objects, index)
+            target["masks"][place] = painted[index]
+            target["mask_boxes"][place] = objects.boxes[index] / self.mask_stride
+        target["mask_cells"][: len(chosen)] = chosen
+
+    def paint(self, objects: Objects, index: int) -> np.ndarray:
+        """The mask of an object at the resolution of the prototypes, (h, w) uint8.
+
+        A cell is 1 if half of its pixels are in the mask.
+        """
+        assert objects.masks is not None
+        step = self.mask_stride
+        left, top, right, bottom = objects.boxes[index].astype(int)
+        r0, c0 = top // step, left // step
+        r1, c1 = -(-bottom // step), -(-right // step)
+        window = np.zeros(((r1 - r0) * step, (c1 - c0) * step), np.float32)
+        y, x = top - r0 * step, left - c0 * step
+        mask = objects.masks[index]
+        window[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
+        small = cv2.resize(window, (c1 - c0, r1 - r0), interpolation=cv2.INTER_AREA)
+        result = np.zeros(self.grid, np.uint8)
+        result[r0:r1, c0:c1] = small >= 0.5
+        return result
+
+
+def photometric(config: TrainConfig) -> Op:
+    """The changes of colours and light of a configuration."""
+    # The order of effects in a camera: light, lens, sensor.
+    steps = [(color, config.color), (blur, config.blur), (noise, config.noise)]
+    steps.append((cutout, config.cutout))
+    return chain(*(step(value) for step, value in steps if value))
+
+
+class ObjectBatchLoader:
+    """The training batches of a run, and the readers of its splits."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: Dataset,
+        size: tuple[int, int],
+        shape: InputGeometry,
+        group: ProcessGroup = ALONE,
+    ):
+        self.config, self.channels, self.size, self.group = (
+            config,
+            data.channels,
+            size,
+            group,
+        )
+        share = config.memory_share
+        self.readers = {"train": ObjectReader(data.split("train"), config.max_side, share)}
+        self.targets = targets_of(config, data)
+        self.photometric = photometric(config)
+
+    def sample(self, number: int, index: int) -> tuple[np.ndarray, ...]:
+        """The crop (h, w, C) uint8 of sample `number`, and its target's arrays."""
+        config = self.config
+        random = np.random.default_rng([config.seed, int(number)])
+        image, objects = self.readers["train"].read(int(index))
+        move = random_move(
+            random,
+            image.shape[:2],
+            self.size,
+            config.scale,
+            config.flip,
+            config.flip_vertical,
+            config.rotate,
+        )
+        moved = move_objects(objects, move)
+        return move_image(image, move), *self.targets.of(moved, random).values()
+
+    def training(self, start_step: int = 0) -> tf.data.Dataset:
+        """Infinite batches from `start_step` on: images (B, h, w, C) float32, targets.
+
+        Each epoch contains every image once. Of several processes, each gets its
+        `group.local_slice` of every batch.
+        """
+        config, images = self.config, self.config.images_per_step
+        count = len(self.readers["train"].split.sizes)
+        numbers = tf.data.Dataset.counter(start_step * images)
+        local = self.group.local_slice(images)
+        if self.group.processes > 1:
+            numbers = numbers.batch(images).map(lambda batch: batch[local]).unbatch()
+        blank = self.targets.blank()
+        types = (tf.uint8, *(tf.as_dtype(each.dtype) for each in blank.values()))
+
+        def load(number: Any) -> tuple[Any, dict[str, Any]]:
+            index = sample_index(number, count, config.seed)
+            image, *values = tf.numpy_function(self.sample, [number, index], types)
+            target = {
+                name: tf.ensure_shape(value, each.shape)
+                for (name, each), value in zip(blank.items(), values, strict=True)
+            }
+            image = tf.ensure_shape(image, (*self.size, self.channels))
+            key = tf.cast(tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32)
+            image, _ = self.photometric(tf.cast(image, tf.float32), blank_mask(image), key)
+            return image, target
+
+        batches = numbers.map(load, num_parallel_calls=PARALLEL)
+        batches = batches.batch(local.stop - local.start).prefetch(AHEAD)
+        return without_autotune(batches)
+
+    def validation(self) -> None:
+        """None: objects are validated image by image, see kseg.training.objects."""
+
+
+def blank_mask(image: Any) -> Any:
+    """A mask of zeros, for operations that change image and mask together."""
+    return tf.zeros(tf.shape(image)[:2], tf.uint8)
+
+
+def crop_of(config: TrainConfig, data: Dataset) -> tuple[int, int]:
+    """The size (height, width) of the training crops."""
+    return config.size or data.default_crop(config.max_side)
+
+
+def strides_of(config: TrainConfig, data: Dataset) -> tuple[int, ...]:
+    """The strides of the levels: --strides, or finer ones for small crops."""
+    fine = max(crop_of(config, data)) < FINE_SIDE
+    return config.strides or ((4, 8, 16) if fine else (8, 16, 32))
+
+
+def targets_of(config: TrainConfig, data: Dataset) -> ObjectTargets:
+    """What makes the targets of a run."""
+    strides, masks = strides_of(config, data), data.task in WITH_MASKS
+    return ObjectTargets(crop_of(config, data), strides, masks)

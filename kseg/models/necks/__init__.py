@@ -1,0 +1,1 @@
+"""Networks between an encoder and its heads."""

@@ -1,0 +1,41 @@
+"""Networks whose loss takes all of their outputs together."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from kseg.training.losses.joint import JointLoss
+
+
+def for_loss(model: Any, loss: Any) -> Any:
+    """The network as `loss` needs it: with a JointLoss, a model of the same layers.
+
+    `compile` of Keras takes one loss for each output; the loss of objects needs scores
+    and boxes at the same time.
+    """
+    if not isinstance(loss, JointLoss):
+        return model
+    import keras
+
+    class JointLossModel(keras.Model):
+        """A functional network that is trained by `joint_loss`."""
+
+        joint_loss = staticmethod(loss)
+
+        def compute_loss(
+            self,
+            x: Any = None,
+            y: Any = None,
+            y_pred: Any = None,
+            sample_weight: Optional[Any] = None,
+            training: bool = True,
+        ) -> Any:
+            """Returns the loss of a batch: scalar float32."""
+            return loss(y, y_pred)
+
+    return JointLossModel(model.inputs, model.output, name=model.name)
+
+
+def is_joint(model: Any) -> bool:
+    """Whether a network was made by `for_loss` for a JointLoss."""
+    return hasattr(model, "joint_loss")

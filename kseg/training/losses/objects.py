@@ -1,0 +1,101 @@
+"""The loss of networks that find objects: scores, boxes and masks together."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from kseg.models.boxes.codec import decode
+from kseg.models.boxes.iou import iou_and_giou
+from kseg.training.losses.boxes import mask_loss, quality_focal
+from kseg.training.losses.joint import JointLoss
+from kseg.training.losses.replicas import sum_over_replicas
+
+BOX_WEIGHT, MASK_WEIGHT = 2.0, 1.0  # the scores' is 1
+
+
+class ObjectLoss(JointLoss):
+    """Quality focal loss of scores, GIoU loss of boxes, cross-entropy and Dice of masks.
+
+    Called with a target and the network's outputs, both dicts; returns a scalar
+    float32. `centers` (A, 2) and `sides` (A,) are those of the anchors at the size of
+    the training crops. The target has:
+
+    - `classes` (B, A) int32: the class of the cell's object, -1 for none, -2 where the
+      loss does not count;
+    - `boxes` (B, A, 4) float32 x0, y0, x1, y1 in pixels, of cells with an object;
+    - `mask_cells` (B, P) int32: cells whose masks are trained, -1 for none;
+    - `masks` (B, P, h, w) uint8 at the resolution of the prototypes;
+    - `mask_boxes` (B, P, 4) float32: their boxes in cells of the prototypes.
+
+    The last three are absent for networks without masks. All sums are divided by the
+    number of cells with an object in the whole batch, at least 1.
+    """
+
+    def __init__(self, centers: Sequence[Any], sides: Sequence[float]):
+        self.centers, self.sides = np.float32(centers), np.float32(sides)
+
+    def __call__(self, target: dict[str, Any], outputs: dict[str, Any]) -> Any:
+        return sum(self.parts(target, outputs).values())
+
+    def parts(self, target: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
+        """The weighted terms by name; their sum is the loss."""
+        outputs = {role: ops.cast(x, "float32") for role, x in outputs.items()}
+        classes = target["classes"]
+        positive = ops.cast(classes >= 0, "float32")
+        count = ops.maximum(total_of(ops.sum(positive)), 1.0)
+        predicted = decode(outputs["boxes"], self.centers, self.sides)
+        iou, giou = iou_and_giou(predicted, target["boxes"])
+        quality = ops.stop_gradient(iou) * positive
+        num_classes = outputs["scores"].shape[-1]
+        wanted = ops.one_hot(ops.maximum(classes, 0), num_classes)
+        focal = quality_focal(quality[..., None] * wanted, outputs["scores"])
+        counted = ops.cast(classes != -2, "float32")[..., None]
+        terms = {
+            "scores": ops.sum(focal * counted) / count,
+            "boxes": BOX_WEIGHT * ops.sum((1 - giou) * positive) / count,
+        }
+        if "prototypes" in outputs:
+            terms["masks"] = MASK_WEIGHT * self.mask_term(target, outputs)
+        return terms
+
+    def mask_term(self, target: dict[str, Any], outputs: dict[str, Any]) -> Any:
+        """The mean loss of the masks of `mask_cells`."""
+        cells = target["mask_cells"]
+        used = ops.cast(cells >= 0, "float32")
+        rows = ops.maximum(cells, 0)[..., None]
+        weights = ops.take_along_axis(outputs["coefficients"], rows, axis=1)
+        prototypes = outputs["prototypes"]
+        _, height, width, channels = prototypes.shape
+        flat = ops.reshape(prototypes, (-1, height * width, channels))
+        logits = ops.matmul(weights, ops.transpose(flat, (0, 2, 1)))
+        logits = ops.reshape(logits, (-1, cells.shape[1], height, width))
+        inside = inside_boxes(target["mask_boxes"], height, width)
+        masks = ops.cast(target["masks"], "float32")
+        loss = mask_loss(masks, logits, inside)
+        count = ops.maximum(total_of(ops.sum(used)), 1.0)
+        return ops.sum(loss * used) / count
+
+
+def inside_boxes(boxes: Any, height: int, width: int) -> Any:
+    """(B, P, 4) x0, y0, x1, y1 in cells -> (B, P, h, w): 1 where a cell is inside.
+
+    A cell is inside if the box covers a part of it.
+    """
+    y = np.arange(height, dtype=np.float32)
+    x = np.arange(width, dtype=np.float32)
+    x0, y0, x1, y1 = (boxes[..., i : i + 1] for i in range(4))
+    rows = ops.cast((y + 1 > y0) & (y < y1), "float32")
+    columns = ops.cast((x + 1 > x0) & (x < x1), "float32")
+    return rows[..., :, None] * columns[..., None, :]
+
+
+def total_of(count: Any) -> Any:
+    """A count of this replica -> that of all replicas."""
+    if keras.backend.backend() != "tensorflow":
+        return count
+    return sum_over_replicas(count)
+

@@ -1,0 +1,65 @@
+"""The loss, the metrics and the validation of objects in training."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from edge.predict.boxes import anchor_grid
+from kseg.core.configs import TrainConfig
+from kseg.core.names import WITH_MASKS
+from kseg.data.sample import Dataset
+
+VALIDATED = 200  # images at most, after each epoch
+
+
+def object_loss(
+    config: TrainConfig, data: Dataset, known_weights: Optional[dict[str, float]] = None
+) -> Any:
+    """Makes the loss of a configuration (an `ObjectLoss`)."""
+    from kseg.data.loading.objects import strides_of, targets_of
+    from kseg.training.losses.objects import ObjectLoss
+
+    size = targets_of(config, data).size
+    return ObjectLoss(*anchor_grid(size, strides_of(config, data)))
+
+
+class ObjectMetrics:
+    """Average precision in validation (a `TaskMetrics`)."""
+
+    def __init__(self, config: TrainConfig, data: Dataset):
+        self.config, self.data = config, data
+        self.masks = data.task in WITH_MASKS
+        self.headline = "mask_ap" if self.masks else "box_ap"
+
+    def network_options(self) -> dict[str, Any]:
+        from kseg.data.loading.objects import strides_of
+
+        return {"strides": strides_of(self.config, self.data), "masks": self.masks}
+
+    def decoder(self) -> dict[str, Any]:
+        from kseg.data.loading.objects import strides_of
+
+        return {
+            "strides": list(strides_of(self.config, self.data)),
+            "anchor_scale": 4.0,
+            "variances": [0.1, 0.1, 0.2, 0.2],
+            "score": 0.3,
+            "nms": 0.6,
+            "max_detections": 100,
+        }
+
+    def for_compile(self) -> None:
+        return None
+
+    def blank_target(self) -> dict[str, Any]:
+        """Returns the target of an image without objects, with a batch axis."""
+        from kseg.data.loading.objects import targets_of
+
+        blank = targets_of(self.config, self.data).blank()
+        return {name: value[None] for name, value in blank.items()}
+
+    def validation(
+        self, network: Any, batches: Any, loss: Any
+    ) -> Callable[[], dict[str, float]]:
+        """Returns a function that computes the average precision of the val split."""
+        raise NotImplementedError
