@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Optional, Tuple, TypeVar
+import copy
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Mapping, Optional, Tuple, TypeVar
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from edge.predict.tiling import (
 )
 
 R = TypeVar("R")
+P = TypeVar("P", bound="Predictor")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,17 @@ class Predictor(Generic[R]):
         self.engine = engine
         self.info = info
         self.stages = stages or StageTimer()
+
+    def with_decoder(self: P, changes: Mapping[str, Any]) -> P:
+        """A copy of this predictor with other parameters of decoding.
+
+        `changes` replaces entries of `info.decoder`, such as {"score": 0.05}. The copy
+        shares the engine and the times. Raises InputError for a value that the task
+        does not accept.
+        """
+        result = copy.copy(self)
+        result.info = replace(self.info, decoder={**self.info.decoder, **dict(changes)})
+        return result
 
     def predict(
         self, image: np.ndarray, order: str = "RGB", confidence: bool = False

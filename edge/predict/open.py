@@ -12,7 +12,7 @@ from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
-from edge.predict.tasks import PREDICTORS, TTA_PREDICTORS
+from edge.predict.tasks import PREDICTORS, RECOGNIZERS, TTA_PREDICTORS
 from edge.predict.tta import TTA
 
 SINGLE_PASS = TTA()
@@ -44,20 +44,37 @@ def predictor_of(
     Raises InputError for an unknown task, for outputs that do not suit the task, and
     for test-time augmentation that it does not support.
     """
-    if info.task not in PREDICTORS:
-        known = ", ".join(PREDICTORS)
-        raise InputError(
-            f"{name}: its task {info.task} is unknown; this version of kseg has {known}"
-        )
     try:
-        predictor = PREDICTORS[info.task](engine, info, StageTimer())
+        predictor = recognized(engine, info) or by_task(engine, info)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     if tta == SINGLE_PASS:
         return predictor
-    if info.task not in TTA_PREDICTORS:
+    task = predictor.info.task
+    if task not in TTA_PREDICTORS:
         raise InputError(
-            f"{name}: the task {info.task} has no test-time augmentation; leave "
+            f"{name}: the task {task} has no test-time augmentation; leave "
             "--full-size, --tile, --flip and --scales out"
         )
-    return TTA_PREDICTORS[info.task](predictor, tta)
+    return TTA_PREDICTORS[task](predictor, tta)
+
+
+def by_task(engine: Engine, info: ModelInfo) -> Predictor:
+    """The predictor of the task that the metadata name."""
+    if info.task not in PREDICTORS:
+        known = ", ".join(PREDICTORS)
+        raise InputError(
+            f"its task {info.task} is unknown; this version of kseg has {known}"
+        )
+    return PREDICTORS[info.task](engine, info, StageTimer())
+
+
+def recognized(engine: Engine, info: ModelInfo) -> Optional[Predictor]:
+    """The predictor of a file whose outputs are of a known kind, without metadata."""
+    if info.outputs:
+        return None
+    for recognizer in RECOGNIZERS:
+        predictor = recognizer(engine, info)
+        if predictor:
+            return predictor
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Iterator, Optional, Tuple, Union
 
@@ -73,6 +74,44 @@ class Detections:
             track_ids=tracks,
         )
 
+    def counts(self, info: ModelInfo) -> dict[str, int]:
+        """The number of objects of each class that occurs, in order of class id.
+
+        >>> info = ModelInfo(class_names=("cat", "dog"), colors=((0, 0, 1), (0, 1, 0)))
+        >>> none = np.zeros((3, 4), np.float32)
+        >>> Detections(none, np.int32([1, 0, 1]), none[:, 0], (4, 4)).counts(info)
+        {'cat': 1, 'dog': 2}
+        """
+        ids, counts = np.unique(self.class_ids, return_counts=True)
+        return {info.class_names[i]: int(count) for i, count in zip(ids, counts)}
+
+    def masks(
+        self, threshold: float = 0.5
+    ) -> Iterator[Tuple[slice, slice, np.ndarray]]:
+        """For each object: rows, columns, and the bool mask of these pixels.
+
+        They are those that the object's box touches; without masks, all of them are
+        the object's.
+        """
+        for box in self.boxes:
+            rows, columns = box_window(box, self.size)
+            yield rows, columns, np.ones(shape_of(rows, columns), bool)
+
+    def label_map(self) -> np.ndarray:
+        """(H, W) uint16: 0 for no object, k + 1 for object k; higher scores win."""
+        result = np.zeros(self.size, np.uint16)
+        for index, (rows, columns, mask) in reversed(list(enumerate(self.masks()))):
+            result[rows, columns][mask] = index + 1
+        return result
+
+    def to_semantic(self) -> SemanticMap:
+        """The class of the object with the highest score at each pixel, else void.
+
+        Objects have no background class; class ids are below 255.
+        """
+        ids = np.append(IGNORE_INDEX, self.class_ids).astype(np.uint8)
+        return SemanticMap(ids[self.label_map()])
+
 
 @dataclass(frozen=True)
 class Instances(Detections):
@@ -102,58 +141,67 @@ class Instances(Detections):
     ) -> Iterator[Tuple[slice, slice, np.ndarray]]:
         """For each object: rows, columns, and the bool mask of these pixels.
 
-        The mask is bilinear from the logits and covers the object's box only.
+        The rows and columns are those that the object's box touches. The mask is
+        bilinear from the logits; outside of the crop it is false.
         """
         limit = float(np.log(threshold / (1 - threshold)))
         for box, crop, span in zip(self.boxes, self.mask_crops, self.mask_spans):
-            rows = window(box[1], box[3], self.size[0])
-            columns = window(box[0], box[2], self.size[1])
-            shape = (rows.stop - rows.start, columns.stop - columns.start)
-            if not all(shape):
-                yield rows, columns, np.zeros(shape, bool)
-                continue
-            y = cells_of(rows, span[1], span[3], crop.shape[0])
-            x = cells_of(columns, span[0], span[2], crop.shape[1])
-            columns_at, rows_at = (a.astype(np.float32) for a in np.meshgrid(x, y))
-            values = cv2.remap(
-                np.ascontiguousarray(crop, np.float32),
-                columns_at,
-                rows_at,
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            yield rows, columns, values > limit
-
-    def label_map(self) -> np.ndarray:
-        """(H, W) uint16: 0 for no object, k + 1 for object k; higher scores win."""
-        result = np.zeros(self.size, np.uint16)
-        for index, (rows, columns, mask) in reversed(list(enumerate(self.masks()))):
-            result[rows, columns][mask] = index + 1
-        return result
-
-    def to_semantic(self) -> SemanticMap:
-        """The class of the object with the highest score at each pixel, else void.
-
-        Objects have no background class.
-        """
-        ids = np.append(IGNORE_INDEX, self.class_ids).astype(np.uint8)
-        return SemanticMap(ids[self.label_map()])
+            rows, columns = box_window(box, self.size)
+            inner = box_window(span, self.size, (rows, columns))
+            mask = enlarged(crop, span, *inner) > limit
+            if inner != (rows, columns):
+                whole = np.zeros(shape_of(rows, columns), bool)
+                top, left = inner[0].start - rows.start, inner[1].start - columns.start
+                whole[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+                mask = whole
+            yield rows, columns, mask
 
 
-def window(start: float, end: float, length: int) -> slice:
-    """The pixels of an image's side that an interval touches.
+def enlarged(
+    crop: np.ndarray, span: np.ndarray, rows: slice, columns: slice
+) -> np.ndarray:
+    """The values of a crop (h, w) that covers `span`, at pixels: bilinear float32."""
+    shape = shape_of(rows, columns)
+    if not all(shape):
+        return np.zeros(shape, np.float32)
+    # Pixel i has its centre at i + 0.5, as has cell i in units of cells.
+    x, y = crop.shape[1] / (span[2] - span[0]), crop.shape[0] / (span[3] - span[1])
+    cells_of_pixels = np.float64(
+        [
+            [x, 0, (columns.start + 0.5 - span[0]) * x - 0.5],
+            [0, y, (rows.start + 0.5 - span[1]) * y - 0.5],
+        ]
+    )
+    return cv2.warpAffine(
+        np.ascontiguousarray(crop, np.float32),
+        cells_of_pixels,
+        shape[::-1],
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
-    >>> window(-1.5, 2.2, 10)
-    slice(0, 3, None)
+
+def box_window(
+    box: np.ndarray, size: Tuple[int, int], within: Optional[Tuple[slice, slice]] = None
+) -> Tuple[slice, slice]:
+    """The rows and columns of an image that a box touches, or of a part of it."""
+    rows, columns = within or (slice(0, size[0]), slice(0, size[1]))
+    return window(box[1], box[3], rows), window(box[0], box[2], columns)
+
+
+def window(start: float, end: float, within: slice) -> slice:
+    """The pixels of one side of a window that an interval touches.
+
+    >>> window(-1.5, 2.2, slice(0, 10)), window(12, 15, slice(0, 10))
+    (slice(0, 3, None), slice(10, 10, None))
     """
-    first = min(max(0, int(np.floor(start))), length)
-    return slice(first, max(first, min(length, int(np.ceil(end)))))
+    first = min(max(within.start, math.floor(start)), within.stop)
+    return slice(first, max(first, min(within.stop, math.ceil(end))))
 
 
-def cells_of(pixels: slice, start: float, end: float, count: int) -> np.ndarray:
-    """The pixel centres as coordinates of `count` cells that span start to end."""
-    centers = np.arange(pixels.start, pixels.stop) + 0.5
-    return (centers - start) * (count / (end - start)) - 0.5
+def shape_of(rows: slice, columns: slice) -> Tuple[int, int]:
+    """The (height, width) of a window."""
+    return rows.stop - rows.start, columns.stop - columns.start
 
 
 Result = Union[SemanticMap, Detections, Instances]

@@ -1,18 +1,33 @@
 """The predictors of each task; a new task adds an entry to these dicts.
 
-A task without an entry in the last two has no test-time augmentation or --steady.
+A task without an entry in the last two dicts has no test-time augmentation or --steady.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional, Tuple
 
+from edge.engines.base import Engine
+from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
+from edge.predict.detection import DetectionPredictor
+from edge.predict.instances import InstancePredictor
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
+from edge.predict.ssd import ssd_predictor
 from edge.predict.tta import TTA, SemanticTTA
 
-PREDICTORS: dict[str, type[Predictor]] = {"semantic": SemanticPredictor}
+PREDICTORS: dict[str, type[Predictor]] = {
+    "semantic": SemanticPredictor,
+    "detection": DetectionPredictor,
+    "instance": InstancePredictor,
+}
+
+# Files whose metadata give no roles of outputs are tried with these, in this order:
+# (engine, metadata) -> a predictor, or None for outputs of another kind.
+RECOGNIZERS: Tuple[Callable[[Engine, ModelInfo], Optional[Predictor]], ...] = (
+    ssd_predictor,
+)
 
 # (predictor, augmentation) -> a predictor with test-time augmentation.
 TTA_PREDICTORS: dict[str, Callable[[Any, TTA], Predictor]] = {"semantic": SemanticTTA}

@@ -1,0 +1,93 @@
+"""The parameters that turn a network's outputs into objects: `ModelInfo.decoder`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Sequence, Tuple
+
+from edge.core.errors import InputError
+from edge.engines.base import TensorSpec
+from edge.model_file.info import ModelInfo
+from edge.predict.boxes import ANCHOR_SCALE, VARIANCES
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How objects are decoded.
+
+    `strides` are those of the levels, in the order of the outputs' rows; anchors have
+    sides of `anchor_scale` strides, and deltas are multiplied by `variances`. Objects
+    have a score of at least `score`; `nms` is the overlap from which the better of two
+    boxes of a class remains; at most `max_detections` are kept in an image.
+    """
+
+    strides: Tuple[int, ...] = ()
+    anchor_scale: float = ANCHOR_SCALE
+    variances: Tuple[float, ...] = VARIANCES
+    score: float = 0.3
+    nms: float = 0.6
+    max_detections: int = 100
+
+
+def is_list(value: Any, kind: Any) -> bool:
+    """Whether a value is a list of numbers over 0 of a type."""
+    return isinstance(value, (list, tuple)) and all(
+        isinstance(x, kind) and x > 0 for x in value
+    )
+
+
+NUMBER = (int, float)
+# Name -> whether a value is valid, and what would be.
+RULES = {
+    "strides": (lambda x: is_list(x, int), "a list of integers of at least 1"),
+    "anchor_scale": (lambda x: isinstance(x, NUMBER) and x > 0, "a number over 0"),
+    "variances": (lambda x: is_list(x, NUMBER) and len(x) == 4, "4 numbers over 0"),
+    "score": (lambda x: isinstance(x, NUMBER) and 0 <= x <= 1, "from 0 to 1"),
+    "nms": (lambda x: isinstance(x, NUMBER) and 0 <= x <= 1, "from 0 to 1"),
+    "max_detections": (
+        lambda x: isinstance(x, int) and x >= 1,
+        "an integer of at least 1",
+    ),
+}
+
+
+def decoder_of(info: ModelInfo) -> Decoder:
+    """The decoder of a model; entries that are missing have their defaults.
+
+    Unknown entries are ignored. Raises InputError for an invalid value.
+    """
+    known = {}
+    for each in fields(Decoder):
+        if each.name not in info.decoder:
+            continue
+        value = info.decoder[each.name]
+        valid, wanted = RULES[each.name]
+        if not valid(value):
+            raise InputError(
+                f"the decoder's {each.name} is {value!r}; it must be {wanted}"
+            )
+        known[each.name] = tuple(value) if isinstance(value, list) else value
+    return Decoder(**known)
+
+
+def places_of(
+    needed: Sequence[str], info: ModelInfo, outputs: Sequence[TensorSpec]
+) -> dict[str, int]:
+    """Role -> the index of its output.
+
+    Roles are those of the metadata, or else the names of the outputs. Raises InputError
+    if one is missing, or if the file has another number of outputs than roles.
+    """
+    roles = info.outputs or tuple(spec.name for spec in outputs)
+    if len(roles) != len(outputs):
+        raise InputError(
+            f"its description names {len(roles)} outputs ({', '.join(roles)}), and it "
+            f"has {len(outputs)}; export it again"
+        )
+    missing = [role for role in needed if role not in roles]
+    if missing:
+        raise InputError(
+            f"no output {missing[0]} among its {len(roles)} ({', '.join(roles)}); a "
+            f"model of the task {info.task} has {', '.join(needed)}"
+        )
+    return {role: roles.index(role) for role in needed}
