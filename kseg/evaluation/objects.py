@@ -57,10 +57,12 @@ class ObjectEvaluator:
     masks: bool
     fast: bool = False
     decoder: dict[str, Any] = field(default_factory=lambda: dict(DECODER))
-    images: list[EvaluatedImage] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    images: list[EvaluatedImage] = field(default_factory=list, repr=False)
+    outcomes: list[Outcome] = field(default_factory=list, repr=False)
     panoptic: PanopticQuality = field(init=False)
-    _precision: dict[tuple[str, bool], AveragePrecision] = field(default_factory=dict)
+    _precision: dict[tuple[str, bool], AveragePrecision] = field(
+        default_factory=dict, repr=False
+    )
 
     def __post_init__(self) -> None:
         self.panoptic = PanopticQuality(len(self.names))
