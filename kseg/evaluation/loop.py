@@ -21,9 +21,12 @@ class Evaluator(Protocol):
 
     `headline` is the key of `metrics()` that decides which model is better; larger is
     better. With `needs_confidence` the predictor also computes the confidence.
+    `decoder` replaces parameters of the model's decoding (`ModelInfo.decoder`) while it
+    is evaluated; it is empty if none is replaced.
     """
 
     headline: str
+    decoder: dict[str, Any]
 
     @property
     def needs_confidence(self) -> bool: ...
@@ -80,6 +83,11 @@ def errors_name_image(split: Split, index: int) -> Iterator[None]:
         raise InputError(f"{split.names[index]}: {error}") from None
 
 
+def decoding_for(evaluator: Evaluator, predictor: Predictor) -> Predictor:
+    """The predictor with the decoding that the evaluator requests."""
+    return predictor.with_decoder(evaluator.decoder) if evaluator.decoder else predictor
+
+
 def evaluate(
     predictor: Predictor,
     split: Split,
@@ -91,6 +99,7 @@ def evaluate(
     Raises an InputError that names the image if the network does not accept it or the
     result does not fit the data.
     """
+    predictor = decoding_for(evaluator, predictor)
     for index, sample in samples(split, "evaluating"):
         with errors_name_image(split, index):
             result = predictor.predict(
@@ -115,7 +124,10 @@ def compare(
     REFERENCE that of the reference itself. Raises InputError as `evaluate` does.
     """
     comparisons = {name: Comparison(new()) for name in (REFERENCE, *others)}
-    confidence = comparisons[REFERENCE].evaluator.needs_confidence
+    evaluator = comparisons[REFERENCE].evaluator
+    confidence = evaluator.needs_confidence
+    reference = decoding_for(evaluator, reference)
+    others = {name: decoding_for(evaluator, each) for name, each in others.items()}
     for index, sample in samples(split, text):
         with errors_name_image(split, index):
             expected = reference.predict(sample.image, confidence=confidence)

@@ -30,6 +30,7 @@ class SemanticEvaluator:
     names: tuple[str, ...]
     fast: bool = False
     headline: str = "mean_iou"
+    decoder: dict[str, Any] = field(default_factory=dict)
     matrix: np.ndarray = field(init=False)
     boundary: np.ndarray = field(init=False)
     components: Components = field(init=False)

@@ -159,6 +159,7 @@ class ToyEvaluator:
     """Mean IoU of the labels, and the mean error of the shares."""
 
     headline, needs_confidence = "toy_iou", False
+    decoder: dict[str, Any] = {}  # nothing of the decoding is replaced
 
     def __init__(self, data: Any, fast: bool = False):
         from kseg.evaluation.semantic import SemanticEvaluator

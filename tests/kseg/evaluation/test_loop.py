@@ -1,6 +1,7 @@
 """The loop over a split: counts, observers and error messages."""
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from edge.core.constants import palette
 from edge.core.errors import InputError
 from edge.model_file.info import InputGeometry, ModelInfo
+from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor
 from kseg.data.sample import Sample
 from kseg.evaluation.loop import REFERENCE, compare, evaluate
@@ -75,6 +77,34 @@ def test_a_comparison_by_hand():
     assert found["zeros"].evaluator.value() == (25 / 40 + 0) / 2
     assert (found["zeros"].equal, found["zeros"].total) == (25, 40)
     assert found["zeros"].agreement == 25 / 40
+
+
+class Adjustable(SemanticPredictor):
+    """Its decoder has the class of every pixel."""
+
+    def with_decoder(self, changes):
+        result = copy(self)
+        result.info = replace(self.info, decoder={**self.info.decoder, **changes})
+        return result
+
+    def decode(self, outputs, placement, confidence):
+        labels = super().decode(outputs, placement, confidence).labels
+        return SemanticMap(np.full_like(labels, self.info.decoder["class_id"]))
+
+
+def test_the_evaluator_chooses_the_decoding():
+    """All pixels are class 1, which 5 of 20 are, instead of class 0."""
+    predictor = Adjustable(ArrayEngine(), replace(INFO, decoder={"class_id": 0}))
+    split = split_of(5)
+
+    def new() -> SemanticEvaluator:
+        return SemanticEvaluator(NAMES, fast=True, decoder={"class_id": 1})
+
+    assert evaluate(predictor, split, new()).matrix.tolist() == [[0, 15], [0, 5]]
+    found = compare(predictor, {"same": predictor}, split, new)
+    for each in found.values():
+        assert each.evaluator.matrix.tolist() == [[0, 15], [0, 5]]
+    assert predictor.info.decoder == {"class_id": 0}
 
 
 @pytest.mark.parametrize("function", ["evaluate", "compare"])
