@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from kseg.data.masks import (
     same_stem_error,
     to_class_ids,
 )
+from kseg.data.objects_file import OBJECTS
 from kseg.data.pairs import FileIssue, Pair, check_pair, raise_first_error
 from kseg.data.sample import Dataset, Sample
 
@@ -69,8 +71,7 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     facts = in_parallel(lambda pair: check_pair(pair, declared), listed, folder.name)
     classes = declared or count_classes([fact.ids for fact in facts])
     channels = 1 if all(fact.grey for fact in facts) else 3
-    sample = pairs["train"][:: max(1, len(pairs["train"]) // DEPTH_SAMPLES)]
-    white_level = max(white_level_of(read_raw(pair.image)) for pair in sample)
+    white_level = common_white_level([pair.image for pair in pairs["train"]])
     if not declared:
         log.info(
             f"{folder}: no classes.json; the ids of the masks give "
@@ -85,6 +86,12 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     return Dataset(
         str(folder), classes.names, classes.colors, splits, channels, white_level
     )
+
+
+def common_white_level(images: Sequence[Path]) -> float:
+    """The largest white level of a sample of images."""
+    sample = images[:: max(1, len(images) // DEPTH_SAMPLES)]
+    return max(white_level_of(read_raw(image)) for image in sample)
 
 
 # --- pairing files ---
@@ -140,9 +147,20 @@ def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
 
 
 def is_data_folder(folder: Path) -> bool:
-    """Whether the folder, or one of its splits, contains images/ and masks/."""
+    """Whether the folder, or one of its splits, contains images/ and their labels.
+
+    These are masks/, instances/ or objects.json.
+    """
     parts = [folder, *(folder / split for split in SPLITS)]
-    return any((p / "images").is_dir() and (p / "masks").is_dir() for p in parts)
+    return any(
+        (part / "images").is_dir() and ((part / "masks").is_dir() or has_objects(part))
+        for part in parts
+    )
+
+
+def has_objects(part: Path) -> bool:
+    """Whether the labels of a split are objects: objects.json or instances/."""
+    return (part / OBJECTS).is_file() or (part / "instances").is_dir()
 
 
 def split_by_seed(
@@ -163,6 +181,18 @@ def split_by_seed(
     return {"train": [pairs[i] for i in train], "val": [pairs[i] for i in val]}
 
 
+def list_files(folder: Path, split: str, issues: list[FileIssue]) -> dict[str, Path]:
+    """Stem -> image file of a folder; adds issues about equal stems and other files."""
+    files, repeated = first_by_stem(folder)
+    for path in repeated:
+        error = same_stem_error(folder, repeated)
+        issues.append(FileIssue("same stem", split, str(path), error=error))
+    for path in sorted(folder.iterdir()):
+        if not is_image(path) and not path.name.startswith("."):
+            issues.append(FileIssue("not read", split, str(path)))
+    return files
+
+
 def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
     """The pairs of a split; the issues of its files are added to `issues`."""
 
@@ -176,12 +206,7 @@ def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
             add_issue("missing folder", part / kind, text)
     files: dict[str, dict[str, Path]] = {"images": {}, "masks": {}}
     for kind in reversed(present):
-        files[kind], repeated = first_by_stem(part / kind)
-        for path in repeated:
-            add_issue("same stem", path, same_stem_error(part / kind, repeated))
-        for path in sorted((part / kind).iterdir()):
-            if not is_image(path) and not path.name.startswith("."):
-                add_issue("not read", path)
+        files[kind] = list_files(part / kind, split, issues)
     images, masks = files["images"], files["masks"]
     for stem, image in images.items():
         if stem not in masks:

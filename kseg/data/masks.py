@@ -234,9 +234,27 @@ def open_image(path: Path) -> Image.Image:
 def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
     """Reads a mask file, upright: (H, W) uint8 ids or (H, W, 3) uint8 RGB.
 
+    With `colored`, a palette PNG gives its colours instead of its ids. Raises
+    InputError if the file cannot be read.
+    """
+    mask = load_upright(path, image, colored)
+    check_ids(mask, path, 255)
+    return mask.astype(np.uint8)
+
+
+def check_ids(mask: np.ndarray, path: Path, largest: int) -> None:
+    """Raises InputError for ids (H, W) outside 0 to `largest`."""
+    low, high = mask.min(initial=0), mask.max(initial=0)
+    if mask.ndim == 2 and (high > largest or low < 0):
+        wrong = high if high > largest else low
+        raise InputError(f"{path}: id {wrong}; ids must be from 0 to {largest}")
+
+
+def load_upright(path: Path, image: Path, colored: bool = False) -> np.ndarray:
+    """Reads a mask file at its own depth, upright: (H, W) ids or (H, W, 3) uint8 RGB.
+
     The mask's EXIF rotation is applied. A mask without one that was drawn on the image
-    as stored is rotated like the image. With `colored`, a palette PNG gives its colours
-    instead of its ids. Raises InputError if the file cannot be read.
+    as stored is rotated like the image. `colored` is that of `load_mask`.
     """
     with open_image(path) as file:
         try:
@@ -250,12 +268,7 @@ def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
         own = file.getexif().get(ORIENTATION, 1)
     if own == 1:
         mask = rotate_like(image, mask)
-    if mask.ndim == 3 and mask.shape[2] == 2:
-        mask = mask[..., 0]
-    if mask.ndim == 2 and (mask.max(initial=0) > 255 or mask.min(initial=0) < 0):
-        wrong = mask.max() if mask.max() > 255 else mask.min()
-        raise InputError(f"{path}: id {wrong}; ids must be from 0 to 255")
-    return mask.astype(np.uint8)
+    return mask[..., 0] if mask.ndim == 3 and mask.shape[2] == 2 else mask
 
 
 def has_colors(image: Image.Image) -> bool:

@@ -7,17 +7,30 @@ described at https://cocodataset.org/#format-data.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
 import numpy as np
 
 from edge.core.files import write_text
+from kseg.data.objects import mask_window
+from kseg.data.objects_checks import (
+    AnnotationError,
+    Box,
+    check_inside,
+    id_of,
+    read_box,
+    read_content,
+)
+from kseg.data.outlines import bounds, draw_outline, read_outline
+from kseg.data.pairs import FileIssue, raise_first_error
+from kseg.data.sample import Objects
+
+log = logging.getLogger(__name__)
 
 OBJECTS = "objects.json"
-
-Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels, ends exclusive
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,10 @@ class LabelledObject:
     rle: Optional[dict[str, Any]] = None
     crowd: bool = False
 
+    @property
+    def outlined(self) -> bool:
+        return bool(self.polygons) or self.rle is not None
+
 
 @dataclass(frozen=True)
 class LabelledImage:
@@ -44,6 +61,14 @@ class LabelledImage:
     file_name: str
     size: tuple[int, int]
     objects: tuple[LabelledObject, ...]
+
+
+@dataclass(frozen=True)
+class ObjectsFile:
+    """The content of `objects.json`: class names, and images by file name."""
+
+    class_names: tuple[str, ...]
+    images: dict[str, LabelledImage]
 
 
 def write_objects(
@@ -91,3 +116,172 @@ def annotation_of(each: LabelledObject) -> dict[str, Any]:
             np.round(polygon, 3).ravel().tolist() for polygon in each.polygons
         ]
     return result
+
+
+# --- reading ---
+
+
+def read_objects(path: Path) -> ObjectsFile:
+    """Reads `objects.json`. Raises InputError for the first error in it.
+
+    Boxes that reach beyond their image are clipped, which is logged.
+    """
+    content, issues = inspect_objects(path)
+    raise_first_error(issues)
+    log_clipped(path, issues)
+    return content
+
+
+def log_clipped(path: Path, issues: Sequence[FileIssue]) -> None:
+    """Logs how many boxes of a file or folder were clipped, if there are some."""
+    clipped = [issue for issue in issues if issue.kind == "clipped"]
+    if clipped:
+        log.info(
+            f"{path}: boxes that reach beyond their image were clipped: "
+            f"{len(clipped)}, the first {clipped[0].detail} of {clipped[0].name}"
+        )
+
+
+def inspect_objects(path: Path, split: str = "") -> tuple[ObjectsFile, list[FileIssue]]:
+    """Reads `objects.json` as far as possible, and collects its issues.
+
+    Objects with an error are left out. The name of an issue is the path of its image.
+    Raises InputError for a file that cannot be read or lacks a list.
+    """
+    content = read_content(path)
+    names = tuple(dict.fromkeys(str(c["name"]) for c in content["categories"]))
+    reader = AnnotationReader(
+        {id_of(c["id"]): names.index(str(c["name"])) for c in content["categories"]},
+        {id_of(entry["id"]): entry for entry in content["images"]},
+    )
+    found: dict[str, list[LabelledObject]] = {key: [] for key in reader.images}
+    issues: list[FileIssue] = []
+    for number, annotation in enumerate(content["annotations"], start=1):
+        label, key = name_of(annotation, number), id_of(annotation["image_id"])
+        entry = reader.images.get(key)
+        image = path if entry is None else path.parent / "images" / file_name(entry)
+        try:
+            each, clipped = reader.read(annotation)
+        except AnnotationError as error:
+            where = "" if entry is None else f" (image {file_name(entry)})"
+            text = f"{path}: {label}{where} {error}"
+            detail = f"{label} {error}"
+            issues.append(FileIssue(error.kind, split, str(image), detail, text))
+            continue
+        if clipped:
+            issues.append(FileIssue("clipped", split, str(image), label))
+        found[key].append(each)
+    images = {
+        file_name(entry): LabelledImage(
+            file_name(entry), (entry["height"], entry["width"]), tuple(found[key])
+        )
+        for key, entry in reader.images.items()
+    }
+    return ObjectsFile(names, images), issues
+
+
+def file_name(entry: dict[str, Any]) -> str:
+    return str(entry["file_name"])
+
+
+def name_of(annotation: dict[str, Any], number: int) -> str:
+    """How messages name an annotation: by its id, or by its position from 1."""
+    given = "id" in annotation
+    return f"annotation {annotation['id']}" if given else f"annotation number {number}"
+
+
+@dataclass
+class AnnotationReader:
+    """Reads annotations one by one, and recognizes those that are repeated.
+
+    `classes` has the class of each category id, `images` the entry of each image id.
+    """
+
+    classes: dict[str, int]
+    images: dict[str, dict[str, Any]]
+    ids: set[str] = field(default_factory=set)
+    seen: set[tuple[Any, ...]] = field(default_factory=set)
+
+    def read(self, annotation: dict[str, Any]) -> tuple[LabelledObject, bool]:
+        """The object, and whether its box was clipped. Raises AnnotationError."""
+        key, category = (id_of(annotation[k]) for k in ("image_id", "category_id"))
+        if key not in self.images:
+            text = f"is of image {key}, which is not in 'images'; add or remove it"
+            raise AnnotationError("unknown image", text)
+        if category not in self.classes:
+            text = f"has category {category}, which is not in 'categories'; add it"
+            raise AnnotationError("unknown category", text)
+        self.refuse_repeated(annotation, key, category)
+        entry = self.images[key]
+        size = entry["height"], entry["width"]
+        try:
+            polygons, rle = read_outline(annotation.get("segmentation"), size)
+            crowd = bool(int(annotation.get("iscrowd") or 0))
+        except (ValueError, TypeError) as error:
+            raise AnnotationError("outlines", str(error)) from None
+        around = bounds(polygons, rle)
+        if rle is not None and around is None:
+            raise AnnotationError("outlines", "has an empty outline; remove it")
+        box, clipped = read_box(annotation.get("bbox"), around, size)
+        if around is not None:
+            check_inside(around, size)
+        each = LabelledObject(self.classes[category], box, polygons, rle, crowd)
+        return each, clipped
+
+    def refuse_repeated(
+        self, annotation: dict[str, Any], image: str, category: str
+    ) -> None:
+        """Raises AnnotationError for an id, or an object, that has occurred before."""
+        if "id" in annotation:
+            name = id_of(annotation["id"])
+            if name in self.ids:
+                text = "has the id of another annotation; give it its own or remove it"
+                raise AnnotationError("repeated", text)
+            self.ids.add(name)
+        shape = annotation.get("bbox"), annotation.get("segmentation")
+        content = (image, category, json.dumps(shape))
+        if content in self.seen:
+            text = "repeats class, box and outline of another one; remove it"
+            raise AnnotationError("repeated", text)
+        self.seen.add(content)
+
+
+def objects_of(image: LabelledImage) -> Objects:
+    """The objects of an image with their masks, and the boxes tight around these.
+
+    A crowd without an outline is its whole box. Objects without a pixel are left out.
+    If another object has no outline, `masks` is None and the boxes are those given.
+    """
+    if not all(each.outlined or each.crowd for each in image.objects):
+        return boxes_of(image)
+    kept, boxes, masks = [], [], []
+    for each in image.objects:
+        if each.outlined:
+            drawn = draw_outline(each.polygons, each.rle, image.size)
+        else:
+            top, bottom, left, right = mask_window(np.float32(each.box))
+            whole = np.ones((bottom - top, right - left), bool)
+            drawn = (left, top, right, bottom), whole
+        if drawn:
+            kept.append(each)
+            boxes.append(drawn[0])
+            masks.append(drawn[1])
+    return to_objects(kept, boxes, tuple(masks))
+
+
+def boxes_of(image: LabelledImage) -> Objects:
+    """The objects of an image as labelled boxes, without masks."""
+    return to_objects(image.objects, [each.box for each in image.objects], None)
+
+
+def to_objects(
+    objects: Sequence[LabelledObject],
+    boxes: Sequence[Sequence[float]],
+    masks: Optional[tuple[np.ndarray, ...]],
+) -> Objects:
+    return Objects(
+        np.float32(boxes).reshape(-1, 4),
+        np.int32([each.class_id for each in objects]),
+        np.bool_([each.crowd for each in objects]),
+        masks,
+    )

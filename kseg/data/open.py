@@ -3,49 +3,109 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from edge.core.errors import InputError
-from kseg.data.folder import is_data_folder, open_folder
+from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
 from kseg.data.formats.detect import detect_format
+from kseg.data.object_folder import (
+    OBJECT_TASKS,
+    open_as_semantic,
+    open_detections,
+    open_instances,
+)
+from kseg.data.objects_file import OBJECTS
 from kseg.data.sample import Dataset
-from kseg.data.shapes import open_shapes
+from kseg.data.shapes import SHAPES
+
+SEMANTIC, INSTANCE, DETECTION = "semantic", "instance", "detection"
+OUTLINE = re.compile(rb'"segmentation"\s*:\s*(\[\s*[\[\d.-]|\{)')
+
+
+def open_semantic(folder: Path, seed: int) -> Dataset:
+    """Opens masks of classes, or objects with outlines, as classes of pixels.
+
+    Masks of a folder that has both are used, unless its classes.json is of objects.
+    Raises InputError for the first error.
+    """
+    parts = parts_of(folder).values()
+    masks = any((part / "masks").is_dir() for part in parts)
+    if any(has_objects(part) for part in parts):
+        if not masks or declared_task(folder) in OBJECT_TASKS:
+            return open_as_semantic(folder, seed)
+    return open_folder(folder, seed)
+
 
 # Task -> function (folder, seed) -> Dataset.
-OPENERS: dict[str, Callable[[Path, int], Dataset]] = {"semantic": open_folder}
+OPENERS: dict[str, Callable[[Path, int], Dataset]] = {
+    SEMANTIC: open_semantic,
+    INSTANCE: open_instances,
+    DETECTION: open_detections,
+}
 
 
-def open_data(name: str, seed: int = 0) -> Dataset:
+def open_data(name: str, seed: int = 0, task: str = "") -> Dataset:
     """Opens `shapes` or the data folder `name`, whose files are all checked.
 
-    `seed` splits a folder that has no splits. Raises InputError for the first error.
+    `seed` splits a folder that has no splits. `task` is what to open it for; by
+    default semantic for `shapes`, and what `task_of` finds for a folder. Raises
+    InputError for the first error, and for a folder that cannot give the task.
     """
     if name == "shapes":
-        return open_shapes()
+        return SHAPES[known_task(task or SEMANTIC, "--task", SHAPES)]()
     folder = Path(name)
     if folder.is_dir():
         reject_export(folder)
-    task = task_of(folder)
-    if task not in OPENERS:
+    source = "--task" if task else str(folder / "classes.json")
+    return OPENERS[known_task(task or task_of(folder), source, OPENERS)](folder, seed)
+
+
+def known_task(task: str, source: str, known: dict[str, Any]) -> str:
+    """The task. Raises InputError if it is not a key of `known`."""
+    if task not in known:
         raise InputError(
-            f"{folder / 'classes.json'}: unknown task {task!r}; known are "
-            f"{', '.join(OPENERS)}"
+            f"{source}: unknown task {task!r}; known are {', '.join(known)}"
         )
-    return OPENERS[task](folder, seed)
+    return task
 
 
 def task_of(folder: Path) -> str:
-    """The task of a data folder: "task" in its classes.json, by default semantic.
+    """The task of a data folder: "task" in its classes.json, or what its files are for.
 
-    Other errors in the file are reported when it is read.
+    Without it, instance for instances/ or an objects.json with outlines, detection for
+    an objects.json of boxes, else semantic. Errors in the files are reported when they
+    are read.
     """
+    declared = declared_task(folder)
+    if declared:
+        return declared
+    parts = parts_of(folder).values()
+    if any((part / "instances").is_dir() for part in parts):
+        return INSTANCE
+    files = [part / OBJECTS for part in parts if (part / OBJECTS).is_file()]
+    if any(has_outlines(path) for path in files):
+        return INSTANCE
+    return DETECTION if files else SEMANTIC
+
+
+def declared_task(folder: Path) -> str:
+    """The "task" in a folder's classes.json; empty if it has none or is not valid."""
     try:
         content = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
-        return str(content.get("task", "semantic"))
+        return str(content.get("task", ""))
     except (OSError, ValueError, AttributeError):
-        return "semantic"
+        return ""
+
+
+def has_outlines(path: Path) -> bool:
+    """Whether an objects.json has outlines; it is searched as text, which is fast."""
+    try:
+        return bool(OUTLINE.search(path.read_bytes()))
+    except OSError:
+        return False
 
 
 def reject_export(folder: Path) -> None:

@@ -1,14 +1,19 @@
-"""The data set `shapes`, made of procedural scenes."""
+"""The data set `shapes`, made of procedural scenes, for every task."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Callable
 
 from edge.video import scenes
-from kseg.data.sample import Dataset, Sample
+from kseg.data.objects import objects_of_map
+from kseg.data.sample import Dataset, Objects, Sample
 
 SHAPES_SCENES = {"train": 800, "val": 100, "test": 100}
+OBJECT_SCENES = {"train": 3200, "val": 200, "test": 200}
+LEAST_AREA = 16  # visible pixels of an object; smaller ones are not labelled
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,39 @@ class ShapesSplit:
         return Sample(*scenes.scene(self.seed, index))
 
 
+@dataclass(frozen=True)
+class ObjectShapesSplit(ShapesSplit):
+    """Scenes with their objects; with `masks` False only their boxes."""
+
+    masks: bool = True
+
+    def read(self, index: int) -> Sample:
+        image, instances, class_ids = scenes.scene_objects(self.seed, index)
+        found = objects_of_map(instances, class_ids, LEAST_AREA)
+        if not self.masks:
+            found = Objects(found.boxes, found.class_ids, found.crowd)
+        return Sample(image, found)
+
+
 def open_shapes() -> Dataset:
     """Opens the data set of procedural scenes; each split has a seed of its own."""
     counts = enumerate(SHAPES_SCENES.items())
     splits = {name: ShapesSplit(seed, count) for seed, (name, count) in counts}
     return Dataset("shapes", scenes.CLASSES, scenes.COLORS, splits)
+
+
+def open_object_shapes(task: str, masks: bool) -> Dataset:
+    """Opens the scenes with their objects; they have classes without a background."""
+    splits = {
+        name: ObjectShapesSplit(seed, count, masks)
+        for seed, (name, count) in enumerate(OBJECT_SCENES.items())
+    }
+    return Dataset("shapes", scenes.CLASSES[1:], scenes.COLORS[1:], splits, task=task)
+
+
+# Task -> function that opens the scenes for it.
+SHAPES: dict[str, Callable[[], Dataset]] = {
+    "semantic": open_shapes,
+    "instance": partial(open_object_shapes, "instance", True),
+    "detection": partial(open_object_shapes, "detection", False),
+}

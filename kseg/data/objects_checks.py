@@ -1,0 +1,156 @@
+"""Checks of `objects.json`: its lists, and the annotations one by one."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Optional
+
+from edge.core.errors import InputError
+
+CLIP = 0.01  # pixels; a box that reaches farther beyond its image is noted
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels, ends exclusive
+
+NEEDED = {
+    "images": ("id", "file_name", "height", "width"),
+    "annotations": ("image_id", "category_id"),
+    "categories": ("id", "name"),
+}
+
+
+class AnnotationError(ValueError):
+    """What is wrong with an annotation, and what to do. `kind` groups such errors."""
+
+    def __init__(self, kind: str, text: str):
+        super().__init__(text)
+        self.kind = kind
+
+
+def read_content(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Reads the lists `images`, `annotations` and `categories` of a file.
+
+    Raises InputError if one is missing or incomplete, or two images have the same id or
+    file name.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise InputError(
+            f"{path}: not valid JSON ({error}); copy or export it again"
+        ) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not COCO's format; it must be an object with images")
+    for key, needed in NEEDED.items():
+        entries = content.get(key)
+        if not isinstance(entries, list) or not all(
+            isinstance(entry, dict) and all(name in entry for name in needed)
+            for entry in entries
+        ):
+            raise InputError(
+                f"{path}: {key!r} must be a list of objects with {', '.join(needed)}; "
+                "export it as COCO again"
+            )
+    check_images(path, content["images"])
+    return content
+
+
+def check_images(path: Path, images: list[dict[str, Any]]) -> None:
+    """Raises InputError for repeated ids and names, and for sizes that are none."""
+    for name in ("id", "file_name"):
+        seen = set()
+        for entry in images:
+            value = id_of(entry[name])
+            if value in seen:
+                raise InputError(
+                    f"{path}: two images have the {name} {value}; remove one of them"
+                )
+            seen.add(value)
+    for entry in images:
+        sides = entry["height"], entry["width"]
+        if not all(isinstance(side, int) and side > 0 for side in sides):
+            raise InputError(
+                f"{path}: image {entry['file_name']} has the size {sides[0]}x{sides[1]}"
+                "; height and width must be whole numbers above 0"
+            )
+
+
+def id_of(value: Any) -> str:
+    """An id as text, so that 1 and "1" are the same id.
+
+    >>> id_of(1), id_of("1"), id_of(1.0)
+    ('1', '1', '1')
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+def read_box(
+    given: Any, around: Optional[Box], size: tuple[int, int]
+) -> tuple[Box, bool]:
+    """The box of an annotation, and whether it was clipped to the image.
+
+    `given` is COCO's x, y, width, height, or None; `around` is the box of its outline,
+    which is used then. Raises AnnotationError.
+    """
+    box = around if given is None else from_bbox(given)
+    if box is None:
+        raise AnnotationError(
+            "boxes", "has neither a box nor an outline; draw one or remove it"
+        )
+    height, width = size
+    check_inside(box, size)
+    x0, y0, x1, y1 = box
+    clipped = max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
+    if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
+        raise AnnotationError(
+            "boxes", f"has a box without area: {format_box(box)}; draw it again"
+        )
+    reach = max(abs(a - b) for a, b in zip(box, clipped, strict=True))
+    return clipped, reach > CLIP
+
+
+def check_inside(box: Box, size: tuple[int, int]) -> None:
+    """Raises AnnotationError for a box that is wholly outside an image of `size`."""
+    x0, y0, x1, y1 = box
+    if x0 >= size[1] or y0 >= size[0] or x1 <= 0 or y1 <= 0:
+        raise AnnotationError(
+            "outside",
+            f"is wholly outside its image of {size[0]}x{size[1]}: {format_box(box)}; "
+            "correct or remove it",
+        )
+
+
+def from_bbox(given: Any) -> Box:
+    """x, y, width, height -> x0, y0, x1, y1. Raises AnnotationError."""
+    numbers = isinstance(given, list) and len(given) == 4
+    if not numbers or not all(type(v) in (int, float) for v in given):
+        raise AnnotationError(
+            "boxes", f"has the box {given!r}; it must be x, y, width, height"
+        )
+    x, y, width, height = map(float, given)
+    if not all(map(math.isfinite, (x, y, width, height))):
+        raise AnnotationError(
+            "boxes", f"has the box {given}; its values must be finite, draw it again"
+        )
+    if width <= 0 or height <= 0:
+        raise AnnotationError(
+            "boxes",
+            f"has a box of width {width:g} and height {height:g}; both must be above "
+            "0, draw it again or remove it",
+        )
+    return x, y, x + width, y + height
+
+
+def format_box(box: Box) -> str:
+    """The corners of a box, for messages.
+
+    >>> format_box((0.5, 1, 20, 30))
+    'x 0.5 to 20, y 1 to 30'
+    """
+    x0, y0, x1, y1 = box
+    return f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
