@@ -63,6 +63,11 @@ def open_data(name: str, seed: int = 0, task: str = "") -> Dataset:
     return OPENERS[known_task(task or task_of(folder), source, OPENERS)](folder, seed)
 
 
+def task_of_data(name: str) -> str:
+    """The task of `shapes` or of a data folder, unless another one is asked for."""
+    return SEMANTIC if name == "shapes" else task_of(Path(name))
+
+
 def known_task(task: str, source: str, known: dict[str, Any]) -> str:
     """The task. Raises InputError if it is not a key of `known`."""
     if task not in known:

@@ -32,6 +32,11 @@ def labels_for_tensorrt(logits: Any) -> Any:
     return tf.cast(tf.cast(ids, tf.float32), tf.uint8)
 
 
+def raw(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The outputs of objects by role, with scores in (0, 1] in place of logits."""
+    return {**outputs, "scores": tf.sigmoid(outputs["scores"])}
+
+
 # Task -> head -> function of the network's outputs: one tensor, or a dict by role.
 HEADS: dict[str, dict[str, Head]] = {
     "semantic": {
@@ -39,6 +44,8 @@ HEADS: dict[str, dict[str, Head]] = {
         "logits": logits,
         "probabilities": tf.nn.softmax,
     },
+    "instance": {"raw": raw},
+    "detection": {"raw": raw},
 }
 # Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}

@@ -15,7 +15,13 @@ from kseg.data.sample import Dataset, Split
 from kseg.evaluation.grouping import PREFIX, is_grouping
 from kseg.evaluation.labelled_segments import match_ground_truth, with_labelled_segments
 from kseg.evaluation.loop import Evaluator, evaluate
-from kseg.evaluation.open import check_classes, data_of, locate, open_predictor
+from kseg.evaluation.open import (
+    check_classes,
+    data_of,
+    locate,
+    open_predictor,
+    task_of_model,
+)
 from kseg.evaluation.result_transforms import ResultTransform, unchanged
 from kseg.evaluation.tasks import EVALUATORS
 
@@ -41,7 +47,8 @@ def measure(config: EvaluateConfig) -> Measured:
     """
     check_naming(config)
     path, folder = locate(config.model)
-    data = data_of(config.model, folder, config.data, config.seed)
+    task = task_of_model(path)
+    data = data_of(config.model, folder, config.data, config.seed, task)
     split = data.split(config.split)
     backend.start()
     predictor = open_predictor(

@@ -155,6 +155,17 @@ class ObjectEvaluator:
             )
         return ap
 
+    def headlines(self) -> dict[str, float]:
+        """Returns the AP of masks, if they are evaluated, and of boxes, in [0, 1].
+
+        Without labelled objects they are 0.
+        """
+        kinds = (MASK, BOX) if self.masks else (BOX,)
+        return {
+            f"{PREFIXES[kind]}_ap": self.precision(kind, by_area=False).ap() or 0.0
+            for kind in kinds
+        }
+
     def agreement(self, expected: Detections, found: Detections) -> tuple[int, int]:
         """Counts the equal objects of two results of one image, and all of them.
 

@@ -9,7 +9,7 @@ from edge import predict
 from edge.core.errors import InputError
 from edge.core.images import list_images
 from edge.model_file.info import unknown_model
-from edge.model_file.metadata import info_of
+from edge.model_file.metadata import info_of, read_info
 from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
@@ -20,9 +20,15 @@ from kseg.evaluation.grouping import is_grouping, open_grouping
 
 
 def data_of(
-    model: str, folder: Optional[Path], data: str, seed: Optional[int]
+    model: str,
+    folder: Optional[Path],
+    data: str,
+    seed: Optional[int],
+    task: str = "",
 ) -> Dataset:
     """Opens the data that a command names, or the training data of the run.
+
+    `task` is that of the model; by default that of the run, else that of the data.
 
     Raises InputError if neither is known or the folder of the run's data is missing.
     """
@@ -43,7 +49,16 @@ def data_of(
             f"--seed: has no effect: {name} has its own val split; leave it out"
         )
     default = config.seed if config else 0
-    return open_data(name, default if seed is None else seed)
+    task = task or (config.task if config else "")
+    return open_data(name, default if seed is None else seed, task)
+
+
+def task_of_model(path: Path) -> str:
+    """The task of a model file; "" if it does not name one, and for a grouping."""
+    if is_grouping(str(path)):
+        return ""
+    info = read_info(path)
+    return info.task if info else ""
 
 
 def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:

@@ -6,6 +6,7 @@ from typing import Callable
 
 from kseg.data.sample import Dataset
 from kseg.evaluation.loop import Evaluator
+from kseg.evaluation.objects import detection_evaluator, instance_evaluator
 from kseg.evaluation.semantic import SemanticEvaluator
 
 
@@ -15,4 +16,8 @@ def semantic(data: Dataset, fast: bool = False) -> SemanticEvaluator:
 
 
 # (data, fast) -> an evaluator; with `fast` it computes the headline metric only.
-EVALUATORS: dict[str, Callable[..., Evaluator]] = {"semantic": semantic}
+EVALUATORS: dict[str, Callable[..., Evaluator]] = {
+    "semantic": semantic,
+    "instance": instance_evaluator,
+    "detection": detection_evaluator,
+}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 from edge.predict.boxes import anchor_grid
 from kseg.core.configs import TrainConfig
 from kseg.core.names import WITH_MASKS
-from kseg.data.sample import Dataset
+from kseg.data.sample import Dataset, Sample, Split
 
 VALIDATED = 200  # images at most, after each epoch
 
@@ -61,5 +63,56 @@ class ObjectMetrics:
     def validation(
         self, network: Any, batches: Any, loss: Any
     ) -> Callable[[], dict[str, float]]:
-        """Returns a function that computes the average precision of the val split."""
-        raise NotImplementedError
+        """Returns a function that computes the average precision of the val split.
+
+        Images are predicted one by one, at most VALIDATED, as they are in evaluation.
+        """
+        from edge.predict.open import predictor_of
+        from kseg.evaluation.loop import evaluate
+        from kseg.evaluation.objects import ObjectEvaluator
+        from kseg.models import geometry
+        from kseg.models.keras_engine import KerasEngine
+
+        info = replace(
+            self.data.info,
+            decoder=self.decoder(),
+            geometry=geometry(network),
+            max_side=self.config.max_side,
+        )
+        predictor = predictor_of(KerasEngine(network), info)
+        split = first_images(self.data.split("val"), VALIDATED)
+
+        def validate() -> dict[str, float]:
+            evaluator = ObjectEvaluator(self.data.class_names, self.masks, fast=True)
+            evaluate(predictor, split, evaluator)
+            return evaluator.headlines()
+
+        return validate
+
+
+@dataclass(frozen=True)
+class FirstImages:
+    """The first `count` images of a split."""
+
+    split: Split
+    count: int
+
+    @property
+    def names(self) -> list[str]:
+        return self.split.names[: self.count]
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        return self.split.sizes[: self.count]
+
+    @property
+    def files(self) -> list[Path]:
+        return self.split.files
+
+    def read(self, index: int) -> Sample:
+        return self.split.read(index)
+
+
+def first_images(split: Split, count: int) -> Split:
+    """At most `count` images of a split, spread evenly over it."""
+    return split if len(split.sizes) <= count else FirstImages(split, count)
