@@ -39,6 +39,9 @@ BENCHMARKS = {
         "export",
         "speed of exported files by head and resolution, and of Keras's export",
     ),
+    "decoding": Benchmark(
+        "decoding", "objects and masks from a network's outputs, without the network"
+    ),
     "mediapipe": Benchmark(
         "mediapipe", "the camera loop compared with MediaPipe's ImageSegmenter"
     ),

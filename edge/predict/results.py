@@ -166,11 +166,12 @@ def enlarged(
         return np.zeros(shape, np.float32)
     # Pixel i has its centre at i + 0.5, as has cell i in units of cells.
     x, y = crop.shape[1] / (span[2] - span[0]), crop.shape[0] / (span[3] - span[1])
-    cells_of_pixels = np.float64(
+    cells_of_pixels = np.array(
         [
             [x, 0, (columns.start + 0.5 - span[0]) * x - 0.5],
             [0, y, (rows.start + 0.5 - span[1]) * y - 0.5],
-        ]
+        ],
+        np.float64,
     )
     return cv2.warpAffine(
         np.ascontiguousarray(crop, np.float32),

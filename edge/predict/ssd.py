@@ -23,12 +23,13 @@ from edge.predict.results import Detections
 
 TASK = "detection"
 ROLES = ("boxes", "classes", "scores", "count")
-# Number of dimensions of each output -> roles. The first order is the operator's own,
-# the others are those of TensorFlow 2, by output name.
+# Number of dimensions of each output -> roles, in the order of the numbers in their
+# names, or else of the file. The first order is the operator's own; TensorFlow 2 files
+# have the second by name and the third in the file.
 ORDERS = {
     (3, 2, 2, 1): ROLES,
-    (2, 3, 1, 2): ("scores", "boxes", "count", "classes"),
     (1, 2, 2, 3): ("count", "scores", "classes", "boxes"),
+    (2, 3, 1, 2): ("scores", "boxes", "count", "classes"),
 }
 # The first line of some label files. The operator counts classes without it.
 BACKGROUND = ("???", "background")
@@ -99,17 +100,29 @@ def ssd_predictor(engine: Engine, info: ModelInfo) -> Optional[SsdPredictor]:
 
 
 def ssd_roles(outputs: Sequence[TensorSpec]) -> Optional[Tuple[str, ...]]:
-    """The roles of the outputs by their shapes; None if they are not of this kind.
+    """The roles of the outputs by their names and shapes; None for other outputs.
 
     >>> shapes = [(1, 10, 4), (1, 10), (1, 10), (1,)]
     >>> ssd_roles([TensorSpec("", x, np.dtype(np.float32)) for x in shapes])
     ('boxes', 'classes', 'scores', 'count')
     """
-    shapes = [spec.shape for spec in outputs]
+    order = sorted(range(len(outputs)), key=lambda k: number_in(outputs[k].name))
+    shapes = [outputs[k].shape for k in order]
     roles = ORDERS.get(tuple(map(len, shapes)))
     if roles is None:
         return None
     sides = dict(zip(roles, shapes))
     same = {sides["boxes"][1], sides["classes"][1], sides["scores"][1]}
-    valid = sides["boxes"][2] == 4 and sides["count"] == (1,) and len(same) == 1
-    return roles if valid else None
+    if sides["boxes"][2] != 4 or sides["count"] != (1,) or len(same) > 1:
+        return None
+    return tuple(roles[order.index(k)] for k in range(len(outputs)))
+
+
+def number_in(name: str) -> int:
+    """The number of an output in its name; 0 without one.
+
+    >>> number_in("TFLite_Detection_PostProcess"), number_in("PartitionedCall:2")
+    (0, 2)
+    """
+    number = name.rpartition(":")[2]
+    return int(number) if number.isdecimal() else 0

@@ -14,6 +14,7 @@ from setuptools import find_namespace_packages
 
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.architectures import ArchitecturesConfig
+from benchmarks.decoding import DecodingConfig
 from benchmarks.export import ExportBenchmarkConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
@@ -27,6 +28,7 @@ CONFIGS = {
     "sliding": SlidingConfig,
     "resume": ResumeConfig,
     "export": ExportBenchmarkConfig,
+    "decoding": DecodingConfig,
 }
 OPTIONS = {
     "architectures": (
@@ -40,6 +42,7 @@ OPTIONS = {
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",
     "export": "--run --data --calibration-images --json",
+    "decoding": "--rounds --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "
         "--python --mediapipe-model"

@@ -93,3 +93,46 @@ def test_a_result_without_objects(kind):
     assert len(empty) == 0
     if kind is Instances:
         assert not empty.label_map().any() and list(empty.masks()) == []
+
+
+def test_objects_are_counted_by_class_in_order_of_id():
+    found = detections(3)
+    assert found[np.array([2, 0, 2])].counts(INFO) == {"road": 1, "sky": 2}
+    assert found[np.zeros(0, int)].counts(INFO) == {}
+
+
+def test_boxes_without_masks_cover_the_pixels_that_they_touch():
+    found = Detections(
+        np.float32([[0.5, 0, 2, 1.5], [1, 1, 9, 9]]),
+        np.int32([2, 1]),
+        np.float32([0.9, 0.8]),
+        (3, 4),
+    )
+    assert found.label_map().tolist() == [[1, 1, 0, 0], [1, 1, 2, 2], [0, 2, 2, 2]]
+    assert found.to_semantic().labels[0].tolist() == [2, 2, 255, 255]
+
+
+def test_outside_of_its_crop_nothing_is_of_the_object():
+    # The box was smoothed and is larger than the crop; columns 2 and 3 are known.
+    found = instance((1, 0, 6, 1), [[1.0, 1.0]], span=(2, 0, 4, 1))
+    ((rows, columns, mask),) = found.masks()
+    assert columns == slice(1, 6)
+    assert mask.tolist() == [[False, True, True, False, False]]
+    apart = instance((0, 0, 2, 1), [[1.0]], span=(4, 0, 6, 1))
+    assert not next(apart.masks())[2].any()
+
+
+def test_masks_equal_bilinear_sampling_at_pixel_centres():
+    random = np.random.default_rng(0)
+    crop = random.normal(size=(5, 7)).astype(np.float32)
+    span, box = (3.25, 2.5, 31.25, 24.5), (6.5, 4.25, 27, 20.75)
+    ((rows, columns, mask),) = instance(box, crop, (40, 50), span).masks()
+
+    def values_along(axis, cells, places):
+        return np.stack([np.interp(places, np.arange(len(c)), c) for c in cells], axis)
+
+    x = (np.arange(columns.start, columns.stop) + 0.5 - 3.25) * 7 / 28 - 0.5
+    y = (np.arange(rows.start, rows.stop) + 0.5 - 2.5) * 5 / 22 - 0.5
+    values = values_along(1, values_along(0, crop, x).T, y)
+    clear = np.abs(values) > 0.03  # older versions of OpenCV round positions
+    assert (mask == (values > 0))[clear].all() and clear.mean() > 0.9

@@ -669,3 +669,10 @@ def test_a_sigmoid_channel_is_the_probability_of_class_1(shape, quantized):
     spec = TensorSpec("t", (1, *shape), values.dtype, **scale)
     scores = to_map(Output(values, spec))
     np.testing.assert_array_equal(scores, np.full((2, 3, 2), [0.25, 0.75]))
+
+
+def test_another_decoder_is_a_copy_of_the_same_class():
+    first = SemanticPredictor(Engine(), FIT)
+    other = first.with_decoder({"score": 0.5})
+    assert isinstance(other, SemanticPredictor) and other.engine is first.engine
+    assert other.info.decoder == {"score": 0.5} and first.info.decoder == {}
