@@ -26,7 +26,7 @@ from edge.predict.open import predictor_of
 from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import ExportConfig, TrainConfig
-from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, OWN_LAYERS, USUAL_SCHEMES
+from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, OBJECT_MODELS, OWN_LAYERS, USUAL_SCHEMES
 from kseg.core.options import DATA_HELP, Output, Size
 from kseg.core.runs import BEST, CHECKPOINT, CONFIG, run_config, write_json
 from kseg.data.open import open_data
@@ -50,6 +50,7 @@ NETWORKS = (
     ("unet_paper", "transposed"),
     ("dense", ""),
 )
+SEMANTIC = tuple(name for name in MODEL_NAMES if name not in OBJECT_MODELS)
 TIMED_IMAGES = 50  # of the validation split
 
 
@@ -59,7 +60,7 @@ class ArchitecturesConfig:
 
     data: str = option("shapes", DATA_HELP)
     models: tuple[str, ...] = option(
-        MODEL_NAMES, "architectures, separated by commas", choices=MODEL_NAMES
+        SEMANTIC, "architectures, separated by commas", choices=SEMANTIC
     )
     encoder: str = option("plain", "encoder of the networks", choices=ENCODER_NAMES)
     weights: str = option("none", "weights of the encoder: imagenet, none, or a file")

@@ -18,6 +18,7 @@ MODEL_NAMES = (
     "unet",
     "unet_paper",
 )
+OBJECT_MODELS = ("instances",)  # for the tasks instance and detection
 ENCODER_NAMES = (
     "alexnet",
     "efficientnetv2b0",

@@ -5,6 +5,7 @@ import cv2
 import pytest
 
 from benchmarks.architectures import (
+    SEMANTIC,
     NETWORKS,
     ArchitecturesConfig,
     check_budget,
@@ -14,13 +15,13 @@ from benchmarks.architectures import (
     train_config,
 )
 from edge.core.errors import InputError
-from kseg.core.names import MODEL_NAMES, UPSAMPLINGS
+from kseg.core.names import UPSAMPLINGS
 from kseg.core.runs import run_config
 from kseg.data.open import open_data
 
 
 def test_every_architecture_is_compared():
-    assert {model for model, _ in NETWORKS} == set(MODEL_NAMES)
+    assert {model for model, _ in NETWORKS} == set(SEMANTIC)
     assert {upsampling for _, upsampling in NETWORKS} <= {"", *UPSAMPLINGS}
     assert len(set(NETWORKS)) == len(NETWORKS)
 
@@ -40,7 +41,7 @@ def test_all_networks_have_the_same_budget(tmp_path):
 
 def test_networks_with_valid_padding_choose_their_own_crop(tmp_path):
     config = ArchitecturesConfig(size=(64, 96))
-    sizes = {m: train_config(config, m, "", tmp_path).size for m in MODEL_NAMES}
+    sizes = {m: train_config(config, m, "", tmp_path).size for m in SEMANTIC}
     assert sizes.pop("unet_paper") is None and sizes.pop("patch") is None
     assert set(sizes.values()) == {(64, 96)}
 
