@@ -23,7 +23,10 @@ BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
 METRICS, REPORT = "metrics.json", "report.html"
 EVENTS = "tensorboard"  # a folder
 CURVES = "curves.png"
-FIGURES = (CURVES, "samples.png", "confusion.png")
+FIGURES = (
+    *(CURVES, "samples.png", "confusion.png"),
+    *("precision_recall.png", "errors.png"),
+)
 EXPORTS = (
     *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mixed", "mended")),
     *("model.onnx", "parity.json", "explain.png"),

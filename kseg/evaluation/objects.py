@@ -93,7 +93,7 @@ class ObjectEvaluator:
         """
         self.check(target, result)
         result = best_first(result)
-        parts = parts_of(result) if self.masks else None
+        parts = list(result.masks()) if self.masks else None
         truth = regions_of_objects(target, result.size, self.masks)
         found = regions_of_result(result, parts)
         self.images.append(EvaluatedImage(result.size, truth, found))
@@ -182,7 +182,7 @@ class ObjectEvaluator:
         """The regions of the results with a score of COUNTED_SCORE or more."""
         kept = best_first(result)
         kept = kept[kept.scores >= COUNTED_SCORE]
-        return regions_of_result(kept, parts_of(kept) if self.masks else None)
+        return regions_of_result(kept, list(kept.masks()) if self.masks else None)
 
     def metrics(self) -> dict[str, Any]:
         """Returns the content of metrics.json.
@@ -269,12 +269,6 @@ def best_first(result: Detections) -> Detections:
     """The result with falling scores; equal scores keep their order."""
     order = np.argsort(-result.scores, kind="stable")
     return result if (np.diff(order) > 0).all() else result[order]
-
-
-def parts_of(result: Detections) -> list[Part]:
-    """The masks of a result by their rows and columns; all are kept in memory."""
-    assert isinstance(result, Instances)
-    return list(result.masks())
 
 
 def instance_evaluator(data: Dataset, fast: bool = False) -> ObjectEvaluator:

@@ -25,6 +25,7 @@ SAMPLES = 6
 COLUMNS = 5  # of the gallery
 MAX_LETTERS = 24  # of a class name at a chart
 GAP = 6  # pixels between images
+SPELLINGS = {"iou": "IoU", "ap": "AP"}  # of words in the names of metrics
 
 
 def sample_sheet(
@@ -119,12 +120,20 @@ def draw_curve(axes: Any, history: Sequence[dict[str, float]], name: str) -> Non
         if prefix + name in history[0]:
             values = [line[prefix + name] for line in history]
             axes.plot(epochs, values, marker=".", label=label)
-    title = name.replace("_", " ").replace("iou", "IoU")
-    axes.set(xlabel="epoch", title=title)
+    axes.set(xlabel="epoch", title=display_name(name))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     if len(axes.lines) > 1:
         axes.legend()
+
+
+def display_name(column: str) -> str:
+    """Formats the name of a metric for people.
+
+    >>> display_name("mean_iou"), display_name("mask_ap")
+    ('mean IoU', 'mask AP')
+    """
+    return " ".join(SPELLINGS.get(word, word) for word in column.split("_"))
 
 
 def iou_chart(path: Path, rows: Sequence[dict[str, Any]]) -> None:

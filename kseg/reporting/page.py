@@ -21,6 +21,7 @@ from kseg.core.runs import read_record
 from kseg.data.sample import Dataset
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import Evaluator, Observer, evaluate
+from kseg.reporting.figures import display_name
 from kseg.reporting.tasks import SECTIONS
 from kseg.reporting.templates import render
 
@@ -114,15 +115,6 @@ def content(folder: Path, section: Section) -> dict[str, Any]:
         "command": command_line(from_record(TrainConfig, record["config"])),
         "changed": record["data"].get("fingerprint") not in (None, data.fingerprint),
     }
-
-
-def display_name(column: str) -> str:
-    """Formats the name of a metric for people.
-
-    >>> display_name("mean_iou")
-    'mean IoU'
-    """
-    return column.replace("_", " ").replace("iou", "IoU")
 
 
 def curve_caption(column: str) -> str:

@@ -37,17 +37,6 @@ class Regions:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, where: np.ndarray) -> Regions:
-        """The regions at indices, or where a bool mask (N,) is true."""
-        places = np.arange(len(self))[where]
-        return Regions(
-            self.boxes[places],
-            self.class_ids[places],
-            self.scores[places],
-            self.crowd[places],
-            self.rles and tuple(self.rles[place] for place in places),
-        )
-
     @property
     def box_areas(self) -> np.ndarray:
         """(N,) float64 areas of the boxes in pixels."""
@@ -60,7 +49,8 @@ class Regions:
 
         if self.rles is None:
             return self.box_areas
-        return np.float64(coco_mask.area(list(self.rles))).reshape(-1)
+        # One by one: pycocotools 2.0.11 raises OverflowError for more than 255.
+        return np.array([coco_mask.area(rle) for rle in self.rles], np.float64)
 
 
 def regions_of_objects(objects: Objects, size: tuple[int, int], masks: bool) -> Regions:

@@ -64,6 +64,13 @@ def test_areas_are_those_of_the_masks():
     assert boxes.rles is None and boxes.areas.tolist() == [100]
 
 
+def test_an_image_may_have_more_than_255_objects():
+    boxes = [(2 * k, 0, 2 * k + 2, 3) for k in range(300)]
+    truth = regions_of_objects(objects_of(boxes, [0] * 300), (3, 600), True)
+    assert truth.areas.tolist() == [6] * 300
+    assert (iou_matrix(truth, truth, True) == np.eye(300)).all()
+
+
 def test_boxes_alone_have_no_rle():
     with pytest.raises(ValueError, match="without masks"):
         regions_of_objects(objects_of([(0, 0, 2, 2)], [0], masks=False), (9, 9), True)

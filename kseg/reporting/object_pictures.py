@@ -1,0 +1,152 @@
+"""Pictures of objects: masks, boxes and labels over an enlarged image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from edge.core.images import with_channels
+from edge.model_file.info import ModelInfo
+from edge.predict.resizing import fit_within
+from edge.predict.results import Detections, Instances
+from kseg.data.objects import mask_window
+from kseg.data.sample import Objects
+
+FONT, FONT_SCALE, MARGIN = cv2.FONT_HERSHEY_SIMPLEX, 0.38, 2
+OPACITY = 0.45  # of a mask
+MOST_LABELS = 40  # with more objects, labels would hide the image
+LOGIT = 20.0  # of a pixel inside a labelled mask
+
+
+def picture(
+    image: np.ndarray,
+    result: Detections,
+    info: ModelInfo,
+    box: tuple[int, int],
+    scores: bool = True,
+) -> np.ndarray:
+    """Draws a result on an image (H, W[, C]) uint8 that is resized to fit into `box`.
+
+    `box` is (height, width). Returns (h, w, 3) uint8 RGB. Labels have the class, and
+    with `scores` the score.
+    """
+    size = fit_within(image.shape[:2], box)
+    rgb = with_channels(image, 3)
+    shrinks = size < rgb.shape[:2]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    canvas = cv2.resize(rgb, size[::-1], interpolation=how)
+    return draw_objects(canvas, resized_result(result, size), info, scores)
+
+
+def result_of_objects(objects: Objects, size: tuple[int, int]) -> Detections:
+    """The labelled objects as a result with scores of 1, so that both look alike."""
+    ones = np.ones(len(objects.boxes), np.float32)
+    plain = objects.boxes, objects.class_ids, ones, size
+    if objects.masks is None:
+        return Detections(*plain)
+    windows = [mask_window(box) for box in objects.boxes]
+    spans = [(left, top, right, bottom) for top, bottom, left, right in windows]
+    logits = tuple(
+        np.where(mask, LOGIT, -LOGIT).astype(np.float32) for mask in objects.masks
+    )
+    return Instances(*plain, None, logits, np.float32(spans).reshape(-1, 4))
+
+
+def resized_result(result: Detections, size: tuple[int, int]) -> Detections:
+    """The result of the same image at another size (height, width)."""
+    factor = np.float32(size) / np.float32(result.size)
+    factors = np.tile(factor[::-1], 2)
+    moved = replace(result, boxes=result.boxes * factors, size=size)
+    if isinstance(moved, Instances):
+        return replace(moved, mask_spans=moved.mask_spans * factors)
+    return moved
+
+
+def draw_objects(
+    rgb: np.ndarray, result: Detections, info: ModelInfo, scores: bool = True
+) -> np.ndarray:
+    """Draws masks, boxes and labels on (H, W, 3) uint8 RGB; returns a new image.
+
+    Better results are above others.
+    """
+    image = rgb.copy()
+    colors = [info.colors[class_id] for class_id in result.class_ids]
+    if isinstance(result, Instances):
+        for color, part in reversed(list(zip(colors, result.masks(), strict=True))):
+            blend_mask(image, *part, color)
+    corners = np.rint(result.boxes).astype(int)
+    for color, (x0, y0, x1, y1) in zip(
+        colors[::-1], corners[::-1].tolist(), strict=True
+    ):
+        cv2.rectangle(image, (x0, y0), (max(x0, x1 - 1), max(y0, y1 - 1)), color, 1)
+    if len(result) <= MOST_LABELS:
+        for index in reversed(range(len(result))):
+            text = label_of(result, index, info, scores)
+            put_label(image, text, corners[index, :2].tolist(), colors[index])
+    return image
+
+
+def blend_mask(
+    image: np.ndarray,
+    rows: slice,
+    columns: slice,
+    mask: np.ndarray,
+    color: tuple[int, int, int],
+) -> None:
+    """Blends a colour into the pixels of a mask, in place."""
+    window = image[rows, columns]
+    mixed = (1 - OPACITY) * window[mask] + OPACITY * np.float32(color)
+    window[mask] = np.rint(mixed).astype(np.uint8)
+
+
+def label_of(result: Detections, index: int, info: ModelInfo, scores: bool) -> str:
+    """The text of a label; the name is left out if there is one class only."""
+    class_id = int(result.class_ids[index])
+    name = info.class_names[class_id] if len(info.class_names) > 1 else ""
+    if not name.isascii():  # OpenCV's font has no other letters
+        name = f"class {class_id}"
+    score = f"{result.scores[index]:.2f}" if scores else ""
+    return f"{name} {score}".strip()
+
+
+def put_label(
+    image: np.ndarray, text: str, corner: list[int], color: tuple[int, int, int]
+) -> None:
+    """Draws a text on a filled strip above a box, or inside it at the upper edge."""
+    if not text:
+        return
+    (width, height), below = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
+    high, wide = height + below + MARGIN, width + 2 * MARGIN
+    left = max(0, min(corner[0], image.shape[1] - wide))
+    top = corner[1] - high if corner[1] >= high else max(0, corner[1])
+    top = min(top, image.shape[0] - high)
+    cv2.rectangle(image, (left, top), (left + wide, top + high), color, cv2.FILLED)
+    place = left + MARGIN, top + high - below
+    cv2.putText(image, text, place, FONT, FONT_SCALE, ink_on(color), 1, cv2.LINE_AA)
+
+
+def ink_on(color: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Black on a light RGB colour, white on a dark one.
+
+    >>> ink_on((250, 240, 10)), ink_on((0, 0, 200))
+    ((0, 0, 0), (255, 255, 255))
+    """
+    light = np.dot(color, (0.299, 0.587, 0.114)) > 140
+    return (0, 0, 0) if light else (255, 255, 255)
+
+
+def truth_and_prediction(
+    image: np.ndarray,
+    objects: Objects,
+    result: Detections,
+    info: ModelInfo,
+    box: tuple[int, int],
+) -> dict[str, np.ndarray]:
+    """Pictures of the labelled objects and of a result, by their captions."""
+    truth = result_of_objects(objects, image.shape[:2])
+    return {
+        "ground truth": picture(image, truth, info, box, scores=False),
+        "prediction": picture(image, result, info, box),
+    }
