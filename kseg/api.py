@@ -320,10 +320,9 @@ def doctor(
     with reported_to(progress):
         found, diagnosis = examine(config.data, config.seed)
     if config.output:
-        from kseg.reporting.dataset_figures import doctor_sheet
+        from kseg.reporting.doctor import draw_doctor
 
-        sheet = Path(config.output) / "doctor.png"
-        doctor_sheet(sheet, found, diagnosis.issues)
+        draw_doctor(Path(config.output) / "doctor.png", found, diagnosis.issues)
         log.info(f"doctor.png is in {config.output}")
     if config.show_augmentation:
         from kseg.reporting.augmentation import draw_augmentation

@@ -266,6 +266,7 @@ class Diagnosis:
     issues: tuple[Any, ...]
     figures: dict[str, Any]
     errors: int
+    task: str = "semantic"
 
     @property
     def ok(self) -> bool:

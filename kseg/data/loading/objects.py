@@ -168,7 +168,9 @@ class ObjectBatchLoader:
             group,
         )
         share = config.memory_share
-        self.readers = {"train": ObjectReader(data.split("train"), config.max_side, share)}
+        self.readers = {
+            "train": ObjectReader(data.split("train"), config.max_side, share)
+        }
         self.targets = targets_of(config, data)
         self.photometric = photometric(config)
 
@@ -212,8 +214,12 @@ class ObjectBatchLoader:
                 for (name, each), value in zip(blank.items(), values, strict=True)
             }
             image = tf.ensure_shape(image, (*self.size, self.channels))
-            key = tf.cast(tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32)
-            image, _ = self.photometric(tf.cast(image, tf.float32), blank_mask(image), key)
+            key = tf.cast(
+                tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32
+            )
+            image, _ = self.photometric(
+                tf.cast(image, tf.float32), blank_mask(image), key
+            )
             return image, target
 
         batches = numbers.map(load, num_parallel_calls=PARALLEL)

@@ -98,4 +98,3 @@ def total_of(count: Any) -> Any:
     if keras.backend.backend() != "tensorflow":
         return count
     return sum_over_replicas(count)
-
