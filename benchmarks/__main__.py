@@ -39,6 +39,7 @@ BENCHMARKS = {
         "export",
         "speed of exported files by head and resolution, and of Keras's export",
     ),
+    "drawing": Benchmark("drawing", "drawing objects on a frame, part by part"),
     "mediapipe": Benchmark(
         "mediapipe", "the camera loop compared with MediaPipe's ImageSegmenter"
     ),

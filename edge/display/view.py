@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, FrozenSet, Optional
+from typing import Callable, FrozenSet, Optional, Tuple
 
 import numpy as np
 
@@ -18,6 +18,10 @@ class View:
 
     Classes in `hidden` are not drawn. A `background` replaces all classes but `keep`.
     `keys` shows the number keys of the first ten classes in the legend.
+
+    The last four are for objects: whether masks and boxes are drawn, whether colours
+    are those of the classes ("class") or differ for each track ("track"), and the line
+    whose crossings are counted: its axis, "x" or "y", and its position in [0, 1].
     """
 
     opacity: float = 0.5
@@ -28,10 +32,43 @@ class View:
     keep: FrozenSet[int] = frozenset()
     keys: bool = False
     help: bool = False
+    masks: bool = True
+    boxes: bool = True
+    color_by: str = "class"
+    line: Optional[Tuple[str, float]] = None
 
 
-HELP = """q quit   space pause   1 2 3 classes   a all
-o outlines   b background   + - opacity   l legend   h keys"""
+# Task -> what can be switched on and off: fields of View, in the order of the browser
+# view. Other tasks have OUTLINES.
+OUTLINES = ("outlines",)
+SWITCHES: dict[str, Tuple[str, ...]] = {
+    "semantic": OUTLINES,
+    "detection": ("boxes",),
+    "instance": ("masks", "boxes", "outlines"),
+}
+KEYS = {"o": "outlines", "m": "masks", "x": "boxes"}  # of these fields
+
+
+def switches_of(info: ModelInfo) -> Tuple[str, ...]:
+    """The fields of View that can be switched on and off for the model's task."""
+    return SWITCHES.get(info.task, OUTLINES)
+
+
+def help_of(info: ModelInfo) -> str:
+    """The keys of the window, for the model's task.
+
+    >>> print(help_of(ModelInfo(class_names=(), colors=(), task="detection")))
+    q quit   space pause   1 2 3 classes   a all   x boxes
+    b background   + - opacity   l legend   h keys
+    """
+    switches = switches_of(info)
+    outlines, *others = (
+        f"{key} {name}   " if name in switches else "" for key, name in KEYS.items()
+    )
+    return (
+        f"q quit   space pause   1 2 3 classes   a all   {''.join(others)}".rstrip()
+        + f"\n{outlines}b background   + - opacity   l legend   h keys"
+    )
 
 
 def legend_classes(info: ModelInfo) -> list[int]:
@@ -54,7 +91,8 @@ def apply_key(
         return replace(view, opacity=min(1.0, max(0.0, round(view.opacity + step, 1))))
     if key == "b":
         return replace(view, background=None if view.background else background)
-    switches = {"o": "outlines", "l": "legend", "h": "help"}
+    own = {key: name for key, name in KEYS.items() if name in switches_of(info)}
+    switches = {**own, "l": "legend", "h": "help"}
     if key in switches:
         return replace(view, **{switches[key]: not getattr(view, switches[key])})
     return view
