@@ -19,7 +19,7 @@ from edge.display.labels import Color, put_labels
 from edge.display.names import written_name
 from edge.display.view import View
 from edge.model_file.info import ModelInfo
-from edge.predict.results import Detections, Instances, window
+from edge.predict.results import Detections, Instances
 
 Objects = Union[Detections, Instances]
 EDGE = 2  # pixels of a box's edge, inside the box
@@ -143,11 +143,11 @@ def put_outline(image: np.ndarray, mask: Mask, color: Color) -> None:
 def pixel_boxes(result: Objects) -> list[Box]:
     """Boxes in whole pixels of the frame, those that each box touches."""
     height, width = result.size
-    boxes = []
-    for x0, y0, x1, y1 in result.boxes.tolist():
-        rows, columns = window(y0, y1, height), window(x0, x1, width)
-        boxes.append((columns.start, rows.start, columns.stop, rows.stop))
-    return boxes
+    corners = np.concatenate(
+        [np.floor(result.boxes[:, :2]), np.ceil(result.boxes[:, 2:])], axis=1
+    )
+    inside = np.clip(corners, 0, [width, height] * 2).astype(int)
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in inside.tolist()]
 
 
 def put_boxes(image: np.ndarray, boxes: Sequence[Box], colors: Sequence[Color]) -> None:

@@ -12,17 +12,21 @@ from edge.model_file.info import ModelInfo
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
+def class_name(info: ModelInfo, index: int) -> str:
+    """The name of a class, or "class 3" for one that the model does not name."""
+    names = info.class_names
+    return names[index] if index < len(names) else f"class {index}"
+
+
 def written_name(info: ModelInfo, index: int) -> str:
     """The name of a class, or "class 3" if OpenCV cannot write all of its letters.
 
-    >>> info = ModelInfo(class_names=("dog", "\\U0001f408"), colors=((0, 0, 1),) * 2)
+    >>> info = ModelInfo(class_names=("dog", "\U0001f408"), colors=((0, 0, 1),) * 2)
     >>> written_name(info, 0), written_name(info, 1)
     ('dog', 'class 1')
     """
-    names = info.class_names
-    if index < len(names) and all(map(can_write, names[index])):
-        return names[index]
-    return f"class {index}"
+    name = class_name(info, index)
+    return name if all(map(can_write, name)) else f"class {index}"
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ import numpy as np
 from edge.core.files import write_text
 from edge.core.images import write_mask
 from edge.display.colors import color_table
-from edge.display.names import written_name
+from edge.display.names import class_name, written_name
 from edge.model_file.info import ModelInfo
 from edge.predict.results import Detections, Instances, SemanticMap
 
@@ -30,7 +30,7 @@ def shares_of(result: SemanticMap, info: ModelInfo) -> dict[str, Any]:
 def counts_of(result: Detections, info: ModelInfo) -> dict[str, Any]:
     """The number of objects of each class that occurs, in order of class id."""
     counts = Counter(result.class_ids.tolist())
-    return {"counts": {info.class_names[i]: counts[i] for i in sorted(counts)}}
+    return {"counts": {class_name(info, i): counts[i] for i in sorted(counts)}}
 
 
 def objects_of(
@@ -46,7 +46,7 @@ def objects_of(
     for index, area in enumerate(areas_of(result)):
         objects.append(
             {
-                "class": info.class_names[result.class_ids[index]],
+                "class": class_name(info, int(result.class_ids[index])),
                 "score": round(float(result.scores[index]), 4),
                 "box": [round(float(side), 2) for side in result.boxes[index]],
                 "area": area,
@@ -139,11 +139,10 @@ def crossings_text(
     >>> crossings_text({"dog": some, "cat": none}, info)
     'dog 2 up, 0 down'
     """
+    ids = {name: index for index, name in enumerate(info.class_names)}
     lines = []
     for name, counts in (crossings or {}).items():
         if any(counts.values()):
             numbers = ", ".join(f"{number} {way}" for way, number in counts.items())
-            lines.append(
-                f"{written_name(info, info.class_names.index(name))} {numbers}"
-            )
+            lines.append(f"{written_name(info, ids[name])} {numbers}")
     return "\n".join(lines)

@@ -38,20 +38,20 @@ class View:
     line: Optional[Tuple[str, float]] = None
 
 
-# Task -> what can be switched on and off: fields of View, in the order of the browser
-# view. Other tasks have OUTLINES.
-OUTLINES = ("outlines",)
-SWITCHES: dict[str, Tuple[str, ...]] = {
-    "semantic": OUTLINES,
+# Task -> the fields of View that have an effect only on some tasks. Other tasks are
+# drawn like semantic maps.
+OF_MAPS = ("opacity", "outlines")
+CONTROLS: dict[str, Tuple[str, ...]] = {
+    "semantic": OF_MAPS,
     "detection": ("boxes",),
-    "instance": ("masks", "boxes", "outlines"),
+    "instance": ("opacity", "masks", "boxes", "outlines"),
 }
-KEYS = {"o": "outlines", "m": "masks", "x": "boxes"}  # of these fields
+KEYS = {"o": "outlines", "m": "masks", "x": "boxes"}  # that switch them on and off
 
 
-def switches_of(info: ModelInfo) -> Tuple[str, ...]:
-    """The fields of View that can be switched on and off for the model's task."""
-    return SWITCHES.get(info.task, OUTLINES)
+def controls_of(info: ModelInfo) -> Tuple[str, ...]:
+    """The fields of View that have an effect only on some tasks, this one included."""
+    return CONTROLS.get(info.task, OF_MAPS)
 
 
 def help_of(info: ModelInfo) -> str:
@@ -59,16 +59,15 @@ def help_of(info: ModelInfo) -> str:
 
     >>> print(help_of(ModelInfo(class_names=(), colors=(), task="detection")))
     q quit   space pause   1 2 3 classes   a all   x boxes
-    b background   + - opacity   l legend   h keys
+    b background   l legend   h keys
     """
-    switches = switches_of(info)
-    outlines, *others = (
-        f"{key} {name}   " if name in switches else "" for key, name in KEYS.items()
+    controls = controls_of(info)
+    keys = (("m", "masks"), ("x", "boxes"), ("o", "outlines"), ("+ -", "opacity"))
+    masks, boxes, outlines, opacity = (
+        f"{key} {name}   " if name in controls else "" for key, name in keys
     )
-    return (
-        f"q quit   space pause   1 2 3 classes   a all   {''.join(others)}".rstrip()
-        + f"\n{outlines}b background   + - opacity   l legend   h keys"
-    )
+    first = f"q quit   space pause   1 2 3 classes   a all   {masks}{boxes}"
+    return f"{first.rstrip()}\n{outlines}b background   {opacity}l legend   h keys"
 
 
 def legend_classes(info: ModelInfo) -> list[int]:
@@ -91,7 +90,7 @@ def apply_key(
         return replace(view, opacity=min(1.0, max(0.0, round(view.opacity + step, 1))))
     if key == "b":
         return replace(view, background=None if view.background else background)
-    own = {key: name for key, name in KEYS.items() if name in switches_of(info)}
+    own = {key: name for key, name in KEYS.items() if name in controls_of(info)}
     switches = {**own, "l": "legend", "h": "help"}
     if key in switches:
         return replace(view, **{switches[key]: not getattr(view, switches[key])})
