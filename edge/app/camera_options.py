@@ -28,11 +28,10 @@ def vote_count(text: str) -> int:
 
 
 def counting_line(text: str) -> Tuple[str, float]:
-    """Parse a line such as y=0.5, for `type=`. Raises InputError if it is invalid."""
-    from edge.predict.tracking import parse_line
+    """Parse a line such as y=0.5, for `type=`: its axis and its position in (0, 1)."""
+    from edge.predict.counting import parse_line
 
-    axis, position = parse_line(text)
-    return axis, position
+    return parse_line(text)
 
 
 def parse(
@@ -185,7 +184,8 @@ def add_objects(parser: Parser) -> None:
         basic=True,
         type=share,
         metavar="SHARE",
-        help=f"least score of an object, 0 to 1; {default}",
+        help="least score of an object, 0 to 1, or with --track of a new object "
+        "(default: the model's own; 0.5 with --track)",
     )
     add(
         "--nms",

@@ -24,12 +24,11 @@ Crossings = dict[str, dict[str, int]]  # class -> direction -> number of objects
 
 
 class Counter(Protocol):
-    """What counts objects that cross a line; see edge.predict.tracking.LineCounter."""
+    """What counts objects that cross a line; see edge.predict.counting.LineCounter."""
 
-    @property
-    def counts(self) -> Crossings: ...
+    def __call__(self, result: Any) -> None: ...
 
-    def update(self, result: Any, info: ModelInfo) -> None: ...
+    def counts(self, info: ModelInfo) -> Crossings: ...
 
 
 class CameraLoop:
@@ -109,9 +108,8 @@ class CameraLoop:
             self.objects.append(len(result))
         if not self.counter:
             return None
-        self.counter.update(result, self.predictor.info)
-        # A copy, because sinks keep the frame while the counting goes on.
-        return {name: dict(counts) for name, counts in self.counter.counts.items()}
+        self.counter(result)
+        return self.counter.counts(self.predictor.info)
 
     def _draw(
         self,

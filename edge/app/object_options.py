@@ -23,6 +23,8 @@ WITHOUT_EFFECT: dict[str, Tuple[str, ...]] = {
 # Options -> the keys of `ModelInfo.decoder` that they replace.
 DECODER = {"score": "score", "nms": "nms", "max_objects": "max_detections"}
 
+LOW_SCORE = 0.1  # from which an object continues a track, as in edge.predict.tracking
+
 
 def check_task_options(arguments: argparse.Namespace, task: str) -> None:
     """Raises InputError for an option that has no effect on models of this task."""
@@ -39,11 +41,20 @@ def check_task_options(arguments: argparse.Namespace, task: str) -> None:
 def decoder_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """The entries of `ModelInfo.decoder` that the options replace.
 
-    >>> decoder_changes(argparse.Namespace(score=0.5, nms=None, max_objects=10))
+    A tracker also gets objects that only continue a track.
+
+    >>> options = argparse.Namespace(score=0.5, nms=None, max_objects=10, track=False)
+    >>> decoder_changes(options)
     {'score': 0.5, 'max_detections': 10}
     """
     given = {key: getattr(arguments, name) for name, key in DECODER.items()}
-    return {key: value for key, value in given.items() if value is not None}
+    changes = {key: value for key, value in given.items() if value is not None}
+    return {**changes, "score": low_score(arguments)} if arguments.track else changes
+
+
+def low_score(arguments: argparse.Namespace) -> float:
+    """The least score of an object that continues a track."""
+    return LOW_SCORE if arguments.score is None else min(LOW_SCORE, arguments.score)
 
 
 def smoother_of(
@@ -56,7 +67,9 @@ def smoother_of(
     if arguments.track:
         from edge.predict.tracking import Tracker
 
-        return Tracker(steady=bool(arguments.steady)), "track"
+        given = {} if arguments.score is None else {"high": arguments.score}
+        low, steady = low_score(arguments), bool(arguments.steady)
+        return Tracker(low=low, steady=steady, **given), "track"
     if not arguments.steady:
         return None, "steady"
     if task in SMOOTHERS:
@@ -72,6 +85,6 @@ def counter_of(arguments: argparse.Namespace) -> Optional[Counter]:
     """What counts the objects that cross the line of --count-line, if given."""
     if not arguments.count_line:
         return None
-    from edge.predict.tracking import LineCounter
+    from edge.predict.counting import LineCounter
 
-    return LineCounter(*arguments.count_line)
+    return LineCounter(arguments.count_line)

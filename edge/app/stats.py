@@ -28,7 +28,7 @@ def statistics(live: CameraLoop) -> dict[str, Any]:
     if live.objects:
         result["objects"] = percentiles(live.objects)
     if live.counter:
-        result["crossings"] = live.counter.counts
+        result["crossings"] = live.counter.counts(live.predictor.info)
     return result
 
 

@@ -78,7 +78,8 @@ def track_of(result: Detections, index: int) -> dict[str, int]:
 def polygon_of(mask: np.ndarray, corner: tuple[int, int]) -> list[list[int]]:
     """The outline of the largest part of a bool mask (H, W), as x, y of its pixels.
 
-    `corner` x, y is added. An empty mask has no points.
+    `corner` x, y is added. An empty mask has no points, and one of less than two rows
+    or columns only one or two.
 
     >>> polygon_of(np.ones((3, 4), bool), (10, 20))
     [[10, 20], [10, 22], [13, 22], [13, 20]]
@@ -90,8 +91,10 @@ def polygon_of(mask: np.ndarray, corner: tuple[int, int]) -> list[list[int]]:
         return []
     # Parts of one pixel's width have no area, so the number of points decides too.
     largest = max(contours, key=lambda points: (cv2.contourArea(points), len(points)))
-    simple = cv2.approxPolyDP(largest, TOLERANCE, True).reshape(-1, 2)
-    return (simple + np.array(corner)).tolist()
+    simple = cv2.approxPolyDP(largest, TOLERANCE, True)
+    if len(simple) < 3:  # an object of about the size of the tolerance
+        simple = cv2.approxPolyDP(largest, 0, True)
+    return (simple.reshape(-1, 2) + np.array(corner)).tolist()
 
 
 def write_labels(

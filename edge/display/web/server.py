@@ -34,8 +34,8 @@ from edge.display.view import (
     Background,
     View,
     all_classes,
-    legend_classes,
     controls_of,
+    legend_classes,
 )
 from edge.display.web.access import Listener
 from edge.display.web.handlers import ViewSocket, application
@@ -209,7 +209,7 @@ class Web:
             await asyncio.sleep(STATE_SECONDS)
 
     def page_info(self) -> dict[str, Any]:
-        """The first message to a page: the source, the classes and what can be changed."""
+        """The first message to a page: the source, the classes, the controls."""
         classes = [
             {"index": i, "name": self.info.class_names[i], "color": self.info.colors[i]}
             for i in legend_classes(self.info)
