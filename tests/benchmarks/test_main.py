@@ -14,6 +14,7 @@ from setuptools import find_namespace_packages
 
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.architectures import ArchitecturesConfig
+from benchmarks.drawing import DrawingConfig
 from benchmarks.export import ExportBenchmarkConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
@@ -27,6 +28,7 @@ CONFIGS = {
     "sliding": SlidingConfig,
     "resume": ResumeConfig,
     "export": ExportBenchmarkConfig,
+    "drawing": DrawingConfig,
 }
 OPTIONS = {
     "architectures": (
@@ -40,6 +42,7 @@ OPTIONS = {
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",
     "export": "--run --data --calibration-images --json",
+    "drawing": "--objects --frame --rounds --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "
         "--python --mediapipe-model"

@@ -48,3 +48,16 @@ class Repeated(Predictor):
     def decode(self, outputs: tuple[Output, ...], placement: Any, confidence: bool):
         with self.stages.stage("postprocess"):
             return self.result
+
+
+class Counted:
+    """Counts as if the objects crossed a line: each frame adds a dog that goes up."""
+
+    def __init__(self):
+        self.frames = 0
+
+    def __call__(self, result: Any) -> None:
+        self.frames += 1
+
+    def counts(self, info: ModelInfo) -> dict[str, dict[str, int]]:
+        return {"dog": {"down": 0, "up": self.frames}}
