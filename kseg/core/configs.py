@@ -145,7 +145,8 @@ class PredictConfig(EngineOptions, SegmentsOptions, PassesOptions):
     )
     json: Output = option(
         "",
-        "write each image's share of each class to this JSON file; '-' is stdout",
+        "write each image's share of each class, or its objects, to this JSON file; "
+        "'-' is stdout",
         basic=True,
         group="Output",
     )
