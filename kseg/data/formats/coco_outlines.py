@@ -68,7 +68,9 @@ def parts_of(shape: Any) -> list[Any]:
 
 
 def enough_points(part: Any) -> bool:
-    return not isinstance(part, list) or len(part) >= LEAST_NUMBERS
+    """Whether a part has 3 points. Parts that are no numbers are errors found later."""
+    numbers = isinstance(part, list) and all(isinstance(v, (int, float)) for v in part)
+    return not numbers or len(part) >= LEAST_NUMBERS
 
 
 def is_crowd(annotation: Annotation) -> bool:

@@ -22,7 +22,13 @@ from kseg.data.formats.writer import (
     write_data_folder,
 )
 
-BACKGROUND_FORMATS = ("coco", "labelme")  # of polygons: the rest is background
+BACKGROUND_FORMATS = (
+    "coco",
+    "labelme",
+    "yolo",
+    "cvat",
+    "bowl",
+)  # of outlines: the rest is background
 LISTED = 24  # classes in the log; the result has all
 # Task -> the function that writes its data folder; it counts objects, where it has any.
 WRITERS: dict[str, Callable[[SourceDataset, Splits, Path], Optional[ObjectCounts]]] = {
