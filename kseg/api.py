@@ -286,8 +286,9 @@ def prepare(
 ) -> Prepared:
     """Converts the export `src` of another tool to the data folder `dir`.
 
-    `options` are the fields of PrepareConfig: `val_share`, `seed`, `skip_missing`.
-    Raises InputError for an export of an unknown format or with errors.
+    `options` are the fields of PrepareConfig: `task`, `val_share`, `seed`,
+    `skip_missing`. Raises InputError for an export of an unknown format, with errors,
+    or without what the task needs.
     """
     values = {"src": text_of_path(src), "dir": text_of_path(dir), **options}
     config = configured(PrepareConfig, config, values)

@@ -28,6 +28,7 @@ from kseg.core.names import (
     OWN_LAYERS,
     PEAK_RATES,
     SCHEMES,
+    TASK_NAMES,
     USUAL_SCHEMES,
     uses_calibration,
 )
@@ -317,6 +318,7 @@ class PrepareConfig:
 
     src: str = positional("folder with another tool's export")
     dir: str = positional("data folder to write: train/, val/ and classes.json")
+    task: str = option("", "what to keep", basic=True, choices=TASK_NAMES)
     val_share: float = option(
         0.2, "share of the images for val, if SRC has no val split", basic=True
     )

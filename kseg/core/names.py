@@ -35,6 +35,7 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")
 CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
+TASK_NAMES = ("semantic", "detection", "instance")
 OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 VERBS = {
