@@ -9,9 +9,9 @@ from typing import Any, Callable, Collection
 import keras
 
 from edge.model_file.info import InputGeometry
+from kseg.models.detection.instances import instances
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
-from kseg.models.detection.instances import instances
 from kseg.models.layers.norm import ENCODER, with_batch_norm
 from kseg.models.layers.sizes import PadToMultiple, ValidInput
 from kseg.models.semantic.dense import dense
