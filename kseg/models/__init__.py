@@ -68,8 +68,8 @@ def build_model(
     are any sizes from the network's stride up; networks of valid convolutions accept
     the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
     or the path of a file. `options` are passed to the model's and the encoder's
-    functions: upsampling, fc_width, width, alpha, strides; None means the default. Raises
-    ValueError for unknown names and for options that cannot be combined.
+    functions: upsampling, fc_width, width, alpha, strides; None means the default.
+    Raises ValueError for unknown names and for options that cannot be combined.
     """
     check_known("model", name, MODELS)
     check_known("encoder", encoder, ENCODERS)

@@ -45,7 +45,7 @@ class ObjectReader:
         self.failure: Optional[InputError] = None  # tf.data loses the type of errors
 
     def read(self, index: int) -> Sample:
-        """One sample. Raises InputError, also kept as `failure`, if it is unreadable."""
+        """One sample. Raises InputError, also kept as `failure`, if it fails."""
         if index in self.kept:
             return self.kept[index]
         try:
@@ -107,7 +107,7 @@ class ObjectTargets:
         owner: np.ndarray,
         random: np.random.Generator,
     ) -> None:
-        """Adds the masks of up to MASKS cells: first one of each object, then others."""
+        """Adds the masks of at most MASKS cells: one of each object, then others."""
         assert objects.masks is not None
         cells = random.permutation(np.flatnonzero(owner >= 0))
         _, first = np.unique(owner[cells], return_index=True)
