@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -9,7 +10,10 @@ from typing import Any, Callable, Optional
 from edge.predict.boxes import anchor_grid
 from kseg.core.configs import TrainConfig
 from kseg.core.names import WITH_MASKS
+from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Dataset, Sample, Split
+
+log = logging.getLogger(__name__)
 
 VALIDATED = 200  # images at most, after each epoch
 
@@ -80,39 +84,45 @@ class ObjectMetrics:
             max_side=self.config.max_side,
         )
         predictor = predictor_of(KerasEngine(network), info)
-        split = first_images(self.data.split("val"), VALIDATED)
+        split = some_images(self.data.split("val"), VALIDATED)
 
         def validate() -> dict[str, float]:
             evaluator = ObjectEvaluator(self.data.class_names, self.masks, fast=True)
             evaluate(predictor, split, evaluator)
+            if not evaluator.num_objects:
+                log.warning(
+                    f"{self.data.name}: no object is labelled in the val images, so "
+                    f"val_{self.headline} is 0; label some of them"
+                )
             return evaluator.headlines()
 
         return validate
 
 
 @dataclass(frozen=True)
-class FirstImages:
-    """The first `count` images of a split."""
+class SomeImages:
+    """The images of a split at `indices`."""
 
     split: Split
-    count: int
+    indices: list[int]
 
     @property
     def names(self) -> list[str]:
-        return self.split.names[: self.count]
+        return [self.split.names[index] for index in self.indices]
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
-        return self.split.sizes[: self.count]
+        return [self.split.sizes[index] for index in self.indices]
 
     @property
     def files(self) -> list[Path]:
         return self.split.files
 
     def read(self, index: int) -> Sample:
-        return self.split.read(index)
+        return self.split.read(self.indices[index])
 
 
-def first_images(split: Split, count: int) -> Split:
+def some_images(split: Split, count: int) -> Split:
     """At most `count` images of a split, spread evenly over it."""
-    return split if len(split.sizes) <= count else FirstImages(split, count)
+    total = len(split.sizes)
+    return split if total <= count else SomeImages(split, evenly_spaced(total, count))

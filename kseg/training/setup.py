@@ -143,8 +143,9 @@ def check_task(model: str, data: Dataset) -> None:
     if data.task not in tasks:
         others = [name for name, made in MODELS.items() if data.task in made.tasks]
         raise InputError(
-            f"--model {model}: is for the task {' or '.join(tasks)}, but {data.name} "
-            f"is labelled for {data.task}; use --model {' or '.join(others)}"
+            f"--model {model}: is for the task {' or '.join(tasks)}, and {data.name} "
+            f"is read for the task {data.task}; use --task {' or '.join(tasks)}, or "
+            f"--model {' or '.join(others)}"
         )
 
 
@@ -200,6 +201,7 @@ def compile_for(
         total=total_steps,
         warmup=min(config.warmup_steps, total_steps // 5),
         course=config.schedule,
+        final=config.final_rate,
     )
     optimizer = new_optimizer(
         config.optimizer,
@@ -207,6 +209,8 @@ def compile_for(
         config.weight_decay,
         encoder_rate=config.encoder_rate or 1.0,
         ema=config.ema,
+        clip_norm=config.clip_norm,
+        decayed=config.weight_decay_of,
     )
     if is_joint(model):
         model.compile(optimizer)
