@@ -117,7 +117,8 @@ def fit(
         log_resumed(saver.state, saver.steps, config.epochs)
     if config.tensorboard:
         callbacks.append(tensorboard_writer(folder))
-    with ProgressBar(saver.steps, saver.state.step, config.epochs) as progress:
+    done, names = saver.state.step, METRICS[data.task](config, data).shown
+    with ProgressBar(saver.steps, done, config.epochs, names) as progress:
         run_epochs(model, batches, [*callbacks, progress], config.epochs)
     return saver.stopped
 

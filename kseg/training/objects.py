@@ -35,7 +35,8 @@ class ObjectMetrics:
     def __init__(self, config: TrainConfig, data: Dataset):
         self.config, self.data = config, data
         self.masks = data.task in WITH_MASKS
-        self.headline = "mask_ap" if self.masks else "box_ap"
+        self.shown = ("mask_ap", "box_ap") if self.masks else ("box_ap",)
+        self.headline = self.shown[0]
 
     def network_options(self) -> dict[str, Any]:
         from kseg.data.loading.objects import strides_of
@@ -86,14 +87,17 @@ class ObjectMetrics:
         predictor = predictor_of(KerasEngine(network), info)
         split = some_images(self.data.split("val"), VALIDATED)
 
+        known: list[str] = []  # problems that were logged in an earlier epoch
+
         def validate() -> dict[str, float]:
             evaluator = ObjectEvaluator(self.data.class_names, self.masks, fast=True)
             evaluate(predictor, split, evaluator)
-            if not evaluator.num_objects:
-                log.warning(
+            if not evaluator.num_objects and not known:
+                known.append(
                     f"{self.data.name}: no object is labelled in the val images, so "
                     f"val_{self.headline} is 0; label some of them"
                 )
+                log.warning(known[0])
             return evaluator.headlines()
 
         return validate

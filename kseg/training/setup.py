@@ -22,10 +22,12 @@ class TaskMetrics(Protocol):
     """The metrics of a task during training.
 
     `headline` is the name of the value that selects the best epoch, also for
-    --patience; larger is better.
+    --patience; larger is better. `shown` are the names of the values in the line of
+    an epoch, besides the loss.
     """
 
     headline: str
+    shown: tuple[str, ...]
 
     def network_options(self) -> dict[str, Any]:
         """Returns the arguments of the network's function that the task decides."""
