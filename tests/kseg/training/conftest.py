@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from edge.video import scenes
 from kseg.core.configs import TrainConfig
@@ -107,3 +109,20 @@ def objects_data(task: str = "instance", train: int = 8, val: int = 4) -> Datase
         "val": ObjectShapesSplit(1, val, masks),
     }
     return replace(open_data("shapes", task=task), splits=splits)
+
+
+@pytest.fixture(scope="session")
+def objects_folder(tmp_path_factory) -> Path:
+    """A data folder of objects: eight training images of 64x64 and three to validate.
+
+    Their number is no multiple of the devices.
+    """
+    folder = tmp_path_factory.mktemp("objects") / "objects"
+    for seed, (split, count) in enumerate({"train": 8, "val": 3}.items()):
+        for index in range(count):
+            image, ids, classes = scenes.scene_objects(seed, index, (64, 64))
+            mask = np.append(0, classes + 1)[ids].astype(np.uint8)
+            write_pair(folder / split, f"s{index}", image, mask)
+            (folder / split / "instances").mkdir(exist_ok=True)
+            Image.fromarray(ids).save(folder / split / "instances" / f"s{index}.png")
+    return folder
