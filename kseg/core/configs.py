@@ -14,6 +14,7 @@ from typing import Any, Optional, TypeVar
 
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
+from kseg.core.device_options import DeviceOptions
 from kseg.core.model_options import (
     EngineOptions,
     MovedDataOptions,
@@ -41,7 +42,6 @@ from kseg.core.options import (
     AugmentationOptions,
     CropOptions,
     DataOptions,
-    DeviceOptions,
     File,
     LossOptions,
     NetworkOptions,

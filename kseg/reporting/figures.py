@@ -25,6 +25,7 @@ SAMPLES = 6
 COLUMNS = 5  # of the gallery
 MAX_LETTERS = 24  # of a class name at a chart
 GAP = 6  # pixels between images
+RATE = "learning_rate"  # its column of history.csv
 SPELLINGS = {"iou": "IoU", "ap": "AP"}  # of words in the names of metrics
 
 
@@ -116,14 +117,15 @@ def curves(
 def draw_curve(axes: Any, history: Sequence[dict[str, float]], name: str) -> None:
     """Draws one column of the history by epoch, with its validation values if any."""
     epochs = [line["epoch"] for line in history]
-    for prefix, label in (("", "training crops"), ("val_", "validation images")):
+    kinds = ("", "training crops", "C0"), ("val_", "validation images", "C1")
+    for prefix, label, color in kinds:
         if prefix + name in history[0]:
             values = [line[prefix + name] for line in history]
-            axes.plot(epochs, values, marker=".", label=label)
+            axes.plot(epochs, values, marker=".", label=label, color=color)
     axes.set(xlabel="epoch", title=display_name(name))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
-    if len(axes.lines) > 1:
+    if name != RATE:  # which has nothing to do with images
         axes.legend()
 
 

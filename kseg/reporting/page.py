@@ -106,7 +106,7 @@ def content(folder: Path, section: Section) -> dict[str, Any]:
                 "caption": curve_caption(name),
             }
             for name in (headline, "loss", "learning_rate")
-            if history and name in history[0]
+            if history and {name, f"val_{name}"} & set(history[0])
         },
         "best": best,
         "best_epoch": max(history, key=lambda line: line[best], default=None),

@@ -1,0 +1,42 @@
+"""Curves by epoch."""
+
+import pytest
+
+from kseg.reporting.figures import draw_curve, new_figure
+
+VALUES = {"epoch": 1, "learning_rate": 1e-3, "loss": 2.0}
+OBJECTS = [{**VALUES, "val_mask_ap": 0.25, "val_box_ap": 0.5}]
+SEMANTIC = [{**VALUES, "mean_iou": 0.5, "val_loss": 3.0, "val_mean_iou": 0.25}]
+
+
+@pytest.mark.parametrize(
+    ("history", "name", "expected"),
+    [
+        (SEMANTIC, "loss", {"training crops": 2.0, "validation images": 3.0}),
+        (OBJECTS, "loss", {"training crops": 2.0}),
+        (OBJECTS, "mask_ap", {"validation images": 0.25}),
+    ],
+)
+def test_a_curve_says_what_its_values_are_of(history, name, expected):
+    _, axes = new_figure(3, 2)
+    draw_curve(axes, history, name)
+    found = {line.get_label(): line.get_ydata()[0] for line in axes.lines}
+    assert found == expected
+    assert [text.get_text() for text in axes.get_legend().texts] == list(expected)
+
+
+def test_the_learning_rate_needs_no_legend():
+    _, axes = new_figure(3, 2)
+    draw_curve(axes, OBJECTS, "learning_rate")
+    assert len(axes.lines) == 1 and axes.get_legend() is None
+
+
+def test_both_kinds_of_values_have_the_same_colors_in_all_curves():
+    drawn = {}
+    for history, name in ((SEMANTIC, "loss"), (OBJECTS, "mask_ap")):
+        _, axes = new_figure(3, 2)
+        draw_curve(axes, history, name)
+        for line in axes.lines:
+            drawn.setdefault(line.get_label(), set()).add(line.get_color())
+    assert all(len(colors) == 1 for colors in drawn.values())
+    assert drawn["training crops"] != drawn["validation images"]
