@@ -21,6 +21,7 @@ from kseg.data.objects_checks import (
     Box,
     check_inside,
     id_of,
+    is_crowd,
     read_box,
     read_content,
 )
@@ -225,8 +226,7 @@ class AnnotationReader:
         size = entry["height"], entry["width"]
         try:
             polygons, rle = read_outline(annotation.get("segmentation"), size)
-            crowd = bool(int(annotation.get("iscrowd") or 0))
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise AnnotationError("outlines", str(error)) from None
         around = bounds(polygons, rle)
         if rle is not None and around is None:
@@ -234,6 +234,7 @@ class AnnotationReader:
         box, clipped = read_box(annotation.get("bbox"), around, size)
         if around is not None:
             check_inside(around, size)
+        crowd = is_crowd(annotation)
         each = LabelledObject(self.classes[category], box, polygons, rle, crowd)
         return each, clipped
 

@@ -22,7 +22,7 @@ from kseg.data.sample import Dataset
 from kseg.data.shapes import SHAPES
 
 SEMANTIC, INSTANCE, DETECTION = "semantic", "instance", "detection"
-OUTLINE = re.compile(rb'"segmentation"\s*:\s*(\[\s*[\[\d.-]|\{)')
+OUTLINE = re.compile(rb'"segmentation"\s*:\s*(\[\s*(\[\s*)?[\d.-]|\{)')
 
 
 def open_semantic(folder: Path, seed: int) -> Dataset:
