@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -102,7 +102,7 @@ class Found(NamedTuple):
 
     name: str
     box: tuple[float, float, float, float]  # x0, y0, x1, y1
-    area: Optional[int]
+    area: int | None
     crowd: bool = False
     parts: int = 0  # polygons
 
