@@ -28,7 +28,7 @@ from kseg.core.names import (
     OWN_LAYERS,
     PEAK_RATES,
     SCHEMES,
-    TASK_NAMES,
+    TASKS,
     USUAL_SCHEMES,
     uses_calibration,
 )
@@ -318,7 +318,7 @@ class PrepareConfig:
 
     src: str = positional("folder with another tool's export")
     dir: str = positional("data folder to write: train/, val/ and classes.json")
-    task: str = option("", "what to keep", basic=True, choices=TASK_NAMES)
+    task: str = option("", "what to keep", basic=True, choices=TASKS)
     val_share: float = option(
         0.2, "share of the images for val, if SRC has no val split", basic=True
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.core.errors import InputError
 from kseg.core import backend
 from kseg.core.configs import DoctorConfig, TrainConfig, from_record, to_record
-from kseg.data.object_folder import OBJECT_TASKS
+from kseg.core.names import OBJECT_TASKS
 from kseg.data.open import open_data
 from kseg.reporting.dataset_figures import augmentation_sheet
 

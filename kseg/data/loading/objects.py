@@ -17,7 +17,7 @@ from edge.core.errors import InputError
 from edge.model_file.info import InputGeometry
 from edge.predict.resizing import limit_side, resize
 from kseg.core.configs import TrainConfig
-from kseg.core.names import WITH_MASKS
+from kseg.core.names import OBJECT_TASKS
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.data.loading.batches import AHEAD, sample_index, without_autotune
 from kseg.data.loading.matching import Matcher
@@ -248,5 +248,5 @@ def strides_of(config: TrainConfig, data: Dataset) -> tuple[int, ...]:
 
 def targets_of(config: TrainConfig, data: Dataset) -> ObjectTargets:
     """What makes the targets of a run."""
-    strides, masks = strides_of(config, data), data.task in WITH_MASKS
+    strides, masks = strides_of(config, data), OBJECT_TASKS[data.task]
     return ObjectTargets(crop_of(config, data), strides, masks)
