@@ -37,6 +37,7 @@ MODEL_HELP = (
     "run folder, .keras, .tflite or .onnx file, or grouping:KIND, which needs no "
     f"training; KIND is one of {', '.join(GROUPING_NAMES)}"
 )
+TASK_HELP = "what to predict; default: what the data are for"
 JSON_HELP = "also write the result to this JSON file; '-' is stdout"
 
 
@@ -120,13 +121,7 @@ class DataOptions:
     title = "Data"
 
     data: str = option("shapes", DATA_HELP, basic=True)
-    task: str = option(
-        "",
-        "semantic, instance (objects with masks) or detection (boxes); default: what "
-        "the data are labelled for",
-        basic=True,
-        choices=TASKS,
-    )
+    task: str = option("", TASK_HELP, basic=True, choices=TASKS)
     seed: int = option(
         0,
         "random seed of weights, shuffling, augmentation and split",

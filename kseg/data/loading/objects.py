@@ -176,8 +176,13 @@ class ObjectBatchLoader:
 
     def sample(self, number: int, index: int) -> tuple[np.ndarray, ...]:
         """The crop (h, w, C) uint8 of sample `number`, and its target's arrays."""
+        random = np.random.default_rng([self.config.seed, int(number)])
+        image, objects = self.crop(random, index)
+        return image, *self.targets.of(objects, random).values()
+
+    def crop(self, random: np.random.Generator, index: int) -> Sample:
+        """A random crop of an image and its objects, before changes of colours."""
         config = self.config
-        random = np.random.default_rng([config.seed, int(number)])
         image, objects = self.readers["train"].read(int(index))
         move = random_move(
             random,
@@ -188,8 +193,13 @@ class ObjectBatchLoader:
             config.flip_vertical,
             config.rotate,
         )
-        moved = move_objects(objects, move)
-        return move_image(image, move), *self.targets.of(moved, random).values()
+        return Sample(move_image(image, move), move_objects(objects, move))
+
+    def recolored(self, image: Any, number: Any) -> Any:
+        """The crop of sample `number` with its colours changed, (h, w, C) float32."""
+        key = tf.stack([tf.constant(self.config.seed, tf.int64), number])
+        image = tf.cast(image, tf.float32)
+        return self.photometric(image, blank_mask(image), tf.cast(key, tf.int32))[0]
 
     def training(self, start_step: int = 0) -> tf.data.Dataset:
         """Infinite batches from `start_step` on: images (B, h, w, C) float32, targets.
@@ -214,13 +224,7 @@ class ObjectBatchLoader:
                 for (name, each), value in zip(blank.items(), values, strict=True)
             }
             image = tf.ensure_shape(image, (*self.size, self.channels))
-            key = tf.cast(
-                tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32
-            )
-            image, _ = self.photometric(
-                tf.cast(image, tf.float32), blank_mask(image), key
-            )
-            return image, target
+            return self.recolored(image, number), target
 
         batches = numbers.map(load, num_parallel_calls=PARALLEL)
         batches = batches.batch(local.stop - local.start).prefetch(AHEAD)
