@@ -37,7 +37,8 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_dict_has_an_entry_for_each_task(name):
-    tasks = set(PREDICTORS) | {builder.task for builder in MODELS.values()}
+    tasks = {task for builder in MODELS.values() for task in builder.tasks}
+    tasks |= set(PREDICTORS)
     assert set(KNOWN[name]) == tasks
 
 
