@@ -29,9 +29,9 @@ OF_PIXELS = (
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {
-    "semantic": ("strides",),
+    "semantic": ("strides", "mosaic", "paste"),
     "instance": OF_PIXELS,
-    "detection": OF_PIXELS,
+    "detection": (*OF_PIXELS, "paste"),
 }
 
 
