@@ -48,7 +48,7 @@ class ObjectMetrics:
             "anchor_scale": 4.0,
             "variances": [0.1, 0.1, 0.2, 0.2],
             "score": 0.3,
-            "nms": 0.6,
+            "nms": 0.5,
             "max_detections": 100,
         }
 
