@@ -142,7 +142,7 @@ def augmented(
         samples = [reader.read(index)]
         for number in row:
             random = np.random.default_rng([config.seed, number])
-            image, objects = loader.crop(random, index)
+            image, objects = loader.augmented(random, number, index)
             image = loader.recolored(image, tf.constant(number, tf.int64)).numpy()
             samples.append(Sample(np.rint(image).astype(np.uint8), objects))
         result.append(samples)

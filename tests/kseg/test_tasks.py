@@ -37,8 +37,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_dict_has_an_entry_for_each_task(name):
-    tasks = {task for builder in MODELS.values() for task in builder.tasks}
-    tasks |= set(PREDICTORS)
+    tasks = set(PREDICTORS) | {t for builder in MODELS.values() for t in builder.tasks}
     assert set(KNOWN[name]) == tasks
 
 
