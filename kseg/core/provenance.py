@@ -30,7 +30,8 @@ def command_line(config: TrainConfig) -> str:
             words.append(f"--{name}" if value else f"--no-{name}")
         else:
             parts = value if isinstance(value, tuple) else (value,)
-            words += [f"--{name}", "x".join(map(str, parts))]
+            separator = "x" if name == "size" else ","
+            words += [f"--{name}", separator.join(map(str, parts))]
     return shlex.join(words)
 
 
