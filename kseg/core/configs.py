@@ -200,7 +200,7 @@ class ExportFiles:
     )
     head: str = option(
         "",
-        "output of the model (default labels)",
+        "output of the model; default labels, for objects raw",
         EXPORTING,
         basic=True,
         choices=HEADS,

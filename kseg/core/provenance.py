@@ -15,7 +15,7 @@ from kseg.core.names import OF_STARTING, __version__
 BACKENDS = {"jax": ("jax",), "torch": ("torch",)}  # in addition to those always listed
 
 
-def command_line(config: Any, verb: str = "train") -> str:
+def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str:
     """The command that makes a run or its files: every option that is not its default.
 
     >>> command_line(TrainConfig(data="my photos", size=(64, 96), flip=False))

@@ -90,7 +90,7 @@ def accuracy(source: TrainedRun) -> str:
     if not known:
         return "Not measured: training ended before it evaluated the best epoch."
     values = ", ".join(f"{shown_name(k)} {v:.4f}" for k, v in known.items())
-    count = source.record["data"].get("images", {}).get("val")
+    count = metrics.get("images") or source.record["data"]["images"].get("val")
     images = f" of {count:,} images" if count else ""
     return f"Keras model, split val{images}, at their own size: {values}."
 
