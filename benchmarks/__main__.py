@@ -42,6 +42,7 @@ BENCHMARKS = {
     "decoding": Benchmark(
         "decoding", "objects and masks from a network's outputs, without the network"
     ),
+    "drawing": Benchmark("drawing", "drawing objects on a frame, part by part"),
     "mediapipe": Benchmark(
         "mediapipe", "the camera loop compared with MediaPipe's ImageSegmenter"
     ),

@@ -26,7 +26,13 @@ from edge.predict.open import predictor_of
 from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import ExportConfig, TrainConfig
-from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, OBJECT_MODELS, OWN_LAYERS, USUAL_SCHEMES
+from kseg.core.names import (
+    ENCODER_NAMES,
+    MODEL_NAMES,
+    OBJECT_MODELS,
+    OWN_LAYERS,
+    USUAL_SCHEMES,
+)
 from kseg.core.options import DATA_HELP, Output, Size
 from kseg.core.runs import BEST, CHECKPOINT, CONFIG, run_config, write_json
 from kseg.data.open import open_data

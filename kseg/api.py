@@ -286,8 +286,9 @@ def prepare(
 ) -> Prepared:
     """Converts the export `src` of another tool to the data folder `dir`.
 
-    `options` are the fields of PrepareConfig: `val_share`, `seed`, `skip_missing`.
-    Raises InputError for an export of an unknown format or with errors.
+    `options` are the fields of PrepareConfig: `task`, `val_share`, `seed`,
+    `skip_missing`. Raises InputError for an export of an unknown format, with errors,
+    or without what the task needs.
     """
     values = {"src": text_of_path(src), "dir": text_of_path(dir), **options}
     config = configured(PrepareConfig, config, values)
@@ -320,10 +321,9 @@ def doctor(
     with reported_to(progress):
         found, diagnosis = examine(config.data, config.seed)
     if config.output:
-        from kseg.reporting.dataset_figures import doctor_sheet
+        from kseg.reporting.doctor import draw_doctor
 
-        sheet = Path(config.output) / "doctor.png"
-        doctor_sheet(sheet, found, diagnosis.issues)
+        draw_doctor(Path(config.output) / "doctor.png", found, diagnosis.issues)
         log.info(f"doctor.png is in {config.output}")
     if config.show_augmentation:
         from kseg.reporting.augmentation import draw_augmentation

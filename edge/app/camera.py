@@ -14,6 +14,7 @@ Keys in the window: q or Esc quits, space pauses, h lists all keys.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -27,13 +28,18 @@ import numpy as np
 
 from edge.app.camera_options import parse
 from edge.app.loop import CameraLoop
-from edge.app.threads import Smoother
+from edge.app.object_options import (
+    check_task_options,
+    counter_of,
+    decoder_changes,
+    smoother_of,
+)
+from edge.app.stats import statistics, table
 from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from edge.core.images import read_image
 from edge.core.log import say
 from edge.core.system import LINUX, handle_signals
-from edge.core.timing import STAGES
 from edge.display.draw import blurred, center_crop
 from edge.display.sinks import Controls, FrameLines, Masks, Recording
 from edge.display.view import Background, View
@@ -41,7 +47,7 @@ from edge.display.web.access import Listener, listen
 from edge.display.window import Window
 from edge.engines.select import describe
 from edge.model_file.info import ModelInfo
-from edge.predict import SMOOTHERS, open_predictor
+from edge.predict import open_predictor
 from edge.predict.base import Predictor
 from edge.video.capture import CameraOptions
 from edge.video.frames import Source
@@ -70,21 +76,16 @@ def load(arguments: argparse.Namespace) -> Predictor:
         arguments.model,
         *(arguments.engine, arguments.threads, arguments.delegate, arguments.require),
     )
+    check_task_options(arguments, predictor.info.task)
+    changes = decoder_changes(arguments)
+    if changes:
+        predictor = predictor.with_decoder(changes)
     engine = predictor.engine
     if engine.input.dtype.kind == "f":
         say("floating-point input: pixel values are scaled to -1..1")
     height, width = engine.size
     say(f"{describe(engine)}, input {height}x{width}")
     return predictor
-
-
-def smoother_of(arguments: argparse.Namespace, task: str) -> Optional[Smoother]:
-    """The smoother of --steady. Raises InputError if the task has none."""
-    if not arguments.steady:
-        return None
-    if task not in SMOOTHERS:
-        raise InputError(f"--steady: not available for the task {task}; leave it out")
-    return SMOOTHERS[task](arguments.steady)
 
 
 def background_of(text: str) -> Background:
@@ -102,8 +103,12 @@ def background_of(text: str) -> Background:
 
 
 def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
-    """'person,car' -> their class ids. Raises InputError for an unknown class."""
-    wanted = [name.strip() for name in names.split(",")]
+    """'person,car' -> their class ids. Raises InputError for an unknown class.
+
+    A name that contains a comma is quoted, as in a CSV file: '"car, parked",person'.
+    """
+    (row,) = csv.reader([names], skipinitialspace=True)
+    wanted = [name.strip() for name in row]
     unknown = [name for name in wanted if name not in info.class_names]
     if unknown:
         known = ", ".join(info.class_names[:30])
@@ -122,6 +127,10 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
         background=background_of(arguments.background) if arguments.keep else None,
         keep=classes_of(arguments.keep, info) if arguments.keep else frozenset(),
         keys=not arguments.headless,
+        masks=not arguments.no_masks,
+        boxes=not arguments.no_boxes,
+        color_by=arguments.color_by or "class",
+        line=arguments.count_line,
     )
 
 
@@ -151,7 +160,8 @@ def sinks_of(
     if arguments.masks:
         sinks.append(Masks(arguments.masks, info))
     if arguments.frames_json:
-        sinks.append(FrameLines(arguments.frames_json, info))
+        lines = FrameLines(arguments.frames_json, info, arguments.polygons)
+        sinks.append(lines)
     background = controls.view.background
     if listener:
         from edge.display.web.server import Web
@@ -161,30 +171,6 @@ def sinks_of(
     if not arguments.headless:
         sinks.append(Window(controls, info, background, source.still))
     return sinks
-
-
-def statistics(live: CameraLoop) -> dict[str, Any]:
-    """The content of --stats; `fps` is of the whole loop, unused stages have 0 ms."""
-    engine = live.predictor.engine
-    none = {stage: {"p50": 0.0, "p95": 0.0} for stage in STAGES}
-    return {
-        "frames": live.rate.count,
-        "dropped": live.dropped,
-        "fps": round(live.rate.fps, 3),
-        "engine": engine.name,
-        "threads": engine.threads,
-        "stage_millis": {**none, **live.predictor.stages.summary()},
-    }
-
-
-def table(stats: dict[str, Any]) -> str:
-    """The statistics as a table."""
-    dropped = f", {stats['dropped']} dropped" if stats["dropped"] else ""
-    rows = [f"{stats['frames']} frames{dropped}, {stats['fps']:.1f} frames per second"]
-    rows.append(f"{'stage':<12} {'p50 ms':>8} {'p95 ms':>8}")
-    for stage, times in stats["stage_millis"].items():
-        rows.append(f"{stage:<12} {times['p50']:8.1f} {times['p95']:8.1f}")
-    return "\n".join(rows)
 
 
 def interrupt(*_: Any) -> None:
@@ -228,8 +214,9 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
         for sink in sinks:
             stack.enter_context(closing(sink))
         say(f"source {source.name}")
-        smooth = smoother_of(arguments, predictor.info.task)
-        live = CameraLoop(source, predictor, sinks, controls, smooth)
+        smooth, stage = smoother_of(arguments, predictor.info.task)
+        counter = counter_of(arguments)
+        live = CameraLoop(source, predictor, sinks, controls, smooth, counter, stage)
         try:
             live.run(arguments.max_frames)
         except KeyboardInterrupt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
 from edge.core.constants import ENGINES
@@ -27,6 +27,13 @@ def vote_count(text: str) -> int:
     return int(text)
 
 
+def counting_line(text: str) -> Tuple[str, float]:
+    """Parse a line such as y=0.5, for `type=`: its axis and its position in (0, 1)."""
+    from edge.predict.counting import parse_line
+
+    return parse_line(text)
+
+
 def parse(
     argv: Optional[Sequence[str]], program: str, doc: Optional[str]
 ) -> argparse.Namespace:
@@ -35,6 +42,13 @@ def parse(
     arguments = parser.parse_args(argv)
     if bool(arguments.background) != bool(arguments.keep):
         parser.error("--background and --keep need each other; give both")
+    for option, given, needed in (
+        ("--count-line", arguments.count_line, "track"),
+        ("--color-by track", arguments.color_by == "track", "track"),
+        ("--polygons", arguments.polygons, "frames_json"),
+    ):
+        if given and not getattr(arguments, needed):
+            parser.error(f"{option} needs --{needed.replace('_', '-')}; give both")
     return arguments
 
 
@@ -47,6 +61,7 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
     add_source(parser)
     add_engine(parser)
     add_view(parser)
+    add_objects(parser)
     add_output(parser)
     parser.add_help_options("General")
     return parser
@@ -146,7 +161,8 @@ def add_view(parser: Parser) -> None:
         "--keep",
         basic=True,
         metavar="NAMES",
-        help="classes that --background keeps, separated by commas",
+        help="classes that --background keeps, separated by commas; a name that has "
+        "one is quoted: '\"car, parked\",person'",
     )
     add(
         "--steady",
@@ -154,7 +170,62 @@ def add_view(parser: Parser) -> None:
         type=vote_count,
         metavar="N",
         help="majority vote of each pixel over the last N frames, 1 to 99; changes "
-        "show N // 2 frames late",
+        "show N // 2 frames late. For objects it needs --track, and any N steadies the "
+        "boxes",
+    )
+
+
+def add_objects(parser: Parser) -> None:
+    """Add the options of models that find objects."""
+    add = partial(parser.option, "Objects")
+    default = "default: the model's own"
+    add(
+        "--score",
+        basic=True,
+        type=share,
+        metavar="SHARE",
+        help="least score of an object, 0 to 1, or with --track of a new object "
+        "(default: the model's own; 0.5 with --track)",
+    )
+    add(
+        "--nms",
+        type=share,
+        metavar="SHARE",
+        help="of boxes of a class that overlap more, as intersection over union, the "
+        f"best remains; {default}",
+    )
+    add(
+        "--max-objects",
+        type=positive,
+        metavar="N",
+        help=f"most objects in a frame; {default}",
+    )
+    add(
+        "--track",
+        basic=True,
+        action="store_true",
+        help="give each object a number that it keeps from frame to frame",
+    )
+    add(
+        "--count-line",
+        basic=True,
+        type=counting_line,
+        metavar="y=SHARE",
+        help="count the tracked objects that cross a line: y=0.5 is at half of the "
+        "height, x=0.5 at half of the width",
+    )
+    add(
+        "--color-by",
+        choices=("class", "track"),
+        metavar="class|track",
+        help="what decides the colour of an object (default class)",
+    )
+    add("--no-boxes", action="store_true", help="do not draw boxes and their labels")
+    add("--no-masks", action="store_true", help="do not draw the masks of objects")
+    add(
+        "--polygons",
+        action="store_true",
+        help="add the outline of each object to --frames-json",
     )
 
 
@@ -168,11 +239,13 @@ def add_output(parser: Parser) -> None:
         basic=True,
         type=Path,
         metavar="DIR",
-        help="write the labels of each frame to a PNG file",
+        help="write each frame's result to a file: labels or numbers of objects as "
+        "PNG, boxes as JSON",
     )
     add(
         "--frames-json",
-        help="write one line of JSON per frame: times in ms and shares of the classes",
+        help="write one line of JSON per frame: times in ms, and shares of the classes "
+        "or objects",
         **file,
     )
     add(

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import replace
-from typing import Any, Optional, Sequence
+from typing import Any, Optional, Protocol, Sequence
 
 import cv2
 import numpy as np
 
 from edge.app.threads import CaptureThreads, Predicted, Smoother
-from edge.core.timing import Rate
+from edge.core.timing import MAX_TIMES, Rate
 from edge.display.sinks import Controls, DisplayFrame
+from edge.display.summaries import crossings_text
 from edge.display.tasks import DRAW
+from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
-from edge.predict.results import Result
+from edge.predict.results import Detections, Result
 from edge.video.frames import STALL_SECONDS, Source
+
+Crossings = dict[str, dict[str, int]]  # class -> direction -> number of objects
+
+
+class Counter(Protocol):
+    """What counts objects that cross a line; see edge.predict.counting.LineCounter."""
+
+    def __call__(self, result: Any) -> None: ...
+
+    def counts(self, info: ModelInfo) -> Crossings: ...
 
 
 class CameraLoop:
     """Predicts frames until the source, a limit or a viewer ends the loop.
 
     `sinks` are as described in edge.display.sinks. Frames are drawn only if a sink
-    wants the view.
+    wants the view. `smooth` changes each result, and `stage` is the name of its times.
+    `counter` counts the objects of the results; `objects` are their numbers.
     """
 
     def __init__(
@@ -32,11 +46,14 @@ class CameraLoop:
         sinks: Sequence[Any],
         controls: Controls,
         smooth: Optional[Smoother] = None,
+        counter: Optional[Counter] = None,
+        stage: str = "steady",
     ):
         self.source, self.predictor, self.sinks = source, predictor, sinks
-        self.controls = controls
+        self.controls, self.counter = controls, counter
         self.rate, self._recent = Rate(), Rate(window=20)
-        self.threads = CaptureThreads(source, predictor, smooth)
+        self.objects: deque[int] = deque(maxlen=MAX_TIMES)
+        self.threads = CaptureThreads(source, predictor, smooth, stage)
         self._last: Optional[DisplayFrame] = None
         self._last_time = time.monotonic()
         self._drawn_view = controls.view
@@ -70,22 +87,40 @@ class CameraLoop:
         """Draw a frame and pass it to the sinks."""
         (image, seconds), result = predicted.frame, predicted.result
         millis = predicted.millis
-        view = None
+        crossings, view = self._count(result), None
         if self._draws:
             with self.predictor.stages.stage("draw"):
                 text = f"{self._recent.fps:.1f} fps" if self._recent.fps else ""
-                view = self._draw(image, result, text)
+                view = self._draw(image, result, text, crossings)
             millis.update(self.predictor.stages.last("draw"))
-        displayed = DisplayFrame(self.rate.count, seconds, image, result, view, millis)
+        displayed = DisplayFrame(
+            self.rate.count, seconds, image, result, view, millis, crossings=crossings
+        )
         for sink in self.sinks:
             sink.take(displayed)
         self.rate.tick()
         self._recent.tick()
         self._last, self._last_time = displayed, time.monotonic()
 
-    def _draw(self, frame: np.ndarray, result: Result, text: str) -> np.ndarray:
+    def _count(self, result: Result) -> Optional[Crossings]:
+        """Count the objects of a result; returns the crossings of the line so far."""
+        if isinstance(result, Detections):
+            self.objects.append(len(result))
+        if not self.counter:
+            return None
+        self.counter(result)
+        return self.counter.counts(self.predictor.info)
+
+    def _draw(
+        self,
+        frame: np.ndarray,
+        result: Result,
+        text: str,
+        crossings: Optional[Crossings],
+    ) -> np.ndarray:
         self._drawn_view = self.controls.view
         info = self.predictor.info
+        text = "\n".join(filter(None, (text, crossings_text(crossings, info))))
         return DRAW[info.task](frame, result, info, text, self._drawn_view)
 
     def _wait(self) -> None:
@@ -106,7 +141,8 @@ class CameraLoop:
         """Draw the last frame again and pass it to the sinks."""
         if not (self._last and self._draws):
             return
-        view = self._draw(self._last.frame, self._last.result, text)
+        last = self._last
+        view = self._draw(last.frame, last.result, text, last.crossings)
         self._last = replace(self._last, view=view, redrawn=True)
         for sink in self.sinks:
             sink.take(self._last)

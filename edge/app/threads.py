@@ -87,6 +87,7 @@ class Predicted:
 class CaptureThreads:
     """Yields a Predicted for each frame, in order, and None while waiting for one.
 
+    `smooth` changes each result; `stage` is the name of its times.
     Errors of the threads, such as for a damaged image, are raised here.
     """
 
@@ -95,8 +96,10 @@ class CaptureThreads:
         source: Source,
         predictor: Predictor,
         smooth: Optional[Smoother] = None,
+        stage: str = "steady",
     ):
         self.source, self.predictor, self.smooth = source, predictor, smooth
+        self.stage = stage
         self.dropped = 0
         self._frames, self._results = Channel(), Channel()
         self._threads = [
@@ -151,8 +154,10 @@ class CaptureThreads:
             frame, millis = self._frames.get()
             result = self.predictor.predict(frame.image, order="BGR")
             if self.smooth:
-                with stages.stage("steady"):
+                with stages.stage(self.stage):
                     result = self.smooth(result)
             millis.update(stages.last("preprocess", "inference", "postprocess"))
+            if self.smooth:
+                millis.update(stages.last(self.stage))
             if not self._results.put(Predicted(frame, result, millis)):
                 return

@@ -6,17 +6,21 @@ All functions return a new image, except `put_legend`, `put_caption`, `darken` a
 
 from __future__ import annotations
 
-from typing import Callable, FrozenSet, Sequence
+from typing import Callable, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from edge.display.colors import color_table, colored, hide_classes
-from edge.display.view import HELP, View, legend_classes
+from edge.display.names import written_name
+from edge.display.view import View, help_of, legend_classes
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+Box = Tuple[int, int, int, int]  # x0, y0, x1, y1; right and bottom edges exclusive
+NOWHERE = (0, 0, 0, 0)
 
 
 def blend(
@@ -67,14 +71,21 @@ def center_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def replace_background(
     image: np.ndarray, labels: np.ndarray, keep: FrozenSet[int], background: np.ndarray
 ) -> np.ndarray:
-    """Replace all classes but `keep` in `image` by `background` (H, W, 3).
+    """Replace all classes but `keep` in `image` by `background` (H, W, 3)."""
+    kept = np.zeros(256, np.uint8)
+    kept[list(keep)] = 255
+    return put_in_front(image, cv2.LUT(labels, kept), background)
+
+
+def put_in_front(
+    image: np.ndarray, kept: np.ndarray, background: np.ndarray
+) -> np.ndarray:
+    """The image where `kept` (H, W) uint8 is 255, the background where it is 0.
 
     The transition is softened over a hundredth of the height.
     """
-    kept = np.zeros(256, np.uint8)
-    kept[list(keep)] = 255
     soft = 2 * (image.shape[0] // 200) + 1
-    weights = cv2.blur(cv2.LUT(labels, kept), (soft, soft)).astype(np.float32) / 255
+    weights = cv2.blur(kept, (soft, soft)).astype(np.float32) / 255
     return cv2.blendLinear(image, background, weights, 1 - weights)
 
 
@@ -90,19 +101,27 @@ def put_legend(
     info: ModelInfo,
     present: Callable[[], Sequence[int]],
     view: View = View(),
-) -> None:
-    """Draw the legend into `image`. Hidden classes have an empty box."""
+    counts: Optional[Mapping[int, int]] = None,
+) -> Box:
+    """Draw the legend into `image` and return where it is.
+
+    Hidden classes have an empty box. `counts` are numbers of objects that stand after
+    the names of their classes.
+    """
     rows = legend_classes(info)
     numbers = {index: f"{(row + 1) % 10} " for row, index in enumerate(rows[:10])}
-    scale = max(0.35, min(0.6, image.shape[0] / 900))
+    scale = text_scale(image)
     row = int(36 * scale)
     if len(info.class_names) > 24 or row * (len(rows) + 1) > image.shape[0]:
         there = set(present())
         rows = [index for index in rows if index in there]
     if not rows:
-        return
+        return NOWHERE
     texts = [
-        (numbers.get(i, "") if view.keys else "") + info.class_names[i] for i in rows
+        (numbers.get(i, "") if view.keys else "")
+        + written_name(info, i)
+        + (f" {counts[i]}" if counts and counts.get(i) else "")
+        for i in rows
     ]
     widest = max(cv2.getTextSize(text, FONT, scale, 1)[0][0] for text in texts)
     panel = image[: row * len(rows) + row // 2, : widest + 2 * row + 4]
@@ -114,6 +133,7 @@ def put_legend(
         filled = 1 if index in view.hidden else cv2.FILLED
         cv2.rectangle(image, corner, end, color, filled)
         write(image, text, (row + row // 3, top + row - row // 4), scale)
+    return 0, 0, panel.shape[1], panel.shape[0]
 
 
 def caption(image: np.ndarray, text: str) -> np.ndarray:
@@ -123,17 +143,19 @@ def caption(image: np.ndarray, text: str) -> np.ndarray:
     return image
 
 
-def put_caption(image: np.ndarray, text: str) -> None:
-    """Draw the caption into `image`."""
+def put_caption(image: np.ndarray, text: str) -> Box:
+    """Draw the caption into `image` and return where it is."""
     if not text:
-        return
+        return NOWHERE
     scale = max(0.4, min(0.8, image.shape[0] / 700))
     lines = text.split("\n")
     sizes = [cv2.getTextSize(line, FONT, scale, 1)[0] for line in lines]
     height = max(high for _, high in sizes) + 12
-    darken(image[-height * len(lines) :, : max(wide for wide, _ in sizes) + 16])
+    panel = image[-height * len(lines) :, : max(wide for wide, _ in sizes) + 16]
+    darken(panel)
     for above, line in enumerate(reversed(lines)):
         write(image, line, (8, image.shape[0] - 6 - above * height), scale)
+    return 0, image.shape[0] - panel.shape[0], panel.shape[1], image.shape[0]
 
 
 def darken(part: np.ndarray) -> None:
@@ -141,9 +163,20 @@ def darken(part: np.ndarray) -> None:
     part[:] = part // 3
 
 
-def write(image: np.ndarray, text: str, origin: tuple[int, int], scale: float) -> None:
-    """Draw white text into `image`."""
-    cv2.putText(image, text, origin, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+def write(
+    image: np.ndarray,
+    text: str,
+    origin: tuple[int, int],
+    scale: float,
+    color: Tuple[int, int, int] = (255, 255, 255),
+) -> None:
+    """Draw text into `image`, white by default."""
+    cv2.putText(image, text, origin, FONT, scale, color, 1, cv2.LINE_AA)
+
+
+def text_scale(image: np.ndarray) -> float:
+    """The size of letters in legends and labels, in units of OpenCV's font."""
+    return max(0.35, min(0.6, image.shape[0] / 900))
 
 
 def present_classes(labels: np.ndarray, info: ModelInfo) -> list[int]:
@@ -173,6 +206,11 @@ def draw_semantic(
         image = frame.copy()
     if view.legend and (view.opacity or view.outlines):
         put_legend(image, info, lambda: present_classes(labels, info), view)
-    hint = HELP if view.help else "h keys" if view.keys else ""
-    put_caption(image, "   ".join(filter(None, (text, hint))))
+    put_caption(image, with_hint(text, info, view))
     return image
+
+
+def with_hint(text: str, info: ModelInfo, view: View) -> str:
+    """The caption, with the keys of the window or how to see them."""
+    hint = help_of(info) if view.help else "h keys" if view.keys else ""
+    return "   ".join(filter(None, (text, hint)))

@@ -15,7 +15,7 @@ from typing import Optional
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.display.tasks import FRAME_FILES, SUMMARIES
+from edge.display.tasks import FRAME_FILES, SUMMARIES, WITH_POLYGONS
 from edge.display.view import View
 from edge.model_file.info import ModelInfo
 from edge.predict.results import Result
@@ -28,7 +28,8 @@ class DisplayFrame:
 
     `seconds` is the position in a file, or the capture time of a live source. `millis`
     holds the time of each stage. `redrawn` marks the last frame drawn again, because a
-    live source has stalled or a viewer changed the view.
+    live source has stalled or a viewer changed the view. `crossings` are the numbers of
+    objects that have crossed the line of --count-line: {class: {direction: number}}.
     """
 
     index: int
@@ -38,6 +39,7 @@ class DisplayFrame:
     view: Optional[np.ndarray]
     millis: dict[str, float]
     redrawn: bool = False
+    crossings: Optional[dict[str, dict[str, int]]] = None
 
 
 @dataclass
@@ -71,11 +73,12 @@ class Masks:
     wants_view = False
 
     def __init__(self, folder: Path, info: ModelInfo):
-        self.folder, self._write = folder, FRAME_FILES[info.task]
+        self.folder, self.info, self._write = folder, info, FRAME_FILES[info.task]
 
     def take(self, displayed: DisplayFrame) -> None:
         if not displayed.redrawn:
-            self._write(self.folder, f"{displayed.index:06d}", displayed.result)
+            name = f"{displayed.index:06d}"
+            self._write(self.folder, name, displayed.result, self.info)
 
     def close(self) -> None:
         pass
@@ -85,13 +88,15 @@ class FrameLines:
     """Writes one line of JSON for each frame, without delay.
 
     The keys are `frame`, `seconds` since the first frame, `time` of day, those of
-    SUMMARIES for the task, and `stage_millis`.
+    SUMMARIES for the task, or of WITH_POLYGONS with `polygons`, `crossings` if they are
+    counted, and `stage_millis`.
     """
 
     wants_view = False
 
-    def __init__(self, path: Path, info: ModelInfo):
+    def __init__(self, path: Path, info: ModelInfo, polygons: bool = False):
         self.info, self._first = info, 0.0
+        self._summary = (WITH_POLYGONS if polygons else SUMMARIES)[info.task]
         try:
             self._file = path.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
@@ -102,11 +107,15 @@ class FrameLines:
             return
         if not displayed.index:
             self._first = displayed.seconds
+        crossings = {}
+        if displayed.crossings is not None:
+            crossings["crossings"] = displayed.crossings
         line = {
             "frame": displayed.index,
             "seconds": round(displayed.seconds - self._first, 3),
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            **SUMMARIES[self.info.task](displayed.result, self.info),
+            **self._summary(displayed.result, self.info),
+            **crossings,
             "stage_millis": {k: round(v, 3) for k, v in displayed.millis.items()},
         }
         self._file.write(json.dumps(line) + "\n")

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Callable, Optional
+from functools import partial
+from typing import Any, Callable
 
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import format_size, with_channels, write_mask
-from edge.display.colors import color_table
+from edge.core.images import format_size, with_channels
 from edge.display.draw import draw_semantic
+from edge.display.draw_boxes import draw_objects
+from edge.display.summaries import (
+    counts_of,
+    objects_of,
+    shares_of,
+    write_boxes,
+    write_instances,
+    write_labels,
+)
 from edge.display.view import View
 from edge.model_file.info import ModelInfo
-from edge.predict.results import SemanticMap
-
-DIGITS = 6  # of the shares
 
 # (frame (H, W, 3) BGR, result, info, text, view) -> the drawn frame.
-DRAW: dict[str, Callable[..., np.ndarray]] = {"semantic": draw_semantic}
+DRAW: dict[str, Callable[..., np.ndarray]] = {
+    "semantic": draw_semantic,
+    "detection": draw_objects,
+    "instance": draw_objects,
+}
 
 
 def overlay(
@@ -37,25 +46,25 @@ def overlay(
     return np.ascontiguousarray(DRAW[info.task](bgr, result, info, "", view)[..., ::-1])
 
 
-def shares_of(result: SemanticMap, info: ModelInfo) -> dict[str, Any]:
-    """The share of the pixels of each class that occurs."""
-    shares = result.shares(info)
-    return {"shares": {name: round(share, DIGITS) for name, share in shares.items()}}
+Summary = Callable[[Any, ModelInfo], dict[str, Any]]
 
-
-# (result, info) -> the summary for --frames-json and the browser view.
-SUMMARIES: dict[str, Callable[[Any, ModelInfo], dict[str, Any]]] = {
-    "semantic": shares_of
+# (result, info) -> the summary for --frames-json.
+SUMMARIES: dict[str, Summary] = {
+    "semantic": shares_of,
+    "detection": objects_of,
+    "instance": objects_of,
 }
 
+# The same with --polygons, which other tasks do not have.
+WITH_POLYGONS: dict[str, Summary] = {"instance": partial(objects_of, polygons=True)}
 
-def write_labels(
-    folder: Path, name: str, result: SemanticMap, info: Optional[ModelInfo] = None
-) -> None:
-    """Write the class ids as a grey PNG, or with the colours of `info` as palette."""
-    colors = None if info is None else color_table(info).tolist()
-    write_mask(folder / f"{name}.png", result.labels, colors)
+# What the browser view shows of a result, if it is not the whole summary.
+IN_BRIEF: dict[str, Summary] = {"detection": counts_of, "instance": counts_of}
 
-
-# (folder, name without suffix, result, info for the colours): writes a result.
-FRAME_FILES: dict[str, Callable[..., None]] = {"semantic": write_labels}
+# (folder, name without suffix, result, info, colored): writes a result to a file, with
+# the colours of the classes if `colored` and the file can have them.
+FRAME_FILES: dict[str, Callable[..., None]] = {
+    "semantic": write_labels,
+    "detection": write_boxes,
+    "instance": write_instances,
+}

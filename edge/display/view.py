@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, FrozenSet, Optional
+from typing import Callable, FrozenSet, Optional, Tuple
 
 import numpy as np
 
@@ -18,6 +18,10 @@ class View:
 
     Classes in `hidden` are not drawn. A `background` replaces all classes but `keep`.
     `keys` shows the number keys of the first ten classes in the legend.
+
+    The last four are for objects: whether masks and boxes are drawn, whether colours
+    are those of the classes ("class") or differ for each track ("track"), and the line
+    whose crossings are counted: its axis, "x" or "y", and its position in [0, 1].
     """
 
     opacity: float = 0.5
@@ -28,10 +32,42 @@ class View:
     keep: FrozenSet[int] = frozenset()
     keys: bool = False
     help: bool = False
+    masks: bool = True
+    boxes: bool = True
+    color_by: str = "class"
+    line: Optional[Tuple[str, float]] = None
 
 
-HELP = """q quit   space pause   1 2 3 classes   a all
-o outlines   b background   + - opacity   l legend   h keys"""
+# Task -> the fields of View that have an effect only on some tasks. Other tasks are
+# drawn like semantic maps.
+OF_MAPS = ("opacity", "outlines")
+CONTROLS: dict[str, Tuple[str, ...]] = {
+    "semantic": OF_MAPS,
+    "detection": ("boxes",),
+    "instance": ("opacity", "masks", "boxes", "outlines"),
+}
+KEYS = {"o": "outlines", "m": "masks", "x": "boxes"}  # that switch them on and off
+
+
+def controls_of(info: ModelInfo) -> Tuple[str, ...]:
+    """The fields of View that have an effect only on some tasks, this one included."""
+    return CONTROLS.get(info.task, OF_MAPS)
+
+
+def help_of(info: ModelInfo) -> str:
+    """The keys of the window, for the model's task.
+
+    >>> print(help_of(ModelInfo(class_names=(), colors=(), task="detection")))
+    q quit   space pause   1 2 3 classes   a all   x boxes
+    b background   l legend   h keys
+    """
+    controls = controls_of(info)
+    keys = (("m", "masks"), ("x", "boxes"), ("o", "outlines"), ("+ -", "opacity"))
+    masks, boxes, outlines, opacity = (
+        f"{key} {name}   " if name in controls else "" for key, name in keys
+    )
+    first = f"q quit   space pause   1 2 3 classes   a all   {masks}{boxes}"
+    return f"{first.rstrip()}\n{outlines}b background   {opacity}l legend   h keys"
 
 
 def legend_classes(info: ModelInfo) -> list[int]:
@@ -54,7 +90,8 @@ def apply_key(
         return replace(view, opacity=min(1.0, max(0.0, round(view.opacity + step, 1))))
     if key == "b":
         return replace(view, background=None if view.background else background)
-    switches = {"o": "outlines", "l": "legend", "h": "help"}
+    own = {key: name for key, name in KEYS.items() if name in controls_of(info)}
+    switches = {**own, "l": "legend", "h": "help"}
     if key in switches:
         return replace(view, **{switches[key]: not getattr(view, switches[key])})
     return view

@@ -5,7 +5,7 @@
 Training stops at the first error; this lists all: files, labels, classes, sizes, and
 duplicate images, also between splits. The exit status is 3 if an error must be fixed.
 doctor.png shows class frequencies, sizes and the worst images with their masks (white:
-void, magenta: ids outside the classes).
+void, magenta: ids outside the classes) or objects.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from typing import Any, Optional, Sequence
 
 from edge.core.errors import GateFailed
+from kseg.cli.object_tables import object_tables
 from kseg.cli.parser import parse_given
 from kseg.cli.tables import write_result
 from kseg.core.configs import DoctorConfig
@@ -47,15 +48,30 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def report(found: Diagnosis) -> str:
     """All that was found, as text."""
     facts = found.figures
-    parts = [overview(facts), issue_table(found.issues)]
-    if any(entry["pixels"].get("train") for entry in facts["classes"]):
-        parts.append(class_table(facts))
-        parts += [
+    tables = TABLES.get(found.task, mask_tables)
+    return "\n\n".join([overview(facts), issue_table(found.issues), *tables(facts)])
+
+
+def mask_tables(facts: dict[str, Any]) -> list[str]:
+    """How frequent each class is, and the class weights that can be given."""
+    if not any(entry["pixels"].get("train") for entry in facts["classes"]):
+        return []
+    return [
+        class_table(facts),
+        *(
             f"class weights of --class-weights {rule}, in order:\n"
             + ",".join(f"{weight:.4g}" for weight in weights)
             for rule, weights in facts["class_weights"].items()
-        ]
-    return "\n\n".join(parts)
+        ),
+    ]
+
+
+# Task -> function of the figures that returns its tables.
+TABLES = {
+    "semantic": mask_tables,
+    "instance": object_tables,
+    "detection": object_tables,
+}
 
 
 def overview(facts: dict[str, Any]) -> str:
@@ -68,7 +84,9 @@ def overview(facts: dict[str, Any]) -> str:
         sizes.update(facts["sizes"][split])
     listed = [f"{size} ({count})" for size, count in sizes.most_common(2)]
     listed += [f"{len(sizes) - 2} more"] * (len(sizes) > 2)
-    what = "; ".join(filter(None, (f"{len(facts['classes'])} classes", counts)))
+    number = len(facts["classes"])
+    classes = "1 class" if number == 1 else f"{number} classes"
+    what = "; ".join(filter(None, (classes, counts)))
     looks = (
         f"{', '.join(kind for kind, _ in kinds.most_common(2))}; {', '.join(listed)}"
     )

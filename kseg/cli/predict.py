@@ -1,10 +1,11 @@
-"""Segment images: write a mask and an overlay for each.
+"""Segment images, or find objects in them: write a result and an overlay for each.
 
   kseg predict saved_models/RUN photo.jpg folder/ --output predictions
   kseg predict grouping:color DIR/images --truth DIR/strokes --output DIR
 
-masks/NAME.png holds class ids, with the class colours as its palette. You can correct
-these masks and train on them.
+masks/NAME.png holds class ids, with the class colours as its palette. For objects with
+masks it holds their numbers, 16 bits each, for objects without masks there is
+masks/NAME.json. You can correct these masks and train on them.
 
 A grouping (color, edges, intensity, texture) helps with labelling. It writes segment
 ids. --truth names a folder of masks that are 255 except for a few strokes of class ids.
@@ -32,14 +33,16 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from kseg.evaluation.predict_images import predict_images
 
     found: dict[str, dict[str, Any]] = {}
+    lines = []
     for each in predict_images(config):
-        summary = RECORDS.get(each.info.task, SUMMARIES[each.info.task])
-        found[str(each.path)] = summary(each.result, each.info)
+        task = each.info.task
+        summary = RECORDS.get(task, SUMMARIES[task])(each.result, each.info)
+        found[str(each.path)] = summary
+        lines.append(f"{each.path}: {LINES.get(task, listed)(summary)}")
     write_result(config.json, found)
     say(f"{len(found)} images: masks and overlays are in {config.output}")
     if config.json != "-":
-        for name, record in found.items():
-            print(f"{name}: {listed(record)}")
+        print("\n".join(lines))
 
 
 def listed(shares: dict[str, Any]) -> str:
@@ -54,6 +57,16 @@ def listed(shares: dict[str, Any]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def listed_counts(summary: dict[str, Any]) -> str:
+    """Numbers of objects for people.
+
+    >>> listed_counts({"counts": {"person": 3, "dog": 1}})
+    'person 3, dog 1'
+    """
+    counts = summary["counts"].items()
+    return ", ".join(f"{name} {count}" for name, count in counts) or "no objects"
+
+
 def class_shares(result: Any, info: Any) -> dict[str, float]:
     """The share of the image of each class that occurs, the largest first."""
     shares = result.shares(info, void="unlabelled")
@@ -63,3 +76,9 @@ def class_shares(result: Any, info: Any) -> dict[str, float]:
 
 # What --json says of an image; other tasks have the lines of the camera.
 RECORDS: dict[str, Callable[[Any, Any], dict[str, Any]]] = {"semantic": class_shares}
+
+# What is printed of it for people; that of other tasks as shares.
+LINES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "detection": listed_counts,
+    "instance": listed_counts,
+}

@@ -3,16 +3,26 @@
   kseg prepare SRC DIR
 
 The format of SRC is detected:
-  voc       Pascal VOC, and "Segmentation mask" of CVAT (SegmentationClass/)
-  roboflow  masks of Roboflow (train/NAME_mask.png and _classes.csv)
-  segnet    CamVid as SegNet has it, or CVAT (train/ and trainannot/)
-  labelme   labelme (NAME.json)
-  coco      COCO of any tool (instances_*.json, _annotations.coco.json, others)
+  voc        Pascal VOC, and "Segmentation mask" of CVAT (SegmentationClass/)
+  roboflow   masks of Roboflow (train/NAME_mask.png and _classes.csv)
+  segnet     CamVid as SegNet has it, or CVAT (train/ and trainannot/)
+  labelme    labelme (NAME.json)
+  coco       COCO of any tool (instances_*.json, _annotations.coco.json, others)
+  bowl       Data Science Bowl 2018 (ID/images/ and ID/masks/)
+  yolo       YOLO (images/, labels/ and data.yaml)
+  cvat       "CVAT for images" (annotations.xml)
+  voc-boxes  boxes in XML as in Pascal VOC (Annotations/, or beside the images)
 
-DIR gets {train,val,test}/{images,masks}/ and classes.json. Images are copied unchanged;
-masks are PNGs of class ids with a palette, 255 is void. The splits of SRC are kept;
-images without a split go into train. If SRC has no val split, a share of train becomes
-val. Images without labels are left out and counted.
+DIR gets {train,val,test}/images/ and classes.json, and with
+  --task semantic   masks/: PNGs of class ids with a palette, 255 is void
+  --task instance   objects.json: outlines in COCO's format
+  --task detection  objects.json: boxes only
+Without --task the first five formats give semantic and bowl gives instance; the others
+give instance if all their objects have an outline, else detection.
+
+Images are copied unchanged. The splits of SRC are kept; images without a split go into
+train. If SRC has no val split, a share of train becomes val. Images without labels are
+left out and counted; in yolo and cvat they are images without objects.
 """
 
 from __future__ import annotations

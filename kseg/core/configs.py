@@ -28,6 +28,7 @@ from kseg.core.names import (
     OWN_LAYERS,
     PEAK_RATES,
     SCHEMES,
+    TASKS,
     USUAL_SCHEMES,
     uses_calibration,
 )
@@ -145,7 +146,8 @@ class PredictConfig(EngineOptions, SegmentsOptions, PassesOptions):
     )
     json: Output = option(
         "",
-        "write each image's share of each class to this JSON file; '-' is stdout",
+        "write each image's share of each class, or its objects, to this JSON file; "
+        "'-' is stdout",
         basic=True,
         group="Output",
     )
@@ -317,6 +319,7 @@ class PrepareConfig:
 
     src: str = positional("folder with another tool's export")
     dir: str = positional("data folder to write: train/, val/ and classes.json")
+    task: str = option("", "what to keep", basic=True, choices=TASKS)
     val_share: float = option(
         0.2, "share of the images for val, if SRC has no val split", basic=True
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 TASKS = ("semantic", "instance", "detection")
-WITH_MASKS = frozenset({"instance"})  # the tasks whose objects have masks
+OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",
     "fcn16s",

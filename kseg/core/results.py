@@ -7,7 +7,7 @@ by key.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -225,11 +225,30 @@ class Report:
 
 
 @dataclass(frozen=True)
+class ObjectCounts:
+    """The objects of a data folder: how many of each class, without `crowds`.
+
+    `empty` counts images without objects; `skipped` and `changed` count labels that
+    were left out or corrected, by the reason.
+    """
+
+    classes: dict[str, int]
+    crowds: int = 0
+    empty: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(self.classes.values())
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A data folder that was converted from another tool's export.
 
     `splits` counts the images of each; `unlabelled` and `missing` count those that were
-    left out, because they have no label or no image file.
+    left out, because they have no label or no image file. `objects` is None for masks.
     """
 
     folder: Path
@@ -238,20 +257,26 @@ class Prepared:
     splits: dict[str, int]
     unlabelled: int = 0
     missing: int = 0
+    task: str = "semantic"
+    objects: Optional[ObjectCounts] = None
 
     def record(self) -> dict[str, Any]:
         """The content of --json."""
-        return {
+        record = {
             "format": self.format,
+            "task": self.task,
             "classes": self.class_names,
             "splits": self.splits,
             "unlabelled": self.unlabelled,
             "missing": self.missing,
         }
+        return record | ({"objects": asdict(self.objects)} if self.objects else {})
 
     def _repr_html_(self) -> str:
         title = html.heading(f"{self.folder}, from {self.format}")
         classes = html.table([(name,) for name in self.class_names], ("class",))
+        if self.objects:
+            classes = html.table(self.objects.classes.items(), ("class", "objects"))
         return title + html.table(self.splits.items(), ("split", "images")) + classes
 
 
@@ -268,6 +293,7 @@ class Diagnosis:
     issues: tuple[Any, ...]
     figures: dict[str, Any]
     errors: int
+    task: str = "semantic"
 
     @property
     def ok(self) -> bool:

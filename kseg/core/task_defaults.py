@@ -1,4 +1,4 @@
-"""What a task changes in the options of a training: defaults, and what has no effect."""
+"""What a task changes in the options of a training: defaults and unused options."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from kseg.data.objects_file import (
     LabelledImage,
     LabelledObject,
     ObjectsFile,
+    image_path,
     inspect_objects,
 )
 from kseg.data.pairs import FileIssue
@@ -160,15 +161,15 @@ def file_targets(
         stem = PureWindowsPath(name).stem
         if stem in by_stem:
             text = f"{path}: two images have the stem {stem}; rename one of them"
-            add_issue(issues, "same stem", split, part / "images" / name, text)
+            add_issue(issues, "same stem", split, image_path(path, name), text)
         by_stem[stem] = labelled
     for stem, image in images.items():
         if stem not in by_stem:
             text = f"{image}: is not listed in {path}; add it or remove the image"
-            add_issue(issues, "no objects", split, image, text)
+            add_issue(issues, "no labels", split, image, text)
     for stem in sorted(by_stem.keys() - images.keys()):
         name = by_stem[stem].file_name
-        add_issue(issues, "no image", split, part / "images" / name)
+        add_issue(issues, "no image", split, image_path(path, name))
     numbers = class_numbers(path, split, content, classes, issues)
     return {
         stem: FileTarget(path, renumbered(by_stem[stem], numbers))
@@ -235,7 +236,7 @@ def map_targets(
             if stem not in files and (kind == "instances" or with_masks):
                 needed = part / kind / f"{stem}.png"
                 text = f"{image}: has no {needed}; add it or remove the image"
-                add_issue(issues, "no objects", split, image, text)
+                add_issue(issues, "no labels", split, image, text)
                 break
     for stem in sorted(maps.keys() - images.keys()):
         add_issue(issues, "no image", split, maps[stem])

@@ -65,7 +65,15 @@ class FileTarget(NamedTuple):
             )
         return 1 + max((each.class_id for each in self.labelled.objects), default=-1)
 
-    def read(self, image: Path, classes: ObjectClasses, masks: bool) -> Objects:
+    @property
+    def without_outline(self) -> int:
+        """The number of objects that have only a box; crowds do not count."""
+        objects = self.labelled.objects
+        return sum(not each.outlined and not each.crowd for each in objects)
+
+    def read(
+        self, image: Path, classes: Optional[ObjectClasses], masks: bool
+    ) -> Objects:
         """The objects, with or without masks; boxes alone are those of the file."""
         return objects_of(self.labelled) if masks else boxes_of(self.labelled)
 
@@ -87,7 +95,13 @@ class MapTarget(NamedTuple):
         _, class_ids = self.load(image, classes, size)
         return 1 + int(class_ids.max(initial=-1))
 
-    def read(self, image: Path, classes: ObjectClasses, masks: bool) -> Objects:
+    @property
+    def without_outline(self) -> int:
+        return 0
+
+    def read(
+        self, image: Path, classes: Optional[ObjectClasses], masks: bool
+    ) -> Objects:
         """The objects, with or without masks; boxes are tight."""
         instances, class_ids = self.load(image, classes)
         found = objects_of_map(instances, class_ids)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Optional, Sequence
 
 import numpy as np
@@ -21,6 +21,7 @@ from kseg.data.objects_checks import (
     Box,
     check_inside,
     id_of,
+    is_crowd,
     read_box,
     read_content,
 )
@@ -159,7 +160,7 @@ def inspect_objects(path: Path, split: str = "") -> tuple[ObjectsFile, list[File
     for number, annotation in enumerate(content["annotations"], start=1):
         label, key = name_of(annotation, number), id_of(annotation["image_id"])
         entry = reader.images.get(key)
-        image = path if entry is None else path.parent / "images" / file_name(entry)
+        image = path if entry is None else image_path(path, file_name(entry))
         try:
             each, clipped = reader.read(annotation)
         except AnnotationError as error:
@@ -182,6 +183,15 @@ def inspect_objects(path: Path, split: str = "") -> tuple[ObjectsFile, list[File
 
 def file_name(entry: dict[str, Any]) -> str:
     return str(entry["file_name"])
+
+
+def image_path(path: Path, name: str) -> Path:
+    """The path of an image of `objects.json`; folders in its `file_name` are ignored.
+
+    >>> image_path(Path("train/objects.json"), "2024/a.jpg").as_posix()
+    'train/images/a.jpg'
+    """
+    return path.parent / "images" / PureWindowsPath(name).name
 
 
 def name_of(annotation: dict[str, Any], number: int) -> str:
@@ -216,8 +226,7 @@ class AnnotationReader:
         size = entry["height"], entry["width"]
         try:
             polygons, rle = read_outline(annotation.get("segmentation"), size)
-            crowd = bool(int(annotation.get("iscrowd") or 0))
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise AnnotationError("outlines", str(error)) from None
         around = bounds(polygons, rle)
         if rle is not None and around is None:
@@ -225,6 +234,7 @@ class AnnotationReader:
         box, clipped = read_box(annotation.get("bbox"), around, size)
         if around is not None:
             check_inside(around, size)
+        crowd = is_crowd(annotation)
         each = LabelledObject(self.classes[category], box, polygons, rle, crowd)
         return each, clipped
 

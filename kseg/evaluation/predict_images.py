@@ -59,7 +59,7 @@ class ImagePredictor:
 
 
 def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Prediction]:
-    """Predicts every image; with `write` a mask and an overlay go to `config.output`.
+    """Predicts every image; with `write` its file and an overlay go to `config.output`.
 
     Raises InputError for images, models and options that do not fit.
     """
@@ -81,7 +81,7 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
         result, view = model.predict(image)
         if write:
             FRAME_FILES[model.info.task](
-                output / "masks", image.stem, result, model.info
+                output / "masks", image.stem, result, model.info, colored=True
             )
             write_image(output / "overlays" / f"{image.stem}.jpg", view)
         yield Prediction(image, result, model.info, predictor.engine.channels)

@@ -9,9 +9,9 @@ from typing import Any, Callable, Collection
 import keras
 
 from edge.model_file.info import InputGeometry
+from kseg.models.detection.instances import instances
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
-from kseg.models.detection.instances import instances
 from kseg.models.layers.norm import ENCODER, with_batch_norm
 from kseg.models.layers.sizes import PadToMultiple, ValidInput
 from kseg.models.semantic.dense import dense
@@ -68,8 +68,8 @@ def build_model(
     are any sizes from the network's stride up; networks of valid convolutions accept
     the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
     or the path of a file. `options` are passed to the model's and the encoder's
-    functions: upsampling, fc_width, width, alpha, strides; None means the default. Raises
-    ValueError for unknown names and for options that cannot be combined.
+    functions: upsampling, fc_width, width, alpha, strides; None means the default.
+    Raises ValueError for unknown names and for options that cannot be combined.
     """
     check_known("model", name, MODELS)
     check_known("encoder", encoder, ENCODERS)

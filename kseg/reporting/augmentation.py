@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.core.errors import InputError
 from kseg.core import backend
 from kseg.core.configs import DoctorConfig, TrainConfig, from_record, to_record
+from kseg.core.names import OBJECT_TASKS
 from kseg.data.open import open_data
 from kseg.reporting.dataset_figures import augmentation_sheet
 
@@ -20,6 +21,12 @@ def draw_augmentation(config: DoctorConfig) -> None:
         data = open_data(config.data, config.seed)
     except InputError as error:
         log.warning(f"no augmentation.png: training could not start: {error}")
+        return
+    if data.task in OBJECT_TASKS:
+        log.warning(
+            f"no augmentation.png: {data.name} is for the task {data.task}; it is "
+            "drawn for semantic data only"
+        )
         return
     backend.start()
     training = from_record(TrainConfig, to_record(config))

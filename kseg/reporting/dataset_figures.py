@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from kseg.core.configs import TrainConfig
 from kseg.core.progress import evenly_spaced
 from kseg.data.checks.issues import DataIssue
 from kseg.data.checks.rules import size_counts
-from kseg.data.checks.scan import FolderScan
+from kseg.data.checks.scan import FolderScan, Scan
 from kseg.data.masks import INVALID
 from kseg.data.sample import Dataset
 from kseg.reporting.figures import GAP, title, to_cell, with_names
@@ -35,23 +35,30 @@ OUTSIDE = (255, 0, 255)
 ROWS, EPOCHS = 4, 5  # of augmentation.png
 CROP_CELL = (240, 240)
 
+Chart = Callable[[Any, Any], None]  # draws a scan on axes
+
 
 def doctor_sheet(path: Path, scan: FolderScan, issues: Sequence[DataIssue]) -> None:
     """Draws class frequencies and image sizes, and below images that have issues."""
     info = ModelInfo(class_names=scan.class_names, colors=scan.colors)
     chosen = images_with_issues(scan, issues)
     cells = [thumbnail(scan, index, text, info) for index, text in chosen]
+    write_sheet(path, charts(scan, class_chart, size_chart), cells)
+
+
+def write_sheet(path: Path, top: np.ndarray, cells: list[np.ndarray]) -> None:
+    """Writes charts (h, WIDTH, 3) and below them rows of COLUMNS thumbnails."""
     blank = np.full((CELL[0] + GAP + 30, 2 * (CELL[1] + GAP), 3), 255, np.uint8)
-    cells += [blank] * (-len(cells) % COLUMNS)
+    cells = cells + [blank] * (-len(cells) % COLUMNS)
     rows = [
         np.concatenate(cells[start : start + COLUMNS], axis=1)
         for start in range(0, len(cells), COLUMNS)
     ]
-    write_image(path, np.concatenate([charts(scan), *rows]))
+    write_image(path, np.concatenate([top, *rows]))
 
 
 def images_with_issues(
-    scan: FolderScan, issues: Sequence[DataIssue]
+    scan: Scan, issues: Sequence[DataIssue]
 ) -> list[tuple[int, str]]:
     """Selects images to show: indices and reasons, the most severe issues first."""
     chosen: dict[int, str] = {}
@@ -66,10 +73,17 @@ def thumbnail(scan: FolderScan, index: int, text: str, info: ModelInfo) -> np.nd
     """Draws an image and its mask side by side, with the issue as title."""
     pair = scan.pairs[index]
     image, ids = scan.read(pair)
-    name = pair.name.rpartition("/")[2][-24:]
+    return titled_pair(pair.name, text, image, painted(ids, info))
+
+
+def titled_pair(
+    name: str, text: str, image: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Two views of an image side by side, with `text` and its name as title."""
+    name = name.rpartition("/")[2][-24:]
     head = title(f"{text}: {name}", (0, 2 * CELL[1] + GAP))
-    views = (to_cell(view, CELL) for view in (image, painted(ids, info)))
-    return np.concatenate([head, np.concatenate([*views], axis=1)])
+    views = [to_cell(view, CELL) for view in (image, labels)]
+    return np.concatenate([head, np.concatenate(views, axis=1)])
 
 
 def painted(ids: np.ndarray, info: ModelInfo) -> np.ndarray:
@@ -83,8 +97,8 @@ def painted(ids: np.ndarray, info: ModelInfo) -> np.ndarray:
 # --- charts ---
 
 
-def charts(scan: FolderScan) -> np.ndarray:
-    """Draws class shares by split and image sizes: (height, WIDTH, 3) uint8."""
+def charts(scan: Scan, left: Chart, right: Chart) -> np.ndarray:
+    """Draws two charts of a scan side by side: (height, WIDTH, 3) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -92,9 +106,9 @@ def charts(scan: FolderScan) -> np.ndarray:
     height = round(DPI * max(3.2, 0.9 + 0.24 * classes))
     figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    class_chart(left, scan)
-    size_chart(right, scan)
+    axes = figure.subplots(1, 2, width_ratios=(3, 2))
+    left(axes[0], scan)
+    right(axes[1], scan)
     canvas.draw()
     drawn = np.asarray(canvas.buffer_rgba())[..., :3]
     result = np.full((drawn.shape[0], WIDTH, 3), 255, np.uint8)
@@ -105,21 +119,26 @@ def charts(scan: FolderScan) -> np.ndarray:
 def class_chart(axes: Any, scan: FolderScan) -> None:
     """Draws the share of each class in the labelled pixels of each split."""
     pixels = {split: scan.counts(split)[:, :-1].sum(0) for split in scan.splits}
-    total = sum(pixels.values(), np.zeros(len(scan.class_names), np.int64))
+    axes.set(xlabel="share of the labelled pixels", xscale="log", xlim=(1e-5, 1))
+    share_bars(axes, scan, pixels)
+
+
+def share_bars(axes: Any, scan: Scan, counted: dict[str, np.ndarray]) -> None:
+    """Draws the share of each class, the rarest ones; `counted` are (C,) by split."""
+    total = sum(counted.values(), np.zeros(len(scan.class_names), np.int64))
     order = np.argsort(-total, kind="stable")[-MAX_CLASSES:]
     positions = np.arange(len(order))[::-1]
-    thick = 0.8 / max(1, len(pixels))
-    axes.set(xlabel="share of the labelled pixels", xscale="log", xlim=(1e-5, 1))
-    for number, (split, counts) in enumerate(pixels.items()):
+    thick = 0.8 / max(1, len(counted))
+    for number, (split, counts) in enumerate(counted.items()):
         share = counts[order] / max(1, counts.sum())
         axes.barh(positions + 0.4 - thick * (number + 0.5), share, thick, label=split)
     axes.set_yticks(positions, [scan.class_names[index] for index in order], fontsize=8)
     axes.grid(axis="x", alpha=0.3)
-    if pixels:
+    if counted:
         axes.legend(fontsize=8)
 
 
-def size_chart(axes: Any, scan: FolderScan) -> None:
+def size_chart(axes: Any, scan: Scan) -> None:
     """Draws widths and heights of the images; larger dots stand for more images."""
     for split in scan.splits:
         found = size_counts(scan.of(split))

@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional
 
 from edge.predict.boxes import anchor_grid
 from kseg.core.configs import TrainConfig
-from kseg.core.names import WITH_MASKS
+from kseg.core.names import OBJECT_TASKS
 from kseg.data.sample import Dataset, Sample, Split
 
 VALIDATED = 200  # images at most, after each epoch
@@ -30,7 +30,7 @@ class ObjectMetrics:
 
     def __init__(self, config: TrainConfig, data: Dataset):
         self.config, self.data = config, data
-        self.masks = data.task in WITH_MASKS
+        self.masks = OBJECT_TASKS[data.task]
         self.headline = "mask_ap" if self.masks else "box_ap"
 
     def network_options(self) -> dict[str, Any]:

@@ -143,8 +143,8 @@ def check_task(model: str, data: Dataset) -> None:
     if data.task not in tasks:
         others = [name for name, made in MODELS.items() if data.task in made.tasks]
         raise InputError(
-            f"--model {model}: is for the task {' or '.join(tasks)}, but {data.name} is "
-            f"labelled for {data.task}; use --model {' or '.join(others)}"
+            f"--model {model}: is for the task {' or '.join(tasks)}, but {data.name} "
+            f"is labelled for {data.task}; use --model {' or '.join(others)}"
         )
 
 

@@ -5,8 +5,8 @@ import cv2
 import pytest
 
 from benchmarks.architectures import (
-    SEMANTIC,
     NETWORKS,
+    SEMANTIC,
     ArchitecturesConfig,
     check_budget,
     compare,

@@ -15,6 +15,7 @@ from setuptools import find_namespace_packages
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.architectures import ArchitecturesConfig
 from benchmarks.decoding import DecodingConfig
+from benchmarks.drawing import DrawingConfig
 from benchmarks.export import ExportBenchmarkConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
@@ -29,6 +30,7 @@ CONFIGS = {
     "resume": ResumeConfig,
     "export": ExportBenchmarkConfig,
     "decoding": DecodingConfig,
+    "drawing": DrawingConfig,
 }
 OPTIONS = {
     "architectures": (
@@ -43,6 +45,7 @@ OPTIONS = {
     "resume": "--kills --seed --json",
     "export": "--run --data --calibration-images --json",
     "decoding": "--rounds --json",
+    "drawing": "--objects --frame --rounds --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "
         "--python --mediapipe-model"

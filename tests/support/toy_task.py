@@ -63,7 +63,9 @@ def summary(result: ToyResult, info: Any) -> dict[str, Any]:
     return {"predicted_shares": {name: round(float(s), 4) for name, s in shares}}
 
 
-def write_file(folder: Path, name: str, result: ToyResult, info: Any = None) -> None:
+def write_file(
+    folder: Path, name: str, result: ToyResult, info: Any, colored: bool = False
+) -> None:
     write_mask(folder / f"{name}.png", result.labels)
 
 

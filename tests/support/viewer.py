@@ -68,11 +68,19 @@ def noise():
 
 
 @contextmanager
-def running(source: Source, address="0", token=None, background=None):
+def running(
+    source: Source,
+    address="0",
+    token=None,
+    background=None,
+    predictor=None,
+    counter=None,
+):
     """(web, loop): the real loop in a thread, with the real server."""
     controls = Controls(View(opacity=1.0))
-    shown = Web(listen(address, token), controls, INFO, background, source)
-    loop = CameraLoop(source, SemanticPredictor(Threshold(), INFO), [shown], controls)
+    predictor = predictor or SemanticPredictor(Threshold(), INFO)
+    shown = Web(listen(address, token), controls, predictor.info, background, source)
+    loop = CameraLoop(source, predictor, [shown], controls, counter=counter)
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:

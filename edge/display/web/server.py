@@ -28,8 +28,15 @@ import tornado.websocket
 
 from edge.core.timing import Rate
 from edge.display.sinks import Controls, DisplayFrame
-from edge.display.tasks import DRAW, SUMMARIES
-from edge.display.view import Background, View, all_classes, legend_classes
+from edge.display.summaries import crossings_text
+from edge.display.tasks import DRAW, IN_BRIEF, SUMMARIES
+from edge.display.view import (
+    Background,
+    View,
+    all_classes,
+    controls_of,
+    legend_classes,
+)
 from edge.display.web.access import Listener
 from edge.display.web.handlers import ViewSocket, application
 from edge.model_file.info import ModelInfo
@@ -71,7 +78,7 @@ def apply_switch(
         return replace(view, hidden=hidden)
     if switch == "opacity" and isinstance(value, (int, float)) and 0 <= value <= 1:
         return replace(view, opacity=float(value))
-    if switch in ("outlines", "legend") and isinstance(value, bool):
+    if switch in (*controls_of(info), "legend") and isinstance(value, bool):
         return replace(view, **{switch: value})
     if switch == "background" and isinstance(value, bool):
         return replace(view, background=background if value else None)
@@ -202,7 +209,7 @@ class Web:
             await asyncio.sleep(STATE_SECONDS)
 
     def page_info(self) -> dict[str, Any]:
-        """The first message to a page: the source and the classes."""
+        """The first message to a page: the source, the classes, the controls."""
         classes = [
             {"index": i, "name": self.info.class_names[i], "color": self.info.colors[i]}
             for i in legend_classes(self.info)
@@ -210,13 +217,15 @@ class Web:
         return {
             "source": self.source.name,
             "classes": classes,
+            "controls": controls_of(self.info),
             "replaceable": self.background is not None,
         }
 
     def state(self) -> dict[str, Any]:
         """The state for the pages: numbers and view settings."""
         view, millis = self.controls.view, list(self._millis)
-        displayed, summarize = self._displayed, SUMMARIES[self.info.task]
+        displayed, task = self._displayed, self.info.task
+        summarize = IN_BRIEF.get(task, SUMMARIES[task])
         return {
             "fps": round(self._rate.fps, 1),
             "millis": {
@@ -224,10 +233,13 @@ class Web:
                 for stage in (millis[-1] if millis else ())
             },
             **(summarize(displayed.result, self.info) if displayed else {}),
+            "crossings": displayed.crossings if displayed else None,
             "waiting": self._waiting(),
             "paused": self.controls.paused,
             "hidden": sorted(view.hidden),
             "opacity": view.opacity,
+            "masks": view.masks,
+            "boxes": view.boxes,
             "outlines": view.outlines,
             "legend": view.legend,
             "background": view.background is not None,
@@ -268,6 +280,7 @@ class Web:
         displayed, view = self._displayed, self.controls.view
         if displayed is None:
             return None
+        text = crossings_text(displayed.crossings, self.info)
         draw = DRAW[self.info.task]
-        image = draw(displayed.frame, displayed.result, self.info, "", view)
+        image = draw(displayed.frame, displayed.result, self.info, text, view)
         return cv2.imencode(".png", image)[1].tobytes()

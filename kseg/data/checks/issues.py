@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, Iterator
 
-from kseg.data.checks.scan import FolderScan
+from kseg.data.checks.scan import Scan
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -14,7 +14,7 @@ SEVERITIES = ("error", "warning", "note")
 class DataIssue:
     """One problem, or one fact to report.
 
-    `examples` are all files concerned, `indices` those images in `FolderScan.pairs`.
+    `examples` are all files concerned, `indices` those images in `Scan.pairs`.
     """
 
     severity: str
@@ -32,7 +32,7 @@ class DataIssue:
 
 
 def issue_of_images(
-    scanned: FolderScan,
+    scanned: Scan,
     severity: str,
     kind: str,
     split: str,

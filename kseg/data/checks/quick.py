@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Callable
 
 import numpy as np
 
@@ -11,30 +12,32 @@ from kseg.data.checks.issues import DataIssue
 from kseg.data.checks.rules import MUCH_VOID, absent_classes, split_size
 from kseg.data.folder import FolderSplit
 from kseg.data.masks import load_mask, to_class_ids
+from kseg.data.object_folder import ObjectSplit
 from kseg.data.sample import Dataset, Split
 
-QUICK_MASKS = 48
+QUICK_IMAGES = 48
 
 
 def quick_issues(data: Dataset, seconds: float = 2.0) -> list[DataIssue]:
-    """The issues found in a sample of the training masks, within about `seconds`.
+    """The issues found in a sample of the training labels, within about `seconds`.
 
-    `data` is open already, so its files are paired and their ids are valid. Random
-    masks of the training split are read until QUICK_MASKS or more have been read and
-    every class has been found, or until the time is over.
+    `data` is open already, so its files are paired and their ids are valid. The labels
+    of random training images are read until those of QUICK_IMAGES or more have been
+    read and every class has been found, or until the time is over.
     """
+    count_one = COUNTERS.get(data.task, count_pixels)
     split = data.split("train")
     count, end = len(split.sizes), time.monotonic() + seconds
-    pixels = np.zeros(256, np.int64)
+    counts = np.zeros(256, np.int64)
     read = 0
     for index in np.random.RandomState(0).permutation(count).tolist():
-        every_class = pixels[: data.num_classes].all()
-        if (every_class and read >= QUICK_MASKS) or time.monotonic() > end:
+        every_class = counts[: data.num_classes].all()
+        if (every_class and read >= QUICK_IMAGES) or time.monotonic() > end:
             break
-        pixels += np.bincount(read_mask(split, index).ravel(), minlength=256)
+        counts += count_one(split, index)
         read += 1
-    absent = [c for c, n in zip(data.class_names, pixels, strict=False) if not n]
-    void = pixels[IGNORE_INDEX] / max(1, pixels.sum())
+    absent = [c for c, n in zip(data.class_names, counts, strict=False) if not n]
+    void = counts[IGNORE_INDEX] / max(1, counts.sum())
     found = []
     if void > MUCH_VOID:
         text = f"{void:.0%} of the pixels of {read} masks are void"
@@ -42,7 +45,7 @@ def quick_issues(data: Dataset, seconds: float = 2.0) -> list[DataIssue]:
     if read == count:
         found += absent_classes("train", absent)
     elif absent:
-        text, names = f"classes not found in {read} of {count} masks", tuple(absent)
+        text, names = f"classes not found in {read} of {count} images", tuple(absent)
         found.append(
             DataIssue("warning", "absent class", "train", len(absent), text, names)
         )
@@ -53,9 +56,33 @@ def quick_issues(data: Dataset, seconds: float = 2.0) -> list[DataIssue]:
     ]
 
 
-def read_mask(split: Split, index: int) -> np.ndarray:
-    """Mask `index`; its image is not read where the mask is a file of its own."""
-    if not isinstance(split, FolderSplit):
-        return split.read(index)[1]
-    path = split.masks[index]
-    return to_class_ids(load_mask(path, split.images[index]), path, split.classes)
+def count_pixels(split: Split, index: int) -> np.ndarray:
+    """(256,) pixels by class id, void at 255.
+
+    The image is not read where the mask is a file of its own.
+    """
+    if isinstance(split, FolderSplit):
+        path = split.masks[index]
+        ids = load_mask(path, split.images[index])
+        mask = to_class_ids(ids, path, split.classes)
+    else:
+        mask = split.read(index)[1]
+    return np.bincount(mask.ravel(), minlength=256)
+
+
+def count_objects(split: Split, index: int) -> np.ndarray:
+    """(256,) objects by class id. Boxes are enough, so no mask is drawn."""
+    if isinstance(split, ObjectSplit):
+        image, target = split.images[index], split.targets[index]
+        found = target.read(image, split.classes, masks=False)
+    else:
+        found = split.read(index)[1]
+    return np.bincount(found.class_ids, minlength=256)
+
+
+# Task -> function that counts what image `index` shows of each class.
+COUNTERS: dict[str, Callable[[Split, int], np.ndarray]] = {
+    "semantic": count_pixels,
+    "instance": count_objects,
+    "detection": count_objects,
+}

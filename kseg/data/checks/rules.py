@@ -1,7 +1,7 @@
 """The checks of a data set behind `kseg.doctor`.
 
-`diagnose` checks a scan of the whole data set, `quick.quick_issues` a few masks before
-a training. Errors prevent training, or make the measured results wrong.
+`diagnose` checks a scan of a whole data set of masks, `quick.quick_issues` a few labels
+before a training. Errors prevent training, or make the measured results wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from edge.core.images import format_size
 from kseg.data.checks.duplicates import COPIED, SIMILAR, Nearest, nearest
 from kseg.data.checks.issues import SEVERITIES, DataIssue, issue_of_images, stem_of
-from kseg.data.checks.scan import FolderScan, ScannedPair
+from kseg.data.checks.scan import FolderScan, Scan, ScannedPair
 
 # Kind of file issue -> severity and description.
 FILE_ISSUES = {
@@ -61,8 +61,13 @@ def diagnose(scanned: FolderScan) -> list[DataIssue]:
 # --- files ---
 
 
-def file_issues(scanned: FolderScan) -> Iterator[DataIssue]:
-    """The issues of files, grouped by kind and split."""
+def file_issues(
+    scanned: Scan, kinds: dict[str, tuple[str, str]] = FILE_ISSUES
+) -> Iterator[DataIssue]:
+    """The issues of files, grouped by kind and split.
+
+    `kinds` has the severity and the description of each kind.
+    """
     groups = defaultdict(list)
     for issue in scanned.issues:
         groups[issue.kind, issue.split].append(issue)
@@ -70,14 +75,14 @@ def file_issues(scanned: FolderScan) -> Iterator[DataIssue]:
         stem_of(pair.name): index for index, pair in enumerate(scanned.pairs)
     }
     for (kind, split), members in groups.items():
-        severity, text = FILE_ISSUES[kind]
+        severity, text = kinds[kind]
         examples = tuple(f"{m.name}{m.detail and f' ({m.detail})'}" for m in members)
         found = (index_by_stem.get(stem_of(member.name)) for member in members)
         indices = tuple(index for index in found if index is not None)
         yield DataIssue(severity, kind, split, len(members), text, examples, indices)
 
 
-def split_sizes(scanned: FolderScan) -> Iterator[DataIssue]:
+def split_sizes(scanned: Scan) -> Iterator[DataIssue]:
     """Splits with too few images to learn from or to measure by."""
     for split in dict.fromkeys(("train", "val", *scanned.splits)):
         yield from split_size(split, len(scanned.of(split)))
@@ -88,7 +93,7 @@ def split_size(split: str, count: int) -> Iterator[DataIssue]:
     severity = "warning"
     text = f"fewer than {FEW_IMAGES} images; results will depend on chance"
     if not count and split in ("train", "val"):
-        severity, text = "error", "no images with masks"
+        severity, text = "error", "no labelled images"
     if count < FEW_IMAGES:
         yield DataIssue(severity, "few images", split, count, text)
 
@@ -120,7 +125,7 @@ def mask_contents(scanned: FolderScan) -> Iterator[DataIssue]:
 def indices_with_mask(scanned: FolderScan, split: str) -> np.ndarray:
     """The indices in `scanned.pairs` of the rows of `scanned.counts(split)`."""
     pairs = enumerate(scanned.pairs)
-    return np.array([i for i, p in pairs if p.split == split and p.mask], int)
+    return np.array([i for i, p in pairs if p.split == split and p.target], int)
 
 
 def void_share(
@@ -189,7 +194,7 @@ def absent_classes(split: str, absent: Sequence[str]) -> Iterator[DataIssue]:
 # --- images ---
 
 
-def image_sizes(scanned: FolderScan) -> Iterator[DataIssue]:
+def image_sizes(scanned: Scan) -> Iterator[DataIssue]:
     """Images too small for many networks, and splits with several image sizes."""
     for split in scanned.splits:
         small = (
@@ -213,7 +218,7 @@ def size_counts(pairs: Iterable[ScannedPair]) -> Counter:
     return Counter(pair.image.size for pair in pairs if pair.image)
 
 
-def image_kinds(scanned: FolderScan) -> Iterator[DataIssue]:
+def image_kinds(scanned: Scan) -> Iterator[DataIssue]:
     """Bit depths and channels that differ within a split or between splits."""
     by_split = {s: kind_counts(scanned.of(s)) for s in scanned.splits}
     everything = sum(by_split.values(), Counter())
@@ -244,7 +249,7 @@ def kind_counts(pairs: Iterable[ScannedPair]) -> Counter:
 # --- duplicates ---
 
 
-def duplicates(scanned: FolderScan) -> Iterator[DataIssue]:
+def duplicates(scanned: Scan) -> Iterator[DataIssue]:
     """Images that are in two splits, or twice in one."""
     indices = [index for index, pair in enumerate(scanned.pairs) if pair.image]
     if not indices:
@@ -281,7 +286,7 @@ def mark_identical(
 
 
 def copies(
-    scanned: FolderScan,
+    scanned: Scan,
     indices: Sequence[int],
     own: np.ndarray,
     closest: Nearest,
@@ -335,26 +340,24 @@ def describe_copies(kind: str, split: str, other: str) -> tuple[str, str]:
     return "warning", f"{split} images {where}, {how}"
 
 
-def conflicting_masks(
-    scanned: FolderScan, indices: Sequence[int]
-) -> Iterator[DataIssue]:
+def conflicting_masks(scanned: Scan, indices: Sequence[int]) -> Iterator[DataIssue]:
     """Images with equal pixels but different masks."""
     groups = defaultdict(list)
     for index in indices:
         pair = scanned.pairs[index]
-        if pair.mask:
+        if pair.target:
             groups[pair.image.digest].append(index)
     different = [
         members
         for members in groups.values()
-        if len({scanned.pairs[index].mask.digest for index in members}) > 1
+        if len({scanned.pairs[index].target.digest for index in members}) > 1
     ]
     if different:
         names = tuple(
             " = ".join(scanned.pairs[index].name for index in members)
             for members in different
         )
-        text = "images that occur more than once, with different masks"
+        text = "images that occur more than once and are labelled differently"
         first_two = tuple(index for members in different for index in members[:2])
         yield DataIssue(
             "warning", "masks differ", "", len(different), text, names, first_two

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 
@@ -56,22 +56,24 @@ class MaskFacts:
 
 @dataclass(frozen=True)
 class ScannedPair:
-    """What is kept of a pair of files; None for a file that cannot be read."""
+    """What is kept of an image and its target; None for what cannot be read.
+
+    `target` are MaskFacts, or the facts of another task; they have a `digest`.
+    """
 
     split: str
     name: str
     index: int  # in the folder's list of pairs, or in the split
     image: Optional[ImageFacts]
-    mask: Optional[MaskFacts]
+    target: Any
 
 
 @dataclass(frozen=True)
-class FolderScan:
-    """The result of scanning a data set.
+class Scan:
+    """The result of scanning a data set of any task.
 
-    `read(pair)` reads the pair again for display: image (H, W, 3) uint8 and ids (h, w)
-    int, INVALID where they are outside the classes. It raises InputError if the image
-    cannot be read.
+    `read(pair)` reads the pair again for display: image (H, W, 3) uint8 and target. It
+    raises InputError if the image cannot be read.
     """
 
     name: str
@@ -79,7 +81,8 @@ class FolderScan:
     colors: tuple[tuple[int, int, int], ...]
     pairs: list[ScannedPair]
     issues: list[FileIssue]
-    read: Callable[[ScannedPair], tuple[np.ndarray, np.ndarray]]
+    read: Callable[[ScannedPair], tuple[np.ndarray, Any]]
+    task: str = "semantic"
 
     @property
     def splits(self) -> list[str]:
@@ -89,9 +92,17 @@ class FolderScan:
     def of(self, split: str) -> list[ScannedPair]:
         return [pair for pair in self.pairs if pair.split == split]
 
+
+@dataclass(frozen=True)
+class FolderScan(Scan):
+    """The result of scanning masks of classes.
+
+    `read(pair)` gives ids (h, w) int, INVALID where they are outside the classes.
+    """
+
     def counts(self, split: str) -> np.ndarray:
         """(masks, classes + 1) int64 pixels, void last; without unreadable masks."""
-        rows = [pair.mask.counts for pair in self.of(split) if pair.mask]
+        rows = [pair.target.counts for pair in self.of(split) if pair.target]
         stacked = np.array(rows, np.int64).reshape(-1, 256)
         return stacked[:, [*range(len(self.class_names)), 255]]
 
@@ -147,7 +158,7 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
     issues += [issue for _, found in scanned for issue in found]
     classes = declared
     if classes is None:
-        ids = [pair.mask.counts > 0 for pair in pairs if pair.mask]
+        ids = [pair.target.counts > 0 for pair in pairs if pair.target]
         classes = count_classes([*ids, np.zeros(256, bool)])
         pairs = [with_class_ids(pair, classes.table) for pair in pairs]
 
@@ -159,12 +170,12 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
 
 def with_class_ids(pair: ScannedPair, table: np.ndarray) -> ScannedPair:
     """The pair with its counts by file id converted to counts by class id."""
-    if pair.mask is None:
+    if pair.target is None:
         return pair
     counts = np.zeros(256, np.int64)
     known = table != INVALID
-    np.add.at(counts, table[known], pair.mask.counts[known])
-    return replace(pair, mask=MaskFacts(counts, pair.mask.digest))
+    np.add.at(counts, table[known], pair.target.counts[known])
+    return replace(pair, target=MaskFacts(counts, pair.target.digest))
 
 
 # --- pairing files ---

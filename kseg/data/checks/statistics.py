@@ -11,7 +11,7 @@ import numpy as np
 from edge.core.images import format_size
 from kseg.data.checks.issues import SEVERITIES, DataIssue
 from kseg.data.checks.rules import kind_counts, size_counts
-from kseg.data.checks.scan import FolderScan
+from kseg.data.checks.scan import FolderScan, Scan
 from kseg.data.class_weights import RULES, Counts, class_weights
 
 # The JSON keeps the words of the first version, for programs that read it.
@@ -26,12 +26,25 @@ def statistics(scanned: FolderScan, issues: Sequence[DataIssue]) -> dict[str, An
     train = labelled.get("train", np.zeros((0, len(scanned.class_names)), np.int64))
     around = np.where(train > 0, train.sum(1, keepdims=True), 0).sum(0)
     counted = Counts(train.sum(0), around)
-    severities = Counter(issue.severity for issue in issues)
     return {
         "data": scanned.name,
+        **image_statistics(scanned, issues),
+        "void": {s: share_of(m[:, -1].sum(), m) for s, m in counts.items()},
+        "classes": [
+            class_record(index, name, labelled)
+            for index, name in enumerate(scanned.class_names)
+        ],
+        "class_weights": {rule: class_weights(rule, counted) for rule in RULES},
+        "findings": [issue_record(issue) for issue in issues],
+    }
+
+
+def image_statistics(scanned: Scan, issues: Sequence[DataIssue]) -> dict[str, Any]:
+    """What holds for every task: numbers of issues and images, sizes and kinds."""
+    severities = Counter(issue.severity for issue in issues)
+    return {
         **{JSON_SEVERITIES.get(s, s): severities[s] for s in SEVERITIES},
         "pictures": {split: len(scanned.of(split)) for split in scanned.splits},
-        "void": {s: share_of(m[:, -1].sum(), m) for s, m in counts.items()},
         "sizes": {
             split: {
                 format_size(size): n
@@ -40,12 +53,6 @@ def statistics(scanned: FolderScan, issues: Sequence[DataIssue]) -> dict[str, An
             for split in scanned.splits
         },
         "kinds": {split: kind_counts(scanned.of(split)) for split in scanned.splits},
-        "classes": [
-            class_record(index, name, labelled)
-            for index, name in enumerate(scanned.class_names)
-        ],
-        "class_weights": {rule: class_weights(rule, counted) for rule in RULES},
-        "findings": [issue_record(issue) for issue in issues],
     }
 
 

@@ -72,6 +72,13 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     return export
 
 
+READERS = {"semantic": read}
+
+
+def default_task(folder: Path) -> str:
+    return "semantic"
+
+
 def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
     masks, images = files_by_stem(folder), files_by_stem(images_of(folder))
     split = split_of(folder.name.removesuffix(ANNOTATED))

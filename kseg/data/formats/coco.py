@@ -1,12 +1,13 @@
-"""COCO's JSON: polygons, and run-length encoding (RLE), uncompressed or compressed.
+"""COCO's JSON: boxes, polygons, run-length encoding (RLE) as a list or as text.
 
 annotations/instances_train2017.json with train2017/ or images/train2017/ (COCO),
 annotations/instances_default.json with images/ (CVAT), train/_annotations.coco.json
 with the images in the same folder (Roboflow), result.json with images/ (Label Studio).
 
-COCO does not define a depth order: where objects overlap, the smaller one is drawn on
-top, and of equal ones the later. Crowds (`iscrowd`) are drawn like other objects, as
-CVAT marks each brush stroke as one. Pixels outside all objects are background.
+In masks: COCO does not define a depth order, so where objects overlap, the smaller one
+is drawn on top, and of equal ones the later. Crowds (`iscrowd`) are drawn like other
+objects, as CVAT marks each brush stroke as one. Pixels outside all objects are
+background. Ids are compared as text: 1 and "1" are the same id.
 
 Reference: https://cocodataset.org/#format-data
 """
@@ -21,10 +22,12 @@ import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
+from kseg.data.formats.coco_outlines import Annotation, objects_of, run_lengths
 from kseg.data.formats.source import (
     BACKGROUND,
     Size,
     SourceDataset,
+    SourceObjects,
     SourcePair,
     check_names,
     check_size,
@@ -32,15 +35,13 @@ from kseg.data.formats.source import (
     json_files,
     read_json,
     split_of,
+    without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
 
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
 NAME_PREFIXES = ("_annotations.coco.json", "instances_")
 BACKGROUNDS = (BACKGROUND, "_background_")
-FAR = 10  # times the image's size; points farther outside are errors
-
-Annotation = dict[str, Any]
 
 
 def matches(folder: Path) -> bool:
@@ -75,6 +76,18 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     return export
 
 
+def read_objects(folder: Path, skip_missing: bool) -> SourceDataset:
+    """The same images with their objects; categories called background are left out."""
+    return without_background(read(folder, skip_missing))
+
+
+READERS = {"semantic": read, "detection": read_objects, "instance": read_objects}
+
+
+def default_task(folder: Path) -> str:
+    return "semantic"
+
+
 def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Reads the lists `images`, `annotations` and `categories`.
 
@@ -105,14 +118,15 @@ def class_names(contents: Iterable[dict[str, Any]]) -> list[str]:
     """
     contents = list(contents)
     categories = [c for content in contents for c in content["categories"]]
-    used = {a["category_id"] for content in contents for a in content["annotations"]}
+    annotations = [a for content in contents for a in content["annotations"]]
+    used = {str(annotation["category_id"]) for annotation in annotations}
     parents = {c.get("supercategory") for c in categories}
     roots = {
         c["name"]
         for c in categories
         if c.get("supercategory") == "none"
         and c["name"] in parents
-        and c["id"] not in used
+        and str(c["id"]) not in used
     }
     ordered = [str(c["name"]) for c in sorted(categories, key=number_of)]
     left_out = {*roots, *BACKGROUNDS}
@@ -120,14 +134,15 @@ def class_names(contents: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def number_of(category: dict[str, Any]) -> int:
-    return category["id"] if isinstance(category["id"], int) else 0
+    text = str(category["id"])
+    return int(text) if text.isdecimal() else 0
 
 
 def add_file(export: SourceDataset, path: Path, content: dict, folder: Path) -> None:
     """Adds the pairs of one annotation file; its name or its folder's is the split."""
     ids = {name: index for index, name in enumerate(export.class_names)}
     ids |= dict.fromkeys(BACKGROUNDS, 0)
-    classes = {c["id"]: ids.get(str(c["name"])) for c in content["categories"]}
+    classes = {str(c["id"]): ids.get(str(c["name"])) for c in content["categories"]}
     objects = by_image(export, path, content, classes)
     split = split_of(path.stem) or split_of(path.parent.name)
     folders = image_folders(path, folder)
@@ -136,26 +151,30 @@ def add_file(export: SourceDataset, path: Path, content: dict, folder: Path) -> 
         if image is None:
             export.add_missing(folders[0] / str(entry["file_name"]), path)
             continue
-        mask = partial(read_mask, path, entry, image, objects[entry["id"]], classes)
-        export.splits[split].append(SourcePair(image.stem, image, mask))
+        found = objects[str(entry["id"])]
+        class_ids = [classes[str(one["category_id"])] for one in found]
+        mask = partial(read_mask, path, entry, image, found, class_ids)
+        reader = partial(read_image_objects, path, entry, image, found, class_ids)
+        pair = SourcePair(image.stem, image, mask, objects=reader)
+        export.splits[split].append(pair)
 
 
 def by_image(
     export: SourceDataset, path: Path, content: dict, classes: dict
-) -> dict[Any, list[Annotation]]:
+) -> dict[str, list[Annotation]]:
     """Image id -> annotations. Raises InputError for an unknown category or image."""
-    objects: dict[Any, list[Annotation]] = {e["id"]: [] for e in content["images"]}
+    objects: dict[str, list[Annotation]] = {str(e["id"]): [] for e in content["images"]}
     if len(objects) < len(content["images"]):
         raise InputError(f"{path}: two images have the same id; export it again")
     for annotation in content["annotations"]:
         name = f"{path}: annotation {annotation.get('id')}"
-        if classes.get(annotation["category_id"]) is None:
+        if classes.get(str(annotation["category_id"])) is None:
             raise InputError(
                 f"{name}: category {annotation['category_id']} is not in 'categories'; "
                 "export it again"
             )
-        if annotation["image_id"] in objects:
-            objects[annotation["image_id"]].append(annotation)
+        if str(annotation["image_id"]) in objects:
+            objects[str(annotation["image_id"])].append(annotation)
         elif not export.skip_missing:
             raise InputError(
                 f"{name}: image {annotation['image_id']} is not in 'images'; export it "
@@ -178,11 +197,25 @@ def find_image(name: str, folders: list[Path]) -> Optional[Path]:
     return next((path for path in paths if path.is_file()), None)
 
 
-# --- the mask of one image ---
+# --- the labels of one image ---
+
+
+def read_image_objects(
+    path: Path,
+    entry: dict,
+    image: Path,
+    objects: list[Annotation],
+    class_ids: list[int],
+) -> SourceObjects:
+    return objects_of(objects, class_ids, size_of(entry, image), path)
 
 
 def read_mask(
-    path: Path, entry: dict, image: Path, objects: list[Annotation], classes: dict
+    path: Path,
+    entry: dict,
+    image: Path,
+    objects: list[Annotation],
+    class_ids: list[int],
 ) -> np.ndarray:
     """Draws the objects of an image as (H, W) uint8 class ids, the smallest on top."""
     from pycocotools import mask as coco_mask
@@ -193,7 +226,7 @@ def read_mask(
     mask = np.zeros((height, width), np.uint8)
     for index in np.argsort(np.negative(areas), kind="stable") if objects else ():
         inside = coco_mask.decode(lengths[index]).astype(bool)
-        mask[inside] = classes[objects[index]["category_id"]]
+        mask[inside] = class_ids[index]
     return mask
 
 
@@ -204,86 +237,3 @@ def size_of(entry: dict[str, Any], image: Path) -> Size:
         return inspect_image(image)[0]
     with open_image(image) as file:
         return check_size(image, stored_size(file), labelled)
-
-
-def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> Any:
-    """The RLE of an object, as pycocotools uses it. Raises InputError if invalid."""
-    from pycocotools import mask as coco_mask
-
-    shape = annotation.get("segmentation")
-    try:
-        if isinstance(shape, dict):
-            return from_counts(shape, height, width)
-        if not shape:
-            raise ValueError("has no segmentation, only a box; draw one or remove it")
-        parts = shape if isinstance(shape[0], list) else [shape]
-        check_polygons(parts, height, width)
-        return coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
-    except (TypeError, KeyError, IndexError, AttributeError):
-        raise InputError(
-            f"{path}: annotation {annotation.get('id')} has neither polygons nor RLE; "
-            "export it as COCO again"
-        ) from None
-    except ValueError as error:
-        raise InputError(f"{path}: annotation {annotation.get('id')} {error}") from None
-
-
-def check_polygons(parts: list[list[float]], height: int, width: int) -> None:
-    """Raises ValueError for polygons that pycocotools takes for boxes, or rejects."""
-    for part in parts:
-        values = np.asarray(part, np.float64)
-        if values.ndim != 1 or values.size % 2 or values.size < 6:
-            raise ValueError(
-                f"has a polygon of {values.size} numbers; it must be x and y of at "
-                "least 3 points, draw it again or remove it"
-            )
-        if not (np.abs(values) <= FAR * max(height, width)).all():
-            raise ValueError(f"has points far outside its image of {height}x{width}")
-
-
-def from_counts(shape: dict[str, Any], height: int, width: int) -> Any:
-    """Decodes column-major run lengths, given as a list or as COCO's compressed text.
-
-    They are checked here: pycocotools reads beyond its memory if they are too long.
-    """
-    from pycocotools import mask as coco_mask
-
-    if list(shape["size"]) != [height, width]:
-        raise ValueError(
-            f"is {shape['size'][0]}x{shape['size'][1]}, but its image is "
-            f"{height}x{width}; export it again"
-        )
-    counts = shape["counts"]
-    counts = counts if isinstance(counts, list) else decode_counts(counts)
-    if min(counts) < 0:
-        raise ValueError("has negative run lengths; export it again")
-    if sum(counts) != height * width:
-        raise ValueError(
-            f"has run lengths of {sum(counts)} pixels, but its image has "
-            f"{height * width}; export it again"
-        )
-    runs = {"size": [height, width], "counts": counts}
-    return coco_mask.frPyObjects(runs, height, width)
-
-
-def decode_counts(text: str) -> list[int]:
-    """Decodes COCO's compressed run lengths, which hold five bits per character.
-
-    From the fourth on, each number is stored as the difference to the one two before.
-
-    >>> decode_counts("1231"), decode_counts("o03")
-    ([1, 2, 3, 3], [31, 3])
-    """
-    counts: list[int] = []
-    value = shift = 0
-    for code in text.encode("ascii"):
-        bits = code - ord("0")
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:  # more of this number follows
-            continue
-        if bits & 16:  # it is negative
-            value -= 1 << shift
-        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-        value = shift = 0
-    return counts

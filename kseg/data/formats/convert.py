@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import shlex
 from pathlib import Path
+from typing import Callable, Optional
 
 from edge.core.errors import InputError
 from kseg.core.configs import PrepareConfig
 from kseg.core.options import flag
-from kseg.core.results import Prepared
+from kseg.core.results import ObjectCounts, Prepared
 from kseg.data.folder import is_data_folder
 from kseg.data.formats.detect import FORMATS, detect_format
+from kseg.data.formats.objects_writer import OBJECT_WRITERS
 from kseg.data.formats.source import BACKGROUND, SourceDataset
 from kseg.data.formats.writer import (
     Splits,
@@ -20,8 +22,19 @@ from kseg.data.formats.writer import (
     write_data_folder,
 )
 
-BACKGROUND_FORMATS = ("coco", "labelme")  # of polygons: the rest is background
+BACKGROUND_FORMATS = (
+    "coco",
+    "labelme",
+    "yolo",
+    "cvat",
+    "bowl",
+)  # of outlines: the rest is background
 LISTED = 24  # classes in the log; the result has all
+# Task -> the function that writes its data folder; it counts objects, where it has any.
+WRITERS: dict[str, Callable[[SourceDataset, Splits, Path], Optional[ObjectCounts]]] = {
+    "semantic": write_data_folder,
+    **OBJECT_WRITERS,
+}
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +43,7 @@ def convert_export(config: PrepareConfig) -> Prepared:
     """Reads the export `config.src`, and writes the data folder `config.dir`.
 
     Raises InputError for a folder that is not a known export, for labels that cannot be
-    read, and where `dir` has files already.
+    read or are not enough for the task, and where `dir` has files already.
     """
     source, target = Path(config.src), Path(config.dir)
     if not 0 < config.val_share < 1:
@@ -40,18 +53,36 @@ def convert_export(config: PrepareConfig) -> Prepared:
         )
     check_target(target)
     name = format_of(source)
-    export = FORMATS[name].read(source, config.skip_missing)
+    task = config.task or FORMATS[name].default_task(source)
+    export = read_export(source, name, task, config.skip_missing)
     check_split_options(config, export)
     splits = assign_splits(export, source, config.val_share, config.seed)
     log.info(f"{source}: {describe(name, export, splits)}")
-    write_data_folder(export, splits, target)
+    objects = WRITERS[task](export, splits, target)
+    if objects:
+        log.info(f"{target}: {describe_objects(objects)}")
     log.info(f"{target}: is ready; next: {training(target)}")
     counts = {split: len(pairs) for split, pairs in splits.items()}
     return Prepared(
         *(target, name, tuple(export.class_names), counts),
         unlabelled=export.unlabelled,
         missing=export.missing,
+        task=task,
+        objects=objects,
     )
+
+
+def read_export(
+    folder: Path, name: str, task: str, skip_missing: bool
+) -> SourceDataset:
+    """Reads an export for a task. Raises InputError if the format cannot give it."""
+    readers = FORMATS[name].READERS
+    if task not in readers:
+        raise InputError(
+            f"{folder}: an export of the format {name} has no objects for --task "
+            f"{task}; use --task {' or '.join(readers)}"
+        )
+    return readers[task](folder, skip_missing)
 
 
 def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
@@ -107,4 +138,19 @@ def describe(name: str, export: SourceDataset, splits: Splits) -> str:
         parts.append(f"left out without labels: {export.unlabelled}")
     if export.missing:
         parts.append(f"left out without image: {export.missing}")
+    return "; ".join(parts)
+
+
+def describe_objects(counts: ObjectCounts) -> str:
+    """How many objects were written and what was left out, in one line."""
+    names = sorted(counts.classes, key=lambda name: -counts.classes[name])
+    listed = ", ".join(f"{name} {counts.classes[name]}" for name in names[:LISTED])
+    more = f" and {len(names) - LISTED} more classes" if len(names) > LISTED else ""
+    parts = [f"{counts.total} objects: {listed}{more}"]
+    if counts.crowds:
+        parts.append(f"crowds: {counts.crowds}")
+    if counts.empty:
+        parts.append(f"images without objects: {counts.empty}")
+    parts += [f"left out: {number} {why}" for why, number in counts.skipped.items()]
+    parts += [f"{why}: {number}" for why, number in counts.changed.items()]
     return "; ".join(parts)

@@ -6,16 +6,32 @@ from pathlib import Path
 from types import ModuleType
 from typing import Optional
 
-from kseg.data.formats import camvid, coco, labelme, roboflow, voc
+from kseg.data.formats import (
+    bowl,
+    camvid,
+    coco,
+    cvat,
+    labelme,
+    roboflow,
+    voc,
+    voc_boxes,
+    yolo,
+)
 
-# Each module has DESCRIPTION, matches(folder) and read(folder, skip_missing). They are
-# tried in this order: formats known by file names before those known by JSON content.
+# Each module has DESCRIPTION, matches(folder), READERS: task -> reader(folder,
+# skip_missing), and default_task(folder), the task without --task. They are tried in
+# this order: formats known by file names before those known by JSON content, and masks
+# before objects.
 FORMATS: dict[str, ModuleType] = {
     "voc": voc,
     "roboflow": roboflow,
     "segnet": camvid,
     "labelme": labelme,
     "coco": coco,
+    "bowl": bowl,
+    "yolo": yolo,
+    "cvat": cvat,
+    "voc-boxes": voc_boxes,
 }
 
 

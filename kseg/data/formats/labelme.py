@@ -1,8 +1,8 @@
 """labelme's JSON files, one for each image, which may be embedded in it.
 
-SRC/*.json, or SRC/{train,val,test}/*.json. Later shapes are drawn on top of earlier
-ones, in the same way as by labelme's own exporters. The order of the classes is that of
-labels.txt if it exists, else alphabetical.
+SRC/*.json, or SRC/{train,val,test}/*.json. In masks, later shapes are drawn on top of
+earlier ones, in the same way as by labelme's own exporters. The order of the classes is
+that of labels.txt if it exists, else alphabetical.
 
 Reference: https://github.com/wkentaro/labelme (labelme/_utils/shape.py)
 """
@@ -11,23 +11,24 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PureWindowsPath
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.constants import palette
 from edge.core.errors import InputError
 from edge.core.images import is_image, list_images
 from kseg.core.progress import in_parallel
+from kseg.data.formats.labelme_shapes import SPECIAL, draw, objects_of, shapes_of
 from kseg.data.formats.source import (
     BACKGROUND,
     Size,
     SourceDataset,
+    SourceObjects,
     SourcePair,
     check_names,
     check_size,
@@ -36,15 +37,13 @@ from kseg.data.formats.source import (
     read_json,
     read_text,
     split_of,
+    without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
 
 DESCRIPTION = "NAME.json next to NAME.jpg (labelme)"
 LABELS = "labels.txt"
-SPECIAL = {"_background_": 0, BACKGROUND: 0, "__ignore__": IGNORE_INDEX}
 EMBEDDED = {"/9j/": ".jpg", "iVBOR": ".png"}  # start of the base64 text of such files
-
-Points = list[tuple[float, float]]
 
 
 def matches(folder: Path) -> bool:
@@ -71,6 +70,18 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     images = {path.resolve() for inside in folders for path in list_images(inside)}
     export.unlabelled = len(images - labelled)
     return export
+
+
+def read_objects(folder: Path, skip_missing: bool) -> SourceDataset:
+    """The same images with their objects."""
+    return without_background(read(folder, skip_missing))
+
+
+READERS = {"semantic": read, "detection": read_objects, "instance": read_objects}
+
+
+def default_task(folder: Path) -> str:
+    return "semantic"
 
 
 @dataclass(frozen=True)
@@ -118,10 +129,13 @@ def add_file(
     path, image = one.path, one.image
     split = split_of(path.parent.name) if path.parent != folder else ""
     if image.is_file() and is_image(image):
-        pair = SourcePair(path.stem, image, partial(read_mask, path, image, ids))
+        mask = partial(read_mask, path, image, ids)
+        objects = partial(read_file_objects, path, image, ids)
+        pair = SourcePair(path.stem, image, mask, objects=objects)
     elif one.suffix:
         mask, content = partial(read_mask, path, None, ids), partial(embedded, path)
-        pair = SourcePair(path.stem, path, mask, content, one.suffix)
+        objects = partial(read_file_objects, path, None, ids)
+        pair = SourcePair(path.stem, path, mask, content, one.suffix, objects)
     else:
         export.add_missing(image, path)
         return
@@ -147,6 +161,15 @@ def read_mask(path: Path, image: Optional[Path], ids: dict[str, int]) -> np.ndar
     return np.array(canvas)
 
 
+def read_file_objects(
+    path: Path, image: Optional[Path], ids: dict[str, int]
+) -> SourceObjects:
+    """The objects of a JSON file."""
+    content = read_json(path)
+    size = size_of(content, path, image)
+    return objects_of(shapes_of(content, path), size, ids, path)
+
+
 def size_of(content: dict[str, Any], path: Path, image: Optional[Path]) -> Size:
     """(height, width) of the coordinates of the shapes."""
     labelled = content.get("imageHeight"), content.get("imageWidth")
@@ -164,88 +187,3 @@ def size_of(content: dict[str, Any], path: Path, image: Optional[Path]) -> Size:
             f"{path}: imageData is not an image; save it again in labelme"
         ) from None
     return check_size(path, stored, labelled) if given else stored
-
-
-def shapes_of(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """The shapes of a JSON file. Raises InputError if it has none, or one no label."""
-    shapes = content.get("shapes")
-    if not isinstance(shapes, list):
-        raise InputError(
-            f"{path}: not a labelme file (no list 'shapes'); move it out of the folder"
-        )
-    for shape in shapes:
-        if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
-            raise InputError(f"{path}: a shape has no label; add one in labelme")
-    return shapes
-
-
-# --- drawing, as labelme does ---
-
-
-def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> None:
-    """Draws one shape into `canvas`. Raises InputError for a type without an area."""
-    kind = shape.get("shape_type") or "polygon"
-    if kind not in SHAPE_TYPES:
-        raise InputError(
-            f"{path}: a shape {shape['label']!r} is a {kind}, which has no area; "
-            f"draw it as one of {', '.join(SHAPE_TYPES)}"
-        )
-    min_points, function = SHAPE_TYPES[kind]
-    points = points_of(shape, min_points, kind, path)
-    if kind == "mask":
-        draw_mask(canvas, shape, points, value, path)
-    else:
-        function(ImageDraw.Draw(canvas), points, {"fill": value, "outline": value})
-
-
-def points_of(shape: dict[str, Any], min_points: int, kind: str, path: Path) -> Points:
-    try:
-        points = [(float(x), float(y)) for x, y in shape["points"]]
-        if len(points) < min_points or not np.isfinite(points).all():
-            raise ValueError
-    except (KeyError, TypeError, ValueError):
-        raise InputError(
-            f"{path}: a {kind} {shape['label']!r} has fewer than {min_points} valid "
-            "points; draw it again or delete it"
-        ) from None
-    return points
-
-
-def rectangle(pen: ImageDraw.ImageDraw, points: Points, paint: dict) -> None:
-    xs, ys = zip(*points, strict=True)
-    pen.rectangle((min(xs), min(ys), max(xs), max(ys)), **paint)
-
-
-def circle(pen: ImageDraw.ImageDraw, points: Points, paint: dict) -> None:
-    """The first point is the centre, the second lies on the circle."""
-    (x, y), radius = points[0], math.dist(points[0], points[1])
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), **paint)
-
-
-def polygon(pen: ImageDraw.ImageDraw, points: Points, paint: dict) -> None:
-    pen.polygon(points, **paint)
-
-
-def draw_mask(
-    canvas: Image.Image, shape: dict[str, Any], points: Points, value: int, path: Path
-) -> None:
-    """Draws a shape given as an image, whose upper left corner is the first point."""
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as file:
-            stencil = file.convert("L").point(lambda v: 255 * (v > 0))
-    except (OSError, ValueError, TypeError, KeyError):
-        raise InputError(
-            f"{path}: a mask {shape['label']!r} is not an image; draw it again"
-        ) from None
-    corner = tuple(int(v) for v in np.round(points[0]))
-    canvas.paste(value, (*corner, *np.add(corner, stencil.size).tolist()), stencil)
-
-
-# Shape type -> its minimum number of points, and the function that draws it.
-SHAPE_TYPES: dict[str, tuple[int, Callable]] = {
-    "polygon": (3, polygon),
-    "rectangle": (2, rectangle),
-    "oriented_rectangle": (4, polygon),
-    "circle": (2, circle),
-    "mask": (1, draw_mask),
-}

@@ -56,6 +56,13 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     return export
 
 
+READERS = {"semantic": read}
+
+
+def default_task(folder: Path) -> str:
+    return "semantic"
+
+
 def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
     paths = list_images(folder)
     masks = {p.stem.removesuffix(MASK): p for p in paths if is_mask(p)}

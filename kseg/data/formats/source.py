@@ -1,11 +1,11 @@
-"""The common result of all format readers: pairs of image and mask, and classes."""
+"""The common result of all format readers: labelled images and classes."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -14,6 +14,7 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
 from kseg.data.masks import INVALID, Classes
+from kseg.data.objects_file import LabelledObject
 
 BACKGROUND = "background"
 BLACK = (0, 0, 0)
@@ -31,24 +32,51 @@ Size = tuple[int, int]  # (height, width)
 
 
 @dataclass(frozen=True)
+class SourceObjects:
+    """The objects of an image of `size` (height, width), upright or as stored.
+
+    `skipped` counts labels that are not objects, `changed` what was corrected, each
+    under a text that says why.
+    """
+
+    size: Size
+    objects: tuple[LabelledObject, ...] = ()
+    skipped: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+
+
+def no_mask() -> np.ndarray:
+    raise ValueError("this image has no mask")
+
+
+def no_objects() -> SourceObjects:
+    raise ValueError("this image has no objects")
+
+
+@dataclass(frozen=True)
 class SourcePair:
-    """An image and its mask, which are not read yet.
+    """An image and its labels, which are not read yet: a mask, objects or both.
 
     `mask` returns (H, W) uint8 class ids, void 255, for the image upright or as stored.
-    For an image embedded in another file, `image` is that file, `content` returns the
+    `objects` returns its objects, whose class ids count from 0, without background. For
+    an image embedded in another file, `image` is that file, `content` returns the
     image's bytes, and `suffix` is the suffix for them.
     """
 
     stem: str
     image: Path
-    mask: Callable[[], np.ndarray]
+    mask: Callable[[], np.ndarray] = no_mask
     content: Optional[Callable[[], bytes]] = None
     suffix: str = ""
+    objects: Callable[[], SourceObjects] = no_objects
 
 
 @dataclass
 class SourceDataset:
-    """The result of a reader. Pairs without a split are under the empty name."""
+    """The result of a reader. Pairs without a split are under the empty name.
+
+    `class_names` are those of the masks, or those of the objects without background.
+    """
 
     skip_missing: bool
     class_names: tuple[str, ...] = ()
@@ -70,6 +98,12 @@ class SourceDataset:
                 f"{labels}: its image {image} is missing; export the images too, or "
                 "skip such labels with --skip-missing"
             )
+
+
+def without_background(export: SourceDataset) -> SourceDataset:
+    """An export with the classes of its objects; the first class was the background."""
+    names, colors = export.class_names[1:], export.colors[1:]
+    return replace(export, class_names=names, colors=colors)
 
 
 def size_error(path: Path, size: Size, labelled: Size) -> InputError:

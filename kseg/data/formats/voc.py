@@ -2,7 +2,8 @@
 
 JPEGImages/NAME.jpg, SegmentationClass/NAME.png, ImageSets/Segmentation/SPLIT.txt.
 CVAT's masks are RGB, with the colours listed in labelmap.txt; VOC's hold ids with a
-palette, where 255 is the border between objects.
+palette, where 255 is the border between objects. SegmentationObject/NAME.png tells the
+objects apart; boxes are in Annotations/NAME.xml.
 
 Reference: https://docs.cvat.ai/docs/dataset_management/formats/format-smask
 """
@@ -18,23 +19,30 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
 from edge.core.images import is_image
+from kseg.data.formats import voc_boxes
+from kseg.data.formats.objects import BOXES_ONLY
 from kseg.data.formats.source import (
     BACKGROUND,
     BLACK,
     Color,
     SourceDataset,
+    SourceObjects,
     SourcePair,
     classes_of,
     is_background,
     read_text,
-    split_of,
+    without_background,
 )
+from kseg.data.formats.voc_boxes import ANNOTATIONS
+from kseg.data.formats.voc_instances import objects_of_maps
+from kseg.data.formats.voc_lists import find_images, key_of, list_names
 from kseg.data.masks import Classes, load_mask, to_class_ids
 
 DESCRIPTION = "SegmentationClass/ with JPEGImages/ and ImageSets/ (Pascal VOC, CVAT)"
 LABELMAP = "labelmap.txt"
 IMAGES = "JPEGImages"
 MASKS = "SegmentationClass"
+OBJECTS = "SegmentationObject"
 NAMES = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
     "dog horse motorbike person pottedplant sheep sofa train tvmonitor void"
@@ -52,7 +60,7 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     classes = read_labelmap(path) if path.is_file() else voc_classes(folder)
     export = SourceDataset(skip_missing, classes.names, classes.colors)
     images = find_images(folder / IMAGES)
-    for name, split in list_names(folder).items():
+    for name, split in names_of(folder).items():
         mask = folder / MASKS / f"{name}.png"
         if not mask.is_file():  # CVAT lists frames without labels too
             export.unlabelled += 1
@@ -61,14 +69,62 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
         else:
             image = images[name]
             reader = partial(read_mask, mask, image, classes)
-            export.splits[split].append(SourcePair(image.stem, image, reader))
+            objects = partial(read_image_objects, folder, name, image, classes)
+            pair = SourcePair(image.stem, image, reader, objects=objects)
+            export.splits[split].append(pair)
     return export
+
+
+def names_of(folder: Path) -> dict[str, str]:
+    """Name -> split, of the lists, or without lists of all masks."""
+    names = list_names(sorted((folder / "ImageSets" / "Segmentation").glob("*.txt")))
+    if names is None:
+        masks = sorted(filter(is_image, (folder / MASKS).rglob("*.png")))
+        names = {key_of(path, folder / MASKS): "" for path in masks}
+    return names
+
+
+def read_boxes(folder: Path, skip_missing: bool) -> SourceDataset:
+    """The boxes of Annotations/; without these, the boxes of the instances."""
+    if voc_boxes.matches(folder):
+        return voc_boxes.read(folder, skip_missing)
+    return read_instances(folder, skip_missing)
+
+
+def read_instances(folder: Path, skip_missing: bool) -> SourceDataset:
+    """The objects of SegmentationObject/, whose classes are in SegmentationClass/."""
+    if not (folder / OBJECTS).is_dir():
+        raise InputError(
+            f"{folder}: has no {OBJECTS}/ that tells objects of one class apart; "
+            + (BOXES_ONLY if voc_boxes.matches(folder) else "use --task semantic")
+        )
+    return without_background(read(folder, skip_missing))
+
+
+READERS = {"semantic": read, "detection": read_boxes, "instance": read_instances}
+
+
+def default_task(folder: Path) -> str:
+    return "semantic"
 
 
 def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
     """Reads a mask of ids, or of labelmap.txt's colours: (H, W) uint8, upright."""
     colored = classes.source == LABELMAP
     return to_class_ids(load_mask(path, image, colored), path, classes)
+
+
+def read_image_objects(
+    folder: Path, name: str, image: Path, classes: Classes
+) -> SourceObjects:
+    """The objects of an image; a `difficult` one of its XML file is a crowd."""
+    path, annotation = folder / OBJECTS / f"{name}.png", folder / ANNOTATIONS
+    instances = load_mask(path, image)
+    class_ids = read_mask(folder / MASKS / f"{name}.png", image, classes)
+    annotation /= f"{name}.xml"
+    listed = voc_boxes.scan(annotation).objects if annotation.is_file() else ()
+    names = classes.names[1:]
+    return objects_of_maps(instances, class_ids, names, listed, path)
 
 
 def voc_classes(folder: Path) -> Classes:
@@ -118,34 +174,3 @@ def read_label(line: str, path: Path) -> tuple[str, Optional[Color]]:
 
 def in_bytes(color: tuple[int, ...]) -> bool:
     return 0 <= min(color) <= max(color) <= 255
-
-
-def list_names(folder: Path) -> dict[str, str]:
-    """Name -> split; empty for names that only other files (default.txt) list."""
-    lists = sorted((folder / "ImageSets" / "Segmentation").glob("*.txt"))
-    names: dict[str, str] = {}
-    for path in sorted(lists, key=lambda path: not split_of(path.stem)):
-        lines = (line.strip() for line in read_text(path).splitlines())
-        split = split_of(path.stem)
-        for name in filter(None, lines):
-            names.setdefault(name, split)
-    if not lists:
-        masks = sorted(filter(is_image, (folder / MASKS).rglob("*.png")))
-        names = {key_of(path, folder / MASKS): "" for path in masks}
-    return names
-
-
-def find_images(folder: Path) -> dict[str, Path]:
-    """Name, with its folders and without suffix -> image file."""
-    found: dict[str, Path] = {}
-    for path in sorted(filter(is_image, folder.rglob("*"))):
-        other = found.setdefault(key_of(path, folder), path)
-        if other != path:
-            raise InputError(
-                f"{path}: {other.name} has the same stem; keep one of them"
-            )
-    return found
-
-
-def key_of(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_suffix("").as_posix()

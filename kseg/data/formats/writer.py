@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Iterator, TypeVar
 
 import numpy as np
 import psutil
@@ -24,12 +24,13 @@ from edge.display.colors import color_table
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import bar
 from kseg.data.folder import SPLITS, split_by_seed
-from kseg.data.formats.source import SourceDataset, SourcePair, size_error
+from kseg.data.formats.source import Size, SourceDataset, SourcePair, size_error
 from kseg.data.masks import inspect_image, rotate_like
 
 WORKERS = min(8, os.cpu_count() or 1)
 AHEAD = 4  # pairs per worker that may be in memory at a time
 
+T = TypeVar("T")
 Splits = dict[str, list[SourcePair]]
 
 
@@ -145,23 +146,25 @@ def write_data_folder(export: SourceDataset, splits: Splits, folder: Path) -> No
 
 
 def each(
-    function: Callable[[tuple[Path, SourcePair]], None],
+    function: Callable[[tuple[Path, SourcePair]], T],
     items: Iterable[tuple[Path, SourcePair]],
     text: str,
-) -> None:
-    """Calls `function` on every item, on threads; stops at the first error."""
+) -> list[T]:
+    """`function` of every item, on threads; stops at the first error."""
+    results = []
     remaining = iter(items := list(items))
     with ThreadPoolExecutor(WORKERS) as pool, bar(None, text, total=len(items)) as done:
         first = islice(remaining, AHEAD * WORKERS)
         waiting = deque(pool.submit(function, item) for item in first)
         try:
             while waiting:
-                waiting.popleft().result()
+                results.append(waiting.popleft().result())
                 done.update()
                 waiting.extend(pool.submit(function, i) for i in islice(remaining, 1))
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    return results
 
 
 def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> None:
@@ -170,6 +173,12 @@ def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> None:
     Raises InputError if it cannot be copied, or the mask does not fit the image.
     """
     split, pair = item
+    mask = upright_mask(pair, copy_image(pair, split))
+    write_mask(split / "masks" / f"{pair.stem}.png", mask, colors)
+
+
+def copy_image(pair: SourcePair, split: Path) -> Path:
+    """Copies the image of a pair into `split`/images, and returns the copy."""
     target = split / "images" / file_name(pair)
     try:
         if pair.content:
@@ -180,17 +189,21 @@ def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> None:
         raise InputError(
             f"{pair.image}: cannot be copied to {split.parent} ({error.strerror})"
         ) from None
-    mask = upright_mask(pair, target)
-    write_mask(split / "masks" / f"{pair.stem}.png", mask, colors)
+    return target
 
 
 def upright_mask(pair: SourcePair, copy: Path) -> np.ndarray:
     """The mask (H, W) uint8, rotated if it was drawn on the image as stored."""
-    try:
-        size, _ = inspect_image(copy)
-    except InputError as error:
-        raise InputError(str(error).replace(str(copy), str(pair.image))) from None
+    size = size_of_copy(pair, copy)
     mask = rotate_like(copy, pair.mask())
     if mask.shape != size:
         raise size_error(pair.image, size, mask.shape)
     return mask
+
+
+def size_of_copy(pair: SourcePair, copy: Path) -> Size:
+    """(height, width) of the upright image. Raises InputError if it is not readable."""
+    try:
+        return inspect_image(copy)[0]
+    except InputError as error:
+        raise InputError(str(error).replace(str(copy), str(pair.image))) from None

@@ -61,7 +61,9 @@ class Matcher:
         # Later assignments win: the largest IoU of a cell last.
         order = np.argsort(iou[owner, column], kind="stable")
         result[cells[owner, column][order]] = kept[owner[order]]
-        lost = np.setdiff1d(np.arange(len(kept)), np.searchsorted(kept, result[result >= 0]))
+        lost = np.setdiff1d(
+            np.arange(len(kept)), np.searchsorted(kept, result[result >= 0])
+        )
         for index in lost:  # another object took all of its cells
             free = np.flatnonzero(result[cells[index]] < 0)
             if len(free):
@@ -85,7 +87,9 @@ class Matcher:
             cell = np.take_along_axis(start + row * columns + column, near, 1)
             y, x = (np.take_along_axis(a, near, 1) for a in (y, x))
             parts.append((cell, y, x, np.full(cell.shape, ANCHOR * stride)))
-        cells, y, x, sides = (np.concatenate(each, 1) for each in zip(*parts, strict=True))
+        cells, y, x, sides = (
+            np.concatenate(each, 1) for each in zip(*parts, strict=True)
+        )
         return cells, y, x, sides
 
     def ignore(self, objects: Objects, result: np.ndarray) -> None:

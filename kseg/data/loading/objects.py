@@ -17,7 +17,7 @@ from edge.core.errors import InputError
 from edge.model_file.info import InputGeometry
 from edge.predict.resizing import limit_side, resize
 from kseg.core.configs import TrainConfig
-from kseg.core.names import WITH_MASKS
+from kseg.core.names import OBJECT_TASKS
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.data.loading.batches import AHEAD, sample_index, without_autotune
 from kseg.data.loading.matching import Matcher
@@ -45,7 +45,7 @@ class ObjectReader:
         self.failure: Optional[InputError] = None  # tf.data loses the type of errors
 
     def read(self, index: int) -> Sample:
-        """One sample. Raises InputError, also kept as `failure`, if it is unreadable."""
+        """One sample. Raises InputError, also kept as `failure`, if it fails."""
         if index in self.kept:
             return self.kept[index]
         try:
@@ -107,7 +107,7 @@ class ObjectTargets:
         owner: np.ndarray,
         random: np.random.Generator,
     ) -> None:
-        """Adds the masks of up to MASKS cells: first one of each object, then others."""
+        """Adds the masks of at most MASKS cells: one of each object, then others."""
         assert objects.masks is not None
         cells = random.permutation(np.flatnonzero(owner >= 0))
         _, first = np.unique(owner[cells], return_index=True)
@@ -168,7 +168,9 @@ class ObjectBatchLoader:
             group,
         )
         share = config.memory_share
-        self.readers = {"train": ObjectReader(data.split("train"), config.max_side, share)}
+        self.readers = {
+            "train": ObjectReader(data.split("train"), config.max_side, share)
+        }
         self.targets = targets_of(config, data)
         self.photometric = photometric(config)
 
@@ -212,8 +214,12 @@ class ObjectBatchLoader:
                 for (name, each), value in zip(blank.items(), values, strict=True)
             }
             image = tf.ensure_shape(image, (*self.size, self.channels))
-            key = tf.cast(tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32)
-            image, _ = self.photometric(tf.cast(image, tf.float32), blank_mask(image), key)
+            key = tf.cast(
+                tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32
+            )
+            image, _ = self.photometric(
+                tf.cast(image, tf.float32), blank_mask(image), key
+            )
             return image, target
 
         batches = numbers.map(load, num_parallel_calls=PARALLEL)
@@ -242,5 +248,5 @@ def strides_of(config: TrainConfig, data: Dataset) -> tuple[int, ...]:
 
 def targets_of(config: TrainConfig, data: Dataset) -> ObjectTargets:
     """What makes the targets of a run."""
-    strides, masks = strides_of(config, data), data.task in WITH_MASKS
+    strides, masks = strides_of(config, data), OBJECT_TASKS[data.task]
     return ObjectTargets(crop_of(config, data), strides, masks)

@@ -15,8 +15,12 @@ def iou_and_giou(a: Any, b: Any) -> tuple[Any, Any]:
     IoU is in [0, 1]. The generalized one subtracts the share of the smallest box around
     both that neither covers; it is in (-1, 1] (Rezatofighi et al., CVPR 2019).
     """
-    inner = sides(ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:]))
-    outer = sides(ops.minimum(a[..., :2], b[..., :2]), ops.maximum(a[..., 2:], b[..., 2:]))
+    inner = sides(
+        ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:])
+    )
+    outer = sides(
+        ops.minimum(a[..., :2], b[..., :2]), ops.maximum(a[..., 2:], b[..., 2:])
+    )
     intersection, hull = area(inner), area(outer)
     union = (
         area(sides(a[..., :2], a[..., 2:]))

@@ -10,9 +10,7 @@ from keras import ops
 def binary_cross_entropy(target: Any, logits: Any) -> Any:
     """-y log p - (1 - y) log(1 - p) of p = sigmoid(logits); same shape, in nats."""
     return (
-        ops.relu(logits)
-        - logits * target
-        + ops.log1p(ops.exp(-ops.absolute(logits)))
+        ops.relu(logits) - logits * target + ops.log1p(ops.exp(-ops.absolute(logits)))
     )
 
 

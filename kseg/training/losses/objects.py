@@ -18,7 +18,7 @@ BOX_WEIGHT, MASK_WEIGHT = 2.0, 1.0  # the scores' is 1
 
 
 class ObjectLoss(JointLoss):
-    """Quality focal loss of scores, GIoU loss of boxes, cross-entropy and Dice of masks.
+    """Quality focal loss of scores, GIoU loss of boxes, and a loss of masks.
 
     Called with a target and the network's outputs, both dicts; returns a scalar
     float32. `centers` (A, 2) and `sides` (A,) are those of the anchors at the size of
@@ -98,4 +98,3 @@ def total_of(count: Any) -> Any:
     if keras.backend.backend() != "tensorflow":
         return count
     return sum_over_replicas(count)
-

@@ -254,6 +254,19 @@ def test_a_view_that_the_model_does_not_support(
     assert message in error_line(deeplab, "--source", bird, *options)
 
 
+@pytest.mark.parametrize(
+    "words", ["--track", "--score 0.4", "--no-boxes", "--track --count-line y=0.5"]
+)
+def test_options_of_objects_have_no_effect_on_a_semantic_model(
+    deeplab, bird, words, error_line
+):
+    if "count-line" in words:
+        pytest.importorskip("edge.predict.counting")
+    option = words.split()[0]
+    line = error_line(deeplab, "--source", bird, *words.split())
+    assert line.startswith(f"{option}: has no effect on a semantic model")
+
+
 def test_an_error_after_the_model_is_loaded_is_one_line(deeplab, bird):
     options = ("--background", "mauve", "--keep", "class 1")
     done = demo(deeplab, "--source", bird, "--headless", *options)

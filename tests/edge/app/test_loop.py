@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from edge.app.loop import CameraLoop
+from edge.app.stats import statistics, table
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View, toggle_class
 from edge.model_file.info import ModelInfo
@@ -14,6 +15,7 @@ from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
+from tests.support.object_results import DETECTION, Counted, Repeated, detections
 
 INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 SIZE = (120, 300)
@@ -66,6 +68,26 @@ def test_sinks_get_every_frame_in_order():
     stages = {"capture", "preprocess", "inference", "postprocess", "draw"}
     assert set(last.millis) == stages
     assert (loop.rate.count, loop.dropped) == (12, 0)
+
+
+def test_objects_and_crossings_are_counted():
+    found = detections((0, 0.9, 20, 40, 60, 80), (2, 0.5, 0, 0, 3, 2), size=SIZE)
+    notes, predictor = Notes(), Repeated(found, DETECTION)
+    loop = CameraLoop(
+        *(Source(make_frames(3), "file"), predictor, [notes], Controls(View())),
+        *(lambda result: result[np.array([0])], Counted(), "track"),
+    )
+    loop.run()
+    assert list(loop.objects) == [1, 1, 1]
+    assert [displayed.crossings["dog"]["up"] for displayed in notes.taken] == [1, 2, 3]
+    assert "track" in notes.taken[0].millis
+    # A caption with them, darkened to a third: the second frame has no rate yet.
+    assert (notes.taken[1].view[-10:, 2] == 20 // 3).all()
+    stats = statistics(loop)
+    assert stats["objects"] == {"p50": 1.0, "p95": 1.0}
+    assert stats["crossings"] == {"dog": {"down": 0, "up": 3}}
+    lines = [" ".join(line.split()) for line in table(stats).splitlines()]
+    assert lines[-2:] == ["objects 1.0 1.0 a frame", "dog crossed: 0 down, 3 up"]
 
 
 def test_nothing_is_drawn_without_a_viewer():

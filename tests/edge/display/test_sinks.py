@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from edge.display.window import Window
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 from edge.video.sources import open_source
+from tests.support.object_results import DETECTION, INSTANCE, detections, instances
 
 INFO = ModelInfo(
     class_names=("road", "car", "sky"), colors=((0, 0, 1), (0, 1, 0), (1, 0, 0))
@@ -51,6 +53,40 @@ def test_lines_of_json(tmp_path):
 def test_lines_to_a_path_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="no_folder"):
         FrameLines(tmp_path / "no_folder" / "frames.jsonl", INFO)
+
+
+def frame_of(result, crossings=None) -> DisplayFrame:
+    view = np.zeros((*result.size, 3), np.uint8)
+    return DisplayFrame(0, 0.0, view, result, view, {}, crossings=crossings)
+
+
+def test_lines_of_objects(tmp_path):
+    found = instances((0, 0.9, 20, 40, 60, 80), (2, 0.5, 0, 0, 3, 2), tracks=[7, 9])
+    crossings = {"dog": {"down": 0, "up": 2}}
+    lines = FrameLines(tmp_path / "a.jsonl", INSTANCE, polygons=True)
+    lines.take(frame_of(found, crossings))
+    lines.close()
+    line = json.loads((tmp_path / "a.jsonl").read_text(encoding="utf-8"))
+    assert line["counts"] == {"dog": 1, "bird": 1} and line["crossings"] == crossings
+    assert line["objects"][0] == {
+        "class": "dog",
+        "score": 0.9,
+        "box": [20.0, 40.0, 60.0, 80.0],
+        "area": 1600,
+        "track": 7,
+        "polygon": [[20, 40], [20, 79], [59, 79], [59, 40]],
+    }
+
+
+def test_results_of_objects_are_written_for_each_frame(tmp_path):
+    rows = (0, 0.9, 20, 40, 60, 80), (2, 0.5, 50, 0, 70, 50)
+    Masks(tmp_path, INSTANCE).take(frame_of(instances(*rows)))
+    ids = cv2.imread(str(tmp_path / "000000.png"), cv2.IMREAD_UNCHANGED)
+    assert ids.dtype == np.uint16
+    assert [ids[60, 30], ids[45, 55], ids[10, 55], ids[90, 90]] == [1, 1, 2, 0]
+    Masks(tmp_path, DETECTION).take(frame_of(detections(*rows)))
+    boxes = json.loads((tmp_path / "000000.json").read_text(encoding="utf-8"))
+    assert boxes["classes"] == ["dog", "bird"]
 
 
 def test_masks_hold_the_class_ids(tmp_path):

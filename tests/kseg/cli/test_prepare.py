@@ -31,6 +31,12 @@ EXPORTS = {
     "coco": ("annotations/instances_train2017.json={}",),
     "coco of Roboflow": ("train/_annotations.coco.json={}",),
     "coco of CVAT": ("annotations/instances_default.json={}", "images/a.jpg"),
+    "bowl": ("0ab/images/0ab.png", "0ab/masks/1.png"),
+    "yolo": ("images/train/a.jpg", "labels/train/a.txt", "data.yaml"),
+    "yolo of Roboflow": ("train/images/a.jpg", "train/labels/a.txt"),
+    "cvat": ("annotations.xml=<annotations>", "images/a.jpg"),
+    "voc-boxes": ("Annotations/a.xml=<annotation>", "JPEGImages/a.jpg"),
+    "voc-boxes of labelImg": ("a.xml=<annotation>", "a.jpg"),
     "coco of others": ('r.json={"images": [], "annotations": [], "categories": []}',),
 }
 
@@ -129,6 +135,7 @@ def test_what_was_found_is_said(source, target, capsys):
     assert found.pop("classes")[:2] == ["sky", "building"]
     assert found == {
         "format": "segnet",
+        "task": "semantic",
         "splits": {"train": 3, "val": 2},
         "unlabelled": 0,
         "missing": 0,

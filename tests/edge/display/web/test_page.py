@@ -6,6 +6,14 @@ import pytest
 from edge.display.draw import blurred
 from edge.display.web.server import Web
 from tests.support.browser import requested_urls
+from tests.support.object_results import (
+    DETECTION,
+    INSTANCE,
+    Counted,
+    Repeated,
+    detections,
+    instances,
+)
 from tests.support.viewer import (
     RED,
     SIZE,
@@ -95,6 +103,42 @@ def test_the_browser_shows_numbers_pause_and_end(browser, page, by):
         until(lambda: not notice.is_displayed(), "it does not resume")
     until(lambda: notice.text == "The camera program has ended.", notice.text)
     assert not browser.find_element(by.ID, "outlines").is_enabled()
+
+
+def test_the_browser_shows_objects(browser, page, by, tmp_path):
+    """Numbers of objects, switches for masks and boxes, and crossings."""
+    rows = (0, 0.9, 20, 40, 60, 80), (0, 0.8, 90, 9, 130, 30), (2, 0.7, 5, 5, 9, 9)
+    predictor = Repeated(instances(*rows, size=SIZE), INSTANCE)
+    with running(scene(), predictor=predictor, counter=Counted()) as (shown, loop):
+        page(shown)
+        classes, crossings = (
+            browser.find_element(by.ID, name) for name in ("classes", "crossings")
+        )
+        until(lambda: classes.text.split() == ["dog", "2", "cat", "bird", "1"], "")
+        until(lambda: "0 down" in crossings.text, "no crossings")
+        assert crossings.text.startswith("dog")
+        masks, boxes = (browser.find_element(by.ID, x) for x in ("masks", "boxes"))
+        assert masks.is_selected() and boxes.is_selected()
+        boxes.click()
+        masks.click()
+        until(lambda: not loop.controls.view.boxes, "boxes remain")
+        until(lambda: not loop.controls.view.masks, "masks remain")
+        until(lambda: snapshot(shown)[60, 40].tolist() == [0] * 3, "it is drawn")
+        browser.save_screenshot(str(tmp_path / "objects.png"))
+        assert browser.get_log("browser") == []
+
+
+def test_the_browser_shows_only_controls_that_have_an_effect(browser, page, by):
+    predictor = Repeated(detections(size=SIZE), DETECTION)
+    for options, hidden in (
+        ({}, {"masks", "boxes", "line"}),
+        ({"predictor": predictor}, {"masks", "outlines", "opacity", "line"}),
+    ):
+        with running(scene(), **options) as (shown, _):
+            page(shown)
+            names = ("masks", "boxes", "outlines", "opacity", "line", "legend")
+            found = {n: browser.find_element(by.ID, n).is_displayed() for n in names}
+        assert {name for name in names if not found[name]} == hidden
 
 
 def test_the_browser_downloads_a_snapshot(browser, page, by, tmp_path):

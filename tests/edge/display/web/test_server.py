@@ -12,12 +12,19 @@ import pytest
 
 from edge.display.draw import blurred
 from edge.display.sinks import Controls, DisplayFrame
-from edge.display.view import View
+from edge.display.view import View, controls_of
 from edge.display.web import handlers
 from edge.display.web.access import listen
 from edge.display.web.server import CLOSE_SECONDS, Web, apply_switch, encode_jpeg
 from edge.predict.results import SemanticMap
 from edge.video.frames import STALL_SECONDS, Frame, Source
+from tests.support.object_results import (
+    DETECTION,
+    INSTANCE,
+    Counted,
+    Repeated,
+    instances,
+)
 from tests.support.viewer import (
     INFO,
     LONG,
@@ -227,6 +234,38 @@ def test_every_switch():
     behind = apply_switch(view, {"background": True}, INFO, blurred)
     assert behind.background is blurred
     assert apply_switch(behind, {"background": False}, INFO, blurred).background is None
+
+
+@pytest.mark.parametrize(
+    ("info", "names"),
+    [
+        (INFO, {"opacity", "outlines"}),
+        (DETECTION, {"boxes"}),
+        (INSTANCE, {"opacity", "masks", "boxes", "outlines"}),
+    ],
+)
+def test_the_controls_of_each_task(info, names):
+    assert set(controls_of(info)) == names
+    for name in {"masks", "boxes", "outlines"}:
+        if name in names:
+            assert getattr(apply_switch(View(), {name: True}, info), name)
+        else:
+            with pytest.raises(ValueError, match=name):
+                apply_switch(View(), {name: True}, info)
+
+
+def test_the_page_gets_numbers_of_objects_and_crossings():
+    found = instances((0, 0.9, 20, 40, 60, 80), (0, 0.8, 9, 9, 30, 30), size=SIZE)
+    predictor = Repeated(found, INSTANCE)
+    with running(scene(), predictor=predictor, counter=Counted()) as (shown, loop):
+        until(lambda: loop.rate.count > 3, "no frames")
+        state = talk(shown, lambda link: state_where(link, lambda s: s["crossings"]))
+        assert state["counts"] == {"dog": 2}
+        assert "objects" not in state and "shares" not in state
+        assert state["crossings"]["dog"]["up"] >= 3
+        assert (state["masks"], state["boxes"]) == (True, True)
+        # Half of the frame is white: the mask is drawn at opacity 1, in BGR.
+        assert snapshot(shown)[60, 40].tolist() == [60, 0, 200]
 
 
 def test_large_images_are_scaled_down_for_the_stream():

@@ -300,4 +300,4 @@ def test_quick_issues_are_limited_in_time():
     (issue,) = quick_issues(open_data("shapes"), seconds=0)
     assert time.monotonic() - start < 2
     assert issue.severity == "warning"
-    assert "not found in 0 of 800 masks" in issue.text
+    assert "not found in 0 of 800 images" in issue.text

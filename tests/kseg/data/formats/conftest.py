@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 from edge.core.errors import InputError
 from kseg.cli.prepare import main
@@ -93,3 +95,81 @@ def error_message(source, target) -> Callable[..., str]:
         return message
 
     return error_message
+
+
+class Found(NamedTuple):
+    """An object of objects.json; `area` counts the pixels of its outline, if any."""
+
+    name: str
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1
+    area: int | None
+    crowd: bool = False
+    parts: int = 0  # polygons
+
+    @classmethod
+    def of(cls, entry: dict, size: tuple[int, int], names: dict[int, str]) -> "Found":
+        x, y, width, height = entry["bbox"]
+        box = (x, y, round(x + width, 3), round(y + height, 3))
+        name, crowd = names[entry["category_id"]], bool(entry["iscrowd"])
+        shape = entry.get("segmentation")
+        if shape is None:
+            return cls(name, box, None, crowd)
+        polygons = isinstance(shape, list)
+        runs = (
+            coco_mask.merge(coco_mask.frPyObjects(shape, *size)) if polygons else shape
+        )
+        area = int(coco_mask.area(runs))
+        return cls(name, box, area, crowd, len(shape) if polygons else 0)
+
+
+def read_objects(folder: Path) -> dict[str, dict[str, list[Found]]]:
+    """Split -> file name -> objects, of a data folder with objects.json."""
+    result: dict = {}
+    for path in sorted(folder.glob("*/objects.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = {entry["id"]: entry["name"] for entry in content["categories"]}
+        images = {entry["id"]: entry for entry in content["images"]}
+        found = result[path.parent.name] = {
+            entry["file_name"]: [] for entry in images.values()
+        }
+        assert len(found) == len(images)
+        assert {p.name for p in (path.parent / "images").iterdir()} == set(found)
+        for entry in content["annotations"]:
+            image = images[entry["image_id"]]
+            one = Found.of(entry, (image["height"], image["width"]), names)
+            found[image["file_name"]].append(one)
+    return result
+
+
+@pytest.fixture
+def objects_of(source, target) -> Callable[..., dict[str, list[Found]]]:
+    """Prepares, and returns the objects of all images by file name."""
+
+    def objects_of(*options: str) -> dict[str, list[Found]]:
+        main([str(source), str(target), *options])
+        return {n: o for s in read_objects(target).values() for n, o in s.items()}
+
+    return objects_of
+
+
+@pytest.fixture
+def counts_of(source, target) -> Callable[..., dict]:
+    """Prepares, and returns the counts of --json."""
+
+    def counts_of(*options: str) -> dict:
+        path = source.parent / "report.json"
+        main([str(source), str(target), *options, "--json", str(path)])
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    return counts_of
+
+
+@pytest.fixture
+def prepared_objects(source, target) -> Callable[..., dict]:
+    """Prepares, and returns the objects by split and file name."""
+
+    def prepared_objects(*options: str) -> dict[str, dict[str, list[Found]]]:
+        main([str(source), str(target), *options])
+        return read_objects(target)
+
+    return prepared_objects

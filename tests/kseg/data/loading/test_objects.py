@@ -29,7 +29,9 @@ def data():
 
 
 def batches(data, config=CONFIG, start=0):
-    return iter(ObjectBatchLoader(config, data, (96, 96), InputGeometry()).training(start))
+    return iter(
+        ObjectBatchLoader(config, data, (96, 96), InputGeometry()).training(start)
+    )
 
 
 def test_the_target_of_a_square_by_hand():

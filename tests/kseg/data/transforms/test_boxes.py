@@ -118,5 +118,7 @@ def test_a_smaller_image_is_inside_the_crop():
     random = np.random.default_rng(1)
     for _ in range(20):
         move = random_move(random, (40, 50), (64, 64), 1.0, flip=True)
-        corners = np.array([[0, 0], [50, 40]]) @ move.matrix[:, :2].T + move.matrix[:, 2]
+        corners = (
+            np.array([[0, 0], [50, 40]]) @ move.matrix[:, :2].T + move.matrix[:, 2]
+        )
         assert corners.min() >= -1e-9 and corners.max() <= 64 + 1e-9

@@ -26,7 +26,9 @@ def test_equals_the_boxes_of_the_device():
     deltas = random.normal(0, 3, (1000, 4)).astype(np.float32)
     expected = decode_boxes(deltas, centers[chosen], sides[chosen])
     found = decode(deltas, centers[chosen], sides[chosen])
-    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found), expected, rtol=1e-5, atol=1e-4
+    )
 
 
 def test_iou_and_generalized_iou_by_hand():
@@ -44,7 +46,9 @@ def test_iou_equals_that_of_the_device():
     boxes = np.concatenate([start, start + random.uniform(1, 50, start.shape)], 2)
     a, b = np.float32(boxes).transpose(1, 0, 2)
     iou, _ = iou_and_giou(a, b)
-    expected = np.array([iou_matrix(x[None], y[None])[0, 0] for x, y in zip(a, b, strict=True)])
+    expected = np.array(
+        [iou_matrix(x[None], y[None])[0, 0] for x, y in zip(a, b, strict=True)]
+    )
     np.testing.assert_allclose(ops.convert_to_numpy(iou), expected, atol=1e-5)
 
 

@@ -1,0 +1,188 @@
+"""The outline of an annotation of COCO: polygons or run-length encoding (RLE)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from edge.core.errors import InputError
+from kseg.data.formats.objects import of_box, of_polygons, of_runs
+from kseg.data.formats.source import Size, SourceObjects
+from kseg.data.objects_file import LabelledObject
+
+FAR = 10  # times the image's size; points farther outside are errors
+LEAST_NUMBERS = 6  # of a polygon: x and y of 3 points
+TOO_FEW = "polygons with fewer than 3 points"
+
+Annotation = dict[str, Any]
+
+
+def objects_of(
+    annotations: list[Annotation], class_ids: list[int], size: Size, path: Path
+) -> SourceObjects:
+    """The objects of an image. `class_ids` are those of masks, 0 for background.
+
+    Raises InputError, naming `path`, for an invalid outline or box.
+    """
+    found, skipped = [], Counter[str]()
+    for annotation, class_id in zip(annotations, class_ids, strict=True):
+        if class_id == 0:
+            skipped["objects of the class background"] += 1
+            continue
+        one = object_of(annotation, class_id - 1, size, path, skipped)
+        if one:
+            found.append(one)
+    return SourceObjects(size, tuple(found), skipped)
+
+
+def object_of(
+    annotation: Annotation, class_id: int, size: Size, path: Path, skipped: Counter
+) -> Optional[LabelledObject]:
+    """The object of an annotation; its box is that of its outline if it has one.
+
+    Parts with fewer than 3 points are counted in `skipped`; without any part left the
+    result is None.
+    """
+    shape, crowd = annotation.get("segmentation"), is_crowd(annotation)
+    if isinstance(shape, dict):
+        return of_runs(class_id, run_lengths(annotation, *size, path), crowd)
+    parts = parts_of(shape)
+    if not parts:
+        return boxed(annotation, class_id, path, crowd, skipped)
+    kept = [part for part in parts if enough_points(part)]
+    skipped[TOO_FEW] += len(parts) - len(kept)
+    if not kept:
+        return None
+    run_lengths({**annotation, "segmentation": kept}, *size, path)  # its checks
+    return of_polygons(class_id, (np.reshape(part, (-1, 2)) for part in kept), crowd)
+
+
+def parts_of(shape: Any) -> list[Any]:
+    """The polygons of an annotation; some tools leave out the outer list."""
+    if not isinstance(shape, list) or not shape:
+        return [shape] if shape else []
+    return shape if isinstance(shape[0], list) else [shape]
+
+
+def enough_points(part: Any) -> bool:
+    """Whether a part has 3 points. Parts that are no numbers are errors found later."""
+    numbers = isinstance(part, list) and all(isinstance(v, (int, float)) for v in part)
+    return not numbers or len(part) >= LEAST_NUMBERS
+
+
+def is_crowd(annotation: Annotation) -> bool:
+    """Whether an annotation is a region of many objects.
+
+    CVAT marks every brush stroke as a crowd; its annotations have `occluded`.
+    """
+    attributes = annotation.get("attributes")
+    of_cvat = isinstance(attributes, dict) and "occluded" in attributes
+    return bool(annotation.get("iscrowd")) and not of_cvat
+
+
+def boxed(
+    annotation: Annotation, class_id: int, path: Path, crowd: bool, skipped: Counter
+) -> Optional[LabelledObject]:
+    """The object of an annotation that has only `bbox`: x, y, width and height."""
+    if not annotation.get("bbox"):
+        skipped["annotations without outline and box"] += 1
+        return None
+    try:
+        x, y, width, height = (float(value) for value in annotation["bbox"])
+        if not np.isfinite((x, y, width, height)).all():
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{path}: annotation {annotation.get('id')} has the box "
+            f"{annotation['bbox']}; it must be x, y, width and height"
+        ) from None
+    return of_box(class_id, (x, y, x + width, y + height), crowd)
+
+
+def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> Any:
+    """The RLE of an object, as pycocotools uses it. Raises InputError if invalid."""
+    from pycocotools import mask as coco_mask
+
+    shape = annotation.get("segmentation")
+    try:
+        if isinstance(shape, dict):
+            return from_counts(shape, height, width)
+        if not shape:
+            raise ValueError(
+                "has no segmentation, only a box; outline it, remove it, or keep boxes "
+                "with --task detection"
+            )
+        parts = shape if isinstance(shape[0], list) else [shape]
+        check_polygons(parts, height, width)
+        return coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
+    except (TypeError, KeyError, IndexError, AttributeError):
+        raise InputError(
+            f"{path}: annotation {annotation.get('id')} has neither polygons nor RLE; "
+            "export it as COCO again"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"{path}: annotation {annotation.get('id')} {error}") from None
+
+
+def check_polygons(parts: list[list[float]], height: int, width: int) -> None:
+    """Raises ValueError for polygons that pycocotools takes for boxes, or rejects."""
+    for part in parts:
+        values = np.asarray(part, np.float64)
+        if values.ndim != 1 or values.size % 2 or values.size < LEAST_NUMBERS:
+            raise ValueError(
+                f"has a polygon of {values.size} numbers; it must be x and y of at "
+                "least 3 points, draw it again or remove it"
+            )
+        if not (np.abs(values) <= FAR * max(height, width)).all():
+            raise ValueError(f"has points far outside its image of {height}x{width}")
+
+
+def from_counts(shape: dict[str, Any], height: int, width: int) -> Any:
+    """Decodes column-major run lengths, given as a list or as COCO's compressed text.
+
+    They are checked here: pycocotools reads beyond its memory if they are too long.
+    """
+    from pycocotools import mask as coco_mask
+
+    if list(shape["size"]) != [height, width]:
+        raise ValueError(
+            f"is {shape['size'][0]}x{shape['size'][1]}, but its image is "
+            f"{height}x{width}; export it again"
+        )
+    counts = shape["counts"]
+    counts = counts if isinstance(counts, list) else decode_counts(counts)
+    if min(counts) < 0:
+        raise ValueError("has negative run lengths; export it again")
+    if sum(counts) != height * width:
+        raise ValueError(
+            f"has run lengths of {sum(counts)} pixels, but its image has "
+            f"{height * width}; export it again"
+        )
+    runs = {"size": [height, width], "counts": counts}
+    return coco_mask.frPyObjects(runs, height, width)
+
+
+def decode_counts(text: str) -> list[int]:
+    """Decodes COCO's compressed run lengths, which hold five bits per character.
+
+    From the fourth on, each number is stored as the difference to the one two before.
+
+    >>> decode_counts("1231"), decode_counts("o03")
+    ([1, 2, 3, 3], [31, 3])
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for code in text.encode("ascii"):
+        bits = code - ord("0")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:  # more of this number follows
+            continue
+        if bits & 16:  # it is negative
+            value -= 1 << shift
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value = shift = 0
+    return counts

@@ -1,0 +1,229 @@
+"""Objects of an image: made from outlines, joined, fitted to the image, painted."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Hashable, Iterable, Optional
+
+import numpy as np
+
+from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
+from kseg.data.formats.source import (
+    Size,
+    SourceDataset,
+    SourceObjects,
+    SourcePair,
+    size_error,
+)
+from kseg.data.masks import ORIENTATION, open_image
+from kseg.data.objects_file import Box, LabelledObject
+
+BOXES_ONLY = "boxes only; use --task detection, or outline the objects"
+CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
+
+Points = np.ndarray  # (n, 2) x, y
+
+
+# --- making objects ---
+
+
+def of_box(class_id: int, box: Box, crowd: bool = False) -> LabelledObject:
+    return LabelledObject(class_id, box, crowd=crowd)
+
+
+def of_polygons(
+    class_id: int, polygons: Iterable[Points], crowd: bool = False
+) -> LabelledObject:
+    """An object of one or several polygons (n, 2) x, y; its box is the smallest."""
+    parts = tuple(np.asarray(polygon, np.float64) for polygon in polygons)
+    points = np.concatenate(parts)
+    box = (*points.min(0).tolist(), *points.max(0).tolist())
+    return LabelledObject(class_id, box, parts, crowd=crowd)
+
+
+def of_mask(
+    class_id: int, mask: np.ndarray, crowd: bool = False
+) -> Optional[LabelledObject]:
+    """An object of a mask (H, W) bool of the whole image; None if it is empty."""
+    return of_runs(class_id, encode(mask), crowd) if mask.any() else None
+
+
+def of_runs(class_id: int, runs: dict[str, Any], crowd: bool = False) -> LabelledObject:
+    """An object of COCO's compressed run lengths, with its smallest box."""
+    from pycocotools import mask as coco_mask
+
+    x, y, width, height = coco_mask.toBbox(runs).tolist()
+    counts = runs["counts"]
+    text = counts.decode("ascii") if isinstance(counts, bytes) else counts
+    rle = {"size": [int(side) for side in runs["size"]], "counts": text}
+    return LabelledObject(class_id, (x, y, x + width, y + height), (), rle, crowd)
+
+
+def encode(mask: np.ndarray) -> dict[str, Any]:
+    """(H, W) bool -> COCO's run-length encoding, compressed."""
+    from pycocotools import mask as coco_mask
+
+    return coco_mask.encode(np.asfortranarray(mask, np.uint8))
+
+
+def decode(each: LabelledObject, size: Size) -> np.ndarray:
+    """The mask (H, W) bool of an object that has an outline."""
+    from pycocotools import mask as coco_mask
+
+    if each.rle is not None:
+        return coco_mask.decode(each.rle).astype(bool)
+    flat = [polygon.ravel().tolist() for polygon in each.polygons]
+    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(flat, *size))) > 0
+
+
+def has_outline(each: LabelledObject) -> bool:
+    return each.rle is not None or bool(each.polygons)
+
+
+def rectangle(box: Box) -> Points:
+    """The corners (4, 2) of a box.
+
+    >>> rectangle((1, 2, 3, 4)).tolist()
+    [[1, 2], [3, 2], [3, 4], [1, 4]]
+    """
+    x0, y0, x1, y1 = box
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+
+
+def ellipse(x: float, y: float, radius_x: float, radius_y: float) -> Points:
+    """A polygon (64, 2) that stands for an ellipse around x, y."""
+    angles = np.arange(CORNERS) * (2 * math.pi / CORNERS)
+    return np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], 1)
+
+
+def rotated(points: Points, degrees: float) -> Points:
+    """Points rotated around the middle of their box, clockwise as seen in the image.
+
+    >>> rotated(rectangle((0, 0, 4, 2)), 90).round(3).tolist()
+    [[3.0, -1.0], [3.0, 3.0], [1.0, 3.0], [1.0, -1.0]]
+    """
+    middle = (points.min(0) + points.max(0)) / 2
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return (points - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+
+
+def join(
+    labelled: Iterable[tuple[Hashable, LabelledObject]], size: Size
+) -> tuple[LabelledObject, ...]:
+    """Joins objects that have the same key; those whose key is None stay apart."""
+    groups: dict[Hashable, list[LabelledObject]] = {}
+    for index, (key, each) in enumerate(labelled):
+        groups.setdefault((index, None) if key is None else (key,), []).append(each)
+    return tuple(joined(parts, size) for parts in groups.values())
+
+
+def joined(parts: list[LabelledObject], size: Size) -> LabelledObject:
+    """One object of several parts. Beside outlines, boxes count as outlines."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if not any(has_outline(part) for part in parts):
+        low, high = np.min([p.box for p in parts], 0), np.max([p.box for p in parts], 0)
+        return replace(first, box=(*low[:2].tolist(), *high[2:].tolist()))
+    parts = [
+        part if has_outline(part) else of_polygons(0, [rectangle(part.box)])
+        for part in parts
+    ]
+    if all(part.rle is None for part in parts):
+        polygons = [polygon for part in parts for polygon in part.polygons]
+        return of_polygons(first.class_id, polygons, first.crowd)
+    mask = np.logical_or.reduce([decode(part, size) for part in parts])
+    return of_mask(first.class_id, mask, first.crowd) or first
+
+
+# --- objects as a mask ---
+
+
+def painted(export: SourceDataset) -> SourceDataset:
+    """An export whose masks are painted from its objects."""
+    for pairs in export.splits.values():
+        pairs[:] = [replace(pair, mask=partial(paint, pair)) for pair in pairs]
+    return export
+
+
+def paint(pair: SourcePair) -> np.ndarray:
+    """Paints objects as (H, W) uint8 class ids, the smallest on top.
+
+    Class k of the objects becomes class k + 1; crowds are void. Raises InputError for
+    an object without an outline.
+    """
+    found = pair.objects()
+    if not all(has_outline(each) for each in found.objects):
+        raise InputError(f"{pair.image}: {BOXES_ONLY}")
+    masks = [decode(each, found.size) for each in found.objects]
+    areas = [np.count_nonzero(mask) for mask in masks]
+    result = np.zeros(found.size, np.uint8)
+    for index in sorted(range(len(masks)), key=lambda i: -areas[i]):
+        each = found.objects[index]
+        result[masks[index]] = IGNORE_INDEX if each.crowd else each.class_id + 1
+    return result
+
+
+# --- fitting objects to their image ---
+
+
+# EXIF orientation -> where a point x, y of the image as stored, of size h, w, is in the
+# upright image.
+TURNS: dict[int, Callable[[Points, int, int], Points]] = {
+    5: lambda p, h, w: p[:, ::-1],
+    6: lambda p, h, w: np.stack([h - p[:, 1], p[:, 0]], 1),
+    7: lambda p, h, w: np.stack([h - p[:, 1], w - p[:, 0]], 1),
+    8: lambda p, h, w: np.stack([p[:, 1], w - p[:, 0]], 1),
+}
+MASK_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    5: lambda m: m.swapaxes(0, 1),
+    6: lambda m: np.rot90(m, -1),
+    7: lambda m: np.rot90(m, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceObjects:
+    """The objects inside the upright image of `size`, whose file is `copy`.
+
+    Objects labelled on the image as stored are rotated with it. Boxes are clipped;
+    those without area or outside are skipped. Raises InputError, naming `image`, if
+    the labels are for another size.
+    """
+    objects = found.objects
+    if found.size != size:
+        with open_image(copy) as file:
+            orientation = file.getexif().get(ORIENTATION, 1)
+        if orientation not in TURNS or found.size != size[::-1]:
+            raise size_error(image, size, found.size)
+        objects = tuple(turned(each, orientation, found.size) for each in objects)
+    skipped, kept = Counter(found.skipped), []
+    for each in objects:
+        x0, y0, x1, y1 = each.box
+        box = max(0.0, x0), max(0.0, y0), min(x1, size[1]), min(y1, size[0])
+        if not (x0 < x1 and y0 < y1):
+            skipped["objects without area"] += 1
+        elif not (box[0] < box[2] and box[1] < box[3]):
+            skipped["objects outside the image"] += 1
+        else:
+            kept.append(replace(each, box=box))
+    return SourceObjects(size, tuple(kept), skipped, found.changed)
+
+
+def turned(each: LabelledObject, orientation: int, stored: Size) -> LabelledObject:
+    """An object of the image as stored, in the upright image."""
+    if each.rle is not None:
+        mask = MASK_TURNS[orientation](decode(each, stored))
+        return of_mask(each.class_id, mask, each.crowd) or each
+    turn = TURNS[orientation]
+    if each.polygons:
+        polygons = [turn(polygon, *stored) for polygon in each.polygons]
+        return of_polygons(each.class_id, polygons, each.crowd)
+    corners = turn(rectangle(each.box), *stored)
+    box = (*corners.min(0).tolist(), *corners.max(0).tolist())
+    return replace(each, box=box)

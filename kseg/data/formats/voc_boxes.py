@@ -1,0 +1,186 @@
+"""Boxes as in Pascal VOC: one XML file for each image.
+
+Annotations/NAME.xml with JPEGImages/NAME.jpg and ImageSets/Main/SPLIT.txt, or NAME.xml
+beside NAME.jpg, also in {train,valid,test}/ (labelImg, Roboflow).
+
+VOC counts pixels from 1, and the last pixel is inside: the box is xmin - 1, ymin - 1,
+xmax, ymax. Objects marked `difficult` are crowds, which do not count as errors.
+
+Reference: http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Iterator, Optional
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.core.images import list_images
+from kseg.core.progress import in_parallel
+from kseg.data.formats.objects import BOXES_ONLY, of_box
+from kseg.data.formats.source import (
+    BACKGROUND,
+    Size,
+    SourceDataset,
+    SourceObjects,
+    SourcePair,
+    check_names,
+    check_size,
+    split_of,
+    without_background,
+)
+from kseg.data.formats.voc_lists import find_images, key_of, list_names
+from kseg.data.formats.xml_file import has_root, number, read_xml
+from kseg.data.masks import files_by_stem, inspect_image, open_image, stored_size
+from kseg.data.objects_file import Box
+
+DESCRIPTION = "Annotations/NAME.xml, or NAME.xml next to NAME.jpg (boxes as in VOC)"
+ANNOTATIONS = "Annotations"
+IMAGES = ("JPEGImages", "images")
+
+
+def matches(folder: Path) -> bool:
+    return any(has_root(path, "annotation") for path in xml_files(folder))
+
+
+def xml_files(folder: Path) -> Iterator[Path]:
+    """The XML files below Annotations/; else those of the folder and its subfolders."""
+    if (folder / ANNOTATIONS).is_dir():
+        yield from sorted((folder / ANNOTATIONS).rglob("*.xml"))
+    else:
+        yield from sorted([*folder.glob("*.xml"), *folder.glob("*/*.xml")])
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """An object of an XML file; `box` is None if it has none."""
+
+    name: str
+    box: Optional[Box]
+    difficult: bool
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is kept of an XML file; `size` is (height, width), None if not stated."""
+
+    path: Path
+    size: Optional[Size]
+    objects: tuple[VocObject, ...]
+
+
+def read(folder: Path, skip_missing: bool) -> SourceDataset:
+    """Reads the XML files listed in ImageSets/Main; without lists, all of them."""
+    files = [path for path in xml_files(folder) if has_root(path, "annotation")]
+    scans = in_parallel(scan, files, folder.name)
+    found = {one.name for each in scans for one in each.objects}
+    names = [BACKGROUND, *sorted(found)]
+    check_names(names, folder)
+    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
+    ids = {name: index for index, name in enumerate(names[1:])}
+    if (folder / ANNOTATIONS).is_dir():
+        add_listed(export, scans, ids, folder)
+    else:
+        add_beside(export, scans, ids, folder)
+    return without_background(export)
+
+
+def refuse(folder: Path, skip_missing: bool) -> SourceDataset:
+    raise InputError(f"{folder}: has {BOXES_ONLY}")
+
+
+READERS = {"semantic": refuse, "detection": read, "instance": refuse}
+
+
+def default_task(folder: Path) -> str:
+    return "detection"
+
+
+def add_listed(
+    export: SourceDataset, scans: list[Scan], ids: dict[str, int], folder: Path
+) -> None:
+    """Adds the images of JPEGImages/ or images/, by the names in the lists."""
+    root = next((folder / n for n in IMAGES if (folder / n).is_dir()), folder)
+    images = find_images(root)
+    by_name = {key_of(each.path, folder / ANNOTATIONS): each for each in scans}
+    lists = sorted((folder / "ImageSets" / "Main").glob("*.txt"))
+    # cat_train.txt lists the images of one class.
+    names = list_names([path for path in lists if "_" not in path.stem])
+    for name, split in (names or dict.fromkeys(by_name, "")).items():
+        if name not in by_name:  # CVAT lists frames without labels too
+            export.unlabelled += 1
+            continue
+        add_image(export, by_name[name], images.get(name), split, ids, root)
+
+
+def add_beside(
+    export: SourceDataset, scans: list[Scan], ids: dict[str, int], folder: Path
+) -> None:
+    """Adds the images beside the XML files; the folder's name is the split."""
+    folders = {each.path.parent: list[Scan]() for each in scans}
+    for each in scans:
+        folders[each.path.parent].append(each)
+    for parent, inside in folders.items():
+        split = split_of(parent.name) if parent != folder else ""
+        images = files_by_stem(parent)
+        for each in inside:
+            image = images.get(each.path.stem)
+            add_image(export, each, image, split, ids, parent)
+        labelled = {each.path.stem for each in inside}
+        export.unlabelled += sum(p.stem not in labelled for p in list_images(parent))
+
+
+def add_image(
+    export: SourceDataset,
+    one: Scan,
+    image: Optional[Path],
+    split: str,
+    ids: dict[str, int],
+    root: Path,
+) -> None:
+    if image is None:
+        export.add_missing(root / f"{one.path.stem}.jpg", one.path)
+        return
+    reader = partial(objects_of, one, image, ids)
+    export.splits[split].append(SourcePair(image.stem, image, objects=reader))
+
+
+# --- one XML file ---
+
+
+def objects_of(one: Scan, image: Path, ids: dict[str, int]) -> SourceObjects:
+    """The objects of an image. Raises InputError for an image of another size."""
+    if one.size:
+        with open_image(image) as file:
+            size = check_size(image, stored_size(file), one.size)
+    else:
+        size, _ = inspect_image(image)
+    boxed = [each for each in one.objects if each.box]
+    skipped = Counter({"objects without a box": len(one.objects) - len(boxed)})
+    objects = (of_box(ids[each.name], each.box, each.difficult) for each in boxed)
+    return SourceObjects(size, tuple(objects), +skipped)
+
+
+def scan(path: Path) -> Scan:
+    """Reads an XML file. Raises InputError for one that is not as in VOC."""
+    root = read_xml(path)
+    size = tuple(root.findtext(f"size/{side}") or "" for side in ("height", "width"))
+    stated = all(text.strip().isdecimal() and int(text) for text in size)
+    objects = []
+    for element in root.iterfind("object"):
+        name = (element.findtext("name") or "").strip()
+        if not name:
+            raise InputError(f"{path}: an object has no name; add one")
+        box, place = element.find("bndbox"), f"{path}: {name}"
+        if box is not None:
+            x0, y0, x1, y1 = (
+                number(box, side, place) for side in ("xmin", "ymin", "xmax", "ymax")
+            )
+            corners: Optional[Box] = (x0 - 1, y0 - 1, x1, y1)
+        difficult = (element.findtext("difficult") or "").strip() == "1"
+        objects.append(VocObject(name, corners if box is not None else None, difficult))
+    return Scan(path, (int(size[0]), int(size[1])) if stated else None, tuple(objects))

@@ -1,0 +1,41 @@
+"""Lists of names and files, as Pascal VOC has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from edge.core.errors import InputError
+from edge.core.images import is_image
+from kseg.data.formats.source import read_text, split_of
+
+
+def list_names(lists: list[Path]) -> Optional[dict[str, str]]:
+    """Name -> split, of the lists of ImageSets; None if there are none.
+
+    The split is empty for names that only other files (default.txt) list.
+    """
+    names: dict[str, str] = {}
+    for path in sorted(lists, key=lambda path: not split_of(path.stem)):
+        lines = (line.strip() for line in read_text(path).splitlines())
+        split = split_of(path.stem)
+        for name in filter(None, lines):
+            names.setdefault(name, split)
+    return names if lists else None
+
+
+def find_images(folder: Path) -> dict[str, Path]:
+    """Name, with its folders and without suffix -> image file."""
+    found: dict[str, Path] = {}
+    for path in sorted(filter(is_image, folder.rglob("*"))):
+        other = found.setdefault(key_of(path, folder), path)
+        if other != path:
+            raise InputError(
+                f"{path}: {other.name} has the same stem; keep one of them"
+            )
+    return found
+
+
+def key_of(path: Path, folder: Path) -> str:
+    """A file's name in lists: with its folders, without suffix."""
+    return path.relative_to(folder).with_suffix("").as_posix()

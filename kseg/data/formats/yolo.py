@@ -1,0 +1,226 @@
+"""YOLO's text files: boxes and polygons in parts of the image's width and height.
+
+images/train/NAME.jpg with labels/train/NAME.txt, or train/images/ with train/labels/,
+or images/ with labels/; the classes are `names` in data.yaml, or the lines of
+classes.txt (Label Studio). A line is `CLASS CX CY W H`, or for a polygon
+`CLASS X1 Y1 X2 Y2 X3 Y3 ...`; a file may have both.
+
+Reference: https://docs.ultralytics.com/datasets/segment
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Iterator, Optional
+
+import numpy as np
+import yaml
+
+from edge.core.constants import palette
+from edge.core.errors import InputError
+from edge.core.images import list_images
+from kseg.data.formats.objects import of_box, of_polygons, painted
+from kseg.data.formats.source import (
+    BACKGROUND,
+    SourceDataset,
+    SourceObjects,
+    SourcePair,
+    check_names,
+    read_text,
+    split_of,
+    without_background,
+)
+from kseg.data.masks import files_by_stem, inspect_image
+from kseg.data.objects_file import LabelledObject
+
+DESCRIPTION = "images/ and labels/NAME.txt with data.yaml (YOLO)"
+IMAGES, LABELS, NAMES = "images", "labels", "classes.txt"
+BOX_NUMBERS = 5  # class, centre x and y, width, height
+LEAST_NUMBERS = 7  # class, x and y of 3 points
+OVERSHOOT = 0.5  # values farther outside 0 to 1 are errors, such as pixels
+CLIPPED = "objects with values outside 0 to 1, clipped"
+
+Line = tuple[int, np.ndarray]  # class id, numbers
+
+
+def matches(folder: Path) -> bool:
+    """Whether there are labels beside images; NAME.txt or data.yaml makes it YOLO's."""
+    parts = parts_of(folder)
+    texts = any(text_files(labels) for _, labels in parts)
+    return texts or bool(parts and names_file(folder))
+
+
+def parts_of(folder: Path) -> list[tuple[Path, Path]]:
+    """The folders of images, each with its folder of labels."""
+    found = []
+    for root in (folder, *sorted(path for path in folder.glob("*/") if path.is_dir())):
+        images, labels = root / IMAGES, root / LABELS
+        if not (images.is_dir() and labels.is_dir()):
+            continue
+        inside = sorted(path for path in images.glob("*/") if path.is_dir())
+        found += [(part, labels / part.name) for part in inside]
+        if list_images(images):
+            found.append((images, labels))
+    return found
+
+
+def text_files(labels: Path) -> list[Path]:
+    return sorted(path for path in labels.glob("*.txt") if path.name != NAMES)
+
+
+def names_file(folder: Path) -> Optional[Path]:
+    """The file with the classes: data.yaml, another YAML file, or classes.txt."""
+    found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    named = [path for path in found if path.stem in ("data", "dataset")]
+    lists = [path for path in (folder / NAMES,) if path.is_file()]
+    return next(iter([*named, *found, *lists]), None)
+
+
+def read_masks(folder: Path, skip_missing: bool) -> SourceDataset:
+    """The images with masks painted from their polygons."""
+    return painted(read_pairs(folder, skip_missing))
+
+
+def read_objects(folder: Path, skip_missing: bool) -> SourceDataset:
+    return without_background(read_pairs(folder, skip_missing))
+
+
+READERS = {"semantic": read_masks, "detection": read_objects, "instance": read_objects}
+
+
+def default_task(folder: Path) -> str:
+    """Instance if all labels are polygons, else detection."""
+    texts = (path for _, labels in parts_of(folder) for path in text_files(labels))
+    lines = (line for path in texts for line in read_text(path).splitlines())
+    counts = (len(line.split()) for line in lines)
+    shortest = min((count for count in counts if count), default=0)
+    return "instance" if shortest > BOX_NUMBERS else "detection"
+
+
+def read_pairs(folder: Path, skip_missing: bool) -> SourceDataset:
+    """Reads all images; one without a text file has no objects."""
+    names = [BACKGROUND, *read_names(folder)]
+    check_names(names, folder)
+    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
+    for images, labels in parts_of(folder):
+        add_folder(export, images, labels, folder)
+    return export
+
+
+def add_folder(export: SourceDataset, folder: Path, labels: Path, source: Path) -> None:
+    """Adds the images of a folder; its name or its parent's is the split."""
+    images = files_by_stem(folder)
+    split = split_of(folder.name)
+    if not split and folder.parent != source:
+        split = split_of(folder.parent.name)
+    for stem, image in images.items():
+        reader = partial(
+            *(read_labels, labels / f"{stem}.txt", image, len(export.class_names) - 1)
+        )
+        export.splits[split].append(SourcePair(stem, image, objects=reader))
+    for path in text_files(labels):
+        if path.stem not in images:
+            export.add_missing(folder / f"{path.stem}.jpg", path)
+
+
+def read_names(folder: Path) -> list[str]:
+    """The class names: in YAML a list or a dict by id, in classes.txt lines."""
+    path = names_file(folder)
+    if path is None:
+        raise InputError(
+            f"{folder}: has no data.yaml; add one with the classes, such as names: "
+            "[cat, dog]"
+        )
+    if path.name == NAMES:
+        return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    try:  # this loader makes no objects, and keeps names such as `no` as text
+        content = yaml.load(read_text(path), Loader=yaml.BaseLoader)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not valid YAML ({reason}); correct it") from None
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, dict):
+        ids = [str(index) for index in range(len(names))]
+        names = [names[key] for key in ids] if names.keys() == set(ids) else None
+    if not isinstance(names, list) or not names:
+        raise InputError(
+            f"{path}: `names` must be a list of class names, or a dict of them by id "
+            "from 0, such as {0: cat, 1: dog}"
+        )
+    return [str(name) for name in names]
+
+
+# --- one text file ---
+
+
+def read_labels(path: Path, image: Path, classes: int) -> SourceObjects:
+    """The objects of an image. Raises InputError, naming the line, for invalid ones."""
+    size, _ = inspect_image(image)
+    scale = np.array([size[1], size[0]])
+    changed: Counter[str] = Counter()
+    found = []
+    for class_id, numbers in lines_of(path, classes) if path.is_file() else ():
+        points = points_of(numbers)
+        inside = np.clip(points, 0, 1)
+        changed[CLIPPED] += bool((inside != points).any())
+        found.append(object_of(class_id, inside * scale))
+    return SourceObjects(size, tuple(found), changed=+changed)
+
+
+def points_of(numbers: np.ndarray) -> np.ndarray:
+    """The two corners of a box, or the points of a polygon: (n, 2) x, y.
+
+    >>> points_of(np.array([0.5, 0.5, 0.2, 0.4])).tolist()
+    [[0.4, 0.3], [0.6, 0.7]]
+    """
+    if len(numbers) + 1 > BOX_NUMBERS:
+        return numbers.reshape(-1, 2)
+    middle, half = numbers[:2], numbers[2:] / 2
+    return np.stack([middle - half, middle + half])
+
+
+def object_of(class_id: int, points: np.ndarray) -> LabelledObject:
+    """The object of the two corners of a box, or of a polygon."""
+    if len(points) == 2:
+        (x0, y0), (x1, y1) = points.tolist()
+        return of_box(class_id, (x0, y0, x1, y1))
+    return of_polygons(class_id, [points])
+
+
+def lines_of(path: Path, classes: int) -> Iterator[Line]:
+    """The lines of a text file that are not empty."""
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if line.strip():
+            yield read_line(line.split(), f"{path}, line {number}", classes)
+
+
+def read_line(words: list[str], place: str, classes: int) -> Line:
+    """Raises InputError for a wrong count, an unknown class and values far outside."""
+    count = len(words)
+    if count != BOX_NUMBERS and (count < LEAST_NUMBERS or count % 2 == 0):
+        raise InputError(
+            f"{place}: has {count} numbers; it must be a class and cx cy w h, or a "
+            "class and x y of at least 3 points"
+        )
+    try:
+        class_id, numbers = int(words[0]), np.array(words[1:], np.float64)
+    except ValueError:
+        shown = " ".join(islice(words, 6))
+        raise InputError(
+            f"{place}: {shown!r} are not a class id and numbers; export it again"
+        ) from None
+    if not 0 <= class_id < classes:
+        raise InputError(
+            f"{place}: class {class_id} is not one of the {classes} of data.yaml; add "
+            "its name or correct the line"
+        )
+    wrong = numbers[~(np.abs(numbers - 0.5) <= 0.5 + OVERSHOOT)]
+    if len(wrong):
+        raise InputError(
+            f"{place}: the value {wrong[0]:g} is not in 0 to 1; values are shares of "
+            "the image's width and height, not pixels"
+        )
+    return class_id, numbers

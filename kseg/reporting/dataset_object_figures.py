@@ -1,0 +1,121 @@
+"""doctor.png of objects: charts of classes and sizes, images with their objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Sequence
+
+import cv2
+import numpy as np
+
+from edge.predict.resizing import fit_within, resize
+from kseg.core.progress import evenly_spaced
+from kseg.data.checks.issues import DataIssue
+from kseg.data.checks.object_scan import LARGE, MEDIUM, ObjectScan
+from kseg.data.objects import mask_window
+from kseg.data.sample import Objects
+from kseg.reporting.dataset_figures import (
+    CELL,
+    MAX_IMAGES,
+    charts,
+    images_with_issues,
+    share_bars,
+    titled_pair,
+    write_sheet,
+)
+
+SAMPLES = 3  # images that are shown although they have no issue
+BINS = np.geomspace(2, 1024, 28)  # side of an object in pixels
+CROWD = (255, 255, 255)
+
+
+def object_sheet(path: Path, scan: ObjectScan, issues: Sequence[DataIssue]) -> None:
+    """Draws class frequencies and sizes of objects, and below some of the images.
+
+    Images with issues come first, then some of the training split.
+    """
+    chosen = images_with_issues(scan, issues)
+    shown = {index for index, _ in chosen}
+    valid = [i for i, p in enumerate(scan.pairs) if p.target and i not in shown]
+    samples = [valid[k] for k in evenly_spaced(len(valid), SAMPLES)] if valid else []
+    chosen += [(index, scan.pairs[index].split) for index in samples]
+    cells = [
+        thumbnail(scan, index, text) for index, text in chosen[: MAX_IMAGES + SAMPLES]
+    ]
+    write_sheet(path, charts(scan, class_chart, size_chart), cells)
+
+
+def thumbnail(scan: ObjectScan, index: int, text: str) -> np.ndarray:
+    """Draws an image without and with its objects, and the issue as title."""
+    pair = scan.pairs[index]
+    image, objects = scan.read(pair)
+    size = fit_within(image.shape[:2], CELL)
+    drawn = with_objects(resize(image, size), image.shape[:2], objects, scan.colors)
+    return titled_pair(pair.name, text, image, drawn)
+
+
+def with_objects(
+    image: np.ndarray,
+    size: tuple[int, int],
+    objects: Objects,
+    colors: Sequence[tuple[int, int, int]],
+) -> np.ndarray:
+    """Draws objects on an image (h, w, 3) that had `size` when they were labelled.
+
+    Masks are tinted, boxes are lines of one pixel; crowds are white.
+    """
+    view = image.copy()
+    factor = np.array(image.shape[:2]) / size
+    for index, box in enumerate(objects.boxes):
+        crowd = objects.crowd[index]
+        color = CROWD if crowd else colors[objects.class_ids[index]]
+        if objects.masks is not None:
+            draw_mask(view, objects.masks[index], box, factor, color)
+        x0, y0, x1, y1 = np.round(box * [*factor[::-1], *factor[::-1]]).astype(int)
+        corners = (int(x0), int(y0)), (int(x1) - 1, int(y1) - 1)
+        cv2.rectangle(view, *corners, color, 1)
+    return view
+
+
+def draw_mask(
+    view: np.ndarray,
+    mask: np.ndarray,
+    box: np.ndarray,
+    factor: np.ndarray,
+    color: tuple[int, int, int],
+) -> None:
+    """Tints the pixels of an object half, in place; `factor` is that of the view."""
+    top, bottom, left, right = mask_window(box)
+    y0, y1 = np.round(np.array([top, bottom]) * factor[0]).astype(int)
+    x0, x1 = np.round(np.array([left, right]) * factor[1]).astype(int)
+    if y1 <= y0 or x1 <= x0:
+        return
+    inside = cv2.resize(
+        mask.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST
+    ).astype(bool)
+    part = view[y0:y1, x0:x1]
+    part[inside] = (part[inside].astype(np.float32) + color) / 2
+
+
+# --- charts ---
+
+
+def class_chart(axes: Any, scan: ObjectScan) -> None:
+    """Draws the share of each class in the objects of each split."""
+    counted = {split: scan.counts(split).sum(0) for split in scan.splits}
+    axes.set(xlabel="share of the objects", xscale="log", xlim=(1e-4, 1))
+    share_bars(axes, scan, counted)
+
+
+def size_chart(axes: Any, scan: ObjectScan) -> None:
+    """Draws how many objects have which size, the square root of their area."""
+    for split in scan.splits:
+        sides = np.sqrt(scan.areas(split))
+        if sides.size:
+            axes.hist(sides, BINS, alpha=0.5, label=split)
+    for side in (MEDIUM, LARGE):
+        axes.axvline(side, color="grey", linewidth=1, linestyle="--")
+    axes.set(xlabel="side in pixels", ylabel="objects", xscale="log")
+    axes.set(title="sizes of objects (lines: medium, large)")
+    if axes.patches:
+        axes.legend(fontsize=8)

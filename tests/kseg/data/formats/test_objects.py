@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from kseg.data.formats.objects import (
+    TURNS,
+    decode,
+    ellipse,
+    fitted,
+    joined,
+    of_box,
+    of_mask,
+    of_polygons,
+)
+from kseg.data.formats.source import SourceObjects
+from kseg.data.masks import rotate_like
+
+SIZE = (4, 6)  # as stored
+MASK = np.zeros(SIZE, bool)
+MASK[0:2, 1:4] = True
+MASK[1, 4] = True
+BOX = (1.0, 0.0, 5.0, 2.0)
+L_SHAPE = np.array([(1, 0), (4, 0), (4, 1), (5, 1), (5, 2), (1, 2)])
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """Saves a photo of SIZE with an EXIF orientation."""
+
+    def photo(orientation):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"{orientation}.jpg"
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(path, exif=exif)
+        return path
+
+    return photo
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize(
+    "one", (of_mask(0, MASK), of_polygons(0, [L_SHAPE])), ids=("mask", "polygon")
+)
+def test_outlines_turn_like_masks(photo, orientation, one):
+    """The rotation of masks is tested with the formats of masks."""
+    path = photo(orientation)
+    expected = rotate_like(path, MASK)
+    found = fitted(SourceObjects(SIZE, (one,)), path, SIZE[::-1], path).objects
+    assert decode(found[0], SIZE[::-1]).tolist() == expected.tolist()
+    rows, columns = np.nonzero(expected)
+    assert found[0].box == (
+        columns.min(),
+        rows.min(),
+        columns.max() + 1,
+        rows.max() + 1,
+    )
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_boxes_turn_like_outlines(photo, orientation):
+    path = photo(orientation)
+    shapes = SourceObjects(SIZE, (of_box(0, BOX), of_polygons(0, [L_SHAPE])))
+    box, outline = fitted(shapes, path, SIZE[::-1], path).objects
+    assert box.box == outline.box
+
+
+def test_objects_labelled_upright_stay(photo):
+    one = of_box(0, (1.0, 2.0, 3.0, 4.0))
+    path = photo(6)
+    found = fitted(SourceObjects(SIZE[::-1], (one,)), path, SIZE[::-1], path)
+    assert found.objects == (one,)
+
+
+def test_a_mask_and_a_box_are_joined_as_pixels():
+    """7 pixels, and a box of 2 of which 1 is among them."""
+    parts = [of_mask(3, MASK), of_box(3, (4.0, 1.0, 6.0, 2.0))]
+    one = joined(parts, SIZE)
+    assert one.class_id == 3
+    assert decode(one, SIZE).sum() == 7 + 1
+    assert one.box == (1, 0, 6, 2)
+
+
+def test_an_ellipse_has_its_area():
+    x, y = ellipse(10, 20, 4, 2).T
+    area = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+    assert area == pytest.approx(np.pi * 8, rel=0.002)
