@@ -4,8 +4,12 @@ import pytest
 from keras import layers
 
 from kseg.deploy.int8.sensitivity import (
+    FusedOp,
+    LayerSensitivity,
     Rounding,
+    Sensitivity,
     SensitivityProbe,
+    changed,
     draw,
     errors_of,
     find_fused_ops,
@@ -95,6 +99,28 @@ def test_error_by_hand():
     found = [[np.float32([[[1.5, -1.0]]])]]
     assert errors_of(found, exact) == [pytest.approx(0.5**0.5 / 2)]
     assert errors_of([], exact) == [0]
+
+
+def test_errors_are_summed_by_output():
+    layers_found = [
+        LayerSensitivity(FusedOp((n,)), a, 0, 0, 0, {"boxes": a, "scores": b})
+        for n, a, b in (("first", 0.25, 0.5), ("second", 0.125, 0.0625))
+    ]
+    measured = Sensitivity(layers_found)
+    assert measured.outputs == {"scores": 0.5625, "boxes": 0.375}
+    assert measured.record()["outputs"] == measured.outputs
+    last = measured.table().splitlines()[-1]
+    assert last.endswith("scores 56%, boxes 38%; worst is scores")
+
+
+def test_labels_of_several_outputs_are_those_of_the_scores():
+    """The largest box coordinate changes in both cells, the class in one."""
+    boxes, scores = np.float32([[1, 2], [1, 2]]), np.float32([[1, 0], [1, 0]])
+    exact = [[boxes, scores]]
+    found = [[boxes[:, ::-1], np.float32([[1, 0], [0, 1]])]]
+    assert changed(found, exact, ["boxes", "scores"]) == 0.5
+    assert changed(found, exact, ["boxes", "others"]) == 1
+    assert changed([], exact, ["boxes", "scores"]) == 0
 
 
 def test_the_probe_without_rounding_equals_the_network(network):
