@@ -346,6 +346,14 @@ class AugmentationOptions:
         "share of crops centred on a class of the image, chosen at random",
         AUGMENTING,
     )
+    mosaic: Share = option(
+        0.0, "share of crops made of four images; of objects only", AUGMENTING
+    )
+    paste: Share = option(
+        0.0,
+        "share of crops with objects pasted from another image; needs masks",
+        AUGMENTING,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

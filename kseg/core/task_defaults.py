@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Collection
+from typing import Any, Callable, Collection
 
 from edge.core.errors import InputError
 from kseg.core.configs import ExportConfig, TrainConfig
@@ -32,9 +32,23 @@ OF_PIXELS = (
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {
-    "semantic": ("strides",),
+    "semantic": ("strides", "mosaic", "paste"),
     "instance": OF_PIXELS,
-    "detection": OF_PIXELS,
+    "detection": (*OF_PIXELS, "paste"),
+}
+
+
+def rates_of(config: TrainConfig) -> dict[str, float]:
+    """The learning rates of objects: smaller ones for weights that are already good."""
+    if config.weights == "none" and not config.init_from:
+        return {"learning_rate": 4e-3}
+    return {"learning_rate": 1e-3, "encoder_rate": 0.3}
+
+
+# Task -> function of a configuration that gives more defaults.
+RATES: dict[str, Callable[[TrainConfig], dict[str, float]]] = {
+    "instance": rates_of,
+    "detection": rates_of,
 }
 
 
@@ -47,7 +61,8 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     for name in UNUSED.get(task, ()):
         if name in given:
             raise InputError(f"{flag(name)}: has no effect on the task {task}")
-    defaults = DEFAULTS.get(task, {})
+    rates = RATES[task](config) if task in RATES else {}
+    defaults = DEFAULTS.get(task, {}) | rates
     changes = {name: value for name, value in defaults.items() if name not in given}
     return replace(config, **changes, task=task)
 

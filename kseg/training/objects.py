@@ -11,7 +11,9 @@ from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
 from kseg.data.sample import Dataset, Sample, Split
 
-VALIDATED = 200  # images at most, after each epoch
+VALIDATED = 200  # images at most
+STEPS_BETWEEN = 100  # about, between two validations
+MAX_DETECTIONS = 300  # of an image in validation
 
 
 def object_loss(
@@ -46,9 +48,13 @@ class ObjectMetrics:
             "anchor_scale": 4.0,
             "variances": [0.1, 0.1, 0.2, 0.2],
             "score": 0.3,
-            "nms": 0.6,
+            "nms": 0.5,
             "max_detections": 100,
         }
+
+    def epochs_between(self, steps: int) -> int:
+        """AP takes as long as many steps: few images are validated less often."""
+        return max(1, STEPS_BETWEEN // steps)
 
     def for_compile(self) -> None:
         return None
@@ -84,6 +90,7 @@ class ObjectMetrics:
 
         def validate() -> dict[str, float]:
             evaluator = ObjectEvaluator(self.data.class_names, self.masks, fast=True)
+            evaluator.decoder["max_detections"] = MAX_DETECTIONS
             evaluate(predictor, split, evaluator)
             return evaluator.headlines()
 

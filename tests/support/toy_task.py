@@ -113,6 +113,15 @@ class ToyMetrics:
     def __init__(self, config: Any, data: Any):
         self.num_classes = data.num_classes
 
+    def network_options(self) -> dict[str, Any]:
+        return {}
+
+    def decoder(self) -> dict[str, Any]:
+        return {}
+
+    def epochs_between(self, steps: int) -> int:
+        return 1
+
     def for_compile(self) -> dict[str, Any]:
         from kseg.evaluation.metrics.keras_metrics import MeanIoU
 
@@ -246,7 +255,7 @@ def registered() -> Iterator[None]:
         (HEADS, {"raw": lambda outputs: outputs}),
         (SECTIONS, ToySection),
         (FIGURES, lambda *_: ()),
-        (MODELS, Builder(network, TASK)),
+        (MODELS, Builder(network, (TASK,))),
     ]
     for known, entry in entries:
         known[TASK] = entry

@@ -17,13 +17,13 @@ def write(tmp_path):
     return write
 
 
-def test_colours_are_given_or_of_the_palette_without_black(write):
+def test_colours_are_given_or_bright(write):
     path = write([{"name": "a"}, {"name": "b", "color": [9, 8, 7]}], task="instance")
     found = read_object_classes(path)
     assert found.names == ("a", "b")
-    assert found.colors == ((128, 0, 0), (9, 8, 7))
+    assert found.colors == ((60, 242, 181), (9, 8, 7))
     assert found.file_colors == {(0, 0, 0): 0, (9, 8, 7): 2}
-    assert classes_named(("x", "y")).colors == ((128, 0, 0), (0, 128, 0))
+    assert classes_named(("x", "y")).colors == ((60, 242, 181), (242, 128, 60))
 
 
 def test_a_first_class_background_is_left_out(write, caplog):

@@ -67,7 +67,7 @@ def test_detection_has_the_same_boxes_without_masks(tmp_path, layout):
 def test_objects_can_be_opened_as_classes_of_pixels(tmp_path, layout):
     data = open_as_semantic(layout(tmp_path, COUNTS), 0)
     assert data.task == "semantic" and data.class_names == ("background", *NAMES)
-    assert data.colors[:2] == ((0, 0, 0), (128, 0, 0))
+    assert data.colors[:2] == ((0, 0, 0), (60, 242, 181))
     mask = data.split("val").read(1).target
     assert mask.dtype == np.uint8
     np.testing.assert_array_equal(mask, to_semantic(scene_objects(1, 1), SIZE))
@@ -112,7 +112,7 @@ def test_single_objects_without_outline_are_counted(listed):
 def test_maps_alone_are_one_class(tmp_path):
     folder = write_maps(tmp_path, COUNTS, masks=False)
     data = open_instances(folder, 0)
-    assert data.class_names == ("object",) and data.colors == ((128, 0, 0),)
+    assert data.class_names == ("object",) and data.colors == ((60, 242, 181),)
     found, expected = data.split("train").read(1).target, scene_objects(0, 1)
     assert set(found.class_ids.tolist()) == {0}
     np.testing.assert_array_equal(found.boxes, expected.boxes)
