@@ -217,7 +217,7 @@ def export(
     with reported_to(progress):
         done = export_run(config)
     try:
-        check_gate(done.parity, config.max_drop)
+        check_gate(done.parity, done.max_drop)
     except GateFailed as failure:
         failure.result = done
         raise

@@ -30,7 +30,18 @@ SUMMARY = {
     "component_ap50": "mean component AP50",
 }
 
-SAME = {"mean_iou": "same labels"}  # what agreement counts
+# What agreement counts, by headline.
+SAME = {
+    "mean_iou": "same labels",
+    "mask_ap": "same objects",
+    "box_ap": "same objects",
+}
+# Columns of parity.json that only some tasks have, and how they are shown.
+BESIDE = {"box_ap": ("box AP", ".4f")}
+COMPARED = {
+    "mean_matched_iou": ("matched IoU", ".4f"),
+    "score_difference": ("score diff.", ".4f"),
+}
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:
@@ -86,40 +97,59 @@ def parity_table(
     from kseg.deploy.parity import metric_name, rows
     from kseg.evaluation.loop import REFERENCE
 
-    def shown(value: Optional[float], form: str, unit: float = 1) -> str:
-        return "" if value is None else format(value / unit, form)
-
-    lines: list[tuple[str, ...]] = []
-    if own_sizes is not None:
-        lines.append(("keras, own sizes", f"{own_sizes:.4f}", *[""] * 6))
-    headline = parity["headline"]
-    for name, row in rows(parity).items():
-        is_file = name != REFERENCE
-        lines.append(
-            (
-                name if is_file else f"keras, {size[0]}x{size[1]}",
-                f"{row[headline]:.4f}",
-                f"{row['drop']:+.4f}" if is_file else "",
-                f"{row['agreement']:.4%}" if is_file else "",
-                shown(row["bytes"], ",.0f", 1024),
-                shown(row["compressed_bytes"], ",.0f", 1024),
-                shown(row["latency_millis"], ".1f"),
-                shown(row["single_thread_millis"], ".1f"),
-            )
-        )
-    threads = parity[REFERENCE]["threads"]
+    headline, reference = parity["headline"], parity[REFERENCE]
+    beside = {k: v for k, v in BESIDE.items() if k in reference and k != headline}
+    compared = {k: v for k, v in COMPARED.items() if k in reference}
     header = (
         "model",
         metric_name(headline),
+        *(title for title, _ in beside.values()),
         "drop",
         SAME.get(headline, "same results"),
+        *(title for title, _ in compared.values()),
         "KiB",
         "deflated",
-        f"ms, {threads} threads",
+        f"ms, {reference['threads']} threads",
         "1 thread",
     )
-    align = ("left", *["right"] * 7)
+    lines = [
+        parity_line(name, row, headline, beside, compared, size)
+        for name, row in rows(parity).items()
+    ]
+    if own_sizes is not None:
+        first = ("keras, own sizes", f"{own_sizes:.4f}")
+        lines.insert(0, first + ("",) * (len(header) - len(first)))
+    align = ("left", *["right"] * (len(header) - 1))
     return tabulate(lines, header, colalign=align, disable_numparse=True)
+
+
+def parity_line(
+    name: str,
+    row: dict[str, Any],
+    headline: str,
+    beside: dict[str, tuple[str, str]],
+    compared: dict[str, tuple[str, str]],
+    size: tuple[int, int],
+) -> tuple[str, ...]:
+    """A line of `parity_table`; the Keras model is not compared with itself."""
+    from kseg.evaluation.loop import REFERENCE
+
+    def shown(value: Optional[float], form: str, unit: float = 1) -> str:
+        return "" if value is None else format(value / unit, form)
+
+    is_file = name != REFERENCE
+    return (
+        name if is_file else f"keras, {size[0]}x{size[1]}",
+        f"{row[headline]:.4f}",
+        *(shown(row[key], form) for key, (_, form) in beside.items()),
+        f"{row['drop']:+.4f}" if is_file else "",
+        f"{row['agreement']:.4%}" if is_file else "",
+        *(shown(row[k] if is_file else None, f) for k, (_, f) in compared.items()),
+        shown(row["bytes"], ",.0f", 1024),
+        shown(row["compressed_bytes"], ",.0f", 1024),
+        shown(row["latency_millis"], ".1f"),
+        shown(row["single_thread_millis"], ".1f"),
+    )
 
 
 def lint_table(findings: dict[str, list[LintIssue]]) -> str:

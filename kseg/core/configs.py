@@ -211,7 +211,7 @@ class ExportFiles:
     )
     head: str = option(
         "",
-        "output of the model (default labels)",
+        "output of the model; default labels, for objects raw",
         EXPORTING,
         basic=True,
         choices=HEADS,
@@ -227,9 +227,10 @@ class ExportChecks:
 
     title = "Comparison with Keras"
 
-    max_drop: float = option(
-        0.02,
-        "largest allowed drop of the headline metric; exit status 3 beyond it",
+    max_drop: Optional[float] = option(
+        None,
+        "largest allowed drop of the headline metric, exit status 3 beyond it; default "
+        "0.02, for objects 0.01",
         EXPORTING,
         basic=True,
     )

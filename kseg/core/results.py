@@ -22,6 +22,7 @@ from kseg.core.runs import (
     read_json,
     run_config,
 )
+from kseg.core.task_defaults import MAX_DROP
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,7 +139,7 @@ class Exported(Mapping[str, Path]):
     `size` (height, width) is their input, `parity` the content of parity.json: every
     file against the Keras model. `trained` is the headline metric that training
     reported, images at their own sizes, and `layers` a table of the error that int8
-    adds in each layer, if it was requested.
+    adds in each layer, if it was requested. `max_drop` is the largest accepted drop.
     """
 
     files: dict[str, Path]
@@ -146,6 +147,7 @@ class Exported(Mapping[str, Path]):
     parity: dict[str, Any]
     trained: Optional[float] = None
     layers: str = ""
+    max_drop: float = MAX_DROP
 
     @property
     def drops(self) -> dict[str, float]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Callable, Collection
 
 from edge.core.errors import InputError
-from kseg.core.configs import TrainConfig
+from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.options import flag
 
 OBJECTS: dict[str, Any] = {
@@ -23,6 +23,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "instance": OBJECTS,
     "detection": OBJECTS,
 }
+# Task -> the largest drop of the headline metric that an export accepts by default.
+MAX_DROP = 0.02
+MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
     *("loss", "class_weights", "border_weight", "loss_share"),
     *("elastic", "rare_crops", "fc_width"),
@@ -62,3 +65,14 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     defaults = DEFAULTS.get(task, {}) | rates
     changes = {name: value for name, value in defaults.items() if name not in given}
     return replace(config, **changes, task=task)
+
+
+def max_drop_of(config: ExportConfig, task: str) -> float:
+    """The largest accepted drop: --max-drop, or the default of a task.
+
+    >>> max_drop_of(ExportConfig(), "instance")
+    0.01
+    """
+    if config.max_drop is None:
+        return MAX_DROPS.get(task, MAX_DROP)
+    return config.max_drop

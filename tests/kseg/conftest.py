@@ -109,6 +109,19 @@ def trained_objects(object_data, tmp_path_factory) -> Path:
     return made_once(tmp_path_factory, "object-runs", make) / "objects"
 
 
+@pytest.fixture(scope="session")
+def exported_objects(trained_objects, tmp_path_factory) -> Path:
+    """A copy of `trained_objects`, exported to float32 and int8. It is only read."""
+
+    def make(folder: Path) -> None:
+        from kseg.cli.export import main
+
+        shutil.copytree(trained_objects, folder / "objects")
+        main([str(folder / "objects"), "--max-drop", "1", "--explain"])
+
+    return made_once(tmp_path_factory, "object-exports", make) / "objects"
+
+
 @pytest.fixture
 def reconfigure() -> Callable[..., None]:
     """`reconfigure(folder, **options)` makes another run of a checkpoint's."""

@@ -190,6 +190,14 @@ class ToyEvaluator:
     def value(self) -> float:
         return self.inner.value()
 
+    def headlines(self) -> dict[str, float]:
+        return {"toy_iou": self.value()}
+
+    def differences(
+        self, expected: ToyResult, found: ToyResult
+    ) -> dict[str, list[float]]:
+        return {}
+
     def agreement(self, expected: ToyResult, found: ToyResult) -> tuple[int, int]:
         equal = expected.labels == found.labels
         return int(equal.sum()), equal.size
