@@ -101,7 +101,8 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     from kseg.training.distribution.group import distributed
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
 
-    config = for_task(config, given, config.task or task_of_data(config.data))
+    task = config.task or task_of_data(config.data, config.model)
+    config = for_task(config, given, task)
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
