@@ -5,8 +5,10 @@
 
 Besides mean IoU it gives boundary IoU, the mean IoU of each image, and the AP50 of
 connected components. Of objects it gives the average precision (AP) of masks and boxes,
-panoptic quality, and the score of each class with the best F1. `grouping:KIND` (color, edges, intensity, texture) is a baseline
-without training; its segments need --name-by-truth.
+panoptic quality, and the score of each class with the best F1.
+
+`grouping:KIND` (color, edges, intensity, texture) is a baseline without training; its
+segments need --name-by-truth.
 """
 
 from __future__ import annotations
