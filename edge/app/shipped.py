@@ -5,7 +5,6 @@ A wheel installs them into share/kseg/saved_models of its environment.
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 from typing import Sequence
 
@@ -39,6 +38,8 @@ def shipped_model(name: str, folders: Sequence[Path] = ()) -> Path:
 
 def installed_folders() -> Sequence[Path]:
     """The folders of models that an installed package lists among its files."""
+    from importlib import metadata  # takes longer to import than all of the parser
+
     try:
         files = metadata.files("kseg") or ()
     except metadata.PackageNotFoundError:
