@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Sequence
 
+from kseg.core import object_metrics
 from kseg.core.runs import json_text, write_json
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ COMPARED = {
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:
-    """The content of metrics.json as a table: per class if it has class IoUs."""
+    """The content of metrics.json as tables: per class if it has classes."""
     if "per_class_iou" in metrics:
         return iou_table(metrics)
+    if object_metrics.PER_CLASS in metrics:
+        return object_tables(metrics)
     from tabulate import tabulate
 
     from kseg.deploy.parity import metric_name
@@ -71,6 +74,18 @@ def iou_table(metrics: dict[str, Any]) -> str:
     align = ("left", *["right"] * len(PER_CLASS))
     header = ("class", *PER_CLASS.values())
     return tabulate(rows, header, colalign=align, disable_numparse=True)
+
+
+def object_tables(metrics: dict[str, Any]) -> str:
+    """The metrics of objects per class and over all classes, for people."""
+    from tabulate import tabulate
+
+    tables = []
+    for build in (object_metrics.class_table, object_metrics.summary_table):
+        header, rows = build(metrics)
+        align = ("left", *["right"] * (len(header) - 1))
+        tables.append(tabulate(rows, header, colalign=align, disable_numparse=True))
+    return "\n\n".join([*tables, "\n".join(object_metrics.notes(metrics))])
 
 
 def parity_table(

@@ -14,9 +14,11 @@ from typing import Any, Optional, TypeVar
 
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
+from kseg.core.doctor_options import DoctorOptions
 from kseg.core.model_options import (
     EngineOptions,
     MovedDataOptions,
+    ObjectOptions,
     PassesOptions,
     SegmentsOptions,
     SplitOptions,
@@ -106,12 +108,19 @@ class EvaluateConfig(EngineOptions, SegmentsOptions, SplitOptions, PassesOptions
 
     model: str = positional(MODEL_HELP)
     data: str = option("", f"{DATA_HELP}; default: the run's", basic=True, group="Data")
+    task: str = option(
+        "",
+        "what is measured, by default the model's task; detection measures only the "
+        "boxes of an instance model",
+        group="Data",
+        choices=TASKS,
+    )
     seed: Optional[int] = option(
         None, "seed of the split; default: the run's", zero=True, group="Data"
     )
     output: str = option(
         "",
-        "also write sample images and a confusion matrix to this folder",
+        "also write sample images and other figures to this folder",
         basic=True,
         group="Output",
     )
@@ -136,7 +145,7 @@ class ReportConfig(SplitOptions, MovedDataOptions):
 
 
 @dataclass(frozen=True)
-class PredictConfig(EngineOptions, SegmentsOptions, PassesOptions):
+class PredictConfig(EngineOptions, SegmentsOptions, ObjectOptions, PassesOptions):
     """Options of `kseg predict`."""
 
     model: str = positional(MODEL_HELP)
@@ -354,27 +363,6 @@ class SummaryConfig(ArchitectureOptions):
         group="Input and output",
     )
     json: Output = option("", JSON_HELP, basic=True, group="Input and output")
-
-
-@dataclass(frozen=True)
-class DoctorOptions:
-    """What the doctor reads and writes."""
-
-    title = "Doctor"
-
-    data: str = positional(DATA_HELP)
-    output: str = option(
-        "", "folder for doctor.png, and augmentation.png if asked for", basic=True
-    )
-    json: Output = option("", JSON_HELP, basic=True)
-    seed: int = option(
-        0, "random seed of the split and the augmentation", basic=True, zero=True
-    )
-    show_augmentation: bool = option(
-        False,
-        "draw augmentation.png: images as training would see them",
-        basic=True,
-    )
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ ENCODER_NAMES = (
 )
 PEAK_RATES = {"adamw": 1e-3, "sgd": 2e-2}  # optimizers, and the learning rate of each
 SCHEDULE_NAMES = ("cosine", "polynomial")
+DECAYED = ("all", "kernels")  # weights that weight decay applies to
 PRECISIONS = ("float32", "bfloat16", "float16")
 LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")
 CLASS_WEIGHTS = ("none", "median", "log")

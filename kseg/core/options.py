@@ -12,6 +12,7 @@ from typing import Any, Callable, Collection, NamedTuple, NewType, Optional
 from edge.core.errors import InputError
 from kseg.core.names import (
     CLASS_WEIGHTS,
+    DECAYED,
     ENCODER_NAMES,
     GROUPING_NAMES,
     LOSS_NAMES,
@@ -37,6 +38,7 @@ MODEL_HELP = (
     "run folder, .keras, .tflite or .onnx file, or grouping:KIND, which needs no "
     f"training; KIND is one of {', '.join(GROUPING_NAMES)}"
 )
+TASK_HELP = "what to predict; default: what the data are for"
 JSON_HELP = "also write the result to this JSON file; '-' is stdout"
 
 
@@ -120,13 +122,7 @@ class DataOptions:
     title = "Data"
 
     data: str = option("shapes", DATA_HELP, basic=True)
-    task: str = option(
-        "",
-        "semantic, instance (objects with masks) or detection (boxes); default: what "
-        "the data are labelled for",
-        basic=True,
-        choices=TASKS,
-    )
+    task: str = option("", TASK_HELP, basic=True, choices=TASKS)
     seed: int = option(
         0,
         "random seed of weights, shuffling, augmentation and split",
@@ -234,12 +230,27 @@ class TrainingOptions:
     learning_rate: Optional[float] = option(
         None, "peak learning rate; default 1e-3, for sgd 2e-2", basic=True, most=1e30
     )
-    weight_decay: float = option(1e-4, "weight decay, multiplied by the learning rate")
+    weight_decay: float = option(
+        1e-4,
+        "weight decay, multiplied by the learning rate; for objects 0.05",
+    )
+    weight_decay_of: str = option(
+        "all",
+        "weights that decay: all, or kernels alone, without biases and batch norm; for "
+        "objects kernels",
+        choices=DECAYED,
+    )
+    clip_norm: float = option(
+        0.0, "largest norm of the gradient of all weights; 0 is off; for objects 10"
+    )
     warmup_steps: int = option(
         100, "steps of linear warm-up, at most a fifth of all steps", zero=True
     )
     schedule: str = option(
-        "cosine", "decay of the learning rate to 0", choices=SCHEDULE_NAMES
+        "cosine", "decay of the learning rate", choices=SCHEDULE_NAMES
+    )
+    final_rate: Share = option(
+        0.0, "share of the peak learning rate at the last step; for objects 0.02"
     )
     ema: Share = option(
         0.0, "decay of a moving average of the weights, such as 0.99; 0 is off"

@@ -13,6 +13,9 @@ OBJECTS: dict[str, Any] = {
     "model": "instances",
     "batch_size": 16,
     "weight_decay": 0.05,
+    "weight_decay_of": "kernels",
+    "clip_norm": 10.0,
+    "final_rate": 0.02,
     "warmup_steps": 200,
     "ema": 0.999,
     "scale": 1.5,
@@ -56,10 +59,10 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     """The configuration with the defaults of a task, where no value was given.
 
     `given` names the options that were. Raises InputError for one that has no effect
-    on the task.
+    on the task; those of a resumed run are compared with the options it has.
     """
     for name in UNUSED.get(task, ()):
-        if name in given:
+        if name in given and not config.resume:
             raise InputError(f"{flag(name)}: has no effect on the task {task}")
     rates = RATES[task](config) if task in RATES else {}
     defaults = DEFAULTS.get(task, {}) | rates

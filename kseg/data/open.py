@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from edge.core.errors import InputError
-from kseg.core.names import OBJECT_TASKS
+from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
 from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
 from kseg.data.formats.detect import detect_format
 from kseg.data.object_folder import (
@@ -63,9 +63,14 @@ def open_data(name: str, seed: int = 0, task: str = "") -> Dataset:
     return OPENERS[known_task(task or task_of(folder), source, OPENERS)](folder, seed)
 
 
-def task_of_data(name: str) -> str:
-    """The task of `shapes` or of a data folder, unless another one is asked for."""
-    return SEMANTIC if name == "shapes" else task_of(Path(name))
+def task_of_data(name: str, model: str = "") -> str:
+    """The task of a data folder, unless another one is asked for.
+
+    `shapes` are labelled for every task: theirs is that of the network `model`.
+    """
+    if name == "shapes":
+        return INSTANCE if model in OBJECT_MODELS else SEMANTIC
+    return task_of(Path(name))
 
 
 def known_task(task: str, source: str, known: dict[str, Any]) -> str:

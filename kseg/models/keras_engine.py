@@ -82,7 +82,9 @@ def compiled(
     """
 
     def run(image: Any) -> dict[str, Any]:
-        outputs = model(image, training=False)
+        # A model made from a list of inputs warns about a tensor alone.
+        given = [image] if isinstance(model.input, list) else image
+        outputs = model(given, training=False)
         return named_outputs(outputs if head is None else head(outputs), model)
 
     shape = (1, None, None, model.input_shape[-1])

@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import keras
 from keras import ops
@@ -47,10 +47,12 @@ log = logging.getLogger(__name__)
 class ProgressBar(keras.callbacks.Callback):
     """A progress bar over all epochs, and a line of metrics after each epoch."""
 
-    def __init__(self, steps: int, done: int, epochs: int, headline: str):
+    def __init__(self, steps: int, done: int, epochs: int, names: Sequence[str]):
+        """Shows the loss and the metrics `names`, of training and validation."""
         super().__init__()
         self.epochs = epochs
-        self.columns = ("loss", headline, "val_loss", f"val_{headline}")
+        names = ("loss", *names)
+        self.columns = (*names, *(f"val_{name}" for name in names))
         total = steps * epochs
         self.bar = bar(
             None, "training", total=total, initial=done, unit="step", delay=0
@@ -64,11 +66,11 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        known = [name for name in self.columns if name in logs]
-        values = "  ".join(f"{name} {logs[name]:.4f}" for name in known)
+        shown = {name: f"{logs[name]:.4f}" for name in self.columns if name in logs}
+        values = "  ".join(f"{name} {value}" for name, value in shown.items())
         seconds = (self.epochs - epoch - 1) * (time.monotonic() - self.start)
         left = f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
-        self.bar.set_postfix({n: f"{logs[n]:.4f}" for n in known}, refresh=False)
+        self.bar.set_postfix(shown, refresh=False)
         with self.bar.external_write_mode(file=sys.stderr):  # hides the bar meanwhile
             log.info(f"epoch {epoch + 1:3d}  {values}  {left} left")
 

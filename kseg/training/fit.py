@@ -117,8 +117,8 @@ def fit(
         log_resumed(saver.state, saver.steps, config.epochs)
     if config.tensorboard:
         callbacks.append(tensorboard_writer(folder))
-    done, headline = saver.state.step, saver.headline
-    with ProgressBar(saver.steps, done, config.epochs, headline) as progress:
+    done, names = saver.state.step, METRICS[data.task](config, data).shown
+    with ProgressBar(saver.steps, done, config.epochs, names) as progress:
         run_epochs(model, batches, [*callbacks, progress], config.epochs)
     return saver.stopped
 
@@ -157,8 +157,8 @@ def prepare(
         "parameters": model.count_params(),
     }
     state = initial_state(record, previous, data, folder, model)
-    make_folder(folder)
     batches = BATCHES[data.task](config, data, size, shape, group)
+    make_folder(folder)
     saved = as_float32(model)
     validate = metrics.validation(saved, batches.validation(), loss)
     saver = RunSaver(

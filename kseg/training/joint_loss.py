@@ -33,7 +33,7 @@ def for_loss(model: Any, loss: Any) -> Any:
             """Returns the loss of a batch: scalar float32."""
             return loss(y, y_pred)
 
-    return JointLossModel(model.inputs, model.output, name=model.name)
+    return JointLossModel(model.input, model.output, name=model.name)
 
 
 def is_joint(model: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -9,7 +10,10 @@ from typing import Any, Callable, Optional
 from edge.predict.boxes import anchor_grid
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
+from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Dataset, Sample, Split
+
+log = logging.getLogger(__name__)
 
 VALIDATED = 200  # images at most
 STEPS_BETWEEN = 100  # about, between two validations
@@ -33,7 +37,8 @@ class ObjectMetrics:
     def __init__(self, config: TrainConfig, data: Dataset):
         self.config, self.data = config, data
         self.masks = OBJECT_TASKS[data.task]
-        self.headline = "mask_ap" if self.masks else "box_ap"
+        self.shown = ("mask_ap", "box_ap") if self.masks else ("box_ap",)
+        self.headline = self.shown[0]
 
     def network_options(self) -> dict[str, Any]:
         from kseg.data.loading.objects import strides_of
@@ -86,40 +91,49 @@ class ObjectMetrics:
             max_side=self.config.max_side,
         )
         predictor = predictor_of(KerasEngine(network), info)
-        split = first_images(self.data.split("val"), VALIDATED)
+        split = some_images(self.data.split("val"), VALIDATED)
+
+        known: list[str] = []  # problems that were logged in an earlier epoch
 
         def validate() -> dict[str, float]:
             evaluator = ObjectEvaluator(self.data.class_names, self.masks, fast=True)
             evaluator.decoder["max_detections"] = MAX_DETECTIONS
             evaluate(predictor, split, evaluator)
+            if not evaluator.num_objects and not known:
+                known.append(
+                    f"{self.data.name}: no object is labelled in the val images, so "
+                    f"val_{self.headline} is 0; label some of them"
+                )
+                log.warning(known[0])
             return evaluator.headlines()
 
         return validate
 
 
 @dataclass(frozen=True)
-class FirstImages:
-    """The first `count` images of a split."""
+class SomeImages:
+    """The images of a split at `indices`."""
 
     split: Split
-    count: int
+    indices: list[int]
 
     @property
     def names(self) -> list[str]:
-        return self.split.names[: self.count]
+        return [self.split.names[index] for index in self.indices]
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
-        return self.split.sizes[: self.count]
+        return [self.split.sizes[index] for index in self.indices]
 
     @property
     def files(self) -> list[Path]:
         return self.split.files
 
     def read(self, index: int) -> Sample:
-        return self.split.read(index)
+        return self.split.read(self.indices[index])
 
 
-def first_images(split: Split, count: int) -> Split:
+def some_images(split: Split, count: int) -> Split:
     """At most `count` images of a split, spread evenly over it."""
-    return split if len(split.sizes) <= count else FirstImages(split, count)
+    total = len(split.sizes)
+    return split if total <= count else SomeImages(split, evenly_spaced(total, count))

@@ -9,9 +9,11 @@ import keras
 from keras import ops
 
 from kseg.models.layers.norm import ENCODER
+from kseg.training.losses.replicas import sum_over_replicas
 
 MOMENTUM = 0.9  # of SGD
 POWER = 0.9  # of the polynomial schedule
+NO_KERNELS = ("bias", "beta", "gamma")  # names of biases and batch norm's weights
 
 
 class EncoderRate:
@@ -38,6 +40,20 @@ class EncoderRate:
         super().apply(grads, trainable_variables)
         for variable, old in zip(slow, before, strict=True):
             variable.assign(old + self.encoder_rate * (variable - old))
+
+    def _clip_gradients(self, grads: Any) -> Any:
+        """Limits the norm of all gradients together to `global_clipnorm`.
+
+        Under a `tf.distribute` strategy Keras clips those of each replica before it
+        adds them up, which gives other updates than one device does.
+        """
+        if not self.global_clipnorm:
+            return super()._clip_gradients(grads)
+        wholes = [sum_over_replicas(gradient) for gradient in grads]
+        squares = [ops.sum(ops.square(gradient)) for gradient in wholes]
+        norm = ops.sqrt(sum(squares))
+        factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
+        return [gradient * factor for gradient in grads]
 
     def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
         """Averages over fewer steps at first: the weights of step 0 soon count little.
@@ -85,18 +101,21 @@ OPTIMIZERS = {
 
 @keras.saving.register_keras_serializable("kseg")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from 0 to `peak` over `warmup` steps, then decay to 0 at `total`.
+    """Linear warm-up from 0 to `peak` over `warmup` steps, then decay until `total`.
 
     `course` is "cosine", (1 + cos(pi t)) / 2 (Loshchilov and Hutter, SGDR, 2017), or
     "polynomial", (1 - t) ** 0.9 (Chen et al., DeepLab, 2017), where t goes from 0 after
-    the warm-up to 1 at step `total`.
+    the warm-up to 1 at step `total`. `final` is the share of the peak that is left
+    there.
     """
 
-    def __init__(self, peak: float, total: int, warmup: int, course: str):
+    def __init__(
+        self, peak: float, total: int, warmup: int, course: str, final: float = 0.0
+    ):
         if course not in SCHEDULES:
             raise ValueError(f"`course` must be one of {SCHEDULES}, got {course!r}.")
         self.peak, self.total, self.warmup = peak, total, warmup
-        self.course = course
+        self.course, self.final = course, final
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
@@ -106,12 +125,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             rate = (1 + ops.cos(pi * t)) / 2
         else:
             rate = ops.power(1 - t, POWER)
+        rate = self.final + (1 - self.final) * rate
         if self.warmup:
             rate = ops.where(step < self.warmup, step / self.warmup, rate)
         return self.peak * rate
 
     def get_config(self) -> dict[str, Any]:
-        names = ("peak", "total", "warmup", "course")
+        names = ("peak", "total", "warmup", "course", "final")
         return {name: getattr(self, name) for name in names}
 
 
@@ -124,23 +144,31 @@ def new_optimizer(
     weight_decay: float,
     encoder_rate: float = 1.0,
     ema: float = 0.0,
+    clip_norm: float = 0.0,
+    decayed: str = "all",
 ) -> keras.optimizers.Optimizer:
     """Makes one of OPTIMIZERS. Raises ValueError for another name.
 
     With `ema` it keeps an exponential moving average of the weights over about
-    1 / (1 - ema) steps (averaging: Polyak and Juditsky, 1992).
+    1 / (1 - ema) steps (averaging: Polyak and Juditsky, 1992). `clip_norm` limits the
+    norm of the gradient of all weights. `decayed` is "all" or "kernels": biases and
+    batch norm's weights then have no weight decay.
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"`name` must be one of {sorted(OPTIMIZERS)}, got {name!r}.")
     cls, options = OPTIMIZERS[name]
-    average = {"use_ema": True, "ema_momentum": ema} if ema else {}
-    return cls(
+    if ema:
+        options = {**options, "use_ema": True, "ema_momentum": ema}
+    optimizer = cls(
         schedule,
         weight_decay=weight_decay,
         encoder_rate=encoder_rate,
+        global_clipnorm=clip_norm or None,
         **options,
-        **average,
     )
+    if decayed == "kernels":
+        optimizer.exclude_from_weight_decay(var_names=NO_KERNELS)
+    return optimizer
 
 
 def average_into(optimizer: Any, variables: Any) -> None:

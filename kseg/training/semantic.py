@@ -45,6 +45,7 @@ class SemanticMetrics:
     """Mean IoU in training and validation (a `TaskMetrics`)."""
 
     headline = "mean_iou"
+    shown = (headline,)
 
     def __init__(self, config: TrainConfig, data: Dataset):
         self.num_classes = data.num_classes

@@ -22,10 +22,12 @@ class TaskMetrics(Protocol):
     """The metrics of a task during training.
 
     `headline` is the name of the value that selects the best epoch, also for
-    --patience; larger is better.
+    --patience; larger is better. `shown` are the names of the values in the line of
+    an epoch, besides the loss.
     """
 
     headline: str
+    shown: tuple[str, ...]
 
     def network_options(self) -> dict[str, Any]:
         """Returns the arguments of the network's function that the task decides."""
@@ -147,8 +149,9 @@ def check_task(model: str, data: Dataset) -> None:
     if data.task not in tasks:
         others = [name for name, made in MODELS.items() if data.task in made.tasks]
         raise InputError(
-            f"--model {model}: is for the task {' or '.join(tasks)}, but {data.name} "
-            f"is labelled for {data.task}; use --model {' or '.join(others)}"
+            f"--model {model}: is for the task {' or '.join(tasks)}, and {data.name} "
+            f"is read for the task {data.task}; use --task {' or '.join(tasks)}, or "
+            f"--model {' or '.join(others)}"
         )
 
 
@@ -204,6 +207,7 @@ def compile_for(
         total=total_steps,
         warmup=min(config.warmup_steps, total_steps // 5),
         course=config.schedule,
+        final=config.final_rate,
     )
     optimizer = new_optimizer(
         config.optimizer,
@@ -211,6 +215,8 @@ def compile_for(
         config.weight_decay,
         encoder_rate=config.encoder_rate or 1.0,
         ema=config.ema,
+        clip_norm=config.clip_norm,
+        decayed=config.weight_decay_of,
     )
     if is_joint(model):
         model.compile(optimizer)

@@ -109,6 +109,7 @@ class ToyMetrics:
     """The mean IoU of the scores, with its own name."""
 
     headline = "toy_iou"
+    shown = (headline,)
 
     def __init__(self, config: Any, data: Any):
         self.num_classes = data.num_classes

@@ -57,8 +57,10 @@ class ObjectReader:
             raise
         assert isinstance(objects, Objects)
         size = limit_side(image.shape[:2], self.max_side)
-        sample = Sample(resize(image, size), resized(objects, image.shape[:2], size))
-        self.budget -= image.nbytes + sum(m.nbytes for m in objects.masks or ())
+        objects = resized(objects, image.shape[:2], size)
+        sample = Sample(resize(image, size), objects)
+        masks = objects.masks or ()
+        self.budget -= sample.image.nbytes + sum(mask.nbytes for mask in masks)
         if self.budget > 0:
             self.kept[index] = sample
         return sample
@@ -163,12 +165,10 @@ class ObjectBatchLoader:
         shape: InputGeometry,
         group: ProcessGroup = ALONE,
     ):
-        self.config, self.channels, self.size, self.group = (
-            config,
-            data.channels,
-            size,
-            group,
-        )
+        """Raises InputError for a crop size that the network would pad."""
+        check_crop(size, shape.minimum)
+        self.config, self.channels, self.size = config, data.channels, size
+        self.group = group
         share = config.memory_share
         self.readers = {
             "train": ObjectReader(data.split("train"), config.max_side, share)
@@ -221,6 +221,12 @@ class ObjectBatchLoader:
         )
         return Sample(move_image(image, move), move_objects(objects, move))
 
+    def recolored(self, image: Any, number: Any) -> Any:
+        """The crop of sample `number` with its colours changed, (h, w, C) float32."""
+        key = tf.stack([tf.constant(self.config.seed, tf.int64), number])
+        image = tf.cast(image, tf.float32)
+        return self.photometric(image, blank_mask(image), tf.cast(key, tf.int32))[0]
+
     def training(self, start_step: int = 0) -> tf.data.Dataset:
         """Infinite batches from `start_step` on: images (B, h, w, C) float32, targets.
 
@@ -244,13 +250,7 @@ class ObjectBatchLoader:
                 for (name, each), value in zip(blank.items(), values, strict=True)
             }
             image = tf.ensure_shape(image, (*self.size, self.channels))
-            key = tf.cast(
-                tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32
-            )
-            image, _ = self.photometric(
-                tf.cast(image, tf.float32), blank_mask(image), key
-            )
-            return image, target
+            return self.recolored(image, number), target
 
         batches = numbers.map(load, num_parallel_calls=PARALLEL)
         batches = batches.batch(local.stop - local.start).prefetch(AHEAD)
@@ -258,6 +258,19 @@ class ObjectBatchLoader:
 
     def validation(self) -> None:
         """None: objects are validated image by image, see kseg.training.objects."""
+
+
+def check_crop(size: tuple[int, int], multiple: int) -> None:
+    """Raises InputError if a side is not a multiple of what the network pads to.
+
+    The targets have a row for each cell of a crop, and padding would add cells.
+    """
+    fits = tuple(-(-side // multiple) * multiple for side in size)
+    if fits != size:
+        raise InputError(
+            f"--size {size[0]}x{size[1]}: the sides must be multiples of {multiple} "
+            f"pixels for this network; use {fits[0]}x{fits[1]}"
+        )
 
 
 def blank_mask(image: Any) -> Any:

@@ -21,6 +21,8 @@ def decode(deltas: Any, centers: Any, sides: Any) -> Any:
 
     `centers` (A, 2) y, x and `sides` (A,) are those of the anchors.
     """
+    # PyTorch's tensors cannot be combined with arrays of NumPy.
+    centers, sides = (ops.convert_to_tensor(x, "float32") for x in (centers, sides))
     dy, dx, dh, dw = ops.unstack(ops.cast(deltas, "float32"), 4, axis=-1)
     vy, vx, vh, vw = VARIANCES
     y, x = centers[..., 0] + vy * dy * sides, centers[..., 1] + vx * dx * sides

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -44,9 +43,10 @@ class ObjectLoss(JointLoss):
     def parts(self, target: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
         """The weighted terms by name; their sum is the loss."""
         outputs = {role: ops.cast(x, "float32") for role, x in outputs.items()}
+        target = {name: ops.convert_to_tensor(x) for name, x in target.items()}
         classes = target["classes"]
         positive = ops.cast(classes >= 0, "float32")
-        count = ops.maximum(total_of(ops.sum(positive)), 1.0)
+        count = ops.maximum(sum_over_replicas(ops.sum(positive)), 1.0)
         predicted = decode(outputs["boxes"], self.centers, self.sides)
         iou, giou = iou_and_giou(predicted, target["boxes"])
         quality = ops.stop_gradient(iou) * positive
@@ -76,7 +76,7 @@ class ObjectLoss(JointLoss):
         inside = inside_boxes(target["mask_boxes"], height, width)
         masks = ops.cast(target["masks"], "float32")
         loss = mask_loss(masks, logits, inside)
-        count = ops.maximum(total_of(ops.sum(used)), 1.0)
+        count = ops.maximum(sum_over_replicas(ops.sum(used)), 1.0)
         return ops.sum(loss * used) / count
 
 
@@ -85,16 +85,8 @@ def inside_boxes(boxes: Any, height: int, width: int) -> Any:
 
     A cell is inside if the box covers a part of it.
     """
-    y = np.arange(height, dtype=np.float32)
-    x = np.arange(width, dtype=np.float32)
+    y, x = ops.arange(height, dtype="float32"), ops.arange(width, dtype="float32")
     x0, y0, x1, y1 = (boxes[..., i : i + 1] for i in range(4))
     rows = ops.cast((y + 1 > y0) & (y < y1), "float32")
     columns = ops.cast((x + 1 > x0) & (x < x1), "float32")
     return rows[..., :, None] * columns[..., None, :]
-
-
-def total_of(count: Any) -> Any:
-    """A count of this replica -> that of all replicas."""
-    if keras.backend.backend() != "tensorflow":
-        return count
-    return sum_over_replicas(count)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 
 def sum_over_replicas(x: Any) -> Any:
     """Sums `x` over the replicas of a `tf.distribute` strategy; without one, `x`."""
+    if keras.backend.backend() != "tensorflow":
+        return x
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from edge.core.errors import GateFailed
+from edge.core.errors import GateFailed, InputError
 from edge.core.images import read_image
 from kseg.cli.doctor import main
 from kseg.reporting.dataset_figures import WIDTH
@@ -110,5 +110,24 @@ def test_boxes_only_are_for_detection(tmp_path, capsys):
     folder = write_file(tmp_path / "data", COUNTS, outlines=False)
     main([str(folder), "--json", "-", "--output", str(tmp_path / "out")])
     assert json.loads(capsys.readouterr().out)["task"] == "detection"
-    main([str(folder), "--output", str(tmp_path), "--show-augmentation"])
-    assert "no augmentation.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("outlines", [True, False])
+def test_what_training_sees(tmp_path, outlines):
+    """A row of four images: the original and its crops of five epochs."""
+    folder = write_file(tmp_path / "data", COUNTS, outlines)
+    crops = ["--show-augmentation", "--size", "32x32"]
+    main([str(folder), "--output", str(tmp_path), *crops, "--flip-vertical"])
+    height, width = read_image(tmp_path / "augmentation.png").shape[:2]
+    assert height > 4 * 240 and width > 6 * 240
+    with pytest.raises(InputError, match="--rare-crops: has no effect on the task"):
+        main([str(folder), "--output", str(tmp_path), *crops, "--rare-crops", "0.5"])
+
+
+def test_another_task_than_that_of_the_labels(listed, tmp_path, capsys):
+    main([str(listed), "--task", "detection", "--json", "-"])
+    assert json.loads(capsys.readouterr().out)["task"] == "detection"
+    boxes = write_file(tmp_path / "boxes", COUNTS, outlines=False)
+    with pytest.raises(GateFailed):
+        main([str(boxes), "--task", "instance"])
+    assert "outline" in capsys.readouterr().out

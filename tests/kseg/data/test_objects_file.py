@@ -62,6 +62,11 @@ def test_what_is_written_is_read(tmp_path):
     )
     images = [LabelledImage("a.jpg", SIZE, objects), LabelledImage("b.jpg", SIZE, ())]
     write_objects(tmp_path / "objects.json", ("x", "y"), images)
+    content = json.loads((tmp_path / "objects.json").read_text(encoding="utf-8"))
+    # Two squares of 16 x 20 that share 11 x 15 pixels, one with a row of 20 pixels
+    # below the image; a box of 6.5 x 7.75.
+    areas = [each["area"] for each in content["annotations"]]
+    assert areas == [2 * 320 - 165 - 20, 50.375]
     found = read_objects(tmp_path / "objects.json")
     assert found.class_names == ("x", "y")
     assert list(found.images) == ["a.jpg", "b.jpg"]

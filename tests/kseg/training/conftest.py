@@ -1,6 +1,7 @@
 """A small data folder and short runs for the tests of training."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ import pytest
 
 from edge.video import scenes
 from kseg.core.configs import TrainConfig
+from kseg.core.names import OBJECT_TASKS
+from kseg.core.task_defaults import for_task
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset
+from kseg.data.shapes import ObjectShapesSplit
 from kseg.training.fit import fit
 from tests.kseg.conftest import write_pair
 
@@ -81,3 +85,25 @@ def weighted(train, tmp_path_factory) -> Path:
     """A run with a sum of losses and class weights."""
     folder = tmp_path_factory.mktemp("runs") / "weighted"
     return train(folder, loss="ce+0.5*dice", class_weights="median")
+
+
+# --- objects ---
+
+# One level and few channels, as most of the time goes into building the graph.
+OBJECTS = {"width": 4, "size": (64, 64), "strides": (8,), "batch_size": 4, "epochs": 1}
+
+
+def objects_config(task: str = "instance", **options: Any) -> TrainConfig:
+    """The configuration of a short training of objects, with the task's defaults."""
+    named = {**OBJECTS, **options}
+    return for_task(TrainConfig(**named), named, task)
+
+
+def objects_data(task: str = "instance", train: int = 8, val: int = 4) -> Dataset:
+    """Generated scenes of 128x128 with objects."""
+    masks = OBJECT_TASKS[task]
+    splits = {
+        "train": ObjectShapesSplit(0, train, masks),
+        "val": ObjectShapesSplit(1, val, masks),
+    }
+    return replace(open_data("shapes", task=task), splits=splits)

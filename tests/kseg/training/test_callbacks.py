@@ -150,7 +150,7 @@ def test_a_headline_that_is_not_finite_ends_training(score, tmp_path):
 
 
 def test_the_bar_shows_the_headline(capsys):
-    with ProgressBar(2, 0, 1, HEADLINE) as shown:
+    with ProgressBar(2, 0, 1, [HEADLINE]) as shown:
         shown.on_epoch_begin(0)
         values = {"loss": 0.5, f"val_{HEADLINE}": 0.25, "val_mean_iou": 0.75}
         shown.on_epoch_end(0, values)

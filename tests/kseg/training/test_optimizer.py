@@ -140,6 +140,52 @@ def test_the_options_list_all_optimizers_and_schedules():
     assert SCHEDULE_NAMES == SCHEDULES
 
 
+@pytest.mark.parametrize("course", SCHEDULES)
+def test_the_rate_can_end_at_a_share_of_the_peak(course):
+    schedule = Schedule(2.0, total=50, warmup=10, course=course, final=0.1)
+    found = [float(schedule(step)) for step in (5, 10, 50, 60)]
+    assert found == pytest.approx([1.0, 2.0, 0.2, 0.2])
+    half = float(Schedule(2.0, 50, 10, course)(30))
+    assert float(schedule(30)) == pytest.approx(0.2 + 0.9 * half)
+    assert Schedule.from_config(schedule.get_config()).final == 0.1
+
+
+# Gradients of a limited norm, and weights without decay
+
+
+@pytest.mark.parametrize(
+    ("clip_norm", "expected"),
+    # The norm of (3, 4) and (12,) together is 13; 6.5 halves them.
+    [(0.0, [3, 4, 12]), (13.5, [3, 4, 12]), (6.5, [1.5, 2, 6])],
+)
+def test_the_norm_of_all_gradients_together_is_limited(clip_norm, expected):
+    steady = Schedule(1.0, 10, 0, "cosine", final=1.0)
+    optimizer = new_optimizer("sgd", steady, 0.0, clip_norm=clip_norm)
+    weights = [keras.Variable([0.0, 0.0]), keras.Variable([0.0])]
+    gradients = [keras.ops.convert_to_tensor(g) for g in ([3.0, 4.0], [12.0])]
+    optimizer.apply_gradients(zip(gradients, weights, strict=True))
+    moved = -np.concatenate(weights) / 1.9  # Nesterov's first step is 1 + 0.9 gradients
+    np.testing.assert_allclose(moved, expected, rtol=1e-6)
+
+
+def test_biases_and_batch_norm_can_be_without_decay():
+    """Of gradients of 0 only the decay is left: 1 - 0.1 * 0.5."""
+    image = keras.Input((4, 4, 2))
+    x = layers.Conv2D(2, 1)(image)
+    model = keras.Model(image, layers.BatchNormalization()(x))
+    for decayed, kept in (("all", []), ("kernels", ["beta", "bias", "gamma"])):
+        steady = Schedule(0.1, 10, 0, "cosine", final=1.0)
+        optimizer = new_optimizer("sgd", steady, 0.5, decayed=decayed)
+        variables = model.trainable_variables
+        for variable in variables:
+            variable.assign(keras.ops.ones_like(variable))
+        zeros = [keras.ops.zeros_like(variable) for variable in variables]
+        optimizer.apply_gradients(zip(zeros, variables, strict=True))
+        values = {v.name: float(np.ravel(v)[0]) for v in variables}
+        assert sorted(name for name in values if values[name] == 1) == kept
+        assert values["kernel"] == pytest.approx(0.95)
+
+
 # SGD and averages
 
 

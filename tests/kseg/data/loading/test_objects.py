@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge.core.errors import InputError
 from edge.model_file.info import InputGeometry
 from kseg.core.configs import TrainConfig
 from kseg.data.loading.objects import (
@@ -112,6 +113,13 @@ def test_the_cache_keeps_samples_and_shrinks_large_ones():
     assert reader.read(0)[0] is image
     nothing = ObjectReader(ObjectShapesSplit(0, 2), max_side=64, memory_share=0)
     assert nothing.read(0)[0] is not nothing.read(0)[0]
+
+
+def test_crops_that_the_network_would_pad_are_refused(data):
+    """Most encoders pad to 32, whatever the coarsest stride is."""
+    geometry = InputGeometry(minimum=32)
+    with pytest.raises(InputError, match="^--size 144x96: .* of 32 .*; use 160x96$"):
+        ObjectBatchLoader(CONFIG, data, (144, 96), geometry)
 
 
 def test_small_crops_have_fine_strides(data):

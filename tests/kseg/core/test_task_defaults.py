@@ -1,0 +1,39 @@
+"""Defaults and unused options of each task."""
+
+import pytest
+
+from edge.core.errors import InputError
+from kseg.core.configs import TrainConfig
+from kseg.core.task_defaults import DEFAULTS, UNUSED, for_task
+
+
+@pytest.mark.parametrize("task", ("instance", "detection"))
+def test_objects_have_defaults_of_their_own(task):
+    config = for_task(TrainConfig(ema=0.5), {"ema"}, task)
+    assert (config.task, config.model, config.batch_size) == (task, "instances", 16)
+    assert (config.clip_norm, config.weight_decay_of) == (10, "kernels")
+    assert config.ema == 0.5  # it was given
+
+
+def test_semantic_defaults_are_those_of_the_options():
+    assert for_task(TrainConfig(), (), "semantic") == TrainConfig(task="semantic")
+
+
+@pytest.mark.parametrize("task", UNUSED)
+def test_an_option_without_effect_is_refused(task):
+    for name in UNUSED[task]:
+        flag = "--" + name.replace("_", "-")
+        with pytest.raises(InputError, match=f"^{flag}: has no effect on the task"):
+            for_task(TrainConfig(), {name}, task)
+
+
+def test_options_of_a_resumed_run_are_left_to_the_comparison_with_it():
+    """The task is that of the run, which is not read yet."""
+    asked = TrainConfig(resume=True, strides=(4, 8))
+    assert for_task(asked, {"resume", "strides"}, "semantic").strides == (4, 8)
+
+
+def test_the_names_are_options():
+    names = {*TrainConfig.__dataclass_fields__}
+    assert {name for task in DEFAULTS.values() for name in task} <= names
+    assert {name for task in UNUSED.values() for name in task} <= names
