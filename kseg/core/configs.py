@@ -15,6 +15,7 @@ from typing import Any, Optional, TypeVar
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
 from kseg.core.doctor_options import DoctorOptions
+from kseg.core.augmentation_options import AugmentationOptions
 from kseg.core.model_options import (
     EngineOptions,
     MovedDataOptions,
@@ -40,7 +41,6 @@ from kseg.core.options import (
     MODEL_HELP,
     MOVED_HELP,
     ArchitectureOptions,
-    AugmentationOptions,
     CropOptions,
     DataOptions,
     DeviceOptions,
