@@ -14,8 +14,8 @@ from typing import Any, Optional, TypeVar
 
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
-from kseg.core.doctor_options import DoctorOptions
 from kseg.core.augmentation_options import AugmentationOptions
+from kseg.core.doctor_options import DoctorOptions
 from kseg.core.model_options import (
     EngineOptions,
     MovedDataOptions,
