@@ -1,5 +1,6 @@
 # make setup  only the environment; activate it with . .venv/bin/activate
 # make demo   trains on procedural shapes, exports, segments a video of them
+# make demo-objects  the same for objects: a video with boxes, masks and counts
 # make test   the tests; make test-slow runs those that take tens of seconds each; make
 #             test-full runs all. Tests that measure time run last, one at a time.
 #             make WORKERS=4 test is for a machine with more than two cores
@@ -12,6 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 RUN := saved_models/demo
+OBJECTS := saved_models/demo-objects
 TORCH := 2.13.0
 WORKERS := 2
 
@@ -26,11 +28,15 @@ exit $$status
 endef
 SERIAL = $$(grep -rl --include='test_*.py' mark.serial tests)
 
-.PHONY: setup demo test test-slow test-full backends lint docs clean
+.PHONY: setup demo demo-objects test test-slow test-full backends lint docs clean
 
 demo: $(RUN)/demo.mp4
 	@echo
 	@echo "Look at $(RUN)/report.html, $(RUN)/demo.mp4 and $(RUN)/parity.json"
+
+demo-objects: $(OBJECTS)/demo.mp4
+	@echo
+	@echo "Look at $(OBJECTS)/report.html, $(OBJECTS)/demo.mp4 and $(OBJECTS)/card.md"
 
 setup: $(VENV)/.base
 
@@ -57,7 +63,7 @@ docs: $(VENV)/.docs
 	$(VENV)/bin/zensical build --clean --strict
 
 clean:
-	rm -rf $(VENV) .venv-* $(RUN) site
+	rm -rf $(VENV) .venv-* $(RUN) $(OBJECTS) site
 
 # An interrupted run continues from its checkpoint.
 $(RUN)/.trained: | $(VENV)/.base
@@ -73,6 +79,20 @@ $(RUN)/.exported: $(RUN)/.trained
 $(RUN)/demo.mp4: $(RUN)/.exported
 	$(PY) edge/camera_demo.py $(RUN)/int8.tflite --source shapes --headless \
 	  --max-frames 250 --record $@ --stats $(RUN)/stats.json
+
+$(OBJECTS)/.trained: | $(VENV)/.base
+	$(PY) -m kseg.train --data shapes --task instance --epochs 6 --ema 0.99 \
+	  --output $(OBJECTS) \
+	  $(if $(wildcard $(OBJECTS)/checkpoint.npz),--resume,--overwrite)
+	@touch $@
+
+$(OBJECTS)/.exported: $(OBJECTS)/.trained
+	$(PY) -m kseg.export $(OBJECTS)
+	@touch $@
+
+$(OBJECTS)/demo.mp4: $(OBJECTS)/.exported
+	$(PY) edge/camera_demo.py $(OBJECTS)/int8.tflite --source shapes --headless --track \
+	  --max-frames 250 --record $@ --stats $(OBJECTS)/stats.json
 
 $(VENV)/.dev: $(VENV)/.base
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[dev]"

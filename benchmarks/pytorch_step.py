@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 import psutil
 
 from benchmarks.clock import Millis, mean_millis
-from edge.core.constants import IGNORE_INDEX
 from edge.core.log import say
 from edge.core.system import usable_cores
 from kseg.core.configs import TrainConfig
 
 if TYPE_CHECKING:
     import torch
+
+    from benchmarks.torch_losses import Loss
 
 
 def peak_mebibytes() -> float:
@@ -45,9 +46,13 @@ class PyTorch:
     def __init__(self, pipe: Connection):
         self.pipe, self.peak = pipe, 0.0
 
-    def send_batch(self, images: Any, masks: Any) -> bool:
-        """Sends the batch. Returns False and logs why if the network is unsupported."""
-        self.pipe.send((images, masks))
+    def prepare(self, network: dict[str, Any], images: Any, target: Any) -> bool:
+        """Builds the network and sends the batch.
+
+        `network` are the arguments of `build_model`. Returns False and logs why if the
+        network is unsupported.
+        """
+        self.pipe.send((network, images, target))
         problem = self.pipe.recv()
         if problem:
             say(f"PyTorch is skipped: {problem}")
@@ -61,9 +66,7 @@ class PyTorch:
 
 
 @contextmanager
-def pytorch_process(
-    network: dict[str, Any], training: TrainConfig
-) -> Iterator[Optional[PyTorch]]:
+def pytorch_process(training: TrainConfig) -> Iterator[Optional[PyTorch]]:
     """Starts the process of PyTorch; yields None if PyTorch is not installed.
 
     Enter it before TensorFlow allocates memory, which Linux would count in the peak of
@@ -76,7 +79,7 @@ def pytorch_process(
     context = multiprocessing.get_context("spawn")
     pipe, other_end = context.Pipe()
     process = context.Process(
-        target=serve, args=(other_end, network, training, usable_cores()), daemon=True
+        target=serve, args=(other_end, training, usable_cores()), daemon=True
     )
     process.start()
     other_end.close()  # else a process that ended would be waited for forever
@@ -87,10 +90,8 @@ def pytorch_process(
         process.join()
 
 
-def serve(
-    pipe: Connection, network: dict[str, Any], training: TrainConfig, threads: int
-) -> None:
-    """Main function of the process: receives a batch, then times requested steps."""
+def serve(pipe: Connection, training: TrainConfig, threads: int) -> None:
+    """Main function of the process: receives network and batch, then times steps."""
     # Keras only builds the network. It would import TensorFlow if it could, and the
     # memory of TensorFlow would be counted as PyTorch's.
     os.environ["KERAS_BACKEND"] = "torch"
@@ -100,19 +101,21 @@ def serve(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
+    from benchmarks.torch_losses import LOSSES
     from benchmarks.torch_model import torch_model
     from kseg.models import build_model
 
     torch.set_num_threads(threads)
     try:
-        images, masks = pipe.recv()
+        network, images, target = pipe.recv()
         try:
             torch_network = torch_model(build_model(**network))
         except ValueError as error:
             pipe.send(str(error))
             return
         pipe.send("")
-        step = torch_step(torch_network, training, images, masks)
+        loss = LOSSES[training.task or "semantic"](network, images.shape[1:3])
+        step = torch_step(torch_network, training, loss, images, target)
         while True:
             steps = pipe.recv()
             pipe.send((mean_millis(step, steps), peak_mebibytes()))
@@ -121,30 +124,39 @@ def serve(
 
 
 def torch_step(
-    torch_network: torch.nn.Module, training: TrainConfig, images: Any, masks: Any
+    torch_network: torch.nn.Module,
+    training: TrainConfig,
+    loss: Loss,
+    images: Any,
+    target: Any,
 ) -> Callable[[], None]:
-    """A function that runs one step on images (B, H, W, C) and masks (B, H, W)."""
+    """A function that runs one step on images (B, H, W, C) and their target.
+
+    The target is an array, or a dict of arrays. With `training.ema` a step also
+    averages the weights.
+    """
     import torch
+    from keras import tree
+    from torch.optim import swa_utils
 
     x = torch.from_numpy(images).permute(0, 3, 1, 2)
     x = x.contiguous(memory_format=torch.channels_last)
-    mask = torch.from_numpy(masks)
+    truth = tree.map_structure(torch.from_numpy, target)
     optimizer = torch.optim.AdamW(
         torch_network.parameters(),
         training.peak_rate,
         weight_decay=training.weight_decay,
     )
+    average = None
+    if training.ema:
+        rule = swa_utils.get_ema_multi_avg_fn(training.ema)
+        average = swa_utils.AveragedModel(torch_network, multi_avg_fn=rule)
 
     def step() -> None:
         optimizer.zero_grad()
-        torch_loss(torch_network(x), mask).backward()
+        loss(torch_network(x), truth).backward()
         optimizer.step()
+        if average:
+            average.update_parameters(torch_network)
 
     return step
-
-
-def torch_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy without void pixels: (B, C, H, W), (B, H, W) -> scalar."""
-    from torch.nn import functional
-
-    return functional.cross_entropy(logits, mask.long(), ignore_index=IGNORE_INDEX)

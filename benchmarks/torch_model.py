@@ -20,13 +20,16 @@ Steps = list[tuple[Callable, tuple[Any, ...]]]
 
 
 def torch_model(model: keras.Model) -> torch.nn.Module:
-    """Image (B, C, H, W) in [0, 255] -> logits (B, num_classes, H, W), float32.
+    """Image (B, C, H, W) in [0, 255] -> the outputs of `model`, float32.
 
-    The model must be functional with one image and one output. The result has the
-    memory format `channels_last`, is in training mode, and all its layers are
-    trainable. Raises ValueError with the name of an unsupported layer.
+    The model must be functional with one image; its outputs keep their structure:
+    logits, or a dict by role. Images and features are (B, C, H, W) instead of Keras's
+    (B, H, W, C), rows of cells (B, A, C) as in Keras. The result has the memory format
+    `channels_last`, is in training mode, and all its layers are trainable. Raises
+    ValueError with the name of an unsupported layer.
     """
     import torch
+    from keras import tree
 
     graph = torch.fx.Graph()
     modules, nodes = {}, {}
@@ -43,7 +46,7 @@ def torch_model(model: keras.Model) -> torch.nn.Module:
             else:
                 values = (graph.call_function(target, (*values, *options)),)
         (nodes[id(layer.output)],) = values
-    graph.output(nodes[id(model.output)])
+    graph.output(tree.map_structure(lambda output: nodes[id(output)], model.output))
     save_memory(graph, modules)
     result = torch.fx.GraphModule(modules, graph)
     return result.to(memory_format=torch.channels_last)
@@ -98,7 +101,7 @@ def convolve(layer: Any, kernel: Any, bias: list[Any], groups: int) -> Steps:
     """
     from torch import nn
 
-    require_linear(layer)
+    after = activation(layer)
     filters, channels, *size = kernel.shape
     module = nn.Conv2d(
         channels * groups,
@@ -111,20 +114,20 @@ def convolve(layer: Any, kernel: Any, bias: list[Any], groups: int) -> Steps:
     )
     load(module, [kernel, *bias])
     if layer.padding == "valid":
-        return [(module, ())]
+        return [(module, ()), *after]
     extent = [d * (k - 1) for d, k in zip(module.dilation, size, strict=True)]
     if module.stride == (1, 1) and not any(side % 2 for side in extent):
         module.padding = tuple(side // 2 for side in extent)
-        return [(module, ())]
+        return [(module, ()), *after]
     window = tuple(side + 1 for side in extent)
-    return [(pad_same, (window, module.stride, 0.0)), (module, ())]
+    return [(pad_same, (window, module.stride, 0.0)), (module, ()), *after]
 
 
 def transposed(layer: Any) -> Steps:
     """The output is `strides` times the input; the excess is cut from both sides."""
     from torch import nn
 
-    require_linear(layer)
+    after = activation(layer)
     kernel, *bias = layer.get_weights()
     height, width, filters, channels = kernel.shape
     excess = [k - s for k, s in zip((height, width), layer.strides, strict=True)]
@@ -143,7 +146,7 @@ def transposed(layer: Any) -> Steps:
         padding=[side // 2 for side in excess],
         bias=layer.use_bias,
     )
-    return [(load(module, [kernel.transpose(3, 2, 0, 1), *bias]), ())]
+    return [(load(module, [kernel.transpose(3, 2, 0, 1), *bias]), ()), *after]
 
 
 def batch_norm(layer: Any) -> Steps:
@@ -159,13 +162,18 @@ def batch_norm(layer: Any) -> Steps:
     return [(module, ())]
 
 
-def require_linear(layer: Any) -> None:
-    """Raises ValueError for a layer with an activation."""
-    if layer.activation.__name__ != "linear":
+def activation(layer: Any) -> Steps:
+    """The activation in a layer: linear or tanh. Raises ValueError for others."""
+    import torch
+
+    known: dict[str, Steps] = {"linear": [], "tanh": [(torch.tanh, ())]}
+    name = layer.activation.__name__
+    if name not in known:
         raise ValueError(
-            f"{layer.name}: activations in layers are not supported in PyTorch, got "
-            f"{layer.activation.__name__}"
+            f"{layer.name}: activations in layers are not supported in PyTorch, "
+            f"except {', '.join(known)}, got {name}"
         )
+    return known[name]
 
 
 def load(module: Any, weights: list[Any]) -> Any:
@@ -229,11 +237,26 @@ def enlarge(layer: Any) -> Steps:
     return [(resize, (layer.factor, layer.interpolation))]
 
 
+def concatenate(layer: Any) -> Steps:
+    """Joins channels of features, or rows of cells: both are PyTorch's dimension 1."""
+    axes = {4: (-1, 3), 3: (1,)}[len(layer.output.shape)]
+    if layer.axis not in axes:
+        require(layer, axis=axes[0])
+    return [(join, ())]
+
+
+def reshape(layer: Any) -> Steps:
+    """Only features (B, h, w, C) to rows of cells (B, h * w, C)."""
+    require(layer, target_shape=(-1, layer.input.shape[-1]))
+    return [(to_rows, ())]
+
+
 LAYERS: dict[str, Callable[[Any], Steps]] = {
+    "Activation": activation,
     "Add": lambda layer: [(operator.add, ())],
     "BatchNorm": batch_norm,
     "BatchNormalization": batch_norm,
-    "Concatenate": lambda layer: [(join, ())],
+    "Concatenate": concatenate,
     "Conv2D": convolution,
     "Conv2DTranspose": transposed,
     "CropLike": lambda layer: [(crop_like, ())],
@@ -244,6 +267,7 @@ LAYERS: dict[str, Callable[[Any], Steps]] = {
     "PadToMultiple": lambda layer: [(pad_to_multiple, (layer.multiple,))],
     "ReLU": relu,
     "Rescaling": rescaling,
+    "Reshape": reshape,
     "ZeroPadding2D": zero_padding,
 }
 
@@ -255,6 +279,11 @@ def join(*tensors: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.cat(tensors, 1)
+
+
+def to_rows(x: torch.Tensor) -> torch.Tensor:
+    """(B, C, h, w) -> (B, h * w, C), a view of channels-last memory."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def crop_like(x: torch.Tensor, image: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Measures a training step of `fit`, of PyTorch, and of the convolutions alone.
 
     kseg benchmark train --data DIR --encoder mobilenetv2
+    kseg benchmark train --model instances
 
 `fit` is timed on the input pipeline and on one batch in memory; PyTorch, if installed,
 on the same batch. The results show the time of the input pipeline, the speed relative
@@ -26,13 +27,24 @@ from edge.core.system import usable_cores
 from kseg.cli.parser import parse
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, network_options
-from kseg.core.names import ENCODER_NAMES, MODEL_NAMES, PRECISIONS
-from kseg.core.options import DATA_HELP, Output, Size
-from kseg.data.open import open_data
+from kseg.core.names import (
+    ENCODER_NAMES,
+    MODEL_NAMES,
+    OBJECT_MODELS,
+    PRECISIONS,
+    TASKS,
+)
+from kseg.core.options import DATA_HELP, Output, Size, Strides
+from kseg.core.process_group import ALONE
+from kseg.core.task_defaults import for_task
+from kseg.data.object_folder import OBJECT_TASKS
+from kseg.data.open import SEMANTIC, open_data, task_of_data
+from kseg.data.sample import Dataset
 
 if TYPE_CHECKING:
     from kseg.models.analysis.graph import Graph, Step
 
+STEPS_OF_EPOCH = 10_000  # of the schedule of the learning rate
 NAMES = {
     "pipeline": "fit on the input pipeline",
     "memory": "fit on one batch in memory",
@@ -48,6 +60,15 @@ class TrainBenchmarkConfig:
     data: str = option("shapes", DATA_HELP)
     model: str = option("unet", "architecture", choices=MODEL_NAMES)
     encoder: str = option("plain", "encoder of the network", choices=ENCODER_NAMES)
+    task: str = option(
+        "",
+        "task of the training; default: the data's if the model is for it, else the "
+        "model's",
+        choices=TASKS,
+    )
+    strides: Strides = option(
+        (), "strides of the levels of `instances`; default as in kseg train"
+    )
     batch_size: int = option(8, "images per training step")
     size: Optional[Size] = option(
         None, "training crop in pixels; default: the images' size, at most 320x320"
@@ -71,28 +92,17 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
     The first three have the keys of NAMES. "pytorch" is missing if PyTorch is not
     installed or does not support the network, and its ratio is None then.
     """
-    data = open_data(config.data)
-    training = TrainConfig(
-        data=config.data,
-        model=config.model,
-        encoder=config.encoder,
-        batch_size=config.batch_size,
-        loss="ce",  # the loss of the PyTorch step
-    )
-    network = network_options(training) | {
-        "name": config.model,
-        "num_classes": data.num_classes,
-        "channels": data.channels,
-    }
-    with pytorch_process(network, training) as pytorch:
+    training = training_config(config)
+    data = open_data(training.data, training.seed, training.task)
+    with pytorch_process(training) as pytorch:
         backend.start()
         from kseg.models.analysis.graph import trace
-        from kseg.training.setup import compile_for, new_network
+        from kseg.training.fit import compiled_network
+        from kseg.training.setup import new_loss
 
-        with backend.precision(config.precision):
-            model = new_network(training, data)
-        compile_for(model, training, data, total_steps=10_000)
-        size, batches, one_batch = prepare_batches(config, training, data, model)
+        loss = new_loss(training, data)
+        model = compiled_network(training, data, STEPS_OF_EPOCH, loss)
+        size, batches, one_batch = prepare_batches(training, data, model)
         variants = {
             "pipeline": partial(fit_millis, model, batches),
             "memory": partial(fit_millis, model, one_batch),
@@ -100,7 +110,8 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
         for run in variants.values():  # traces and allocates
             run(config.steps)
         peaks = {"kseg": peak_mebibytes()}
-        if pytorch and pytorch.send_batch(*next(one_batch.as_numpy_iterator())):
+        batch = next(one_batch.as_numpy_iterator())
+        if pytorch and pytorch.prepare(network_of(training, data), *batch):
             variants["pytorch"] = pytorch.millis
         graph = trace(model, size)
         variants["convolutions"] = partial(
@@ -120,27 +131,55 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
     }
 
 
+def training_config(config: TrainBenchmarkConfig) -> TrainConfig:
+    """The configuration of a training with the options of the benchmark."""
+    tasks = tuple(OBJECT_TASKS) if config.model in OBJECT_MODELS else (SEMANTIC,)
+    found = config.task or task_of_data(config.data)
+    training = TrainConfig(
+        data=config.data,
+        model=config.model,
+        encoder=config.encoder,
+        strides=config.strides,
+        batch_size=config.batch_size,
+        size=config.size,
+        loss="ce",  # that of the PyTorch step; the tasks of objects have one loss
+        precision=config.precision,
+    )
+    task = found if config.task or found in tasks else tasks[0]
+    return for_task(training, {"model", "batch_size"}, task)
+
+
+def network_of(training: TrainConfig, data: Dataset) -> dict[str, Any]:
+    """The arguments of `build_model` for the network of a training."""
+    from kseg.training.setup import METRICS
+
+    return {
+        **network_options(training),
+        **METRICS[data.task](training, data).network_options(),
+        "name": training.model,
+        "num_classes": data.num_classes,
+        "channels": data.channels,
+    }
+
+
 def prepare_batches(
-    config: TrainBenchmarkConfig, training: TrainConfig, data: Any, model: Any
+    training: TrainConfig, data: Dataset, model: Any
 ) -> tuple[tuple[int, int], Any, Any]:
     """The crop size, the training batches, and an endless repetition of one batch."""
     import tensorflow as tf
 
-    from kseg.data.loading.batches import training_batches
-    from kseg.data.loading.reader import CachedReader
+    from kseg.data.loading import BATCHES
     from kseg.models import geometry
     from kseg.training.setup import crop_size
 
     shape = geometry(model)
-    info = replace(data.info, geometry=shape)
-    size = crop_size(replace(training, size=config.size), data, info)
-    reader = CachedReader(data.split("train"), training.max_side)
+    size = crop_size(training, data, replace(data.info, geometry=shape))
+    loader = BATCHES[data.task](training, data, size, shape, ALONE)
+    reader = loader.readers["train"]
     say("reading the images into the cache")
     for index in range(len(reader.split.sizes)):
         reader.read(index)
-    batches = training_batches(
-        reader, training, size, data.channels, border=shape.valid_border
-    )
+    batches = loader.training()
     one_batch = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
     return size, batches, one_batch
 

@@ -134,9 +134,9 @@ def evaluate(
     `model` is a Run, a run folder, a .keras, .tflite or .onnx file, or "grouping:KIND";
     `data` a data folder, by default that of the run. `options` are the fields of
     EvaluateConfig: `split`, `full_size`, `tile`, `flip`, `scales`, `engine`, `threads`,
-    `output`. The result maps names of metrics to values in [0, 1]: mean IoU is the
+    `output`. The result maps names of metrics to values in [0, 1]. Mean IoU is the
     mean over classes of TP / (TP + FP + FN), void pixels left out (Everingham et al.,
-    IJCV 2010).
+    IJCV 2010); the average precision of objects is COCO's (Lin et al., ECCV 2014).
 
     Raises InputError for a model, data and options that do not fit.
     """
@@ -152,7 +152,7 @@ def evaluate(
             output = make_folder(Path(config.output))
             parts = (found.predictor, found.split, found.evaluator, found.shown)
             names = FIGURES[found.data.task](output, *parts)
-            log.info(f"{' and '.join(names)} are in {output}")
+            log.info(f"{', '.join(names)} are in {output}")
     return found.evaluation
 
 
@@ -170,8 +170,9 @@ def predict(
 
     With `output`, a folder, each image gets masks/NAME.png and overlays/NAME.jpg there.
     `options` are the fields of PredictConfig: `full_size`, `tile`, `flip`, `scales`,
-    `engine`, `threads`, `segments`, `truth`. A label map of every image is kept in
-    memory; for very many images use `kseg.load(model).predict(image)` in a loop.
+    `score`, `nms`, `max_objects`, `engine`, `threads`, `segments`, `truth`. The result
+    of every image is kept in memory; for very many images use
+    `kseg.load(model).predict(image)` in a loop.
 
     Raises InputError for a model, images and options that do not fit.
     """
@@ -217,7 +218,7 @@ def export(
     with reported_to(progress):
         done = export_run(config)
     try:
-        check_gate(done.parity, config.max_drop)
+        check_gate(done.parity, done.max_drop)
     except GateFailed as failure:
         failure.result = done
         raise
@@ -315,21 +316,21 @@ def doctor(
     """
     config = configured(DoctorConfig, config, {"data": text_of_path(data), **options})
     from kseg.data.checks.doctor import examine
+    from kseg.reporting.augmentation import draw_augmentation, training_of
 
     check_doctor(config)
+    augmented = training_of(config) if config.show_augmentation else None
     if config.output:
         make_folder(Path(config.output))
     with reported_to(progress):
-        found, diagnosis = examine(config.data, config.seed)
+        found, diagnosis = examine(config.data, config.seed, config.task)
     if config.output:
         from kseg.reporting.doctor import draw_doctor
 
         draw_doctor(Path(config.output) / "doctor.png", found, diagnosis.issues)
         log.info(f"doctor.png is in {config.output}")
-    if config.show_augmentation:
-        from kseg.reporting.augmentation import draw_augmentation
-
-        draw_augmentation(config)
+    if augmented:
+        draw_augmentation(Path(config.output), augmented)
     return diagnosis
 
 
@@ -369,15 +370,17 @@ def info() -> dict[str, Any]:
     return environment()
 
 
-def open_data(data: AnyPath = "shapes", seed: int = 0) -> Dataset:
+def open_data(data: AnyPath = "shapes", seed: int = 0, task: str = "") -> Dataset:
     """Opens a data folder, or "shapes", as a Dataset: classes, colours and splits.
 
     `dataset.split("val").read(0)` gives a Sample: the image (H, W, channels) uint8 and
-    its mask (H, W) uint8 of class ids, 255 void. `seed` divides a folder without
-    splits. Raises InputError for the first error in the folder.
+    its target: a mask (H, W) uint8 of class ids, 255 void, or `Objects` for the tasks
+    instance and detection. `task` is by default what the data are labelled for;
+    "shapes" has all three. `seed` divides a folder without splits. Raises InputError
+    for the first error in the folder, and for a task that the folder is not for.
     """
     from kseg.data.open import open_data as open_dataset
 
     if not 0 <= seed < 2**32:
         raise InputError(f"seed {seed}: must be from 0 to {2**32 - 1}")
-    return open_dataset(fspath(data), seed)
+    return open_dataset(fspath(data), seed, task)

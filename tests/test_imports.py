@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "kseg.deploy": (
         *("kseg.deploy", "kseg.training", "kseg.evaluation", *BELOW_TRAINING),
     ),
-    "kseg.training": (*("kseg.training", "kseg.evaluation.metrics", *BELOW_TRAINING),),
+    "kseg.training": ("kseg.training", "kseg.evaluation", *BELOW_TRAINING),
     "kseg.evaluation": ("kseg.evaluation", *BELOW_TRAINING),
     "kseg.data": ("kseg.data", "kseg.core", *EDGE),
     "kseg.models": ("kseg.models", "kseg.core", *EDGE),
@@ -70,6 +70,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # Keras, NumPy and the standard library alone: they run on any backend.
 PURE = (
     *("kseg.models.layers", "kseg.models.encoders", "kseg.models.semantic"),
+    *("kseg.models.necks", "kseg.models.boxes", "kseg.models.detection"),
     *("kseg.training.losses", "kseg.training.optimizer"),
     *("kseg.evaluation.metrics.confusion", "kseg.evaluation.metrics.keras_metrics"),
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.app.shipped import SHIPPED
 from kseg.core.names import __version__
 from tests.support.environments import VARIABLES
 
@@ -27,6 +28,7 @@ OF_THE_WHEEL = {
     "kseg": {"py.typed"},
     "kseg/reporting/templates": {
         *("report.html", "drawing.html", "semantic.html", "semantic_summary.html"),
+        *("objects.html", "objects_summary.html"),
     },
 }
 OF_THE_SOURCE = {
@@ -106,6 +108,14 @@ def test_what_is_in_the_wheel(built):
         for path in (ROOT / package).rglob("*.py")
     }
     assert {name for name in names if name.endswith(".py")} == modules
+    # The shipped models of the checkout, each with its card.
+    shipped = {name.partition("/data/")[2] for name in names if ".data/data/" in name}
+    assert shipped == {
+        f"share/kseg/saved_models/{path.parent.name}/{path.name}"
+        for name in SHIPPED
+        for path in (ROOT / "saved_models" / name).glob("*")
+        if path.name in ("int8.tflite", "card.md")
+    }
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert b"License-Expression: Apache-2.0" in metadata
 

@@ -1,13 +1,12 @@
-"""Segment live video on this device.
+"""Segment live video, or find objects in it, on this device.
 
   kseg live saved_models/RUN/int8.tflite --source 0
   kseg live MODEL --source street.mp4 --headless --record out.mp4
   kseg live MODEL --source rtsp://camera/stream --steady 5
-  kseg live MODEL --background blur --keep person
+  kseg live --model nuclei --source photos/ --masks found
   kseg live MODEL --serve 0.0.0.0:8080
 
 On a board without kseg it is `python edge/camera_demo.py`, with the same options.
-
 Keys in the window: q or Esc quits, space pauses, h lists all keys.
 """
 
@@ -34,6 +33,7 @@ from edge.app.object_options import (
     decoder_changes,
     smoother_of,
 )
+from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table
 from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
@@ -196,6 +196,8 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
         make_folder(arguments.masks)
     handle_signals(interrupt, "SIGINT", "SIGTERM")  # a shell's & ignores SIGINT
     listener = listener_of(arguments)
+    if arguments.shipped:
+        arguments.model = shipped_model(arguments.shipped)
     check_model(arguments.model)  # before the camera is opened
     options = CameraOptions(
         arguments.camera_size, arguments.camera_fps, arguments.camera_format

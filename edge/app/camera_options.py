@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
+from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
 from edge.core.constants import ENGINES
 
@@ -40,6 +41,8 @@ def parse(
     """Parse the command line. Raises InputError for invalid options."""
     parser = new_parser(program, doc)
     arguments = parser.parse_args(argv)
+    if bool(arguments.model) == bool(arguments.shipped):
+        parser.error("give a model file, or --model with the name of a shipped model")
     if bool(arguments.background) != bool(arguments.keep):
         parser.error("--background and --keep need each other; give both")
     for option, given, needed in (
@@ -56,7 +59,11 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
     """The argument parser; `doc` is None under `python -OO`."""
     parser = Parser(program, doc and doc.strip())
     parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="a .tflite or .onnx file"
+        "model",
+        type=Path,
+        nargs="?",
+        metavar="MODEL",
+        help="a .tflite or .onnx file; without it give --model",
     )
     add_source(parser)
     add_engine(parser)
@@ -101,8 +108,15 @@ def add_source(parser: Parser) -> None:
 
 
 def add_engine(parser: Parser) -> None:
-    """Add the options of the inference engine."""
-    add = partial(parser.option, "Engine")
+    """Add the options of a shipped model and of the inference engine."""
+    add = partial(parser.option, "Model and engine")
+    add(
+        "--model",
+        basic=True,
+        dest="shipped",
+        metavar="NAME",
+        help=f"a model that comes with kseg: {', '.join(SHIPPED)}",
+    )
     add(
         "--engine",
         basic=True,
@@ -154,24 +168,23 @@ def add_view(parser: Parser) -> None:
         "--background",
         basic=True,
         metavar="blur|COLOR|FILE",
-        help="replace all but the classes of --keep: blur, a colour such as 00b140, or "
-        "an image file",
+        help="replace all but the classes of --keep: blur, a colour such as 00b140, an "
+        "image",
     )
     add(
         "--keep",
         basic=True,
         metavar="NAMES",
-        help="classes that --background keeps, separated by commas; a name that has "
-        "one is quoted: '\"car, parked\",person'",
+        help="classes that --background keeps, with commas; '\"car, parked\",person' "
+        "are two",
     )
     add(
         "--steady",
         basic=True,
         type=vote_count,
         metavar="N",
-        help="majority vote of each pixel over the last N frames, 1 to 99; changes "
-        "show N // 2 frames late. For objects it needs --track, and any N steadies the "
-        "boxes",
+        help="vote of the last N frames on each pixel, N // 2 late; for boxes with "
+        "--track, any N",
     )
 
 
@@ -184,8 +197,7 @@ def add_objects(parser: Parser) -> None:
         basic=True,
         type=share,
         metavar="SHARE",
-        help="least score of an object, 0 to 1, or with --track of a new object "
-        "(default: the model's own; 0.5 with --track)",
+        help="least score of an object; default: the model's own, 0.5 with --track",
     )
     add(
         "--nms",
@@ -211,8 +223,8 @@ def add_objects(parser: Parser) -> None:
         basic=True,
         type=counting_line,
         metavar="y=SHARE",
-        help="count the tracked objects that cross a line: y=0.5 is at half of the "
-        "height, x=0.5 at half of the width",
+        help="count tracked objects that cross a line: y=0.5 at half of the height, or "
+        "x=0.5",
     )
     add(
         "--color-by",
@@ -239,8 +251,8 @@ def add_output(parser: Parser) -> None:
         basic=True,
         type=Path,
         metavar="DIR",
-        help="write each frame's result to a file: labels or numbers of objects as "
-        "PNG, boxes as JSON",
+        help="write each frame's result: labels or numbers of objects as PNG, boxes as "
+        "JSON",
     )
     add(
         "--frames-json",

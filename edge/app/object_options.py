@@ -26,10 +26,13 @@ DECODER = {"score": "score", "nms": "nms", "max_objects": "max_detections"}
 LOW_SCORE = 0.1  # from which an object continues a track, as in edge.predict.tracking
 
 
-def check_task_options(arguments: argparse.Namespace, task: str) -> None:
-    """Raises InputError for an option that has no effect on models of this task."""
+def check_task_options(arguments: Any, task: str) -> None:
+    """Raises InputError for an option that has no effect on models of this task.
+
+    `arguments` has some or all of the options as attributes.
+    """
     for name in WITHOUT_EFFECT.get(task, OF_OBJECTS):
-        value = getattr(arguments, name)
+        value = getattr(arguments, name, None)
         if value is not None and value is not False:
             option = "--" + name.replace("_", "-")
             article = "an" if task[0] in "aeiou" else "a"
@@ -38,10 +41,10 @@ def check_task_options(arguments: argparse.Namespace, task: str) -> None:
             )
 
 
-def decoder_changes(arguments: argparse.Namespace) -> dict[str, Any]:
+def decoder_changes(arguments: Any) -> dict[str, Any]:
     """The entries of `ModelInfo.decoder` that the options replace.
 
-    A tracker also gets objects that only continue a track.
+    A tracker, if the arguments have one, also gets objects that only continue a track.
 
     >>> options = argparse.Namespace(score=0.5, nms=None, max_objects=10, track=False)
     >>> decoder_changes(options)
@@ -49,7 +52,9 @@ def decoder_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     given = {key: getattr(arguments, name) for name, key in DECODER.items()}
     changes = {key: value for key, value in given.items() if value is not None}
-    return {**changes, "score": low_score(arguments)} if arguments.track else changes
+    if getattr(arguments, "track", False):
+        changes["score"] = low_score(arguments)
+    return changes
 
 
 def low_score(arguments: argparse.Namespace) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import colorsys
+
 IGNORE_INDEX = 255  # void and padding in masks
 ENGINES = ("auto", "cpu", "gpu", "litert", "tflite-runtime", "onnx")  # of --engine
 MOST_THREADS = 1024  # of an engine
@@ -23,6 +25,19 @@ def palette(count: int) -> tuple[tuple[int, int, int], ...]:
             index >>= 3
         colors.append(tuple(channels))
     return tuple(colors)
+
+
+def bright_colors(count: int) -> tuple[tuple[int, int, int], ...]:
+    """The first `count` of a series of bright RGB colours, each far from the last.
+
+    The hue of each follows that of the last by the golden ratio.
+
+    >>> bright_colors(2)
+    ((60, 242, 181), (242, 128, 60))
+    """
+    hues = ((0.444 + index * (5**0.5 - 1) / 2) % 1 for index in range(count))
+    colors = (colorsys.hsv_to_rgb(hue, 0.75, 0.95) for hue in hues)
+    return tuple((int(r * 255), int(g * 255), int(b * 255)) for r, g, b in colors)
 
 
 PADDING = 128  # mid-grey; networks scale it to 0

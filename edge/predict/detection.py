@@ -64,7 +64,7 @@ class ObjectPredictor(Predictor[D]):
     def with_decoder(self: P, changes: Mapping[str, Any]) -> P:
         result = super().with_decoder(changes)
         result._check()
-        result._reported = False
+        result._reported = "max_detections" in changes  # the caller knows the limit
         return result
 
     def _check(self) -> None:

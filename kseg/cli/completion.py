@@ -11,6 +11,7 @@ import argparse
 from importlib import import_module
 from typing import Optional, Sequence
 
+from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser
 from kseg.cli.parser import new_parser
 from kseg.core.names import VERBS
@@ -47,7 +48,9 @@ def all_commands() -> argparse.ArgumentParser:
         parents = [parser] if (parser := parser_of(verb)) else []
         added = commands.add_parser(verb, parents=parents, add_help=False, help=text)
         for action in added._actions:
-            if action.dest in FOLDERS:
+            if action.dest == "shipped":  # a name of `kseg live --model`
+                action.choices = SHIPPED
+            elif action.dest in FOLDERS:
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
             elif action.dest in FILES or not (action.option_strings or action.choices):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]

@@ -1,11 +1,14 @@
-"""Measure a model on a split of a data set, at the size of the masks.
+"""Measure a model on a split of a data set, at the size of the images.
 
   kseg evaluate saved_models/RUN --split test
   kseg evaluate saved_models/RUN/int8.tflite --flip --scales 0.75,1,1.25
 
 Besides mean IoU it gives boundary IoU, the mean IoU of each image, and the AP50 of
-connected components. `grouping:KIND` (color, edges, intensity, texture) is a baseline
-without training; its segments need --name-by-truth.
+connected components. Of objects it gives the average precision (AP) of masks and boxes,
+panoptic quality, and the score of each class with the best F1.
+
+`grouping:KIND` (color, edges, intensity, texture) is a baseline without training; its
+segments need --name-by-truth.
 """
 
 from __future__ import annotations

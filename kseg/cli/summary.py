@@ -42,6 +42,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def report(figures: dict[str, Any]) -> str:
     """One model: the facts, the taps, and where the multiply-adds are."""
     deepest, logits = figures["deepest"], figures["logits"]
+    several = len(figures["outputs"]) > 1
+    last = [("", f"{field(logits)} at {logits['layer']}, the output")]
+    if several:  # those of cells have no position
+        last = []
     facts = (
         (
             "parameters",
@@ -50,12 +54,15 @@ def report(figures: dict[str, Any]) -> str:
         ("multiply-adds", amount(figures["multiply_adds"])),
         ("coarsest stride", stride(deepest)),
         ("receptive field", f"{field(deepest)} at {deepest['layer']}, the deepest"),
-        ("", f"{field(logits)} at {logits['layer']}, the output"),
+        *last,
         ("activations in training", mebibytes(figures["training_bytes"])),
         ("activations at inference", mebibytes(figures["inference_bytes"])),
     )
-    sizes = f"{sides(figures['input'])} -> {sides(figures['output'])}"
+    sizes = f"{sides(figures['input'])} -> {output_of(figures)}"
     parts = [f"{figures['model']}, {sizes}", table(facts)]
+    if several:
+        shapes = [(name, sides(shape)) for name, shape in figures["outputs"].items()]
+        parts.append(table(shapes, ("output", "shape")))
     if figures["taps"]:
         parts.append(tap_table(figures["taps"]))
     parts.append(cost_table(figures))
@@ -118,7 +125,7 @@ def comparison(figures: dict[str, Any]) -> str:
 def comparison_row(figures: dict[str, Any]) -> tuple[str, ...]:
     return (
         sides(figures["input"]),
-        sides(figures["output"][:2]),
+        output_of(figures, 2),
         f"{figures['parameters']:,}",
         amount(figures["multiply_adds"]),
         field(figures["deepest"]),
@@ -126,6 +133,12 @@ def comparison_row(figures: dict[str, Any]) -> tuple[str, ...]:
         mebibytes(figures["training_bytes"]),
         mebibytes(figures["inference_bytes"]),
     )
+
+
+def output_of(figures: dict[str, Any], axes: Optional[int] = None) -> str:
+    """The shape of the output, or its first axes; of several, their number."""
+    number = len(figures["outputs"])
+    return sides(figures["output"][:axes]) if number == 1 else f"{number} outputs"
 
 
 def table(rows: Sequence[Sequence[Any]], headers: Sequence[str] = ()) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Sequence
 
+from kseg.core import object_metrics
 from kseg.core.runs import json_text, write_json
 
 if TYPE_CHECKING:
@@ -29,13 +30,26 @@ SUMMARY = {
     "component_ap50": "mean component AP50",
 }
 
-SAME = {"mean_iou": "same labels"}  # what agreement counts
+# What agreement counts, by headline.
+SAME = {
+    "mean_iou": "same labels",
+    "mask_ap": "same objects",
+    "box_ap": "same objects",
+}
+# Columns of parity.json that only some tasks have, and how they are shown.
+BESIDE = {"box_ap": ("box AP", ".4f")}
+COMPARED = {
+    "mean_matched_iou": ("matched IoU", ".4f"),
+    "score_difference": ("score diff.", ".4f"),
+}
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:
-    """The content of metrics.json as a table: per class if it has class IoUs."""
+    """The content of metrics.json as tables: per class if it has classes."""
     if "per_class_iou" in metrics:
         return iou_table(metrics)
+    if object_metrics.PER_CLASS in metrics:
+        return object_tables(metrics)
     from tabulate import tabulate
 
     from kseg.deploy.parity import metric_name
@@ -62,6 +76,18 @@ def iou_table(metrics: dict[str, Any]) -> str:
     return tabulate(rows, header, colalign=align, disable_numparse=True)
 
 
+def object_tables(metrics: dict[str, Any]) -> str:
+    """The metrics of objects per class and over all classes, for people."""
+    from tabulate import tabulate
+
+    tables = []
+    for build in (object_metrics.class_table, object_metrics.summary_table):
+        header, rows = build(metrics)
+        align = ("left", *["right"] * (len(header) - 1))
+        tables.append(tabulate(rows, header, colalign=align, disable_numparse=True))
+    return "\n\n".join([*tables, "\n".join(object_metrics.notes(metrics))])
+
+
 def parity_table(
     parity: Parity, size: tuple[int, int], own_sizes: Optional[float]
 ) -> str:
@@ -71,40 +97,59 @@ def parity_table(
     from kseg.deploy.parity import metric_name, rows
     from kseg.evaluation.loop import REFERENCE
 
-    def shown(value: Optional[float], form: str, unit: float = 1) -> str:
-        return "" if value is None else format(value / unit, form)
-
-    lines: list[tuple[str, ...]] = []
-    if own_sizes is not None:
-        lines.append(("keras, own sizes", f"{own_sizes:.4f}", *[""] * 6))
-    headline = parity["headline"]
-    for name, row in rows(parity).items():
-        is_file = name != REFERENCE
-        lines.append(
-            (
-                name if is_file else f"keras, {size[0]}x{size[1]}",
-                f"{row[headline]:.4f}",
-                f"{row['drop']:+.4f}" if is_file else "",
-                f"{row['agreement']:.4%}" if is_file else "",
-                shown(row["bytes"], ",.0f", 1024),
-                shown(row["compressed_bytes"], ",.0f", 1024),
-                shown(row["latency_millis"], ".1f"),
-                shown(row["single_thread_millis"], ".1f"),
-            )
-        )
-    threads = parity[REFERENCE]["threads"]
+    headline, reference = parity["headline"], parity[REFERENCE]
+    beside = {k: v for k, v in BESIDE.items() if k in reference and k != headline}
+    compared = {k: v for k, v in COMPARED.items() if k in reference}
     header = (
         "model",
         metric_name(headline),
+        *(title for title, _ in beside.values()),
         "drop",
         SAME.get(headline, "same results"),
+        *(title for title, _ in compared.values()),
         "KiB",
         "deflated",
-        f"ms, {threads} threads",
+        f"ms, {reference['threads']} threads",
         "1 thread",
     )
-    align = ("left", *["right"] * 7)
+    lines = [
+        parity_line(name, row, headline, beside, compared, size)
+        for name, row in rows(parity).items()
+    ]
+    if own_sizes is not None:
+        first = ("keras, own sizes", f"{own_sizes:.4f}")
+        lines.insert(0, first + ("",) * (len(header) - len(first)))
+    align = ("left", *["right"] * (len(header) - 1))
     return tabulate(lines, header, colalign=align, disable_numparse=True)
+
+
+def parity_line(
+    name: str,
+    row: dict[str, Any],
+    headline: str,
+    beside: dict[str, tuple[str, str]],
+    compared: dict[str, tuple[str, str]],
+    size: tuple[int, int],
+) -> tuple[str, ...]:
+    """A line of `parity_table`; the Keras model is not compared with itself."""
+    from kseg.evaluation.loop import REFERENCE
+
+    def shown(value: Optional[float], form: str, unit: float = 1) -> str:
+        return "" if value is None else format(value / unit, form)
+
+    is_file = name != REFERENCE
+    return (
+        name if is_file else f"keras, {size[0]}x{size[1]}",
+        f"{row[headline]:.4f}",
+        *(shown(row[key], form) for key, (_, form) in beside.items()),
+        f"{row['drop']:+.4f}" if is_file else "",
+        f"{row['agreement']:.4%}" if is_file else "",
+        *(shown(row[k] if is_file else None, f) for k, (_, f) in compared.items()),
+        shown(row["bytes"], ",.0f", 1024),
+        shown(row["compressed_bytes"], ",.0f", 1024),
+        shown(row["latency_millis"], ".1f"),
+        shown(row["single_thread_millis"], ".1f"),
+    )
 
 
 def lint_table(findings: dict[str, list[LintIssue]]) -> str:

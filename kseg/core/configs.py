@@ -14,10 +14,12 @@ from typing import Any, Optional, TypeVar
 
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
-from kseg.core.device_options import DeviceOptions
+from kseg.core.augmentation_options import AugmentationOptions
+from kseg.core.doctor_options import DoctorOptions
 from kseg.core.model_options import (
     EngineOptions,
     MovedDataOptions,
+    ObjectOptions,
     PassesOptions,
     SegmentsOptions,
     SplitOptions,
@@ -29,7 +31,7 @@ from kseg.core.names import (
     OWN_LAYERS,
     PEAK_RATES,
     SCHEMES,
-    TASK_NAMES,
+    TASKS,
     USUAL_SCHEMES,
     uses_calibration,
 )
@@ -39,9 +41,9 @@ from kseg.core.options import (
     MODEL_HELP,
     MOVED_HELP,
     ArchitectureOptions,
-    AugmentationOptions,
     CropOptions,
     DataOptions,
+    DeviceOptions,
     File,
     LossOptions,
     NetworkOptions,
@@ -106,12 +108,19 @@ class EvaluateConfig(EngineOptions, SegmentsOptions, SplitOptions, PassesOptions
 
     model: str = positional(MODEL_HELP)
     data: str = option("", f"{DATA_HELP}; default: the run's", basic=True, group="Data")
+    task: str = option(
+        "",
+        "what is measured, by default the model's task; detection measures only the "
+        "boxes of an instance model",
+        group="Data",
+        choices=TASKS,
+    )
     seed: Optional[int] = option(
         None, "seed of the split; default: the run's", zero=True, group="Data"
     )
     output: str = option(
         "",
-        "also write sample images and a confusion matrix to this folder",
+        "also write sample images and other figures to this folder",
         basic=True,
         group="Output",
     )
@@ -136,7 +145,7 @@ class ReportConfig(SplitOptions, MovedDataOptions):
 
 
 @dataclass(frozen=True)
-class PredictConfig(EngineOptions, SegmentsOptions, PassesOptions):
+class PredictConfig(EngineOptions, SegmentsOptions, ObjectOptions, PassesOptions):
     """Options of `kseg predict`."""
 
     model: str = positional(MODEL_HELP)
@@ -202,7 +211,7 @@ class ExportFiles:
     )
     head: str = option(
         "",
-        "output of the model (default labels)",
+        "output of the model; default labels, for objects raw",
         EXPORTING,
         basic=True,
         choices=HEADS,
@@ -218,9 +227,10 @@ class ExportChecks:
 
     title = "Comparison with Keras"
 
-    max_drop: float = option(
-        0.02,
-        "largest allowed drop of the headline metric; exit status 3 beyond it",
+    max_drop: Optional[float] = option(
+        None,
+        "largest allowed drop of the headline metric, exit status 3 beyond it; default "
+        "0.02, for objects 0.01",
         EXPORTING,
         basic=True,
     )
@@ -318,7 +328,7 @@ class PrepareConfig:
 
     src: str = positional("folder with another tool's export")
     dir: str = positional("data folder to write: train/, val/ and classes.json")
-    task: str = option("", "what to keep", basic=True, choices=TASK_NAMES)
+    task: str = option("", "what to keep", basic=True, choices=TASKS)
     val_share: float = option(
         0.2, "share of the images for val, if SRC has no val split", basic=True
     )
@@ -353,27 +363,6 @@ class SummaryConfig(ArchitectureOptions):
         group="Input and output",
     )
     json: Output = option("", JSON_HELP, basic=True, group="Input and output")
-
-
-@dataclass(frozen=True)
-class DoctorOptions:
-    """What the doctor reads and writes."""
-
-    title = "Doctor"
-
-    data: str = positional(DATA_HELP)
-    output: str = option(
-        "", "folder for doctor.png, and augmentation.png if asked for", basic=True
-    )
-    json: Output = option("", JSON_HELP, basic=True)
-    seed: int = option(
-        0, "random seed of the split and the augmentation", basic=True, zero=True
-    )
-    show_augmentation: bool = option(
-        False,
-        "draw augmentation.png: images as training would see them",
-        basic=True,
-    )
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ def heading(text: str) -> str:
     return f"<p><b>{escape(text)}</b></p>"
 
 
+def paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
 def numbers(values: Mapping[str, Any]) -> str:
     """The numbers of a mapping as a table of names and values."""
     rows = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from edge.core.constants import ENGINES, FULL_SIZE_TILE, MOST_THREADS
-from kseg.core.options import MOVED_HELP, Scales, Size, Use, option
+from kseg.core.options import MOVED_HELP, Scales, Share, Size, Use, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +64,25 @@ class EngineOptions:
         FOR_FILES,
         basic=True,
         most=MOST_THREADS,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectOptions:
+    """Which of the objects that a network finds are kept."""
+
+    title = "Objects (models of the tasks instance and detection)"
+
+    score: Optional[Share] = option(
+        None, "least score of an object, 0 to 1; default: the model's own", basic=True
+    )
+    nms: Optional[Share] = option(
+        None,
+        "of boxes of a class that overlap more, as intersection over union, the best "
+        "remains; default: the model's own",
+    )
+    max_objects: Optional[int] = option(
+        None, "most objects in an image; default: the model's own", most=10_000
     )
 
 

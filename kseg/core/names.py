@@ -5,7 +5,7 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 TASKS = ("semantic", "instance", "detection")
-WITH_MASKS = frozenset({"instance"})  # the tasks whose objects have masks
+OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",
     "fcn16s",
@@ -36,7 +36,6 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")
 CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
-TASK_NAMES = ("semantic", "detection", "instance")
 OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 VERBS = {

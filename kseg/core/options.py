@@ -38,6 +38,7 @@ MODEL_HELP = (
     "run folder, .keras, .tflite or .onnx file, or grouping:KIND, which needs no "
     f"training; KIND is one of {', '.join(GROUPING_NAMES)}"
 )
+TASK_HELP = "what to predict; default: what the data are for"
 JSON_HELP = "also write the result to this JSON file; '-' is stdout"
 
 
@@ -107,6 +108,8 @@ AUGMENTING = Use(
     lambda config: getattr(config, "show_augmentation", True),
     "without --show-augmentation",
 )
+DISTRIBUTED = Use(lambda config: config.distribute, "without --distribute")
+SEVERAL_PROCESSES = Use(lambda config: config.coordinator, "without --coordinator")
 
 
 # --- groups ---
@@ -119,13 +122,7 @@ class DataOptions:
     title = "Data"
 
     data: str = option("shapes", DATA_HELP, basic=True)
-    task: str = option(
-        "",
-        "semantic, instance (objects with masks) or detection (boxes); default: what "
-        "the data are labelled for",
-        basic=True,
-        choices=TASKS,
-    )
+    task: str = option("", TASK_HELP, basic=True, choices=TASKS)
     seed: int = option(
         0,
         "random seed of weights, shuffling, augmentation and split",
@@ -231,7 +228,10 @@ class TrainingOptions:
     batch_size: int = option(8, "images per step", basic=True, most=65_536)
     optimizer: str = option("adamw", "optimizer", choices=tuple(PEAK_RATES))
     learning_rate: Optional[float] = option(
-        None, "peak learning rate; default 1e-3, for sgd 2e-2", basic=True, most=1e30
+        None,
+        "peak learning rate; default 1e-3, for objects from scratch 4e-3, for sgd 2e-2",
+        basic=True,
+        most=1e30,
     )
     weight_decay: float = option(
         1e-4,
@@ -260,7 +260,7 @@ class TrainingOptions:
     )
     patience: int = option(
         0,
-        "stop after this many epochs without improvement; 0 never",
+        "stop after this many validated epochs without improvement; 0 never",
         basic=True,
         zero=True,
     )
@@ -301,68 +301,6 @@ class LossOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentationOptions:
-    """Random changes of training images."""
-
-    title = "Augmentation"
-
-    scale: float = option(
-        1.6,
-        "scale images by a random factor from 1/SCALE to SCALE",
-        AUGMENTING,
-        basic=True,
-        most=16,
-    )
-    color: float = option(
-        0.2,
-        "random brightness, contrast and saturation, 0 to 1",
-        AUGMENTING,
-        basic=True,
-    )
-    flip: bool = option(
-        True, "mirror images at random, left to right", AUGMENTING, basic=True
-    )
-    elastic: float = option(
-        0.0,
-        "elastic deformation: standard deviation in pixels; U-Net's paper has 10",
-        AUGMENTING,
-        most=1000,
-    )
-    rotate: float = option(
-        0.0,
-        "rotate by up to this many degrees either way",
-        AUGMENTING,
-        most=180,
-    )
-    flip_vertical: bool = option(
-        False,
-        "mirror images at random, top to bottom, as for microscopy",
-        AUGMENTING,
-    )
-    blur: float = option(
-        0.0,
-        "blur half of the crops, sigma up to this many pixels",
-        AUGMENTING,
-        most=100,
-    )
-    noise: Share = option(
-        0.0,
-        "Gaussian noise, standard deviation up to this share of 255",
-        AUGMENTING,
-    )
-    cutout: Share = option(
-        0.0,
-        "hide a rectangle of up to this share of the crop; its mask is void",
-        AUGMENTING,
-    )
-    rare_crops: Share = option(
-        0.0,
-        "share of crops centred on a class of the image, chosen at random",
-        AUGMENTING,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """The folder of a run."""
 
@@ -382,3 +320,25 @@ class RunOptions:
         False, "also write TensorBoard events to RUN/tensorboard"
     )
     json: Output = option("", JSON_HELP, basic=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions:
+    """Several devices and machines; see OF_MACHINES."""
+
+    title = "Several devices, see docs/distributed.md"
+
+    distribute: bool = option(False, "split each batch over all devices of the machine")
+    devices: Optional[int] = option(
+        None,
+        "number of devices per machine; without GPUs, logical ones",
+        DISTRIBUTED,
+    )
+    coordinator: str = option("", "HOST:PORT of process 0", DISTRIBUTED)
+    processes: Optional[int] = option(None, "number of processes", SEVERAL_PROCESSES)
+    process: Optional[int] = option(
+        None, "number of this process, from 0", SEVERAL_PROCESSES, zero=True
+    )
+    join_seconds: int = option(
+        300, "seconds to wait for the other processes", DISTRIBUTED
+    )

@@ -9,28 +9,33 @@ from importlib import metadata
 from typing import Any
 
 from edge.core.system import processor_name, usable_cores
-from kseg.core.configs import TrainConfig
+from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.names import OF_STARTING, __version__
 
 BACKENDS = {"jax": ("jax",), "torch": ("torch",)}  # in addition to those always listed
 
 
-def command_line(config: TrainConfig) -> str:
-    """The command that makes this run: every option that is not its default.
+def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str:
+    """The command that makes a run or its files: every option that is not its default.
 
     >>> command_line(TrainConfig(data="my photos", size=(64, 96), flip=False))
     "kseg train --data 'my photos' --size 64x96 --no-flip"
+    >>> command_line(ExportConfig(run="a", quantize=("int8", "qat")), "export")
+    'kseg export a --quantize int8,qat'
     """
-    words = ["kseg", "train"]
+    words = ["kseg", verb]
     for field in fields(config):
         value, name = getattr(config, field.name), field.name.replace("_", "-")
         if value == field.default or field.name in OF_STARTING:
             continue
-        if isinstance(value, bool):
+        if field.metadata.get("positional"):
+            words.insert(2, str(value))
+        elif isinstance(value, bool):
             words.append(f"--{name}" if value else f"--no-{name}")
         else:
             parts = value if isinstance(value, tuple) else (value,)
-            words += [f"--{name}", "x".join(map(str, parts))]
+            separator = "x" if name == "size" else ","
+            words += [f"--{name}", separator.join(map(str, parts))]
     return shlex.join(words)
 
 

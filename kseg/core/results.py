@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from kseg.core import html
+from kseg.core import html, object_metrics
 from kseg.core.configs import TrainConfig
 from kseg.core.runs import (
     BEST,
@@ -22,12 +22,25 @@ from kseg.core.runs import (
     read_json,
     run_config,
 )
+from kseg.core.task_defaults import MAX_DROP
 
 if TYPE_CHECKING:
     import numpy as np
 
     from edge.model_file.info import ModelInfo
     from edge.predict.results import Result
+
+
+def metrics_html(metrics: dict[str, Any]) -> str:
+    """The content of metrics.json as tables: all classes, then each class."""
+    if object_metrics.PER_CLASS in metrics:
+        tables = object_metrics.summary_table, object_metrics.class_table
+        parts = [html.table(rows, head) for head, rows in (t(metrics) for t in tables)]
+        lines = [html.paragraph(line) for line in object_metrics.notes(metrics)]
+        return "".join([*parts, *lines])
+    per_class = metrics.get("per_class_iou", {})
+    classes = html.table(per_class.items(), ("class", "IoU")) if per_class else ""
+    return html.numbers(metrics) + classes
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ class Run:
         return "".join(
             [
                 html.heading(f"Run {self.folder}"),
-                html.numbers(self.metrics),
+                metrics_html(self.metrics),
                 html.image(self.folder / CURVES),
             ]
         )
@@ -100,9 +113,10 @@ class Evaluation(Mapping[str, Any]):
     metrics: dict[str, Any]
 
     @property
-    def value(self) -> float:
-        """The headline metric."""
-        return float(self.metrics[self.headline])
+    def value(self) -> Optional[float]:
+        """The headline metric; None if it is not defined, as without any object."""
+        value = self.metrics[self.headline]
+        return None if value is None else float(value)
 
     def __getitem__(self, key: str) -> Any:
         return self.metrics[key]
@@ -115,9 +129,7 @@ class Evaluation(Mapping[str, Any]):
 
     def _repr_html_(self) -> str:
         title = html.heading(f"{self.model} on {self.data}, split {self.split}")
-        per_class = self.metrics.get("per_class_iou", {})
-        classes = html.table(per_class.items(), ("class", "IoU")) if per_class else ""
-        return title + html.numbers(self.metrics) + classes
+        return title + metrics_html(self.metrics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +139,7 @@ class Exported(Mapping[str, Path]):
     `size` (height, width) is their input, `parity` the content of parity.json: every
     file against the Keras model. `trained` is the headline metric that training
     reported, images at their own sizes, and `layers` a table of the error that int8
-    adds in each layer, if it was requested.
+    adds in each layer, if it was requested. `max_drop` is the largest accepted drop.
     """
 
     files: dict[str, Path]
@@ -135,6 +147,7 @@ class Exported(Mapping[str, Path]):
     parity: dict[str, Any]
     trained: Optional[float] = None
     layers: str = ""
+    max_drop: float = MAX_DROP
 
     @property
     def drops(self) -> dict[str, float]:
@@ -219,7 +232,7 @@ class Report:
     figures: dict[str, Any]
 
     def _repr_html_(self) -> str:
-        return html.heading(f"Report: {self.path}") + html.numbers(self.figures)
+        return html.heading(f"Report: {self.path}") + metrics_html(self.figures)
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,14 @@ BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
 METRICS, REPORT = "metrics.json", "report.html"
 EVENTS = "tensorboard"  # a folder
 CURVES = "curves.png"
+CARD = "card.md"
 FIGURES = (
     *(CURVES, "samples.png", "confusion.png"),
     *("precision_recall.png", "errors.png"),
 )
 EXPORTS = (
     *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mixed", "mended")),
-    *("model.onnx", "parity.json", "explain.png"),
+    *("model.onnx", "parity.json", "explain.png", CARD),
 )
 OUTDATED = (
     *FIGURES,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Collection
+from typing import Any, Callable, Collection
 
 from edge.core.errors import InputError
-from kseg.core.configs import TrainConfig
+from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.options import flag
 
 OBJECTS: dict[str, Any] = {
@@ -26,15 +26,37 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "instance": OBJECTS,
     "detection": OBJECTS,
 }
+# Task -> the largest drop of the headline metric that an export accepts by default.
+MAX_DROP = 0.02
+MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
     *("loss", "class_weights", "border_weight", "loss_share"),
     *("elastic", "rare_crops", "fc_width"),
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {
-    "semantic": ("strides",),
+    "semantic": ("strides", "mosaic", "paste"),
     "instance": OF_PIXELS,
-    "detection": OF_PIXELS,
+    "detection": (*OF_PIXELS, "paste"),
+}
+
+
+def rates_of(config: TrainConfig) -> dict[str, float]:
+    """The learning rates of objects: smaller ones for weights that are already good.
+
+    That of SGD is its usual one.
+    """
+    fresh = config.weights == "none" and not config.init_from
+    rates = {} if fresh else {"encoder_rate": 0.3}
+    if config.optimizer != "sgd":
+        rates["learning_rate"] = 4e-3 if fresh else 1e-3
+    return rates
+
+
+# Task -> function of a configuration that gives more defaults.
+RATES: dict[str, Callable[[TrainConfig], dict[str, float]]] = {
+    "instance": rates_of,
+    "detection": rates_of,
 }
 
 
@@ -47,6 +69,18 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     for name in UNUSED.get(task, ()):
         if name in given and not config.resume:
             raise InputError(f"{flag(name)}: has no effect on the task {task}")
-    defaults = DEFAULTS.get(task, {})
+    rates = RATES[task](config) if task in RATES else {}
+    defaults = DEFAULTS.get(task, {}) | rates
     changes = {name: value for name, value in defaults.items() if name not in given}
     return replace(config, **changes, task=task)
+
+
+def max_drop_of(config: ExportConfig, task: str) -> float:
+    """The largest accepted drop: --max-drop, or the default of a task.
+
+    >>> max_drop_of(ExportConfig(), "instance")
+    0.01
+    """
+    if config.max_drop is None:
+        return MAX_DROPS.get(task, MAX_DROP)
+    return config.max_drop

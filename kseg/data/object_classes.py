@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Sequence
 
-from edge.core.constants import palette
+from edge.core.constants import bright_colors
 from edge.core.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ class ObjectClasses:
 
 
 def classes_named(names: Sequence[str]) -> ObjectClasses:
-    """Classes in the colours of Pascal VOC without its black, which is not drawn."""
-    return ObjectClasses(tuple(names), palette(len(names) + 1)[1:])
+    """Classes in bright colours, which are seen on dark and on light images."""
+    return ObjectClasses(tuple(names), bright_colors(len(names)))
 
 
 def read_object_classes(path: Path) -> Optional[ObjectClasses]:

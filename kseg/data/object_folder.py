@@ -11,6 +11,7 @@ from typing import Iterable, NamedTuple, Optional
 
 from edge.core.errors import InputError
 from edge.core.images import read_image
+from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import in_parallel
 from kseg.data.folder import (
     SPLITS,
@@ -28,8 +29,6 @@ from kseg.data.objects_file import OBJECTS, log_clipped
 from kseg.data.pairs import raise_first_error
 from kseg.data.sample import Dataset, Sample, Split
 
-# Task -> whether its objects need outlines.
-OBJECT_TASKS = {"instance": True, "detection": False}
 BOXES_ONLY = "boxes only; use --task detection, or outline the objects"
 
 

@@ -89,6 +89,14 @@ def id_of(value: Any) -> str:
     return str(value)
 
 
+def is_crowd(annotation: dict[str, Any]) -> bool:
+    """The value of `iscrowd`. Raises AnnotationError if it is not 0 or 1."""
+    given = annotation.get("iscrowd") or 0
+    if given not in (0, 1):
+        raise AnnotationError("boxes", f"has iscrowd {given!r}; it must be 0 or 1")
+    return bool(given)
+
+
 def read_box(
     given: Any, around: Optional[Box], size: tuple[int, int]
 ) -> tuple[Box, bool]:

@@ -21,10 +21,11 @@ from kseg.data.objects_checks import (
     Box,
     check_inside,
     id_of,
+    is_crowd,
     read_box,
     read_content,
 )
-from kseg.data.outlines import bounds, draw_outline, read_outline
+from kseg.data.outlines import bounds, draw_outline, outline_area, read_outline
 from kseg.data.pairs import FileIssue, raise_first_error
 from kseg.data.sample import Objects
 
@@ -79,7 +80,11 @@ def write_objects(
     for number, image in enumerate(images, start=1):
         for each in image.objects:
             annotations.append(
-                {"id": len(annotations) + 1, "image_id": number, **annotation_of(each)}
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    **annotation_of(each, image.size),
+                }
             )
     content = {
         "images": [
@@ -100,13 +105,19 @@ def write_objects(
     write_text(path, json.dumps(content))
 
 
-def annotation_of(each: LabelledObject) -> dict[str, Any]:
-    """An object as an annotation of COCO, without its ids."""
+def annotation_of(each: LabelledObject, size: tuple[int, int]) -> dict[str, Any]:
+    """An object of an image of `size` as an annotation of COCO, without its ids.
+
+    `area` is the number of pixels inside its outline; without one, that of its box.
+    """
     x0, y0, x1, y1 = (round(float(value), 3) for value in each.box)
+    area: float = round((x1 - x0) * (y1 - y0), 3)
+    if each.outlined:
+        area = outline_area(each.polygons, each.rle, size)
     result: dict[str, Any] = {
         "category_id": each.class_id + 1,
         "bbox": [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)],
-        "area": round((x1 - x0) * (y1 - y0), 3),
+        "area": area,
         "iscrowd": int(each.crowd),
     }
     if each.rle is not None:
@@ -225,8 +236,7 @@ class AnnotationReader:
         size = entry["height"], entry["width"]
         try:
             polygons, rle = read_outline(annotation.get("segmentation"), size)
-            crowd = bool(int(annotation.get("iscrowd") or 0))
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             raise AnnotationError("outlines", str(error)) from None
         around = bounds(polygons, rle)
         if rle is not None and around is None:
@@ -234,6 +244,7 @@ class AnnotationReader:
         box, clipped = read_box(annotation.get("bbox"), around, size)
         if around is not None:
             check_inside(around, size)
+        crowd = is_crowd(annotation)
         each = LabelledObject(self.classes[category], box, polygons, rle, crowd)
         return each, clipped
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Callable
 
 from edge.core.errors import InputError
-from kseg.core.names import OBJECT_MODELS
+from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
 from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
 from kseg.data.formats.detect import detect_format
 from kseg.data.object_folder import (
-    OBJECT_TASKS,
     open_as_semantic,
     open_detections,
     open_instances,
@@ -23,7 +22,7 @@ from kseg.data.sample import Dataset
 from kseg.data.shapes import SHAPES
 
 SEMANTIC, INSTANCE, DETECTION = "semantic", "instance", "detection"
-OUTLINE = re.compile(rb'"segmentation"\s*:\s*(\[\s*[\[\d.-]|\{)')
+OUTLINE = re.compile(rb'"segmentation"\s*:\s*(\[\s*(\[\s*)?[\d.-]|\{)')
 
 
 def open_semantic(folder: Path, seed: int) -> Dataset:

@@ -35,7 +35,9 @@ def read_polygon(part: Any, size: tuple[int, int]) -> np.ndarray:
     try:
         values = np.asarray(part, np.float64)
     except (TypeError, ValueError):
-        raise ValueError("has a polygon that is no list of numbers") from None
+        raise ValueError(
+            "has a polygon that is no list of numbers; export it again"
+        ) from None
     if values.ndim != 1 or values.size % 2 or values.size < 6:
         raise ValueError(
             f"has a polygon of {values.size} numbers; it must be x and y of at least 3 "
@@ -155,6 +157,27 @@ def tight(
     (y0, y1), (x0, x1) = ((int(a[0]), int(a[-1]) + 1) for a in (rows, columns))
     inside = np.ascontiguousarray(mask[y0:y1, x0:x1])
     return (left + x0, top + y0, left + x1, top + y1), inside
+
+
+def encoded_outline(
+    polygons: Sequence[np.ndarray], runs: RunLengths, size: tuple[int, int]
+) -> dict[str, Any]:
+    """An outline that is not empty as one mask of the image, as pycocotools uses it."""
+    from pycocotools import mask as coco_mask
+
+    if runs is not None:
+        return encoded(runs)
+    parts = [polygon.ravel().tolist() for polygon in polygons]
+    return coco_mask.merge(coco_mask.frPyObjects(parts, *size))
+
+
+def outline_area(
+    polygons: Sequence[np.ndarray], runs: RunLengths, size: tuple[int, int]
+) -> int:
+    """The number of pixels inside an outline that is not empty."""
+    from pycocotools import mask as coco_mask
+
+    return int(coco_mask.area(encoded_outline(polygons, runs, size)))
 
 
 def encoded(runs: dict[str, Any]) -> dict[str, Any]:

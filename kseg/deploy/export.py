@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.files import atomic_write
+from edge.core.files import atomic_write, write_text
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
@@ -26,13 +26,16 @@ from kseg.core.options import refuse_unused
 from kseg.core.results import Exported
 from kseg.core.runs import (
     BEST,
+    CARD,
     HISTORY,
     METRICS,
     read_history,
     read_record,
     write_json,
 )
+from kseg.core.task_defaults import max_drop_of
 from kseg.data.sample import Dataset
+from kseg.deploy.card import card_text
 from kseg.deploy.int8.calibration import CalibrationSet, choose_images
 from kseg.deploy.parity import (
     Parity,
@@ -42,7 +45,7 @@ from kseg.deploy.parity import (
     value_of,
     value_of_file,
 )
-from kseg.deploy.roles import roles_of
+from kseg.deploy.roles import roles_of_content
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator
 from kseg.evaluation.open import check_classes, data_of
@@ -50,7 +53,7 @@ from kseg.training.setup import check_size
 
 if TYPE_CHECKING:
     from kseg.deploy.heads import Head
-    from kseg.deploy.int8.sensitivity import LayerSensitivity
+    from kseg.deploy.int8.sensitivity import Sensitivity
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +94,7 @@ class TrainedRun:
     def value_of_file(self, content: bytes) -> float:
         """The headline metric of a .tflite file on the validation images."""
         split = self.data.split("val")
-        return value_of_file(content, self.info, split, self.new_evaluator)
+        return value_of_file(content, self.reference, split, self.new_evaluator)
 
     def calibration(
         self, chosen: Optional[CalibrationSet]
@@ -108,34 +111,36 @@ class TrainedRun:
 
 
 def export(config: ExportConfig) -> Exported:
-    """Converts a run, compares the files with it, and writes them and parity.json.
+    """Converts a run, compares the files with it; writes them, parity.json and card.md.
 
     Raises InputError for options that do not fit the run or each other.
     """
     check_options(config)
     folder = Path(config.run)
     source = open_run(config, folder)
+    max_drop = max_drop_of(config, source.data.task)
     calibration_set = calibration_set_for(config, source.data)
     if "int8" in config.quantize:  # made from the int8 file that is replaced now
         for name in (MIXED, OLD_MIXED):
             (folder / f"{name}.tflite").unlink(missing_ok=True)
     files = write_files(config, source, folder, calibration_set)
-    layers = analyze_int8(config, source, folder, files, calibration_set)
+    found = analyze_int8(config, source, folder, files, calibration_set)
     parity = measure_files(source, files, config.threads)
     for scheme in files:
         if calibration_set and (scheme == MIXED or uses_calibration(scheme)):
             parity[scheme]["calibration"] = calibration_set.record()
-    if "int8" in files and layers:
-        parity["int8"]["layers"] = [each.record() for each in layers]
+    if "int8" in files and found:
+        parity["int8"] |= found.record()
     for row in rows(parity).values():
         row |= {"size": source.size, "head": source.info.head}
     write_json(folder / "parity.json", parity)
+    write_text(folder / CARD, card_text(config, source, files, parity))
     headline = parity["headline"]
     trained = source.info.metrics.get(headline)
     at_size = parity[REFERENCE][headline]
-    log_effect_of_size(headline, trained, at_size, source.size, config.max_drop)
-    table = layers_table(layers) if layers else ""
-    return Exported(files, source.size, parity, trained, table)
+    log_effect_of_size(headline, trained, at_size, source.size, max_drop)
+    table = found.table() if found else ""
+    return Exported(files, source.size, parity, trained, table, max_drop)
 
 
 def measure_files(
@@ -184,13 +189,6 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     reference = predictor_of(engine, info, str(folder))
     check_classes(reference, data, config.run)
     return TrainedRun(record, model, network, info, data, size, reference)
-
-
-def layers_table(layers: list[LayerSensitivity]) -> str:
-    """The table that --explain prints."""
-    from kseg.deploy.int8.sensitivity import table
-
-    return table(layers)
 
 
 def log_effect_of_size(
@@ -277,10 +275,10 @@ def write_file(path: Path, content: bytes, source: TrainedRun) -> None:
     from kseg.deploy.lint.rules import log_warnings
     from kseg.deploy.tflite_metadata import with_metadata
 
+    info = replace(source.info, outputs=roles_of_content(content, source.reference))
     with atomic_write(path) as part:
-        part.write_bytes(with_metadata(content, source.info))
-        roles = roles_of(part, source.reference)
-        replace(source.info, outputs=roles).attach(part)
+        part.write_bytes(with_metadata(content, info))
+        info.attach(part)
         log_warnings(part, path.name)
 
 
@@ -290,23 +288,22 @@ def analyze_int8(
     folder: Path,
     files: dict[str, Path],
     calibration_set: Optional[CalibrationSet],
-) -> list[LayerSensitivity]:
+) -> Optional[Sensitivity]:
     """Measures int8 by layer; with --mixed-precision, also writes that file.
 
-    The file is added to `files`. Returns the sensitivity of each layer; [] without
-    --explain and --mixed-precision.
+    The file is added to `files`. Returns None without --explain and --mixed-precision.
     """
     if not (config.explain or config.mixed_precision):
-        return []
+        return None
     from kseg.deploy.int8 import mixed_precision, sensitivity
 
     calibration = source.calibration(calibration_set)
     images = list(islice(calibration(), SENSITIVITY_IMAGES))
-    layers = sensitivity.sensitivity(source.network, source.size, images)
-    sensitivity.draw(folder / SENSITIVITY_FIGURE, layers)
+    found = sensitivity.sensitivity(source.network, source.size, images)
+    sensitivity.draw(folder / SENSITIVITY_FIGURE, found.layers)
     log.info(f"int8 error by layer: {folder / SENSITIVITY_FIGURE}")
     if not config.mixed_precision:
-        return layers
+        return found
     split, new = source.data.split("val"), source.new_evaluator
     expected = value_of(source.reference, split, new)
 
@@ -314,23 +311,22 @@ def analyze_int8(
         return expected - source.value_of_file(content)
 
     before = drop(files["int8"].read_bytes())
-    if before <= config.max_drop:
+    max_drop = max_drop_of(config, source.data.task)
+    if before <= max_drop:
         log.info(
-            f"int8: drop {before:.4f} is within --max-drop {config.max_drop}; no "
+            f"int8: drop {before:.4f} is within --max-drop {max_drop}; no "
             f"{MIXED}.tflite is needed"
         )
-        return layers
+        return found
     log.info(f"int8: drop {before:.4f}; trying its most sensitive layers in float")
-    worst = [each.op for each in sensitivity.worst_first(layers)]
+    worst = [each.op for each in sensitivity.worst_first(found.layers)]
     selective = mixed_precision.SelectiveInt8(
         source.network, source.size, source.head, calibration
     )
     files[MIXED] = folder / f"{MIXED}.tflite"
-    content, _, _ = mixed_precision.mixed_precision(
-        selective, worst, drop, config.max_drop
-    )
+    content, _, _ = mixed_precision.mixed_precision(selective, worst, drop, max_drop)
     write_file(files[MIXED], content, source)
-    return layers
+    return found
 
 
 def describe_scheme(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -19,12 +20,12 @@ from edge.core.system import usable_cores
 from edge.core.timing import time_in_turns
 from edge.engines.base import Engine
 from edge.engines.select import open_engine
-from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from edge.predict.tiling import Tiles
 from kseg.data.sample import Split
+from kseg.deploy.roles import roles_of
 from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator, compare
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,9 @@ def measure(
     """The content of parity.json: each file compared with the Keras model on a split.
 
     "headline" is the key of the metric that the gate checks, in [0, 1]. Per file: that
-    metric and its "drop"; "agreement", the fraction of results equal to those of the
-    Keras model; "bytes" and "compressed_bytes" (deflate); the median latency in
+    metric, those that the evaluator shows beside it, and its "drop"; "agreement", the
+    fraction of results equal to those of the Keras model, and means of the evaluator's
+    `differences`; "bytes" and "compressed_bytes" (deflate); the median latency in
     milliseconds of the engine alone on `threads` ("latency_millis") and on one thread
     ("single_thread_millis"). Sizes and the latter are None for the Keras model. Raises
     InputError if the split has no labels.
@@ -66,8 +68,10 @@ def measure(
     for name, each in found.items():
         parity[name] = {
             headline: values[name],
+            **each.evaluator.headlines(),
             "drop": values[REFERENCE] - values[name],
             "agreement": each.agreement,
+            **each.differences(),
             **sizes(files.get(name)),
             **times[name],
         }
@@ -86,12 +90,16 @@ def value_of(predictor: Predictor, split: Split, new: NewEvaluator) -> float:
 
 
 def value_of_file(
-    content: bytes, info: ModelInfo, split: Split, new: NewEvaluator
+    content: bytes, reference: Predictor, split: Split, new: NewEvaluator
 ) -> float:
-    """The headline metric of a .tflite file given by its content."""
+    """The headline metric of a .tflite file given by its content.
+
+    `reference` is the network in Keras with the same head; its outputs name the file's.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidate.tflite"
         path.write_bytes(content)
+        info = replace(reference.info, outputs=roles_of(path, reference))
         predictor = predictor_of(open_engine(path, trial=False), info)
         return value_of(predictor, split, new)
 

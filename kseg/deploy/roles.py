@@ -5,6 +5,7 @@ Converters keep neither the order nor the names of a network's outputs.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,14 @@ def roles_of(path: Path, reference: Predictor) -> tuple[str, ...]:
             )
         roles.append(known.pop(nearest).spec.name)
     return tuple(roles)
+
+
+def roles_of_content(content: bytes, reference: Predictor) -> tuple[str, ...]:
+    """As `roles_of`, for a .tflite file given by its content."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(content)
+        return roles_of(path, reference)
 
 
 def distance(found: Output, expected: Output) -> float:

@@ -8,6 +8,7 @@ mediapipe/tasks/metadata.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable
 
 import flatbuffers
@@ -24,11 +25,19 @@ AXIS_LABELS, VALUE_LABELS = 2, 3  # AssociatedFileType
 FEATURE, IMAGE = 1, 2  # ContentProperties
 NORMALIZATION = 1  # ProcessUnitOptions
 NONE, SOFTMAX = 0, 2  # Activation
+# What the outputs of networks that find objects contain, by role.
+CONTENTS = {
+    "scores": "The probability of each class at each cell of all levels.",
+    "boxes": "The box of each cell as dy, dx, dh, dw from its anchor.",
+    "coefficients": "The weights of the prototypes at each cell.",
+    "prototypes": "Their weighted sum is positive inside the mask of an object.",
+}
 
 
 def with_metadata(model: bytes, info: ModelInfo) -> bytes:
     """The .tflite file with TFLite Metadata added, for a model with one image input.
 
+    Several outputs are named by `info.outputs`, their roles in the order of the file.
     The metadata do not contain the class names; they refer to the labels file that
     `ModelInfo.attach` appends to the model.
     """
@@ -64,6 +73,34 @@ def segmenter_metadata(info: ModelInfo, channels: int) -> bytes:
         },
         b"M001",
     )
+
+
+def object_metadata(name: str, info: ModelInfo, channels: int) -> bytes:
+    """ModelMetadata of a network whose outputs are decoded to objects.
+
+    The outputs are described in the order of `info.outputs`. They are not those that
+    MediaPipe's ObjectDetector reads: it would take four outputs for decoded boxes.
+    """
+    return packed(
+        {
+            0: name,
+            1: "Finds objects; its outputs are decoded by the program that runs it.",
+            3: [
+                {  # SubGraphMetadata
+                    2: [image_tensor(channels)],
+                    3: [role_tensor(role) for role in info.outputs],
+                }
+            ],
+            7: "1.0.0",  # minimum parser version
+        },
+        b"M001",
+    )
+
+
+def role_tensor(role: str) -> Table:
+    """TensorMetadata of an output by its role; the labels file names the classes."""
+    labels = {6: [{0: LABELS, 2: AXIS_LABELS}]} if role == "scores" else {}
+    return {0: role, 1: CONTENTS[role], 3: {0: FEATURE, 1: {}}, **labels}
 
 
 def image_tensor(channels: int) -> Table:
@@ -136,5 +173,7 @@ def put_table(builder: flatbuffers.Builder, table: Table) -> int:
 
 # Task -> function of (info, channels of the image) that returns ModelMetadata.
 METADATA: dict[str, Callable[[ModelInfo, int], bytes]] = {
-    "semantic": segmenter_metadata
+    "semantic": segmenter_metadata,
+    "instance": partial(object_metadata, "Instance segmentation"),
+    "detection": partial(object_metadata, "Object detection"),
 }

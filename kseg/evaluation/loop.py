@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence
 
 from edge.core.errors import InputError
 from edge.predict.base import Predictor
@@ -43,8 +44,19 @@ class Evaluator(Protocol):
         """Returns the headline metric. Raises InputError if nothing is labelled."""
         ...
 
+    def headlines(self) -> dict[str, float]:
+        """Returns the headline metric and the values that are shown beside it."""
+        ...
+
     def agreement(self, expected: Result, found: Result) -> tuple[int, int]:
         """Compares two results of one image: number of equal elements, and of all."""
+        ...
+
+    def differences(self, expected: Result, found: Result) -> dict[str, list[float]]:
+        """Compares two results of one image: by name, a value of each common element.
+
+        A comparison averages them over the images. Empty if nothing is compared.
+        """
         ...
 
 
@@ -61,11 +73,24 @@ class Comparison:
     evaluator: Evaluator
     equal: int = 0
     total: int = 0
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, target: Target, expected: Result, result: Result) -> None:
+        """Adds one image: its target, the reference's result and the predictor's."""
+        self.evaluator.add(target, result)
+        equal, total = self.evaluator.agreement(expected, result)
+        self.equal, self.total = self.equal + equal, self.total + total
+        for name, values in self.evaluator.differences(expected, result).items():
+            self.values.setdefault(name, []).extend(values)
 
     @property
     def agreement(self) -> float:
-        """The fraction of equal elements, in [0, 1]."""
-        return self.equal / max(1, self.total)
+        """The fraction of equal elements, in [0, 1]; 1 if there are none at all."""
+        return self.equal / self.total if self.total else 1.0
+
+    def differences(self) -> dict[str, Optional[float]]:
+        """The mean of each kind of the evaluator's `differences`; None without any."""
+        return {name: fmean(x) if x else None for name, x in self.values.items()}
 
 
 def samples(split: Split, text: str) -> Iterator[tuple[int, Sample]]:
@@ -135,7 +160,5 @@ def compare(
                 result = expected
                 if name != REFERENCE:
                     result = others[name].predict(sample.image, confidence=confidence)
-                each.evaluator.add(sample.target, result)
-                equal, total = each.evaluator.agreement(expected, result)
-                each.equal, each.total = each.equal + equal, each.total + total
+                each.add(sample.target, expected, result)
     return comparisons

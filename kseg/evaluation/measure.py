@@ -17,6 +17,7 @@ from kseg.evaluation.labelled_segments import match_ground_truth, with_labelled_
 from kseg.evaluation.loop import Evaluator, evaluate
 from kseg.evaluation.open import (
     check_classes,
+    check_task,
     data_of,
     locate,
     open_predictor,
@@ -48,12 +49,16 @@ def measure(config: EvaluateConfig) -> Measured:
     check_naming(config)
     path, folder = locate(config.model)
     task = task_of_model(path)
+    if task and config.task:
+        check_task(config.model, task, config.task)
+    task = config.task or task
     data = data_of(config.model, folder, config.data, config.seed, task)
     split = data.split(config.split)
     backend.start()
     predictor = open_predictor(
         path, config.engine, config.threads, config.segments, config.tta
     )
+    check_task(config.model, predictor.info.task, data.task)
     shown: ResultTransform = unchanged
     evaluator = EVALUATORS[data.task](data)
     if config.name_by_truth:

@@ -24,6 +24,7 @@ from kseg.evaluation.metrics.object_matching import (
     COUNTED_SCORE,
     IN_CROWD,
     KINDS,
+    PLACED,
     Outcome,
     best_f1,
     match,
@@ -173,10 +174,34 @@ class ObjectEvaluator:
         with a score under COUNTED_SCORE do not count. All is the larger number of both.
         """
         first, second = (self.counted_regions(each) for each in (expected, found))
-        iou = iou_matrix(second, first, self.masks)
-        same = np.equal.outer(second.class_ids, first.class_ids)
-        pairs = match(iou, same, first.crowd, EQUAL_IOU)
+        _, pairs = self.pairs_of(first, second, EQUAL_IOU)
         return int((pairs >= 0).sum()), max(len(first), len(second))
+
+    def differences(
+        self, expected: Detections, found: Detections
+    ) -> dict[str, list[float]]:
+        """Compares the objects that two results of one image have in common.
+
+        These have the same class and an IoU of 0.5 or more. mean_matched_iou has the
+        IoU of each pair, score_difference the absolute difference of its scores.
+        Objects with a score under COUNTED_SCORE do not count.
+        """
+        first, second = (self.counted_regions(each) for each in (expected, found))
+        iou, pairs = self.pairs_of(first, second, PLACED)
+        rows = np.flatnonzero(pairs >= 0)
+        scores = np.abs(second.scores[rows] - first.scores[pairs[rows]])
+        return {
+            "mean_matched_iou": iou[rows, pairs[rows]].tolist(),
+            "score_difference": scores.tolist(),
+        }
+
+    def pairs_of(
+        self, expected: Regions, found: Regions, threshold: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The IoU (D, G) of found and expected regions, and `match` of both (D,)."""
+        iou = iou_matrix(found, expected, self.masks)
+        same = np.equal.outer(found.class_ids, expected.class_ids)
+        return iou, match(iou, same, expected.crowd, threshold)
 
     def counted_regions(self, result: Detections) -> Regions:
         """The regions of the results with a score of COUNTED_SCORE or more."""

@@ -14,7 +14,7 @@ from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
-from kseg.data.open import open_data
+from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset
 from kseg.evaluation.grouping import is_grouping, open_grouping
 
@@ -30,7 +30,8 @@ def data_of(
 
     `task` is that of the model; by default that of the run, else that of the data.
 
-    Raises InputError if neither is known or the folder of the run's data is missing.
+    Raises InputError if neither is known, if the folder of the run's data is missing,
+    and for data that cannot be opened for the task.
     """
     if not data and folder is None:
         raise InputError(
@@ -50,15 +51,44 @@ def data_of(
         )
     default = config.seed if config else 0
     task = task or (config.task if config else "")
-    return open_data(name, default if seed is None else seed, task)
+    try:
+        return open_data(name, default if seed is None else seed, task)
+    except InputError:
+        if task and Path(name).is_dir():
+            refuse_other_labels(model, task, name)
+        raise
 
 
 def task_of_model(path: Path) -> str:
-    """The task of a model file; "" if it does not name one, and for a grouping."""
+    """The task of a model file; "" if it does not name one."""
     if is_grouping(str(path)):
-        return ""
+        return SEMANTIC
     info = read_info(path)
     return info.task if info else ""
+
+
+# Task of a model -> the tasks of data that it can be measured on; others: its own.
+MEASURED_ON = {"instance": ("instance", "detection")}
+
+
+def refuse_other_labels(model: str, task: str, data: str) -> None:
+    """Raises InputError for data whose labels are of no use to a model of a task."""
+    labelled = task_of_data(data)
+    if labelled not in MEASURED_ON.get(task, (task,)):
+        raise InputError(
+            f"{data}: is labelled for {labelled}, but the task of {model} is {task}; "
+            f"give data that are labelled for {task}"
+        )
+
+
+def check_task(model: str, task: str, data_task: str) -> None:
+    """Raises InputError if a model of a task cannot be measured on data of another."""
+    suited = MEASURED_ON.get(task, (task,))
+    if data_task not in suited:
+        raise InputError(
+            f"{model}: its task is {task}, and it cannot be measured on data that are "
+            f"opened for {data_task}; add --task {suited[0]}"
+        )
 
 
 def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:

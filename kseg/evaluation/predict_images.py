@@ -8,6 +8,7 @@ from typing import Iterator, Optional
 
 import numpy as np
 
+from edge.app.object_options import check_task_options, decoder_changes
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.images import read_image, with_channels, write_image
@@ -71,6 +72,9 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
     predictor = open_predictor(
         path, config.engine, config.threads, config.segments, config.tta
     )
+    check_task_options(config, predictor.info.task)
+    changes = decoder_changes(config)
+    predictor = predictor.with_decoder(changes) if changes else predictor
     strokes = open_strokes(Path(config.truth), paths) if config.truth else None
     model, output = ImagePredictor(predictor, strokes), Path(config.output)
     if strokes and write:

@@ -163,13 +163,22 @@ def augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
     receives them. Void is white.
     """
     size = config.size or data.default_crop(config.max_side)
-    count = len(data.split("train").sizes)
-    chosen = evenly_spaced(count, ROWS)
-    names = [data.split("train").names[index] for index in chosen]
+    chosen = evenly_spaced(len(data.split("train").sizes), ROWS)
     rows = [
         [overlaid(*pair, data.info) for pair in pairs]
         for pairs in augmented(config, data, size, chosen)
     ]
+    write_crops(path, rows, [data.split("train").names[k] for k in chosen], size, data)
+
+
+def write_crops(
+    path: Path,
+    rows: Sequence[Sequence[np.ndarray]],
+    names: Sequence[str],
+    size: tuple[int, int],
+    data: Dataset,
+) -> None:
+    """Writes rows of an image and its crops of `size`, with the classes below."""
     cell = fit_within(size, CROP_CELL)
     titles = ["original", *(f"epoch {e + 1}" for e in range(EPOCHS))]
     head = np.concatenate([title(text, cell) for text in titles], axis=1)
@@ -192,23 +201,35 @@ def augmented(
     """
     import tensorflow as tf
 
-    from kseg.data.loading.batches import augment_sample, sample_index
+    from kseg.data.loading.batches import augment_sample
     from kseg.data.loading.reader import CachedReader
 
     split = data.split("train")
-    count = len(split.sizes)
     augment = augment_sample(config, size, 0)
     reader = CachedReader(split, config.max_side)
     result = [[reader.read(index)] for index in chosen]
+    for row, numbers in zip(
+        result, sample_numbers(len(split.sizes), config.seed, chosen), strict=True
+    ):
+        for number in numbers:
+            pair = tuple(map(tf.constant, row[0]))
+            image, mask = augment(tf.constant(number, tf.int64), pair)[:2]
+            row.append((np.rint(image).astype(np.uint8), mask.numpy()))
+    return result
+
+
+def sample_numbers(count: int, seed: int, chosen: Sequence[int]) -> list[list[int]]:
+    """For each chosen training image, its number among the samples of each epoch."""
+    import tensorflow as tf
+
+    from kseg.data.loading.batches import sample_index
+
+    result: list[list[int]] = [[] for _ in chosen]
     for epoch in range(EPOCHS):
         numbers = tf.range(epoch * count, (epoch + 1) * count, dtype=tf.int64)
-        order = tf.map_fn(
-            lambda k: sample_index(k, count, config.seed), numbers
-        ).numpy()
+        order = tf.map_fn(lambda k: sample_index(k, count, seed), numbers).numpy()
         for row, index in zip(result, chosen, strict=True):
-            k = numbers[int(np.flatnonzero(order == index)[0])]
-            image, mask = augment(k, tuple(map(tf.constant, row[0])))[:2]
-            row.append((np.rint(image).astype(np.uint8), mask.numpy()))
+            row.append(epoch * count + int(np.flatnonzero(order == index)[0]))
     return result
 
 

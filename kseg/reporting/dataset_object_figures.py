@@ -1,4 +1,4 @@
-"""doctor.png of objects: charts of classes and sizes, images with their objects."""
+"""doctor.png and augmentation.png of objects."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ from typing import Any, Sequence
 import cv2
 import numpy as np
 
+from edge.core.images import with_channels
+from edge.model_file.info import InputGeometry
 from edge.predict.resizing import fit_within, resize
+from kseg.core.configs import TrainConfig
 from kseg.core.progress import evenly_spaced
 from kseg.data.checks.issues import DataIssue
 from kseg.data.checks.object_scan import LARGE, MEDIUM, ObjectScan
 from kseg.data.objects import mask_window
-from kseg.data.sample import Objects
+from kseg.data.sample import Dataset, Objects, Sample
 from kseg.reporting.dataset_figures import (
     CELL,
+    CROP_CELL,
     MAX_IMAGES,
+    ROWS,
     charts,
     images_with_issues,
+    sample_numbers,
     share_bars,
     titled_pair,
+    write_crops,
     write_sheet,
 )
 
@@ -95,6 +102,58 @@ def draw_mask(
     ).astype(bool)
     part = view[y0:y1, x0:x1]
     part[inside] = (part[inside].astype(np.float32) + color) / 2
+
+
+# --- augmentation ---
+
+
+def object_augmentation_sheet(path: Path, config: TrainConfig, data: Dataset) -> None:
+    """Draws training images and their augmented crops in the first epochs.
+
+    Each row shows an image with its objects, and its crops of EPOCHS epochs as the
+    network receives them. Objects of which a crop has too little are white: they are
+    neither objects nor background.
+    """
+    size = config.size or data.default_crop(config.max_side)
+    chosen = evenly_spaced(len(data.split("train").sizes), ROWS)
+    rows = [
+        [enlarged(sample, data) for sample in samples]
+        for samples in augmented(config, data, size, chosen)
+    ]
+    write_crops(path, rows, [data.split("train").names[k] for k in chosen], size, data)
+
+
+def augmented(
+    config: TrainConfig, data: Dataset, size: tuple[int, int], chosen: Sequence[int]
+) -> list[list[Sample]]:
+    """Lists each chosen training sample followed by its augmentations of each epoch.
+
+    They equal those of the training batches: images (h, w, C) uint8 and `Objects`.
+    """
+    import tensorflow as tf
+
+    from kseg.data.loading.objects import ObjectBatchLoader
+
+    loader = ObjectBatchLoader(config, data, size, InputGeometry())
+    reader = loader.readers["train"]
+    numbers = sample_numbers(len(reader.split.sizes), config.seed, chosen)
+    result = []
+    for index, row in zip(chosen, numbers, strict=True):
+        samples = [reader.read(index)]
+        for number in row:
+            random = np.random.default_rng([config.seed, number])
+            image, objects = loader.augmented(random, number, index)
+            image = loader.recolored(image, tf.constant(number, tf.int64)).numpy()
+            samples.append(Sample(np.rint(image).astype(np.uint8), objects))
+        result.append(samples)
+    return result
+
+
+def enlarged(sample: Sample, data: Dataset) -> np.ndarray:
+    """Draws the objects of a sample on its image, enlarged to a cell of the sheet."""
+    size = sample.image.shape[:2]
+    view = resize(with_channels(sample.image, 3), fit_within(size, CROP_CELL))
+    return with_objects(view, size, sample.target, data.colors)
 
 
 # --- charts ---

@@ -116,12 +116,14 @@ def curves(
 
 def draw_curve(axes: Any, history: Sequence[dict[str, float]], name: str) -> None:
     """Draws one column of the history by epoch, with its validation values if any."""
-    epochs = [line["epoch"] for line in history]
+    epochs = np.array([line["epoch"] for line in history])
     kinds = ("", "training crops", "C0"), ("val_", "validation images", "C1")
     for prefix, label, color in kinds:
         if prefix + name in history[0]:
-            values = [line[prefix + name] for line in history]
-            axes.plot(epochs, values, marker=".", label=label, color=color)
+            values = np.array([line[prefix + name] for line in history], float)
+            known = np.isfinite(values)  # not every epoch is validated
+            places = epochs[known], values[known]
+            axes.plot(*places, marker=".", label=label, color=color)
     axes.set(xlabel="epoch", title=display_name(name))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)

@@ -8,13 +8,16 @@ import cv2
 import numpy as np
 
 from edge.core.images import with_channels
+from edge.display.draw_boxes import class_color, pixel_boxes, put_masks
+from edge.display.labels import put_labels
+from edge.display.names import written_name
+from edge.display.view import View
 from edge.model_file.info import ModelInfo
 from edge.predict.resizing import fit_within
 from edge.predict.results import Detections, Instances
 from kseg.data.objects import mask_window
 from kseg.data.sample import Objects
 
-FONT, FONT_SCALE, MARGIN = cv2.FONT_HERSHEY_SIMPLEX, 0.38, 2
 OPACITY = 0.45  # of a mask
 MOST_LABELS = 40  # with more objects, labels would hide the image
 LOGIT = 20.0  # of a pixel inside a labelled mask
@@ -69,72 +72,27 @@ def draw_objects(
 ) -> np.ndarray:
     """Draws masks, boxes and labels on (H, W, 3) uint8 RGB; returns a new image.
 
-    Better results are above others.
+    Better results are above others. The camera's drawing has thicker boxes, and labels
+    that always have a name and a score.
     """
-    image = rgb.copy()
-    colors = [info.colors[class_id] for class_id in result.class_ids]
-    if isinstance(result, Instances):
-        for color, part in reversed(list(zip(colors, result.masks(), strict=True))):
-            blend_mask(image, *part, color)
-    corners = np.rint(result.boxes).astype(int)
-    for color, (x0, y0, x1, y1) in zip(
-        colors[::-1], corners[::-1].tolist(), strict=True
-    ):
+    image = np.ascontiguousarray(rgb[..., ::-1])
+    colors = [class_color(info, class_id) for class_id in result.class_ids.tolist()]
+    put_masks(image, result, colors, View(opacity=OPACITY))
+    boxes = pixel_boxes(result)
+    for color, (x0, y0, x1, y1) in reversed(list(zip(colors, boxes, strict=True))):
         cv2.rectangle(image, (x0, y0), (max(x0, x1 - 1), max(y0, y1 - 1)), color, 1)
-    if len(result) <= MOST_LABELS:
-        for index in reversed(range(len(result))):
-            text = label_of(result, index, info, scores)
-            put_label(image, text, corners[index, :2].tolist(), colors[index])
-    return image
-
-
-def blend_mask(
-    image: np.ndarray,
-    rows: slice,
-    columns: slice,
-    mask: np.ndarray,
-    color: tuple[int, int, int],
-) -> None:
-    """Blends a colour into the pixels of a mask, in place."""
-    window = image[rows, columns]
-    mixed = (1 - OPACITY) * window[mask] + OPACITY * np.float32(color)
-    window[mask] = np.rint(mixed).astype(np.uint8)
+    texts = [label_of(result, index, info, scores) for index in range(len(result))]
+    if any(texts) and len(result) <= MOST_LABELS:
+        put_labels(image, boxes, texts, colors)
+    return np.ascontiguousarray(image[..., ::-1])
 
 
 def label_of(result: Detections, index: int, info: ModelInfo, scores: bool) -> str:
     """The text of a label; the name is left out if there is one class only."""
     class_id = int(result.class_ids[index])
-    name = info.class_names[class_id] if len(info.class_names) > 1 else ""
-    if not name.isascii():  # OpenCV's font has no other letters
-        name = f"class {class_id}"
+    name = written_name(info, class_id) if len(info.class_names) > 1 else ""
     score = f"{result.scores[index]:.2f}" if scores else ""
     return f"{name} {score}".strip()
-
-
-def put_label(
-    image: np.ndarray, text: str, corner: list[int], color: tuple[int, int, int]
-) -> None:
-    """Draws a text on a filled strip above a box, or inside it at the upper edge."""
-    if not text:
-        return
-    (width, height), below = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
-    high, wide = height + below + MARGIN, width + 2 * MARGIN
-    left = max(0, min(corner[0], image.shape[1] - wide))
-    top = corner[1] - high if corner[1] >= high else max(0, corner[1])
-    top = min(top, image.shape[0] - high)
-    cv2.rectangle(image, (left, top), (left + wide, top + high), color, cv2.FILLED)
-    place = left + MARGIN, top + high - below
-    cv2.putText(image, text, place, FONT, FONT_SCALE, ink_on(color), 1, cv2.LINE_AA)
-
-
-def ink_on(color: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black on a light RGB colour, white on a dark one.
-
-    >>> ink_on((250, 240, 10)), ink_on((0, 0, 200))
-    ((0, 0, 0), (255, 255, 255))
-    """
-    light = np.dot(color, (0.299, 0.587, 0.114)) > 140
-    return (0, 0, 0) if light else (255, 255, 255)
 
 
 def truth_and_prediction(

@@ -103,18 +103,21 @@ class RunSaver(keras.callbacks.Callback):
         validate: Callable[[], dict[str, float]],
         headline: str,
         config: TrainConfig,
+        every: int = 1,
     ):
         """Prepares a run.
 
         `network` is the float32 copy (see `as_float32`) that is validated and saved;
         `steps` is the number of steps of an epoch. `validate` returns values of
-        `network` by name, among them `headline`, of which larger is better.
+        `network` by name, among them `headline`, of which larger is better. It is
+        called after the first epoch, every `every` epochs, and after the last.
         """
         super().__init__()
         self.folder, self.info, self.state = folder, info, state
         self.write_folder = folder  # a temporary one in processes other than the main
         self.steps, self.config = steps, config
         self.network, self.validate, self.headline = network, validate, headline
+        self.every = every
         self.checkpoint_step = state.step  # of the last saved checkpoint
         self.stopped = False  # by Ctrl-C
         self.previous_handlers: dict[Any, Any] = {}  # of SIGINT
@@ -211,7 +214,9 @@ class RunSaver(keras.callbacks.Callback):
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Validates and saves the models, the history and a checkpoint."""
         self.update_saved_network()
-        for name, value in self.validate().items():
+        validated = not epoch or not (epoch + 1) % self.every
+        validated = validated or epoch + 1 == self.config.epochs
+        for name, value in self.validate().items() if validated else ():
             logs[f"val_{name}"] = value
         row = self.history_row(epoch, logs)
         if name := first_not_finite(row):
@@ -219,7 +224,7 @@ class RunSaver(keras.callbacks.Callback):
         if not self.state.history:
             self.start_run_folder()
         write_json(self.write_folder / CONFIG, self.state.record)
-        if row[f"val_{self.headline}"] > best_value(self.state.history, self.headline):
+        if is_better(row, self.state.history, self.headline):
             save_model(self.network, self.write_folder / BEST, self.info)
         save_model(self.network, self.write_folder / LAST, self.info)
         self.state.history.append(row)
@@ -237,7 +242,9 @@ class RunSaver(keras.callbacks.Callback):
         seconds = round(time.monotonic() - self.start, 2)
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row = {"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate}
-        return row | {name: float(value) for name, value in logs.items()}
+        row |= {name: float(value) for name, value in logs.items()}
+        # The values of an epoch without validation are missing.
+        return dict.fromkeys(self.state.history[0]) | row if self.state.history else row
 
     def update_saved_network(self) -> None:
         """Copies the weights of the trained network to the saved one.
@@ -252,6 +259,14 @@ class RunSaver(keras.callbacks.Callback):
         average_into(self.model.optimizer, self.network.trainable_variables)
 
 
+def is_better(
+    row: dict[str, Any], history: list[dict[str, Any]], headline: str
+) -> bool:
+    """Whether an epoch was validated, and its value is the highest so far."""
+    value = row[f"val_{headline}"]
+    return value is not None and value > best_value(history, headline)
+
+
 def best_value(history: list[dict[str, Any]], headline: str) -> float:
     """The highest finite `val_{headline}`, or -infinity if there is none."""
     values = (line[f"val_{headline}"] for line in history)
@@ -262,10 +277,16 @@ def best_value(history: list[dict[str, Any]], headline: str) -> float:
 def patience_exhausted(
     history: list[dict[str, Any]], patience: int, headline: str
 ) -> bool:
-    """Whether the last `patience` epochs had no better value. Never if it is 0."""
-    if not len(history) > patience > 0:
+    """Whether the last `patience` epochs had no better value. Never if it is 0.
+
+    Epochs that were not validated do not count, nor do those of older versions whose
+    value was not finite.
+    """
+    name = f"val_{headline}"
+    validated = [line for line in history if line[name] is not None]
+    if not len(validated) > patience > 0:
         return False
-    before, since = history[:-patience], history[-patience:]
+    before, since = validated[:-patience], validated[-patience:]
     return best_value(since, headline) <= best_value(before, headline)
 
 

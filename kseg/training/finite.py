@@ -12,13 +12,16 @@ from kseg.core.configs import TrainConfig
 from kseg.core.runs import BEST
 
 
-def first_not_finite(values: Mapping[str, float]) -> Optional[str]:
+def first_not_finite(values: Mapping[str, Optional[float]]) -> Optional[str]:
     """Name of the first value that is nan or infinite; None if all are finite.
+
+    Values that are None are missing, as in an epoch without validation.
 
     >>> first_not_finite({"loss": 0.5, "mean_iou": float("nan")})
     'mean_iou'
     """
-    return next((name for name, value in values.items() if not isfinite(value)), None)
+    known = {name: value for name, value in values.items() if value is not None}
+    return next((name for name, value in known.items() if not isfinite(value)), None)
 
 
 def all_finite(arrays: Iterable[np.ndarray]) -> bool:

@@ -162,7 +162,15 @@ def prepare(
     saved = as_float32(model)
     validate = metrics.validation(saved, batches.validation(), loss)
     saver = RunSaver(
-        saved, folder, info, state, steps, validate, metrics.headline, config
+        saved,
+        folder,
+        info,
+        state,
+        steps,
+        validate,
+        metrics.headline,
+        config,
+        every=metrics.epochs_between(steps),
     )
     saver.write_folder = group.written(folder)
     return model, batches, saver

@@ -9,13 +9,15 @@ from typing import Any, Callable, Optional
 
 from edge.predict.boxes import anchor_grid
 from kseg.core.configs import TrainConfig
-from kseg.core.names import WITH_MASKS
+from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Dataset, Sample, Split
 
 log = logging.getLogger(__name__)
 
-VALIDATED = 200  # images at most, after each epoch
+VALIDATED = 200  # images at most
+STEPS_BETWEEN = 100  # about, between two validations
+MAX_DETECTIONS = 300  # of an image in validation
 
 
 def object_loss(
@@ -34,7 +36,7 @@ class ObjectMetrics:
 
     def __init__(self, config: TrainConfig, data: Dataset):
         self.config, self.data = config, data
-        self.masks = data.task in WITH_MASKS
+        self.masks = OBJECT_TASKS[data.task]
         self.shown = ("mask_ap", "box_ap") if self.masks else ("box_ap",)
         self.headline = self.shown[0]
 
@@ -51,9 +53,13 @@ class ObjectMetrics:
             "anchor_scale": 4.0,
             "variances": [0.1, 0.1, 0.2, 0.2],
             "score": 0.3,
-            "nms": 0.6,
+            "nms": 0.5,
             "max_detections": 100,
         }
+
+    def epochs_between(self, steps: int) -> int:
+        """AP takes as long as many steps: few images are validated less often."""
+        return max(1, STEPS_BETWEEN // steps)
 
     def for_compile(self) -> None:
         return None
@@ -91,6 +97,7 @@ class ObjectMetrics:
 
         def validate() -> dict[str, float]:
             evaluator = ObjectEvaluator(self.data.class_names, self.masks, fast=True)
+            evaluator.decoder["max_detections"] = MAX_DETECTIONS
             evaluate(predictor, split, evaluator)
             if not evaluator.num_objects and not known:
                 known.append(

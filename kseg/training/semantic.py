@@ -56,6 +56,9 @@ class SemanticMetrics:
     def decoder(self) -> dict[str, Any]:
         return {}
 
+    def epochs_between(self, steps: int) -> int:
+        return 1
+
     def for_compile(self) -> list[Any]:
         from kseg.evaluation.metrics.keras_metrics import MeanIoU
 

@@ -37,6 +37,10 @@ class TaskMetrics(Protocol):
         """Returns the parameters that turn the network's outputs into a result."""
         ...
 
+    def epochs_between(self, steps: int) -> int:
+        """Returns how many epochs of `steps` steps lie between two validations."""
+        ...
+
     def for_compile(self) -> Any:
         """Returns new Keras metrics as an argument of `compile`."""
         ...

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks.pytorch_step import torch_loss as cross_entropy
+from benchmarks.torch_losses import cross_entropy
 from benchmarks.torch_model import torch_model
 from kseg.models import build_model
 from kseg.training.losses.segmentation import SegmentationLoss
@@ -137,6 +137,7 @@ def one_layer(layer: keras.layers.Layer) -> keras.Model:
         (keras.layers.Softmax(name="odd"), "odd: Softmax is not supported"),
         (keras.layers.Conv2D(4, 3, activation="relu", name="odd"), "odd: .* relu"),
         (keras.layers.ReLU(negative_slope=0.1, name="odd"), "odd: .* negative_slope"),
+        (keras.layers.Reshape((3, -1), name="odd"), "odd: .* target_shape"),
         (keras.layers.BatchNormalization(scale=False, name="odd"), "odd: .* scale"),
         (keras.layers.Conv2DTranspose(4, 3, 2, "same", name="odd"), "odd: .* 3x3"),
         (
@@ -159,3 +160,31 @@ def test_relu_is_in_place_only_without_other_readers():
     converted, image = torch_model(model), images(4, 4)
     np.testing.assert_allclose(as_keras(converted(as_torch(image))), model(image))
     assert converted.last.inplace and not converted.relu.inplace
+
+
+def test_channels_and_rows_are_joined():
+    """(2, 4, 6, 3) twice: 6 channels; as rows of 3 channels, 48 rows."""
+    image = keras.Input((4, 6, 3), name="image")
+    rows = keras.layers.Reshape((-1, 3), name="rows")(image)
+    tall = keras.layers.Concatenate(axis=1, name="tall")([rows, rows])
+    deep = keras.layers.Concatenate(name="deep")([image, image])
+    model = keras.Model(image, {"tall": tall, "deep": deep})
+    found = torch_model(model)(as_torch(images(4, 6)))
+    expected = model(images(4, 6))
+    assert found["tall"].shape == (2, 48, 3) and found["deep"].shape == (2, 6, 4, 6)
+    np.testing.assert_array_equal(found["tall"].numpy(), expected["tall"])
+    np.testing.assert_array_equal(as_keras(found["deep"]), expected["deep"])
+
+
+def test_features_are_joined_by_channels_only():
+    image = keras.Input((4, 6, 3), name="image")
+    joined = keras.layers.Concatenate(axis=1, name="odd")([image, image])
+    with pytest.raises(ValueError, match="odd: only axis -1"):
+        torch_model(keras.Model(image, joined))
+
+
+def test_an_activation_in_a_convolution():
+    model = one_layer(keras.layers.Conv2D(2, 1, activation="tanh", name="tanh"))
+    image = images(4, 6) / 255
+    found = as_keras(torch_model(model)(as_torch(image)))
+    np.testing.assert_allclose(found, model(image), atol=1e-5)

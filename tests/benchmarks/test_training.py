@@ -1,10 +1,19 @@
 import json
 import multiprocessing
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.pytorch_step import pytorch_process
-from benchmarks.training import convolutions, main, summary, train_table
+from benchmarks.training import (
+    NAMES,
+    TrainBenchmarkConfig,
+    convolutions,
+    main,
+    summary,
+    train_table,
+    training_config,
+)
 from kseg.core import backend
 from kseg.core.configs import TrainConfig
 from kseg.models.analysis.graph import trace
@@ -98,6 +107,24 @@ def test_the_convolutions_run_in_half_precision():
     assert np.isfinite(convolutions(trace(model, (32, 32)), batch_size=2)()).all()
 
 
+def test_the_training_has_the_defaults_of_its_task():
+    options = TrainBenchmarkConfig(model="instances", size=(64, 64), batch_size=2)
+    training = training_config(options)
+    assert (training.task, training.batch_size) == ("instance", 2)
+    assert training.size == (64, 64)
+    assert (training.weight_decay, training.ema) == (0.05, 0.999)
+    assert training_config(replace(options, task="detection")).task == "detection"
+    plain = training_config(TrainBenchmarkConfig())
+    assert (plain.task, plain.ema, plain.loss) == ("semantic", 0, "ce")
+
+
+def test_boxes_without_masks_are_detected(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "objects.json").write_text("{}", encoding="utf-8")
+    options = TrainBenchmarkConfig(data=str(tmp_path), model="instances")
+    assert training_config(options).task == "detection"
+
+
 @pytest.mark.slow
 def test_pytorch_times_a_step_in_a_separate_process(capsys):
     pytest.importorskip("torch", reason="pip install -e '.[torch]'")
@@ -106,16 +133,47 @@ def test_pytorch_times_a_step_in_a_separate_process(capsys):
     images = np.zeros((2, 32, 32, 3), np.float32)
     masks = np.zeros((2, 32, 32), np.uint8)
     network = {"name": "unet", "num_classes": 3, "width": 4}
-    with pytorch_process(network, TrainConfig()) as pytorch:
-        assert pytorch.send_batch(images, masks)
+    with pytorch_process(TrainConfig(ema=0.9)) as pytorch:
+        assert pytorch.prepare(network, images, masks)
         assert all(millis > 0 for millis in pytorch.millis(2))
         assert pytorch.peak > 100
     network = {"name": "segnet", "num_classes": 3, "width": 4}
-    with pytorch_process(network, TrainConfig()) as pytorch:
-        assert not pytorch.send_batch(images, masks)
+    with pytorch_process(TrainConfig()) as pytorch:
+        assert not pytorch.prepare(network, images, masks)
     assert not multiprocessing.active_children()
     assert "PyTorch is skipped: " in (line := capsys.readouterr().err)
     assert "MaxUnpool" in line
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_objects(tmp_path, capsys):
+    pytest.importorskip("torch", reason="pip install -e '.[torch]'")
+    folder = object_folder(tmp_path, count=4)
+    arguments = ["--data", str(folder), "--model", "instances", "--size", "64x64"]
+    counts = ["--batch-size", "2", "--steps", "1", "--rounds", "1"]
+    main([*arguments, *counts, "--strides", "4,8,16", "--json", "-"])
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["model"] == "instances-plain" and figures["size"] == [64, 64]
+    assert min(figures["step_millis"].values()) > 0
+    assert set(figures["step_millis"]) == {*NAMES}
+    assert figures["speed_of_pytorch"] > 0
+
+
+def object_folder(folder, count: int):
+    """A data folder of procedural scenes with their objects as 16-bit images."""
+    from PIL import Image
+
+    from edge.video import scenes
+
+    for seed, split in enumerate(("train", "val")):
+        for kind in ("images", "instances"):
+            (folder / split / kind).mkdir(parents=True)
+        for index in range(count):
+            image, instances, _ = scenes.scene_objects(seed, index, (64, 64))
+            Image.fromarray(image).save(folder / split / "images" / f"s{index}.png")
+            path = folder / split / "instances" / f"s{index}.png"
+            Image.fromarray(instances).save(path)
+    return folder
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -59,6 +60,66 @@ def trained(data_folder, tmp_path_factory) -> Path:
         assert main([*places, "--tensorboard", *SMALL]) == 0
 
     return made_once(tmp_path_factory, "runs", make) / "tiny"
+
+
+def write_object_data(folder: Path, count: int, size: tuple[int, int]) -> None:
+    """A data folder of the same scenes in train and val, with maps of their objects."""
+    for split in ("train", "val"):
+        for kind in ("images", "instances", "masks"):
+            (folder / split / kind).mkdir(parents=True)
+        for index in range(count):
+            image, instances, class_ids = scenes.scene_objects(0, index, size)
+            classes = np.concatenate([[0], class_ids + 1]).astype(np.uint8)[instances]
+            arrays = {"images": image, "instances": instances, "masks": classes}
+            for kind, array in arrays.items():
+                path = folder / split / kind / f"s{index}.png"
+                Image.fromarray(array).save(path)
+    named = zip(scenes.CLASSES[1:], scenes.COLORS[1:], strict=True)
+    classes = [{"name": name, "color": color} for name, color in named]
+    content = {"task": "instance", "license": "CC0 1.0", "classes": classes}
+    (folder / "classes.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def object_data(tmp_path_factory) -> Path:
+    def make(folder: Path) -> None:
+        write_object_data(folder / "scenes", 8, (64, 64))
+
+    return made_once(tmp_path_factory, "object-data", make) / "scenes"
+
+
+def train_objects(data: Path, output: Path, task: str) -> None:
+    """Trains on the few scenes of `object_data` until objects are found in them."""
+    from kseg.cli.train import main
+
+    options = ["--width", "4", "--batch-size", "8", "--size", "64x64", "--epochs", "60"]
+    options += ["--scale", "1", "--color", "0", "--no-flip", "--ema", "0"]
+    options += ["--learning-rate", "0.01", "--weight-decay", "0"]
+    places = ["--data", str(data), "--output", str(output), "--task", task]
+    assert main([*places, *options]) == 0
+
+
+@pytest.fixture(scope="session")
+def trained_objects(object_data, tmp_path_factory) -> Path:
+    """A run of the task instance, which finds most objects. Tests only read it."""
+
+    def make(folder: Path) -> None:
+        train_objects(object_data, folder / "objects", "instance")
+
+    return made_once(tmp_path_factory, "object-runs", make) / "objects"
+
+
+@pytest.fixture(scope="session")
+def exported_objects(trained_objects, tmp_path_factory) -> Path:
+    """A copy of `trained_objects`, exported to float32 and int8. It is only read."""
+
+    def make(folder: Path) -> None:
+        from kseg.cli.export import main
+
+        shutil.copytree(trained_objects, folder / "objects")
+        main([str(folder / "objects"), "--max-drop", "1", "--explain"])
+
+    return made_once(tmp_path_factory, "object-exports", make) / "objects"
 
 
 @pytest.fixture

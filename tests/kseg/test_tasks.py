@@ -37,7 +37,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_dict_has_an_entry_for_each_task(name):
-    tasks = set(PREDICTORS) | {builder.task for builder in MODELS.values()}
+    tasks = set(PREDICTORS) | {t for builder in MODELS.values() for t in builder.tasks}
     assert set(KNOWN[name]) == tasks
 
 

@@ -114,6 +114,15 @@ class ToyMetrics:
     def __init__(self, config: Any, data: Any):
         self.num_classes = data.num_classes
 
+    def network_options(self) -> dict[str, Any]:
+        return {}
+
+    def decoder(self) -> dict[str, Any]:
+        return {}
+
+    def epochs_between(self, steps: int) -> int:
+        return 1
+
     def for_compile(self) -> dict[str, Any]:
         from kseg.evaluation.metrics.keras_metrics import MeanIoU
 
@@ -182,6 +191,14 @@ class ToyEvaluator:
     def value(self) -> float:
         return self.inner.value()
 
+    def headlines(self) -> dict[str, float]:
+        return {"toy_iou": self.value()}
+
+    def differences(
+        self, expected: ToyResult, found: ToyResult
+    ) -> dict[str, list[float]]:
+        return {}
+
     def agreement(self, expected: ToyResult, found: ToyResult) -> tuple[int, int]:
         equal = expected.labels == found.labels
         return int(equal.sum()), equal.size
@@ -239,7 +256,7 @@ def registered() -> Iterator[None]:
         (HEADS, {"raw": lambda outputs: outputs}),
         (SECTIONS, ToySection),
         (FIGURES, lambda *_: ()),
-        (MODELS, Builder(network, TASK)),
+        (MODELS, Builder(network, (TASK,))),
     ]
     for known, entry in entries:
         known[TASK] = entry

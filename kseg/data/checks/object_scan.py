@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.images import is_image, read_raw, to_uint8, white_level_of, with_channels
+from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import in_parallel
 from kseg.data.checks.duplicates import digest
 from kseg.data.checks.scan import (
@@ -23,7 +24,6 @@ from kseg.data.checks.scan import (
 from kseg.data.folder import parts_of, split_by_seed
 from kseg.data.object_classes import ObjectClasses
 from kseg.data.object_folder import (
-    OBJECT_TASKS,
     divided,
     numbered_classes,
     refuse_without_objects,

@@ -16,6 +16,7 @@ from typing import Iterator
 import numpy as np
 
 from edge.core.constants import palette
+from edge.core.errors import InputError
 from kseg.data.formats.objects import of_mask, painted
 from kseg.data.formats.source import (
     BACKGROUND,
@@ -25,7 +26,7 @@ from kseg.data.formats.source import (
     size_error,
     without_background,
 )
-from kseg.data.masks import inspect_image, load_mask
+from kseg.data.masks import inspect_image, open_image
 
 DESCRIPTION = "ID/images/ID.png and ID/masks/*.png (Data Science Bowl 2018)"
 CLASS = "nucleus"
@@ -84,8 +85,7 @@ def read_image_objects(image: Path) -> SourceObjects:
     size, _ = inspect_image(image)
     masks = []
     for path in masks_of(image):
-        mask = load_mask(path, image)
-        inside = (mask.reshape(*mask.shape[:2], -1) > 0).any(2)
+        inside = read_mask(path)
         if inside.shape != size:
             raise size_error(path, inside.shape, size)
         masks.append(inside)
@@ -95,6 +95,17 @@ def read_image_objects(image: Path) -> SourceObjects:
     kept = tuple(each for each in objects if each)
     skipped = Counter({"empty masks": len(objects) - len(kept)})
     return SourceObjects(size, kept, +skipped, +Counter({SHARED: shared}))
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """(H, W) bool. None has an EXIF rotation, and looking for it takes most time."""
+    with open_image(path) as file:
+        try:
+            return np.asarray(file.convert("L")) > 0
+        except (OSError, SyntaxError) as error:
+            raise InputError(
+                f"{path}: cannot be read ({error}); copy it again"
+            ) from None
 
 
 def owners(masks: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:

@@ -12,8 +12,8 @@ from edge.core.errors import InputError
 from kseg.data.formats.objects import of_box, of_polygons, of_runs
 from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
+from kseg.data.outlines import encoded_outline, read_outline
 
-FAR = 10  # times the image's size; points farther outside are errors
 LEAST_NUMBERS = 6  # of a polygon: x and y of 3 points
 TOO_FEW = "polygons with fewer than 3 points"
 
@@ -104,85 +104,14 @@ def boxed(
 
 def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> Any:
     """The RLE of an object, as pycocotools uses it. Raises InputError if invalid."""
-    from pycocotools import mask as coco_mask
-
-    shape = annotation.get("segmentation")
+    size = height, width
     try:
-        if isinstance(shape, dict):
-            return from_counts(shape, height, width)
-        if not shape:
+        polygons, runs = read_outline(annotation.get("segmentation"), size)
+        if not polygons and runs is None:
             raise ValueError(
                 "has no segmentation, only a box; outline it, remove it, or keep boxes "
                 "with --task detection"
             )
-        parts = shape if isinstance(shape[0], list) else [shape]
-        check_polygons(parts, height, width)
-        return coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
-    except (TypeError, KeyError, IndexError, AttributeError):
-        raise InputError(
-            f"{path}: annotation {annotation.get('id')} has neither polygons nor RLE; "
-            "export it as COCO again"
-        ) from None
+        return encoded_outline(polygons, runs, size)
     except ValueError as error:
         raise InputError(f"{path}: annotation {annotation.get('id')} {error}") from None
-
-
-def check_polygons(parts: list[list[float]], height: int, width: int) -> None:
-    """Raises ValueError for polygons that pycocotools takes for boxes, or rejects."""
-    for part in parts:
-        values = np.asarray(part, np.float64)
-        if values.ndim != 1 or values.size % 2 or values.size < LEAST_NUMBERS:
-            raise ValueError(
-                f"has a polygon of {values.size} numbers; it must be x and y of at "
-                "least 3 points, draw it again or remove it"
-            )
-        if not (np.abs(values) <= FAR * max(height, width)).all():
-            raise ValueError(f"has points far outside its image of {height}x{width}")
-
-
-def from_counts(shape: dict[str, Any], height: int, width: int) -> Any:
-    """Decodes column-major run lengths, given as a list or as COCO's compressed text.
-
-    They are checked here: pycocotools reads beyond its memory if they are too long.
-    """
-    from pycocotools import mask as coco_mask
-
-    if list(shape["size"]) != [height, width]:
-        raise ValueError(
-            f"is {shape['size'][0]}x{shape['size'][1]}, but its image is "
-            f"{height}x{width}; export it again"
-        )
-    counts = shape["counts"]
-    counts = counts if isinstance(counts, list) else decode_counts(counts)
-    if min(counts) < 0:
-        raise ValueError("has negative run lengths; export it again")
-    if sum(counts) != height * width:
-        raise ValueError(
-            f"has run lengths of {sum(counts)} pixels, but its image has "
-            f"{height * width}; export it again"
-        )
-    runs = {"size": [height, width], "counts": counts}
-    return coco_mask.frPyObjects(runs, height, width)
-
-
-def decode_counts(text: str) -> list[int]:
-    """Decodes COCO's compressed run lengths, which hold five bits per character.
-
-    From the fourth on, each number is stored as the difference to the one two before.
-
-    >>> decode_counts("1231"), decode_counts("o03")
-    ([1, 2, 3, 3], [31, 3])
-    """
-    counts: list[int] = []
-    value = shift = 0
-    for code in text.encode("ascii"):
-        bits = code - ord("0")
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:  # more of this number follows
-            continue
-        if bits & 16:  # it is negative
-            value -= 1 << shift
-        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-        value = shift = 0
-    return counts

@@ -17,7 +17,7 @@ from edge.core.errors import InputError
 from edge.model_file.info import InputGeometry
 from edge.predict.resizing import limit_side, resize
 from kseg.core.configs import TrainConfig
-from kseg.core.names import WITH_MASKS
+from kseg.core.names import OBJECT_TASKS
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.data.loading.batches import AHEAD, sample_index, without_autotune
 from kseg.data.loading.matching import Matcher
@@ -26,9 +26,11 @@ from kseg.data.objects import resized
 from kseg.data.sample import Dataset, Objects, Sample, Split
 from kseg.data.transforms.boxes import move_image, move_objects, random_move
 from kseg.data.transforms.chain import Op, chain
+from kseg.data.transforms.mosaic import mosaic, paste
 from kseg.data.transforms.photometric import blur, color, cutout, noise
 
 FINE_SIDE = 192  # pixels; smaller crops have finer levels
+LAST_EPOCHS = 0.2  # share of the epochs without combined images
 MASKS = 32  # cells of an image whose masks are trained
 
 
@@ -176,20 +178,54 @@ class ObjectBatchLoader:
 
     def sample(self, number: int, index: int) -> tuple[np.ndarray, ...]:
         """The crop (h, w, C) uint8 of sample `number`, and its target's arrays."""
+        random = np.random.default_rng([self.config.seed, int(number)])
+        image, objects = self.augmented(random, int(number), int(index))
+        return image, *self.targets.of(objects, random).values()
+
+    def augmented(
+        self, random: np.random.Generator, number: int, index: int
+    ) -> tuple[np.ndarray, Objects]:
+        """The crop of sample `number`, and its objects.
+
+        The last LAST_EPOCHS have crops of single images, as they will be predicted.
+        """
+        config, reader = self.config, self.readers["train"]
+        count = len(reader.split.sizes)
+
+        def other(size: tuple[int, int]) -> Sample:
+            return self.crop(random, int(random.integers(count)), size)
+
+        combined = number // count < config.epochs * (1 - LAST_EPOCHS)
+        if combined and random.random() < config.mosaic:
+            sample = mosaic(random, self.size, self.channels, other)
+        else:
+            sample = self.crop(random, index, self.size)
+        if combined and random.random() < config.paste:
+            sample = paste(random, sample, other(self.size))
+        return sample.image, sample.target
+
+    def crop(
+        self, random: np.random.Generator, index: int, size: tuple[int, int]
+    ) -> Sample:
+        """A random crop of an image of the training split."""
         config = self.config
-        random = np.random.default_rng([config.seed, int(number)])
-        image, objects = self.readers["train"].read(int(index))
+        image, objects = self.readers["train"].read(index)
         move = random_move(
             random,
             image.shape[:2],
-            self.size,
+            size,
             config.scale,
             config.flip,
             config.flip_vertical,
             config.rotate,
         )
-        moved = move_objects(objects, move)
-        return move_image(image, move), *self.targets.of(moved, random).values()
+        return Sample(move_image(image, move), move_objects(objects, move))
+
+    def recolored(self, image: Any, number: Any) -> Any:
+        """The crop of sample `number` with its colours changed, (h, w, C) float32."""
+        key = tf.stack([tf.constant(self.config.seed, tf.int64), number])
+        image = tf.cast(image, tf.float32)
+        return self.photometric(image, blank_mask(image), tf.cast(key, tf.int32))[0]
 
     def training(self, start_step: int = 0) -> tf.data.Dataset:
         """Infinite batches from `start_step` on: images (B, h, w, C) float32, targets.
@@ -214,13 +250,7 @@ class ObjectBatchLoader:
                 for (name, each), value in zip(blank.items(), values, strict=True)
             }
             image = tf.ensure_shape(image, (*self.size, self.channels))
-            key = tf.cast(
-                tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32
-            )
-            image, _ = self.photometric(
-                tf.cast(image, tf.float32), blank_mask(image), key
-            )
-            return image, target
+            return self.recolored(image, number), target
 
         batches = numbers.map(load, num_parallel_calls=PARALLEL)
         batches = batches.batch(local.stop - local.start).prefetch(AHEAD)
@@ -261,5 +291,5 @@ def strides_of(config: TrainConfig, data: Dataset) -> tuple[int, ...]:
 
 def targets_of(config: TrainConfig, data: Dataset) -> ObjectTargets:
     """What makes the targets of a run."""
-    strides, masks = strides_of(config, data), data.task in WITH_MASKS
+    strides, masks = strides_of(config, data), OBJECT_TASKS[data.task]
     return ObjectTargets(crop_of(config, data), strides, masks)

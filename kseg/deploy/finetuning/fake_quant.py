@@ -18,9 +18,11 @@ PASS_THROUGH = (
     "Concatenate",
     "Cropping2D",
     "MaxPooling2D",
+    "Reshape",
     "UpSampling2D",
     "ZeroPadding2D",
 )
+TANH_RANGE = (-1.0, 127 / 128)  # of 256 steps of 1/128
 
 
 def shared_ranges(
@@ -51,7 +53,13 @@ def shared_ranges(
         # A constant tensor needs a nonzero range too.
         most = most if most > least else least + 1
         bounds.update({name: (float(least), float(most)) for name in members})
+    bounds.update({x.name: TANH_RANGE for x in layers if is_tanh(x)})
     return {x.name: bounds[x.name] for x in layers if is_quantized(x)}
+
+
+def is_tanh(layer: Any) -> bool:
+    """Whether a layer computes a tanh, whose range is fixed in int8 files."""
+    return getattr(getattr(layer, "activation", None), "__name__", "") == "tanh"
 
 
 def is_quantized(layer: Any) -> bool:
@@ -59,7 +67,7 @@ def is_quantized(layer: Any) -> bool:
     if type(layer).__name__ in PASS_THROUGH:
         return False
     readers = [node.outbound_layer for node in layer.outbound_nodes]
-    fused = [x for x in readers if type(x).__name__ == "Activation"]
+    fused = [x for x in readers if type(x).__name__ == "Activation" and not is_tanh(x)]
     return not (type(layer).__name__ == "Add" and fused and len(readers) == 1)
 
 

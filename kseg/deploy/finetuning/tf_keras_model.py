@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
+import keras
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -21,6 +22,12 @@ from kseg.models.analysis.graph import Step, Tensor, trace
 
 Weights = dict[str, list[np.ndarray]]  # layer name -> [kernel] or [kernel, bias]
 
+ACTIVATIONS: dict[str, Optional[Callable]] = {
+    "linear": None,
+    "relu": tf.nn.relu,
+    "relu6": tf.nn.relu6,
+    "tanh": tf.nn.tanh,
+}
 SKIPPED = ("Dropout", "ValidInput")  # identities at inference
 IMAGE_LAYER = "image_identity"  # returns the input unchanged
 
@@ -95,7 +102,7 @@ class TFKerasModel:
 
 
 def rebuild(model: Any, size: tuple[int, int]) -> TFKerasModel:
-    """Rebuilds a network for one size: (B, H, W, channels) in [0, 255] -> logits.
+    """Rebuilds a network for one size: (B, H, W, channels) in [0, 255] -> its outputs.
 
     Raises InputError for a layer without a tf_keras counterpart, with the reason.
     """
@@ -119,7 +126,9 @@ class Builder:
         for step in self.steps:
             if step not in self.fused:
                 self.add(step)
-        outputs = self.made[graph.outputs[0]]
+        made = [self.made[x] for x in graph.outputs]
+        # Several outputs keep their names: the keys of a dict.
+        outputs = keras.tree.pack_sequence_as(model.output, made)
         network = tf_keras.Model(self.input, outputs, name=model.name)
         self.rebuilt = TFKerasModel(network, self.convolutions)
 
@@ -130,7 +139,7 @@ class Builder:
         inputs = [self.made[x] for x in step.inputs]
         if kind in CONVOLUTIONS:
             self.convolve(step, kind, inputs[0])
-        elif kind in SKIPPED:
+        elif kind in SKIPPED or is_linear(step):
             self.made[step.outputs[0]] = inputs[0]
         elif kind in COUNTERPARTS:
             self.made[step.outputs[0]] = COUNTERPARTS[kind](step, *inputs)
@@ -153,16 +162,35 @@ class Builder:
             self.fused.add(after)
             norm, output = after.layer, after.outputs[0]
         after = self.only_reader(output, "ReLU", "Activation")
-        if after and activation is None:
+        if after and activation is None and not is_tanh(after):
             self.fused.add(after)
             activation, output = activation_of(after), after.outputs[0]
         self.convolutions[step.layer.name] = Convolution(step.layer, norm)
-        layer = CONVOLUTIONS[kind](step.layer, activation, norm is not None)
-        self.made[output] = layer(x)
+        fused = None if is_tanh(step) else activation
+        y = CONVOLUTIONS[kind](step.layer, fused, norm is not None)(x)
+        if is_tanh(step):  # an operator of its own, whose input is quantized too
+            y = tf_keras.layers.Activation("tanh", name=f"{step.layer.name}_tanh")(y)
+        self.made[output] = y
+
+
+def is_linear(step: Step) -> bool:
+    """Whether a layer is an activation that changes nothing."""
+    layer = step.layer
+    return type(layer).__name__ == "Activation" and activation_name(layer) == "linear"
+
+
+def is_tanh(step: Step) -> bool:
+    """Whether a layer is a tanh, or a convolution that ends in one."""
+    return activation_name(step.layer) == "tanh"
+
+
+def activation_name(layer: Any) -> str:
+    """The name of a layer's activation; "" for a layer without one."""
+    return getattr(getattr(layer, "activation", None), "__name__", "")
 
 
 def activation_of(step: Step) -> Optional[Callable]:
-    """None (linear), ReLU or ReLU6. Raises InputError for another activation."""
+    """None (linear), ReLU, ReLU6 or tanh. Raises InputError for another activation."""
     layer = step.layer
     if type(layer).__name__ == "ReLU":
         if not layer.negative_slope and not layer.threshold:
@@ -171,10 +199,9 @@ def activation_of(step: Step) -> Optional[Callable]:
             if layer.max_value == 6:
                 return tf.nn.relu6
     else:
-        name = layer.activation.__name__
-        known = {"linear": None, "relu": tf.nn.relu, "relu6": tf.nn.relu6}
-        if name in known:
-            return known[name]
+        name = activation_name(layer)
+        if name in ACTIVATIONS:
+            return ACTIVATIONS[name]
     raise InputError(
         unsupported(step, "only ReLU and ReLU6 can be fused into a convolution")
     )
@@ -264,14 +291,16 @@ def pooled(step: Step, x: Any) -> Any:
 
 
 def standalone_relu(step: Step, x: Any) -> Any:
-    """A ReLU that does not follow a convolution."""
+    """A ReLU that does not follow a convolution, or a tanh."""
     return tf_keras.layers.Activation(activation_of(step), name=step.layer.name)(x)
 
 
 COUNTERPARTS = {
     "Activation": standalone_relu,
     "Add": lambda step, *x: tf_keras.layers.Add(name=step.layer.name)(x),
-    "Concatenate": lambda s, *x: tf_keras.layers.Concatenate(name=s.layer.name)(x),
+    "Concatenate": lambda step, *x: tf_keras.layers.Concatenate(
+        step.layer.axis, name=step.layer.name
+    )(x),
     "CropLike": cropped,
     "Cropping2D": lambda step, x: tf_keras.layers.Cropping2D(
         step.layer.cropping, name=step.layer.name
@@ -281,6 +310,9 @@ COUNTERPARTS = {
     "PadToMultiple": padded,
     "ReLU": standalone_relu,
     "Rescaling": rescaled,
+    "Reshape": lambda step, x: tf_keras.layers.Reshape(
+        step.outputs[0].shape[1:], name=step.layer.name
+    )(x),
     "ZeroPadding2D": lambda step, x: tf_keras.layers.ZeroPadding2D(
         step.layer.padding, name=step.layer.name
     )(x),

@@ -26,6 +26,7 @@ import tensorflow as tf
 import tf_keras
 
 from edge.core.errors import InputError
+from edge.predict.open import predictor_of
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
 from kseg.core.progress import bar
 from kseg.data.loading import BATCHES
@@ -51,8 +52,9 @@ from kseg.deploy.heads import HEADS
 from kseg.deploy.parity import metric_name, value_of_file
 from kseg.evaluation import EVALUATORS
 from kseg.models import geometry
+from kseg.models.keras_engine import KerasEngine
 from kseg.models.layers.norm import as_float32
-from kseg.training.setup import new_loss
+from kseg.training.setup import METRICS, new_loss
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +200,10 @@ class FineTuner:
             max_side=self.config.max_side,
             head=head,
             geometry=self.shape,
+            decoder=METRICS[self.data.task](self.config, self.data).decoder(),
         )
+        head_function = HEADS[self.data.task][head]
+        reference = predictor_of(KerasEngine(network, size, head_function), info)
         best = (-1.0, b"")
         new = partial(EVALUATORS[self.data.task], self.data, fast=True)
         headline = metric_name(new().headline)
@@ -210,11 +215,10 @@ class FineTuner:
                 for name, (kernel, *_) in weights.items():
                     kernel[zeros[name]] = 0
             source.write_back(weights)
-            head_function = HEADS[self.data.task][head]
             content = convert_quantized(
                 rebuild(network, size), ranges, size, head_function
             )
-            value = value_of_file(content, info, self.data.split("val"), new)
+            value = value_of_file(content, reference, self.data.split("val"), new)
             log.info(f"qat: {headline} {value:.4f} on val after {epoch} epochs")
             best = max(best, (value, content), key=lambda pair: pair[0])
 

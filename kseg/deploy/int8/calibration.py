@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from kseg.core.progress import evenly_spaced
-from kseg.data.sample import Dataset, Split
+from kseg.data.sample import Dataset, Objects, Split, Target
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +55,14 @@ def choose_images(data: Dataset, count: int) -> CalibrationSet:
     """Chooses `count` images of the train split that cover the classes evenly.
 
     Half are chosen for the classes that are least frequent so far; the rest are spaced
-    evenly over the split. Logs classes that are in none of them. Raises InputError if
-    all candidates are blank.
+    evenly over the split. Images that are blank or show no class are chosen only if
+    there are too few others. Logs classes that are in none of them. Raises InputError
+    if all candidates are blank.
     """
     split = data.split("train")
     candidates = inspect_images(split, data.num_classes, count * CANDIDATES_PER_IMAGE)
-    chosen = select_balanced(
-        [x for x in candidates if not x.blank] or candidates, count
-    )
+    usable = [each for each in candidates if not each.blank] or candidates
+    chosen = select_balanced(with_labels(usable, count), count)
     calibration_set = CalibrationSet(
         tuple(each.index for each in chosen),
         tuple(split.names[each.index] for each in chosen),
@@ -80,13 +80,43 @@ def inspect_images(split: Split, num_classes: int, most: int) -> list[ImageClass
     """At most `most` candidates, evenly spaced over the split."""
 
     def inspect(index: int) -> ImageClasses:
-        image, mask = split.read(index)
-        pixels = np.bincount(mask.ravel(), minlength=256)[:num_classes]
+        image, target = split.read(index)
         blank = float(image.reshape(-1, image.shape[-1]).std(axis=0).max()) < BLANK_STD
-        return ImageClasses(index, pixels > MIN_SHARE * mask.size, blank)
+        return ImageClasses(index, present_classes(target, num_classes), blank)
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(inspect, evenly_spaced(len(split.sizes), most)))
+
+
+def present_classes(target: Target, num_classes: int) -> np.ndarray:
+    """Which classes are in a target, (C,) bool.
+
+    A class is in a mask (H, W) if it has more than MIN_SHARE of the pixels, and among
+    objects if there is one.
+    """
+    if isinstance(target, Objects):
+        return np.bincount(target.class_ids, minlength=num_classes)[:num_classes] > 0
+    pixels = np.bincount(target.ravel(), minlength=256)[:num_classes]
+    return pixels > MIN_SHARE * target.size
+
+
+def with_labels(candidates: list[ImageClasses], count: int) -> list[ImageClasses]:
+    """The candidates that show a class; with too few of them, others as well.
+
+    An image without objects does not reach the ranges of scores and boxes.
+    """
+    shown = [each for each in candidates if each.present.any()]
+    others = [each for each in candidates if not each.present.any()]
+    if len(shown) >= count or not others:
+        return shown
+    log.info(
+        f"only {len(shown)} of {len(candidates)} training images considered for "
+        "calibration show a class; others are used as well"
+    )
+    added = evenly_spaced(len(others), count - len(shown))
+    return sorted(
+        [*shown, *(others[place] for place in added)], key=lambda each: each.index
+    )
 
 
 def select_balanced(candidates: list[ImageClasses], count: int) -> list[ImageClasses]:

@@ -41,7 +41,7 @@ class SelectiveInt8:
         self._outputs = operator_outputs(self._debugger.calibrated_model)
 
     def convert(self, ops: Sequence[FusedOp]) -> bytes:
-        """As `tflite.to_int8`, with the operators `ops` in float.
+        """As `tflite.to_int8`, with the operators `ops` in float but for the first.
 
         Raises InputError if the input cannot be uint8 then.
         """
@@ -63,13 +63,18 @@ class SelectiveInt8:
 
 
 def operator_outputs(content: bytes) -> list[str]:
-    """The name of each operator's first output, which identifies it in the debugger."""
+    """The name of each operator's first output, which identifies it in the debugger.
+
+    Operators that read the image are left out. In float they would take a float image,
+    already normalized, while the metadata say that the file takes bytes.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=content)
     names = {t["index"]: t["name"] for t in interpreter.get_tensor_details()}
+    image = {t["index"] for t in interpreter.get_input_details()}
     operators = interpreter._get_ops_details()
-    return [names[operator["outputs"][0]] for operator in operators]
+    return [names[x["outputs"][0]] for x in operators if not image & {*x["inputs"]}]
 
 
 def is_output(name: str, layers: Sequence[str]) -> bool:

@@ -11,7 +11,8 @@ half a step in every layer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -33,11 +34,13 @@ UNROUNDED = (
     "MaxPooling2D",
     "MaxUnpool",
     "PadToMultiple",
+    "Reshape",
     "UpSampling2D",
     "ValidInput",
     "ZeroPadding2D",
 )
 Scores = list[np.ndarray]  # every output of a network for one image
+CLASSES = "scores"  # of several outputs, the one whose last axis is the classes
 OUT_AXES = {"DepthwiseConv2D": (2, 3), "Conv2DTranspose": (2,)}  # else the last axis
 
 
@@ -64,8 +67,9 @@ class LayerSensitivity:
 
     `weights` and `output` are the root mean square error of the scores, relative to
     their standard deviation, when these are rounded. `changed` is the fraction of
-    pixels whose label changes. `lost` is the fraction of output channels whose standard
-    deviation is below one of the 255 steps.
+    pixels, or cells, whose label changes. `lost` is the fraction of output channels
+    whose standard deviation is below one of the 255 steps. Of several outputs, these
+    are the largest values; `errors` are those of each output by its name.
     """
 
     op: FusedOp
@@ -73,6 +77,7 @@ class LayerSensitivity:
     output: float
     changed: float
     lost: float
+    errors: dict[str, float] = field(default_factory=dict)
 
     @property
     def error(self) -> float:
@@ -88,6 +93,35 @@ class LayerSensitivity:
             "labels_changed": self.changed,
             "channels_lost": self.lost,
         }
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The effect of rounding each layer alone, in the order of the network."""
+
+    layers: list[LayerSensitivity]
+
+    @property
+    def outputs(self) -> dict[str, float]:
+        """The errors of each output, summed over the layers; the largest first."""
+        total: Counter[str] = Counter()
+        for layer in self.layers:
+            total.update(layer.errors)
+        return dict(total.most_common())
+
+    def record(self) -> dict[str, Any]:
+        """What parity.json has of it; the outputs only if there are several."""
+        outputs = {"outputs": self.outputs} if len(self.outputs) > 1 else {}
+        return {"layers": [each.record() for each in self.layers], **outputs}
+
+    def table(self) -> str:
+        """The most sensitive layers, and below the sums of several outputs."""
+        text = table(self.layers)
+        if len(self.outputs) < 2:
+            return text
+        worst, *_ = self.outputs
+        sums = ", ".join(f"{name} {error:.0%}" for name, error in self.outputs.items())
+        return f"{text}\n\nerror by output, all layers: {sums}; worst is {worst}"
 
 
 def find_fused_ops(graph: Graph) -> list[FusedOp]:
@@ -134,6 +168,7 @@ class SensitivityProbe:
     def __init__(self, model: keras.Model, size: tuple[int, int]):
         self.ops = find_fused_ops(trace(model, size))
         self.layers = {layer.name: layer for layer in model.layers}
+        self.names = output_names(model)
         self.roundings = {op: Rounding(dtype="float32") for op in self.ops}
         ends = {op.layers[-1]: op for op in self.ops}
         outputs: dict[FusedOp, Any] = {}
@@ -210,6 +245,13 @@ class SensitivityProbe:
                 kernel.assign(value)
 
 
+def output_names(model: keras.Model) -> list[str]:
+    """The names of a network's outputs, in the order of `outputs_of`."""
+    if isinstance(model.output, dict):
+        return sorted(model.output)
+    return list(model.output_names)
+
+
 def outputs_of(model: keras.Model, x: Any) -> list[Any]:
     return tf.nest.flatten(model(x, training=False))
 
@@ -241,11 +283,8 @@ def rounded_weights(kernel: np.ndarray, out_axes: tuple[int, ...]) -> np.ndarray
 
 def sensitivity(
     model: keras.Model, size: tuple[int, int], images: Sequence[np.ndarray]
-) -> list[LayerSensitivity]:
-    """The effect of each operator on the scores of `images`, (H, W, C) uint8.
-
-    In the order of the network.
-    """
+) -> Sensitivity:
+    """The effect of each operator on the scores of `images`, (H, W, C) uint8."""
     probe = SensitivityProbe(model, size)
     lost = probe.calibrate(images)
     exact = [probe.scores(image) for image in images]
@@ -253,24 +292,29 @@ def sensitivity(
     for op in bar(probe.ops, "rounding one layer at a time"):
         by_weights = probe.with_weights_rounded(op, images)
         by_output = probe.with_output_rounded(op, images)
+        weights, output = (errors_of(x, exact) for x in (by_weights, by_output))
+        errors = np.hypot(weights, output).tolist()
         layers.append(
             LayerSensitivity(
                 op,
-                error_of(by_weights, exact),
-                error_of(by_output, exact),
-                max(changed(by_weights, exact), changed(by_output, exact)),
+                max(weights),
+                max(output),
+                max(changed(x, exact, probe.names) for x in (by_weights, by_output)),
                 lost[op],
+                dict(zip(probe.names, errors, strict=True)),
             )
         )
-    return layers
+    return Sensitivity(layers)
 
 
-def error_of(scores: Sequence[Scores], exact: Sequence[Scores]) -> float:
-    """Root mean square error, relative to the standard deviation of `exact`.
+def errors_of(scores: Sequence[Scores], exact: Sequence[Scores]) -> list[float]:
+    """Root mean square error of each output, relative to its standard deviation.
 
-    The largest of all outputs; 0 without scores.
+    All 0 without scores.
     """
-    return max(map(error_of_output, by_output(scores), by_output(exact)), default=0.0)
+    if not scores:
+        return [0.0] * len(exact[0])
+    return list(map(error_of_output, by_output(scores), by_output(exact)))
 
 
 def error_of_output(found: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> float:
@@ -280,15 +324,20 @@ def error_of_output(found: Sequence[np.ndarray], exact: Sequence[np.ndarray]) ->
     return float(np.sqrt(square) / max(np.std(exact, dtype=np.float64), 1e-12))
 
 
-def changed(scores: Sequence[Scores], exact: Sequence[Scores]) -> float:
-    """The fraction of pixels with another largest score; the largest of all outputs."""
-    shares = [
-        np.mean(
+def changed(
+    scores: Sequence[Scores], exact: Sequence[Scores], names: Sequence[str]
+) -> float:
+    """The fraction of pixels or cells with another largest score.
+
+    Of several outputs that of CLASSES counts, or the largest fraction of all.
+    """
+    shares = {
+        name: np.mean(
             [(a.argmax(-1) != b.argmax(-1)).mean() for a, b in zip(*pair, strict=True)]
         )
-        for pair in zip(by_output(scores), by_output(exact), strict=False)
-    ]
-    return float(max(shares, default=0.0))
+        for name, *pair in zip(names, by_output(scores), by_output(exact), strict=False)
+    }
+    return float(shares.get(CLASSES, max(shares.values(), default=0.0)))
 
 
 def by_output(scores: Sequence[Scores]) -> list[tuple[np.ndarray, ...]]:

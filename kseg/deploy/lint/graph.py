@@ -37,6 +37,7 @@ class Tensor:
     dynamic: bool
     constant: bool
     zero_points: tuple[int, ...]
+    scales: tuple[float, ...] = ()
     producer: Optional[Operator] = None
     consumers: list[Operator] = field(default_factory=list)
 
@@ -133,6 +134,7 @@ def graph_of(model: Any, graph: Any, schema: Any) -> Graph:
 def tensor_of(tensor: Any, buffers: Sequence[Any], types: dict[int, str]) -> Tensor:
     quantization = tensor.quantization
     zero_points = quantization.zeroPoint if quantization is not None else None
+    scales = quantization.scale if quantization is not None else None
     signature = listed(tensor.shapeSignature)
     buffer = buffers[tensor.buffer]
     return Tensor(
@@ -142,6 +144,7 @@ def tensor_of(tensor: Any, buffers: Sequence[Any], types: dict[int, str]) -> Ten
         dynamic=any(side < 0 for side in signature),
         constant=buffer.data is not None or buffer.offset > 1,
         zero_points=tuple(int(point) for point in listed(zero_points)),
+        scales=tuple(float(scale) for scale in listed(scales)),
     )
 
 

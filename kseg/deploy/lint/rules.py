@@ -16,6 +16,8 @@ from typing import Any, Callable, Iterator, Optional, Sequence
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import suppress_native_log
 from edge.engines.base import one_line
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import read_info
 from kseg.deploy.lint.devices import (
     EDGE_TPU,
     EDGE_TPU_SOFTMAX,
@@ -39,7 +41,7 @@ from kseg.deploy.lint.graph import (
 
 log = logging.getLogger(__name__)
 
-ANY, SPEED = "any", "speed"
+ANY, SPEED, ACCURACY = "any", "speed", "accuracy"
 MEDIAPIPE, OLD_RUNTIME = "MediaPipe", "tflite-runtime 2.14"
 ON_GPU, ON_EDGE_TPU = "LiteRT GPU", "Edge TPU"
 SEVERITIES = ("error", "warning", "note")
@@ -61,6 +63,9 @@ class LintIssue:
         where = f"{self.operator} ({self.tensor}){more}: " if self.operator else ""
         return f"{self.device}: {where}{self.problem}"
 
+
+MOST_APART = 4  # scales of the inputs of a CONCATENATION, as a ratio
+KEEPS_VALUES = ("QUANTIZE", "RESHAPE")  # operators behind which the scale may differ
 
 Problem = tuple[Tensor, str]
 Rule = Callable[[Operator, Graph], Iterator[Problem]]
@@ -107,6 +112,36 @@ def inefficient(operator: Operator, graph: Graph) -> Iterator[Problem]:
         by_channel = factors and factors[0].shape == output.shape[-1:]
         if operator.name == "MUL" and before.name in CONVOLUTIONS and by_channel:
             yield output, f"could be folded into the preceding {before.name}"
+
+
+def rescaled_inputs(operator: Operator, graph: Graph) -> Iterator[Problem]:
+    """Joined tensors of different ranges: the narrow ones are left with few levels.
+
+    The inputs of a quantized CONCATENATION get one scale, that of the widest.
+    """
+    if operator.name != "CONCATENATION":
+        return
+    joined = [t for t in operator.inputs if not t.constant and t.dtype in QUANTIZED]
+    scales = {first_scale(tensor): tensor for tensor in joined}
+    scales.pop(0.0, None)
+    if len(scales) < 2 or max(scales) <= MOST_APART * min(scales):
+        return
+    levels = max(1, round(256 * min(scales) / max(scales)))
+    yield (
+        scales[min(scales)],
+        f"joined with a tensor of a range {max(scales) / min(scales):.0f} times as "
+        f"wide, which leaves it about {levels} of 256 levels; keep them apart",
+    )
+
+
+def first_scale(tensor: Tensor) -> float:
+    """The scale with which a tensor's values were computed; 0 if it has none."""
+    while (before := tensor.producer) and before.name in KEEPS_VALUES:
+        source = before.inputs[0]
+        if source.constant or source.dtype not in QUANTIZED:
+            break
+        tensor = source
+    return tensor.scales[0] if tensor.scales else 0.0
 
 
 def unsupported_on_gpu(operator: Operator, graph: Graph) -> Iterator[Problem]:
@@ -172,6 +207,7 @@ def unsupported_on_old_runtime(operator: Operator, graph: Graph) -> Iterator[Pro
 RULES: tuple[tuple[str, str, Rule], ...] = (
     ("error", ANY, unsupported_everywhere),
     ("warning", SPEED, inefficient),
+    ("warning", ACCURACY, rescaled_inputs),
     ("warning", OLD_RUNTIME, unsupported_on_old_runtime),
     ("warning", ON_GPU, unsupported_on_gpu),
     ("warning", ON_EDGE_TPU, unsupported_on_edge_tpu),
@@ -185,7 +221,7 @@ def lint(path: Path) -> list[LintIssue]:
     """
     graphs = read_graphs(Path(path))
     found = [issue for graph in graphs for issue in check_graph(graph)]
-    found += check_outputs(graphs[0])
+    found += check_outputs(graphs[0], read_info(Path(path)))
     if not any(issue.severity == "error" for issue in found):
         found += check_loading(Path(path))
     return sorted(merge_equal(found), key=lambda item: SEVERITIES.index(item.severity))
@@ -202,9 +238,25 @@ def check_graph(graph: Graph) -> Iterator[LintIssue]:
                 yield LintIssue(severity, device, operator.name, tensor.name, problem)
 
 
-def check_outputs(graph: Graph) -> Iterator[LintIssue]:
-    """MediaPipe's ImageSegmenter needs one output [1, height, width, classes]."""
+def check_outputs(
+    graph: Graph, info: Optional[ModelInfo] = None
+) -> Iterator[LintIssue]:
+    """MediaPipe's ImageSegmenter needs one output [1, height, width, classes].
+
+    A file with several outputs by role is no segmenter: the note says what it is.
+    """
     outputs = graph.outputs
+    if info is not None and len(info.outputs) == len(outputs) > 1:
+        roles = ", ".join(
+            f"{role} {tensor.dtype} {list(tensor.shape)}"
+            for role, tensor in zip(info.outputs, outputs, strict=True)
+        )
+        reason = (
+            f"no task of MediaPipe reads it: a model of the task {info.task} with the "
+            f"outputs {roles}, which edge/ decodes"
+        )
+        yield LintIssue("note", MEDIAPIPE, "", "", reason)
+        return
     if len(outputs) != 1 or len(outputs[0].shape) != 4 or outputs[0].dtype == "int64":
         shapes = ", ".join(f"{t.dtype} {list(t.shape)}" for t in outputs)
         reason = (

@@ -107,6 +107,7 @@ def summary_of(model: Any, graph: Graph) -> dict[str, Any]:
         "model": model.name,
         "input": graph.image.shape[1:],
         "output": graph.outputs[0].shape[1:],
+        "outputs": {output.name: output.shape[1:] for output in graph.outputs},
         "parameters": model.count_params(),
         "trainable": sum(math.prod(w.shape) for w in model.trainable_weights),
         "multiply_adds": sum(map(multiply_adds, graph.steps)),

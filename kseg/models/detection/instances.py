@@ -22,6 +22,7 @@ FINE_STRIDES = (4, 8, 16)  # for small images
 WIDTH = 96  # channels of each level
 MASK_WIDTH = 64  # channels before the prototypes
 PROTOTYPES = 32
+ACTIVATIONS = {"coefficients": "tanh"}  # of outputs that have one
 FIRST_SCORE = 0.01  # of every cell before training, so that the many empty cells agree
 
 
@@ -56,9 +57,13 @@ def instances(
         roles["boxes"].append(predict(placed, 4, f"box{stride}"))
         if masks:
             roles["coefficients"].append(
-                predict(placed, PROTOTYPES, f"coefficient{stride}", activation="tanh")
+                predict(placed, PROTOTYPES, f"coefficient{stride}")
             )
-    outputs = {role: joined(each, role) for role, each in roles.items() if each}
+    outputs = {
+        role: joined(each, role, ACTIVATIONS.get(role, "linear"))
+        for role, each in roles.items()
+        if each
+    }
     if masks:
         outputs["prototypes"] = prototypes(levels, features, min(strides), upsampling)
     return outputs
@@ -77,11 +82,14 @@ def predict(x: Any, channels: int, name: str, **options: Any) -> Any:
     return layers.Reshape((-1, channels), name=f"{name}_rows")(x)
 
 
-def joined(rows: list[Any], role: str) -> Any:
-    """The rows of all levels, in their order: (B, A, channels) float32."""
+def joined(rows: list[Any], role: str, activation: str) -> Any:
+    """The rows of all levels, in their order: (B, A, channels) float32.
+
+    The activation is the last operator, so that an int8 file has its fixed scale.
+    """
     if len(rows) > 1:
         rows = [layers.Concatenate(axis=1, name=f"{role}_join")(rows)]
-    return layers.Activation("linear", dtype="float32", name=role)(rows[0])
+    return layers.Activation(activation, dtype="float32", name=role)(rows[0])
 
 
 def prototypes(

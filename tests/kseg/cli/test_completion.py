@@ -44,6 +44,9 @@ def test_commands_options_and_choices_in_bash(script):
     assert "--mend" not in options
     assert {"unet", "fcn8s"} <= {*completed(script, "train", "--model", "")}
     assert "--serve" in completed(script, "live", "--se")
+    assert completed(script, "live", "--model", "nu") == ["nuclei"]
+    assert {"--score", "--nms"} <= {*completed(script, "predict", "--")}
+    assert {"instance", "detection"} <= {*completed(script, "doctor", "--task", "")}
 
 
 def test_zsh_and_unknown_shells(capsys):

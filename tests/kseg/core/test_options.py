@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 import pytest
 
 from edge.core.errors import InputError
+from kseg.core.augmentation_options import AugmentationOptions
 from kseg.core.configs import (
     DoctorConfig,
     ExportConfig,
@@ -15,7 +16,6 @@ from kseg.core.configs import (
 )
 from kseg.core.options import (
     ArchitectureOptions,
-    AugmentationOptions,
     CropOptions,
     Use,
     option,

@@ -9,7 +9,7 @@ import pytest
 from edge.video import scenes
 from kseg.cli.parser import parse
 from kseg.core.configs import TrainConfig
-from kseg.core.options import Size
+from kseg.core.options import Size, Strides
 from kseg.core.provenance import command_line, machine, versions
 from kseg.data.open import open_data
 
@@ -32,7 +32,7 @@ def another(field):
         return 0.125
     if "choices" in field.metadata:
         return field.metadata["choices"][1]
-    kinds = {Size | None: (64, 96), int | None: 4, float | None: 0.5}
+    kinds = {Size | None: (64, 96), int | None: 4, float | None: 0.5, Strides: (4, 8)}
     return kinds.get(get_type_hints(TrainConfig)[field.name], "it's a name")
 
 

@@ -15,6 +15,22 @@ def test_objects_have_defaults_of_their_own(task):
     assert config.ema == 0.5  # it was given
 
 
+@pytest.mark.parametrize(
+    ("options", "peak", "encoder_rate"),
+    [
+        ({}, 4e-3, 1.0),
+        ({"weights": "imagenet"}, 1e-3, 0.3),
+        ({"init_from": "run"}, 1e-3, 0.3),
+        ({"optimizer": "sgd"}, 2e-2, 1.0),
+        ({"optimizer": "sgd", "weights": "imagenet"}, 2e-2, 0.3),
+        ({"learning_rate": 5e-3, "weights": "imagenet"}, 5e-3, 0.3),
+    ],
+)
+def test_weights_that_are_already_good_change_slowly(options, peak, encoder_rate):
+    config = for_task(TrainConfig(**options), options, "instance")
+    assert (config.peak_rate, config.encoder_rate) == (peak, encoder_rate)
+
+
 def test_semantic_defaults_are_those_of_the_options():
     assert for_task(TrainConfig(), (), "semantic") == TrainConfig(task="semantic")
 

@@ -4,6 +4,8 @@ import pytest
 
 from edge.core.errors import GateFailed
 from kseg.cli.tables import parity_table
+from kseg.core.configs import ExportConfig
+from kseg.core.task_defaults import max_drop_of
 from kseg.deploy.parity import check_gate, sizes
 
 ROW = {
@@ -54,6 +56,27 @@ def test_sizes_are_plain_and_deflated_bytes(tmp_path):
         "compressed_bytes": len(zlib.compress(bytes(5000), 9)),
     }
     assert sizes(None) == {"bytes": None, "compressed_bytes": None}
+
+
+def test_the_table_of_objects_shows_both_kinds_of_ap_and_the_common_objects():
+    same = {"mean_matched_iou": 1.0, "score_difference": 0.0}
+    keras = {**ROW, "mask_ap": 0.5, "box_ap": 0.55, **same}
+    int8 = {**keras, "mask_ap": 0.49, "box_ap": 0.54, "drop": 0.01, "agreement": 0.9}
+    int8 |= {"mean_matched_iou": 0.95, "score_difference": None}
+    parity = {"headline": "mask_ap", "keras": keras, "int8": int8}
+    lines = parity_table(parity, (64, 64), None).splitlines()
+    for title in ("mask AP", "box AP", "same objects", "matched IoU", "score diff."):
+        assert title in lines[0]
+    assert lines[2].split() == ["keras,", "64x64", "0.5000", "0.5500", "80.0"]
+    assert lines[3].split()[:6] == "int8 0.4900 0.5400 +0.0100 90.0000% 0.9500".split()
+
+
+def test_the_limit_of_the_gate_depends_on_the_task():
+    given = ExportConfig(max_drop=0.0)
+    assert max_drop_of(given, "instance") == max_drop_of(given, "semantic") == 0
+    default = ExportConfig()
+    assert max_drop_of(default, "semantic") == 0.02
+    assert max_drop_of(default, "instance") == max_drop_of(default, "detection") == 0.01
 
 
 def test_the_table_shows_each_result_once():

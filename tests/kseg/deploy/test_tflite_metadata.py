@@ -91,6 +91,24 @@ def test_every_field(head, activation, kind):
     assert (Read(options).enum(0), Read(options).string(1)) == (activation, "1.0.0")
 
 
+@pytest.mark.parametrize("task", ["instance", "detection"])
+def test_outputs_of_objects_are_described_in_the_order_of_the_file(task):
+    """None of it is what MediaPipe's ObjectDetector looks for."""
+    roles = ("boxes", "scores", *(("prototypes",) if task == "instance" else ()))
+    given = ModelInfo(NAMES, palette(3), task=task, head="raw", outputs=roles)
+    inside = standard_metadata(with_metadata(model(), given))
+    root = Read(inside)
+    assert root.string(7) == "1.0.0" and b"DETECTOR" not in inside
+    (graph,) = root.tables(3)
+    assert not graph.offset(9)  # no custom metadata
+    assert [output.string(0) for output in graph.tables(3)] == list(roles)
+    (image,) = graph.tables(2)
+    assert image.tables(4)[0][1].floats(1) == [1.0]
+    named = [bool(output.offset(6)) for output in graph.tables(3)]
+    assert named == [role == "scores" for role in roles]
+    assert all(output.string(1).endswith(".") for output in graph.tables(3))
+
+
 def test_grayscale_images():
     inside = standard_metadata(with_metadata(model((1, 4, 4, 1)), info("logits")))
     (graph,) = Read(inside).tables(3)

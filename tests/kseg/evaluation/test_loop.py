@@ -12,7 +12,7 @@ from edge.model_file.info import InputGeometry, ModelInfo
 from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor
 from kseg.data.sample import Sample
-from kseg.evaluation.loop import REFERENCE, compare, evaluate
+from kseg.evaluation.loop import REFERENCE, Comparison, compare, evaluate
 from kseg.evaluation.semantic import SemanticEvaluator
 from tests.support.engines import ArrayEngine
 
@@ -77,6 +77,31 @@ def test_a_comparison_by_hand():
     assert found["zeros"].evaluator.value() == (25 / 40 + 0) / 2
     assert (found["zeros"].equal, found["zeros"].total) == (25, 40)
     assert found["zeros"].agreement == 25 / 40
+
+
+class Counting:
+    """Of two numbers: their difference, if both are over 0."""
+
+    headline, needs_confidence, decoder = "none", False, {}
+
+    def add(self, target, result):
+        pass
+
+    def agreement(self, expected, found):
+        return 0, 0
+
+    def differences(self, expected, found):
+        return {"difference": [found - expected] if min(expected, found) > 0 else []}
+
+
+def test_differences_are_averaged_over_all_elements():
+    each = Comparison(Counting())
+    assert each.differences() == {} and each.agreement == 1  # there are no elements
+    each.add(None, 0, 5)
+    assert each.differences() == {"difference": None}
+    each.add(None, 1, 2)
+    each.add(None, 1, 5)
+    assert each.differences() == {"difference": 2.5}
 
 
 class Adjustable(SemanticPredictor):

@@ -174,6 +174,24 @@ def test_agreement_by_hand():
     assert evaluator.agreement(none, none) == (0, 0)
 
 
+def test_differences_by_hand():
+    """Rows 0 to 8 of 10 and a score 0.1 lower; of another class; a score too low."""
+    evaluator = ObjectEvaluator(NAMES, masks=True)
+    boxes = [*BOXES, (60, 0, 70, 10)]
+    expected = instances_of(boxes, [0, 1, 0], [0.9, 0.8, 0.5])
+    found = instances_of(
+        [(0, 0, 10, 8), BOXES[1], boxes[2]], [0, 0, 0], [0.8, 0.7, 0.2]
+    )
+    values = evaluator.differences(expected, found)
+    assert values["mean_matched_iou"] == pytest.approx([0.8])
+    assert values["score_difference"] == pytest.approx([0.1])
+    none = instances_of([], [], [])
+    assert evaluator.differences(none, found) == {
+        "mean_matched_iou": [],
+        "score_difference": [],
+    }
+
+
 def test_agreement_of_boxes_needs_an_iou_of_nine_tenths():
     evaluator = ObjectEvaluator(NAMES, masks=False)
     whole = detections_of([(0, 0, 10, 10)], [0], [0.9])

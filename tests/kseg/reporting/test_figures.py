@@ -25,6 +25,18 @@ def test_a_curve_says_what_its_values_are_of(history, name, expected):
     assert [text.get_text() for text in axes.get_legend().texts] == list(expected)
 
 
+def test_a_line_joins_the_epochs_that_were_validated():
+    values = (0.1, float("nan"), 0.3)
+    history = [
+        {"epoch": number, "val_mask_ap": value}
+        for number, value in enumerate(values, start=1)
+    ]
+    _, axes = new_figure(3, 2)
+    draw_curve(axes, history, "mask_ap")
+    (line,) = axes.lines
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 3], [0.1, 0.3])
+
+
 def test_the_learning_rate_needs_no_legend():
     _, axes = new_figure(3, 2)
     draw_curve(axes, OBJECTS, "learning_rate")

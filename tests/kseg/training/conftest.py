@@ -11,7 +11,7 @@ from PIL import Image
 
 from edge.video import scenes
 from kseg.core.configs import TrainConfig
-from kseg.core.names import WITH_MASKS
+from kseg.core.names import OBJECT_TASKS
 from kseg.core.task_defaults import for_task
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset
@@ -103,7 +103,7 @@ def objects_config(task: str = "instance", **options: Any) -> TrainConfig:
 
 def objects_data(task: str = "instance", train: int = 8, val: int = 4) -> Dataset:
     """Generated scenes of 128x128 with objects."""
-    masks = task in WITH_MASKS
+    masks = OBJECT_TASKS[task]
     splits = {
         "train": ObjectShapesSplit(0, train, masks),
         "val": ObjectShapesSplit(1, val, masks),

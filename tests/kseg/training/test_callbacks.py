@@ -37,7 +37,6 @@ def test_values_that_are_not_finite_are_never_the_best():
     values = (float("nan"), 0.2, float("inf"), None, 0.1)
     assert best_value(history(*values), HEADLINE) == 0.2
     assert best_value(history(float("nan"), None), HEADLINE) < 0
-    assert patience_exhausted(history(0.2, float("nan"), None), 2, HEADLINE)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +49,8 @@ def test_values_that_are_not_finite_are_never_the_best():
         ((0.5, 0.4, 0.6), 2, False),
         ((0.5, 0.4, 0.3), 2, True),
         ((0.5, 0.4, 0.3, 0.2), 0, False),  # 0 disables it
+        ((0.5, None, None, 0.4), 2, False),  # only one of the others was validated
+        ((0.5, None, None, 0.4, None, 0.3), 2, True),
     ],
 )
 def test_patience_counts_epochs_without_a_better_value(values, patience, ended):

@@ -33,14 +33,15 @@ from tests.kseg.training.helpers import (
 # Options with random numbers or state; every change of an image that objects have.
 STATEFUL = {
     **{"rotate": 20.0, "flip_vertical": True, "color": 0.3, "cutout": 0.2},
-    **{"blur": 1.0, "noise": 0.02, "ema": 0.8, "encoder_rate": 0.3},
-    **{"deterministic": True, "save_seconds": 0.0, "epochs": 2},
+    **{"blur": 1.0, "noise": 0.02, "mosaic": 0.5, "paste": 0.5},
+    **{"ema": 0.8, "encoder_rate": 0.3, "deterministic": True},
+    **{"save_seconds": 0.0, "epochs": 3},
 }
 
 
 @pytest.fixture(scope="module")
 def stateful(tmp_path_factory):
-    """A run of two epochs of two steps, and the checkpoint after each of its steps."""
+    """A run of three epochs of two steps, and the checkpoint after each step."""
     folder = tmp_path_factory.mktemp("objects") / "run"
     checkpoints, save = {}, checkpoint.save
 
@@ -59,8 +60,10 @@ def test_the_columns_of_the_history_and_the_last_rate(stateful):
     lines = read_history(stateful[0] / HISTORY)
     values = ["loss", "val_mask_ap", "val_box_ap"]
     assert list(lines[0]) == ["epoch", "seconds", "learning_rate", *values]
-    assert lines[1]["learning_rate"] == pytest.approx(0.02 * 1e-3, rel=1e-4)
+    assert lines[2]["learning_rate"] == pytest.approx(0.02 * 4e-3, rel=1e-4)
     assert all(0 < line["loss"] < 5 for line in lines)
+    validated = [not np.isnan(line["val_mask_ap"]) for line in lines]
+    assert validated == [True, False, True]  # the first, the last, every 50th
 
 
 @pytest.mark.parametrize("step", [1, pytest.param(3, marks=pytest.mark.slow)])
@@ -115,8 +118,11 @@ class BlankSplit(ObjectShapesSplit):
         return Sample(super().read(index).image, no_objects(self.masks))
 
 
-def test_patience_ends_a_run_whose_val_images_have_no_objects(tmp_path, capsys):
+def test_patience_ends_a_run_whose_val_images_have_no_objects(
+    tmp_path, capsys, monkeypatch
+):
     """Its average precision is 0 in every epoch, and one line says why."""
+    monkeypatch.setattr("kseg.training.objects.STEPS_BETWEEN", 1)  # each epoch
     data = objects_data("detection", train=4)
     data = replace(data, splits={**data.splits, "val": BlankSplit(1, 2, False)})
     config = objects_config("detection", epochs=5, patience=2)

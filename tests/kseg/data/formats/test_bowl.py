@@ -78,3 +78,9 @@ def test_mask_of_another_size(bowl, save, error_message):
     message = error_message()
     assert str(path) in message
     assert "4x5" in message and "4x6" in message
+
+
+def test_damaged_mask(bowl, error_message):
+    path = bowl / "0b/masks/0.png"
+    path.write_bytes(path.read_bytes()[:45])
+    assert str(path) in error_message()

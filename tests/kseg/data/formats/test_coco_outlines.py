@@ -208,7 +208,7 @@ def test_boxes_are_refused_for_instances(coco, source, error_message):
         (annotation([[1, 1, 5, 5, 3, 3, 2]]), "3 points"),
         (annotation([[1, 1, 5, 5, 3, 1e9]]), "far outside"),
         (annotation("123"), "annotation 5"),
-        (annotation([{"x": 1}]), "neither"),
+        (annotation([{"x": 1}]), "no list of numbers"),
         (annotation(None, bbox=[1, 2, 3]), "the box [1, 2, 3]"),
         (annotation(None, bbox=[1, 2, 3, "a"]), "annotation 5"),
         (annotation(None, bbox=[1, 2, 3, float("nan")]), "annotation 5"),

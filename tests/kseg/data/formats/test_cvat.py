@@ -26,8 +26,8 @@ def polygon(label="cat", points=SQUARE, extra="") -> str:
 
 def box(x0, y0, x1, y1, label="dog", extra="") -> str:
     corners = f'xtl="{x0}" ytl="{y0}" xbr="{x1}" ybr="{y1}"'
-    inner = '<attribute name="a">b</attribute>'
-    return f'<box label="{label}" {corners} {extra}>{inner}</box>'
+    attribute = '<attribute name="a">b</attribute>'
+    return f'<box label="{label}" {corners} {extra}>{attribute}</box>'
 
 
 def xml(*images, labels=LABELS, root="task") -> str:
@@ -101,7 +101,7 @@ def test_a_box_rotated_by_45_degrees(found):
 
 
 def test_a_mask_is_rows_in_a_window(found):
-    """2 rows of 3 pixels at column 4, row 1: .xx / x.. ; the first run is outside."""
+    """2 rows of 3 pixels at column 4, row 1: .xx and x..; the first run is outside."""
     shape = '<mask label="cat" rle="1, 3, 2" left="4" top="1" width="3" height="2"/>'
     assert found(shape) == [Found("cat", (4, 1, 7, 3), 3)]
 

@@ -10,9 +10,12 @@ import pytest
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
+from edge.engines.select import open_engine
 from edge.model_file.info import INFO_NAME, ModelInfo
 from edge.model_file.metadata import info_of, read_info
 from kseg.deploy.conversion.onnx import convert
+from kseg.deploy.heads import HEADS
+from kseg.models import build_model
 from kseg.models.keras_engine import KerasEngine
 from tests.support.engines import only
 from tests.support.networks import sampled
@@ -22,6 +25,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 
 
+SIDES = (64, 96)
 INFO = ModelInfo(class_names=("a", "b", "ü"), colors=palette(3), head="logits")
 # From TensorRT's operator reference; the test below checks their types.
 TENSORRT = set(
@@ -135,3 +139,24 @@ def test_a_missing_package_is_named(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(InputError, match=r"needs tf2onnx: pip install -e '.\[onnx\]'"):
         convert(small, (64, 80), replace(INFO, head="labels"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["instance", "detection"])
+def test_outputs_of_objects_have_their_names_and_no_suppression_inside(tmp_path, task):
+    network = build_model("instances", 3, width=4, masks=task == "instance")
+    info = ModelInfo(
+        *(("a", "b", "c"), palette(3)), task, "raw", decoder={"strides": [8, 16, 32]}
+    )
+    (path := tmp_path / "model.onnx").write_bytes(convert(network, SIDES, info))
+    model = onnx.load(path)
+    assert not {"NonMaxSuppression", "TopK"} & {n.op_type for n in model.graph.node}
+    reference = KerasEngine(network, SIDES, HEADS[task]["raw"])
+    expected = {spec.name: spec.shape for spec in reference.outputs}
+    engine = open_engine(path)
+    assert {spec.name: spec.shape for spec in engine.outputs}.keys() == expected.keys()
+    assert read_info(path).outputs == tuple(spec.name for spec in engine.outputs)
+    image = np.random.RandomState(0).randint(0, 256, (*SIDES, 3)).astype(np.uint8)
+    exact = {output.spec.name: output.raw for output in reference(image)}
+    for output in engine(image):
+        np.testing.assert_allclose(output.raw, exact[output.spec.name], atol=1e-4)

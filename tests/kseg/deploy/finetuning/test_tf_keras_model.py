@@ -86,6 +86,28 @@ def test_logits_are_equal_and_weights_are_written_back(name, encoder, upsampling
     assert_same(np.asarray(source.model(image, training=False)), changed)
 
 
+@pytest.mark.parametrize("masks", [True, False])
+def test_outputs_of_objects_are_equal_and_keep_their_names(masks):
+    options = {"width": 4, "strides": (4, 8, 16), "masks": masks}
+    model = randomized(build_model("instances", 3, **options))
+    image = np.random.RandomState(0).uniform(0, 255, (1, *SIZE, 3)).astype("float32")
+    expected = model(image, training=False)
+    found = rebuild(model, SIZE).model(image, training=False)
+    assert set(found) == set(expected) and len(found) == (4 if masks else 2)
+    for role, value in expected.items():
+        assert_same(np.asarray(found[role]), np.asarray(value))
+
+
+def test_a_tanh_of_a_convolution_is_an_operator_of_its_own():
+    image = keras.Input((8, 8, 3))
+    layer = keras.layers.Conv2D(2, 1, activation="tanh", name="conv")
+    model = keras.Model(image, layer(image))
+    source = rebuild(model, (8, 8))
+    assert [x.name for x in source.model.layers][-2:] == ["conv", "conv_tanh"]
+    x = np.random.RandomState(0).normal(size=(1, 8, 8, 3)).astype("float32")
+    assert_same(np.asarray(source.model(x)), np.asarray(model(x)))
+
+
 def test_folding_by_hand():
     """gamma 3, variance 4 - epsilon, mean 5, beta 7: (2 x - 5) * 3 / 2 + 7."""
     convolution = keras.layers.Conv2D(1, 1, use_bias=False)

@@ -8,9 +8,11 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edge.model_file.metadata import info_of
+from edge.predict.open import predictor_of
 from edge.video import scenes
 from kseg.core.configs import ExportConfig, TrainConfig, to_record
 from kseg.core.names import FINETUNED_SCHEMES
@@ -24,6 +26,7 @@ from kseg.deploy.finetuning.fake_quant import (
     shared_ranges,
 )
 from kseg.deploy.finetuning.pruning import sparsities
+from kseg.deploy.finetuning.step import training_step
 from kseg.deploy.finetuning.tf_keras_model import rebuild
 from kseg.deploy.finetuning.toolkit import LEGACY
 from kseg.deploy.finetuning.tuner import RECIPES, FineTuner, check_options
@@ -31,7 +34,9 @@ from kseg.deploy.heads import HEADS
 from kseg.deploy.parity import value_of_file
 from kseg.evaluation import EVALUATORS
 from kseg.models import build_model
+from kseg.models.keras_engine import KerasEngine
 from kseg.models.saving import load_model, save_model
+from kseg.training.losses.joint import JointLoss
 
 if not find_spec("tensorflow_model_optimization"):
     pytest.skip("tensorflow-model-optimization is absent", allow_module_level=True)
@@ -138,12 +143,13 @@ def test_qat_is_int8_throughout(tuner):
 def test_qat_is_at_least_as_accurate_as_plain_int8(tuner, trained):
     """The file from before the first epoch is one of the candidates."""
     info = replace(info_of(trained / BEST), head="labels")
+    reference = predictor_of(KerasEngine(tuner.networks[()], SIZE, LABELS), info)
 
     def new():
         return EVALUATORS["semantic"](tuner.data)
 
     plain, found = (
-        value_of_file(content, info, tuner.data.split("val"), new)
+        value_of_file(content, reference, tuner.data.split("val"), new)
         for content in (
             convert_plain(tuner.networks[()], "int8", SIZE, LABELS, images),
             convert(tuner, "qat"),
@@ -225,6 +231,41 @@ def test_inputs_and_outputs_of_pass_through_layers_share_a_range():
     ranges = shared_ranges(source.model, images())
     assert ranges["encoder_down4_2_conv"] == ranges["up8_2_conv"]
     assert "up4_join" not in ranges and ranges["image_identity"] == (0.0, 255.0)
+
+
+def test_levels_of_objects_share_a_range_and_tanh_has_a_fixed_one():
+    """int8 has steps of 1/128 for the result of a tanh, whatever its range."""
+    model = build_model("instances", 3, width=4, strides=(4, 8, 16))
+    source = rebuild(model, SIZE)
+    (one,) = [x for x in range_groups(source.model.layers) if "boxes_join" in x]
+    levels = (4, 8, 16)
+    assert one == {"boxes_join", *(f"box{level}" for level in levels)} | {
+        f"box{level}_rows" for level in levels
+    }
+    ranges = shared_ranges(source.model, images()[:1])
+    assert ranges["coefficients"] == (-1.0, 127 / 128)
+    assert ranges["box4"] == ranges["box8"] == ranges["box16"]
+    assert not {"boxes_join", "box4_rows", "scores"} & set(ranges)
+
+
+class Squares(JointLoss):
+    """The sum of the squares of all differences."""
+
+    def __call__(self, target, outputs):
+        return sum(tf.reduce_sum((outputs[x] - target[x]) ** 2) for x in target)
+
+
+def test_a_step_with_a_joint_loss_takes_all_outputs():
+    """y = w x with w = 0: (2 - 0)^2 + (1 - 0)^2; the gradient of w is -4 - 2."""
+    import tf_keras
+
+    x = tf_keras.Input((1,))
+    y = tf_keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(x)
+    model = tf_keras.Model(x, {"a": y, "b": y})
+    step = training_step(model, Squares(), tf_keras.optimizers.SGD(0.5))
+    one = tf.ones((1, 1))
+    assert float(step(one, {"a": 2 * one, "b": one})) == 5
+    assert model.trainable_variables[0].numpy().item() == 3
 
 
 def test_each_channel_is_quantized_with_its_own_range():

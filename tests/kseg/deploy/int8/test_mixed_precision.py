@@ -7,7 +7,12 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from edge.core.errors import GateFailed, InputError
-from kseg.deploy.int8.mixed_precision import SelectiveInt8, mixed_precision
+from kseg.deploy.int8.mixed_precision import (
+    SelectiveInt8,
+    mixed_precision,
+    operator_outputs,
+)
+from tests.support.tflite import operator, tensor, tflite
 
 
 def scale_channels(model):
@@ -83,6 +88,16 @@ def test_no_mixed_precision_file_is_written_within_the_limit(badly_quantized, ca
     main([str(badly_quantized), *arguments, "--max-drop", "1"])
     assert "no mixed.tflite is needed" in capsys.readouterr().err
     assert not (badly_quantized / "mixed.tflite").exists() and not outdated.exists()
+
+
+def test_operators_that_read_the_image_stay_in_int8():
+    tensors = {name: tensor() for name in ("image", "first", "second", "third")}
+    operators = [
+        operator("TANH", ["image"], "first"),
+        operator("LOGISTIC", ["first"], "second"),
+        operator("ADD", ["second", "image"], "third"),
+    ]
+    assert operator_outputs(tflite(tensors, operators)) == ["second"]
 
 
 def test_mixed_precision_without_int8_is_rejected(trained):

@@ -4,10 +4,14 @@ import pytest
 from keras import layers
 
 from kseg.deploy.int8.sensitivity import (
+    FusedOp,
+    LayerSensitivity,
     Rounding,
+    Sensitivity,
     SensitivityProbe,
+    changed,
     draw,
-    error_of,
+    errors_of,
     find_fused_ops,
     rounded_weights,
     sensitivity,
@@ -93,8 +97,30 @@ def test_weights_are_rounded_by_output_channel():
 def test_error_by_hand():
     exact = [[np.float32([[[1.0, -1.0]]])]]  # one image, one output: deviation 1
     found = [[np.float32([[[1.5, -1.0]]])]]
-    assert error_of(found, exact) == pytest.approx(0.5**0.5 / 2)
-    assert error_of([], exact) == 0
+    assert errors_of(found, exact) == [pytest.approx(0.5**0.5 / 2)]
+    assert errors_of([], exact) == [0]
+
+
+def test_errors_are_summed_by_output():
+    layers_found = [
+        LayerSensitivity(FusedOp((n,)), a, 0, 0, 0, {"boxes": a, "scores": b})
+        for n, a, b in (("first", 0.25, 0.5), ("second", 0.125, 0.0625))
+    ]
+    measured = Sensitivity(layers_found)
+    assert measured.outputs == {"scores": 0.5625, "boxes": 0.375}
+    assert measured.record()["outputs"] == measured.outputs
+    last = measured.table().splitlines()[-1]
+    assert last.endswith("scores 56%, boxes 38%; worst is scores")
+
+
+def test_labels_of_several_outputs_are_those_of_the_scores():
+    """The largest box coordinate changes in both cells, the class in one."""
+    boxes, scores = np.float32([[1, 2], [1, 2]]), np.float32([[1, 0], [1, 0]])
+    exact = [[boxes, scores]]
+    found = [[boxes[:, ::-1], np.float32([[1, 0], [0, 1]])]]
+    assert changed(found, exact, ["boxes", "scores"]) == 0.5
+    assert changed(found, exact, ["boxes", "others"]) == 1
+    assert changed([], exact, ["boxes", "scores"]) == 0
 
 
 def test_the_probe_without_rounding_equals_the_network(network):
@@ -115,9 +141,10 @@ def test_the_probe_without_rounding_equals_the_network(network):
 def test_the_layers_that_quantize_badly_have_the_largest_error(tmp_path):
     keras.utils.set_random_seed(0)
     network = build_model("unet", 3, width=16)
-    before = sensitivity(network, SIZE, images())
+    before = sensitivity(network, SIZE, images()).layers
     scale_channels(network, "encoder_down2_1_bn", "encoder_down2_2_conv")
-    layers_found = sensitivity(network, SIZE, images())
+    measured = sensitivity(network, SIZE, images())
+    layers_found = measured.layers
     assert [f.op for f in layers_found] == [f.op for f in before]
     first, second = worst_first(layers_found)[:2]
     expected = {"encoder_down2_1_conv", "encoder_down2_2_conv"}
@@ -132,5 +159,7 @@ def test_the_layers_that_quantize_badly_have_the_largest_error(tmp_path):
     text = table(layers_found, most=3)
     assert text.splitlines()[2].startswith(first.op.name)
     assert len(text.splitlines()) == 5
+    assert measured.table() == table(layers_found)  # there is one output
+    assert list(measured.record()) == ["layers"]
     draw(tmp_path / "explain.png", layers_found)
     assert (tmp_path / "explain.png").stat().st_size > 10_000

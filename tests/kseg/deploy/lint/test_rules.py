@@ -11,6 +11,7 @@ from kseg.deploy.lint import rules
 from kseg.deploy.lint.devices import RUNTIME_2_14, TYPES_2_14
 from kseg.deploy.lint.graph import read_graphs
 from kseg.deploy.lint.rules import (
+    ACCURACY,
     ANY,
     MEDIAPIPE,
     OLD_RUNTIME,
@@ -425,6 +426,33 @@ def test_the_versions_are_those_of_tflite_runtime(tmp_path, tflite_runtime):
     expected = sorted(f"{name}-{version}" for name, version in RUNTIME_2_14.items())
     assert json.loads(done.stdout.splitlines()[-1]) == expected
     assert "int4" in TYPES_2_14
+
+
+@pytest.mark.parametrize(("scale", "warned"), [(0.25, False), (0.2, True)])
+def test_levels_of_very_different_ranges_are_joined(tmp_path, scale, warned):
+    """One of two levels has a step of `scale`, and is brought to that of 1."""
+    step = {"zero_points": (0,)}
+    tensors = {
+        "in": tensor("int8", **step),
+        "fine": tensor("int8", **step, scale=scale),
+        "rows": tensor("int8", (1, 16, 8), **step, scale=scale),
+        "rescaled": tensor("int8", (1, 16, 8), **step),
+        "coarse": tensor("int8", (1, 16, 8), **step),
+        "out": tensor("int8", (1, 32, 8), **step),
+    }
+    operators = [
+        operator("TANH", ["in"], "fine"),
+        operator("RESHAPE", ["fine"], "rows"),
+        operator("QUANTIZE", ["rows"], "rescaled"),
+        operator("RESHAPE", ["in"], "coarse"),
+        operator("CONCATENATION", ["rescaled", "coarse"], "out"),
+    ]
+    (graph,) = read_graphs(written(tmp_path, tensors, operators))
+    issues = [f for f in check_graph(graph) if f.device == ACCURACY]
+    assert bool(issues) == warned
+    if warned:
+        assert issues[0].severity == "warning" and issues[0].tensor == "rescaled"
+        assert "5 times as wide, which leaves it about 51 of 256" in issues[0].problem
 
 
 def test_one_bad_file_does_not_hide_the_others(tmp_path, capsys):

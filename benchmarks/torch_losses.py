@@ -1,0 +1,141 @@
+"""The losses of kseg's training written in PyTorch, for the comparison of a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Sequence
+
+from edge.core.constants import IGNORE_INDEX
+from edge.predict.boxes import anchor_grid
+from kseg.models.boxes.codec import LARGEST, VARIANCES
+from kseg.models.boxes.iou import EPSILON
+from kseg.training.losses.objects import BOX_WEIGHT, MASK_WEIGHT
+
+if TYPE_CHECKING:
+    import torch
+
+Outputs = dict[str, "torch.Tensor"]
+Loss = Callable[[Any, Any], "torch.Tensor"]  # (outputs, target) -> scalar
+
+
+def cross_entropy(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy without void pixels: (B, C, H, W), (B, H, W) -> scalar."""
+    from torch.nn import functional
+
+    return functional.cross_entropy(logits, mask.long(), ignore_index=IGNORE_INDEX)
+
+
+def object_loss(size: tuple[int, int], strides: Sequence[int]) -> Loss:
+    """The loss of kseg.training.losses.objects for crops of `size` (height, width).
+
+    It takes the outputs of `torch_model`, whose prototypes are (B, K, h, w), and the
+    target that is described there.
+    """
+    import torch
+
+    step = max(strides)
+    padded = tuple(-(-side // step) * step for side in size)
+    # Copies: the arrays of anchor_grid are read-only, which PyTorch warns of.
+    grid = anchor_grid((padded[0], padded[1]), strides)
+    centers, sides = (torch.from_numpy(array.copy()) for array in grid)
+
+    def loss(outputs: Outputs, target: Outputs) -> torch.Tensor:
+        classes = target["classes"].long()
+        image, cell = torch.nonzero(classes >= 0, as_tuple=True)
+        count = max(len(cell), 1)
+        boxes = decode(outputs["boxes"][image, cell], centers[cell], sides[cell])
+        iou, giou = iou_and_giou(boxes, target["boxes"][image, cell])
+        quality = torch.zeros_like(outputs["scores"])
+        quality[image, cell, classes[image, cell]] = iou.detach()
+        focal = quality_focal(quality, outputs["scores"])
+        total = (focal * (classes != -2)[..., None]).sum() / count
+        total = total + BOX_WEIGHT * (1 - giou).sum() / count
+        if "prototypes" in outputs:
+            total = total + MASK_WEIGHT * mask_term(outputs, target)
+        return total
+
+    return loss
+
+
+def decode(
+    deltas: torch.Tensor, centers: torch.Tensor, sides: torch.Tensor
+) -> torch.Tensor:
+    """(N, 4) dy, dx, dh, dw, (N, 2) and (N,) -> (N, 4) x0, y0, x1, y1 in pixels."""
+    import torch
+
+    place = deltas[:, :2] * torch.tensor(VARIANCES[:2]) * sides[:, None] + centers
+    scale = (deltas[:, 2:] * torch.tensor(VARIANCES[2:])).clamp(-LARGEST, LARGEST)
+    half = sides[:, None] * scale.exp() / 2
+    return torch.cat([(place - half).flip(1), (place + half).flip(1)], dim=1)
+
+
+def iou_and_giou(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, 4) and (N, 4) x0, y0, x1, y1 -> IoU and generalized IoU (N,)."""
+    import torch
+
+    def area(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+        return (end - start).clamp(min=0).prod(dim=1)
+
+    inner = area(torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:]))
+    hull = area(torch.minimum(a[:, :2], b[:, :2]), torch.maximum(a[:, 2:], b[:, 2:]))
+    union = area(a[:, :2], a[:, 2:]) + area(b[:, :2], b[:, 2:]) - inner
+    iou = inner / (union + EPSILON)
+    return iou, iou - (hull - union) / (hull + EPSILON)
+
+
+def quality_focal(target: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """|y - p| squared times the cross-entropy, of the shape of both."""
+    from torch.nn import functional
+
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits, target, reduction="none"
+    )
+    return (target - logits.sigmoid()).square() * entropy
+
+
+def mask_term(outputs: Outputs, target: Outputs) -> torch.Tensor:
+    """The mean loss of the masks of `mask_cells`."""
+    import torch
+    from torch.nn import functional
+
+    cells = target["mask_cells"].long()
+    images = torch.arange(len(cells))[:, None]
+    weights = outputs["coefficients"][images, cells.clamp(min=0)]  # (B, P, K)
+    prototypes = outputs["prototypes"].permute(0, 2, 3, 1)
+    _, height, width, _ = prototypes.shape
+    # In channels-last memory, rows of cells are a view.
+    logits = weights @ prototypes.flatten(1, 2).transpose(1, 2)
+    logits = logits.unflatten(2, (height, width))
+    inside = inside_boxes(target["mask_boxes"], height, width)
+    masks = target["masks"] * inside
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits, masks, weight=inside, reduction="none"
+    )
+    probability = logits.sigmoid() * inside
+    both = (masks * probability).sum((2, 3))
+    dice = 1 - (2 * both + 1) / (masks.sum((2, 3)) + probability.sum((2, 3)) + 1)
+    loss = entropy.sum((2, 3)) / inside.sum((2, 3)).clamp(min=1) + dice
+    used = cells >= 0
+    return (loss * used).sum() / used.sum().clamp(min=1)
+
+
+def inside_boxes(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """(B, P, 4) x0, y0, x1, y1 in cells -> (B, P, h, w): 1 where a cell is inside."""
+    import torch
+
+    y, x = torch.arange(height), torch.arange(width)
+    x0, y0, x1, y1 = boxes.split(1, dim=2)
+    rows = (y + 1 > y0) & (y < y1)
+    columns = (x + 1 > x0) & (x < x1)
+    return (rows[..., :, None] & columns[..., None, :]).float()
+
+
+def loss_of_objects(network: dict[str, Any], size: tuple[int, int]) -> Loss:
+    return object_loss(size, network["strides"])
+
+
+# Task -> function (arguments of build_model, crop size) -> loss.
+LOSSES: dict[str, Callable[[dict[str, Any], tuple[int, int]], Loss]] = {
+    "semantic": lambda network, size: cross_entropy,
+    "instance": loss_of_objects,
+    "detection": loss_of_objects,
+}

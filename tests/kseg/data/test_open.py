@@ -1,0 +1,112 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from edge.core.errors import InputError
+from kseg.data.folder import is_data_folder
+from kseg.data.object_folder import ObjectSplit, SemanticSplit
+from kseg.data.open import open_data, reject_export, task_of
+from tests.support.object_folders import declare, save, write_file, write_maps
+
+COUNTS = {"train": 1, "val": 1}
+
+
+def masks_only(folder, counts):
+    write_maps(folder, counts)
+    for split in counts:
+        shutil.rmtree(folder / split / "instances")
+    (folder / "classes.json").unlink()
+    return folder
+
+
+def boxes_only(folder, counts):
+    return write_file(folder, counts, outlines=False)
+
+
+@pytest.mark.parametrize(
+    ("layout", "task"),
+    (
+        (write_maps, "instance"),
+        (write_file, "instance"),
+        (boxes_only, "detection"),
+        (masks_only, "semantic"),
+    ),
+)
+def test_the_files_tell_the_task(tmp_path, layout, task):
+    folder = layout(tmp_path, COUNTS)
+    (folder / "classes.json").unlink(missing_ok=True)
+    assert task_of(folder) == task
+    assert open_data(str(folder)).task == task
+    assert is_data_folder(folder)
+    reject_export(folder)
+
+
+def test_classes_json_decides_and_the_option_overrides(tmp_path):
+    folder = write_file(tmp_path, COUNTS)
+    names = ["disc", "square", "triangle", "ring", "cross"]
+    declare(folder, names, task="detection")
+    assert task_of(folder) == "detection"
+    assert open_data(str(folder)).task == "detection"
+    for task in ("instance", "detection", "semantic"):
+        assert open_data(str(folder), task=task).task == task
+    declare(folder, names, task="depth")
+    with pytest.raises(InputError, match="classes.json: unknown task 'depth'; known"):
+        open_data(str(folder))
+    with pytest.raises(InputError, match="--task: unknown task 'depth'; known are sem"):
+        open_data(str(folder), task="depth")
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "task"),
+    (
+        ([[1, 1, 5, 1, 3, 4]], "instance"),
+        ([1, 1, 5, 1, 3, 4], "instance"),
+        ({"size": [48, 64], "counts": "x"}, "instance"),
+        ([], "detection"),
+        ([[]], "detection"),
+        (None, "detection"),
+    ),
+)
+def test_outlines_are_recognized_in_every_form(tmp_path, segmentation, task):
+    save(tmp_path / "train/images/a.png", np.zeros((4, 4), np.uint8))
+    content = {"annotations": [{"segmentation": segmentation}]}
+    for indent in (None, 2):
+        text = json.dumps(content, indent=indent)
+        (tmp_path / "train/objects.json").write_text(text, encoding="utf-8")
+        assert task_of(tmp_path) == task
+
+
+def test_a_folder_that_cannot_give_the_task_says_what_it_has(tmp_path):
+    masks = str(masks_only(tmp_path / "masks", COUNTS))
+    with pytest.raises(InputError, match=f"{masks}: masks of classes only; use"):
+        open_data(masks, task="instance")
+    boxes = str(boxes_only(tmp_path / "boxes", COUNTS))
+    for task in ("instance", "semantic"):
+        with pytest.raises(InputError, match="boxes only; use --task detection, or"):
+            open_data(boxes, task=task)
+
+
+def test_masks_beside_maps_are_those_of_the_semantic_task(tmp_path):
+    """Unless classes.json is of objects: it lists no background."""
+    folder = write_maps(tmp_path, COUNTS)
+    objects = open_data(str(folder), task="semantic")
+    assert isinstance(objects.split("val"), SemanticSplit)
+    (folder / "classes.json").unlink()
+    masks = open_data(str(folder), task="semantic")
+    assert not isinstance(masks.split("val"), SemanticSplit)
+    np.testing.assert_array_equal(
+        masks.split("val").read(0).target, objects.split("val").read(0).target
+    )
+    assert isinstance(open_data(str(folder)).split("val"), ObjectSplit)
+
+
+def test_exports_are_refused(tmp_path):
+    save(tmp_path / "images/a.png", np.zeros((4, 4), np.uint8))
+    content = {"images": [], "annotations": [], "categories": []}
+    (tmp_path / "instances_default.json").write_text(
+        json.dumps(content), encoding="utf-8"
+    )
+    with pytest.raises(InputError, match="export in another format .coco.; convert"):
+        open_data(str(tmp_path))
