@@ -17,9 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from benchmarks.clock import WARM_UP, Millis, between, mean_millis, now
+from benchmarks.convolutions import convolutions
 from benchmarks.pytorch_step import peak_mebibytes, pytorch_process
 from benchmarks.results import JSON_HELP, option, show
 from edge.core.log import say
@@ -40,9 +41,6 @@ from kseg.core.task_defaults import for_task
 from kseg.data.object_folder import OBJECT_TASKS
 from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset
-
-if TYPE_CHECKING:
-    from kseg.models.analysis.graph import Graph, Step
 
 STEPS_OF_EPOCH = 10_000  # of the schedule of the learning rate
 NAMES = {
@@ -132,7 +130,10 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
 
 
 def training_config(config: TrainBenchmarkConfig) -> TrainConfig:
-    """The configuration of a training with the options of the benchmark."""
+    """The configuration of a training with the options of the benchmark.
+
+    Raises InputError for strides of a task without levels.
+    """
     tasks = tuple(OBJECT_TASKS) if config.model in OBJECT_MODELS else (SEMANTIC,)
     found = config.task or task_of_data(config.data)
     training = TrainConfig(
@@ -146,7 +147,8 @@ def training_config(config: TrainBenchmarkConfig) -> TrainConfig:
         precision=config.precision,
     )
     task = found if config.task or found in tasks else tasks[0]
-    return for_task(training, {"model", "batch_size"}, task)
+    given = {"model", "batch_size", *(["strides"] if config.strides else [])}
+    return for_task(training, given, task)
 
 
 def network_of(training: TrainConfig, data: Dataset) -> dict[str, Any]:
@@ -271,52 +273,3 @@ def fit_millis(model: Any, batches: Any, steps: int) -> Millis:
         verbose=0,
     )
     return between(ends[WARM_UP - 1], ends[-1], steps)
-
-
-# --- lower bound: the convolutions ---
-
-
-def convolutions(graph: Graph, batch_size: int) -> Callable[[], Any]:
-    """A function that runs a network's convolutions forward and backward on noise.
-
-    Layers and shapes are those of the network. Control dependencies make them run one
-    after another; they would slow each other down in parallel. The rest of a training
-    step is what optimization could save.
-    """
-    import tensorflow as tf
-
-    from kseg.models.analysis.graph import multiply_adds
-
-    steps = [step for step in graph.steps if multiply_adds(step)]
-    kinds = {kind for step in steps for kind in input_and_output(step)}
-    noise = {
-        (shape, dtype): tf.cast(tf.random.normal((batch_size, *shape[1:])), dtype)
-        for shape, dtype in kinds
-    }
-
-    def forward_and_backward(step: Step) -> list[Any]:
-        x, upstream = (noise[kind] for kind in input_and_output(step))
-        # The gradient of the first input, the image, is not needed.
-        targets = [x] if step is not steps[0] else []
-        targets += [weight.value for weight in step.layer.trainable_weights]
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = step.layer(x)
-        results = [y, *tape.gradient(y, targets, output_gradients=upstream)]
-        return [tf.cast(tf.reshape(x, [-1])[0], tf.float32) for x in results]
-
-    @tf.function(autograph=False)
-    def run() -> Any:
-        done: list[Any] = []
-        for step in steps:
-            with tf.control_dependencies(done[-1:]):
-                done += forward_and_backward(step)
-        return tf.stack(done)  # results that are not returned would not be computed
-
-    return run
-
-
-def input_and_output(step: Step) -> list[tuple[Any, str]]:
-    """(shape, dtype) of the input and of the output of a layer."""
-    dtype = step.layer.compute_dtype
-    return [(tensor.shape, dtype) for tensor in (step.inputs[0], step.outputs[0])]

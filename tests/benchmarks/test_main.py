@@ -38,8 +38,8 @@ OPTIONS = {
         "--calibration-images --output --json"
     ),
     "train": (
-        "--data --model --encoder --batch-size --size --steps --rounds --precision "
-        "--json"
+        "--data --model --encoder --task --strides --batch-size --size --steps "
+        "--rounds --precision --json"
     ),
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",

@@ -8,15 +8,13 @@ from benchmarks.pytorch_step import pytorch_process
 from benchmarks.training import (
     NAMES,
     TrainBenchmarkConfig,
-    convolutions,
     main,
     summary,
     train_table,
     training_config,
 )
-from kseg.core import backend
+from edge.core.errors import InputError
 from kseg.core.configs import TrainConfig
-from kseg.models.analysis.graph import trace
 
 # Two rounds with 4 images per step: (wall-clock, processor) milliseconds.
 ROUNDS = [
@@ -81,32 +79,6 @@ def test_the_table_shows_each_result():
     assert "150.0" in text and "181.0" in text and "26.67" in text
 
 
-def test_every_convolution_runs_forward_and_backward():
-    """The graph optimizer removes none, because each has a returned result."""
-    import numpy as np
-
-    from kseg.models import build_model
-
-    model = build_model("unet", 3, width=4, upsampling="transposed")
-    run = convolutions(trace(model, (32, 32)), batch_size=2)
-    # 18 3x3 and 4 transposed convolutions and the score's, with its bias: 23 outputs,
-    # and the gradients of 23 kernels, 1 bias and 22 inputs.
-    found = np.asarray(run())
-    assert found.shape == (69,) and np.all(found != 0)
-    kinds = [op.type for op in run.get_concrete_function().graph.get_operations()]
-    assert kinds.count("Conv2DBackpropFilter") == 23
-
-
-def test_the_convolutions_run_in_half_precision():
-    import numpy as np
-
-    from kseg.models import build_model
-
-    with backend.precision("bfloat16"):
-        model = build_model("unet", 3, width=4, upsampling="transposed")
-    assert np.isfinite(convolutions(trace(model, (32, 32)), batch_size=2)()).all()
-
-
 def test_the_training_has_the_defaults_of_its_task():
     options = TrainBenchmarkConfig(model="instances", size=(64, 64), batch_size=2)
     training = training_config(options)
@@ -116,6 +88,8 @@ def test_the_training_has_the_defaults_of_its_task():
     assert training_config(replace(options, task="detection")).task == "detection"
     plain = training_config(TrainBenchmarkConfig())
     assert (plain.task, plain.ema, plain.loss) == ("semantic", 0, "ce")
+    with pytest.raises(InputError, match="--strides: has no effect"):
+        training_config(TrainBenchmarkConfig(strides=(4, 8, 16)))
 
 
 def test_boxes_without_masks_are_detected(tmp_path):
