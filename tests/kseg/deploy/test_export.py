@@ -188,7 +188,9 @@ def test_a_run_of_boxes_is_exported(object_data, tmp_path):
     assert set(specs_of(path)) == {"boxes", "scores"}
     inside = standard_metadata(path.read_bytes())
     assert b"Object detection" in inside and b"DETECTOR" not in inside
-    assert "- Task: detection" in (tmp_path / "run" / "card.md").read_text("utf-8")
+    assert "- Task: detection" in (tmp_path / "run" / "card.md").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.slow
