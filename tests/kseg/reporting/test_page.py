@@ -153,7 +153,8 @@ def test_training_writes_the_report(trained):
         assert f" {name} {value:.4f} " in text
     # The command, the versions, the machine, the data and the time.
     record = json.loads((trained / "config.json").read_text(encoding="utf-8"))
-    assert f"kseg train --data {record['config']['data']} --width 4" in text
+    data = record["config"]["data"]
+    assert f"kseg train --data {data} --task semantic --width 4" in text
     assert f"keras {record['versions']['keras']}" in text
     assert record["machine"]["processor"] in text
     assert record["data"]["fingerprint"] in text
