@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Callable, Mapping, Optional, Protocol
 
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
@@ -16,6 +16,9 @@ from kseg.training.objects import ObjectMetrics, object_loss
 from kseg.training.semantic import SemanticMetrics, semantic_loss
 
 log = logging.getLogger(__name__)
+
+SCORES = "score", "logits"  # beginnings of the names of layers that depend on classes
+LISTED = 8  # layers that the log names
 
 
 class TaskMetrics(Protocol):
@@ -160,7 +163,8 @@ def load_initial_weights(model: Any, run: str) -> None:
 
     These layers keep their own initial weights: score layers if the classes differ, the
     last upsampling, whose size differs between FCN-32s, 16s and 8s, and layers that the
-    other run does not have. Raises InputError for a run of another network.
+    other run does not have, such as a coarser stage of the same encoder. Raises
+    InputError for a run of another network.
     """
     from kseg.models.layers.norm import ENCODER
     from kseg.models.saving import load_model
@@ -168,14 +172,15 @@ def load_initial_weights(model: Any, run: str) -> None:
     path, _ = find_model(run)
     other = {layer.name: layer for layer in load_model(path).layers}
     fresh, copied = [], []
+    same_encoder = extends_encoder(model, other)
     for layer in (x for x in model.layers if x.weights):
         source = other.get(layer.name)
         shapes = [w.shape for w in source.weights] if source else None
         if shapes == [w.shape for w in layer.weights]:
             layer.set_weights(source.get_weights())
             copied.append(layer.name)
-        elif layer.name.startswith(ENCODER) or (
-            shapes and not layer.name.startswith(("score", "logits"))
+        elif (shapes and not layer.name.startswith(SCORES)) or (
+            layer.name.startswith(ENCODER) and not shapes and not same_encoder
         ):
             reason = f"has the shape {shapes[0]}" if shapes else "is missing"
             raise InputError(
@@ -184,12 +189,27 @@ def load_initial_weights(model: Any, run: str) -> None:
             )
         else:
             fresh.append(layer.name)
-    if not any(not name.startswith(("score", "logits")) for name in copied):
+    if not any(not name.startswith(SCORES) for name in copied):
         raise InputError(
             f"--init-from {run}: a different network: no layer fits; use a run of the "
             "same network"
         )
-    log.info(f"weights from {run}; new layers: {', '.join(fresh) or 'none'}")
+    listed, more = fresh[:LISTED], len(fresh) - LISTED
+    if more > 0:
+        listed.append(f"and {more} others")
+    log.info(f"weights from {run}; new layers: {', '.join(listed) or 'none'}")
+
+
+def extends_encoder(model: Any, other: Mapping[str, Any]) -> bool:
+    """Whether a network's encoder has every layer of the encoder among `other`.
+
+    `other` are layers by name; the network may have more stages.
+    """
+    from kseg.models import encoder_layers
+    from kseg.models.layers.norm import ENCODER
+
+    theirs = {name for name in other if name.startswith(ENCODER)}
+    return bool(theirs) and theirs <= {layer.name for layer in encoder_layers(model)}
 
 
 def compile_for(

@@ -207,13 +207,15 @@ def test_another_objects_run_gives_all_but_the_scores_of_other_classes(
 
 
 def test_a_semantic_run_gives_its_encoder(tiny, tmp_path, capsys):
+    """The coarsest level has a stage that U-Net's encoder does not have."""
     semantic = new_network(TrainConfig(width=4), tiny)
     run = saved(semantic, tmp_path / "run")
-    config = objects_config(strides=(8, 16), init_from=run)
+    config = objects_config(strides=(8, 16, 32), init_from=run)
     network = new_network(config, objects_data())
-    assert_equal_weights(network, semantic, inside_encoder(network))
+    assert_equal_weights(network, semantic, inside_encoder(semantic))
     log = capsys.readouterr().err
-    assert f"weights from {run}" in log and "lateral8_conv" in log
+    assert f"weights from {run}; new layers: encoder_down32_1_conv," in log
+    assert log.endswith(" others\n")
 
 
 def test_a_run_with_another_encoder_is_refused(tmp_path):
