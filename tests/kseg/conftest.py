@@ -92,7 +92,7 @@ def train_objects(data: Path, output: Path, task: str) -> None:
     """Trains on the few scenes of `object_data` until objects are found in them."""
     from kseg.cli.train import main
 
-    options = ["--width", "4", "--batch-size", "2", "--size", "64x64", "--epochs", "20"]
+    options = ["--width", "4", "--batch-size", "2", "--size", "64x64", "--epochs", "30"]
     options += ["--scale", "1", "--color", "0", "--no-flip", "--ema", "0"]
     options += ["--learning-rate", "0.01", "--weight-decay", "0"]
     places = ["--data", str(data), "--output", str(output), "--task", task]

@@ -116,7 +116,9 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
             id="unet_paper",
         ),
         pytest.param(
-            *(["--model", "patch"], ["--size", "54x62"], (54, 62)), id="patch"
+            *(["--model", "patch"], ["--size", "54x62"], (54, 62)),
+            marks=pytest.mark.slow,
+            id="patch",
         ),
         # 64x80 of the validation images and a border of 27, rounded up to 62 + k * 8.
         pytest.param(

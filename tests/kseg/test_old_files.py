@@ -81,6 +81,7 @@ def test_an_old_run_is_exported_with_the_same_result(data, tmp_path):
             assert_near(found[scheme][key], then[scheme][key])
 
 
+@pytest.mark.slow
 def test_an_old_checkpoint_is_resumed_with_the_same_result(data, tmp_path):
     run = copied(tmp_path, "model.keras", "config.json", "history.csv")
     shutil.copy(OLD / "model.keras", run / "last.keras")

@@ -168,6 +168,7 @@ def test_reason_is_one_line_without_keras_wrapping():
 # --- all of them ---
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_for_each_architecture(capsys):
     main(["--width", "2", "--upsampling", "bilinear", "--size", "64x64"])
     text = capsys.readouterr().out

@@ -30,6 +30,7 @@ def give_scores(network):
             weight.assign(random.normal(0, 0.3, weight.shape))
 
 
+@pytest.mark.slow
 def test_the_predictor_replaces_the_last_upsampling(network, tmp_path):
     give_scores(network)
     image = np.random.RandomState(0).randint(0, 256, (*SIZE, 3), np.uint8)

@@ -56,6 +56,7 @@ def test_validation_equals_keras_over_the_val_split(train, tiny, tmp_path):
         assert float(line[f"val_{name}"]) == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=SLOW)])
 def test_the_saved_model_of_a_half_precision_run_is_float32(
     precision, train, tiny, tmp_path

@@ -89,6 +89,7 @@ def test_validation_equals_an_evaluation_of_the_saved_model(stateful):
         assert line[f"val_{name}"] == pytest.approx(metrics[name], abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "precision", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)]
 )
@@ -118,6 +119,7 @@ class BlankSplit(ObjectShapesSplit):
         return Sample(super().read(index).image, no_objects(self.masks))
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run_whose_val_images_have_no_objects(
     tmp_path, capsys, monkeypatch
 ):
@@ -133,6 +135,7 @@ def test_patience_ends_a_run_whose_val_images_have_no_objects(
     assert log.count("shapes: no object is labelled in the val images") == 1
 
 
+@pytest.mark.slow
 def test_training_images_without_objects_have_a_finite_loss(tmp_path):
     data = objects_data("detection", val=1)
     data = replace(data, splits={**data.splits, "train": BlankSplit(0, 4, False)})

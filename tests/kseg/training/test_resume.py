@@ -128,6 +128,7 @@ def test_resume_refuses_other_options(finer):
         main([*arguments, "--upsampling", "bilinear"])
 
 
+@pytest.mark.slow
 def test_resume_in_a_new_process_keeps_the_encoder_frozen(
     finer, coarse, reconfigure, tmp_path
 ):

@@ -129,6 +129,13 @@ def test_in_a_sum_weights_apply_to_the_means_over_pixels():
     assert float(loss) == pytest.approx(expected, rel=1e-6)
 
 
+def sampled(*names):
+    """The losses; all but `names` are marked slow."""
+    assert set(names) <= set(LOSSES)
+    rest = [pytest.param(x, marks=pytest.mark.slow) for x in LOSSES if x not in names]
+    return [*names, *rest]
+
+
 def need_training():
     if keras.backend.backend() == "numpy":
         pytest.skip("Keras does not train on NumPy")
@@ -245,7 +252,7 @@ def colors(shape):
     return image, mask
 
 
-@pytest.mark.parametrize("spec", (*LOSSES, "ce+0.5*dice"))
+@pytest.mark.parametrize("spec", (*sampled("ce", "dice"), "ce+0.5*dice"))
 def test_fit_lowers_each_loss_and_learns(spec):
     need_training()
     model = pixel_model(spec)
@@ -258,7 +265,7 @@ def test_fit_lowers_each_loss_and_learns(spec):
 
 
 @on_tensorflow
-@pytest.mark.parametrize("spec", LOSSES)
+@pytest.mark.parametrize("spec", sampled("ce", "lovasz"))
 def test_fit_compiles_each_loss(spec):
     """With XLA, which Keras uses by default on GPUs."""
     image, mask = colors((2, 6, 8))
