@@ -24,6 +24,8 @@ from kseg.deploy.int8.sensitivity import FusedOp
 from kseg.deploy.lint.graph import read_graphs
 from tests.kseg.conftest import train_objects
 
+pytestmark = pytest.mark.slow  # one export takes 20 seconds
+
 ROLES = {"boxes", "coefficients", "prototypes", "scores"}
 
 
@@ -141,7 +143,6 @@ def test_it_runs_in_the_camera_loop(exported_objects, tmp_path):
     assert "objects" in first
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["float16", "dynamic", "int16x8"])
 def test_other_schemes_have_float_outputs(trained_objects, tmp_path, scheme):
     run = copy_of(trained_objects, tmp_path)
@@ -152,7 +153,6 @@ def test_other_schemes_have_float_outputs(trained_objects, tmp_path, scheme):
     assert parity_of(run)[scheme]["agreement"] > 0.7
 
 
-@pytest.mark.slow
 def test_qat_is_as_accurate_as_int8_and_has_the_same_scales(exported_objects, tmp_path):
     pytest.importorskip("tensorflow_model_optimization")
     run = copy_of(exported_objects, tmp_path)
@@ -165,7 +165,6 @@ def test_qat_is_as_accurate_as_int8_and_has_the_same_scales(exported_objects, tm
     assert kept["prototypes"][1] == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["pruned-int8", "clustered-int8"])
 def test_weights_are_pruned_and_clustered(trained_objects, tmp_path, scheme):
     pytest.importorskip("tensorflow_model_optimization")
@@ -177,7 +176,6 @@ def test_weights_are_pruned_and_clustered(trained_objects, tmp_path, scheme):
     assert row["compressed_bytes"] < 0.8 * row["bytes"]
 
 
-@pytest.mark.slow
 def test_a_run_of_boxes_is_exported(object_data, tmp_path):
     train_objects(object_data, tmp_path / "run", "detection")
     main([str(tmp_path / "run"), "--quantize", "int8", "--max-drop", "0.1"])
@@ -193,7 +191,6 @@ def test_a_run_of_boxes_is_exported(object_data, tmp_path):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layers", [["encoder_down1_1_conv"], ["prototype", "box4"]])
 def test_mixed_precision_keeps_bytes_at_the_ends(trained_objects, tmp_path, layers):
     run = copy_of(trained_objects, tmp_path)
