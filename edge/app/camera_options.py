@@ -69,6 +69,7 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
     add_engine(parser)
     add_view(parser)
     add_objects(parser)
+    add_tracking(parser)
     add_output(parser)
     parser.add_help_options("General")
     return parser
@@ -212,6 +213,18 @@ def add_objects(parser: Parser) -> None:
         metavar="N",
         help=f"most objects in a frame; {default}",
     )
+    add("--no-boxes", action="store_true", help="do not draw boxes and their labels")
+    add("--no-masks", action="store_true", help="do not draw the masks of objects")
+    add(
+        "--polygons",
+        action="store_true",
+        help="add the outline of each object to --frames-json",
+    )
+
+
+def add_tracking(parser: Parser) -> None:
+    """Add the options of objects that are followed from frame to frame."""
+    add = partial(parser.option, "Objects")
     add(
         "--track",
         basic=True,
@@ -231,13 +244,6 @@ def add_objects(parser: Parser) -> None:
         choices=("class", "track"),
         metavar="class|track",
         help="what decides the colour of an object (default class)",
-    )
-    add("--no-boxes", action="store_true", help="do not draw boxes and their labels")
-    add("--no-masks", action="store_true", help="do not draw the masks of objects")
-    add(
-        "--polygons",
-        action="store_true",
-        help="add the outline of each object to --frames-json",
     )
 
 

@@ -36,7 +36,7 @@ def put_labels(
     for (x0, y0, x1, y1), text, size, color in zip(places, texts, sizes, colors):
         image[y0:y1, x0:x1] = color
         origin = (x0 + MARGIN, y0 + size[1] - MARGIN - size[2])
-        write(image, text, origin, scale, ink_on(color))
+        write(image, text, origin, scale, text_color(color))
 
 
 def place_strips(
@@ -79,10 +79,10 @@ def overlaps(places: np.ndarray, placed: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=1024)
-def ink_on(color: Color) -> Color:
+def text_color(color: Color) -> Color:
     """Black or white (BGR), whichever has more contrast on a BGR colour (WCAG 2.2).
 
-    >>> ink_on((0, 255, 255)), ink_on((128, 0, 0))
+    >>> text_color((0, 255, 255)), text_color((128, 0, 0))
     ((0, 0, 0), (255, 255, 255))
     """
     shares = [value / 255 for value in color]

@@ -7,15 +7,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from edge.model_file.info import ModelInfo
+from edge.model_file.info import ModelInfo, class_name
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
-def class_name(info: ModelInfo, index: int) -> str:
-    """The name of a class, or "class 3" for one that the model does not name."""
-    names = info.class_names
-    return names[index] if index < len(names) else f"class {index}"
 
 
 def written_name(info: ModelInfo, index: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
@@ -13,8 +12,8 @@ import numpy as np
 from edge.core.files import write_text
 from edge.core.images import write_mask
 from edge.display.colors import color_table
-from edge.display.names import class_name, written_name
-from edge.model_file.info import ModelInfo
+from edge.display.names import written_name
+from edge.model_file.info import ModelInfo, class_name
 from edge.predict.results import Detections, Instances, SemanticMap
 
 DIGITS = 6  # of the shares
@@ -29,8 +28,7 @@ def shares_of(result: SemanticMap, info: ModelInfo) -> dict[str, Any]:
 
 def counts_of(result: Detections, info: ModelInfo) -> dict[str, Any]:
     """The number of objects of each class that occurs, in order of class id."""
-    counts = Counter(result.class_ids.tolist())
-    return {"counts": {class_name(info, i): counts[i] for i in sorted(counts)}}
+    return {"counts": result.counts(info)}
 
 
 def objects_of(
@@ -147,5 +145,6 @@ def crossings_text(
     for name, counts in (crossings or {}).items():
         if any(counts.values()):
             numbers = ", ".join(f"{number} {way}" for way, number in counts.items())
-            lines.append(f"{written_name(info, ids[name])} {numbers}")
+            shown = written_name(info, ids[name]) if name in ids else name
+            lines.append(f"{shown} {numbers}")
     return "\n".join(lines)

@@ -117,6 +117,17 @@ def select_fields(cls: type, content: dict[str, Any]) -> dict[str, Any]:
     return {attributes[k]: v for k, v in content.items() if k in attributes}
 
 
+def class_name(info: ModelInfo, index: int) -> str:
+    """The name of a class, or "class 3" for one that the model does not name.
+
+    >>> info = ModelInfo(class_names=("dog",), colors=((0, 0, 1),))
+    >>> class_name(info, 0), class_name(info, 3)
+    ('dog', 'class 3')
+    """
+    names = info.class_names
+    return names[index] if index < len(names) else f"class {index}"
+
+
 def unknown_model(names: Sequence[str] = ()) -> ModelInfo:
     """Defaults for a model without metadata: numbered classes, images stretched.
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Dict, NamedTuple
 
-from edge.model_file.info import ModelInfo
+from edge.model_file.info import ModelInfo, class_name
 from edge.predict.results import Detections
 
 REMEMBERED = 1000  # frames after which an absent object is forgotten
@@ -57,8 +57,8 @@ class Seen:
 class LineCounter:
     """Counts the tracked objects whose centre crosses a line, by class and direction.
 
-    Each track counts once, at its first crossing: a box that trembles on the line does
-    not count again.
+    Each track counts once, at its first crossing: a box that moves to and fro on the
+    line does not count again.
     """
 
     def __init__(self, line: Line):
@@ -98,5 +98,5 @@ class LineCounter:
         Directions are "down" and "up", or "right" and "left" for a vertical line.
         """
         return {
-            info.class_names[k]: dict(self._counts[k]) for k in sorted(self._counts)
+            class_name(info, k): dict(self._counts[k]) for k in sorted(self._counts)
         }

@@ -70,7 +70,7 @@ def decoder_of(info: ModelInfo) -> Decoder:
     return Decoder(**known)
 
 
-def places_of(
+def output_indices(
     needed: Sequence[str], info: ModelInfo, outputs: Sequence[TensorSpec]
 ) -> dict[str, int]:
     """Role -> the index of its output.

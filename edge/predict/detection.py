@@ -20,7 +20,7 @@ from edge.predict.boxes import (
     nms,
     padded_size,
 )
-from edge.predict.decoder import Decoder, decoder_of, places_of
+from edge.predict.decoder import Decoder, decoder_of, output_indices
 from edge.predict.results import Detections
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class ObjectPredictor(Predictor[D]):
         self, engine: Engine, info: ModelInfo, stages: Optional[StageTimer] = None
     ):
         super().__init__(engine, info, stages)
-        self.places = places_of(self.roles, info, engine.outputs)
+        self.indices = output_indices(self.roles, info, engine.outputs)
         self._check()
         self._reported = False
 
@@ -86,7 +86,7 @@ class ObjectPredictor(Predictor[D]):
         """
         decoder = decoder_of(self.info)
         self._check_shapes(outputs)
-        scores, boxes = (outputs[self.places[role]] for role in ("scores", "boxes"))
+        scores, boxes = (outputs[self.indices[role]] for role in ("scores", "boxes"))
         padded = padded_input(placement.input_size, decoder, len(scores.raw))
         limit = raw_limit(scores, decoder.score, self.info.head == LOGITS)
         best = best_scores(scores.raw)
@@ -100,11 +100,12 @@ class ObjectPredictor(Predictor[D]):
         class_ids = scores.raw[rows].argmax(axis=1).astype(np.int32)
         values = scores.spec.dequantize(best[rows]).astype(np.float32)
         kept = self._suppress(decoded, values, class_ids, decoder)
-        certainty = values[kept]
+        probabilities = values[kept]
         if self.info.head == LOGITS:
-            certainty = sigmoid(certainty)
-        size = placement.image_size
-        detections = Detections(decoded[kept], class_ids[kept], certainty, size)
+            probabilities = sigmoid(probabilities)
+        detections = Detections(
+            decoded[kept], class_ids[kept], probabilities, placement.image_size
+        )
         return Found(detections, rows[kept], padded)
 
     def _suppress(
@@ -129,7 +130,7 @@ class ObjectPredictor(Predictor[D]):
 
     def _check_shapes(self, outputs: Tuple[Output, ...]) -> None:
         """Raises InputError for outputs whose shapes do not fit each other."""
-        scores, boxes = (outputs[self.places[x]].raw for x in ("scores", "boxes"))
+        scores, boxes = (outputs[self.indices[x]].raw for x in ("scores", "boxes"))
         if scores.ndim != 2 or boxes.ndim != 2 or boxes.shape[1] != 4:
             raise InputError(
                 f"outputs scores and boxes are {list(scores.shape)} and "
@@ -142,7 +143,7 @@ class ObjectPredictor(Predictor[D]):
                 "export it again"
             )
         for role in self.cell_roles:
-            count = len(outputs[self.places[role]].raw)
+            count = len(outputs[self.indices[role]].raw)
             if count != len(scores):
                 raise InputError(
                     f"output {role} has {count} rows, and output scores "

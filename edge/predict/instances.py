@@ -36,14 +36,14 @@ class InstancePredictor(ObjectPredictor[Instances]):
         with self.stages.stage("postprocess"):
             found = self.find(outputs, placement)
             coefficients, prototypes = (
-                outputs[self.places[role]] for role in ("coefficients", "prototypes")
+                outputs[self.indices[role]] for role in ("coefficients", "prototypes")
             )
             return with_masks(found, coefficients, prototypes, placement)
 
     def _check_shapes(self, outputs: Tuple[Output, ...]) -> None:
         super()._check_shapes(outputs)
         coefficients, prototypes = (
-            outputs[self.places[role]].raw for role in ("coefficients", "prototypes")
+            outputs[self.indices[role]].raw for role in ("coefficients", "prototypes")
         )
         shapes = list(coefficients.shape), list(prototypes.shape)
         if (len(shapes[0]), len(shapes[1])) != (2, 3) or shapes[0][-1] != shapes[1][-1]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
-from edge.model_file.info import ModelInfo
+from edge.model_file.info import ModelInfo, class_name
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Detections:
         {'cat': 1, 'dog': 2}
         """
         ids, counts = np.unique(self.class_ids, return_counts=True)
-        return {info.class_names[i]: int(count) for i, count in zip(ids, counts)}
+        return {class_name(info, i): int(count) for i, count in zip(ids, counts)}
 
     def masks(
         self, threshold: float = 0.5

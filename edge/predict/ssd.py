@@ -17,7 +17,7 @@ from edge.core.timing import StageTimer
 from edge.engines.base import Engine, Output, TensorSpec
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Placement, Predictor
-from edge.predict.decoder import decoder_of, places_of
+from edge.predict.decoder import decoder_of, output_indices
 from edge.predict.detection import boxes_in_image, finite_rows
 from edge.predict.results import Detections
 
@@ -47,7 +47,7 @@ class SsdPredictor(Predictor[Detections]):
         self, engine: Engine, info: ModelInfo, stages: Optional[StageTimer] = None
     ):
         super().__init__(engine, info, stages)
-        self.places = places_of(ROLES, info, engine.outputs)
+        self.indices = output_indices(ROLES, info, engine.outputs)
         decoder_of(info)
 
     def with_decoder(self, changes: Mapping[str, Any]) -> SsdPredictor:
@@ -60,7 +60,7 @@ class SsdPredictor(Predictor[Detections]):
     ) -> Detections:
         with self.stages.stage("postprocess"):
             decoder = decoder_of(self.info)
-            boxes, classes, scores, count = (outputs[self.places[x]] for x in ROLES)
+            boxes, classes, scores, count = (outputs[self.indices[x]] for x in ROLES)
             values = scores.dequantize().astype(np.float32)
             valid = round(float(count.dequantize().item()))
             if valid > len(values):

@@ -126,7 +126,7 @@ class Tracker:
         return greedy_pairs(overlaps, self.iou)
 
     def _shown(self, result: D, tracks: Sequence[Optional[Track]]) -> D:
-        """The objects whose tracks are old enough, with numbers."""
+        """The objects of tracks with SHOWN_AFTER hits or more, with their numbers."""
         places, shown = [], []
         for place, track in enumerate(tracks):
             if track is None or track.hits < SHOWN_AFTER:

@@ -78,7 +78,7 @@ def test_each_output_has_its_own_scale(toy_run):
     run, *_ = toy_run
     predictor = open_predictor(run / "int8.tflite")
     specs = predictor.engine.outputs
-    by_role = {specs[index].scale for index in predictor.places.values()}
+    by_role = {specs[index].scale for index in predictor.indices.values()}
     assert len(by_role) == 2 and 0 not in by_role
 
 

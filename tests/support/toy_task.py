@@ -42,12 +42,12 @@ class ToyPredictor(Predictor[ToyResult]):
         roles = info.outputs or tuple(spec.name for spec in engine.outputs)
         if sorted(roles) != sorted(ROLES):
             raise InputError(f"its outputs are {roles}, not {ROLES}")
-        self.places = {role: index for index, role in enumerate(roles)}
+        self.indices = {role: index for index, role in enumerate(roles)}
 
     def decode(self, outputs: Any, placement: Any, confidence: bool) -> ToyResult:
         with self.stages.stage("postprocess"):
-            scores = outputs[self.places["scores"]].dequantize()
-            shares = outputs[self.places["shares"]].dequantize()
+            scores = outputs[self.indices["scores"]].dequantize()
+            shares = outputs[self.indices["shares"]].dequantize()
             sizes = placement.input_size, placement.content_size, placement.image_size
             scores, whole = crop_padding(scores, *sizes)
             height, width = placement.image_size

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.display.labels import ink_on, overlaps, place_strips, put_labels
+from edge.display.labels import overlaps, place_strips, put_labels, text_color
 
 FRAME = (100, 200)
 
@@ -55,7 +55,7 @@ def test_a_strip_wider_than_the_frame_begins_at_its_left_edge():
     ],
 )
 def test_ink_has_the_larger_contrast(color, light):
-    assert ink_on(color) == ((0, 0, 0) if light else (255, 255, 255))
+    assert text_color(color) == ((0, 0, 0) if light else (255, 255, 255))
 
 
 def test_labels_are_drawn_where_they_are_placed():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.display.names import can_write, class_name, picture, written_name
+from edge.display.names import can_write, picture, written_name
 from edge.model_file.info import ModelInfo
 
 NAMES = ("dog", "Straße", "犬", "कुत्ता", "\U0001f415", "a\tb", "what?")
@@ -25,7 +25,3 @@ def test_names_that_no_version_of_opencv_writes():
     ]
     assert can_write("a") and not can_write("\U0001f415")
     assert np.any(picture("a"))
-
-
-def test_a_class_without_a_name_has_its_number():
-    assert class_name(INFO, 1) == "Straße" and class_name(INFO, 70) == "class 70"

@@ -104,3 +104,8 @@ def test_crossings_have_a_line_for_each_class():
     counts = {"dog": {"down": 1, "up": 2}, "bird": {"down": 0, "up": 1}}
     text = crossings_text(counts, DETECTION)
     assert text == "dog 1 down, 2 up\nbird 0 down, 1 up"
+
+
+def test_crossings_of_a_class_without_a_name():
+    counts = {"class 7": {"down": 1, "up": 0}}
+    assert crossings_text(counts, DETECTION) == "class 7 1 down, 0 up"

@@ -80,3 +80,8 @@ def test_objects_need_tracks():
 def test_a_text_that_is_no_line(text):
     with pytest.raises(argparse.ArgumentTypeError, match="is not a line"):
         parse_line(text)
+
+
+def test_a_class_without_a_name_is_counted_by_its_number():
+    crossed = counts("y=0.5", [(1, 7, 50, 40)], [(1, 7, 50, 60)])
+    assert crossed == {"class 7": {"down": 1, "up": 0}}
