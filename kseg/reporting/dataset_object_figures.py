@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Sequence
 
-import cv2
 import numpy as np
 
 from edge.core.images import with_channels
@@ -15,7 +14,6 @@ from kseg.core.configs import TrainConfig
 from kseg.core.progress import evenly_spaced
 from kseg.data.checks.issues import DataIssue
 from kseg.data.checks.object_scan import LARGE, MEDIUM, ObjectScan
-from kseg.data.objects import mask_window
 from kseg.data.sample import Dataset, Objects, Sample
 from kseg.reporting.dataset_figures import (
     CELL,
@@ -29,6 +27,11 @@ from kseg.reporting.dataset_figures import (
     titled_pair,
     write_crops,
     write_sheet,
+)
+from kseg.reporting.object_pictures import (
+    put_objects,
+    resized_result,
+    result_of_objects,
 )
 
 SAMPLES = 3  # images that are shown although they have no issue
@@ -72,36 +75,16 @@ def with_objects(
     Masks are tinted, boxes are lines of one pixel; crowds are white.
     """
     view = image.copy()
-    factor = np.array(image.shape[:2]) / size
-    for index, box in enumerate(objects.boxes):
-        crowd = objects.crowd[index]
-        color = CROWD if crowd else colors[objects.class_ids[index]]
-        if objects.masks is not None:
-            draw_mask(view, objects.masks[index], box, factor, color)
-        x0, y0, x1, y1 = np.round(box * [*factor[::-1], *factor[::-1]]).astype(int)
-        corners = (int(x0), int(y0)), (int(x1) - 1, int(y1) - 1)
-        cv2.rectangle(view, *corners, color, 1)
+    result = resized_result(result_of_objects(objects, size), image.shape[:2])
+    put_objects(
+        view,
+        result,
+        [
+            CROWD if crowd else colors[class_id]
+            for crowd, class_id in zip(objects.crowd, objects.class_ids, strict=True)
+        ],
+    )
     return view
-
-
-def draw_mask(
-    view: np.ndarray,
-    mask: np.ndarray,
-    box: np.ndarray,
-    factor: np.ndarray,
-    color: tuple[int, int, int],
-) -> None:
-    """Tints the pixels of an object half, in place; `factor` is that of the view."""
-    top, bottom, left, right = mask_window(box)
-    y0, y1 = np.round(np.array([top, bottom]) * factor[0]).astype(int)
-    x0, x1 = np.round(np.array([left, right]) * factor[1]).astype(int)
-    if y1 <= y0 or x1 <= x0:
-        return
-    inside = cv2.resize(
-        mask.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST
-    ).astype(bool)
-    part = view[y0:y1, x0:x1]
-    part[inside] = (part[inside].astype(np.float32) + color) / 2
 
 
 # --- augmentation ---

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Sequence
 
 import cv2
 import numpy as np
 
 from edge.core.images import with_channels
 from edge.display.draw_boxes import class_color, pixel_boxes, put_masks
-from edge.display.labels import put_labels
+from edge.display.labels import Color, put_labels
 from edge.display.names import written_name
 from edge.display.view import View
 from edge.model_file.info import ModelInfo
@@ -77,14 +78,23 @@ def draw_objects(
     """
     image = np.ascontiguousarray(rgb[..., ::-1])
     colors = [class_color(info, class_id) for class_id in result.class_ids.tolist()]
-    put_masks(image, result, colors, View(opacity=OPACITY))
+    put_objects(image, result, colors)
     boxes = pixel_boxes(result)
-    for color, (x0, y0, x1, y1) in reversed(list(zip(colors, boxes, strict=True))):
-        cv2.rectangle(image, (x0, y0), (max(x0, x1 - 1), max(y0, y1 - 1)), color, 1)
     texts = [label_of(result, index, info, scores) for index in range(len(result))]
     if any(texts) and len(result) <= MOST_LABELS:
         put_labels(image, boxes, texts, colors)
     return np.ascontiguousarray(image[..., ::-1])
+
+
+def put_objects(image: np.ndarray, result: Detections, colors: Sequence[Color]) -> None:
+    """Draws masks, and boxes of one pixel, into (H, W, 3) uint8, the first on top.
+
+    `colors` have the order of the image's channels.
+    """
+    put_masks(image, result, colors, View(opacity=OPACITY))
+    boxes = pixel_boxes(result)
+    for color, (x0, y0, x1, y1) in reversed(list(zip(colors, boxes, strict=True))):
+        cv2.rectangle(image, (x0, y0), (max(x0, x1 - 1), max(y0, y1 - 1)), color, 1)
 
 
 def label_of(result: Detections, index: int, info: ModelInfo, scores: bool) -> str:

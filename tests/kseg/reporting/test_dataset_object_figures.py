@@ -20,7 +20,7 @@ def test_boxes_are_lines_and_masks_a_tint():
     expected[8:16, 4:12] = True
     expected[9:15, 5:11] = False
     np.testing.assert_array_equal(lines, expected)
-    tinted = (view == (50, 50, 150)).all(axis=2)
+    tinted = (view == (55, 55, 145)).all(axis=2)
     assert tinted[10:14, 6:10].all() and tinted.sum() == 16
 
 
