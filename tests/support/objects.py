@@ -9,6 +9,7 @@ import numpy as np
 from edge.predict.results import Detections, Instances
 from kseg.data.objects import mask_window
 from kseg.data.sample import Objects
+from tests.support.object_results import detections, instances
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1, ends exclusive
 LOGIT = 8.0  # of a pixel inside a mask; outside it is negative
@@ -38,9 +39,8 @@ def detections_of(
     scores: Sequence[float],
     size: tuple[int, int] = (100, 100),
 ) -> Detections:
-    return Detections(
-        np.float32(boxes).reshape(-1, 4), np.int32(class_ids), np.float32(scores), size
-    )
+    """`object_results.detections`, given by columns."""
+    return detections(*rows_of(boxes, class_ids, scores), size=size)
 
 
 def instances_of(
@@ -49,12 +49,16 @@ def instances_of(
     scores: Sequence[float],
     size: tuple[int, int] = (100, 100),
 ) -> Instances:
-    """Results whose masks fill their boxes, which have whole numbers."""
-    plain = detections_of(boxes, class_ids, scores, size)
-    full = tuple(np.full((2, 2), LOGIT, np.float32) for _ in scores)
-    return Instances(
-        *(plain.boxes, plain.class_ids, plain.scores, size), None, full, plain.boxes
-    )
+    """`object_results.instances`, given by columns: masks fill their boxes."""
+    return instances(*rows_of(boxes, class_ids, scores), size=size)
+
+
+def rows_of(
+    boxes: Sequence[Box], class_ids: Sequence[int], scores: Sequence[float]
+) -> list[tuple]:
+    """(class id, score, x0, y0, x1, y1) of each object."""
+    rows = zip(boxes, class_ids, scores, strict=True)
+    return [(class_id, score, *box) for box, class_id, score in rows]
 
 
 def random_image(
