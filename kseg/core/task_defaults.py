@@ -68,7 +68,9 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     """
     for name in UNUSED.get(task, ()):
         if name in given and not config.resume:
-            raise InputError(f"{flag(name)}: has no effect on the task {task}")
+            raise InputError(
+                f"{flag(name)}: has no effect on the task {task}; leave it out"
+            )
     rates = RATES[task](config) if task in RATES else {}
     defaults = DEFAULTS.get(task, {}) | rates
     changes = {name: value for name, value in defaults.items() if name not in given}

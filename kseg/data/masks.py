@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Callable, Optional
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -275,6 +275,15 @@ def has_colors(image: Image.Image) -> bool:
     return image.mode in ("RGB", "RGBA", "CMYK", "YCbCr")
 
 
+# EXIF orientation that exchanges the sides -> the upright form of an array (H, W, ...).
+ROTATIONS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    5: lambda m: m.swapaxes(0, 1),
+    6: lambda m: np.rot90(m, -1),
+    7: lambda m: np.rot90(m, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
 def rotate_like(image: Path, mask: np.ndarray) -> np.ndarray:
     """Rotates a mask by the image's EXIF orientation if only then their sizes agree."""
     with open_image(image) as file:
@@ -282,10 +291,4 @@ def rotate_like(image: Path, mask: np.ndarray) -> np.ndarray:
         stored = stored_size(file)
     if orientation < 5 or mask.shape[:2] != stored or stored[0] == stored[1]:
         return mask
-    rotations: dict[int, Any] = {
-        5: lambda m: m.swapaxes(0, 1),
-        6: lambda m: np.rot90(m, -1),
-        7: lambda m: np.rot90(m, 2).swapaxes(0, 1),
-        8: np.rot90,
-    }
-    return np.ascontiguousarray(rotations[orientation](mask))
+    return np.ascontiguousarray(ROTATIONS[orientation](mask))

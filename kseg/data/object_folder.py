@@ -25,11 +25,9 @@ from kseg.data.object_classes import BACKGROUND, ObjectClasses, classes_named
 from kseg.data.object_listing import Entry, ObjectListing, list_objects
 from kseg.data.object_targets import Target
 from kseg.data.objects import to_semantic
-from kseg.data.objects_file import OBJECTS, log_clipped
+from kseg.data.objects_file import BOXES_ONLY, OBJECTS, log_clipped
 from kseg.data.pairs import raise_first_error
 from kseg.data.sample import Dataset, Sample, Split
-
-BOXES_ONLY = "boxes only; use --task detection, or outline the objects"
 
 
 @dataclass(frozen=True)

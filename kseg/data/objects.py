@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Optional, Sequence
 
 import cv2
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
 from kseg.data.sample import Objects
+
+# x0, y0, x1, y1 in whole pixels, ends exclusive; and the bool mask of this box.
+BoxAndMask = tuple[tuple[int, int, int, int], np.ndarray]
 
 
 def no_objects(masks: bool = True) -> Objects:
@@ -66,6 +69,23 @@ def bounding_boxes(instances: np.ndarray) -> np.ndarray:
     return result
 
 
+def trimmed(mask: np.ndarray, left: int = 0, top: int = 0) -> Optional[BoxAndMask]:
+    """The tight box of a bool mask (h, w), and the part of the mask inside it.
+
+    The first pixel of the mask is at `left`, `top` of the image. None for an empty
+    mask.
+
+    >>> trimmed(np.array([[False, False], [False, True]]), left=5)
+    ((6, 1, 7, 2), array([[ True]]))
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not rows.size:
+        return None
+    (y0, y1), (x0, x1) = ((int(a[0]), int(a[-1]) + 1) for a in (rows, columns))
+    inside = np.ascontiguousarray(mask[y0:y1, x0:x1])
+    return (left + x0, top + y0, left + x1, top + y1), inside
+
+
 def mask_window(box: np.ndarray) -> tuple[int, int, int, int]:
     """The rows and columns that the mask of a box covers: top, bottom, left, right."""
     left, top = np.floor(box[:2]).astype(int)
@@ -114,13 +134,11 @@ def resized(objects: Objects, old: tuple[int, int], new: tuple[int, int]) -> Obj
         whole = np.float32([left, top, right, bottom]) * factor
         box = np.concatenate([np.floor(whole[:2]), np.ceil(whole[2:])])
         size = (max(1, int(box[2] - box[0])), max(1, int(box[3] - box[1])))
-        small = placed(mask, whole, box, size)
-        if not small.any():
+        part = trimmed(placed(mask, whole, box, size), int(box[0]), int(box[1]))
+        if part is None:
             continue
-        rows, columns = np.flatnonzero(small.any(1)), np.flatnonzero(small.any(0))
-        first, last = (columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)
-        masks.append(small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-        found.append((*(box[:2] + first), *(box[:2] + last)))
+        found.append(part[0])
+        masks.append(part[1])
         kept.append(index)
     return Objects(
         np.float32(found).reshape(-1, 4),

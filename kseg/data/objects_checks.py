@@ -13,6 +13,7 @@ CLIP = 0.01  # pixels; a box that reaches farther beyond its image is noted
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels, ends exclusive
 
+# List of a file -> the keys of its entries.
 NEEDED = {
     "images": ("id", "file_name", "height", "width"),
     "annotations": ("image_id", "category_id"),
@@ -37,25 +38,37 @@ def read_content(path: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); copy it again"
+        ) from None
     except ValueError as error:
         raise InputError(
             f"{path}: not valid JSON ({error}); copy or export it again"
         ) from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not COCO's format; it must be an object with images")
-    for key, needed in NEEDED.items():
-        entries = content.get(key)
+    check_lists(path, content, NEEDED)
+    check_images(path, content["images"])
+    return content
+
+
+def check_lists(
+    path: Path, content: dict[str, Any], needed: dict[str, tuple[str, ...]]
+) -> None:
+    """Raises InputError for a list that is missing, or an entry without a key.
+
+    `needed` has the keys of the entries of each list.
+    """
+    for name, keys in needed.items():
+        entries = content.get(name)
         if not isinstance(entries, list) or not all(
-            isinstance(entry, dict) and all(name in entry for name in needed)
+            isinstance(entry, dict) and all(key in entry for key in keys)
             for entry in entries
         ):
             raise InputError(
-                f"{path}: {key!r} must be a list of objects with {', '.join(needed)}; "
+                f"{path}: {name!r} must be a list of objects with {', '.join(keys)}; "
                 "export it as COCO again"
             )
-    check_images(path, content["images"])
-    return content
 
 
 def check_images(path: Path, images: list[dict[str, Any]]) -> None:

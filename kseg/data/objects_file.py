@@ -32,6 +32,7 @@ from kseg.data.sample import Objects
 log = logging.getLogger(__name__)
 
 OBJECTS = "objects.json"
+BOXES_ONLY = "boxes only; use --task detection, or outline the objects"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from kseg.data.objects import BoxAndMask, trimmed
+
 FAR = 10  # times the image's size; points farther outside are errors
 
 Polygons = tuple[np.ndarray, ...]
@@ -118,7 +120,7 @@ def bounds(
 
 def draw_outline(
     polygons: Sequence[np.ndarray], runs: RunLengths, size: tuple[int, int]
-) -> Optional[tuple[tuple[int, int, int, int], np.ndarray]]:
+) -> Optional[BoxAndMask]:
     """The pixels inside an outline: tight box x0, y0, x1, y1, and bool mask of the box.
 
     `size` is that of the image. None if no pixel is inside.
@@ -126,13 +128,13 @@ def draw_outline(
     if runs is not None:
         from pycocotools import mask as coco_mask
 
-        return tight(coco_mask.decode(encoded(runs)).astype(bool), 0, 0)
+        return trimmed(coco_mask.decode(encoded(runs)).astype(bool), 0, 0)
     return draw_polygons(polygons, size)
 
 
 def draw_polygons(
     polygons: Sequence[np.ndarray], size: tuple[int, int]
-) -> Optional[tuple[tuple[int, int, int, int], np.ndarray]]:
+) -> Optional[BoxAndMask]:
     """As `draw_outline`; only the part of the image around the polygons is drawn."""
     from pycocotools import mask as coco_mask
 
@@ -144,19 +146,7 @@ def draw_polygons(
         return None
     parts = [(polygon - (left, top)).ravel().tolist() for polygon in polygons]
     runs = coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
-    return tight(coco_mask.decode(runs).astype(bool), left, top)
-
-
-def tight(
-    mask: np.ndarray, left: int, top: int
-) -> Optional[tuple[tuple[int, int, int, int], np.ndarray]]:
-    """Cuts a mask whose first pixel is at `left`, `top` to the pixels that are set."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not rows.size:
-        return None
-    (y0, y1), (x0, x1) = ((int(a[0]), int(a[-1]) + 1) for a in (rows, columns))
-    inside = np.ascontiguousarray(mask[y0:y1, x0:x1])
-    return (left + x0, top + y0, left + x1, top + y1), inside
+    return trimmed(coco_mask.decode(runs).astype(bool), left, top)
 
 
 def encoded_outline(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from edge.predict.boxes import anchor_grid
+from edge.predict.boxes import ANCHOR_SCALE, VARIANCES, anchor_grid
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import evenly_spaced
@@ -50,8 +50,8 @@ class ObjectMetrics:
 
         return {
             "strides": list(strides_of(self.config, self.data)),
-            "anchor_scale": 4.0,
-            "variances": [0.1, 0.1, 0.2, 0.2],
+            "anchor_scale": ANCHOR_SCALE,
+            "variances": list(VARIANCES),
             "score": 0.3,
             "nms": 0.5,
             "max_detections": 100,

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.images import is_image, read_raw, to_uint8, white_level_of, with_channels
+from edge.predict.boxes import iou_matrix
 from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import in_parallel
 from kseg.data.checks.duplicates import digest
@@ -44,7 +45,8 @@ MEDIUM, LARGE = 32, 96  # COCO: sides of squares whose area divides the sizes
 class ObjectFacts:
     """The objects of an image: class ids, areas in pixels and crowds, each (N,).
 
-    `doubles` is the number of pairs of boxes that are nearly equal.
+    `doubles` is the number of pairs of boxes that are nearly equal; `digest` is equal
+    for images with the same boxes and classes.
     """
 
     class_ids: np.ndarray
@@ -219,12 +221,8 @@ def count_doubles(boxes: np.ndarray) -> int:
     >>> count_doubles(np.array([[0, 0, 10, 10], [0, 0, 10, 10], [5, 5, 10, 10]]))
     1
     """
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    either = areas[:, None] + areas[None] - both
-    return int(np.count_nonzero(np.triu(both > SAME_BOX * either, k=1)))
+    equal = iou_matrix(boxes, boxes) > SAME_BOX
+    return int(np.count_nonzero(np.triu(equal, k=1)))
 
 
 def read_entry(

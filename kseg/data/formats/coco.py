@@ -38,6 +38,7 @@ from kseg.data.formats.source import (
     without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
+from kseg.data.objects_checks import NEEDED, check_lists
 
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
 NAME_PREFIXES = ("_annotations.coco.json", "instances_")
@@ -94,19 +95,8 @@ def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
     Raises InputError if one is missing or incomplete.
     """
     content = read_json(path)
-    for key, needed in {
-        "images": ("id", "file_name"),
-        "annotations": ("image_id", "category_id"),
-        "categories": ("id", "name"),
-    }.items():
-        entries = content.get(key)
-        if not isinstance(entries, list) or not all(
-            isinstance(e, dict) and all(n in e for n in needed) for e in entries
-        ):
-            raise InputError(
-                f"{path}: {key!r} must be a list of objects with "
-                f"{' and '.join(needed)}; export it as COCO again"
-            )
+    # The size may be missing: some tools leave it out.
+    check_lists(path, content, {**NEEDED, "images": ("id", "file_name")})
     return content
 
 

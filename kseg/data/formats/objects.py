@@ -20,10 +20,10 @@ from kseg.data.formats.source import (
     SourcePair,
     size_error,
 )
-from kseg.data.masks import ORIENTATION, open_image
-from kseg.data.objects_file import Box, LabelledObject
+from kseg.data.masks import ORIENTATION, ROTATIONS, open_image
+from kseg.data.objects_file import BOXES_ONLY, Box, LabelledObject
+from kseg.data.outlines import encoded_outline
 
-BOXES_ONLY = "boxes only; use --task detection, or outline the objects"
 CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
 
 Points = np.ndarray  # (n, 2) x, y
@@ -75,14 +75,7 @@ def decode(each: LabelledObject, size: Size) -> np.ndarray:
     """The mask (H, W) bool of an object that has an outline."""
     from pycocotools import mask as coco_mask
 
-    if each.rle is not None:
-        return coco_mask.decode(each.rle).astype(bool)
-    flat = [polygon.ravel().tolist() for polygon in each.polygons]
-    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(flat, *size))) > 0
-
-
-def has_outline(each: LabelledObject) -> bool:
-    return each.rle is not None or bool(each.polygons)
+    return coco_mask.decode(encoded_outline(each.polygons, each.rle, size)) > 0
 
 
 def rectangle(box: Box) -> Points:
@@ -127,11 +120,11 @@ def joined(parts: list[LabelledObject], size: Size) -> LabelledObject:
     first = parts[0]
     if len(parts) == 1:
         return first
-    if not any(has_outline(part) for part in parts):
+    if not any(part.outlined for part in parts):
         low, high = np.min([p.box for p in parts], 0), np.max([p.box for p in parts], 0)
         return replace(first, box=(*low[:2].tolist(), *high[2:].tolist()))
     parts = [
-        part if has_outline(part) else of_polygons(0, [rectangle(part.box)])
+        part if part.outlined else of_polygons(0, [rectangle(part.box)])
         for part in parts
     ]
     if all(part.rle is None for part in parts):
@@ -158,7 +151,7 @@ def paint(pair: SourcePair) -> np.ndarray:
     an object without an outline.
     """
     found = pair.objects()
-    if not all(has_outline(each) for each in found.objects):
+    if not all(each.outlined for each in found.objects):
         raise InputError(f"{pair.image}: {BOXES_ONLY}")
     masks = [decode(each, found.size) for each in found.objects]
     areas = [np.count_nonzero(mask) for mask in masks]
@@ -174,17 +167,11 @@ def paint(pair: SourcePair) -> np.ndarray:
 
 # EXIF orientation -> where a point x, y of the image as stored, of size h, w, is in the
 # upright image.
-TURNS: dict[int, Callable[[Points, int, int], Points]] = {
+POINT_ROTATIONS: dict[int, Callable[[Points, int, int], Points]] = {
     5: lambda p, h, w: p[:, ::-1],
     6: lambda p, h, w: np.stack([h - p[:, 1], p[:, 0]], 1),
     7: lambda p, h, w: np.stack([h - p[:, 1], w - p[:, 0]], 1),
     8: lambda p, h, w: np.stack([p[:, 1], w - p[:, 0]], 1),
-}
-MASK_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    5: lambda m: m.swapaxes(0, 1),
-    6: lambda m: np.rot90(m, -1),
-    7: lambda m: np.rot90(m, 2).swapaxes(0, 1),
-    8: np.rot90,
 }
 
 
@@ -199,9 +186,9 @@ def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceO
     if found.size != size:
         with open_image(copy) as file:
             orientation = file.getexif().get(ORIENTATION, 1)
-        if orientation not in TURNS or found.size != size[::-1]:
+        if orientation not in POINT_ROTATIONS or found.size != size[::-1]:
             raise size_error(image, size, found.size)
-        objects = tuple(turned(each, orientation, found.size) for each in objects)
+        objects = tuple(upright(each, orientation, found.size) for each in objects)
     skipped, kept = Counter(found.skipped), []
     for each in objects:
         x0, y0, x1, y1 = each.box
@@ -215,15 +202,15 @@ def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceO
     return SourceObjects(size, tuple(kept), skipped, found.changed)
 
 
-def turned(each: LabelledObject, orientation: int, stored: Size) -> LabelledObject:
-    """An object of the image as stored, in the upright image."""
+def upright(each: LabelledObject, orientation: int, stored: Size) -> LabelledObject:
+    """An object of the image as `stored` (height, width), in the upright image."""
     if each.rle is not None:
-        mask = MASK_TURNS[orientation](decode(each, stored))
+        mask = ROTATIONS[orientation](decode(each, stored))
         return of_mask(each.class_id, mask, each.crowd) or each
-    turn = TURNS[orientation]
+    rotate = POINT_ROTATIONS[orientation]
     if each.polygons:
-        polygons = [turn(polygon, *stored) for polygon in each.polygons]
+        polygons = [rotate(polygon, *stored) for polygon in each.polygons]
         return of_polygons(each.class_id, polygons, each.crowd)
-    corners = turn(rectangle(each.box), *stored)
+    corners = rotate(rectangle(each.box), *stored)
     box = (*corners.min(0).tolist(), *corners.max(0).tolist())
     return replace(each, box=box)

@@ -13,7 +13,7 @@ from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from kseg.core.progress import in_parallel
 from kseg.core.results import ObjectCounts
-from kseg.data.formats.objects import BOXES_ONLY, fitted, has_outline
+from kseg.data.formats.objects import fitted
 from kseg.data.formats.source import SourceDataset, SourceObjects, SourcePair
 from kseg.data.formats.writer import (
     Splits,
@@ -23,7 +23,12 @@ from kseg.data.formats.writer import (
     size_of_copy,
     staged,
 )
-from kseg.data.objects_file import OBJECTS, LabelledImage, write_objects
+from kseg.data.objects_file import (
+    BOXES_ONLY,
+    OBJECTS,
+    LabelledImage,
+    write_objects,
+)
 
 Written = tuple[LabelledImage, SourceObjects]
 
@@ -36,7 +41,7 @@ def boxes_only(pair: SourcePair, found: SourceObjects) -> SourceObjects:
 
 def with_outlines(pair: SourcePair, found: SourceObjects) -> SourceObjects:
     """The objects as they are. Raises InputError for one without an outline."""
-    count = sum(not has_outline(one) for one in found.objects)
+    count = sum(not one.outlined for one in found.objects)
     if count:
         raise InputError(
             f"{pair.image}: {count} of {len(found.objects)} objects are {BOXES_ONLY}"

@@ -20,7 +20,6 @@ from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
 from edge.core.images import is_image
 from kseg.data.formats import voc_boxes
-from kseg.data.formats.objects import BOXES_ONLY
 from kseg.data.formats.source import (
     BACKGROUND,
     BLACK,
@@ -34,9 +33,10 @@ from kseg.data.formats.source import (
     without_background,
 )
 from kseg.data.formats.voc_boxes import ANNOTATIONS
-from kseg.data.formats.voc_instances import objects_of_maps
+from kseg.data.formats.voc_instances import BORDER, objects_of_maps
 from kseg.data.formats.voc_lists import find_images, key_of, list_names
 from kseg.data.masks import Classes, load_mask, to_class_ids
+from kseg.data.objects_file import BOXES_ONLY
 
 DESCRIPTION = "SegmentationClass/ with JPEGImages/ and ImageSets/ (Pascal VOC, CVAT)"
 LABELMAP = "labelmap.txt"
@@ -47,7 +47,6 @@ NAMES = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
     "dog horse motorbike person pottedplant sheep sofa train tvmonitor void"
 ).split()
-BORDER: Color = (224, 224, 192)  # colour 255 of VOC's palette
 
 
 def matches(folder: Path) -> bool:

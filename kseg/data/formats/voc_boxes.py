@@ -21,7 +21,7 @@ from edge.core.constants import palette
 from edge.core.errors import InputError
 from edge.core.images import list_images
 from kseg.core.progress import in_parallel
-from kseg.data.formats.objects import BOXES_ONLY, of_box
+from kseg.data.formats.objects import of_box
 from kseg.data.formats.source import (
     BACKGROUND,
     Size,
@@ -36,7 +36,7 @@ from kseg.data.formats.source import (
 from kseg.data.formats.voc_lists import find_images, key_of, list_names
 from kseg.data.formats.xml_file import has_root, number, read_xml
 from kseg.data.masks import files_by_stem, inspect_image, open_image, stored_size
-from kseg.data.objects_file import Box
+from kseg.data.objects_file import BOXES_ONLY, Box
 
 DESCRIPTION = "Annotations/NAME.xml, or NAME.xml next to NAME.jpg (boxes as in VOC)"
 ANNOTATIONS = "Annotations"

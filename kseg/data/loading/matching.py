@@ -10,13 +10,13 @@ from typing import Sequence
 
 import numpy as np
 
+from edge.predict.boxes import ANCHOR_SCALE
 from kseg.data.objects import mask_window
 from kseg.data.sample import Objects
 
 NEAREST = 9  # candidate cells of each level
 WINDOW = 5  # cells a side, among which the nearest are searched
 CENTRAL = 3  # candidates nearest to an object's centroid count as inside it
-ANCHOR = 4.0  # side of a cell's anchor in strides
 NONE, IGNORED = -1, -2
 
 
@@ -86,7 +86,7 @@ class Matcher:
             near = np.argsort(distance, axis=1, kind="stable")[:, :NEAREST]
             cell = np.take_along_axis(start + row * columns + column, near, 1)
             y, x = (np.take_along_axis(a, near, 1) for a in (y, x))
-            parts.append((cell, y, x, np.full(cell.shape, ANCHOR * stride)))
+            parts.append((cell, y, x, np.full(cell.shape, ANCHOR_SCALE * stride)))
         cells, y, x, sides = (
             np.concatenate(each, 1) for each in zip(*parts, strict=True)
         )

@@ -29,7 +29,8 @@ from kseg.data.transforms.chain import Op, chain
 from kseg.data.transforms.mosaic import mosaic, paste
 from kseg.data.transforms.photometric import blur, color, cutout, noise
 
-FINE_SIDE = 192  # pixels; smaller crops have finer levels
+STRIDES, FINE_STRIDES = (8, 16, 32), (4, 8, 16)  # of the levels
+FINE_SIDE = 192  # pixels; smaller crops have FINE_STRIDES
 LAST_EPOCHS = 0.2  # share of the epochs without combined images
 MASKS = 32  # cells of an image whose masks are trained
 
@@ -286,7 +287,7 @@ def crop_of(config: TrainConfig, data: Dataset) -> tuple[int, int]:
 def strides_of(config: TrainConfig, data: Dataset) -> tuple[int, ...]:
     """The strides of the levels: --strides, or finer ones for small crops."""
     fine = max(crop_of(config, data)) < FINE_SIDE
-    return config.strides or ((4, 8, 16) if fine else (8, 16, 32))
+    return config.strides or (FINE_STRIDES if fine else STRIDES)
 
 
 def targets_of(config: TrainConfig, data: Dataset) -> ObjectTargets:

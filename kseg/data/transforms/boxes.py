@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from edge.core.constants import PADDING
-from kseg.data.objects import mask_window
+from kseg.data.objects import BoxAndMask, mask_window, trimmed
 from kseg.data.sample import Objects
 
 LEAST_SHARE = 0.25  # of an object's area that a crop must keep
@@ -112,7 +112,7 @@ def move_objects(objects: Objects, move: Move) -> Objects:
             found = move_mask(objects.masks[index], box, move, cut)
             if found is None:
                 continue
-            cut, mask = found
+            cut, mask = np.float32(found[0]), found[1]
             masks.append(mask)
             area = np.count_nonzero(mask)
             full = np.count_nonzero(objects.masks[index]) * move.scale**2
@@ -130,7 +130,7 @@ def move_objects(objects: Objects, move: Move) -> Objects:
 
 def move_mask(
     mask: np.ndarray, box: np.ndarray, move: Move, cut: np.ndarray
-) -> Optional[tuple[np.ndarray, np.ndarray]]:
+) -> Optional[BoxAndMask]:
     """A mask in the crop, by nearest neighbour: its tight box, and the cut mask.
 
     None if no pixel is left.
@@ -146,8 +146,4 @@ def move_mask(
         (int(x1 - x0), int(y1 - y0)),
         flags=cv2.INTER_NEAREST,
     )
-    rows, columns = np.flatnonzero(moved.any(1)), np.flatnonzero(moved.any(0))
-    if not len(rows):
-        return None
-    (r0, r1), (c0, c1) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
-    return np.array([x0 + c0, y0 + r0, x0 + c1, y0 + r1]), moved[r0:r1, c0:c1] > 0
+    return trimmed(moved > 0, int(x0), int(y0))

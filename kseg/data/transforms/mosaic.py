@@ -12,7 +12,7 @@ from typing import Callable, Sequence
 import numpy as np
 
 from edge.core.constants import PADDING
-from kseg.data.objects import label_map, mask_window
+from kseg.data.objects import label_map, mask_window, trimmed
 from kseg.data.sample import Objects, Sample
 from kseg.data.transforms.boxes import LEAST_AREA, LEAST_SHARE
 
@@ -85,18 +85,14 @@ def without(objects: Objects, covered: np.ndarray) -> Objects:
     for index, mask in enumerate(objects.masks):
         top, bottom, left, right = mask_window(objects.boxes[index])
         left_over = mask & ~covered[top:bottom, left:right]
-        rows, columns = (
-            np.flatnonzero(left_over.any(1)),
-            np.flatnonzero(left_over.any(0)),
-        )
-        if not len(rows):
+        part = trimmed(left_over, left, top)
+        if part is None:
             continue
-        (r0, r1), (c0, c1) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
         area, before = np.count_nonzero(left_over), np.count_nonzero(mask)
         changed = area < before
         enough = area >= LEAST_SHARE * before and area >= LEAST_AREA
-        boxes.append((left + c0, top + r0, left + c1, top + r1))
-        masks.append(left_over[r0:r1, c0:c1])
+        boxes.append(part[0])
+        masks.append(part[1])
         crowd.append(bool(objects.crowd[index]) or (changed and not enough))
         kept.append(index)
     return Objects(

@@ -18,7 +18,6 @@ from kseg.models.layers.upsampling import upsample
 from kseg.models.necks.fpn import fpn
 
 STRIDES = (8, 16, 32)
-FINE_STRIDES = (4, 8, 16)  # for small images
 WIDTH = 96  # channels of each level
 MASK_WIDTH = 64  # channels before the prototypes
 PROTOTYPES = 32

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from kseg.data.formats.objects import (
-    TURNS,
+    POINT_ROTATIONS,
     decode,
     ellipse,
     fitted,
@@ -37,7 +37,7 @@ def photo(tmp_path):
     return photo
 
 
-@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("orientation", POINT_ROTATIONS)
 @pytest.mark.parametrize(
     "one", (of_mask(0, MASK), of_polygons(0, [L_SHAPE])), ids=("mask", "polygon")
 )
@@ -56,7 +56,7 @@ def test_outlines_turn_like_masks(photo, orientation, one):
     )
 
 
-@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("orientation", POINT_ROTATIONS)
 def test_boxes_turn_like_outlines(photo, orientation):
     path = photo(orientation)
     shapes = SourceObjects(SIZE, (of_box(0, BOX), of_polygons(0, [L_SHAPE])))
