@@ -37,10 +37,9 @@ FRAME, INPUT, CONTENT = (540, 960), (352, 480), (270, 480)
 STRIDES, CLASSES, PROTOTYPES, MASK_STRIDE = (8, 16, 32), 6, 32, 4
 COUNTS = (20, 100)
 CELLS = 5  # that find an object
-# Scale and zero point of each output.
+# Scale and zero point of each output but the boxes, which have one that fits them.
 SCALES = {
     "scores": (1 / 256, 0),
-    "boxes": (0.1, 128),
     "coefficients": (1 / 128, 128),
     "prototypes": (0.02, 0),
 }
@@ -117,7 +116,6 @@ def made_up(count: int) -> tuple[Values, ...]:
     grid = tuple(side // MASK_STRIDE for side in INPUT)
     arrays = {
         "scores": scores,
-        # Larger steps, so that far boxes fit: their place is of no importance here.
         "boxes": boxes,
         "coefficients": random.uniform(-1, 1, (len(sides), PROTOTYPES)),
         "prototypes": random.uniform(0, 5, (*grid, PROTOTYPES)),
@@ -127,9 +125,8 @@ def made_up(count: int) -> tuple[Values, ...]:
 
 def stored(name: str, values: np.ndarray) -> Values:
     """An output as uint8 with its scale and zero point."""
-    scale, zero_point = SCALES[name]
-    if name == "boxes":
-        scale = float(np.abs(values).max()) / 127
+    largest = float(np.abs(values).max())
+    scale, zero_point = SCALES.get(name, (largest / 127, 128))
     raw = np.clip(np.rint(values / scale) + zero_point, 0, 255).astype(np.uint8)
     spec = TensorSpec(name, (1, *raw.shape), raw.dtype, scale, zero_point)
     return Values(raw, spec)

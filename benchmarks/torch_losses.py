@@ -130,6 +130,7 @@ def inside_boxes(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def loss_of_objects(network: dict[str, Any], size: tuple[int, int]) -> Loss:
+    """`object_loss` for the strides of a network."""
     return object_loss(size, network["strides"])
 
 

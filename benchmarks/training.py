@@ -32,13 +32,13 @@ from kseg.core.names import (
     ENCODER_NAMES,
     MODEL_NAMES,
     OBJECT_MODELS,
+    OBJECT_TASKS,
     PRECISIONS,
     TASKS,
 )
 from kseg.core.options import DATA_HELP, Output, Size, Strides
 from kseg.core.process_group import ALONE
 from kseg.core.task_defaults import for_task
-from kseg.data.object_folder import OBJECT_TASKS
 from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset
 
