@@ -15,7 +15,7 @@ class AugmentationOptions:
 
     scale: float = option(
         1.6,
-        "scale images by a random factor from 1/SCALE to SCALE",
+        "scale images by a random factor from 1/SCALE to SCALE; for objects 1.5",
         AUGMENTING,
         basic=True,
         most=16,

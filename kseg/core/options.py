@@ -187,7 +187,9 @@ class NetworkOptions(ArchitectureOptions, ModelOptions):
         "none", "encoder weights: imagenet, none, or a file", basic=True
     )
     encoder_rate: float = option(
-        1.0, "factor of the learning rate in the encoder; 0 freezes it"
+        1.0,
+        "factor of the learning rate in the encoder; 0 freezes it; for objects with "
+        "pretrained weights 0.3",
     )
     init_from: str = option(
         "",
@@ -225,7 +227,9 @@ class TrainingOptions:
     epochs: int = option(
         30, "passes over the training images", basic=True, most=1_000_000
     )
-    batch_size: int = option(8, "images per step", basic=True, most=65_536)
+    batch_size: int = option(
+        8, "images per step; for objects 16", basic=True, most=65_536
+    )
     optimizer: str = option("adamw", "optimizer", choices=tuple(PEAK_RATES))
     learning_rate: Optional[float] = option(
         None,
@@ -247,7 +251,9 @@ class TrainingOptions:
         0.0, "largest norm of the gradient of all weights; 0 is off; for objects 10"
     )
     warmup_steps: int = option(
-        100, "steps of linear warm-up, at most a fifth of all steps", zero=True
+        100,
+        "steps of linear warm-up, at most a fifth of all steps; for objects 200",
+        zero=True,
     )
     schedule: str = option(
         "cosine", "decay of the learning rate", choices=SCHEDULE_NAMES
@@ -256,7 +262,9 @@ class TrainingOptions:
         0.0, "share of the peak learning rate at the last step; for objects 0.02"
     )
     ema: Share = option(
-        0.0, "decay of a moving average of the weights, such as 0.99; 0 is off"
+        0.0,
+        "decay of a moving average of the weights, such as 0.99; 0 is off; for objects "
+        "0.999",
     )
     patience: int = option(
         0,
