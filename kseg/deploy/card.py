@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from edge.core.images import format_size
 from edge.core.system import board_name
 from edge.model_file.info import ModelInfo
 from edge.predict.decoder import decoder_of
@@ -67,7 +68,7 @@ def facts(source: TrainedRun, trained: TrainConfig) -> str:
         "Data": f"{Path(source.data.name).name}; images: {counts}",
         "Licence of the data": license_of(source.data.name),
         "Network": f"{network}, {record.get('parameters', 0):,} parameters",
-        "Input": f"{sides(source.size)} pixels, {colour}, bytes",
+        "Input": f"{format_size(source.size)} pixels, {colour}, bytes",
     }
     return "\n".join(f"- {name}: {text}" for name, text in lines.items())
 
@@ -96,6 +97,7 @@ def accuracy(source: TrainedRun) -> str:
 
 
 def shown_name(key: str) -> str:
+    """The name of a metric for people."""
     return NAMES.get(key, metric_name(key))
 
 
@@ -117,8 +119,8 @@ def file_table(source: TrainedRun, files: Mapping[str, Path], parity: Parity) ->
     threads = found[REFERENCE]["threads"]
     lines += [
         "",
-        f"Split val at {sides(source.size)}. Time of the network alone, one image, "
-        f"{threads} threads, on {board_name()}.",
+        f"Split val at {format_size(source.size)}. Time of the network alone, one "
+        f"image, {threads} threads, on {board_name()}.",
     ]
     return "\n".join(lines)
 
@@ -126,9 +128,10 @@ def file_table(source: TrainedRun, files: Mapping[str, Path], parity: Parity) ->
 def limits(source: TrainedRun) -> list[str]:
     """What the model does not do: that of its task, and of every model."""
     of_task = LIMITS.get(source.info.task, lambda info: [])(source.info)
+    size = format_size(source.size)
     return [
         *of_task,
-        f"Images are resized to {sides(source.size)}; details below a pixel are lost.",
+        f"Images are resized to {size}; details below a pixel are lost.",
         f"It was measured on images like those of {Path(source.data.name).name} only.",
     ]
 
@@ -145,7 +148,7 @@ def of_objects(info: ModelInfo) -> list[str]:
     found = [
         f"At most {decoder.max_detections} objects in an image, with a score of "
         f"{decoder.score:g} or more.",
-        f"Of boxes of a class that overlap by {decoder.nms:g} or more, one is kept.",
+        f"Of boxes of a class that overlap by more than {decoder.nms:g}, one is kept.",
     ]
     if anchors:
         found.append(
@@ -185,8 +188,3 @@ def made_by(
     )
     listed = "\n".join(commands)
     return f"```sh\n{listed}\n```\n\n{used}; {date.today().isoformat()}."
-
-
-def sides(size: tuple[int, int]) -> str:
-    """A size (height, width) as text."""
-    return f"{size[0]}x{size[1]}"

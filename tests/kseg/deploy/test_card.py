@@ -86,7 +86,7 @@ def test_the_card_of_a_semantic_run():
 def test_the_card_of_detection_without_figures():
     text = card("detection", {}, "box_ap")
     assert "Not measured: training ended before" in text
-    assert "- Objects under 32x32" not in text and "overlap by 0.6" in text
+    assert "- Objects under 32x32" not in text and "overlap by more than 0.6" in text
 
 
 @pytest.mark.parametrize(
