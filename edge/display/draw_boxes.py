@@ -93,6 +93,7 @@ def tracks_of(result: Objects) -> list[int]:
 
 
 def class_color(info: ModelInfo, class_id: int) -> Color:
+    """The BGR colour of a class."""
     red, green, blue = info.colors[class_id]
     return blue, green, red
 

@@ -17,8 +17,8 @@ class Decoder:
 
     `strides` are those of the levels, in the order of the outputs' rows; anchors have
     sides of `anchor_scale` strides, and deltas are multiplied by `variances`. Objects
-    have a score of at least `score`; `nms` is the overlap from which the better of two
-    boxes of a class remains; at most `max_detections` are kept in an image.
+    have a score of at least `score`; `nms` is the overlap above which only the better
+    of two boxes of a class remains; at most `max_detections` are kept in an image.
     """
 
     strides: Tuple[int, ...] = ()

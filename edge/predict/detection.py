@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Mapping, NamedTuple, Optional, Tuple, TypeVar
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.images import format_size
 from edge.core.timing import StageTimer
 from edge.engines.base import Engine, Output
 from edge.model_file.info import ModelInfo
@@ -172,7 +173,7 @@ def padded_input(size: Size, decoder: Decoder, count: int) -> Size:
         raise InputError(
             f"output scores has {count} rows, and strides "
             f"{', '.join(map(str, decoder.strides))} give {expected} for an input of "
-            f"{size[0]}x{size[1]}; is the decoder that of this model?"
+            f"{format_size(size)}; is the decoder that of this model?"
         )
     return padded
 

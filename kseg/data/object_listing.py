@@ -95,6 +95,7 @@ def list_objects(folder: Path) -> ObjectListing:
 def add_issue(
     issues: list[FileIssue], kind: str, split: str, path: Path, error: str = ""
 ) -> None:
+    """Adds an issue about a file; `error` is the message that stops training."""
     issues.append(FileIssue(kind, split, str(path), error=error))
 
 

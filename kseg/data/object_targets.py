@@ -156,6 +156,7 @@ def load_instances(path: Path, image: Path) -> np.ndarray:
 
 
 def check_size(path: Path, size: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Raises TargetError if a map or mask has another size than its image."""
     if size != expected:
         raise TargetError(
             "sizes",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from edge.core.errors import InputError
+from edge.core.images import format_size
 
 CLIP = 0.01  # pixels; a box that reaches farther beyond its image is noted
 
@@ -86,7 +87,7 @@ def check_images(path: Path, images: list[dict[str, Any]]) -> None:
         sides = entry["height"], entry["width"]
         if not all(isinstance(side, int) and side > 0 for side in sides):
             raise InputError(
-                f"{path}: image {entry['file_name']} has the size {sides[0]}x{sides[1]}"
+                f"{path}: image {entry['file_name']} has the size {format_size(sides)}"
                 "; height and width must be whole numbers above 0"
             )
 
@@ -141,7 +142,7 @@ def check_inside(box: Box, size: tuple[int, int]) -> None:
     if x0 >= size[1] or y0 >= size[0] or x1 <= 0 or y1 <= 0:
         raise AnnotationError(
             "outside",
-            f"is wholly outside its image of {size[0]}x{size[1]}: {format_box(box)}; "
+            f"is wholly outside its image of {format_size(size)}: {format_box(box)}; "
             "correct or remove it",
         )
 

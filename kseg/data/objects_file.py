@@ -53,6 +53,7 @@ class LabelledObject:
 
     @property
     def outlined(self) -> bool:
+        """Whether it has an outline, or only a box."""
         return bool(self.polygons) or self.rle is not None
 
 
@@ -193,6 +194,7 @@ def inspect_objects(path: Path, split: str = "") -> tuple[ObjectsFile, list[File
 
 
 def file_name(entry: dict[str, Any]) -> str:
+    """The file name of an entry of `images`."""
     return str(entry["file_name"])
 
 
@@ -300,6 +302,7 @@ def to_objects(
     boxes: Sequence[Sequence[float]],
     masks: Optional[tuple[np.ndarray, ...]],
 ) -> Objects:
+    """`Objects` of boxes (N, 4) x0, y0, x1, y1, and of masks cut to them or None."""
     return Objects(
         np.float32(boxes).reshape(-1, 4),
         np.int32([each.class_id for each in objects]),

@@ -6,6 +6,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from edge.core.images import format_size
 from kseg.data.objects import BoxAndMask, trimmed
 
 FAR = 10  # times the image's size; points farther outside are errors
@@ -47,7 +48,7 @@ def read_polygon(part: Any, size: tuple[int, int]) -> np.ndarray:
         )
     if not (np.abs(values) <= FAR * max(size)).all():
         raise ValueError(
-            f"has points that are far outside its image of {size[0]}x{size[1]} or no "
+            f"has points that are far outside its image of {format_size(size)} or no "
             "numbers; draw it again"
         )
     return values.reshape(-1, 2)
@@ -69,8 +70,8 @@ def check_run_lengths(runs: dict[str, Any], size: tuple[int, int]) -> None:
         ) from None
     if given != tuple(size):
         raise ValueError(
-            f"has run lengths for {'x'.join(map(str, given))}, but its image is "
-            f"{size[0]}x{size[1]}; export it again"
+            f"has run lengths for {format_size(given)}, but its image is "
+            f"{format_size(size)}; export it again"
         )
     if least < 0 or total != size[0] * size[1]:
         raise ValueError(

@@ -36,7 +36,7 @@ def roles_of(path: Path, reference: Predictor) -> tuple[str, ...]:
         if nearest < 0 or not np.isfinite(distances[nearest]):
             raise InputError(
                 f"{path}: output {output.spec.name} {list(output.spec.shape)} matches "
-                "none of the network's outputs"
+                "none of the network's outputs; leave its scheme out of --quantize"
             )
         roles.append(known.pop(nearest).spec.name)
     return tuple(roles)

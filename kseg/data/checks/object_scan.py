@@ -201,6 +201,7 @@ def issue_of(entry: Entry, kind: str, name: str, error: InputError) -> FileIssue
 
 
 def object_facts(objects: Objects) -> ObjectFacts:
+    """What the checks need of the objects of an image."""
     boxes = objects.boxes.astype(np.float64)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     if objects.masks is not None:

@@ -34,6 +34,7 @@ SHARED = "pixels in several masks, given to the smaller object"
 
 
 def matches(folder: Path) -> bool:
+    """Whether a folder has an image ID/images/ID.png with masks."""
     return any(True for image in images_of(folder) if masks_of(image))
 
 
@@ -46,6 +47,7 @@ def images_of(folder: Path) -> Iterator[Path]:
 
 
 def masks_of(image: Path) -> list[Path]:
+    """The masks of the objects of an image, in the order of their names."""
     return sorted((image.parent.parent / "masks").glob("*.png"))
 
 
@@ -55,6 +57,7 @@ def read_masks(folder: Path, skip_missing: bool) -> SourceDataset:
 
 
 def read_objects(folder: Path, skip_missing: bool) -> SourceDataset:
+    """The images with their objects, whose classes have no background."""
     return without_background(read_pairs(folder, skip_missing))
 
 
@@ -62,6 +65,7 @@ READERS = {"semantic": read_masks, "detection": read_objects, "instance": read_o
 
 
 def default_task(folder: Path) -> str:
+    """The task without --task: each object has a mask."""
     return "instance"
 
 

@@ -124,6 +124,7 @@ def class_names(contents: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def number_of(category: dict[str, Any]) -> int:
+    """The id of a category as a number, for sorting; 0 for one that is a text."""
     text = str(category["id"])
     return int(text) if text.isdecimal() else 0
 

@@ -38,6 +38,7 @@ DESCRIPTION = "annotations.xml with images/ (CVAT for images)"
 
 
 def matches(folder: Path) -> bool:
+    """Whether a folder or its subfolders have an XML file of CVAT."""
     return bool(annotation_files(folder))
 
 
@@ -53,6 +54,7 @@ def read_masks(folder: Path, skip_missing: bool) -> SourceDataset:
 
 
 def read_objects(folder: Path, skip_missing: bool) -> SourceDataset:
+    """The images with their objects, whose classes have no background."""
     return without_background(read_pairs(folder, skip_missing))
 
 
@@ -98,6 +100,7 @@ def class_names(roots: list[Element]) -> list[str]:
 
 
 def shapes_of(root: Element) -> Iterator[Element]:
+    """The shapes of all images that can become objects."""
     return (
         shape for image in root.iter("image") for shape in image if shape.tag in SHAPES
     )

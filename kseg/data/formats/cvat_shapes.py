@@ -8,6 +8,7 @@ from typing import Callable, Optional
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.images import format_size
 from kseg.data.formats.coco_outlines import TOO_FEW
 from kseg.data.formats.objects import (
     ellipse,
@@ -52,6 +53,7 @@ def objects_of(
 
 
 def rotation_of(shape: Element, place: str) -> float:
+    """The rotation of a shape in degrees, 0 if none is stated."""
     return number(shape, "rotation", place) if shape.get("rotation") else 0.0
 
 
@@ -113,7 +115,7 @@ def brush(
     if width * height > 4 * size[0] * size[1]:
         raise InputError(
             f"{place}: a mask of {height}x{width} is far larger than its image of "
-            f"{size[0]}x{size[1]}; export it again"
+            f"{format_size(size)}; export it again"
         )
     inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
     whole = np.zeros(size, bool)

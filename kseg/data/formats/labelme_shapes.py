@@ -159,11 +159,13 @@ def object_of(
 
 
 def rectangle_outline(points: Points) -> np.ndarray:
+    """The corners (4, 2) of a rectangle given by two opposite ones."""
     low, high = np.min(points, 0), np.max(points, 0)
     return corners_of((*low.tolist(), *high.tolist()))
 
 
 def circle_outline(points: Points) -> np.ndarray:
+    """A polygon (64, 2) that stands for a circle: its centre, and a point on it."""
     radius = math.dist(points[0], points[1])
     return ellipse(*points[0], radius, radius)
 

@@ -33,6 +33,7 @@ Points = np.ndarray  # (n, 2) x, y
 
 
 def of_box(class_id: int, box: Box, crowd: bool = False) -> LabelledObject:
+    """An object that has only a box."""
     return LabelledObject(class_id, box, crowd=crowd)
 
 

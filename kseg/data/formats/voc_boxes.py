@@ -44,6 +44,7 @@ IMAGES = ("JPEGImages", "images")
 
 
 def matches(folder: Path) -> bool:
+    """Whether a folder has XML files as in VOC."""
     return any(has_root(path, "annotation") for path in xml_files(folder))
 
 
@@ -90,6 +91,7 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
 
 
 def refuse(folder: Path, skip_missing: bool) -> SourceDataset:
+    """Raises InputError for a task that needs outlines."""
     raise InputError(f"{folder}: has {BOXES_ONLY}")
 
 
@@ -97,6 +99,7 @@ READERS = {"semantic": refuse, "detection": read, "instance": refuse}
 
 
 def default_task(folder: Path) -> str:
+    """The task without --task."""
     return "detection"
 
 

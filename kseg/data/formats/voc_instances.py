@@ -69,6 +69,7 @@ def most_frequent(class_ids: np.ndarray) -> Optional[int]:
 
 
 def is_difficult(listed: Sequence[VocObject], index: int, name: str) -> bool:
+    """Whether the object at `index` is listed with this class, and as difficult."""
     if index >= len(listed) or listed[index].name != name:
         return False
     return listed[index].difficult

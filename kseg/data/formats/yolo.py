@@ -68,6 +68,7 @@ def parts_of(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def text_files(labels: Path) -> list[Path]:
+    """The files of labels in a folder."""
     return sorted(path for path in labels.glob("*.txt") if path.name != NAMES)
 
 
@@ -85,6 +86,7 @@ def read_masks(folder: Path, skip_missing: bool) -> SourceDataset:
 
 
 def read_objects(folder: Path, skip_missing: bool) -> SourceDataset:
+    """The images with their objects, whose classes have no background."""
     return without_background(read_pairs(folder, skip_missing))
 
 

@@ -14,6 +14,7 @@ import psutil
 import tensorflow as tf
 
 from edge.core.errors import InputError
+from edge.core.images import format_size
 from edge.model_file.info import InputGeometry
 from edge.predict.resizing import limit_side, resize
 from kseg.core.configs import TrainConfig
@@ -269,8 +270,8 @@ def check_crop(size: tuple[int, int], multiple: int) -> None:
     fits = tuple(-(-side // multiple) * multiple for side in size)
     if fits != size:
         raise InputError(
-            f"--size {size[0]}x{size[1]}: the sides must be multiples of {multiple} "
-            f"pixels for this network; use {fits[0]}x{fits[1]}"
+            f"--size {format_size(size)}: the sides must be multiples of {multiple} "
+            f"pixels for this network; use {format_size(fits)}"
         )
 
 

@@ -32,8 +32,10 @@ def iou_and_giou(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def sides(start: Any, end: Any) -> Any:
+    """(..., 2) corners -> (..., 2) width and height, at least 0."""
     return ops.maximum(end - start, 0.0)
 
 
 def area(size: Any) -> Any:
+    """(..., 2) width and height -> (...) area."""
     return size[..., 0] * size[..., 1]
