@@ -52,6 +52,7 @@ from kseg.evaluation.open import check_classes, data_of
 from kseg.training.setup import check_size
 
 if TYPE_CHECKING:
+    from kseg.deploy.conversion.tflite import Calibration
     from kseg.deploy.heads import Head
     from kseg.deploy.int8.sensitivity import Sensitivity
 
@@ -295,15 +296,33 @@ def analyze_int8(
     """
     if not (config.explain or config.mixed_precision):
         return None
-    from kseg.deploy.int8 import mixed_precision, sensitivity
+    from kseg.deploy.int8 import sensitivity
 
     calibration = source.calibration(calibration_set)
     images = list(islice(calibration(), SENSITIVITY_IMAGES))
     found = sensitivity.sensitivity(source.network, source.size, images)
     sensitivity.draw(folder / SENSITIVITY_FIGURE, found.layers)
     log.info(f"int8 error by layer: {folder / SENSITIVITY_FIGURE}")
-    if not config.mixed_precision:
-        return found
+    if config.mixed_precision:
+        worst = [each.op for each in sensitivity.worst_first(found.layers)]
+        write_mixed(config, source, folder, files, calibration, worst)
+    return found
+
+
+def write_mixed(
+    config: ExportConfig,
+    source: TrainedRun,
+    folder: Path,
+    files: dict[str, Path],
+    calibration: Calibration,
+    worst: list[str],
+) -> None:
+    """Writes the file with some operators in float, if int8 drops more than allowed.
+
+    `worst` are the operators, the most sensitive first. The file is added to `files`.
+    """
+    from kseg.deploy.int8 import mixed_precision
+
     split, new = source.data.split("val"), source.new_evaluator
     expected = value_of(source.reference, split, new)
 
@@ -317,16 +336,14 @@ def analyze_int8(
             f"int8: drop {before:.4f} is within --max-drop {max_drop}; no "
             f"{MIXED}.tflite is needed"
         )
-        return found
+        return
     log.info(f"int8: drop {before:.4f}; trying its most sensitive layers in float")
-    worst = [each.op for each in sensitivity.worst_first(found.layers)]
     selective = mixed_precision.SelectiveInt8(
         source.network, source.size, source.head, calibration
     )
     files[MIXED] = folder / f"{MIXED}.tflite"
     content, _, _ = mixed_precision.mixed_precision(selective, worst, drop, max_drop)
     write_file(files[MIXED], content, source)
-    return found
 
 
 def describe_scheme(

@@ -10,6 +10,7 @@ from typing import Any, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.files import make_folder
+from edge.model_file.info import ModelInfo
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, from_record, to_record
 from kseg.core.names import OF_MACHINES
@@ -21,6 +22,7 @@ from kseg.training.finite import step_name
 from kseg.training.joint_loss import for_loss
 from kseg.training.setup import (
     METRICS,
+    TaskMetrics,
     build_state,
     check_sizes,
     compile_for,
@@ -132,7 +134,6 @@ def prepare(
     checkpoint. The folder is made last, so that errors leave no empty folder.
     """
     from kseg.data.loading import BATCHES
-    from kseg.models import geometry
     from kseg.models.layers.norm import as_float32
     from kseg.training.callbacks import RunSaver
 
@@ -142,14 +143,7 @@ def prepare(
     metrics = METRICS[data.task](config, data)
     model = compiled_network(config, data, steps, loss)
     build_state(model, group, metrics.blank_target())
-    shape = geometry(model)
-    info = replace(
-        data.info,
-        max_side=config.max_side,
-        run=to_record(config),
-        geometry=shape,
-        decoder=metrics.decoder(),
-    )
+    info = info_of(config, data, model, metrics)
     check_sizes(data, info)
     size = crop_size(config, data, info)
     record = record_of(config, data, size) | {
@@ -157,7 +151,7 @@ def prepare(
         "parameters": model.count_params(),
     }
     state = initial_state(record, previous, data, folder, model)
-    batches = BATCHES[data.task](config, data, size, shape, group)
+    batches = BATCHES[data.task](config, data, size, info.geometry, group)
     make_folder(folder)
     saved = as_float32(model)
     validate = metrics.validation(saved, batches.validation(), loss)
@@ -174,6 +168,21 @@ def prepare(
     )
     saver.write_folder = group.written(folder)
     return model, batches, saver
+
+
+def info_of(
+    config: TrainConfig, data: Dataset, model: Any, metrics: TaskMetrics
+) -> ModelInfo:
+    """The metadata of the models of a run, without their metrics."""
+    from kseg.models import geometry
+
+    return replace(
+        data.info,
+        max_side=config.max_side,
+        run=to_record(config),
+        geometry=geometry(model),
+        decoder=metrics.decoder(),
+    )
 
 
 def compiled_network(config: TrainConfig, data: Dataset, steps: int, loss: Any) -> Any:

@@ -26,6 +26,7 @@ import tensorflow as tf
 import tf_keras
 
 from edge.core.errors import InputError
+from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
 from kseg.core.progress import bar
@@ -176,6 +177,18 @@ class FineTuner:
         names = source.convolutions
         source.write_back({x: stripped.get_layer(x).get_weights() for x in names})
 
+    def reference(self, network: Any, size: tuple[int, int], head: str) -> Predictor:
+        """The network in Keras with a head, whose outputs name those of a file."""
+        info = replace(
+            self.data.info,
+            max_side=self.config.max_side,
+            head=head,
+            geometry=self.shape,
+            decoder=METRICS[self.data.task](self.config, self.data).decoder(),
+        )
+        engine = KerasEngine(network, size, HEADS[self.data.task][head])
+        return predictor_of(engine, info)
+
     def quantized(
         self,
         network: Any,
@@ -195,15 +208,8 @@ class FineTuner:
         zeros = {x: w[0] == 0 for x, w in source.weights().items()}
         quantizers = weight_quantizers(before, source, zeros)
         model = clone_with(source, quantize_layers(ranges, quantizers))
-        info = replace(
-            self.data.info,
-            max_side=self.config.max_side,
-            head=head,
-            geometry=self.shape,
-            decoder=METRICS[self.data.task](self.config, self.data).decoder(),
-        )
         head_function = HEADS[self.data.task][head]
-        reference = predictor_of(KerasEngine(network, size, head_function), info)
+        reference = self.reference(network, size, head)
         best = (-1.0, b"")
         new = partial(EVALUATORS[self.data.task], self.data, fast=True)
         headline = metric_name(new().headline)
