@@ -46,8 +46,8 @@ def parse_line(text: str) -> Line:
 
 
 @dataclass
-class Seen:
-    """A tracked object: whether it was beyond the line when it was first seen."""
+class Crossing:
+    """A tracked object: whether it was beyond the line at first, and has crossed it."""
 
     began_beyond: bool
     crossed: bool = False
@@ -64,7 +64,7 @@ class LineCounter:
     def __init__(self, line: Line):
         self.line = line
         self._counts: Dict[int, Dict[str, int]] = defaultdict(self._none)
-        self._seen: Dict[int, Seen] = {}
+        self._tracks: Dict[int, Crossing] = {}
         self._frame = 0
 
     def _none(self) -> Dict[str, int]:
@@ -84,13 +84,13 @@ class LineCounter:
         centers = (result.boxes[:, axis] + result.boxes[:, axis + 2]) / 2
         numbers, class_ids = result.track_ids.tolist(), result.class_ids.tolist()
         for number, class_id, now in zip(numbers, class_ids, centers >= place):
-            seen = self._seen.setdefault(number, Seen(bool(now)))
-            seen.frame = self._frame
-            if now != seen.began_beyond and not seen.crossed:
-                seen.crossed = True
+            track = self._tracks.setdefault(number, Crossing(bool(now)))
+            track.frame = self._frame
+            if now != track.began_beyond and not track.crossed:
+                track.crossed = True
                 self._counts[class_id][forward if now else backward] += 1
         oldest = self._frame - REMEMBERED
-        self._seen = {k: v for k, v in self._seen.items() if v.frame >= oldest}
+        self._tracks = {k: v for k, v in self._tracks.items() if v.frame >= oldest}
 
     def counts(self, info: ModelInfo) -> Dict[str, Dict[str, int]]:
         """Class name -> direction -> number, for classes that crossed, in order of id.

@@ -58,7 +58,7 @@ def diagnose_objects(scanned: ObjectScan) -> list[DataIssue]:
         split_sizes,
         object_numbers,
         small_objects,
-        double_boxes,
+        equal_boxes,
         class_frequencies,
         image_sizes,
         image_kinds,
@@ -109,10 +109,10 @@ def small_objects(scanned: ObjectScan) -> Iterator[DataIssue]:
         )
 
 
-def double_boxes(scanned: ObjectScan) -> Iterator[DataIssue]:
+def equal_boxes(scanned: ObjectScan) -> Iterator[DataIssue]:
     """Pairs of nearly equal boxes in an image."""
     for split in scanned.splits:
-        numbers = {i: facts.doubles for i, facts in readable(scanned, split)}
+        numbers = {i: facts.equal_boxes for i, facts in readable(scanned, split)}
         chosen = sorted((i for i in numbers if numbers[i]), key=lambda i: -numbers[i])
         text = (
             f"images with boxes that overlap by more than {SAME_BOX:.0%}, "

@@ -45,14 +45,14 @@ MEDIUM, LARGE = 32, 96  # COCO: sides of squares whose area divides the sizes
 class ObjectFacts:
     """The objects of an image: class ids, areas in pixels and crowds, each (N,).
 
-    `doubles` is the number of pairs of boxes that are nearly equal; `digest` is equal
-    for images with the same boxes and classes.
+    `equal_boxes` is the number of pairs of boxes that are nearly equal; `digest` is the
+    same for images with the same boxes and classes.
     """
 
     class_ids: np.ndarray
     areas: np.ndarray
     crowd: np.ndarray
-    doubles: int
+    equal_boxes: int
     digest: bytes
 
     @property
@@ -211,15 +211,15 @@ def object_facts(objects: Objects) -> ObjectFacts:
         objects.class_ids,
         areas,
         objects.crowd,
-        count_doubles(boxes[~objects.crowd]),
+        count_equal_boxes(boxes[~objects.crowd]),
         digest(labelled),
     )
 
 
-def count_doubles(boxes: np.ndarray) -> int:
+def count_equal_boxes(boxes: np.ndarray) -> int:
     """The pairs of boxes (N, 4) whose intersection over union is over SAME_BOX.
 
-    >>> count_doubles(np.array([[0, 0, 10, 10], [0, 0, 10, 10], [5, 5, 10, 10]]))
+    >>> count_equal_boxes(np.array([[0, 0, 10, 10], [0, 0, 10, 10], [5, 5, 10, 10]]))
     1
     """
     equal = iou_matrix(boxes, boxes) > SAME_BOX

@@ -66,7 +66,7 @@ def test_objects_that_left_are_forgotten(monkeypatch):
     counter(frame((1, 0, 20, 30)))
     for _ in range(5):
         counter(frame())
-    assert not counter._seen
+    assert not counter._tracks
 
 
 def test_objects_need_tracks():

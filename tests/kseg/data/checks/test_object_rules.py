@@ -183,7 +183,7 @@ def test_more_than_100_objects(folder):
     assert issue.severity == "note" and "at most 120" in issue.text
 
 
-def test_double_boxes_and_images_without_objects(folder):
+def test_equal_boxes_and_images_without_objects(folder):
     """0.png has a box twice in other classes; 1.png has none."""
     box = (4.0, 4.0, 24.0, 24.0)
     objects = (LabelledObject(0, box), LabelledObject(1, box), *grid(1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.core.errors import InputError
-from kseg.data.checks.object_scan import count_doubles, object_facts, scan_objects
+from kseg.data.checks.object_scan import count_equal_boxes, object_facts, scan_objects
 from kseg.data.sample import Objects
 from tests.support.object_folders import (
     NAMES,
@@ -48,10 +48,10 @@ def test_areas_of_boxes_and_crowds():
 def test_nearly_equal_boxes_are_doubles():
     """100 of 104 pixels are over 0.95, 100 of 106 are not."""
     box, larger, largest = [0, 0, 10, 10], [0, 0, 10, 10.4], [0, 0, 10, 10.6]
-    assert count_doubles(np.float64([box, larger])) == 1
-    assert count_doubles(np.float64([box, largest])) == 0
-    assert count_doubles(np.float64([box, box, box])) == 3
-    assert count_doubles(np.zeros((0, 4))) == 0
+    assert count_equal_boxes(np.float64([box, larger])) == 1
+    assert count_equal_boxes(np.float64([box, largest])) == 0
+    assert count_equal_boxes(np.float64([box, box, box])) == 3
+    assert count_equal_boxes(np.zeros((0, 4))) == 0
 
 
 def test_broken_files_are_collected(tmp_path):
