@@ -219,12 +219,16 @@ def count_doubles(boxes: np.ndarray) -> int:
     >>> count_doubles(np.array([[0, 0, 10, 10], [0, 0, 10, 10], [5, 5, 10, 10]]))
     1
     """
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    both = np.clip(high - low, 0, None).prod(axis=2)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    either = areas[:, None] + areas[None] - both
-    return int(np.count_nonzero(np.triu(both > SAME_BOX * either, k=1)))
+    count = 0
+    for index, box in enumerate(boxes[:-1]):  # all pairs at once fill the memory
+        others = boxes[index + 1 :]
+        low = np.maximum(box[:2], others[:, :2])
+        high = np.minimum(box[2:], others[:, 2:])
+        both = np.clip(high - low, 0, None).prod(axis=1)
+        either = areas[index] + areas[index + 1 :] - both
+        count += np.count_nonzero(both > SAME_BOX * either)
+    return int(count)
 
 
 def read_entry(
