@@ -107,7 +107,12 @@ def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
 
     A name that contains a comma is quoted, as in a CSV file: '"car, parked",person'.
     """
-    (row,) = csv.reader([names], skipinitialspace=True)
+    try:
+        (row,) = csv.reader([names], skipinitialspace=True)
+    except csv.Error:  # a line end
+        raise InputError(
+            f"--keep {names!r}: not names with commas between them; write person,car"
+        ) from None
     wanted = [name.strip() for name in row]
     unknown = [name for name in wanted if name not in info.class_names]
     if unknown:

@@ -102,13 +102,34 @@ class ModelInfo:
         known["outputs"] = tuple(known.get("outputs", ()))
         if len(known["class_names"]) != len(known["colors"]):
             raise ValueError("it has different numbers of names and colours")
-        return cls(**known)
+        result = cls(**known)
+        check_types(result)
+        return result
 
     def attach(self, path: Path) -> None:
         """Append kseg.json and the list of class names to a model file."""
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(INFO_NAME, self.to_json())
             archive.writestr(LABELS, "\n".join(self.class_names) + "\n")
+
+
+def check_types(info: ModelInfo) -> None:
+    """Raises TypeError or ValueError for values that would fail at their use."""
+    texts = (info.task, info.head, info.resize, *info.class_names, *info.outputs)
+    numbers = [getattr(info.geometry, each.name) for each in fields(InputGeometry)]
+    for kind, values in (
+        (str, texts),
+        (dict, (info.decoder,)),
+        (int, (*numbers, info.max_side)),
+        ((int, float), (info.white_level,)),
+    ):
+        for value in values:
+            if not isinstance(value, kind):
+                raise TypeError(f"unexpected value {value!r}")
+    for color in info.colors:
+        bytes(color)  # integers from 0 to 255
+        if len(color) != 3:
+            raise ValueError(f"the colour {list(color)} has not three numbers")
 
 
 def select_fields(cls: type, content: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,10 @@ from edge.model_file.onnx_proto import metadata_props
 
 log = logging.getLogger(__name__)
 
-INVALID = (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError)
+INVALID = (
+    *(zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError),
+    RecursionError,
+)
 
 
 def info_of(path: Path) -> ModelInfo:

@@ -24,6 +24,8 @@ from edge.predict.tiling import (
     split_tiles,
 )
 
+ORDERS = ("RGB", "BGR")  # of the channels of an image
+
 R = TypeVar("R")
 P = TypeVar("P", bound="Predictor")
 
@@ -77,6 +79,8 @@ class Predictor(Generic[R]):
         image smaller than the network's minimum.
         """
         check_image(image)
+        if order not in ORDERS:
+            raise InputError(f"order {order!r}: must be {' or '.join(ORDERS)}")
         outputs, placement = self.run(image, order)
         return self.decode(outputs, placement, confidence)
 

@@ -29,6 +29,10 @@ class Decoder:
     max_detections: int = 100
 
 
+NUMBER = (int, float)
+LARGEST = 1000  # of a factor; larger ones overflow
+
+
 def is_list(value: Any, kind: Any) -> bool:
     """Whether a value is a list of numbers over 0 of a type."""
     return isinstance(value, (list, tuple)) and all(
@@ -36,12 +40,21 @@ def is_list(value: Any, kind: Any) -> bool:
     )
 
 
-NUMBER = (int, float)
+def is_factor(value: Any) -> bool:
+    """Whether a value is a number over 0 up to LARGEST."""
+    return isinstance(value, NUMBER) and 0 < value <= LARGEST
+
+
+def is_factors(value: Any) -> bool:
+    """Whether a value is a list of 4 such numbers."""
+    return is_list(value, NUMBER) and len(value) == 4 and all(map(is_factor, value))
+
+
 # Name -> whether a value is valid, and what would be.
 RULES = {
     "strides": (lambda x: is_list(x, int), "a list of integers of at least 1"),
-    "anchor_scale": (lambda x: isinstance(x, NUMBER) and x > 0, "a number over 0"),
-    "variances": (lambda x: is_list(x, NUMBER) and len(x) == 4, "4 numbers over 0"),
+    "anchor_scale": (is_factor, f"a number over 0, at most {LARGEST}"),
+    "variances": (is_factors, f"4 numbers over 0, at most {LARGEST}"),
     "score": (lambda x: isinstance(x, NUMBER) and 0 <= x <= 1, "from 0 to 1"),
     "nms": (lambda x: isinstance(x, NUMBER) and 0 <= x <= 1, "from 0 to 1"),
     "max_detections": (

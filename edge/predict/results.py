@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo, class_name
 
 
@@ -64,7 +65,11 @@ class Detections:
         return len(self.scores)
 
     def __getitem__(self, where: np.ndarray) -> Detections:
-        """The objects at indices, or where a bool mask (N,) is true."""
+        """The objects at indices, or where a bool mask (N,) is true.
+
+        An integer gives a result of one object, so that a loop gives them one by one.
+        """
+        where = np.atleast_1d(np.arange(len(self))[where])
         tracks = None if self.track_ids is None else self.track_ids[where]
         return replace(
             self,
@@ -127,7 +132,7 @@ class Instances(Detections):
 
     def __getitem__(self, where: np.ndarray) -> Instances:
         """The objects at indices, or where a bool mask (N,) is true."""
-        places = np.arange(len(self))[where]
+        places = np.atleast_1d(np.arange(len(self))[where])
         chosen = super().__getitem__(where)
         assert isinstance(chosen, Instances)
         return replace(
@@ -142,8 +147,11 @@ class Instances(Detections):
         """For each object: rows, columns, and the bool mask of these pixels.
 
         The rows and columns are those that the object's box touches. The mask is
-        bilinear from the logits; outside of the crop it is false.
+        bilinear from the logits; outside of the crop it is false. Raises InputError for
+        a threshold that is not between 0 and 1.
         """
+        if not 0 < threshold < 1:
+            raise InputError(f"threshold {threshold}: must be over 0 and under 1")
         limit = float(np.log(threshold / (1 - threshold)))
         for box, crop, span in zip(self.boxes, self.mask_crops, self.mask_spans):
             rows, columns = box_window(box, self.size)

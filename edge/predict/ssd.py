@@ -51,6 +51,11 @@ class SsdPredictor(Predictor[Detections]):
         decoder_of(info)
 
     def with_decoder(self, changes: Mapping[str, Any]) -> SsdPredictor:
+        if "nms" in changes:
+            raise InputError(
+                "nms has no effect on a model file that suppresses overlapping boxes "
+                "itself; leave it out"
+            )
         result = super().with_decoder(changes)
         decoder_of(result.info)
         return result

@@ -1,8 +1,17 @@
-"""Formats numbers for messages and tables."""
+"""Formats numbers for messages and tables, and checks class names."""
 
 from __future__ import annotations
 
-from typing import Sequence
+import unicodedata
+from typing import Any, Sequence
+
+# What reading a JSON file whose content is not as expected can raise.
+MALFORMED = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),
+)
+# Categories of Unicode: control characters, halves of a character, ends of lines.
+NOT_IN_NAMES = ("Cc", "Cs", "Zl", "Zp")
 
 
 def sides(values: Sequence[float]) -> str:
@@ -12,3 +21,20 @@ def sides(values: Sequence[float]) -> str:
     ('224x224x3', '2x0.5')
     """
     return "x".join(f"{value:.9g}" for value in values)
+
+
+def to_class_name(given: Any) -> str:
+    """A class name as text; integers are names too.
+
+    Raises ValueError for what is no name. Line ends would shift the lines of
+    labels.txt, and so the names of all classes after them.
+
+    >>> to_class_name("person"), to_class_name(7)
+    ('person', '7')
+    """
+    if type(given) not in (str, int):
+        raise ValueError(f"the name {given!r}, which is not text")
+    name = str(given)
+    if not name.strip() or any(unicodedata.category(c) in NOT_IN_NAMES for c in name):
+        raise ValueError(f"the name {name!r}, which is empty or has control characters")
+    return name

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
 from edge.core.images import is_truncated, list_images
+from kseg.core.text import MALFORMED, to_class_name
 
 INVALID = -1  # the class id of ids that are outside the classes
 ORIENTATION = 0x0112  # the EXIF tag
@@ -83,13 +84,13 @@ def read_classes(path: Path) -> Optional[Classes]:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        names = [str(entry["name"]) for entry in content["classes"]]
+        names = [to_class_name(entry["name"]) for entry in content["classes"]]
         given = [entry.get("color") for entry in content["classes"]]
         ignore_index = int(content.get("ignore_index", IGNORE_INDEX))
         colors = [c and tuple(int(v) for v in c) for c in given]
         if any(c and (len(c) != 3 or not 0 <= min(c) <= max(c) <= 255) for c in colors):
             raise ValueError("a colour must be three numbers from 0 to 255")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise InputError(
             f'{path}: invalid ({error!r}); expected {{"classes": [{{"name": '
             '"road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
@@ -243,7 +244,11 @@ def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
 
 
 def check_ids(mask: np.ndarray, path: Path, largest: int) -> None:
-    """Raises InputError for ids (H, W) outside 0 to `largest`."""
+    """Raises InputError for ids (H, W) that are not whole or not 0 to `largest`."""
+    if mask.dtype.kind == "f" and (mask % 1 != 0).any():  # also nan
+        raise InputError(
+            f"{path}: has ids that are not whole numbers; save it as grey PNG"
+        )
     low, high = mask.min(initial=0), mask.max(initial=0)
     if mask.ndim == 2 and (high > largest or low < 0):
         wrong = high if high > largest else low

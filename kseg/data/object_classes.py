@@ -10,6 +10,7 @@ from typing import Optional, Sequence
 
 from edge.core.constants import bright_colors
 from edge.core.errors import InputError
+from kseg.core.text import MALFORMED, to_class_name
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +53,9 @@ def read_object_classes(path: Path) -> Optional[ObjectClasses]:
         return None
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["classes"]
-        names = [str(entry["name"]) for entry in entries]
+        names = [to_class_name(entry["name"]) for entry in entries]
         colors = [to_color(entry.get("color")) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise InputError(
             f'{path}: invalid ({error!r}); expected {{"classes": [{{"name": '
             '"person", "color": [220, 20, 60]}, ...]}'

@@ -9,6 +9,7 @@ from typing import NamedTuple, Optional
 from edge.core.errors import InputError
 from kseg.data.folder import list_files, parts_of
 from kseg.data.object_classes import (
+    MOST,
     ObjectClasses,
     classes_named,
     read_object_classes,
@@ -71,6 +72,9 @@ def list_objects(folder: Path) -> ObjectListing:
     contents = {split: read_file(part, split, issues) for split, part in parts.items()}
     declared = declared_classes(folder, issues)
     classes = declared or implied_classes(parts, contents)
+    if classes and len(classes.names) > MOST:
+        text = f"{folder}: {len(classes.names)} classes of objects; at most {MOST} work"
+        add_issue(issues, "classes", "", folder / CLASSES, text)
     entries: dict[str, list[Entry]] = {}
     for split, part in parts.items():
         if not (part / "images").is_dir():

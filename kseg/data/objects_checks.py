@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 from edge.core.errors import InputError
 from edge.core.images import format_size
+from kseg.core.text import to_class_name
 
 CLIP = 0.01  # pixels; a box that reaches farther beyond its image is noted
 
@@ -42,7 +43,7 @@ def read_content(path: Path) -> dict[str, list[dict[str, Any]]]:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); copy it again"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: not valid JSON ({error}); copy or export it again"
         ) from None
@@ -50,6 +51,7 @@ def read_content(path: Path) -> dict[str, list[dict[str, Any]]]:
         raise InputError(f"{path}: not COCO's format; it must be an object with images")
     check_lists(path, content, NEEDED)
     check_images(path, content["images"])
+    check_categories(path, content["categories"])
     return content
 
 
@@ -69,6 +71,24 @@ def check_lists(
             raise InputError(
                 f"{path}: {name!r} must be a list of objects with {', '.join(keys)}; "
                 "export it as COCO again"
+            )
+
+
+def check_categories(path: Path, categories: list[dict[str, Any]]) -> None:
+    """Raises InputError for names that are none, and for an id of two names."""
+    names: dict[str, str] = {}
+    for entry in categories:
+        number = id_of(entry["id"])
+        try:
+            name = to_class_name(entry["name"])
+        except ValueError as error:
+            raise InputError(
+                f"{path}: category {number} has {error}; rename it"
+            ) from None
+        if names.setdefault(number, name) != name:
+            raise InputError(
+                f"{path}: categories {names[number]!r} and {name!r} have the same id "
+                f"{number}; export it as COCO again"
             )
 
 
@@ -154,7 +174,10 @@ def from_bbox(given: Any) -> Box:
         raise AnnotationError(
             "boxes", f"has the box {given!r}; it must be x, y, width, height"
         )
-    x, y, width, height = map(float, given)
+    try:
+        x, y, width, height = map(float, given)
+    except OverflowError:  # an integer of hundreds of digits
+        x = y = width = height = math.inf
     if not all(map(math.isfinite, (x, y, width, height))):
         raise AnnotationError(
             "boxes", f"has the box {given}; its values must be finite, draw it again"

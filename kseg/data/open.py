@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from edge.core.errors import InputError
 from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
+from kseg.core.text import MALFORMED
 from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
 from kseg.data.formats.detect import detect_format
 from kseg.data.object_folder import (
@@ -106,7 +107,7 @@ def declared_task(folder: Path) -> str:
     try:
         content = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
         return str(content.get("task", ""))
-    except (OSError, ValueError, AttributeError):
+    except MALFORMED:
         return ""
 
 

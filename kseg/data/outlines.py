@@ -23,7 +23,7 @@ def read_outline(outline: Any, size: tuple[int, int]) -> tuple[Polygons, RunLeng
     """
     if isinstance(outline, dict):
         check_run_lengths(outline, size)
-        return (), outline
+        return (), {"size": list(size), "counts": outline["counts"]}
     if outline is None:
         return (), None
     if not isinstance(outline, list):
@@ -37,7 +37,7 @@ def read_polygon(part: Any, size: tuple[int, int]) -> np.ndarray:
     """x1, y1, x2, y2, ... -> (n, 2) float64. Raises ValueError as `read_outline`."""
     try:
         values = np.asarray(part, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             "has a polygon that is no list of numbers; export it again"
         ) from None
@@ -64,7 +64,8 @@ def check_run_lengths(runs: dict[str, Any], size: tuple[int, int]) -> None:
         counts = runs["counts"]
         counts = decode_counts(counts) if isinstance(counts, str) else list(counts)
         least, total = min(counts), sum(counts)
-    except (KeyError, TypeError, ValueError, IndexError):
+        whole = not any(count % 1 for count in counts)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
         raise ValueError(
             "has run lengths that cannot be read; export it again"
         ) from None
@@ -73,6 +74,8 @@ def check_run_lengths(runs: dict[str, Any], size: tuple[int, int]) -> None:
             f"has run lengths for {format_size(given)}, but its image is "
             f"{format_size(size)}; export it again"
         )
+    if not whole:
+        raise ValueError("has run lengths that are not whole numbers; export it again")
     if least < 0 or total != size[0] * size[1]:
         raise ValueError(
             f"has run lengths of {total} pixels{' and negative ones' * (least < 0)}, "

@@ -245,6 +245,7 @@ def test_an_output_that_cannot_be_written_is_invalid_input(
     ("options", "message"),
     [
         (("--background", "blur", "--keep", "class 1,person"), "--keep person"),
+        (("--background", "blur", "--keep", "a\nb"), "--keep 'a"),
         (("--background", "mauve", "--keep", "class 1"), "--background mauve"),
     ],
 )

@@ -97,6 +97,16 @@ def test_a_damaged_labels_file_is_an_error(tmp_path):
         '{"colors": [[0, 0, 0]]}',
         '{"names": 5, "colors": []}',
         '{"names": ["a"], "colors": [5]}',
+        '{"names": [null], "colors": [[1, 2, 3]]}',
+        '{"names": ["a"], "colors": [[1, 2]]}',
+        '{"names": ["a"], "colors": [[1, 2, 300]]}',
+        '{"names": ["a"], "colors": [["a", "b", "c"]]}',
+        '{"names": ["a"], "colors": [[1, 2, 3]], "task": ["instance"]}',
+        '{"names": ["a"], "colors": [[1, 2, 3]], "outputs": [1, 2]}',
+        '{"names": ["a"], "colors": [[1, 2, 3]], "decoder": null}',
+        '{"names": ["a"], "colors": [[1, 2, 3]], "minimum": "16"}',
+        '{"names": ["a"], "colors": [[1, 2, 3]], "white": "255"}',
+        "[" * 100_000,
     ],
 )
 def test_damaged_json_is_an_error(tmp_path, text):

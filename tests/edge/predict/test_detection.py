@@ -162,6 +162,21 @@ def test_another_decoder_is_a_copy():
         first.with_decoder({"score": 3})
 
 
+def test_an_unknown_order_of_channels_is_refused():
+    predictor = DetectionPredictor(FixedOutputs(outputs(TWO), SIZE), INFO)
+    with pytest.raises(InputError, match="order 'bgr': must be RGB or BGR"):
+        predictor.predict(np.zeros((*SIZE, 3), np.uint8), order="bgr")
+
+
+@pytest.mark.parametrize("value", (float("inf"), 10**400, 1e308, 0))
+def test_factors_that_would_overflow_are_refused(value):
+    first = DetectionPredictor(FixedOutputs(outputs(TWO), SIZE), INFO)
+    with pytest.raises(InputError, match="over 0, at most 1000"):
+        first.with_decoder({"anchor_scale": value})
+    with pytest.raises(InputError, match="4 numbers over 0, at most 1000"):
+        first.with_decoder({"variances": [0.1, 0.1, 0.2, value]})
+
+
 # Errors
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.predict.results import Detections, Instances, SemanticMap
 
@@ -27,6 +28,22 @@ def test_detections_are_selected_by_index_and_by_mask():
     assert found[np.array([2, 0])].class_ids.tolist() == [2, 0]
     kept = found[found.scores > 0.4]
     assert len(kept) == 2 and kept.size == (20, 30)
+
+
+def test_an_index_gives_one_object_and_a_loop_gives_all():
+    found = detections(3)
+    assert found[-1].class_ids.tolist() == [2] and found[0].boxes.shape == (1, 4)
+    assert [each.class_ids.tolist() for each in found] == [[0], [1], [2]]
+    both = instance((0, 0, 2, 2), [[1.0]])
+    assert [len(each.mask_crops) for each in both] == [1]
+    with pytest.raises(IndexError):
+        found[3]
+
+
+@pytest.mark.parametrize("threshold", (0, 1, 2, float("nan")))
+def test_a_threshold_that_is_no_probability_is_refused(threshold):
+    with pytest.raises(InputError, match="must be over 0 and under 1"):
+        next(instance((0, 0, 2, 2), [[1.0]]).masks(threshold))
 
 
 def instance(box, crop, size=(4, 6), span=None, class_id=1) -> Instances:

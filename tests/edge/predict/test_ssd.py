@@ -98,6 +98,8 @@ def test_the_decoder_limits_scores_and_number():
     assert few.predict(IMAGE).class_ids.tolist() == [0, 1]
     with pytest.raises(InputError, match="score is 2"):
         predictor.with_decoder({"score": 2})
+    with pytest.raises(InputError, match="nms has no effect"):
+        predictor.with_decoder({"nms": 0.5})
 
 
 @pytest.mark.parametrize(

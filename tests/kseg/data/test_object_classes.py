@@ -50,6 +50,9 @@ def test_there_may_be_no_file(tmp_path):
         ([{"name": "a", "color": [1, 2]}], "three numbers from 0 to 255"),
         ([{"name": "a", "color": [1, 2, 256]}], "three numbers from 0 to 255"),
         ([{"color": [1, 2, 3]}], "invalid"),
+        ([{"name": "a", "color": [1, 2, float("inf")]}], "invalid"),
+        ([{"name": "a\nb"}], "control characters"),
+        ([{"name": None}], "None, which is not text"),
         (7, "invalid"),
     ),
 )

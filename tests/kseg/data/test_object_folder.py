@@ -267,9 +267,23 @@ def listed_twice(folder):
     change_file(folder / "val" / "objects.json", change)
 
 
+def many_categories(folder):
+    def change(content):
+        more = [{"id": 100 + n, "name": f"more {n}"} for n in range(250)]
+        content["categories"] += more
+
+    change_file(folder / "val" / "objects.json", change)
+
+
+def endless_classes(folder):
+    (folder / "classes.json").write_text("[" * 100_000, encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     (
+        (many_categories, "255 classes of objects; at most 254"),
+        (endless_classes, "classes.json: invalid"),
         (unlisted, "new.png: is not listed in .*objects.json; add it or remove"),
         (no_images, "val: folder 'images' is missing"),
         (no_file, "val: has neither objects.json nor instances/; add one"),

@@ -57,6 +57,15 @@ def test_eight_bits_are_read_too_and_boxes_need_no_masks(tmp_path, image):
     assert found.masks is None
 
 
+@pytest.mark.parametrize("wrong", (0.5, float("nan")))
+def test_ids_that_are_not_whole_numbers_are_refused(tmp_path, image, wrong):
+    instances = two_objects(np.float32)
+    instances[0, 0] = wrong
+    path = save(tmp_path / "instances" / "a.tif", instances)
+    with pytest.raises(InputError, match="a.tif: has ids that are not whole numbers"):
+        load_instances(path, image)
+
+
 def test_a_map_is_rotated_like_its_image(tmp_path):
     exif = Image.Exif()
     exif[ORIENTATION] = 6  # a quarter turn clockwise

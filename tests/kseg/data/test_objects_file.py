@@ -131,6 +131,7 @@ RUNS = {"size": [40, 60], "counts": [10, 5]}
         ([annotation(1, bbox=[1, 2, 0, 5])], "box of width 0 and height 5"),
         ([annotation(1, bbox=[1, 2, 4, -5])], "box of width 4 and height -5"),
         ([annotation(1, bbox=[1, 2, float("nan"), 5])], "must be finite"),
+        ([annotation(1, bbox=[10**400, 2, 3, 4])], "must be finite"),
         ([annotation(1, bbox=[1, 2, 3])], "must be x, y, width, height"),
         ([annotation(1, bbox=["1", 2, 3, 4])], "must be x, y, width, height"),
         ([annotation(1, bbox=[60, 2, 3, 4])], "wholly outside its image of 40x60"),
@@ -195,6 +196,7 @@ def changed(key, entry):
 
 SAME_ID = {"id": "1", "file_name": "c.jpg", "height": 4, "width": 4}
 SAME_NAME = {"id": 9, "file_name": "a.jpg", "height": 4, "width": 4}
+SAME_CATEGORY = {"id": "5", "name": "c"}
 NO_SIZE = {"id": 9, "file_name": "c.jpg", "height": None, "width": 4}
 
 
@@ -210,6 +212,11 @@ NO_SIZE = {"id": 9, "file_name": "c.jpg", "height": None, "width": 4}
         (changed("images", SAME_ID), "two images have the id 1"),
         (changed("images", SAME_NAME), "two images have the file_name a.jpg"),
         (changed("images", NO_SIZE), "image c.jpg has the size Nonex4"),
+        ("[" * 100_000, "not valid JSON"),
+        (changed("categories", SAME_CATEGORY), "'a' and 'c' have the same id 5"),
+        (changed("categories", {"id": 9, "name": "c\nd"}), "category 9 has the name"),
+        (changed("categories", {"id": 9, "name": None}), "None, which is not text"),
+        (changed("categories", {"id": 9, "name": " "}), "' ', which is empty"),
     ),
 )
 def test_files_that_cannot_be_read(write, content, words):

@@ -46,6 +46,12 @@ def test_run_lengths_as_list_and_as_text(text):
     assert mask.shape == (2, 2) and mask.all()
 
 
+def test_sides_given_as_text_are_numbers():
+    outline = read_outline({"size": ["6", "8"], "counts": COUNTS}, SIZE)
+    assert outline[1] == {"size": [6, 8], "counts": COUNTS}
+    assert bounds(*outline) == (1, 1, 3, 3)
+
+
 def test_a_part_of_the_image_gives_the_same_mask_as_all_of_it():
     random = np.random.RandomState(0)
     for _ in range(50):
@@ -87,6 +93,10 @@ def runs_of(counts, size=(6, 8)):
         (runs_of("ä"), "cannot be read"),
         (runs_of("0o"), "run lengths of 0 pixels"),
         ({"counts": COUNTS}, "cannot be read"),
+        ([[1, 1, 4, 4, 2, 10**400]], "no list of numbers"),
+        (runs_of(COUNTS, (float("inf"), 8)), "cannot be read"),
+        (runs_of([7.5, 2, 4, 2, 32.5]), "not whole numbers"),
+        (runs_of([float("nan"), 2]), "not whole numbers"),
     ),
 )
 def test_outlines_that_cannot_be_used(outline, words):
