@@ -38,6 +38,7 @@ from kseg.data.formats.source import (
     without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
+from kseg.data.objects_checks import check_categories
 
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
 NAME_PREFIXES = ("_annotations.coco.json", "instances_")
@@ -91,7 +92,8 @@ def default_task(folder: Path) -> str:
 def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Reads the lists `images`, `annotations` and `categories`.
 
-    Raises InputError if one is missing or incomplete.
+    Raises InputError if one is missing or incomplete, or has categories without a name
+    or with the same id.
     """
     content = read_json(path)
     for key, needed in {
@@ -107,6 +109,7 @@ def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
                 f"{path}: {key!r} must be a list of objects with "
                 f"{' and '.join(needed)}; export it as COCO again"
             )
+    check_categories(path, content["categories"])
     return content
 
 
