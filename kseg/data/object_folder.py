@@ -100,6 +100,11 @@ def open_as_semantic(folder: Path, seed: int) -> Dataset:
     for the first error.
     """
     data = open_instances(folder, seed)
+    if BACKGROUND in data.class_names:
+        raise InputError(
+            f"{folder}: objects have a class {BACKGROUND}, as have the pixels "
+            "without an object; rename or remove it"
+        )
     return replace(
         data,
         class_names=(BACKGROUND, *data.class_names),

@@ -67,11 +67,12 @@ def open_data(name: str, seed: int = 0, task: str = "") -> Dataset:
 def task_of_data(name: str, model: str = "") -> str:
     """The task of a data folder, unless another one is asked for.
 
-    `shapes` are labelled for every task: theirs is that of the network `model`.
+    `shapes` are labelled for every task: theirs is that of the network `model`. Raises
+    InputError if classes.json names an unknown task.
     """
     if name == "shapes":
         return INSTANCE if model in OBJECT_MODELS else SEMANTIC
-    return task_of(Path(name))
+    return known_task(task_of(Path(name)), f"{Path(name) / 'classes.json'}", OPENERS)
 
 
 def known_task(task: str, source: str, known: dict[str, Any]) -> str:

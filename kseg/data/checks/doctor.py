@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from kseg.core.results import Diagnosis
@@ -12,7 +11,7 @@ from kseg.data.checks.object_statistics import object_statistics
 from kseg.data.checks.rules import diagnose
 from kseg.data.checks.scan import Scan, scan
 from kseg.data.checks.statistics import statistics
-from kseg.data.open import SEMANTIC, task_of
+from kseg.data.open import SEMANTIC, task_of_data
 
 
 class Checks(NamedTuple):
@@ -39,7 +38,7 @@ def examine(data: str, seed: int, task: str = "") -> tuple[Scan, Diagnosis]:
     A task without checks of its own is checked as semantic. Raises InputError if there
     is nothing to read.
     """
-    task = task or (SEMANTIC if data == "shapes" else task_of(Path(data)))
+    task = task or (SEMANTIC if data == "shapes" else task_of_data(data))
     checks = CHECKS.get(task, MASKS)
     found = checks.scan(data, seed, task)
     issues = checks.diagnose(found)

@@ -38,7 +38,7 @@ from kseg.data.formats.source import (
     without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
-from kseg.data.objects_checks import NEEDED, check_lists
+from kseg.data.objects_checks import NEEDED, check_categories, check_lists
 
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
 NAME_PREFIXES = ("_annotations.coco.json", "instances_")
@@ -92,11 +92,13 @@ def default_task(folder: Path) -> str:
 def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Reads the lists `images`, `annotations` and `categories`.
 
-    Raises InputError if one is missing or incomplete.
+    Raises InputError if one is missing or incomplete, or has categories without a name
+    or with the same id.
     """
     content = read_json(path)
     # The size may be missing: some tools leave it out.
     check_lists(path, content, {**NEEDED, "images": ("id", "file_name")})
+    check_categories(path, content["categories"])
     return content
 
 

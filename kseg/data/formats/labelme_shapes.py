@@ -64,7 +64,7 @@ def points_of(shape: dict[str, Any], min_points: int, kind: str, path: Path) -> 
         points = [(float(x), float(y)) for x, y in shape["points"]]
         if len(points) < min_points or not np.isfinite(points).all():
             raise ValueError
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(
             f"{path}: a {kind} {shape['label']!r} has fewer than {min_points} valid "
             "points; draw it again or delete it"
@@ -138,7 +138,7 @@ def objects_of(
             skipped["empty masks"] += 1
             continue
         group = shape.get("group_id")
-        labelled.append((None if group is None else (label, group), one))
+        labelled.append((None if group is None else (label, str(group)), one))
     return SourceObjects(size, join(labelled, size), skipped)
 
 

@@ -22,7 +22,7 @@ from kseg.data.formats.source import (
 )
 from kseg.data.masks import ORIENTATION, ROTATIONS, open_image
 from kseg.data.objects_file import BOXES_ONLY, Box, LabelledObject
-from kseg.data.outlines import encoded_outline
+from kseg.data.outlines import FAR, encoded_outline
 
 CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
 
@@ -135,6 +135,17 @@ def joined(parts: list[LabelledObject], size: Size) -> LabelledObject:
     return of_mask(first.class_id, mask, first.crowd) or first
 
 
+def check_points(pair: SourcePair, found: SourceObjects) -> None:
+    """Raises InputError for points far outside: to draw them would fill the memory."""
+    limit = FAR * max(found.size)
+    for each in found.objects:
+        if not all((np.abs(polygon) <= limit).all() for polygon in each.polygons):
+            raise InputError(
+                f"{pair.image}: an object has points far outside its image of "
+                f"{found.size[0]}x{found.size[1]}; correct or remove it"
+            )
+
+
 # --- objects as a mask ---
 
 
@@ -152,6 +163,7 @@ def paint(pair: SourcePair) -> np.ndarray:
     an object without an outline.
     """
     found = pair.objects()
+    check_points(pair, found)
     if not all(each.outlined for each in found.objects):
         raise InputError(f"{pair.image}: {BOXES_ONLY}")
     masks = [decode(each, found.size) for each in found.objects]
@@ -180,10 +192,11 @@ def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceO
     """The objects inside the upright image of `size`, whose file is `copy`.
 
     Objects labelled on the image as stored are rotated with it. Boxes are clipped;
-    those without area or outside are skipped. Raises InputError, naming `image`, if
-    the labels are for another size.
+    those without area, outside or labelled twice are skipped. Raises InputError, naming
+    `image`, if the labels are for another size.
     """
     objects = found.objects
+    seen: set[Hashable] = set()
     if found.size != size:
         with open_image(copy) as file:
             orientation = file.getexif().get(ORIENTATION, 1)
@@ -198,9 +211,18 @@ def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceO
             skipped["objects without area"] += 1
         elif not (box[0] < box[2] and box[1] < box[3]):
             skipped["objects outside the image"] += 1
+        elif (key := content_of(each, box)) in seen:
+            skipped["objects that are labelled twice"] += 1
         else:
+            seen.add(key)
             kept.append(replace(each, box=box))
     return SourceObjects(size, tuple(kept), skipped, found.changed)
+
+
+def content_of(each: LabelledObject, box: Box) -> Hashable:
+    """What objects.json holds of an object; two that are equal there are refused."""
+    outline = tuple(np.round(part, 3).tobytes() for part in each.polygons)
+    return each.class_id, tuple(np.round(box, 3).tolist()), outline, str(each.rle)
 
 
 def upright(each: LabelledObject, orientation: int, stored: Size) -> LabelledObject:

@@ -13,7 +13,7 @@ from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from kseg.core.progress import in_parallel
 from kseg.core.results import ObjectCounts
-from kseg.data.formats.objects import fitted
+from kseg.data.formats.objects import check_points, fitted
 from kseg.data.formats.source import SourceDataset, SourceObjects, SourcePair
 from kseg.data.formats.writer import (
     Splits,
@@ -68,6 +68,7 @@ def write_objects_folder(
 
     def read(pair: SourcePair) -> SourcePair:
         found = KEPT[task](pair, pair.objects())
+        check_points(pair, found)
         return replace(pair, objects=lambda: found)
 
     # All labels are read before the first image is copied: most errors are in them.

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
+from kseg.core.text import to_class_name
 from kseg.data.masks import INVALID, Classes
 from kseg.data.objects_file import LabelledObject
 
@@ -134,12 +135,20 @@ def split_of(name: str) -> str:
 
 
 def check_names(names: list[str], source: Path) -> None:
-    """Raises InputError for too many or too few classes, and for equal names."""
+    """Raises InputError for too many or too few classes, and for names that are none.
+
+    Names must be different.
+    """
     if not 2 <= len(names) <= MAX_CLASSES:
         raise InputError(
             f"{source}: {len(names)} classes, background included; it needs 2 to "
             f"{MAX_CLASSES}"
         )
+    for name in names:
+        try:
+            to_class_name(name)
+        except ValueError as error:
+            raise InputError(f"{source}: a class has {error}; rename it") from None
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
         raise InputError(f"{source}: two classes have the name {double!r}; rename one")

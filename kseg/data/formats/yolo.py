@@ -140,7 +140,7 @@ def read_names(folder: Path) -> list[str]:
         return [line.strip() for line in read_text(path).splitlines() if line.strip()]
     try:  # this loader makes no objects, and keeps names such as `no` as text
         content = yaml.load(read_text(path), Loader=yaml.BaseLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not valid YAML ({reason}); correct it") from None
     names = content.get("names") if isinstance(content, dict) else None

@@ -75,6 +75,17 @@ def test_objects_can_be_opened_as_classes_of_pixels(tmp_path, layout):
     assert len(data.fingerprint) == 16
 
 
+def test_objects_of_a_class_background_are_no_classes_of_pixels(listed):
+    def change(content):
+        content["categories"][2]["name"] = "background"
+
+    for split in ("train", "val"):
+        change_file(listed / split / "objects.json", change)
+    assert "background" in open_instances(listed, 0).class_names
+    with pytest.raises(InputError, match="objects have a class background"):
+        open_as_semantic(listed, 0)
+
+
 def test_boxes_alone_are_read_as_they_are_listed(tmp_path):
     folder = write_file(tmp_path, COUNTS, outlines=False)
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from edge.core.errors import InputError
+from kseg.data.checks.doctor import examine
 from kseg.data.folder import is_data_folder
 from kseg.data.object_folder import ObjectSplit, SemanticSplit
-from kseg.data.open import open_data, reject_export, task_of
+from kseg.data.open import open_data, reject_export, task_of, task_of_data
 from tests.support.object_folders import declare, save, write_file, write_maps
 
 COUNTS = {"train": 1, "val": 1}
@@ -54,6 +55,9 @@ def test_classes_json_decides_and_the_option_overrides(tmp_path):
     declare(folder, names, task="depth")
     with pytest.raises(InputError, match="classes.json: unknown task 'depth'; known"):
         open_data(str(folder))
+    for read in (task_of_data, lambda name: examine(name, 0)):
+        with pytest.raises(InputError, match="classes.json: unknown task 'depth'"):
+            read(str(folder))
     with pytest.raises(InputError, match="--task: unknown task 'depth'; known are sem"):
         open_data(str(folder), task="depth")
 

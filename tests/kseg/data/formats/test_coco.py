@@ -244,6 +244,21 @@ def test_invalid_segmentation(train, error_message, segmentation, word):
     assert word in message
 
 
+@pytest.mark.parametrize(
+    ("category", "words"),
+    (
+        ({"id": 1, "name": "other"}, "have the same id 1"),
+        ({"id": 99, "name": None}, "category 99 has the name None, which is not text"),
+        ({"id": 99, "name": "a\nb"}, "category 99 has the name"),
+    ),
+)
+def test_categories_that_cannot_be_used(coco, write, error_message, category, words):
+    given = content(annotation([BIG]))
+    given["categories"] = [*given["categories"], category]
+    write(coco / "annotations/instances_train2017.json", given)
+    assert words in error_message()
+
+
 def test_missing_category(train, error_message):
     path = train(annotation([BIG], 99))
     message = error_message()

@@ -77,7 +77,7 @@ def test_boxes(cvat, objects_of):
 
 
 def test_counts(cvat, counts_of):
-    cvat(polygon(), polygon())
+    cvat(polygon(), polygon(points=CORNER))
     counts = counts_of()
     assert counts["format"] == "cvat"
     assert counts["task"] == "instance"
@@ -130,13 +130,14 @@ def test_an_ellipse_is_a_polygon(found):
 def test_shapes_of_one_group_are_one_object(found):
     group = 'group_id="3"'
     shapes = polygon(extra=group), polygon(points=CORNER, extra=group)
-    others = polygon("dog", extra=group), polygon(extra='group_id="0"'), polygon()
+    others = polygon("dog", extra=group), polygon(extra='group_id="0"')
+    alone = polygon(points=CORNER)
     cat = Found("cat", (2, 2, 4, 4), 4, parts=1)
-    assert found(*shapes, *others) == [
+    assert found(*shapes, *others, alone) == [
         Found("cat", (2, 0, 8, 4), 4 + 2, parts=2),
         cat._replace(name="dog"),
         cat,
-        cat,
+        Found("cat", (6, 0, 8, 1), 2, parts=1),
     ]
 
 
@@ -175,7 +176,7 @@ def test_images_of_one_name_stay_apart(source, save, write, objects_of):
         image(polygon(), name="x/a.jpg", number=4),
         image(polygon("dog"), name="y/a.jpg", number=5),
         image(name="a.jpg", number=6),
-        image(polygon(), polygon(), name="a.jpg", number=7),
+        image(polygon(), polygon(points=CORNER), name="a.jpg", number=7),
     )
     write(source / "annotations.xml", xml(*images))
     found = objects_of(*INSTANCE)

@@ -52,6 +52,16 @@ def found(labelme, objects_of):
     return found
 
 
+def test_a_group_may_be_named_by_any_value(found):
+    group = [shape("dog", SQUARE, group=["x"]), shape("dog", CORNER, group=["x"])]
+    assert found(*group) == [Found("dog", (2, 0, 8, 4), 4 + 2, parts=2)]
+
+
+def test_coordinates_of_hundreds_of_digits(labelme, error_message):
+    labelme(shape("dog", [(10**400, 1), (4, 1), (4, 4)]))
+    assert "fewer than 3 valid points" in error_message()
+
+
 def test_each_shape_is_an_object(found):
     assert found(shape("dog", SQUARE), shape("cat", SQUARE), shape("dog", CORNER)) == [
         Found("dog", (2, 2, 4, 4), 4, parts=1),

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge.core.errors import InputError
 from kseg.data.formats.objects import (
     POINT_ROTATIONS,
+    check_points,
     decode,
     ellipse,
     fitted,
@@ -12,7 +14,7 @@ from kseg.data.formats.objects import (
     of_mask,
     of_polygons,
 )
-from kseg.data.formats.source import SourceObjects
+from kseg.data.formats.source import SourceObjects, SourcePair
 from kseg.data.masks import rotate_like
 
 SIZE = (4, 6)  # as stored
@@ -78,6 +80,23 @@ def test_a_mask_and_a_box_are_joined_as_pixels():
     assert one.class_id == 3
     assert decode(one, SIZE).sum() == 7 + 1
     assert one.box == (1, 0, 6, 2)
+
+
+def test_objects_that_are_labelled_twice_are_left_out_once(photo):
+    """objects.json may not repeat an object, so that none counts twice."""
+    path = photo(1)
+    twice = (of_box(0, BOX), of_box(0, BOX), of_box(1, BOX), of_polygons(0, [L_SHAPE]))
+    found = fitted(SourceObjects(SIZE, twice), path, SIZE, path)
+    assert [each.class_id for each in found.objects] == [0, 1, 0]
+    assert found.skipped == {"objects that are labelled twice": 1}
+
+
+def test_points_far_outside_are_refused_before_they_are_drawn(photo):
+    pair = SourcePair("a", photo(1))
+    near, far = ([*L_SHAPE[:-1], (x, 2)] for x in (-60, 1e9))
+    check_points(pair, SourceObjects(SIZE, (of_polygons(0, [near]),)))
+    with pytest.raises(InputError, match="1.jpg: an object has points far outside"):
+        check_points(pair, SourceObjects(SIZE, (of_polygons(0, [far]),)))
 
 
 def test_an_ellipse_has_its_area():

@@ -56,7 +56,10 @@ def test_what_was_found_is_said(yolo, write, source, target, counts_of, capsys):
     counts_of()
     said = capsys.readouterr().err
     assert f"{source}: yolo: train 2, val 1; 2 classes: cat, dog\n" in said
-    assert f"{target}: 3 objects: cat 3, dog 0; images without objects: 1\n" in said
+    assert (
+        f"{target}: 2 objects: cat 2, dog 0; images without objects: 1; left out: 1 "
+        "objects that are labelled twice\n"
+    ) in said
 
 
 def test_python_gives_the_counts(yolo, target):

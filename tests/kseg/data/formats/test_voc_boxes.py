@@ -47,7 +47,7 @@ def test_boxes_count_from_1_and_the_last_pixel_is_inside(voc, prepared_objects):
 
 
 def test_difficult_objects_are_crowds(voc, counts_of):
-    voc(thing("dog", 3, 2, 4, 5, difficult=1), thing("dog", 3, 2, 4, 5))
+    voc(thing("dog", 3, 2, 4, 5, difficult=1), thing("dog", 3, 2, 5, 5))
     counts = counts_of()
     assert counts["format"] == "voc-boxes"
     assert counts["task"] == "detection"

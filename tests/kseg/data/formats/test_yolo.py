@@ -35,13 +35,14 @@ def yolo(source, save, write):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts_with_splits(source, save, write, prepared_objects, layout):
     image, label = LAYOUTS[layout]
-    for split, text in (("train", POLYGON), ("valid", f"{POLYGON}\n{POLYGON}\n")):
+    other = POLYGON.replace("0", "1", 1)
+    for split, text in (("train", POLYGON), ("valid", f"{POLYGON}\n{other}\n")):
         save(source / image.format(split, "a.jpg"), size=SIZE)
         write(source / label.format(split, "a.txt"), text)
     write(source / "data.yaml", YAML)
     assert prepared_objects() == {
         "train": {"a.jpg": [CAT]},
-        "val": {"a.jpg": [CAT, CAT]},
+        "val": {"a.jpg": [CAT, CAT._replace(name="dog")]},
     }
 
 
@@ -73,10 +74,10 @@ def test_counts(yolo, counts_of):
     assert counts["format"] == "yolo"
     assert counts["task"] == "detection"
     assert counts["objects"] == {
-        "classes": {"cat": 0, "dog": 2},
+        "classes": {"cat": 0, "dog": 1},
         "crowds": 0,
         "empty": 1,
-        "skipped": {},
+        "skipped": {"objects that are labelled twice": 1},
         "changed": {},
     }
 
@@ -158,11 +159,26 @@ def test_invalid_lines_are_named(yolo, error_message, line, word):
 
 
 @pytest.mark.parametrize(
-    "names", ("nc: 2", "names: []", "names: {0: a, 2: b}", "[a", "a", "names: 3")
+    "names",
+    (
+        f"names: {'[' * 3000}",
+        "nc: 2",
+        "names: []",
+        "names: {0: a, 2: b}",
+        "[a",
+        "a",
+        "names: 3",
+    ),
 )
 def test_invalid_names(yolo, source, error_message, names):
     yolo(BOX, names)
     assert str(source / "data.yaml") in error_message()
+
+
+def test_names_have_no_line_ends(yolo, error_message):
+    """Each line of labels.txt in a model file is the name of a class."""
+    yolo(BOX, 'names: ["a\\nb"]')
+    assert "the name 'a\\nb', which is empty or has control" in error_message()
 
 
 def test_names_are_needed(yolo, error_message):
