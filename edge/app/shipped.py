@@ -46,4 +46,5 @@ def installed_folders() -> Sequence[Path]:
         return ()
     ends = {(FOLDER, name, FILE) for name in SHIPPED}
     found = (path for path in files if path.parts[-3:] in ends)
-    return sorted({Path(str(path.locate())).resolve().parents[1] for path in found})
+    folders = {Path(str(path.locate())).resolve().parents[1] for path in found}
+    return sorted(folders - {CHECKOUT})  # pip lists a checkout's own files there too
