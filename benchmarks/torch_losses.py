@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
-from edge.core.constants import IGNORE_INDEX
+from edge.core.constants import IGNORE_INDEX, MAX_EXPONENT, VARIANCES
 from edge.predict.boxes import anchor_grid
-from kseg.models.boxes.codec import LARGEST, VARIANCES
 from kseg.models.boxes.iou import EPSILON
 from kseg.training.losses.objects import BOX_WEIGHT, MASK_WEIGHT
 
@@ -63,7 +62,8 @@ def decode(
     import torch
 
     place = deltas[:, :2] * torch.tensor(VARIANCES[:2]) * sides[:, None] + centers
-    scale = (deltas[:, 2:] * torch.tensor(VARIANCES[2:])).clamp(-LARGEST, LARGEST)
+    scale = deltas[:, 2:] * torch.tensor(VARIANCES[2:])
+    scale = scale.clamp(-MAX_EXPONENT, MAX_EXPONENT)
     half = sides[:, None] * scale.exp() / 2
     return torch.cat([(place - half).flip(1), (place + half).flip(1)], dim=1)
 

@@ -40,4 +40,6 @@ def bright_colors(count: int) -> tuple[tuple[int, int, int], ...]:
     return tuple((int(r * 255), int(g * 255), int(b * 255)) for r, g, b in colors)
 
 
+VARIANCES = (0.1, 0.1, 0.2, 0.2)  # of dy, dx, dh, dw, as in the SSD networks
+MAX_EXPONENT = 4.0  # a box is at most 55 times as long as its anchor
 PADDING = 128  # mid-grey; networks scale it to 0

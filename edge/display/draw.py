@@ -12,12 +12,10 @@ import cv2
 import numpy as np
 
 from edge.display.colors import color_table, colored, hide_classes
-from edge.display.names import written_name
+from edge.display.names import FONT, written_name
 from edge.display.view import View, help_of, legend_classes
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
-
-FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 Box = Tuple[int, int, int, int]  # x0, y0, x1, y1; right and bottom edges exclusive
 NOWHERE = (0, 0, 0, 0)

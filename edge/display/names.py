@@ -32,11 +32,11 @@ def can_write(letter: str) -> bool:
     """
     if letter.isascii():
         return letter.isprintable()
-    written = picture(letter)
-    return not any((written == picture("?" * n)).all() for n in range(1, 5))
+    written = rendered(letter)
+    return not any((written == rendered("?" * n)).all() for n in range(1, 5))
 
 
-def picture(text: str) -> np.ndarray:
+def rendered(text: str) -> np.ndarray:
     """(32, 96) uint8: the text in white on black."""
     image = np.zeros((32, 96), np.uint8)
     cv2.putText(image, text, (4, 24), FONT, 0.7, 255)

@@ -10,9 +10,9 @@ from typing import Optional, Sequence, Tuple
 
 import numpy as np
 
-VARIANCES = (0.1, 0.1, 0.2, 0.2)  # of dy, dx, dh, dw, as in the SSD networks
+from edge.core.constants import MAX_EXPONENT, VARIANCES
+
 ANCHOR_SCALE = 4.0  # side of an anchor, in strides
-MAX_EXPONENT = 4.0  # a box is at most 55 times as long as its anchor
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)  # networks pad their input to one of these
 
 Size = Tuple[int, int]

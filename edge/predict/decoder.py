@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Sequence, Tuple
 
+from edge.core.constants import VARIANCES
 from edge.core.errors import InputError
 from edge.engines.base import TensorSpec
 from edge.model_file.info import ModelInfo
-from edge.predict.boxes import ANCHOR_SCALE, VARIANCES
+from edge.predict.boxes import ANCHOR_SCALE
 
 
 @dataclass(frozen=True)

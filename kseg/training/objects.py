@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from edge.predict.boxes import ANCHOR_SCALE, VARIANCES, anchor_grid
+from edge.core.constants import VARIANCES
+from edge.predict.boxes import ANCHOR_SCALE, anchor_grid
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import evenly_spaced

@@ -92,6 +92,15 @@ def object_numbers(scanned: ObjectScan) -> Iterator[DataIssue]:
         )
 
 
+def most_first(numbers: dict[int, int]) -> list[int]:
+    """The images whose number is not 0, the largest number first.
+
+    >>> most_first({4: 1, 5: 0, 6: 3})
+    [6, 4]
+    """
+    return sorted((i for i in numbers if numbers[i]), key=lambda i: -numbers[i])
+
+
 def small_objects(scanned: ObjectScan) -> Iterator[DataIssue]:
     """Objects of fewer than SMALL pixels."""
     for split in scanned.splits:
@@ -99,7 +108,7 @@ def small_objects(scanned: ObjectScan) -> Iterator[DataIssue]:
             index: int(np.count_nonzero(facts.areas[~facts.crowd] < SMALL))
             for index, facts in readable(scanned, split)
         }
-        chosen = sorted((i for i in numbers if numbers[i]), key=lambda i: -numbers[i])
+        chosen = most_first(numbers)
         text = (
             f"images with objects under {SMALL} pixels, {sum(numbers.values())} in "
             "all; they are hardly learnt, remove them or enlarge the images"
@@ -113,7 +122,7 @@ def equal_boxes(scanned: ObjectScan) -> Iterator[DataIssue]:
     """Pairs of nearly equal boxes in an image."""
     for split in scanned.splits:
         numbers = {i: facts.equal_boxes for i, facts in readable(scanned, split)}
-        chosen = sorted((i for i in numbers if numbers[i]), key=lambda i: -numbers[i])
+        chosen = most_first(numbers)
         text = (
             f"images with boxes that overlap by more than {SAME_BOX:.0%}, "
             f"{sum(numbers.values())} pairs; objects labelled twice?"

@@ -17,9 +17,9 @@ from kseg.data.checks.duplicates import digest
 from kseg.data.checks.scan import (
     Scan,
     ScannedPair,
-    image_facts,
     read_image_facts,
     relative_name,
+    scan_samples,
     with_relative_name,
 )
 from kseg.data.folder import parts_of, split_by_seed
@@ -94,21 +94,11 @@ def scan_objects(name: str, seed: int, task: str) -> ObjectScan:
 def scan_data(data: Dataset) -> ObjectScan:
     """Scans a data set that is not made of files."""
 
-    def scan_one(at: tuple[str, int]) -> ScannedPair:
-        split, index = at
-        image, objects = data.splits[split].read(index)
-        name = f"{split}/{data.splits[split].names[index]}"
-        facts = image_facts(image, "8-bit RGB")
-        return ScannedPair(split, name, index, facts, object_facts(objects))
-
     def read(pair: ScannedPair) -> tuple[np.ndarray, Objects]:
         image, objects = data.splits[pair.split].read(pair.index)
         return with_channels(image, 3), objects
 
-    indices = [
-        (s, i) for s, split in data.splits.items() for i in range(len(split.sizes))
-    ]
-    pairs = in_parallel(scan_one, indices, data.name)
+    pairs = scan_samples(data, object_facts)
     return ObjectScan(
         data.name, data.class_names, data.colors, pairs, [], read, data.task
     )

@@ -114,24 +114,32 @@ def scan(name: str, seed: int) -> FolderScan:
     return scan_folder(Path(name), seed)
 
 
-def scan_data(data: Dataset) -> FolderScan:
-    """Scans a data set that is not made of files."""
+def scan_samples(
+    data: Dataset, target_facts: Callable[[Any], Any]
+) -> list[ScannedPair]:
+    """The facts of a data set that is not made of files, about images and targets."""
 
     def scan_one(at: tuple[str, int]) -> ScannedPair:
         split, index = at
-        image, mask = data.splits[split].read(index)
+        image, target = data.splits[split].read(index)
         name = f"{split}/{data.splits[split].names[index]}"
         facts = image_facts(image, "8-bit RGB")
-        return ScannedPair(split, name, index, facts, mask_facts(mask))
+        return ScannedPair(split, name, index, facts, target_facts(target))
+
+    indices = [
+        (s, i) for s, split in data.splits.items() for i in range(len(split.sizes))
+    ]
+    return in_parallel(scan_one, indices, data.name)
+
+
+def scan_data(data: Dataset) -> FolderScan:
+    """Scans a data set that is not made of files."""
 
     def read(pair: ScannedPair) -> tuple[np.ndarray, np.ndarray]:
         image, mask = data.splits[pair.split].read(pair.index)
         return with_channels(image, 3), mask.astype(int)
 
-    indices = [
-        (s, i) for s, split in data.splits.items() for i in range(len(split.sizes))
-    ]
-    pairs = in_parallel(scan_one, indices, data.name)
+    pairs = scan_samples(data, mask_facts)
     return FolderScan(data.name, data.class_names, data.colors, pairs, [], read)
 
 

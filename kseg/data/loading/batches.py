@@ -58,18 +58,18 @@ def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) ->
         steps.append(flip())
     if config.flip_vertical:
         steps.append(flip_vertical())
-    # The order of effects in a camera: light, lens, sensor.
-    if config.color:
-        steps.append(color(config.color))
-    if config.blur:
-        steps.append(blur(config.blur))
-    if config.noise:
-        steps.append(noise(config.noise))
-    if config.cutout:
-        steps.append(cutout(config.cutout))
+    steps += photometric(config)
     if border:
         steps.append(crop_mask(border))
     return chain(*steps)
+
+
+def photometric(config: TrainConfig) -> list[Op]:
+    """The changes of light and colour of a configuration, in their order."""
+    # The order of effects in a camera: light, lens, sensor.
+    ops = [(color, config.color), (blur, config.blur), (noise, config.noise)]
+    ops.append((cutout, config.cutout))
+    return [op(value) for op, value in ops if value]
 
 
 def augment_sample(
@@ -80,8 +80,7 @@ def augment_sample(
     sample = sample_loss(config.loss_share)
 
     def apply(k: Any, pair: tuple[Any, Any]) -> tuple[Any, ...]:
-        key = tf.stack([tf.constant(config.seed, tf.int64), k])
-        key = tf.cast(key, tf.int32)
+        key = sample_key(k, config.seed)
         image, mask = augment(tf.cast(pair[0], tf.float32), pair[1], key)
         # Computed before `sample` sets pixels to void, which would split objects.
         weights = [weights_of(mask, config)] if config.border_weight else []
@@ -96,6 +95,11 @@ def weights_of(mask: Any, config: TrainConfig) -> Any:
     """`border_weights` in the graph: mask (H, W) -> (H, W) float32."""
     weigh = partial(border_weights, w0=config.border_weight)
     return tf.ensure_shape(tf.numpy_function(weigh, [mask], tf.float32), mask.shape)
+
+
+def sample_key(k: Any, seed: int) -> Any:
+    """The seed (2,) int32 of the augmentation of sample k."""
+    return tf.cast(tf.stack([tf.constant(seed, tf.int64), k]), tf.int32)
 
 
 def sample_index(k: Any, count: int, seed: int) -> Any:
@@ -123,16 +127,34 @@ def training_batches(
     """
     index_of = partial(sample_index, count=len(reader.split.sizes), seed=config.seed)
     images = config.images_per_step
-    numbers = tf.data.Dataset.counter(start_step * images)
-    local = group.local_slice(images)
-    if group.processes > 1:
-        numbers = numbers.batch(images).map(lambda batch: batch[local]).unbatch()
+    numbers = sample_numbers(start_step, images, group)
     pairs = reader.dataset(numbers.map(index_of), channels)
     augmented = tf.data.Dataset.zip(numbers, pairs).map(
         augment_sample(config, size, border), num_parallel_calls=PARALLEL
     )
-    batches = augmented.batch(local.stop - local.start).prefetch(AHEAD)
-    return without_autotune(batches)
+    return local_batches(augmented, images, group)
+
+
+def sample_numbers(
+    start_step: int, images: int, group: ProcessGroup
+) -> tf.data.Dataset:
+    """The numbers of the samples from a step on; of several processes, this one's.
+
+    A step takes `images` samples. Each process has its `group.local_slice` of them.
+    """
+    numbers = tf.data.Dataset.counter(start_step * images)
+    if group.processes == 1:
+        return numbers
+    local = group.local_slice(images)
+    return numbers.batch(images).map(lambda batch: batch[local]).unbatch()
+
+
+def local_batches(
+    dataset: tf.data.Dataset, images: int, group: ProcessGroup
+) -> tf.data.Dataset:
+    """Batches of this process's samples of steps of `images` samples, AHEAD of time."""
+    local = group.local_slice(images)
+    return without_autotune(dataset.batch(local.stop - local.start).prefetch(AHEAD))
 
 
 def batch_indices(

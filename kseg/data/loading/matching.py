@@ -10,7 +10,7 @@ from typing import Sequence
 
 import numpy as np
 
-from edge.predict.boxes import ANCHOR_SCALE
+from edge.predict.boxes import ANCHOR_SCALE, anchor_grid, grid_sizes
 from kseg.data.objects import mask_window
 from kseg.data.sample import Objects
 
@@ -25,11 +25,11 @@ class Matcher:
 
     def __init__(self, size: tuple[int, int], strides: Sequence[int]):
         self.levels, start = [], 0
-        for stride in strides:
-            grid = -(-size[0] // stride), -(-size[1] // stride)
+        for stride, grid in zip(strides, grid_sizes(size, strides), strict=True):
             self.levels.append((stride, grid, start))
             start += grid[0] * grid[1]
         self.cells = start
+        self.centers, _ = anchor_grid(size, strides)  # (A, 2) y, x
 
     def match(self, objects: Objects) -> np.ndarray:
         """The object of each cell (A,) int32: an index, NONE, or IGNORED in a crowd.
@@ -94,13 +94,9 @@ class Matcher:
 
     def ignore(self, objects: Objects, result: np.ndarray) -> None:
         """Marks the cells whose centre is in a crowd as IGNORED."""
-        for index in np.flatnonzero(objects.crowd):
-            for stride, (rows, columns), start in self.levels:
-                y = (np.arange(rows) + 0.5) * stride
-                x = (np.arange(columns) + 0.5) * stride
-                y, x = (a.ravel() for a in np.meshgrid(y, x, indexing="ij"))
-                hit = covers(objects, np.array([index]), y[None], x[None])[0]
-                result[start : start + rows * columns][hit] = IGNORED
+        crowds = np.flatnonzero(objects.crowd)
+        y, x = (np.tile(side, (len(crowds), 1)) for side in self.centers.T)
+        result[covers(objects, crowds, y, x).any(axis=0)] = IGNORED
 
 
 def window_of(center: np.ndarray, count: int) -> np.ndarray:

@@ -6,11 +6,10 @@ run therefore gets the same batches as one that was not interrupted.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 import tensorflow as tf
 
 from edge.core.errors import InputError
@@ -20,15 +19,20 @@ from edge.predict.resizing import limit_side, resize
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
 from kseg.core.process_group import ALONE, ProcessGroup
-from kseg.data.loading.batches import AHEAD, sample_index, without_autotune
+from kseg.data.loading.batches import (
+    local_batches,
+    photometric,
+    sample_index,
+    sample_key,
+    sample_numbers,
+)
 from kseg.data.loading.matching import Matcher
-from kseg.data.loading.reader import PARALLEL
+from kseg.data.loading.reader import PARALLEL, SampleReader
 from kseg.data.objects import resized
-from kseg.data.sample import Dataset, Objects, Sample, Split
+from kseg.data.sample import Dataset, Objects, Sample
 from kseg.data.transforms.boxes import move_image, move_objects, random_move
-from kseg.data.transforms.chain import Op, chain
+from kseg.data.transforms.chain import chain
 from kseg.data.transforms.mosaic import mosaic, paste
-from kseg.data.transforms.photometric import blur, color, cutout, noise
 
 STRIDES, FINE_STRIDES = (8, 16, 32), (4, 8, 16)  # of the levels
 FINE_SIDE = 192  # pixels; smaller crops have FINE_STRIDES
@@ -36,36 +40,15 @@ LAST_EPOCHS = 0.2  # share of the epochs without combined images
 MASKS = 32  # cells of an image whose masks are trained
 
 
-class ObjectReader:
-    """Reads samples, limits their sides to `max_side` and keeps them in memory.
+class ObjectReader(SampleReader[Objects]):
+    """Reads images with their objects."""
 
-    They take up to `memory_share` of the memory that is free at the start.
-    """
-
-    def __init__(self, split: Split, max_side: int, memory_share: float = 0.4):
-        self.split, self.max_side = split, max_side
-        self.budget = memory_share * psutil.virtual_memory().available
-        self.kept: dict[int, Sample] = {}
-        self.failure: Optional[InputError] = None  # tf.data loses the type of errors
-
-    def read(self, index: int) -> Sample:
-        """One sample. Raises InputError, also kept as `failure`, if it fails."""
-        if index in self.kept:
-            return self.kept[index]
-        try:
-            image, objects = self.split.read(index)
-        except InputError as failure:
-            self.failure = failure
-            raise
-        assert isinstance(objects, Objects)
+    def limited(self, image: np.ndarray, target: Objects) -> tuple[np.ndarray, Objects]:
         size = limit_side(image.shape[:2], self.max_side)
-        objects = resized(objects, image.shape[:2], size)
-        sample = Sample(resize(image, size), objects)
-        masks = objects.masks or ()
-        self.budget -= sample.image.nbytes + sum(mask.nbytes for mask in masks)
-        if self.budget > 0:
-            self.kept[index] = sample
-        return sample
+        return resize(image, size), resized(target, image.shape[:2], size)
+
+    def size_of(self, target: Objects) -> int:
+        return sum(mask.nbytes for mask in target.masks or ())
 
 
 class ObjectTargets:
@@ -148,14 +131,6 @@ class ObjectTargets:
         return result
 
 
-def photometric(config: TrainConfig) -> Op:
-    """The changes of colours and light of a configuration."""
-    # The order of effects in a camera: light, lens, sensor.
-    steps = [(color, config.color), (blur, config.blur), (noise, config.noise)]
-    steps.append((cutout, config.cutout))
-    return chain(*(step(value) for step, value in steps if value))
-
-
 class ObjectBatchLoader:
     """The training batches of a run, and the readers of its splits."""
 
@@ -176,7 +151,7 @@ class ObjectBatchLoader:
             "train": ObjectReader(data.split("train"), config.max_side, share)
         }
         self.targets = targets_of(config, data)
-        self.photometric = photometric(config)
+        self.photometric = chain(*photometric(config))
 
     def sample(self, number: int, index: int) -> tuple[np.ndarray, ...]:
         """The crop (h, w, C) uint8 of sample `number`, and its target's arrays."""
@@ -225,9 +200,9 @@ class ObjectBatchLoader:
 
     def recolored(self, image: Any, number: Any) -> Any:
         """The crop of sample `number` with its colours changed, (h, w, C) float32."""
-        key = tf.stack([tf.constant(self.config.seed, tf.int64), number])
+        key = sample_key(number, self.config.seed)
         image = tf.cast(image, tf.float32)
-        return self.photometric(image, blank_mask(image), tf.cast(key, tf.int32))[0]
+        return self.photometric(image, blank_mask(image), key)[0]
 
     def training(self, start_step: int = 0) -> tf.data.Dataset:
         """Infinite batches from `start_step` on: images (B, h, w, C) float32, targets.
@@ -237,10 +212,7 @@ class ObjectBatchLoader:
         """
         config, images = self.config, self.config.images_per_step
         count = len(self.readers["train"].split.sizes)
-        numbers = tf.data.Dataset.counter(start_step * images)
-        local = self.group.local_slice(images)
-        if self.group.processes > 1:
-            numbers = numbers.batch(images).map(lambda batch: batch[local]).unbatch()
+        numbers = sample_numbers(start_step, images, self.group)
         blank = self.targets.blank()
         types = (tf.uint8, *(tf.as_dtype(each.dtype) for each in blank.values()))
 
@@ -254,9 +226,8 @@ class ObjectBatchLoader:
             image = tf.ensure_shape(image, (*self.size, self.channels))
             return self.recolored(image, number), target
 
-        batches = numbers.map(load, num_parallel_calls=PARALLEL)
-        batches = batches.batch(local.stop - local.start).prefetch(AHEAD)
-        return without_autotune(batches)
+        samples = numbers.map(load, num_parallel_calls=PARALLEL)
+        return local_batches(samples, images, self.group)
 
     def validation(self) -> None:
         """None: objects are validated image by image, see kseg.training.objects."""

@@ -12,8 +12,7 @@ from typing import Any
 
 from keras import ops
 
-VARIANCES = (0.1, 0.1, 0.2, 0.2)  # of dy, dx, dh, dw
-LARGEST = 4.0  # of the logarithm of a side
+from edge.core.constants import MAX_EXPONENT, VARIANCES
 
 
 def decode(deltas: Any, centers: Any, sides: Any) -> Any:
@@ -26,6 +25,6 @@ def decode(deltas: Any, centers: Any, sides: Any) -> Any:
     dy, dx, dh, dw = ops.unstack(ops.cast(deltas, "float32"), 4, axis=-1)
     vy, vx, vh, vw = VARIANCES
     y, x = centers[..., 0] + vy * dy * sides, centers[..., 1] + vx * dx * sides
-    height = sides * ops.exp(ops.clip(vh * dh, -LARGEST, LARGEST)) / 2
-    width = sides * ops.exp(ops.clip(vw * dw, -LARGEST, LARGEST)) / 2
+    height = sides * ops.exp(ops.clip(vh * dh, -MAX_EXPONENT, MAX_EXPONENT)) / 2
+    width = sides * ops.exp(ops.clip(vw * dw, -MAX_EXPONENT, MAX_EXPONENT)) / 2
     return ops.stack([x - width, y - height, x + width, y + height], axis=-1)
