@@ -7,13 +7,21 @@ from typing import Iterator
 import cv2
 import numpy as np
 
+LARGE_FACTOR = 2.0  # from here on a smaller image is the average of areas
+
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W[, C]) uint8 -> (*size[, C]): area-averaged if smaller, else bilinear."""
+    """(H, W[, C]) uint8 -> (*size[, C]): area-averaged if much smaller, else bilinear.
+
+    Bilinear weights skip pixels only where a side becomes half or less. Up to there
+    they are as good, and take a sixth of the time.
+    """
     if image.shape[:2] == tuple(size):
         return image
-    shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    factors = image.shape[0] / size[0], image.shape[1] / size[1]
+    how = cv2.INTER_LINEAR
+    if min(factors) >= 1 and max(factors) >= LARGE_FACTOR:
+        how = cv2.INTER_AREA
     resized = cv2.resize(image, (size[1], size[0]), interpolation=how)
     return resized if resized.ndim == image.ndim else resized[..., None]
 
