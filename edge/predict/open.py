@@ -12,7 +12,7 @@ from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
-from edge.predict.tasks import PREDICTORS, RECOGNIZERS, TTA_PREDICTORS
+from edge.predict.tasks import KINDS, PREDICTORS, RECOGNIZERS, TTA_PREDICTORS
 from edge.predict.tta import TTA
 
 SINGLE_PASS = TTA()
@@ -66,7 +66,14 @@ def by_task(engine: Engine, info: ModelInfo) -> Predictor:
         raise InputError(
             f"its task {info.task} is unknown; this version of kseg has {known}"
         )
-    return PREDICTORS[info.task](engine, info, StageTimer())
+    kind = info.decoder.get("kind")
+    known = PREDICTORS if kind is None else KINDS.get(kind, {})
+    if info.task not in known:
+        raise InputError(
+            f"its decoder {kind!r} is unknown for the task {info.task}; this version "
+            f"of kseg has {', '.join(KINDS) or 'none'}"
+        )
+    return known[info.task](engine, info, StageTimer())
 
 
 def recognized(engine: Engine, info: ModelInfo) -> Optional[Predictor]:

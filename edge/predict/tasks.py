@@ -23,6 +23,10 @@ PREDICTORS: dict[str, type[Predictor]] = {
     "instance": InstancePredictor,
 }
 
+# Kind of decoder -> task -> its predictor, for outputs that differ from those of the
+# task's usual network; `ModelInfo.decoder` names it as "kind".
+KINDS: dict[str, dict[str, type[Predictor]]] = {}
+
 # Files whose metadata give no roles of outputs are tried with these, in this order:
 # (engine, metadata) -> a predictor, or None for outputs of another kind.
 RECOGNIZERS: Tuple[Callable[[Engine, ModelInfo], Optional[Predictor]], ...] = (

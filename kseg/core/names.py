@@ -18,7 +18,8 @@ MODEL_NAMES = (
     "unet",
     "unet_paper",
 )
-OBJECT_MODELS = ("instances",)  # for the tasks instance and detection
+# Networks that find objects, and the task of each where none is asked for.
+OBJECT_MODELS = {"instances": "instance"}
 ENCODER_NAMES = (
     "alexnet",
     "efficientnetv2b0",

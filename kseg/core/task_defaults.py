@@ -26,6 +26,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "instance": OBJECTS,
     "detection": OBJECTS,
 }
+# Network -> option -> its default, where it differs from that of its task.
+MODEL_DEFAULTS: dict[str, dict[str, Any]] = {}
 # Task -> the largest drop of the headline metric that an export accepts by default.
 MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
@@ -39,6 +41,9 @@ UNUSED: dict[str, tuple[str, ...]] = {
     "instance": OF_PIXELS,
     "detection": (*OF_PIXELS, "paste"),
 }
+
+# Network -> options that have no effect on it, though its task has them.
+UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {}
 
 
 def rates_of(config: TrainConfig) -> dict[str, float]:
@@ -66,15 +71,23 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     `given` names the options that were. Raises InputError for one that has no effect
     on the task; those of a resumed run are compared with the options it has.
     """
-    for name in UNUSED.get(task, ()):
-        if name in given and not config.resume:
-            raise InputError(
-                f"{flag(name)}: has no effect on the task {task}; leave it out"
-            )
+    refuse(UNUSED.get(task, ()), given, config, f"the task {task}")
     rates = RATES[task](config) if task in RATES else {}
     defaults = DEFAULTS.get(task, {}) | rates
+    model = config.model if "model" in given else defaults.get("model", config.model)
+    refuse(UNUSED_BY_MODEL.get(model, ()), given, config, f"--model {model}")
+    defaults |= MODEL_DEFAULTS.get(model, {})
     changes = {name: value for name, value in defaults.items() if name not in given}
     return replace(config, **changes, task=task)
+
+
+def refuse(
+    names: Collection[str], given: Collection[str], config: TrainConfig, what: str
+) -> None:
+    """Raises InputError for a given option of `names`, which has no effect there."""
+    for name in names:
+        if name in given and not config.resume:
+            raise InputError(f"{flag(name)}: has no effect on {what}; leave it out")
 
 
 def max_drop_of(config: ExportConfig, task: str) -> float:

@@ -71,7 +71,7 @@ def task_of_data(name: str, model: str = "") -> str:
     InputError if classes.json names an unknown task.
     """
     if name == "shapes":
-        return INSTANCE if model in OBJECT_MODELS else SEMANTIC
+        return OBJECT_MODELS.get(model, SEMANTIC)
     return known_task(task_of(Path(name)), f"{Path(name) / 'classes.json'}", OPENERS)
 
 

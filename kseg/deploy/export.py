@@ -83,9 +83,9 @@ class TrainedRun:
     @property
     def head(self) -> Head:
         """The function from the network's outputs to those of the files."""
-        from kseg.deploy.heads import HEADS
+        from kseg.deploy.heads import heads_of
 
-        return HEADS[self.info.task][self.info.head]
+        return heads_of(self.info)[self.info.head]
 
     @property
     def new_evaluator(self) -> Callable[[], Evaluator]:
@@ -172,7 +172,7 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     data = data_of(config.run, folder, config.data, None)
     backend.start()
     check_backend()
-    from kseg.deploy.heads import HEADS, at_low_resolution, head_of
+    from kseg.deploy.heads import HEADS, at_low_resolution, head_name, heads_of
     from kseg.models.keras_engine import KerasEngine
     from kseg.models.saving import load_model
 
@@ -180,13 +180,13 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     info = info_of(folder / BEST)
     if info.task not in HEADS:
         raise InputError(f"{folder}: runs of the task {info.task} cannot be exported")
-    head = head_of(info.task, config.head)
+    head = head_name(info, config.head)
     metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
     info = replace(info, head=head, metrics=metrics)
     size = config.size or info.geometry.smallest_input(record["data"]["size"])
     check_size(size, info)
     network = at_low_resolution(model, size) if config.low_resolution else model
-    engine = KerasEngine(model, size, HEADS[info.task][head])
+    engine = KerasEngine(model, size, heads_of(info)[head])
     reference = predictor_of(engine, info, str(folder))
     check_classes(reference, data, config.run)
     return TrainedRun(record, model, network, info, data, size, reference)

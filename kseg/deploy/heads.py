@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
 from kseg.models.layers.sizes import CropLike
 
 UPSAMPLING = "score_up"  # kseg.models.layers.heads.to_logits names it
@@ -47,18 +48,27 @@ HEADS: dict[str, dict[str, Head]] = {
     "instance": {"raw": raw},
     "detection": {"raw": raw},
 }
+# Kind of decoder -> its heads, in place of its task's; see edge.predict.tasks.KINDS.
+KIND_HEADS: dict[str, dict[str, Head]] = {}
 # Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}
 
 
-def head_of(task: str, name: str) -> str:
-    """The head `name` of a task; the task's first head for "".
+def heads_of(info: ModelInfo) -> dict[str, Head]:
+    """The heads by name that a network's files can have; the first is the default."""
+    return KIND_HEADS.get(info.decoder.get("kind", ""), HEADS[info.task])
+
+
+def head_name(info: ModelInfo, name: str) -> str:
+    """The head `name` of a network; its first head for "".
 
     Raises InputError for an unknown name.
     """
-    known = HEADS[task]
+    known = heads_of(info)
     if name and name not in known:
-        raise InputError(f"--head {name}: not known for {task}; use {', '.join(known)}")
+        raise InputError(
+            f"--head {name}: not known for {info.task}; use {', '.join(known)}"
+        )
     return name or next(iter(known))
 
 

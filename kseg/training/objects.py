@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from edge.core.constants import VARIANCES
-from edge.predict.boxes import ANCHOR_SCALE, anchor_grid
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Dataset, Sample, Split
+from kseg.training.detection import SYSTEMS
+from kseg.training.losses.joint import JointLoss
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,9 @@ MAX_DETECTIONS = 300  # of an image in validation
 
 def object_loss(
     config: TrainConfig, data: Dataset, known_weights: Optional[dict[str, float]] = None
-) -> Any:
-    """Makes the loss of a configuration (an `ObjectLoss`)."""
-    from kseg.data.loading.objects import strides_of, targets_of
-    from kseg.training.losses.objects import ObjectLoss
-
-    size = targets_of(config, data).size
-    return ObjectLoss(*anchor_grid(size, strides_of(config, data)))
+) -> JointLoss:
+    """Makes the loss of a configuration."""
+    return SYSTEMS[config.model].loss(config, data)
 
 
 class ObjectMetrics:
@@ -42,21 +38,10 @@ class ObjectMetrics:
         self.headline = self.shown[0]
 
     def network_options(self) -> dict[str, Any]:
-        from kseg.data.loading.objects import strides_of
-
-        return {"strides": strides_of(self.config, self.data), "masks": self.masks}
+        return SYSTEMS[self.config.model].network_options(self.config, self.data)
 
     def decoder(self) -> dict[str, Any]:
-        from kseg.data.loading.objects import strides_of
-
-        return {
-            "strides": list(strides_of(self.config, self.data)),
-            "anchor_scale": ANCHOR_SCALE,
-            "variances": list(VARIANCES),
-            "score": 0.3,
-            "nms": 0.5,
-            "max_detections": 100,
-        }
+        return SYSTEMS[self.config.model].decoder(self.config, self.data)
 
     def epochs_between(self, steps: int) -> int:
         """AP takes as long as many steps: few images are validated less often."""
@@ -67,7 +52,7 @@ class ObjectMetrics:
 
     def blank_target(self) -> dict[str, Any]:
         """Returns the target of an image without objects, with a batch axis."""
-        from kseg.data.loading.objects import targets_of
+        from kseg.data.loading.targets import targets_of
 
         blank = targets_of(self.config, self.data).blank()
         return {name: value[None] for name, value in blank.items()}

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.torch_model import torch_model
 from edge.predict.boxes import anchor_grid
-from kseg.data.loading.objects import ObjectTargets
+from kseg.data.loading.cell_targets import CellTargets
 from kseg.data.sample import Objects
 from kseg.models import build_model
 from kseg.training.losses.objects import ObjectLoss
@@ -34,7 +34,7 @@ def full(boxes: list, class_ids: list, crowd: list) -> Objects:
 
 def target(masks: bool) -> dict[str, np.ndarray]:
     """The targets of an image with two objects and a crowd, and of one without."""
-    makes = ObjectTargets(SIZE, STRIDES, masks)
+    makes = CellTargets(SIZE, STRIDES, masks)
     boxes = [(3, 5, 25, 30), (20, 20, 60, 47), (40, 0, 64, 16)]
     objects = full(boxes, [2, 0, 1], [False, False, True])
     each = (makes.of(objects, np.random.default_rng(0)), makes.blank())

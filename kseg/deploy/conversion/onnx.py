@@ -22,7 +22,7 @@ import tensorflow as tf
 from edge.core.errors import InputError
 from edge.model_file.info import INFO_NAME, ModelInfo
 from kseg.deploy.conversion.tflite import quiet
-from kseg.deploy.heads import HEADS, ONNX_HEADS, with_head
+from kseg.deploy.heads import ONNX_HEADS, heads_of, with_head
 
 OPSET = 17  # TensorRT 8.6 (JetPack 6); 8.5 (JetPack 5) supports every operator used
 ASYMMETRIC = {
@@ -47,7 +47,7 @@ def convert(model: keras.Model, size: tuple[int, int], info: ModelInfo) -> bytes
             f"export to ONNX needs {error.name}: pip install -e '.[onnx]'"
         ) from None
     special = ONNX_HEADS.get(info.task, {})
-    network = with_head(model, special.get(info.head) or HEADS[info.task][info.head])
+    network = with_head(model, special.get(info.head) or heads_of(info)[info.head])
     names: list[str] = []
 
     def run(image: Any) -> Any:

@@ -26,6 +26,7 @@ import tensorflow as tf
 import tf_keras
 
 from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
@@ -49,7 +50,7 @@ from kseg.deploy.finetuning.pruning import (
 from kseg.deploy.finetuning.step import training_step
 from kseg.deploy.finetuning.tf_keras_model import rebuild
 from kseg.deploy.finetuning.toolkit import clone_with, clustering, tfmot
-from kseg.deploy.heads import HEADS
+from kseg.deploy.heads import Head, heads_of
 from kseg.deploy.parity import metric_name, value_of_file
 from kseg.evaluation import EVALUATORS
 from kseg.models import geometry
@@ -112,9 +113,8 @@ class FineTuner:
         recipe = RECIPES[scheme]
         network = self.network(recipe.steps)
         if recipe.file != "qat":
-            head_function = HEADS[self.data.task][head]
             return tflite.convert(
-                network, recipe.file, size, head_function, calibration
+                network, recipe.file, size, self.head(head), calibration
             )
         return self.quantized(network, recipe.steps, size, head, calibration)
 
@@ -179,15 +179,22 @@ class FineTuner:
 
     def reference(self, network: Any, size: tuple[int, int], head: str) -> Predictor:
         """The network in Keras with a head, whose outputs name those of a file."""
-        info = replace(
+        engine = KerasEngine(network, size, self.head(head))
+        return predictor_of(engine, replace(self.info, head=head))
+
+    @property
+    def info(self) -> ModelInfo:
+        """The metadata of the files, but for their head."""
+        return replace(
             self.data.info,
             max_side=self.config.max_side,
-            head=head,
             geometry=self.shape,
             decoder=METRICS[self.data.task](self.config, self.data).decoder(),
         )
-        engine = KerasEngine(network, size, HEADS[self.data.task][head])
-        return predictor_of(engine, info)
+
+    def head(self, name: str) -> Head:
+        """The function from the network's outputs to those of the files."""
+        return heads_of(self.info)[name]
 
     def quantized(
         self,
@@ -208,7 +215,7 @@ class FineTuner:
         zeros = {x: w[0] == 0 for x, w in source.weights().items()}
         quantizers = weight_quantizers(before, source, zeros)
         model = clone_with(source, quantize_layers(ranges, quantizers))
-        head_function = HEADS[self.data.task][head]
+        head_function = self.head(head)
         reference = self.reference(network, size, head)
         best = (-1.0, b"")
         new = partial(EVALUATORS[self.data.task], self.data, fast=True)

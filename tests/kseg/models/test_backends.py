@@ -93,7 +93,7 @@ OBJECTS = """
 import keras, numpy as np
 from edge.predict.boxes import anchor_grid
 from edge.video import scenes
-from kseg.data.loading.objects import ObjectTargets
+from kseg.data.loading.cell_targets import CellTargets
 from kseg.data.objects import objects_of_map
 from kseg.models import build_model
 from kseg.training.joint_loss import for_loss
@@ -101,7 +101,7 @@ from kseg.training.losses.objects import ObjectLoss
 from kseg.training.optimizer import Schedule, new_optimizer
 
 size, strides, images, rows = (64, 64), (8, 16), [], []
-targets = ObjectTargets(size, strides, masks=True)
+targets = CellTargets(size, strides, masks=True)
 for index in range(2):
     image, ids, classes = scenes.scene_objects(0, index, size)
     images.append(image.astype(np.float32))

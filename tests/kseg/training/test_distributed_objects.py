@@ -19,7 +19,7 @@ REPLICAS = """
 import keras, numpy as np, tensorflow as tf
 from edge.predict.boxes import anchor_grid
 from edge.video import scenes
-from kseg.data.loading.objects import ObjectTargets
+from kseg.data.loading.cell_targets import CellTargets
 from kseg.data.objects import no_objects, objects_of_map
 from kseg.models import build_model
 from kseg.training.joint_loss import for_loss
@@ -30,7 +30,7 @@ from kseg.training.optimizer import Schedule, new_optimizer
 logical = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(processor, logical)
 size, strides = (64, 64), (8,)
-targets, images, rows = ObjectTargets(size, strides, masks=True), [], []
+targets, images, rows = CellTargets(size, strides, masks=True), [], []
 for index in range(4):
     image, ids, classes = scenes.scene_objects(0, index, size)
     objects = no_objects() if index == 3 else objects_of_map(ids, classes)
