@@ -36,6 +36,15 @@ def cell_count(size: Size, strides: Sequence[int]) -> int:
     return sum(rows * columns for rows, columns in grid_sizes(size, strides))
 
 
+def padded_to(size: Size, multiple: int) -> Size:
+    """A size rounded up to a multiple on both sides.
+
+    >>> padded_to((100, 128), 32)
+    (128, 128)
+    """
+    return -(-size[0] // multiple) * multiple, -(-size[1] // multiple) * multiple
+
+
 def padded_size(size: Size, strides: Sequence[int], count: int) -> Optional[Size]:
     """The size that a network pads an input to, from its number of cells.
 
@@ -47,10 +56,7 @@ def padded_size(size: Size, strides: Sequence[int], count: int) -> Optional[Size
     (128, 128)
     """
     for multiple in MULTIPLES:
-        padded = (
-            -(-size[0] // multiple) * multiple,
-            -(-size[1] // multiple) * multiple,
-        )
+        padded = padded_to(size, multiple)
         if cell_count(padded, strides) == count:
             rows, columns = grid_sizes(padded, (min(strides),))[0]
             return rows * min(strides), columns * min(strides)

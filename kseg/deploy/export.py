@@ -172,7 +172,14 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     data = data_of(config.run, folder, config.data, None)
     backend.start()
     check_backend()
-    from kseg.deploy.heads import HEADS, at_low_resolution, head_name, heads_of
+    from kseg.deploy.heads import (
+        HEADS,
+        at_low_resolution,
+        head_name,
+        heads_of,
+        info_with_head,
+        part_for_head,
+    )
     from kseg.models.keras_engine import KerasEngine
     from kseg.models.saving import load_model
 
@@ -180,16 +187,34 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     info = info_of(folder / BEST)
     if info.task not in HEADS:
         raise InputError(f"{folder}: runs of the task {info.task} cannot be exported")
-    head = head_name(info, config.head)
-    metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
-    info = replace(info, head=head, metrics=metrics)
+    trained_for, info = info.task, info_with_head(info, head_name(info, config.head))
+    evaluator = EVALUATORS[info.task](data, fast=True)
+    metrics = read_metrics(folder, evaluator.headline)
+    if info.task != trained_for:
+        log.info(
+            f"--head {info.head}: the files are of the task {info.task}: they have the "
+            "boxes of the network, and no masks"
+        )
+        metrics = of_headline(metrics, evaluator.headline)
+    info = replace(info, metrics=metrics)
     size = config.size or info.geometry.smallest_input(record["data"]["size"])
     check_size(size, info)
     network = at_low_resolution(model, size) if config.low_resolution else model
-    engine = KerasEngine(model, size, heads_of(info)[head])
+    network = part_for_head(network, info.head)
+    engine = KerasEngine(model, size, heads_of(info)[info.head])
     reference = predictor_of(engine, info, str(folder))
     check_classes(reference, data, config.run)
     return TrainedRun(record, model, network, info, data, size, reference)
+
+
+def of_headline(metrics: dict[str, Any], headline: str) -> dict[str, Any]:
+    """The metrics that measure the same as the headline, and the number of images.
+
+    >>> of_headline({"images": 2, "mask_ap": 0.5, "box_ap50": 0.8}, "box_ap")
+    {'images': 2, 'box_ap50': 0.8}
+    """
+    kind = headline.partition("_")[0]
+    return {k: v for k, v in metrics.items() if k.startswith((kind, "images"))}
 
 
 def log_effect_of_size(
