@@ -83,7 +83,9 @@ def detector_options(info: ModelInfo, size: tuple[int, int]) -> bytes:
     )
 
 
-def anchor_tables(decoder: Decoder, size: tuple[int, int], multiple: int) -> list[Table]:
+def anchor_tables(
+    decoder: Decoder, size: tuple[int, int], multiple: int
+) -> list[Table]:
     """FixedAnchor of each cell: x and y of the centre, width and height.
 
     They are shares of the input `size`; the network pads it to a `multiple`, so that

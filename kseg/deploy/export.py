@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
@@ -27,9 +25,6 @@ from kseg.core.results import Exported
 from kseg.core.runs import (
     BEST,
     CARD,
-    HISTORY,
-    METRICS,
-    read_history,
     read_record,
     write_json,
 )
@@ -46,6 +41,7 @@ from kseg.deploy.parity import (
     value_of_file,
 )
 from kseg.deploy.roles import roles_of_content
+from kseg.deploy.trained_metrics import of_headline, read_metrics
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator
 from kseg.evaluation.open import check_classes, data_of
@@ -205,16 +201,6 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     reference = predictor_of(engine, info, str(folder))
     check_classes(reference, data, config.run)
     return TrainedRun(record, model, network, info, data, size, reference)
-
-
-def of_headline(metrics: dict[str, Any], headline: str) -> dict[str, Any]:
-    """The metrics that measure the same as the headline, and the number of images.
-
-    >>> of_headline({"images": 2, "mask_ap": 0.5, "box_ap50": 0.8}, "box_ap")
-    {'images': 2, 'box_ap50': 0.8}
-    """
-    kind = headline.partition("_")[0]
-    return {k: v for k, v in metrics.items() if k.startswith((kind, "images"))}
 
 
 def log_effect_of_size(
@@ -384,27 +370,3 @@ def describe_scheme(
     if calibration_set and uses_calibration(scheme):
         text += f", calibrated on {len(calibration_set.indices)} images"
     return text
-
-
-def read_metrics(folder: Path, headline: str) -> dict[str, Any]:
-    """The metrics that training reported, on images of original size.
-
-    Returns {} for a run that was interrupted before. Raises InputError if neither
-    metrics.json nor the history has a finite value of the headline metric.
-    """
-    path = folder / METRICS
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        value = metrics.get(headline)
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{path}: damaged file ({error}); train again") from None
-    if not metrics and (folder / HISTORY).is_file():
-        column = f"val_{headline}"
-        values = [line.get(column, nan) for line in read_history(folder / HISTORY)]
-        value = max(filter(isfinite, values), default=None)
-    if value is None or not isfinite(value):
-        raise InputError(
-            f"{folder}: no finite {metric_name(headline)} in {METRICS} or {HISTORY}; "
-            "train until an epoch is validated, or check the data with kseg doctor"
-        )
-    return metrics

@@ -105,7 +105,7 @@ def part_for_head(model: keras.Model, name: str) -> keras.Model:
     if not set(model.output_names) - set(roles) or not roles:
         return model
     outputs = {role: model.output[role] for role in roles}
-    return keras.Model(model.inputs, outputs, name=model.name)
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 def with_head(model: keras.Model, head: Head) -> Callable[[Any], Any]:
