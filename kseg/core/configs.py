@@ -211,7 +211,8 @@ class ExportFiles:
     )
     head: str = option(
         "",
-        "output of the model; default labels, for objects raw",
+        "output of the model; default labels, for objects raw; boxes is for "
+        "MediaPipe's ObjectDetector",
         EXPORTING,
         basic=True,
         choices=HEADS,

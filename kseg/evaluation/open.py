@@ -16,7 +16,8 @@ from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
 from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset
-from kseg.evaluation.grouping import is_grouping, open_grouping
+from kseg.evaluation.grouped_objects import OPENERS
+from kseg.evaluation.grouping import is_grouping
 
 
 def data_of(
@@ -59,10 +60,13 @@ def data_of(
         raise
 
 
-def task_of_model(path: Path) -> str:
-    """The task of a model file; "" if it does not name one."""
+def task_of_model(path: Path, wanted: str = "") -> str:
+    """The task of a model file; "" if it does not name one.
+
+    A grouping has the task that is `wanted`, by default semantic.
+    """
     if is_grouping(str(path)):
-        return SEMANTIC
+        return wanted or SEMANTIC
     info = read_info(path)
     return info.task if info else ""
 
@@ -142,11 +146,12 @@ def open_predictor(
     threads: Optional[int] = None,
     segments: Optional[int] = None,
     tta: TTA = SINGLE_PASS,
+    task: str = SEMANTIC,
 ) -> Predictor:
     """Opens a `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a predictor.
 
-    `segments` applies to groupings only, `tta` (test-time augmentation) to networks
-    only. Raises InputError for other files and for options that do not apply.
+    `segments` and `task` apply to groupings only, `tta` (test-time augmentation) to
+    networks only. Raises InputError for other files and for options that do not apply.
     """
     if is_grouping(str(path), segments):
         if tta != SINGLE_PASS:
@@ -154,7 +159,7 @@ def open_predictor(
                 f"{path}: --full-size, --tile, --flip and --scales apply to networks "
                 "only; leave them out"
             )
-        return open_grouping(str(path), segments)
+        return OPENERS[task](str(path), segments)
     if path.suffix != ".keras":
         return predict.open_predictor(path, engine, threads, tta=tta)
     from kseg.models.keras_engine import KerasEngine
