@@ -44,7 +44,7 @@ BENCHMARKS = {
     ),
     "drawing": Benchmark("drawing", "drawing objects on a frame, part by part"),
     "mediapipe": Benchmark(
-        "mediapipe", "the camera loop compared with MediaPipe's ImageSegmenter"
+        "mediapipe", "the camera loop compared with MediaPipe's own tasks"
     ),
 }
 

@@ -20,6 +20,7 @@ from edge.predict.boxes import (
     decode_boxes,
     nms,
     padded_size,
+    padded_to,
 )
 from edge.predict.decoder import Decoder, decoder_of, output_indices
 from edge.predict.results import Detections
@@ -88,7 +89,8 @@ class ObjectPredictor(Predictor[D]):
         decoder = decoder_of(self.info)
         self._check_shapes(outputs)
         scores, boxes = (outputs[self.indices[role]] for role in ("scores", "boxes"))
-        padded = padded_input(placement.input_size, decoder, len(scores.raw))
+        multiple = self.info.geometry.minimum
+        padded = padded_input(placement.input_size, decoder, len(scores.raw), multiple)
         limit = raw_limit(scores, decoder.score, self.info.head == LOGITS)
         best = best_scores(scores.raw)
         rows = select_best(best, limit, CANDIDATES * decoder.max_detections)
@@ -162,14 +164,16 @@ class DetectionPredictor(ObjectPredictor[Detections]):
             return self.find(outputs, placement).detections
 
 
-def padded_input(size: Size, decoder: Decoder, count: int) -> Size:
+def padded_input(size: Size, decoder: Decoder, count: int, multiple: int = 1) -> Size:
     """The size to which a network pads its input of `size`, from the rows of scores.
 
-    Raises InputError if no padding gives so many rows.
+    A `multiple` over 1 is the one that the network pads to, as files of kseg say; wrong
+    strides then cannot be mistaken for another padding. Raises InputError if no padding
+    gives so many rows.
     """
-    padded = padded_size(size, decoder.strides, count)
+    padded = padded_size(size, decoder.strides, count, multiple)
     if padded is None:
-        expected = cell_count(size, decoder.strides)
+        expected = cell_count(padded_to(size, multiple), decoder.strides)
         raise InputError(
             f"output scores has {count} rows, and strides "
             f"{', '.join(map(str, decoder.strides))} give {expected} for an input of "

@@ -22,7 +22,8 @@ give instance if all their objects have an outline, else detection.
 
 Images are copied unchanged. The splits of SRC are kept; images without a split go into
 train. If SRC has no val split, a share of train becomes val. Images without labels are
-left out and counted; in yolo and cvat they are images without objects.
+left out and counted; in yolo and cvat they are images without objects. --licenses keeps
+only images of COCO with some licences, and lists their authors in CREDITS.csv.
 """
 
 from __future__ import annotations

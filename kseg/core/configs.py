@@ -46,6 +46,7 @@ from kseg.core.options import (
     DeviceOptions,
     File,
     LossOptions,
+    Names,
     NetworkOptions,
     Output,
     RunOptions,
@@ -211,7 +212,8 @@ class ExportFiles:
     )
     head: str = option(
         "",
-        "output of the model; default labels, for objects raw",
+        "output of the model; default labels, for objects raw; boxes is for "
+        "MediaPipe's ObjectDetector",
         EXPORTING,
         basic=True,
         choices=HEADS,
@@ -335,6 +337,12 @@ class PrepareConfig:
     seed: int = option(0, "random seed of that split", basic=True, zero=True)
     skip_missing: bool = option(
         False, "leave out labels whose image is missing", basic=True
+    )
+    licenses: Names = option(
+        (),
+        "ids of licences, such as 4,7,8: keep only images of COCO with one of these, "
+        "and write CREDITS.csv",
+        basic=True,
     )
     json: Output = option("", JSON_HELP, basic=True)
 

@@ -65,7 +65,7 @@ OF_MACHINES = (
     "process",
     "join_seconds",
 )
-HEADS = ("labels", "logits", "probabilities", "raw")
+HEADS = ("labels", "logits", "probabilities", "raw", "boxes")
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 USUAL_SCHEMES = ("float32", "int8")
 FINETUNED_SCHEMES = (

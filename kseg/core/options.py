@@ -30,6 +30,7 @@ File = NewType("File", str)  # a file to write, or empty
 Share = NewType("Share", float)  # from 0 to 1
 Scales = NewType("Scales", tuple)  # of floats over 0
 Strides = NewType("Strides", tuple)  # of powers of 2
+Names = NewType("Names", tuple)  # of texts without commas
 
 
 DATA_HELP = "data folder, or 'shapes': generated scenes without files"

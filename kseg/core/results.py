@@ -258,8 +258,9 @@ class ObjectCounts:
 class Prepared:
     """A data folder that was converted from another tool's export.
 
-    `splits` counts the images of each; `unlabelled` and `missing` count those that were
-    left out, because they have no label or no image file. `objects` is None for masks.
+    `splits` counts the images of each; `unlabelled`, `missing` and `other_licences`
+    count those that were left out, because they have no label, no image file or none of
+    the chosen licences. `objects` is None for masks.
     """
 
     folder: Path
@@ -268,6 +269,7 @@ class Prepared:
     splits: dict[str, int]
     unlabelled: int = 0
     missing: int = 0
+    other_licences: int = 0
     task: str = "semantic"
     objects: Optional[ObjectCounts] = None
 
@@ -280,6 +282,7 @@ class Prepared:
             "splits": self.splits,
             "unlabelled": self.unlabelled,
             "missing": self.missing,
+            "other_licences": self.other_licences,
         }
         return record | ({"objects": asdict(self.objects)} if self.objects else {})
 

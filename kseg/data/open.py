@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Callable
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
 from kseg.core.text import MALFORMED
 from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
@@ -79,7 +79,7 @@ def known_task(task: str, source: str, known: dict[str, Any]) -> str:
     """The task. Raises InputError if it is not a key of `known`."""
     if task not in known:
         raise InputError(
-            f"{source}: unknown task {task!r}; known are {', '.join(known)}"
+            f"{source}: unknown task {quoted(task)}; known are {', '.join(known)}"
         )
     return task
 
