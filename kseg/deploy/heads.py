@@ -38,6 +38,11 @@ def raw(outputs: dict[str, Any]) -> dict[str, Any]:
     return {**outputs, "scores": tf.sigmoid(outputs["scores"])}
 
 
+def listed(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The outputs of files of the kind "boxes", without those that only a loss uses."""
+    return {role: outputs[role] for role in ("scores", "boxes")}
+
+
 # Task -> head -> function of the network's outputs: one tensor, or a dict by role.
 HEADS: dict[str, dict[str, Head]] = {
     "semantic": {
@@ -49,7 +54,9 @@ HEADS: dict[str, dict[str, Head]] = {
     "detection": {"raw": raw},
 }
 # Kind of decoder -> its heads, in place of its task's; see edge.predict.tasks.KINDS.
-KIND_HEADS: dict[str, dict[str, Head]] = {}
+KIND_HEADS: dict[str, dict[str, Head]] = {
+    "boxes": {"raw": listed},
+}
 # Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}
 
