@@ -158,7 +158,7 @@ class ArchitectureOptions:
         None, "base number of channels; default 16, for unet_paper 64", most=4096
     )
     alpha: Optional[float] = option(
-        None, "width multiplier of MobileNetV2 and V3, default 1, and of yolo, 0.25"
+        None, "width multiplier of MobileNetV2 and V3; default 1"
     )
     upsampling: str = option(
         "", "upsampling in the decoder, else the network's own", choices=UPSAMPLINGS

@@ -174,6 +174,7 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     check_backend()
     from kseg.deploy.heads import HEADS, at_low_resolution, head_name, heads_of
     from kseg.models.keras_engine import KerasEngine
+    from kseg.models.layers.sizes import fixed_size
     from kseg.models.saving import load_model
 
     model = load_model(folder / BEST)
@@ -183,8 +184,9 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     head = head_name(info, config.head)
     metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
     info = replace(info, head=head, metrics=metrics)
-    size = config.size or info.geometry.smallest_input(record["data"]["size"])
-    check_size(size, info)
+    only = fixed_size(model)
+    size = config.size or only or info.geometry.smallest_input(record["data"]["size"])
+    check_size(size, info, only)
     network = at_low_resolution(model, size) if config.low_resolution else model
     engine = KerasEngine(model, size, heads_of(info)[head])
     reference = predictor_of(engine, info, str(folder))

@@ -24,16 +24,17 @@ DROPOUT = 0.5
 SLOPE = 0.1  # of the leaky ReLU
 FIRST_CONFIDENCE = 0.02  # of every box before training: most are of no object
 
-# (kernel, channels) of the convolutions; before each stage the resolution is halved, by
-# the first convolution of the first and last stage, else by a max pooling.
-PAIR, LARGE_PAIR = ((1, 256), (3, 512)), ((1, 512), (3, 1024))
+PAPER_WIDTH = 64
+# (kernel, channels in widths) of the convolutions. Before each stage the resolution is
+# halved, by the first convolution of the first and last stage, else by a max pooling.
+PAIR, LARGE_PAIR = ((1, 4), (3, 8)), ((1, 8), (3, 16))
 STAGES = (
-    ((7, 64),),
-    ((3, 192),),
-    ((1, 128), (3, 256), (1, 256), (3, 512)),
+    ((7, 1),),
+    ((3, 3),),
+    ((1, 2), (3, 4), (1, 4), (3, 8)),
     (*PAIR * 4, *LARGE_PAIR),
-    (*LARGE_PAIR * 2, (3, 1024)),
-    ((3, 1024),) * 3,
+    (*LARGE_PAIR * 2, (3, 16)),
+    ((3, 16),) * 3,
 )
 BY_CONVOLUTION = (0, len(STAGES) - 1)
 LEAST_STAGES = 4  # of the convolutional form, also at a finer stride
@@ -42,7 +43,7 @@ LEAST_STAGES = 4  # of the convolutional form, also at a finer stride
 def yolo(
     image: Any,
     num_classes: int,
-    alpha: float = 0.25,
+    width: int = 16,
     strides: tuple[int, ...] = (STRIDE,),
     grid_head: str = "conv",
 ) -> dict[str, Any]:
@@ -54,15 +55,16 @@ def yolo(
     num_classes), `confidences` (B, S1, S2, BOXES), and `places` (B, S1, S2, 4 * BOXES):
     for each box y and x in shares of its cell, and the square roots of h and w. These
     three are in [0, 1] with `grid_head` "conv", and any number with "dense", which
-    needs an image of a known size and has the stride 64. `alpha` multiplies the
-    channels. Raises ValueError for more than one stride.
+    needs an image of a known size and has the stride 64. `width` is the number of
+    channels of the first convolution, 64 in the paper; the others are multiples of it.
+    Raises ValueError for more than one stride.
     """
     if len(strides) != 1:
         raise ValueError(f"yolo has one stride, got {', '.join(map(str, strides))}.")
     dense = grid_head == "dense"
     stride = PAPER_STRIDE if dense else strides[0]
     x = prepare_input(image, stride)
-    x = convolutions(x, stride, alpha, batch_norm=not dense)
+    x = convolutions(x, stride, width, batch_norm=not dense)
     grid = (dense_grid if dense else conv_grid)(x, num_classes)
     shares = GridBoxes(dtype="float32", name="boxes")(grid["places"])
     scored = [grid["classes"], grid["confidences"]]
@@ -75,7 +77,7 @@ def input_size(grid_head: str = "conv", **options: Any) -> Optional[tuple[int, i
     return PAPER_SIZE if grid_head == "dense" else None
 
 
-def convolutions(x: Any, stride: int, alpha: float, batch_norm: bool) -> Any:
+def convolutions(x: Any, stride: int, width: int, batch_norm: bool) -> Any:
     """The paper's stages up to a stride, at least LEAST_STAGES: (B, S1, S2, c)."""
     halvings = stride.bit_length() - 1
     for index, stage in enumerate(STAGES[: max(LEAST_STAGES, halvings)]):
@@ -86,8 +88,7 @@ def convolutions(x: Any, stride: int, alpha: float, batch_norm: bool) -> Any:
         for number, (kernel, channels) in enumerate(stage):
             strides = 2 if halved and by_convolution and number == 0 else 1
             name = f"stage{index + 1}_{number + 1}"
-            width = max(4, round(alpha * channels))
-            x = leaky(x, width, kernel, strides, name, batch_norm)
+            x = leaky(x, width * channels, kernel, strides, name, batch_norm)
     return x
 
 
@@ -174,7 +175,9 @@ class GridBoxes(layers.Layer):
         # Divided before the sum, so that int8 rounds offsets in steps of a cell.
         sides = ops.cast(ops.stack([rows, columns]), "float32")
         middle = flat[..., :2] / sides + self.corners(rows, columns, channels // 4)
-        return ops.concatenate([middle, ops.square(flat[..., 2:])], axis=-1)
+        roots = flat[..., 2:]
+        # Not ops.square, which TFLite computes in float.
+        return ops.concatenate([middle, roots * roots], axis=-1)
 
     def corners(self, rows: Any, columns: Any, boxes: int) -> Any:
         """(rows * columns * boxes, 2): y, x of the upper left corner of each cell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from edge.core.errors import InputError
@@ -33,7 +34,7 @@ def check_one_object(data: Dataset) -> None:
     for name in CHECKED:
         split = data.split(name)
         indices = range(len(split.sizes) if split.files else 1)
-        counts = in_parallel(lambda i: count_of(split, i), indices, f"{name}, objects")
+        counts = in_parallel(partial(count_of, split), indices, f"{name}, objects")
         for index, count in enumerate(counts):
             if count != 1:
                 generated = "" if split.files else ", or give --objects 1 for shapes"
