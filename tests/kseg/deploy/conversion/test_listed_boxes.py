@@ -16,7 +16,7 @@ from kseg.deploy.heads import heads_of
 from kseg.deploy.roles import roles_of
 from kseg.models import build_model, geometry
 from kseg.models.keras_engine import KerasEngine
-from tests.support.tflite import assert_builtin_and_static
+from tests.kseg.deploy.conversion.test_tflite import assert_builtin_and_static
 
 SIZE = (64, 96)
 
