@@ -43,6 +43,9 @@ BENCHMARKS = {
         "decoding", "objects and masks from a network's outputs, without the network"
     ),
     "drawing": Benchmark("drawing", "drawing objects on a frame, part by part"),
+    "localize": Benchmark(
+        "localize", "one object: the loss of its class, of its box, and of both"
+    ),
     "mediapipe": Benchmark(
         "mediapipe", "the camera loop compared with MediaPipe's own tasks"
     ),

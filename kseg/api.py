@@ -106,7 +106,7 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
-    dataset = open_dataset(config.data, config.seed, config.task)
+    dataset = open_dataset(config.data, config.seed, config.task, config.objects)
     for finding in quick_issues(dataset) if group.is_main else ():
         log.warning(f"{finding} (kseg doctor {config.data} checks everything)")
     backend.start()

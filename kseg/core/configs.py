@@ -380,7 +380,10 @@ class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
     """The arguments of `build_model` for a network; None for options not given."""
-    names = ("encoder", "width", "alpha", "upsampling", "fc_width", "strides")
+    names = (
+        *("encoder", "width", "alpha", "upsampling", "fc_width"),
+        *("strides", "grid_head"),
+    )
     given = {name: getattr(config, name) for name in names}
     return {name: None if value in ("", ()) else value for name, value in given.items()}
 

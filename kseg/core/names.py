@@ -13,13 +13,19 @@ MODEL_NAMES = (
     "fcn8s",
     "hypercolumn",
     "instances",
+    "localize",
     "patch",
     "segnet",
     "unet",
     "unet_paper",
+    "yolo",
 )
 # Networks that find objects, and the task of each where none is asked for.
-OBJECT_MODELS = {"instances": "instance"}
+OBJECT_MODELS = {
+    "instances": "instance",
+    "localize": "detection",
+    "yolo": "detection",
+}
 ENCODER_NAMES = (
     "alexnet",
     "efficientnetv2b0",
@@ -37,7 +43,8 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")
 CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
-OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
+OWN_LAYERS = ("dense", "patch", "unet_paper", "yolo")  # networks that take no encoder
+GRID_HEADS = ("conv", "dense")  # of yolo
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 VERBS = {
     "train": "train a network on labelled images",

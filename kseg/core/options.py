@@ -14,6 +14,7 @@ from kseg.core.names import (
     CLASS_WEIGHTS,
     DECAYED,
     ENCODER_NAMES,
+    GRID_HEADS,
     GROUPING_NAMES,
     LOSS_NAMES,
     MODEL_NAMES,
@@ -109,6 +110,9 @@ AUGMENTING = Use(
     lambda config: getattr(config, "show_augmentation", True),
     "without --show-augmentation",
 )
+OF_SHAPES = Use(
+    lambda config: config.data == "shapes", "on labelled images; leave it out"
+)
 DISTRIBUTED = Use(lambda config: config.distribute, "without --distribute")
 SEVERAL_PROCESSES = Use(lambda config: config.coordinator, "without --coordinator")
 
@@ -124,6 +128,13 @@ class DataOptions:
 
     data: str = option("shapes", DATA_HELP, basic=True)
     task: str = option("", TASK_HELP, basic=True, choices=TASKS)
+    objects: int = option(
+        0,
+        "number of objects in each scene of shapes, such as 1 for `localize`; default: "
+        "a random one from 4 to 10",
+        OF_SHAPES,
+        most=100,
+    )
     seed: int = option(
         0,
         "random seed of weights, shuffling, augmentation and split",
@@ -160,7 +171,12 @@ class ArchitectureOptions:
     strides: Strides = option(
         (),
         "strides of the levels of `instances`; default 8,16,32, for crops under 192 "
-        "pixels 4,8,16",
+        "pixels 4,8,16; the one stride of `yolo`, by default 8",
+    )
+    grid_head: str = option(
+        "",
+        "end of yolo: conv, or dense as in its paper, for one input size; default conv",
+        choices=GRID_HEADS,
     )
 
 

@@ -48,15 +48,17 @@ OPENERS: dict[str, Callable[[Path, int], Dataset]] = {
 }
 
 
-def open_data(name: str, seed: int = 0, task: str = "") -> Dataset:
+def open_data(name: str, seed: int = 0, task: str = "", objects: int = 0) -> Dataset:
     """Opens `shapes` or the data folder `name`, whose files are all checked.
 
     `seed` splits a folder that has no splits. `task` is what to open it for; by
-    default semantic for `shapes`, and what `task_of` finds for a folder. Raises
+    default semantic for `shapes`, and what `task_of` finds for a folder. `objects` is
+    the number of objects in each scene of `shapes`, 0 for a random one. Raises
     InputError for the first error, and for a folder that cannot give the task.
     """
     if name == "shapes":
-        return SHAPES[known_task(task or SEMANTIC, "--task", SHAPES)]()
+        given = {"objects": objects} if objects else {}
+        return SHAPES[known_task(task or SEMANTIC, "--task", SHAPES)](**given)
     folder = Path(name)
     if folder.is_dir():
         reject_export(folder)

@@ -177,6 +177,7 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
         part_for_head,
     )
     from kseg.models.keras_engine import KerasEngine
+    from kseg.models.layers.sizes import fixed_size
     from kseg.models.saving import load_model
 
     model = load_model(folder / BEST)
@@ -193,8 +194,9 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
         )
         metrics = of_headline(metrics, evaluator.headline)
     info = replace(info, metrics=metrics)
-    size = config.size or info.geometry.smallest_input(record["data"]["size"])
-    check_size(size, info)
+    only = fixed_size(model)
+    size = config.size or only or info.geometry.smallest_input(record["data"]["size"])
+    check_size(size, info, only)
     network = at_low_resolution(model, size) if config.low_resolution else model
     network = part_for_head(network, info.head)
     engine = KerasEngine(model, size, heads_of(info)[info.head])

@@ -46,6 +46,11 @@ def boxes(outputs: dict[str, Any]) -> dict[str, Any]:
     return {role: raw(outputs)[role] for role in BOX_ROLES}
 
 
+def listed(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The outputs of files of the kind "boxes", without those that only a loss uses."""
+    return {role: outputs[role] for role in ("scores", "boxes")}
+
+
 # Task -> head -> function of the network's outputs: one tensor, or a dict by role.
 HEADS: dict[str, dict[str, Head]] = {
     "semantic": {
@@ -57,7 +62,9 @@ HEADS: dict[str, dict[str, Head]] = {
     "detection": {"raw": raw, "boxes": boxes},
 }
 # Kind of decoder -> its heads, in place of its task's; see edge.predict.tasks.KINDS.
-KIND_HEADS: dict[str, dict[str, Head]] = {}
+KIND_HEADS: dict[str, dict[str, Head]] = {
+    "boxes": {"raw": listed},
+}
 # Head -> what it changes in the metadata of a file. MediaPipe stretches images.
 CHANGES: dict[str, dict[str, Any]] = {
     "boxes": {"task": "detection", "resize": "stretch"}

@@ -56,7 +56,8 @@ def data_of(
     default = config.seed if config else 0
     task = task or (config.task if config else "")
     try:
-        return open_data(name, default if seed is None else seed, task)
+        scenes = config.objects if config and name == "shapes" else 0
+        return open_data(name, default if seed is None else seed, task, scenes)
     except InputError:
         if task and Path(name).is_dir():
             refuse_other_labels(model, task, name)

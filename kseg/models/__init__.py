@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any, Callable, Collection
+from typing import Any, Callable, Collection, Optional
 
 import keras
 
 from edge.model_file.info import InputGeometry
 from kseg.models.detection.instances import instances
+from kseg.models.detection.localize import localize
+from kseg.models.detection.yolo import input_size as size_of_yolo
+from kseg.models.detection.yolo import yolo
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
 from kseg.models.layers.norm import ENCODER, with_batch_norm
@@ -27,12 +30,14 @@ class Builder:
     """A network's function (image, num_classes, ...) and the tasks that it is for.
 
     The function returns the network's outputs: logits, or a dict of tensors by role.
-    `least_classes` is the smallest number of classes.
+    `least_classes` is the smallest number of classes. `input_size` is a function of the
+    same options that returns the only input size (height, width), or None for any.
     """
 
     function: Callable[..., Any]
     tasks: tuple[str, ...] = ("semantic",)
     least_classes: int = 2
+    input_size: Callable[..., Optional[tuple[int, int]]] = lambda **options: None
 
 
 MODELS: dict[str, Builder] = {
@@ -46,6 +51,8 @@ MODELS: dict[str, Builder] = {
     "dense": Builder(dense),
     "patch": Builder(patch),
     "instances": Builder(instances, ("instance", "detection"), least_classes=1),
+    "localize": Builder(localize, ("detection",), least_classes=1),
+    "yolo": Builder(yolo, ("detection",), least_classes=1, input_size=size_of_yolo),
 }
 
 # Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small
@@ -89,7 +96,8 @@ def build_model(
         if (encoder, weights) != ("plain", "none"):
             given = f"weights {weights}" if encoder == "plain" else f"encoder {encoder}"
             raise ValueError(f"{name} does not use an encoder, got {given}.")
-    image = keras.Input((None, None, channels), name="image")
+    sides = MODELS[name].input_size(**own) or (None, None)
+    image = keras.Input((*sides, channels), name="image")
     outputs = MODELS[name].function(image, num_classes, **own)
     title = f"{name}_{encoder}" if has_encoder(name) else name
     model = keras.Model(image, outputs, name=title)
