@@ -8,18 +8,26 @@ TASKS = ("semantic", "instance", "detection")
 OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",
+    "faster_rcnn",
     "fcn16s",
     "fcn32s",
     "fcn8s",
     "hypercolumn",
     "instances",
+    "mask_rcnn",
     "patch",
+    "rpn",
     "segnet",
     "unet",
     "unet_paper",
 )
 # Networks that find objects, and the task of each where none is asked for.
-OBJECT_MODELS = {"instances": "instance"}
+OBJECT_MODELS = {
+    "instances": "instance",
+    "rpn": "detection",
+    "faster_rcnn": "detection",
+    "mask_rcnn": "instance",
+}
 ENCODER_NAMES = (
     "alexnet",
     "efficientnetv2b0",

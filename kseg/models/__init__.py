@@ -10,6 +10,8 @@ import keras
 
 from edge.model_file.info import InputGeometry
 from kseg.models.detection.instances import instances
+from kseg.models.detection.mask_rcnn import faster_rcnn, mask_rcnn
+from kseg.models.detection.rpn import rpn
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
 from kseg.models.layers.norm import ENCODER, with_batch_norm
@@ -46,6 +48,9 @@ MODELS: dict[str, Builder] = {
     "dense": Builder(dense),
     "patch": Builder(patch),
     "instances": Builder(instances, ("instance", "detection"), least_classes=1),
+    "rpn": Builder(rpn, ("detection",), least_classes=1),
+    "faster_rcnn": Builder(faster_rcnn, ("detection",), least_classes=1),
+    "mask_rcnn": Builder(mask_rcnn, ("instance",), least_classes=1),
 }
 
 # Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small
