@@ -28,6 +28,7 @@ OBJECT_MODELS = {
     "faster_rcnn": "detection",
     "mask_rcnn": "instance",
 }
+CLASS_AGNOSTIC = ("rpn",)  # networks that find objects without their class
 ENCODER_NAMES = (
     "alexnet",
     "efficientnetv2b0",

@@ -33,7 +33,7 @@ MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
     *("loss", "class_weights", "border_weight", "loss_share"),
-    *("elastic", "rare_crops", "fc_width"),
+    *("elastic", "rare_crops"),
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {
@@ -43,7 +43,7 @@ UNUSED: dict[str, tuple[str, ...]] = {
 }
 
 # Network -> options that have no effect on it, though its task has them.
-UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {}
+UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {"instances": ("fc_width",)}
 
 
 def rates_of(config: TrainConfig) -> dict[str, float]:

@@ -49,7 +49,7 @@ HEADS: dict[str, dict[str, Head]] = {
     "detection": {"raw": raw},
 }
 # Kind of decoder -> its heads, in place of its task's; see edge.predict.tasks.KINDS.
-KIND_HEADS: dict[str, dict[str, Head]] = {}
+KIND_HEADS: dict[str, dict[str, Head]] = {"regions": {"raw": logits}}
 # Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}
 

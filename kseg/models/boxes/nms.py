@@ -8,6 +8,8 @@ from keras import ops
 
 from kseg.models.boxes.iou import pairwise_iou
 
+TOGETHER = 512  # boxes of an image, up to which several images are computed at once
+
 
 def best_first(scores: Any, count: int) -> tuple[Any, Any]:
     """(B, N) -> the indices (B, count) int32 of the highest scores, and these scores.
@@ -41,26 +43,41 @@ def nms_padded(
     not exist. A box is left out if one with a higher score, itself kept and of the same
     group (B, N), has more than `iou` in common with it; of equal scores the lower index
     is first. Places without a box have any index and the score -inf. The result is that
-    of edge.predict.boxes.nms. Memory is N * N floats for each image.
+    of edge.predict.boxes.nms. It takes some N * N floats for each image; with N over
+    TOGETHER, images are computed one after the other.
     """
+    groups = ops.zeros_like(scores, "int32") if groups is None else groups
+
+    def one(image: Any) -> tuple[Any, Any]:
+        each = (x[None] for x in image)
+        order, ranked = suppressed(*each, iou, limit)
+        return order[0], ranked[0]
+
+    if scores.shape[1] > TOGETHER:
+        return ops.map(one, (boxes, scores, groups))
+    return suppressed(boxes, scores, groups, iou, limit)
+
+
+def suppressed(
+    boxes: Any, scores: Any, groups: Any, iou: float, limit: int
+) -> tuple[Any, Any]:
+    """`nms_padded` of all images at once."""
     order, ranked = best_first(scores, scores.shape[1])
     boxes = ops.take_along_axis(boxes, order[..., None], axis=1)
     exists = ranked > -float("inf")
-    if groups is not None:
-        groups = ops.take_along_axis(groups, order, axis=1)
+    groups = ops.take_along_axis(groups, order, axis=1)
     kept = kept_of_ranked(overlapping(boxes, iou, groups), exists)
     place, chosen = best_first(ops.where(kept, ranked, -float("inf")), limit)
     return ops.take_along_axis(order, place, axis=1), chosen
 
 
-def overlapping(boxes: Any, iou: float, groups: Optional[Any]) -> Any:
+def overlapping(boxes: Any, iou: float, groups: Any) -> Any:
     """(B, N, 4) -> (B, N, N) float32: 1 where row i, before j, overlaps box j."""
     count = boxes.shape[1]
     over = pairwise_iou(boxes, boxes) > iou
     rank = ops.arange(count)
     over = ops.logical_and(over, rank[:, None] < rank[None, :])
-    if groups is not None:
-        over = ops.logical_and(over, groups[:, :, None] == groups[:, None, :])
+    over = ops.logical_and(over, groups[:, :, None] == groups[:, None, :])
     return ops.cast(over, "float32")
 
 

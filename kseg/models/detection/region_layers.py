@@ -199,7 +199,9 @@ class RegionObjects(FloatLayer):
     def compute_output_spec(
         self, image: Any, logits: Any, deltas: Any, proposals: Any, scores: Any
     ) -> tuple[Any, Any, Any]:
-        shape = (image.shape[0], self.count)
+        # The number is known where the size of the image is, so that the layers after
+        # this one also take another number in training.
+        shape = (image.shape[0], None if image.shape[1] is None else self.count)
         return (
             keras.KerasTensor((*shape, 4), "float32"),
             keras.KerasTensor(shape, "float32"),

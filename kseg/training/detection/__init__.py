@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from kseg.training.detection.cells import CELLS
+from kseg.training.detection.regions import PROPOSALS, REGIONS
 from kseg.training.detection.system import ObjectSystem
 
-SYSTEMS: dict[str, ObjectSystem] = {"instances": CELLS}
+SYSTEMS: dict[str, ObjectSystem] = {
+    "instances": CELLS,
+    "rpn": PROPOSALS,
+    "faster_rcnn": REGIONS,
+    "mask_rcnn": REGIONS,
+}

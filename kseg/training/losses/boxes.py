@@ -38,3 +38,12 @@ def mask_loss(target: Any, logits: Any, inside: Any) -> Any:
     count = ops.maximum(ops.sum(inside, axis=axes), 1.0)
     dice = 1 - (2 * both + 1) / (total + 1)
     return ops.sum(entropy, axis=axes) / count + dice
+
+
+def smooth_l1(difference: Any, beta: float) -> Any:
+    """Squared under `beta`, else linear, of the same slope; same shape.
+
+    Girshick, "Fast R-CNN" (ICCV 2015), with torchvision's `beta`.
+    """
+    size = ops.absolute(difference)
+    return ops.where(size < beta, 0.5 * size**2 / beta, size - 0.5 * beta)
