@@ -88,7 +88,7 @@ class RegionPredictor(Predictor[D]):
     def check_shapes(self, outputs: Tuple[Output, ...]) -> None:
         """Raises InputError for outputs whose shapes do not fit each other."""
         shapes = {role: outputs[self.indices[role]].raw.shape for role in self.roles}
-        count = len(shapes["boxes"])
+        count = shapes["boxes"][0]
         wanted = {"boxes": (count, 4), "scores": (count,), "class_ids": (count,)}
         for role, shape in wanted.items():
             if shapes[role] != shape:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from edge.predict.boxes import iou_matrix
-from edge.predict.region_boxes import region_anchors, region_deltas
+from edge.predict.region_anchors import region_anchors, region_deltas
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
 from kseg.data.loading.box_targets import MOST_OBJECTS, BoxTargets

@@ -171,7 +171,7 @@ class RegionObjects(FloatLayer):
         self, image: Any, logits: Any, deltas: Any, proposals: Any, scores: Any
     ) -> tuple[Any, Any, Any]:
         probabilities = ops.softmax(logits)[..., 1:]
-        _, number, classes = probabilities.shape
+        number, classes = proposals.shape[1], probabilities.shape[-1]
         wanted = ops.logical_and(probabilities > self.least, scores[..., None] > 0)
         values = ops.where(wanted, probabilities, NONE)
         limit = min(self.candidates, number * classes)

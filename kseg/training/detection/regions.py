@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge.predict.region_boxes import RATIOS
+from edge.predict.region_anchors import RATIOS
 from kseg.core.configs import TrainConfig
 from kseg.data.sample import Dataset
 from kseg.training.detection.system import ObjectSystem

@@ -148,7 +148,8 @@ def box_terms(
     own = own_class(target, sampled, logits.shape[-1])
     count = ops.maximum(sum_over_replicas(ops.sum(sampled.used)), 1.0)
     entropy = -ops.sum(own * ops.log_softmax(logits, axis=-1), axis=-1)
-    deltas = ops.reshape(deltas, (*deltas.shape[:-1], logits.shape[-1], 4))
+    places = sampled.boxes.shape[1]
+    deltas = ops.reshape(deltas, (-1, places, logits.shape[-1], 4))
     deltas = ops.sum(deltas * own[..., None], axis=-2)
     truth = ops.take_along_axis(target["boxes"], sampled.owners[..., None], axis=1)
     wanted = deltas_between(truth, sampled.boxes, PROPOSAL_WEIGHTS)

@@ -50,9 +50,9 @@ def region_deltas(
 ) -> np.ndarray:
     """The deltas (N, 4) float32 dx, dy, dw, dh that move boxes (N, 4) to `truth`.
 
-    >>> box, truth = np.float32([[0, 0, 10, 20]]), np.float32([[1, 4, 11, 24]])
-    >>> region_deltas(truth, box).round(3).tolist()
-    [[0.1, 0.2, 0.0, 0.0]]
+    >>> box, truth = np.float32([[0, 0, 4, 8]]), np.float32([[1, 4, 5, 12]])
+    >>> region_deltas(truth, box).tolist()
+    [[0.25, 0.5, 0.0, 0.0]]
     """
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], LEAST_SIDE)
     wanted = np.maximum(truth[:, 2:] - truth[:, :2], LEAST_SIDE)
