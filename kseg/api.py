@@ -96,6 +96,7 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     from kseg.core.runs import reserve
     from kseg.core.task_defaults import for_task
     from kseg.data.checks.quick import quick_issues
+    from kseg.data.one_class import data_for
     from kseg.data.open import open_data as open_dataset
     from kseg.data.open import task_of_data
     from kseg.training.distribution.group import distributed
@@ -107,6 +108,7 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
     dataset = open_dataset(config.data, config.seed, config.task, config.objects)
+    dataset = data_for(config.model, dataset)
     for finding in quick_issues(dataset) if group.is_main else ():
         log.warning(f"{finding} (kseg doctor {config.data} checks everything)")
     backend.start()

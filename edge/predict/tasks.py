@@ -13,6 +13,7 @@ from edge.predict.base import Predictor
 from edge.predict.detection import DetectionPredictor
 from edge.predict.instances import InstancePredictor
 from edge.predict.listed_boxes import ListedBoxPredictor
+from edge.predict.regions import RegionDetectionPredictor, RegionInstancePredictor
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
 from edge.predict.ssd import ssd_predictor
@@ -28,6 +29,10 @@ PREDICTORS: dict[str, type[Predictor]] = {
 # task's usual network; `ModelInfo.decoder` names it as "kind".
 KINDS: dict[str, dict[str, type[Predictor]]] = {
     "boxes": {"detection": ListedBoxPredictor},
+    "regions": {
+        "detection": RegionDetectionPredictor,
+        "instance": RegionInstancePredictor,
+    },
 }
 
 # Files whose metadata give no roles of outputs are tried with these, in this order:

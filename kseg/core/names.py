@@ -8,13 +8,16 @@ TASKS = ("semantic", "instance", "detection")
 OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",
+    "faster_rcnn",
     "fcn16s",
     "fcn32s",
     "fcn8s",
     "hypercolumn",
     "instances",
     "localize",
+    "mask_rcnn",
     "patch",
+    "rpn",
     "segnet",
     "unet",
     "unet_paper",
@@ -25,7 +28,11 @@ OBJECT_MODELS = {
     "instances": "instance",
     "localize": "detection",
     "yolo": "detection",
+    "rpn": "detection",
+    "faster_rcnn": "detection",
+    "mask_rcnn": "instance",
 }
+CLASS_AGNOSTIC = ("rpn",)  # networks that find objects without their class
 ENCODER_NAMES = (
     "alexnet",
     "efficientnetv2b0",

@@ -35,7 +35,7 @@ MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
     *("loss", "class_weights", "border_weight", "loss_share"),
-    *("elastic", "rare_crops", "fc_width"),
+    *("elastic", "rare_crops"),
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {
@@ -46,8 +46,9 @@ UNUSED: dict[str, tuple[str, ...]] = {
 
 # Network -> options that have no effect on it, though its task has them.
 UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {
-    "localize": ("strides", "mosaic", "paste"),
-    "yolo": ("upsampling",),
+    "instances": ("fc_width",),
+    "localize": ("strides", "mosaic", "paste", "fc_width"),
+    "yolo": ("upsampling", "fc_width"),
 }
 
 

@@ -64,6 +64,7 @@ HEADS: dict[str, dict[str, Head]] = {
 # Kind of decoder -> its heads, in place of its task's; see edge.predict.tasks.KINDS.
 KIND_HEADS: dict[str, dict[str, Head]] = {
     "boxes": {"raw": listed},
+    "regions": {"raw": logits},
 }
 # Head -> what it changes in the metadata of a file. MediaPipe stretches images.
 CHANGES: dict[str, dict[str, Any]] = {

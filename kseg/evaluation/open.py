@@ -15,6 +15,7 @@ from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
+from kseg.data.one_class import data_for
 from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset
 from kseg.evaluation.grouped_objects import OPENERS
@@ -57,11 +58,12 @@ def data_of(
     task = task or (config.task if config else "")
     try:
         scenes = config.objects if config and name == "shapes" else 0
-        return open_data(name, default if seed is None else seed, task, scenes)
+        opened = open_data(name, default if seed is None else seed, task, scenes)
     except InputError:
         if task and Path(name).is_dir():
             refuse_other_labels(model, task, name)
         raise
+    return data_for(config.model, opened) if config else opened
 
 
 def task_of_model(path: Path, wanted: str = "") -> str:

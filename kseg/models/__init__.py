@@ -13,6 +13,8 @@ from kseg.models.detection.instances import instances
 from kseg.models.detection.localize import localize
 from kseg.models.detection.yolo import input_size as size_of_yolo
 from kseg.models.detection.yolo import yolo
+from kseg.models.detection.mask_rcnn import faster_rcnn, mask_rcnn
+from kseg.models.detection.rpn import rpn
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
 from kseg.models.layers.norm import ENCODER, with_batch_norm
@@ -53,6 +55,9 @@ MODELS: dict[str, Builder] = {
     "instances": Builder(instances, ("instance", "detection"), least_classes=1),
     "localize": Builder(localize, ("detection",), least_classes=1),
     "yolo": Builder(yolo, ("detection",), least_classes=1, input_size=size_of_yolo),
+    "rpn": Builder(rpn, ("detection",), least_classes=1),
+    "faster_rcnn": Builder(faster_rcnn, ("detection",), least_classes=1),
+    "mask_rcnn": Builder(mask_rcnn, ("instance",), least_classes=1),
 }
 
 # Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small

@@ -38,7 +38,10 @@ class BoxTargets:
         self, objects: Objects, random: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """The target of a crop's objects; `random` chooses among more than `limit`."""
-        chosen = self.chosen(objects, random)
+        return self.filled(objects, self.chosen(objects, random))
+
+    def filled(self, objects: Objects, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        """The target with the classes and boxes of the `chosen` objects."""
         target = self.blank()
         ignored = objects.crowd[chosen]
         count = len(chosen)

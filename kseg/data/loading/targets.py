@@ -9,6 +9,7 @@ import numpy as np
 from kseg.core.configs import TrainConfig
 from kseg.data.loading.box_targets import box_targets
 from kseg.data.loading.cell_targets import cell_targets
+from kseg.data.loading.region_targets import region_targets, rpn_targets
 from kseg.data.sample import Dataset, Objects
 
 
@@ -35,6 +36,9 @@ TARGETS: dict[str, Callable[[TrainConfig, Dataset], Targets]] = {
     "instances": cell_targets,
     "localize": box_targets,
     "yolo": box_targets,
+    "rpn": rpn_targets,
+    "faster_rcnn": region_targets,
+    "mask_rcnn": region_targets,
 }
 
 

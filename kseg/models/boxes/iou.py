@@ -39,3 +39,23 @@ def sides(start: Any, end: Any) -> Any:
 def area(size: Any) -> Any:
     """(..., 2) width and height -> (...) area."""
     return size[..., 0] * size[..., 1]
+
+
+def pairwise_iou(a: Any, b: Any) -> Any:
+    """(B, N, 4) and (B, M, 4) x0, y0, x1, y1 -> the IoU (B, N, M) of all pairs.
+
+    Boxes without an area give 0.
+    """
+    common, total = pairwise_areas(a, b)
+    return common / ops.maximum(total - common, EPSILON)
+
+
+def pairwise_areas(a: Any, b: Any) -> tuple[Any, Any]:
+    """(B, N, 4) and (B, M, 4) -> (B, N, M): the areas in common, and the two added."""
+    a, b = a[:, :, None], b[:, None]
+    common = area(
+        sides(ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:]))
+    )
+    return common, (
+        area(sides(a[..., :2], a[..., 2:])) + area(sides(b[..., :2], b[..., 2:]))
+    )

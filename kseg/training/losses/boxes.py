@@ -35,3 +35,12 @@ def mask_loss(target: Any, logits: Any) -> Any:
     total = ops.sum(target, axis=axes) + ops.sum(probability, axis=axes)
     dice = 1 - (2 * both + 1) / (total + 1)
     return ops.mean(binary_cross_entropy(target, logits), axis=axes) + dice
+
+
+def smooth_l1(difference: Any, beta: float) -> Any:
+    """Squared under `beta`, else linear, of the same slope; same shape.
+
+    Girshick, "Fast R-CNN" (ICCV 2015), with torchvision's `beta`.
+    """
+    size = ops.absolute(difference)
+    return ops.where(size < beta, 0.5 * size**2 / beta, size - 0.5 * beta)

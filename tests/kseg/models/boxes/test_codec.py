@@ -1,11 +1,19 @@
 """Boxes in Keras operations equal those of edge.predict.boxes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from keras import ops
 
 from edge.predict.boxes import anchor_grid, decode_boxes, iou_matrix
-from kseg.models.boxes.codec import decode
+from kseg.models.boxes.codec import (
+    ANCHOR_WEIGHTS,
+    PROPOSAL_WEIGHTS,
+    apply_deltas,
+    decode,
+    deltas_between,
+)
 from kseg.models.boxes.iou import iou_and_giou
 
 
@@ -56,3 +64,25 @@ def test_boxes_without_an_area_have_no_overlap():
     empty = np.zeros((1, 4), np.float32)
     iou, giou = (ops.convert_to_numpy(x) for x in iou_and_giou(empty, empty))
     assert iou[0] == pytest.approx(0) and np.isfinite(giou[0])
+
+
+STORED = np.load(Path(__file__).parents[3] / "support" / "roi_align.npz")
+
+
+@pytest.mark.parametrize("weights", (ANCHOR_WEIGHTS, PROPOSAL_WEIGHTS), ids=str)
+def test_deltas_of_any_box_are_those_of_torchvision(weights):
+    boxes, which = STORED["reference"], f"{weights[0]:.0f}"
+    moved = apply_deltas(STORED["deltas"] * weights[0], boxes, weights)
+    expected = STORED[f"decoded_{which}"]
+    assert ops.convert_to_numpy(moved) == pytest.approx(expected, rel=1e-5, abs=1e-4)
+    found = ops.convert_to_numpy(deltas_between(boxes[::-1], boxes, weights))
+    assert found == pytest.approx(STORED[f"encoded_{which}"], abs=1e-5)
+
+
+def test_deltas_by_hand():
+    """A box of 10 x 20 moves by 1 and 4 pixels and doubles its width."""
+    box, truth = np.float32([[0, 0, 10, 20]]), np.float32([[-4, 4, 16, 24]])
+    found = ops.convert_to_numpy(deltas_between(truth, box, PROPOSAL_WEIGHTS))
+    assert found[0].tolist() == pytest.approx([1, 2, 5 * np.log(2), 0])
+    moved = ops.convert_to_numpy(apply_deltas(found, box, PROPOSAL_WEIGHTS))
+    assert moved == pytest.approx(truth, abs=1e-4)
