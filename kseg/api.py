@@ -289,15 +289,23 @@ def prepare(
     """Converts the export `src` of another tool to the data folder `dir`.
 
     `options` are the fields of PrepareConfig: `task`, `val_share`, `seed`,
-    `skip_missing`. Raises InputError for an export of an unknown format, with errors,
-    or without what the task needs.
+    `skip_missing`, `proposals`. With `proposals` and without `dir`, `src` is a data
+    folder, or "shapes", that only gets proposals. Raises InputError for an export of an
+    unknown format, with errors, or without what the task needs.
     """
     values = {"src": text_of_path(src), "dir": text_of_path(dir), **options}
     config = configured(PrepareConfig, config, values)
     from kseg.data.formats.convert import convert_export
+    from kseg.data.proposals import add_proposals
 
     with reported_to(progress):
-        return convert_export(config)
+        if config.proposals and not config.dir:
+            return add_proposals(config)
+        done = convert_export(config)
+        if config.proposals:
+            added = add_proposals(replace(config, src=config.dir))
+            done = replace(done, proposals=added.proposals)
+        return done
 
 
 @takes_options(DoctorConfig)

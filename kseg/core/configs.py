@@ -327,7 +327,7 @@ class PrepareConfig:
     """Options of `kseg prepare`."""
 
     src: str = positional("folder with another tool's export")
-    dir: str = positional("data folder to write: train/, val/ and classes.json")
+    dir: str = positional("data folder to write: train/, val/ and classes.json", "")
     task: str = option("", "what to keep", basic=True, choices=TASKS)
     val_share: float = option(
         0.2, "share of the images for val, if SRC has no val split", basic=True
@@ -335,6 +335,12 @@ class PrepareConfig:
     seed: int = option(0, "random seed of that split", basic=True, zero=True)
     skip_missing: bool = option(
         False, "leave out labels whose image is missing", basic=True
+    )
+    proposals: bool = option(
+        False,
+        "also write the boxes that the networks rcnn and fast_rcnn classify; without "
+        "DIR only these, for the data folder SRC",
+        basic=True,
     )
     json: Output = option("", JSON_HELP, basic=True)
 
