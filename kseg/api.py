@@ -100,6 +100,7 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     from kseg.data.open import task_of_data
     from kseg.training.distribution.group import distributed
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
+    from kseg.training.objects import finish
 
     task = config.task or task_of_data(config.data, config.model)
     config = for_task(config, given, task)
@@ -112,6 +113,8 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     backend.start()
     with distributed(config, group, dataset) as group:
         stopped = fit(config, dataset, folder, group)
+    if group.is_main and not stopped:
+        finish(config, dataset, folder)
     if not group.is_main:
         return Run(folder, {}, [], config, stopped)
     from kseg.reporting.run_report import write_run_report

@@ -12,6 +12,7 @@ from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.detection import DetectionPredictor
 from edge.predict.instances import InstancePredictor
+from edge.predict.proposals import ProposalPredictor
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
 from edge.predict.ssd import ssd_predictor
@@ -25,7 +26,10 @@ PREDICTORS: dict[str, type[Predictor]] = {
 
 # Kind of decoder -> task -> its predictor, for outputs that differ from those of the
 # task's usual network; `ModelInfo.decoder` names it as "kind".
-KINDS: dict[str, dict[str, type[Predictor]]] = {}
+KINDS: dict[str, dict[str, type[Predictor]]] = {
+    "fast_rcnn": {"detection": ProposalPredictor},
+    "rcnn": {"detection": ProposalPredictor},
+}
 
 # Files whose metadata give no roles of outputs are tried with these, in this order:
 # (engine, metadata) -> a predictor, or None for outputs of another kind.

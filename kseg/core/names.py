@@ -8,18 +8,24 @@ TASKS = ("semantic", "instance", "detection")
 OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",
+    "fast_rcnn",
     "fcn16s",
     "fcn32s",
     "fcn8s",
     "hypercolumn",
     "instances",
     "patch",
+    "rcnn",
     "segnet",
     "unet",
     "unet_paper",
 )
 # Networks that find objects, and the task of each where none is asked for.
-OBJECT_MODELS = {"instances": "instance"}
+OBJECT_MODELS = {
+    "instances": "instance",
+    "fast_rcnn": "detection",
+    "rcnn": "detection",
+}
 ENCODER_NAMES = (
     "alexnet",
     "efficientnetv2b0",

@@ -154,7 +154,8 @@ class ArchitectureOptions:
     )
     fc_width: Optional[int] = option(
         None,
-        "channels of FCN's fc6 and fc7; default 4096 on vgg16 and alexnet, else 256",
+        "channels of fc6 and fc7 of FCN, R-CNN and Fast R-CNN; default 4096 on vgg16 "
+        "and alexnet, else 256",
     )
     strides: Strides = option(
         (),

@@ -27,13 +27,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "detection": OBJECTS,
 }
 # Network -> option -> its default, where it differs from that of its task.
-MODEL_DEFAULTS: dict[str, dict[str, Any]] = {}
+MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
+    "fast_rcnn": {"learning_rate": 1e-3},
+    "rcnn": {"learning_rate": 1e-3, "batch_size": 4},  # as many as the paper's crops
+}
 # Task -> the largest drop of the headline metric that an export accepts by default.
 MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
     *("loss", "class_weights", "border_weight", "loss_share"),
-    *("elastic", "rare_crops", "fc_width"),
+    *("elastic", "rare_crops"),
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {
@@ -43,7 +46,10 @@ UNUSED: dict[str, tuple[str, ...]] = {
 }
 
 # Network -> options that have no effect on it, though its task has them.
-UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {}
+UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {
+    "fast_rcnn": ("mosaic", "rotate"),
+    "rcnn": ("mosaic", "rotate", "strides"),
+}
 
 
 def rates_of(config: TrainConfig) -> dict[str, float]:

@@ -172,7 +172,13 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     data = data_of(config.run, folder, config.data, None)
     backend.start()
     check_backend()
-    from kseg.deploy.heads import HEADS, at_low_resolution, head_name, heads_of
+    from kseg.deploy.heads import (
+        HEADS,
+        NOT_EXPORTED,
+        at_low_resolution,
+        head_name,
+        heads_of,
+    )
     from kseg.models.keras_engine import KerasEngine
     from kseg.models.saving import load_model
 
@@ -180,6 +186,9 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     info = info_of(folder / BEST)
     if info.task not in HEADS:
         raise InputError(f"{folder}: runs of the task {info.task} cannot be exported")
+    reason = NOT_EXPORTED.get(info.decoder.get("kind", ""))
+    if reason:
+        raise InputError(f"{folder}: {info.decoder['kind']} is not exported: {reason}")
     head = head_name(info, config.head)
     metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
     info = replace(info, head=head, metrics=metrics)

@@ -50,6 +50,13 @@ HEADS: dict[str, dict[str, Head]] = {
 }
 # Kind of decoder -> its heads, in place of its task's; see edge.predict.tasks.KINDS.
 KIND_HEADS: dict[str, dict[str, Head]] = {}
+# Kind of decoder -> why such a network is not exported.
+NOT_EXPORTED: dict[str, str] = {
+    "fast_rcnn": "its boxes come from selective search, which runs between two parts of "
+    "it; use it in Keras",
+    "rcnn": "it runs once for each of hundreds of boxes, which takes seconds; use it in "
+    "Keras, or train instances for a device",
+}
 # Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from typing import Any, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, Callable, Collection, Mapping, Optional
 
 import keras
 
 from edge.model_file.info import InputGeometry
+from kseg.models.detection.fast_rcnn import fast_rcnn
 from kseg.models.detection.instances import instances
+from kseg.models.detection.rcnn import rcnn
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
 from kseg.models.layers.norm import ENCODER, with_batch_norm
@@ -27,12 +29,14 @@ class Builder:
     """A network's function (image, num_classes, ...) and the tasks that it is for.
 
     The function returns the network's outputs: logits, or a dict of tensors by role.
-    `least_classes` is the smallest number of classes.
+    `least_classes` is the smallest number of classes. `inputs` are the shapes, without
+    the batch, of what the function takes besides the image, by name.
     """
 
     function: Callable[..., Any]
     tasks: tuple[str, ...] = ("semantic",)
     least_classes: int = 2
+    inputs: Mapping[str, tuple[Optional[int], ...]] = field(default_factory=dict)
 
 
 MODELS: dict[str, Builder] = {
@@ -46,6 +50,8 @@ MODELS: dict[str, Builder] = {
     "dense": Builder(dense),
     "patch": Builder(patch),
     "instances": Builder(instances, ("instance", "detection"), least_classes=1),
+    "fast_rcnn": Builder(fast_rcnn, ("detection",), 1, {"proposals": (None, 4)}),
+    "rcnn": Builder(rcnn, ("detection",), least_classes=1),
 }
 
 # Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small
@@ -69,6 +75,7 @@ def build_model(
     the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
     or the path of a file. `options` are passed to the model's and the encoder's
     functions: upsampling, fc_width, width, alpha, strides; None means the default.
+    The input of `fast_rcnn` is a dict of the image and the proposals (B, N, 4).
     Raises ValueError for unknown names and for options that cannot be combined.
     """
     check_known("model", name, MODELS)
@@ -90,9 +97,13 @@ def build_model(
             given = f"weights {weights}" if encoder == "plain" else f"encoder {encoder}"
             raise ValueError(f"{name} does not use an encoder, got {given}.")
     image = keras.Input((None, None, channels), name="image")
-    outputs = MODELS[name].function(image, num_classes, **own)
+    others = {
+        key: keras.Input(shape, name=key) for key, shape in MODELS[name].inputs.items()
+    }
+    outputs = MODELS[name].function(image, num_classes, **own, **others)
     title = f"{name}_{encoder}" if has_encoder(name) else name
-    model = keras.Model(image, outputs, name=title)
+    inputs = {"image": image, **others} if others else image
+    model = keras.Model(inputs, outputs, name=title)
     return with_batch_norm(model, batch_norm_momentum, encode.layers)
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from kseg.training.detection.cells import CELLS
+from kseg.training.detection.proposals import FAST_RCNN, RCNN
 from kseg.training.detection.system import ObjectSystem
 
-SYSTEMS: dict[str, ObjectSystem] = {"instances": CELLS}
+SYSTEMS: dict[str, ObjectSystem] = {
+    "instances": CELLS,
+    "fast_rcnn": FAST_RCNN,
+    "rcnn": RCNN,
+}
