@@ -14,7 +14,7 @@ from edge.predict.base import Placement, Predictor
 from edge.predict.boxes import nms
 from edge.predict.decoder import Decoder, decoder_of, output_indices
 from edge.predict.detection import CANDIDATES, boxes_in_image, sigmoid
-from edge.predict.region_boxes import decode_moves
+from edge.predict.region_boxes import WEIGHTS, decode_moves
 from edge.predict.results import Detections
 
 HINGE = "hinge"  # the classifier whose scores are margins and not logits
@@ -85,7 +85,8 @@ class ProposalPredictor(Predictor[Detections]):
         best = best[: CANDIDATES * decoder.max_detections]
         rows, classes = rows[best], classes[best]
         moves = moves.reshape(len(moves), -1, 4)[rows, classes + 1]
-        boxes = decode_moves(moves[:, None], proposals[rows])[:, 0]
+        weights = self.info.decoder.get("weights", WEIGHTS)
+        boxes = decode_moves(moves[:, None], proposals[rows], weights)[:, 0]
         return suppressed(boxes, classes, values[rows, classes], placement, decoder)
 
 

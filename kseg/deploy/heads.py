@@ -52,10 +52,10 @@ HEADS: dict[str, dict[str, Head]] = {
 KIND_HEADS: dict[str, dict[str, Head]] = {}
 # Kind of decoder -> why such a network is not exported.
 NOT_EXPORTED: dict[str, str] = {
-    "fast_rcnn": "its boxes come from selective search, which runs between two parts of "
-    "it; use it in Keras",
-    "rcnn": "it runs once for each of hundreds of boxes, which takes seconds; use it in "
-    "Keras, or train instances for a device",
+    "fast_rcnn": "it needs the boxes of selective search, which is no part of the "
+    "network; use it in Keras, or train instances for a device",
+    "rcnn": "it runs once for each of hundreds of boxes, which is too slow for a "
+    "device; use it in Keras, or train instances for a device",
 }
 # Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}

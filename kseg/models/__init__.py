@@ -75,7 +75,8 @@ def build_model(
     the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
     or the path of a file. `options` are passed to the model's and the encoder's
     functions: upsampling, fc_width, width, alpha, strides; None means the default.
-    The input of `fast_rcnn` is a dict of the image and the proposals (B, N, 4).
+    The input of `fast_rcnn` is a dict of the image and the proposals (B, N, 4); `rcnn`
+    takes squares of the side `crop`.
     Raises ValueError for unknown names and for options that cannot be combined.
     """
     check_known("model", name, MODELS)
@@ -96,7 +97,8 @@ def build_model(
         if (encoder, weights) != ("plain", "none"):
             given = f"weights {weights}" if encoder == "plain" else f"encoder {encoder}"
             raise ValueError(f"{name} does not use an encoder, got {given}.")
-    image = keras.Input((None, None, channels), name="image")
+    side = fixed_side(MODELS[name].function, own)
+    image = keras.Input((side, side, channels), name="image")
     others = {
         key: keras.Input(shape, name=key) for key, shape in MODELS[name].inputs.items()
     }
@@ -140,6 +142,12 @@ def accepted_options(function: Callable, options: dict[str, Any]) -> dict[str, A
     """The `options` that are parameters of `function`."""
     known = inspect.signature(function).parameters
     return {key: value for key, value in options.items() if key in known}
+
+
+def fixed_side(function: Callable, options: dict[str, Any]) -> Optional[int]:
+    """The only input side of a network, its option `crop`; None if it takes any."""
+    parameter = inspect.signature(function).parameters.get("crop")
+    return options.get("crop", parameter.default) if parameter else None
 
 
 def has_encoder(name: str) -> bool:

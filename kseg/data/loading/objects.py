@@ -63,9 +63,7 @@ class ObjectBatchLoader:
         self.group = group
         share = config.memory_share
         self.readers = {
-            "train": ObjectReader(
-                training_split(config, data), config.max_side, share
-            )
+            "train": ObjectReader(training_split(config, data), config.max_side, share)
         }
         self.targets = targets_of(config, data)
         self.photometric = chain(*photometric(config))

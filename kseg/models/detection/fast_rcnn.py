@@ -61,7 +61,7 @@ def only_stride(strides: Sequence[int]) -> int:
 
 
 def dense_layers(x: Any, width: int) -> Any:
-    """The layers fc6 and fc7 of a classifier, with dropout: (..., c) -> (..., width)."""
+    """The layers fc6 and fc7, with dropout: (..., c) -> (..., width)."""
     for name in ("fc6", "fc7"):
         x = layers.Dense(width, activation="relu", name=name)(x)
         x = layers.Dropout(0.5, name=f"{name}_dropout")(x)

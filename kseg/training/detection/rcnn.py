@@ -116,9 +116,7 @@ def finish_rcnn(config: TrainConfig, data: Dataset, folder: Path) -> None:
     save_model(model, path, replace(info, decoder=decoder))
 
 
-def add_random(
-    examples: Examples, found: Boxes, random: np.random.Generator
-) -> None:
+def add_random(examples: Examples, found: Boxes, random: np.random.Generator) -> None:
     """Adds the objects, RANDOM negatives of any class, and boxes for the regression."""
     objects = np.arange(len(found.truth))
     others = np.flatnonzero((found.labels[len(objects) :] < 0).all(axis=1))
@@ -143,7 +141,9 @@ def moves_of_classes(examples: Examples, num_classes: int) -> Linear:
     fits = [
         ridge(pooled[classes == k], moves[classes == k]) for k in range(num_classes)
     ]
-    kernel = np.column_stack([np.zeros((pooled.shape[1], 4)), *(f.kernel for f in fits)])
+    kernel = np.column_stack(
+        [np.zeros((pooled.shape[1], 4)), *(f.kernel for f in fits)]
+    )
     return Linear(kernel, np.concatenate([np.zeros(4), *(f.bias for f in fits)]))
 
 
