@@ -21,7 +21,8 @@ HIT = 0.5  # the least overlap (IoU) of those
 UNUSED = -1  # in place of a class: the proposal does not count
 STRIDES, FINE_STRIDES = (16,), (8,)  # fast_rcnn's; the second of crops under FINE_SIDE
 # R-CNN's input: a square that shows the box, and what is around it.
-SIDES = {"alexnet": 227, "vgg16": 224}  # by encoder
+# The paper's side is 227; AlexNet has same padding here, and 224 is a multiple of 32.
+SIDES = {"alexnet": 224, "vgg16": 224}  # by encoder
 SIDE = 32
 CONTEXT = 16 / 227  # the paper's 16 pixels, as a share of the side
 

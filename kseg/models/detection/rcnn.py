@@ -40,12 +40,10 @@ def rcnn(
     too small for the encoder.
     """
     found = encode(image, deepest=STRIDE)
-    side = -(-crop // STRIDE)
-    if side < 2:
+    if crop <= STRIDE:
         raise ValueError(f"`crop` must be over {STRIDE} pixels, got {crop}.")
-    features = found.tap(STRIDE)
-    x = layers.Reshape((side, side, features.shape[-1]), name="features")(features)
-    if side >= 4:  # the last pooling of VGG16 and AlexNet
+    x = found.tap(STRIDE)
+    if x.shape[1] >= 4:  # the last pooling of VGG16 and AlexNet
         x = layers.MaxPooling2D(2, name="pooled")(x)
     pooled = layers.Reshape((prod(x.shape[1:]),), name=POOLED)(x)
     x = dense_layers(pooled, fc_width or FC_WIDTHS.get(found.encoder, FC_WIDTH))
