@@ -160,7 +160,7 @@ class ArchitectureOptions:
     strides: Strides = option(
         (),
         "strides of the levels of `instances`; default 8,16,32, for crops under 192 "
-        "pixels 4,8,16",
+        "pixels 4,8,16; the one stride of `fast_rcnn`, default 16, for such crops 4",
     )
 
 

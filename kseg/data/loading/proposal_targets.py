@@ -19,7 +19,7 @@ SAMPLES = 64  # proposals of an image
 POSITIVE = 0.25  # the largest share of them with an object
 HIT = 0.5  # the least overlap (IoU) of those
 UNUSED = -1  # in place of a class: the proposal does not count
-STRIDES, FINE_STRIDES = (16,), (8,)  # fast_rcnn's; the second of crops under FINE_SIDE
+STRIDES, FINE_STRIDES = (16,), (4,)  # fast_rcnn's; the second of crops under FINE_SIDE
 # R-CNN's input: a square that shows the box, and what is around it.
 # The paper's side is 227; AlexNet has same padding here, and 224 is a multiple of 32.
 SIDES = {"alexnet": 224, "vgg16": 224}  # by encoder
