@@ -42,6 +42,9 @@ BENCHMARKS = {
     "decoding": Benchmark(
         "decoding", "objects and masks from a network's outputs, without the network"
     ),
+    "proposals": Benchmark(
+        "proposals", "R-CNN and Fast R-CNN: passes and time for each image"
+    ),
     "drawing": Benchmark("drawing", "drawing objects on a frame, part by part"),
     "localize": Benchmark(
         "localize", "one object: the loss of its class, of its box, and of both"

@@ -13,6 +13,7 @@ from edge.predict.base import Predictor
 from edge.predict.detection import DetectionPredictor
 from edge.predict.instances import InstancePredictor
 from edge.predict.listed_boxes import ListedBoxPredictor
+from edge.predict.proposals import ProposalPredictor
 from edge.predict.regions import RegionDetectionPredictor, RegionInstancePredictor
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
@@ -33,6 +34,8 @@ KINDS: dict[str, dict[str, type[Predictor]]] = {
         "detection": RegionDetectionPredictor,
         "instance": RegionInstancePredictor,
     },
+    "fast_rcnn": {"detection": ProposalPredictor},
+    "rcnn": {"detection": ProposalPredictor},
 }
 
 # Files whose metadata give no roles of outputs are tried with these, in this order:

@@ -329,7 +329,7 @@ class PrepareConfig:
     """Options of `kseg prepare`."""
 
     src: str = positional("folder with another tool's export")
-    dir: str = positional("data folder to write: train/, val/ and classes.json")
+    dir: str = positional("data folder to write: train/, val/ and classes.json", "")
     task: str = option("", "what to keep", basic=True, choices=TASKS)
     val_share: float = option(
         0.2, "share of the images for val, if SRC has no val split", basic=True
@@ -342,6 +342,12 @@ class PrepareConfig:
         (),
         "ids of licences, such as 4,7,8: keep only images of COCO with one of these, "
         "and write CREDITS.csv",
+        basic=True,
+    )
+    proposals: bool = option(
+        False,
+        "also write the boxes that the networks rcnn and fast_rcnn classify; without "
+        "DIR only these, for the data folder SRC",
         basic=True,
     )
     json: Output = option("", JSON_HELP, basic=True)

@@ -9,6 +9,7 @@ OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have ma
 MODEL_NAMES = (
     "dense",
     "faster_rcnn",
+    "fast_rcnn",
     "fcn16s",
     "fcn32s",
     "fcn8s",
@@ -18,6 +19,7 @@ MODEL_NAMES = (
     "mask_rcnn",
     "patch",
     "rpn",
+    "rcnn",
     "segnet",
     "unet",
     "unet_paper",
@@ -31,6 +33,8 @@ OBJECT_MODELS = {
     "rpn": "detection",
     "faster_rcnn": "detection",
     "mask_rcnn": "instance",
+    "fast_rcnn": "detection",
+    "rcnn": "detection",
 }
 CLASS_AGNOSTIC = ("rpn",)  # networks that find objects without their class
 ENCODER_NAMES = (

@@ -166,15 +166,16 @@ class ArchitectureOptions:
     )
     fc_width: Optional[int] = option(
         None,
-        "channels of FCN's fc6 and fc7; default 4096 on vgg16 and alexnet, else 256; "
-        "units of the heads of rpn, faster_rcnn and mask_rcnn, whose levels have a "
-        "quarter as many channels; default 1024, on plain 256",
+        "channels of fc6 and fc7 of FCN, R-CNN and Fast R-CNN; default 4096 on vgg16 "
+        "and alexnet, else 256; units of the heads of rpn, faster_rcnn and mask_rcnn, "
+        "whose levels have a quarter as many channels; default 1024, on plain 256",
     )
     strides: Strides = option(
         (),
         "strides of the levels of `instances`; default 8,16,32, for crops under 192 "
         "pixels 4,8,16; of rpn, faster_rcnn and mask_rcnn 4,8,16,32, for such crops "
-        "4,8,16; the one stride of `yolo`, by default 8",
+        "4,8,16; the one stride of `yolo`, by default "
+        "8; that of `fast_rcnn`, default 16, for such crops 4",
     )
     grid_head: str = option(
         "",

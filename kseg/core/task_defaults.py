@@ -29,6 +29,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 # Network -> option -> its default, where it differs from that of its task.
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "localize": {"scale": 1.2},  # larger crops would often lose the only object
+    "fast_rcnn": {"learning_rate": 1e-3},
+    "rcnn": {"learning_rate": 1e-3, "batch_size": 4},  # as many as the paper's crops
 }
 # Task -> the largest drop of the headline metric that an export accepts by default.
 MAX_DROP = 0.02
@@ -49,6 +51,8 @@ UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {
     "instances": ("fc_width",),
     "localize": ("strides", "mosaic", "paste", "fc_width"),
     "yolo": ("upsampling", "fc_width"),
+    "fast_rcnn": ("mosaic", "rotate"),
+    "rcnn": ("mosaic", "rotate", "strides"),
 }
 
 

@@ -170,6 +170,7 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     check_backend()
     from kseg.deploy.heads import (
         HEADS,
+        NOT_EXPORTED,
         at_low_resolution,
         head_name,
         heads_of,
@@ -184,6 +185,9 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     info = info_of(folder / BEST)
     if info.task not in HEADS:
         raise InputError(f"{folder}: runs of the task {info.task} cannot be exported")
+    reason = NOT_EXPORTED.get(info.decoder.get("kind", ""))
+    if reason:
+        raise InputError(f"{folder}: {info.decoder['kind']} is not exported: {reason}")
     trained_for, info = info.task, info_with_head(info, head_name(info, config.head))
     evaluator = EVALUATORS[info.task](data, fast=True)
     metrics = read_metrics(folder, evaluator.headline)

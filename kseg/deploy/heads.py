@@ -72,6 +72,13 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 # Head -> the outputs of the network that it uses, where these are not all of them.
 USED_ROLES: dict[str, tuple[str, ...]] = {"boxes": BOX_ROLES}
+# Kind of decoder -> why such a network is not exported.
+NOT_EXPORTED: dict[str, str] = {
+    "fast_rcnn": "it needs the boxes of selective search, which is no part of the "
+    "network; use it in Keras, or train instances for a device",
+    "rcnn": "it runs once for each of hundreds of boxes, which is too slow for a "
+    "device; use it in Keras, or train instances for a device",
+}
 # Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}
 

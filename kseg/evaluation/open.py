@@ -185,7 +185,8 @@ def open_predictor(
         return OPENERS[task](str(path), segments)
     if path.suffix != ".keras":
         return predict.open_predictor(path, engine, threads, tta=tta)
-    from kseg.models.keras_engine import KerasEngine
+    from kseg.evaluation.keras_engines import keras_engine
     from kseg.models.saving import load_model
 
-    return predictor_of(KerasEngine(load_model(path)), info_of(path), str(path), tta)
+    info = info_of(path)
+    return predictor_of(keras_engine(load_model(path), info), info, str(path), tta)

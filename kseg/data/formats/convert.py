@@ -52,6 +52,10 @@ def convert_export(config: PrepareConfig) -> Prepared:
             f"--val-share {config.val_share}: must be over 0 and under 1; it is a "
             "share of the images"
         )
+    if not config.dir:
+        raise InputError(
+            f"{source}: give DIR too, the data folder to write: kseg prepare SRC DIR"
+        )
     check_target(target)
     check_outside(source, target)
     name = format_of(source)
