@@ -26,6 +26,9 @@ BENCHMARKS = {
         "architectures",
         "train every architecture with an equal budget and compare them",
     ),
+    "objects": Benchmark(
+        "objects", "train every network that finds objects and compare them"
+    ),
     "train": Benchmark(
         "training", "a training step compared with PyTorch and with its convolutions"
     ),
