@@ -188,7 +188,7 @@ def draw_predictions(
 
     from edge.core.images import write_image
     from kseg.evaluation.open import data_of
-    from kseg.reporting.figures import title
+    from kseg.reporting.figures import title, to_cell
     from kseg.reporting.object_pictures import picture, result_of_objects
 
     cell, rows = (240, 240), []
@@ -204,7 +204,7 @@ def draw_predictions(
                 draw(image, predictor.predict(image)),
             )
             parts += [
-                np.concatenate([title(text, cell), view])
+                np.concatenate([title(text, cell), to_cell(view, cell)])
                 for text, view in zip(("labelled", name), both, strict=True)
             ]
         rows.append(np.concatenate(parts, axis=1))
