@@ -26,6 +26,9 @@ BENCHMARKS = {
         "architectures",
         "train every architecture with an equal budget and compare them",
     ),
+    "objects": Benchmark(
+        "objects", "train every network that finds objects and compare them"
+    ),
     "train": Benchmark(
         "training", "a training step compared with PyTorch and with its convolutions"
     ),
@@ -42,9 +45,15 @@ BENCHMARKS = {
     "decoding": Benchmark(
         "decoding", "objects and masks from a network's outputs, without the network"
     ),
+    "proposals": Benchmark(
+        "proposals", "R-CNN and Fast R-CNN: passes and time for each image"
+    ),
     "drawing": Benchmark("drawing", "drawing objects on a frame, part by part"),
+    "localize": Benchmark(
+        "localize", "one object: the loss of its class, of its box, and of both"
+    ),
     "mediapipe": Benchmark(
-        "mediapipe", "the camera loop compared with MediaPipe's ImageSegmenter"
+        "mediapipe", "the camera loop compared with MediaPipe's own tasks"
     ),
 }
 

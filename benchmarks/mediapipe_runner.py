@@ -1,4 +1,4 @@
-"""Runs MediaPipe's ImageSegmenter in another Python.
+"""Runs MediaPipe's ImageSegmenter or ObjectDetector in another Python.
 
 benchmarks/mediapipe_child.py runs there; it answers each line of JSON with one line.
 """
@@ -11,7 +11,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping, Optional
 
 import numpy as np
 
@@ -25,14 +25,23 @@ SECONDS = 300.0  # until an answer: MediaPipe hangs with some models
 class MediaPipeRunner:
     """MediaPipe in `python`, with a model and a video; a context manager.
 
+    `task` is semantic or detection, `options` are more options of MediaPipe's task.
     Raises InputError with the child's last line of output if it fails.
     """
 
-    def __init__(self, python: str, model: Path, video: str):
+    def __init__(
+        self,
+        python: str,
+        model: Path,
+        video: str,
+        task: str = "semantic",
+        options: Optional[Mapping[str, Any]] = None,
+    ):
         self.python = python
         self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         # -I: ignore Python's environment variables and the modules of this folder.
-        request = [python, "-I", str(CHILD), str(model), video]
+        request = [python, "-I", str(CHILD), str(model), video, task]
+        request.append(json.dumps(dict(options or {})))
         try:
             self._child = subprocess.Popen(
                 request,
@@ -72,12 +81,16 @@ class MediaPipeRunner:
         marks = self._ask({"count": count})["marks"]
         return [Mark(clock, processor) for clock, processor in marks]
 
-    def labels(self, images: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 RGB -> class ids (N, H, W) uint8."""
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) uint8 RGB -> the results of all images.
+
+        Class ids (N, H, W) uint8, or rows (M, 7) float32 of objects: number of the
+        image, class id, score, x0, y0, x1, y1.
+        """
         with tempfile.TemporaryDirectory() as folder:
-            inputs, outputs = Path(folder) / "images.npy", Path(folder) / "labels.npy"
+            inputs, outputs = Path(folder) / "images.npy", Path(folder) / "results.npy"
             np.save(inputs, images)
-            self._ask({"images": str(inputs), "labels": str(outputs)})
+            self._ask({"images": str(inputs), "results": str(outputs)})
             return np.load(outputs)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:

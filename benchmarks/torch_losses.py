@@ -105,28 +105,32 @@ def mask_term(outputs: Outputs, target: Outputs) -> torch.Tensor:
     # In channels-last memory, rows of cells are a view.
     logits = weights @ prototypes.flatten(1, 2).transpose(1, 2)
     logits = logits.unflatten(2, (height, width))
-    inside = inside_boxes(target["mask_boxes"], height, width)
-    masks = target["masks"] * inside
+    masks = target["masks"].float()
+    logits = sample(logits, target["mask_boxes"], masks.shape[-1])
     entropy = functional.binary_cross_entropy_with_logits(
-        logits, masks, weight=inside, reduction="none"
+        logits, masks, reduction="none"
     )
-    probability = logits.sigmoid() * inside
+    probability = logits.sigmoid()
     both = (masks * probability).sum((2, 3))
     dice = 1 - (2 * both + 1) / (masks.sum((2, 3)) + probability.sum((2, 3)) + 1)
-    loss = entropy.sum((2, 3)) / inside.sum((2, 3)).clamp(min=1) + dice
+    loss = entropy.mean((2, 3)) + dice
     used = cells >= 0
     return (loss * used).sum() / used.sum().clamp(min=1)
 
 
-def inside_boxes(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """(B, P, 4) x0, y0, x1, y1 in cells -> (B, P, h, w): 1 where a cell is inside."""
+def sample(maps: torch.Tensor, boxes: torch.Tensor, count: int) -> torch.Tensor:
+    """(..., h, w) at count x count points of boxes (..., 4) in cells, bilinear."""
     import torch
 
-    y, x = torch.arange(height), torch.arange(width)
-    x0, y0, x1, y1 = boxes.split(1, dim=2)
-    rows = (y + 1 > y0) & (y < y1)
-    columns = (x + 1 > x0) & (x < x1)
-    return (rows[..., :, None] & columns[..., None, :]).float()
+    steps = (torch.arange(count) + 0.5) / count
+
+    def weights(start: torch.Tensor, end: torch.Tensor, cells: int) -> torch.Tensor:
+        places = (start + (end - start) * steps - 0.5).clamp(0, cells - 1)
+        return (1 - (places[..., None] - torch.arange(cells)).abs()).clamp(min=0)
+
+    x0, y0, x1, y1 = boxes.split(1, dim=-1)
+    rows = weights(y0, y1, maps.shape[-2])
+    return rows @ maps @ weights(x0, x1, maps.shape[-1]).transpose(-1, -2)
 
 
 def loss_of_objects(network: dict[str, Any], size: tuple[int, int]) -> Loss:

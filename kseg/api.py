@@ -101,19 +101,22 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     from kseg.data.open import task_of_data
     from kseg.training.distribution.group import distributed
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
+    from kseg.training.objects import finish
 
     task = config.task or task_of_data(config.data, config.model)
     config = for_task(config, given, task)
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
-    dataset = open_dataset(config.data, config.seed, config.task)
+    dataset = open_dataset(config.data, config.seed, config.task, config.objects)
     dataset = data_for(config.model, dataset)
     for finding in quick_issues(dataset) if group.is_main else ():
         log.warning(f"{finding} (kseg doctor {config.data} checks everything)")
     backend.start()
     with distributed(config, group, dataset) as group:
         stopped = fit(config, dataset, folder, group)
+    if group.is_main and not stopped:
+        finish(config, dataset, folder)
     if not group.is_main:
         return Run(folder, {}, [], config, stopped)
     from kseg.reporting.run_report import write_run_report
@@ -291,15 +294,23 @@ def prepare(
     """Converts the export `src` of another tool to the data folder `dir`.
 
     `options` are the fields of PrepareConfig: `task`, `val_share`, `seed`,
-    `skip_missing`. Raises InputError for an export of an unknown format, with errors,
-    or without what the task needs.
+    `skip_missing`, `licenses`, `proposals`. With `proposals` and without `dir`, `src`
+    is a data folder, or "shapes", that only gets proposals. Raises InputError for an
+    export of an unknown format, with errors, or without what the task needs.
     """
     values = {"src": text_of_path(src), "dir": text_of_path(dir), **options}
     config = configured(PrepareConfig, config, values)
     from kseg.data.formats.convert import convert_export
+    from kseg.data.proposals import add_proposals
 
     with reported_to(progress):
-        return convert_export(config)
+        if config.proposals and not config.dir:
+            return add_proposals(config)
+        done = convert_export(config)
+        if config.proposals:
+            added = add_proposals(replace(config, src=config.dir))
+            done = replace(done, proposals=added.proposals)
+        return done
 
 
 @takes_options(DoctorConfig)

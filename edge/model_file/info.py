@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Sequence, Tuple
 
 from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.errors import quoted
 
 INFO_NAME = "kseg.json"
 LABELS = "labels.txt"  # one name per line, as in TFLite Metadata
@@ -125,11 +126,11 @@ def check_types(info: ModelInfo) -> None:
     ):
         for value in values:
             if not isinstance(value, kind):
-                raise TypeError(f"unexpected value {value!r}")
+                raise TypeError(f"unexpected value {quoted(value)}")
     for color in info.colors:
         bytes(color)  # integers from 0 to 255
         if len(color) != 3:
-            raise ValueError(f"the colour {list(color)} has not three numbers")
+            raise ValueError(f"the colour {quoted(list(color))} has not three numbers")
 
 
 def select_fields(cls: type, content: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import List, Optional
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, shortened
 from edge.model_file.info import INFO_NAME, ModelInfo, unknown_model
 from edge.model_file.onnx_proto import metadata_props
 
@@ -51,7 +51,9 @@ def read_labels(path: Path) -> List[str]:
             files = [n for n in files if "label" in n.lower()]
             lines = archive.read(files[0]).decode().splitlines() if files else []
     except INVALID as error:
-        raise InputError(f"{path}: its labels file is damaged ({error})") from None
+        raise InputError(
+            f"{path}: its labels file is damaged ({shortened(error, 200)})"
+        ) from None
     return [line.strip() for line in lines[:256]]
 
 
@@ -67,7 +69,8 @@ def read_info(path: Path) -> Optional[ModelInfo]:
         return ModelInfo.from_json(text)
     except INVALID as error:
         raise InputError(
-            f"{path}: its {INFO_NAME} is damaged ({error}); export again"
+            f"{path}: its {INFO_NAME} is damaged ({shortened(error, 200)}); export "
+            "again"
         ) from None
 
 

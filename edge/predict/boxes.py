@@ -36,21 +36,29 @@ def cell_count(size: Size, strides: Sequence[int]) -> int:
     return sum(rows * columns for rows, columns in grid_sizes(size, strides))
 
 
-def padded_size(size: Size, strides: Sequence[int], count: int) -> Optional[Size]:
+def padded_to(size: Size, multiple: int) -> Size:
+    """A size rounded up to a multiple on both sides.
+
+    >>> padded_to((100, 128), 32)
+    (128, 128)
+    """
+    return -(-size[0] // multiple) * multiple, -(-size[1] // multiple) * multiple
+
+
+def padded_size(
+    size: Size, strides: Sequence[int], count: int, multiple: int = 1
+) -> Optional[Size]:
     """The size that a network pads an input to, from its number of cells.
 
     A network may pad its input to a multiple of a power of two before its first layer;
-    the result is in whole cells of the finest level. None if no multiple gives `count`
-    cells.
+    the result is in whole cells of the finest level. With a `multiple` over 1 only this
+    one is tried. None if no multiple gives `count` cells.
 
     >>> padded_size((100, 100), (8, 16, 32), 16 * 16 + 8 * 8 + 4 * 4)
     (128, 128)
     """
-    for multiple in MULTIPLES:
-        padded = (
-            -(-size[0] // multiple) * multiple,
-            -(-size[1] // multiple) * multiple,
-        )
+    for each in (multiple,) if multiple > 1 else MULTIPLES:
+        padded = padded_to(size, each)
         if cell_count(padded, strides) == count:
             rows, columns = grid_sizes(padded, (min(strides),))[0]
             return rows * min(strides), columns * min(strides)

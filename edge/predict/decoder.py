@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Sequence, Tuple
 
 from edge.core.constants import VARIANCES
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted, shortened
 from edge.engines.base import TensorSpec
 from edge.model_file.info import ModelInfo
 from edge.predict.boxes import ANCHOR_SCALE
@@ -41,6 +41,14 @@ def is_list(value: Any, kind: Any) -> bool:
     )
 
 
+def is_rising(value: Any) -> bool:
+    """Whether a value is a list of integers over 0, each larger than the one before.
+
+    Levels in another order would have as many cells, in other places.
+    """
+    return is_list(value, int) and sorted(set(value)) == list(value)
+
+
 def is_factor(value: Any) -> bool:
     """Whether a value is a number over 0 up to LARGEST."""
     return isinstance(value, NUMBER) and 0 < value <= LARGEST
@@ -53,7 +61,7 @@ def is_factors(value: Any) -> bool:
 
 # Name -> whether a value is valid, and what would be.
 RULES = {
-    "strides": (lambda x: is_list(x, int), "a list of integers of at least 1"),
+    "strides": (is_rising, "a list of rising integers of at least 1"),
     "anchor_scale": (is_factor, f"a number over 0, at most {LARGEST}"),
     "variances": (is_factors, f"4 numbers over 0, at most {LARGEST}"),
     "score": (lambda x: isinstance(x, NUMBER) and 0 <= x <= 1, "from 0 to 1"),
@@ -78,7 +86,7 @@ def decoder_of(info: ModelInfo) -> Decoder:
         valid, wanted = RULES[each.name]
         if not valid(value):
             raise InputError(
-                f"the decoder's {each.name} is {value!r}; it must be {wanted}"
+                f"the decoder's {each.name} is {quoted(value)}; it must be {wanted}"
             )
         known[each.name] = tuple(value) if isinstance(value, list) else value
     return Decoder(**known)
@@ -95,13 +103,15 @@ def output_indices(
     roles = info.outputs or tuple(spec.name for spec in outputs)
     if len(roles) != len(outputs):
         raise InputError(
-            f"its description names {len(roles)} outputs ({', '.join(roles)}), and it "
-            f"has {len(outputs)}; export it again"
+            f"its description names {len(roles)} outputs "
+            f"({shortened(', '.join(roles))}), and it has {len(outputs)}; export it "
+            "again"
         )
     missing = [role for role in needed if role not in roles]
     if missing:
         raise InputError(
-            f"no output {missing[0]} among its {len(roles)} ({', '.join(roles)}); a "
-            f"model of the task {info.task} has {', '.join(needed)}"
+            f"no output {missing[0]} among its {len(roles)} "
+            f"({shortened(', '.join(roles))}); a model of the task {info.task} has "
+            f"{', '.join(needed)}"
         )
     return {role: roles.index(role) for role in needed}

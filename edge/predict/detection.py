@@ -20,6 +20,7 @@ from edge.predict.boxes import (
     decode_boxes,
     nms,
     padded_size,
+    padded_to,
 )
 from edge.predict.decoder import Decoder, decoder_of, output_indices
 from edge.predict.results import Detections
@@ -70,14 +71,18 @@ class ObjectPredictor(Predictor[D]):
 
     def _check(self) -> None:
         """Raises InputError for a description that this task cannot use."""
-        if not decoder_of(self.info).strides:
-            raise InputError(
-                "the decoder has no strides; they are needed to decode boxes"
-            )
+        self._check_decoder()
         if self.info.geometry.valid_border:
             raise InputError(
                 "a network of valid convolutions predicts in tiles, and objects cannot "
                 "be put together from tiles"
+            )
+
+    def _check_decoder(self) -> None:
+        """Raises InputError for a decoder without what this task needs."""
+        if not decoder_of(self.info).strides:
+            raise InputError(
+                "the decoder has no strides; they are needed to decode boxes"
             )
 
     def find(self, outputs: Tuple[Output, ...], placement: Placement) -> Found:
@@ -88,26 +93,38 @@ class ObjectPredictor(Predictor[D]):
         decoder = decoder_of(self.info)
         self._check_shapes(outputs)
         scores, boxes = (outputs[self.indices[role]] for role in ("scores", "boxes"))
-        padded = padded_input(placement.input_size, decoder, len(scores.raw))
-        limit = raw_limit(scores, decoder.score, self.info.head == LOGITS)
+        padded = self._padded(placement.input_size, decoder, len(scores.raw))
+        limit = raw_limit(scores, decoder.score, self._logits())
         best = best_scores(scores.raw)
         rows = select_best(best, limit, CANDIDATES * decoder.max_detections)
-        anchors = anchor_grid(padded, decoder.strides, decoder.anchor_scale)
-        decoded = decode_boxes(
-            finite_rows(boxes, rows), *(x[rows] for x in anchors), decoder.variances
-        )
+        decoded = self._decoded(finite_rows(boxes, rows), rows, padded, decoder)
         decoded, inside = boxes_in_image(decoded, placement)
         rows = rows[inside]
         class_ids = scores.raw[rows].argmax(axis=1).astype(np.int32)
         values = scores.spec.dequantize(best[rows]).astype(np.float32)
         kept = self._suppress(decoded, values, class_ids, decoder)
         probabilities = values[kept]
-        if self.info.head == LOGITS:
+        if self._logits():
             probabilities = sigmoid(probabilities)
         detections = Detections(
             decoded[kept], class_ids[kept], probabilities, placement.image_size
         )
         return Found(detections, rows[kept], padded)
+
+    def _logits(self) -> bool:
+        """Whether the output "scores" is logits instead of probabilities."""
+        return self.info.head == LOGITS
+
+    def _padded(self, size: Size, decoder: Decoder, count: int) -> Size:
+        """The input size with the network's own padding; `count` rows of scores."""
+        return padded_input(size, decoder, count, self.info.geometry.minimum)
+
+    def _decoded(
+        self, values: np.ndarray, rows: np.ndarray, padded: Size, decoder: Decoder
+    ) -> np.ndarray:
+        """The boxes (N, 4) in input pixels of `values`, the `rows` of "boxes"."""
+        anchors = anchor_grid(padded, decoder.strides, decoder.anchor_scale)
+        return decode_boxes(values, *(x[rows] for x in anchors), decoder.variances)
 
     def _suppress(
         self,
@@ -116,9 +133,15 @@ class ObjectPredictor(Predictor[D]):
         class_ids: np.ndarray,
         decoder: Decoder,
     ) -> np.ndarray:
-        """The indices of the boxes kept; logs once that there are more than that."""
+        """The indices of the boxes kept; logs once that there are more than that.
+
+        The boxes are sorted, highest score first.
+        """
         most = decoder.max_detections
-        kept = nms(boxes, scores, class_ids, decoder.nms, most + 1)
+        if decoder.nms < 1:
+            kept = nms(boxes, scores, class_ids, decoder.nms, most + 1)
+        else:
+            kept = np.arange(min(len(boxes), most + 1))
         if len(kept) > most and not self._reported:
             log.warning(
                 "more than %d objects are found in an image: the %d with the highest "
@@ -162,14 +185,16 @@ class DetectionPredictor(ObjectPredictor[Detections]):
             return self.find(outputs, placement).detections
 
 
-def padded_input(size: Size, decoder: Decoder, count: int) -> Size:
+def padded_input(size: Size, decoder: Decoder, count: int, multiple: int = 1) -> Size:
     """The size to which a network pads its input of `size`, from the rows of scores.
 
-    Raises InputError if no padding gives so many rows.
+    A `multiple` over 1 is the one that the network pads to, as files of kseg say; wrong
+    strides then cannot be mistaken for another padding. Raises InputError if no padding
+    gives so many rows.
     """
-    padded = padded_size(size, decoder.strides, count)
+    padded = padded_size(size, decoder.strides, count, multiple)
     if padded is None:
-        expected = cell_count(size, decoder.strides)
+        expected = cell_count(padded_to(size, multiple), decoder.strides)
         raise InputError(
             f"output scores has {count} rows, and strides "
             f"{', '.join(map(str, decoder.strides))} give {expected} for an input of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted, shortened
 from edge.core.timing import StageTimer
 from edge.engines.base import Engine
 from edge.engines.select import open_engine
@@ -64,14 +64,15 @@ def by_task(engine: Engine, info: ModelInfo) -> Predictor:
     if info.task not in PREDICTORS:
         known = ", ".join(PREDICTORS)
         raise InputError(
-            f"its task {info.task} is unknown; this version of kseg has {known}"
+            f"its task {shortened(info.task)} is unknown; this version of kseg has "
+            f"{known}"
         )
     kind = info.decoder.get("kind")
     known = PREDICTORS if kind is None else KINDS.get(kind, {})
     if info.task not in known:
         raise InputError(
-            f"its decoder {kind!r} is unknown for the task {info.task}; this version "
-            f"of kseg has {', '.join(KINDS) or 'none'}"
+            f"its decoder {quoted(kind)} is unknown for the task {info.task}; this "
+            f"version of kseg has {', '.join(KINDS) or 'none'}"
         )
     return known[info.task](engine, info, StageTimer())
 

@@ -12,6 +12,8 @@ from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.detection import DetectionPredictor
 from edge.predict.instances import InstancePredictor
+from edge.predict.listed_boxes import ListedBoxPredictor
+from edge.predict.proposals import ProposalPredictor
 from edge.predict.regions import RegionDetectionPredictor, RegionInstancePredictor
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
@@ -27,10 +29,13 @@ PREDICTORS: dict[str, type[Predictor]] = {
 # Kind of decoder -> task -> its predictor, for outputs that differ from those of the
 # task's usual network; `ModelInfo.decoder` names it as "kind".
 KINDS: dict[str, dict[str, type[Predictor]]] = {
+    "boxes": {"detection": ListedBoxPredictor},
     "regions": {
         "detection": RegionDetectionPredictor,
         "instance": RegionInstancePredictor,
     },
+    "fast_rcnn": {"detection": ProposalPredictor},
+    "rcnn": {"detection": ProposalPredictor},
 }
 
 # Files whose metadata give no roles of outputs are tried with these, in this order:

@@ -7,8 +7,9 @@ Besides mean IoU it gives boundary IoU, the mean IoU of each image, and the AP50
 connected components. Of objects it gives the average precision (AP) of masks and boxes,
 panoptic quality, and the score of each class with the best F1.
 
-`grouping:KIND` (color, edges, intensity, texture) is a baseline without training; its
-segments need --name-by-truth.
+`grouping:KIND` (color, edges, intensity, texture) is a baseline without training. Its
+segments need --name-by-truth, or --task instance or detection, which take each of them
+for an object of one class.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any, Optional, Sequence
 from edge.core.arguments import Parser
 from kseg.core.config_file import read_config
 from kseg.core.configs import Config
-from kseg.core.options import File, Output, Scales, Share, Size, flag, title_of
+from kseg.core.options import File, Names, Output, Scales, Share, Size, flag, title_of
 from kseg.core.values import fields_of, reader_of
 
 GENERAL = "General"
@@ -20,6 +20,7 @@ METAVARS = {
     float: "X",
     Share: "SHARE",
     Scales: "X,...",
+    Names: "ID,...",
     Size: "HxW",
     Output: "FILE",
     File: "FILE",

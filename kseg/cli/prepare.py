@@ -1,6 +1,7 @@
 """Convert another tool's export to a data folder.
 
   kseg prepare SRC DIR
+  kseg prepare DIR --proposals
 
 The format of SRC is detected:
   voc        Pascal VOC, and "Segmentation mask" of CVAT (SegmentationClass/)
@@ -22,7 +23,12 @@ give instance if all their objects have an outline, else detection.
 
 Images are copied unchanged. The splits of SRC are kept; images without a split go into
 train. If SRC has no val split, a share of train becomes val. Images without labels are
-left out and counted; in yolo and cvat they are images without objects.
+left out and counted; in yolo and cvat they are images without objects. --licenses keeps
+only images of COCO with some licences, and lists their authors in CREDITS.csv.
+
+With --proposals, SPLIT/proposals/NAME.npy are the boxes of selective search that the
+networks rcnn and fast_rcnn classify, and the share of the objects that they find is
+shown. DIR may be "shapes": then they are kept in the cache.
 """
 
 from __future__ import annotations

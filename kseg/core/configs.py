@@ -46,6 +46,7 @@ from kseg.core.options import (
     DeviceOptions,
     File,
     LossOptions,
+    Names,
     NetworkOptions,
     Output,
     RunOptions,
@@ -211,7 +212,8 @@ class ExportFiles:
     )
     head: str = option(
         "",
-        "output of the model; default labels, for objects raw",
+        "output of the model; default labels, for objects raw; boxes is for "
+        "MediaPipe's ObjectDetector",
         EXPORTING,
         basic=True,
         choices=HEADS,
@@ -327,7 +329,7 @@ class PrepareConfig:
     """Options of `kseg prepare`."""
 
     src: str = positional("folder with another tool's export")
-    dir: str = positional("data folder to write: train/, val/ and classes.json")
+    dir: str = positional("data folder to write: train/, val/ and classes.json", "")
     task: str = option("", "what to keep", basic=True, choices=TASKS)
     val_share: float = option(
         0.2, "share of the images for val, if SRC has no val split", basic=True
@@ -335,6 +337,18 @@ class PrepareConfig:
     seed: int = option(0, "random seed of that split", basic=True, zero=True)
     skip_missing: bool = option(
         False, "leave out labels whose image is missing", basic=True
+    )
+    licenses: Names = option(
+        (),
+        "ids of licences, such as 4,7,8: keep only images of COCO with one of these, "
+        "and write CREDITS.csv",
+        basic=True,
+    )
+    proposals: bool = option(
+        False,
+        "also write the boxes that the networks rcnn and fast_rcnn classify; without "
+        "DIR only these, for the data folder SRC",
+        basic=True,
     )
     json: Output = option("", JSON_HELP, basic=True)
 
@@ -372,7 +386,10 @@ class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
     """The arguments of `build_model` for a network; None for options not given."""
-    names = ("encoder", "width", "alpha", "upsampling", "fc_width", "strides")
+    names = (
+        *("encoder", "width", "alpha", "upsampling", "fc_width"),
+        *("strides", "grid_head"),
+    )
     given = {name: getattr(config, name) for name in names}
     return {name: None if value in ("", ()) else value for name, value in given.items()}
 

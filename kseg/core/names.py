@@ -9,24 +9,32 @@ OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have ma
 MODEL_NAMES = (
     "dense",
     "faster_rcnn",
+    "fast_rcnn",
     "fcn16s",
     "fcn32s",
     "fcn8s",
     "hypercolumn",
     "instances",
+    "localize",
     "mask_rcnn",
     "patch",
     "rpn",
+    "rcnn",
     "segnet",
     "unet",
     "unet_paper",
+    "yolo",
 )
 # Networks that find objects, and the task of each where none is asked for.
 OBJECT_MODELS = {
     "instances": "instance",
+    "localize": "detection",
+    "yolo": "detection",
     "rpn": "detection",
     "faster_rcnn": "detection",
     "mask_rcnn": "instance",
+    "fast_rcnn": "detection",
+    "rcnn": "detection",
 }
 CLASS_AGNOSTIC = ("rpn",)  # networks that find objects without their class
 ENCODER_NAMES = (
@@ -46,7 +54,8 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 LOSS_NAMES = ("ce", "dice", "focal", "lovasz", "ohem", "tversky")
 CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
-OWN_LAYERS = ("dense", "patch", "unet_paper")  # networks that take no encoder
+OWN_LAYERS = ("dense", "patch", "unet_paper", "yolo")  # networks that take no encoder
+GRID_HEADS = ("conv", "dense")  # of yolo
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 VERBS = {
     "train": "train a network on labelled images",
@@ -74,7 +83,7 @@ OF_MACHINES = (
     "process",
     "join_seconds",
 )
-HEADS = ("labels", "logits", "probabilities", "raw")
+HEADS = ("labels", "logits", "probabilities", "raw", "boxes")
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 USUAL_SCHEMES = ("float32", "int8")
 FINETUNED_SCHEMES = (

@@ -14,6 +14,7 @@ from kseg.core.names import (
     CLASS_WEIGHTS,
     DECAYED,
     ENCODER_NAMES,
+    GRID_HEADS,
     GROUPING_NAMES,
     LOSS_NAMES,
     MODEL_NAMES,
@@ -30,6 +31,7 @@ File = NewType("File", str)  # a file to write, or empty
 Share = NewType("Share", float)  # from 0 to 1
 Scales = NewType("Scales", tuple)  # of floats over 0
 Strides = NewType("Strides", tuple)  # of powers of 2
+Names = NewType("Names", tuple)  # of texts without commas
 
 
 DATA_HELP = "data folder, or 'shapes': generated scenes without files"
@@ -108,6 +110,9 @@ AUGMENTING = Use(
     lambda config: getattr(config, "show_augmentation", True),
     "without --show-augmentation",
 )
+OF_SHAPES = Use(
+    lambda config: config.data == "shapes", "on labelled images; leave it out"
+)
 DISTRIBUTED = Use(lambda config: config.distribute, "without --distribute")
 SEVERAL_PROCESSES = Use(lambda config: config.coordinator, "without --coordinator")
 
@@ -123,6 +128,13 @@ class DataOptions:
 
     data: str = option("shapes", DATA_HELP, basic=True)
     task: str = option("", TASK_HELP, basic=True, choices=TASKS)
+    objects: int = option(
+        0,
+        "number of objects in each scene of shapes, such as 1 for `localize`; default: "
+        "a random one from 4 to 10",
+        OF_SHAPES,
+        most=100,
+    )
     seed: int = option(
         0,
         "random seed of weights, shuffling, augmentation and split",
@@ -154,15 +166,21 @@ class ArchitectureOptions:
     )
     fc_width: Optional[int] = option(
         None,
-        "channels of FCN's fc6 and fc7; default 4096 on vgg16 and alexnet, else 256; "
-        "units of the heads of rpn, faster_rcnn and mask_rcnn, whose levels have a "
-        "quarter as many channels; default 1024, on plain 256",
+        "channels of fc6 and fc7 of FCN, R-CNN and Fast R-CNN; default 4096 on vgg16 "
+        "and alexnet, else 256; units of the heads of rpn, faster_rcnn and mask_rcnn, "
+        "whose levels have a quarter as many channels; default 1024, on plain 256",
     )
     strides: Strides = option(
         (),
         "strides of the levels of `instances`; default 8,16,32, for crops under 192 "
         "pixels 4,8,16; of rpn, faster_rcnn and mask_rcnn 4,8,16,32, for such crops "
-        "4,8,16",
+        "4,8,16; the one stride of `yolo`, by default "
+        "8; that of `fast_rcnn`, default 16, for such crops 4",
+    )
+    grid_head: str = option(
+        "",
+        "end of yolo: conv, or dense as in its paper, for one input size; default conv",
+        choices=GRID_HEADS,
     )
 
 

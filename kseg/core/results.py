@@ -255,11 +255,43 @@ class ObjectCounts:
 
 
 @dataclass(frozen=True)
+class ProposalCounts:
+    """The proposals of a split: `hits` of its `objects` overlap one by half or more."""
+
+    images: int
+    boxes: int
+    objects: int
+    hits: int
+
+    @property
+    def recall(self) -> Optional[float]:
+        """The share of the objects that a proposal finds; None without any object."""
+        return self.hits / self.objects if self.objects else None
+
+    @property
+    def boxes_per_image(self) -> float:
+        return self.boxes / max(1, self.images)
+
+    def record(self) -> dict[str, Any]:
+        """The content of --json."""
+        return {**asdict(self), "recall": self.recall}
+
+    def __str__(self) -> str:
+        found = "no object" if self.recall is None else f"recall {self.recall:.3f}"
+        return (
+            f"{self.boxes_per_image:.0f} proposals an image in {self.images} images; "
+            f"{found} at IoU 0.5"
+        )
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A data folder that was converted from another tool's export.
 
-    `splits` counts the images of each; `unlabelled` and `missing` count those that were
-    left out, because they have no label or no image file. `objects` is None for masks.
+    `splits` counts the images of each; `unlabelled`, `missing` and `other_licences`
+    count those that were left out, because they have no label, no image file or none of
+    the chosen licences. `objects` is None for masks, `proposals` without --proposals. A
+    folder that only got proposals has no `format`.
     """
 
     folder: Path
@@ -268,8 +300,10 @@ class Prepared:
     splits: dict[str, int]
     unlabelled: int = 0
     missing: int = 0
+    other_licences: int = 0
     task: str = "semantic"
     objects: Optional[ObjectCounts] = None
+    proposals: Optional[dict[str, ProposalCounts]] = None
 
     def record(self) -> dict[str, Any]:
         """The content of --json."""
@@ -280,11 +314,17 @@ class Prepared:
             "splits": self.splits,
             "unlabelled": self.unlabelled,
             "missing": self.missing,
+            "other_licences": self.other_licences,
         }
-        return record | ({"objects": asdict(self.objects)} if self.objects else {})
+        if self.objects:
+            record["objects"] = asdict(self.objects)
+        if self.proposals:
+            record["proposals"] = {k: v.record() for k, v in self.proposals.items()}
+        return record
 
     def _repr_html_(self) -> str:
-        title = html.heading(f"{self.folder}, from {self.format}")
+        source = f", from {self.format}" if self.format else ""
+        title = html.heading(f"{self.folder}{source}")
         classes = html.table([(name,) for name in self.class_names], ("class",))
         if self.objects:
             classes = html.table(self.objects.classes.items(), ("class", "objects"))

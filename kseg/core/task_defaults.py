@@ -27,7 +27,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "detection": OBJECTS,
 }
 # Network -> option -> its default, where it differs from that of its task.
-MODEL_DEFAULTS: dict[str, dict[str, Any]] = {}
+MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
+    "localize": {"scale": 1.2},  # larger crops would often lose the only object
+    "fast_rcnn": {"learning_rate": 1e-3},
+    "rcnn": {"learning_rate": 1e-3, "batch_size": 4},  # as many as the paper's crops
+}
 # Task -> the largest drop of the headline metric that an export accepts by default.
 MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
@@ -37,13 +41,19 @@ OF_PIXELS = (
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {
-    "semantic": ("strides", "mosaic", "paste"),
+    "semantic": ("strides", "mosaic", "paste", "objects"),
     "instance": OF_PIXELS,
     "detection": (*OF_PIXELS, "paste"),
 }
 
 # Network -> options that have no effect on it, though its task has them.
-UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {"instances": ("fc_width",)}
+UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {
+    "instances": ("fc_width",),
+    "localize": ("strides", "mosaic", "paste", "fc_width"),
+    "yolo": ("upsampling", "fc_width"),
+    "fast_rcnn": ("mosaic", "rotate"),
+    "rcnn": ("mosaic", "rotate", "strides"),
+}
 
 
 def rates_of(config: TrainConfig) -> dict[str, float]:

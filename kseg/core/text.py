@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, Sequence
 
+from edge.core.errors import quoted
+
 # What reading a JSON file whose content is not as expected can raise.
 MALFORMED = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError),
@@ -33,8 +35,10 @@ def to_class_name(given: Any) -> str:
     ('person', '7')
     """
     if type(given) not in (str, int):
-        raise ValueError(f"the name {given!r}, which is not text")
+        raise ValueError(f"the name {quoted(given)}, which is not text")
     name = str(given)
     if not name.strip() or any(unicodedata.category(c) in NOT_IN_NAMES for c in name):
-        raise ValueError(f"the name {name!r}, which is empty or has control characters")
+        raise ValueError(
+            f"the name {quoted(name)}, which is empty or has control characters"
+        )
     return name

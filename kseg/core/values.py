@@ -21,7 +21,7 @@ from edge.core.arguments import (
 )
 from edge.core.errors import InputError
 from kseg.core.configs import Config
-from kseg.core.options import File, Output, Scales, Share, Size, Strides
+from kseg.core.options import File, Names, Output, Scales, Share, Size, Strides
 
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
 LISTED = 24  # names in a message
@@ -61,6 +61,7 @@ def reader_of(item: dataclasses.Field, hint: Any) -> Callable[[str], Any]:
         Share: share,
         Scales: scales,
         Strides: strides,
+        Names: names,
         Output: output,
         File: file,
     }
@@ -170,10 +171,11 @@ def text_of(value: Any, hint: Any) -> str:
     """
     if isinstance(value, PathLike):
         value = fspath(value)
-    several = {Size: "x", Scales: ",", Strides: ",", tuple[str, ...]: ","}.get(hint)
+    commas = dict.fromkeys((Scales, Strides, Names, tuple[str, ...]), ",")
+    several = {Size: "x", **commas}.get(hint)
     if isinstance(value, (list, tuple)) and several:
         return several.join(text_of(part, None) for part in value)
-    number = hint in (int, float, Share, Size, Scales, Strides, None)
+    number = hint in (int, float, Share, Size, Scales, Strides, Names, None)
     if not isinstance(value, (str, int, float) if number else str):
         kind = "a number" if number else "text"
         raise argparse.ArgumentTypeError(f"{str(value)[:60]!r} is not {kind}")
@@ -218,6 +220,19 @@ def strides(text: str) -> tuple[int, ...]:
             f"{text!r} are not rising powers of 2 from 4 to 64, such as 4,8,16"
         )
     return numbers
+
+
+def names(text: str) -> tuple[str, ...]:
+    """'4,7' -> ('4', '7'); each once.
+
+    >>> names("4, 7,4")
+    ('4', '7')
+    """
+    parts = text.split(",") if text else []
+    found = tuple(dict.fromkeys(part.strip() for part in parts))
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty part; write 4,7,8")
+    return found
 
 
 def output(text: str) -> str:

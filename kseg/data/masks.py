@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge.core.constants import IGNORE_INDEX, palette
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from edge.core.images import is_truncated, list_images
 from kseg.core.text import MALFORMED, to_class_name
 
@@ -92,7 +92,7 @@ def read_classes(path: Path) -> Optional[Classes]:
             raise ValueError("a colour must be three numbers from 0 to 255")
     except MALFORMED as error:
         raise InputError(
-            f'{path}: invalid ({error!r}); expected {{"classes": [{{"name": '
+            f'{path}: invalid ({quoted(error, 200)}); expected {{"classes": [{{"name": '
             '"road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
         ) from None
     if len({c for c in colors if c}) < len([c for c in colors if c]):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from edge.core.constants import bright_colors
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from kseg.core.text import MALFORMED, to_class_name
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def read_object_classes(path: Path) -> Optional[ObjectClasses]:
         colors = [to_color(entry.get("color")) for entry in entries]
     except MALFORMED as error:
         raise InputError(
-            f'{path}: invalid ({error!r}); expected {{"classes": [{{"name": '
+            f'{path}: invalid ({quoted(error, 200)}); expected {{"classes": [{{"name": '
             '"person", "color": [220, 20, 60]}, ...]}'
         ) from None
     if names[:1] == [BACKGROUND]:

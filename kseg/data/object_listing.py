@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple, Optional
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from kseg.data.folder import list_files, parts_of
 from kseg.data.object_classes import (
     MOST,
@@ -197,7 +197,7 @@ def class_numbers(
         if name in classes.names:
             result[number] = classes.names.index(name)
         elif number in used:
-            detail = f"category {name!r} is not in {CLASSES}"
+            detail = f"category {quoted(name)} is not in {CLASSES}"
             text = f"{path}: {detail}; add it there, or remove its objects"
             kind = "unknown category"
             issues.append(FileIssue(kind, split, str(path), detail, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional, Sequence
 
 import cv2
@@ -126,8 +127,9 @@ def resized(objects: Objects, old: tuple[int, int], new: tuple[int, int]) -> Obj
         return objects
     factor = np.float32([new[1] / old[1], new[0] / old[0]] * 2)
     boxes = objects.boxes * factor
+    proposals = None if objects.proposals is None else objects.proposals * factor
     if objects.masks is None:
-        return Objects(boxes, objects.class_ids, objects.crowd)
+        return replace(objects, boxes=boxes, proposals=proposals)
     kept, found, masks = [], [], []
     for index, mask in enumerate(objects.masks):
         top, bottom, left, right = mask_window(objects.boxes[index])
@@ -145,6 +147,7 @@ def resized(objects: Objects, old: tuple[int, int], new: tuple[int, int]) -> Obj
         objects.class_ids[kept],
         objects.crowd[kept],
         tuple(masks),
+        proposals,
     )
 
 

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any, Optional
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import format_size
 from kseg.core.text import to_class_name
 
@@ -83,12 +83,12 @@ def check_categories(path: Path, categories: list[dict[str, Any]]) -> None:
             name = to_class_name(entry["name"])
         except ValueError as error:
             raise InputError(
-                f"{path}: category {number} has {error}; rename it"
+                f"{path}: category {shortened(number)} has {error}; rename it"
             ) from None
         if names.setdefault(number, name) != name:
             raise InputError(
-                f"{path}: categories {names[number]!r} and {name!r} have the same id "
-                f"{number}; export it as COCO again"
+                f"{path}: categories {quoted(names[number])} and {quoted(name)} have "
+                f"the same id {number}; export it as COCO again"
             )
 
 
@@ -100,15 +100,17 @@ def check_images(path: Path, images: list[dict[str, Any]]) -> None:
             value = id_of(entry[name])
             if value in seen:
                 raise InputError(
-                    f"{path}: two images have the {name} {value}; remove one of them"
+                    f"{path}: two images have the {name} {shortened(value)}; remove "
+                    "one of them"
                 )
             seen.add(value)
     for entry in images:
         sides = entry["height"], entry["width"]
         if not all(isinstance(side, int) and side > 0 for side in sides):
             raise InputError(
-                f"{path}: image {entry['file_name']} has the size {format_size(sides)}"
-                "; height and width must be whole numbers above 0"
+                f"{path}: image {shortened(entry['file_name'])} has the size "
+                f"{shortened(format_size(sides))}; height and width must be whole "
+                "numbers above 0"
             )
 
 
@@ -127,7 +129,9 @@ def is_crowd(annotation: dict[str, Any]) -> bool:
     """The value of `iscrowd`. Raises AnnotationError if it is not 0 or 1."""
     given = annotation.get("iscrowd") or 0
     if given not in (0, 1):
-        raise AnnotationError("boxes", f"has iscrowd {given!r}; it must be 0 or 1")
+        raise AnnotationError(
+            "boxes", f"has iscrowd {quoted(given)}; it must be 0 or 1"
+        )
     return bool(given)
 
 
@@ -172,7 +176,7 @@ def from_bbox(given: Any) -> Box:
     numbers = isinstance(given, list) and len(given) == 4
     if not numbers or not all(type(v) in (int, float) for v in given):
         raise AnnotationError(
-            "boxes", f"has the box {given!r}; it must be x, y, width, height"
+            "boxes", f"has the box {quoted(given)}; it must be x, y, width, height"
         )
     try:
         x, y, width, height = map(float, given)
@@ -180,7 +184,8 @@ def from_bbox(given: Any) -> Box:
         x = y = width = height = math.inf
     if not all(map(math.isfinite, (x, y, width, height))):
         raise AnnotationError(
-            "boxes", f"has the box {given}; its values must be finite, draw it again"
+            "boxes",
+            f"has the box {quoted(given)}; its values must be finite, draw it again",
         )
     if width <= 0 or height <= 0:
         raise AnnotationError(

@@ -14,6 +14,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from edge.core.errors import shortened
 from edge.core.files import write_text
 from kseg.data.objects import mask_window
 from kseg.data.objects_checks import (
@@ -176,7 +177,7 @@ def inspect_objects(path: Path, split: str = "") -> tuple[ObjectsFile, list[File
         try:
             each, clipped = reader.read(annotation)
         except AnnotationError as error:
-            where = "" if entry is None else f" (image {file_name(entry)})"
+            where = "" if entry is None else f" (image {shortened(file_name(entry))})"
             text = f"{path}: {label}{where} {error}"
             detail = f"{label} {error}"
             issues.append(FileIssue(error.kind, split, str(image), detail, text))
@@ -210,7 +211,11 @@ def image_path(path: Path, name: str) -> Path:
 def name_of(annotation: dict[str, Any], number: int) -> str:
     """How messages name an annotation: by its id, or by its position from 1."""
     given = "id" in annotation
-    return f"annotation {annotation['id']}" if given else f"annotation number {number}"
+    return (
+        f"annotation {shortened(annotation['id'])}"
+        if given
+        else f"annotation number {number}"
+    )
 
 
 @dataclass
@@ -229,11 +234,17 @@ class AnnotationReader:
         """The object, and whether its box was clipped. Raises AnnotationError."""
         key, category = (id_of(annotation[k]) for k in ("image_id", "category_id"))
         if key not in self.images:
-            text = f"is of image {key}, which is not in 'images'; add or remove it"
-            raise AnnotationError("unknown image", text)
+            raise AnnotationError(
+                "unknown image",
+                f"is of image {shortened(key)}, which is not in 'images'; add or "
+                "remove it",
+            )
         if category not in self.classes:
-            text = f"has category {category}, which is not in 'categories'; add it"
-            raise AnnotationError("unknown category", text)
+            raise AnnotationError(
+                "unknown category",
+                f"has category {shortened(category)}, which is not in 'categories'; "
+                "add it",
+            )
         self.refuse_repeated(annotation, key, category)
         entry = self.images[key]
         size = entry["height"], entry["width"]

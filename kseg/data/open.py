@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Callable
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
 from kseg.core.text import MALFORMED
 from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
@@ -48,15 +48,17 @@ OPENERS: dict[str, Callable[[Path, int], Dataset]] = {
 }
 
 
-def open_data(name: str, seed: int = 0, task: str = "") -> Dataset:
+def open_data(name: str, seed: int = 0, task: str = "", objects: int = 0) -> Dataset:
     """Opens `shapes` or the data folder `name`, whose files are all checked.
 
     `seed` splits a folder that has no splits. `task` is what to open it for; by
-    default semantic for `shapes`, and what `task_of` finds for a folder. Raises
+    default semantic for `shapes`, and what `task_of` finds for a folder. `objects` is
+    the number of objects in each scene of `shapes`, 0 for a random one. Raises
     InputError for the first error, and for a folder that cannot give the task.
     """
     if name == "shapes":
-        return SHAPES[known_task(task or SEMANTIC, "--task", SHAPES)]()
+        given = {"objects": objects} if objects else {}
+        return SHAPES[known_task(task or SEMANTIC, "--task", SHAPES)](**given)
     folder = Path(name)
     if folder.is_dir():
         reject_export(folder)
@@ -79,7 +81,7 @@ def known_task(task: str, source: str, known: dict[str, Any]) -> str:
     """The task. Raises InputError if it is not a key of `known`."""
     if task not in known:
         raise InputError(
-            f"{source}: unknown task {task!r}; known are {', '.join(known)}"
+            f"{source}: unknown task {quoted(task)}; known are {', '.join(known)}"
         )
     return task
 

@@ -29,13 +29,15 @@ class Objects:
     exclusive; `class_ids` (N,) int32 start at 0; `crowd` (N,) bool marks regions that
     contain many objects. Each of the N bool `masks` is cropped to its box: its shape is
     (ceil(y1) - floor(y0), ceil(x1) - floor(x0)). `masks` is None if only boxes are
-    labelled.
+    labelled. `proposals` (M, 4) float32 are boxes that may hold an object, for networks
+    that need them; see kseg.data.proposals.
     """
 
     boxes: np.ndarray
     class_ids: np.ndarray
     crowd: np.ndarray
     masks: Optional[tuple[np.ndarray, ...]] = None
+    proposals: Optional[np.ndarray] = None
 
 
 Target = Union[np.ndarray, Objects]

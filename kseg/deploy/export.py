@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
@@ -27,9 +25,6 @@ from kseg.core.results import Exported
 from kseg.core.runs import (
     BEST,
     CARD,
-    HISTORY,
-    METRICS,
-    read_history,
     read_record,
     write_json,
 )
@@ -46,6 +41,7 @@ from kseg.deploy.parity import (
     value_of_file,
 )
 from kseg.deploy.roles import roles_of_content
+from kseg.deploy.trained_metrics import of_headline, read_metrics
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator
 from kseg.evaluation.open import check_classes, data_of
@@ -172,21 +168,42 @@ def open_run(config: ExportConfig, folder: Path) -> TrainedRun:
     data = data_of(config.run, folder, config.data, None)
     backend.start()
     check_backend()
-    from kseg.deploy.heads import HEADS, at_low_resolution, head_name, heads_of
+    from kseg.deploy.heads import (
+        HEADS,
+        NOT_EXPORTED,
+        at_low_resolution,
+        head_name,
+        heads_of,
+        info_with_head,
+        part_for_head,
+    )
     from kseg.models.keras_engine import KerasEngine
+    from kseg.models.layers.sizes import fixed_size
     from kseg.models.saving import load_model
 
     model = load_model(folder / BEST)
     info = info_of(folder / BEST)
     if info.task not in HEADS:
         raise InputError(f"{folder}: runs of the task {info.task} cannot be exported")
-    head = head_name(info, config.head)
-    metrics = read_metrics(folder, EVALUATORS[info.task](data, fast=True).headline)
-    info = replace(info, head=head, metrics=metrics)
-    size = config.size or info.geometry.smallest_input(record["data"]["size"])
-    check_size(size, info)
+    reason = NOT_EXPORTED.get(info.decoder.get("kind", ""))
+    if reason:
+        raise InputError(f"{folder}: {info.decoder['kind']} is not exported: {reason}")
+    trained_for, info = info.task, info_with_head(info, head_name(info, config.head))
+    evaluator = EVALUATORS[info.task](data, fast=True)
+    metrics = read_metrics(folder, evaluator.headline)
+    if info.task != trained_for:
+        log.info(
+            f"--head {info.head}: the files are of the task {info.task}: they have the "
+            "boxes of the network, and no masks"
+        )
+        metrics = of_headline(metrics, evaluator.headline)
+    info = replace(info, metrics=metrics)
+    only = fixed_size(model)
+    size = config.size or only or info.geometry.smallest_input(record["data"]["size"])
+    check_size(size, info, only)
     network = at_low_resolution(model, size) if config.low_resolution else model
-    engine = KerasEngine(model, size, heads_of(info)[head])
+    network = part_for_head(network, info.head)
+    engine = KerasEngine(model, size, heads_of(info)[info.head])
     reference = predictor_of(engine, info, str(folder))
     check_classes(reference, data, config.run)
     return TrainedRun(record, model, network, info, data, size, reference)
@@ -359,27 +376,3 @@ def describe_scheme(
     if calibration_set and uses_calibration(scheme):
         text += f", calibrated on {len(calibration_set.indices)} images"
     return text
-
-
-def read_metrics(folder: Path, headline: str) -> dict[str, Any]:
-    """The metrics that training reported, on images of original size.
-
-    Returns {} for a run that was interrupted before. Raises InputError if neither
-    metrics.json nor the history has a finite value of the headline metric.
-    """
-    path = folder / METRICS
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        value = metrics.get(headline)
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{path}: damaged file ({error}); train again") from None
-    if not metrics and (folder / HISTORY).is_file():
-        column = f"val_{headline}"
-        values = [line.get(column, nan) for line in read_history(folder / HISTORY)]
-        value = max(filter(isfinite, values), default=None)
-    if value is None or not isfinite(value):
-        raise InputError(
-            f"{folder}: no finite {metric_name(headline)} in {METRICS} or {HISTORY}; "
-            "train until an epoch is validated, or check the data with kseg doctor"
-        )
-    return metrics

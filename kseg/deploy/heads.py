@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable
 
 import keras
@@ -13,6 +14,8 @@ from kseg.models.layers.sizes import CropLike
 
 UPSAMPLING = "score_up"  # kseg.models.layers.heads.to_logits names it
 
+
+BOX_ROLES = ("scores", "boxes")  # outputs of the head boxes
 
 Head = Callable[[Any], Any]  # the network's outputs -> the file's outputs
 
@@ -38,6 +41,16 @@ def raw(outputs: dict[str, Any]) -> dict[str, Any]:
     return {**outputs, "scores": tf.sigmoid(outputs["scores"])}
 
 
+def boxes(outputs: dict[str, Any]) -> dict[str, Any]:
+    """As `raw`, without masks: scores and boxes, for MediaPipe's ObjectDetector."""
+    return {role: raw(outputs)[role] for role in BOX_ROLES}
+
+
+def listed(outputs: dict[str, Any]) -> dict[str, Any]:
+    """The outputs of files of the kind "boxes", without those that only a loss uses."""
+    return {role: outputs[role] for role in ("scores", "boxes")}
+
+
 # Task -> head -> function of the network's outputs: one tensor, or a dict by role.
 HEADS: dict[str, dict[str, Head]] = {
     "semantic": {
@@ -45,18 +58,37 @@ HEADS: dict[str, dict[str, Head]] = {
         "logits": logits,
         "probabilities": tf.nn.softmax,
     },
-    "instance": {"raw": raw},
-    "detection": {"raw": raw},
+    "instance": {"raw": raw, "boxes": boxes},
+    "detection": {"raw": raw, "boxes": boxes},
 }
 # Kind of decoder -> its heads, in place of its task's; see edge.predict.tasks.KINDS.
-KIND_HEADS: dict[str, dict[str, Head]] = {"regions": {"raw": logits}}
+KIND_HEADS: dict[str, dict[str, Head]] = {
+    "boxes": {"raw": listed},
+    "regions": {"raw": logits},
+}
+# Head -> what it changes in the metadata of a file. MediaPipe stretches images.
+CHANGES: dict[str, dict[str, Any]] = {
+    "boxes": {"task": "detection", "resize": "stretch"}
+}
+# Head -> the outputs of the network that it uses, where these are not all of them.
+USED_ROLES: dict[str, tuple[str, ...]] = {"boxes": BOX_ROLES}
+# Kind of decoder -> why such a network is not exported.
+NOT_EXPORTED: dict[str, str] = {
+    "fast_rcnn": "it needs the boxes of selective search, which is no part of the "
+    "network; use it in Keras, or train instances for a device",
+    "rcnn": "it runs once for each of hundreds of boxes, which is too slow for a "
+    "device; use it in Keras, or train instances for a device",
+}
 # Heads that differ in .onnx files.
 ONNX_HEADS: dict[str, dict[str, Head]] = {"semantic": {"labels": labels_for_tensorrt}}
 
 
 def heads_of(info: ModelInfo) -> dict[str, Head]:
     """The heads by name that a network's files can have; the first is the default."""
-    return KIND_HEADS.get(info.decoder.get("kind", ""), HEADS[info.task])
+    kind, of_task = info.decoder.get("kind", ""), HEADS[info.task]
+    if kind:  # MediaPipe decodes boxes of anchors only
+        of_task = {k: v for k, v in of_task.items() if k not in CHANGES}
+    return KIND_HEADS.get(kind, of_task)
 
 
 def head_name(info: ModelInfo, name: str) -> str:
@@ -70,6 +102,25 @@ def head_name(info: ModelInfo, name: str) -> str:
             f"--head {name}: not known for {info.task}; use {', '.join(known)}"
         )
     return name or next(iter(known))
+
+
+def info_with_head(info: ModelInfo, name: str) -> ModelInfo:
+    """The metadata of a network's files with the head `name`.
+
+    >>> info = ModelInfo(("disc",), ((0, 0, 1),), task="instance")
+    >>> info_with_head(info, "boxes").task
+    'detection'
+    """
+    return replace(info, head=name, **CHANGES.get(name, {}))
+
+
+def part_for_head(model: keras.Model, name: str) -> keras.Model:
+    """The part of a network that the head `name` uses; most use all of it."""
+    roles = USED_ROLES.get(name, ())
+    if not set(model.output_names) - set(roles) or not roles:
+        return model
+    outputs = {role: model.output[role] for role in roles}
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 def with_head(model: keras.Model, head: Head) -> Callable[[Any], Any]:

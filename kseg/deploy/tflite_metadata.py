@@ -9,7 +9,7 @@ mediapipe/tasks/metadata.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable
+from typing import Callable
 
 import flatbuffers
 import numpy as np
@@ -17,13 +17,16 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edge.model_file.flatbuffer import METADATA as METADATA_NAME
 from edge.model_file.info import LABELS, ModelInfo
+from kseg.deploy.detector_metadata import detector_metadata
+from kseg.deploy.metadata_tables import (
+    AXIS_LABELS,
+    FEATURE,
+    VALUE_LABELS,
+    Table,
+    image_tensor,
+    packed,
+)
 
-Table = dict[int, Any]  # a flatbuffers table: position of a field -> its value
-
-RGB, GRAYSCALE = 1, 2  # ColorSpaceType
-AXIS_LABELS, VALUE_LABELS = 2, 3  # AssociatedFileType
-FEATURE, IMAGE = 1, 2  # ContentProperties
-NORMALIZATION = 1  # ProcessUnitOptions
 NONE, SOFTMAX = 0, 2  # Activation
 # What the outputs of networks that find objects contain, by role.
 CONTENTS = {
@@ -41,13 +44,14 @@ def with_metadata(model: bytes, info: ModelInfo) -> bytes:
     The metadata do not contain the class names; they refer to the labels file that
     `ModelInfo.attach` appends to the model.
     """
-    if info.task not in METADATA:
+    describe = HEAD_METADATA.get(info.head, METADATA.get(info.task))
+    if describe is None:
         return model
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     graph = content.subgraphs[0]
-    channels = graph.tensors[graph.inputs[0]].shape[-1]
+    sides = map(int, graph.tensors[graph.inputs[0]].shape)
     entry, buffer = schema.MetadataT(), schema.BufferT()
-    buffer.data = np.frombuffer(METADATA[info.task](info, int(channels)), np.uint8)
+    buffer.data = np.frombuffer(describe(info, tuple(sides)), np.uint8)
     entry.name, entry.buffer = METADATA_NAME, len(content.buffers)
     content.buffers.append(buffer)
     content.metadata = [*(content.metadata or []), entry]
@@ -56,15 +60,15 @@ def with_metadata(model: bytes, info: ModelInfo) -> bytes:
     return bytes(builder.Output())
 
 
-def segmenter_metadata(info: ModelInfo, channels: int) -> bytes:
-    """ModelMetadata of a network for images of 1 or 3 channels."""
+def segmenter_metadata(info: ModelInfo, shape: tuple[int, ...]) -> bytes:
+    """ModelMetadata of a network for images of `shape`, whose last side is 1 or 3."""
     return packed(
         {
             0: "ImageSegmenter",
             1: "Predicts the class of each pixel.",
             3: [
                 {  # SubGraphMetadata
-                    2: [image_tensor(channels)],
+                    2: [image_tensor(shape[-1])],
                     3: [output_tensor(info.head)],
                     9: [{0: "SEGMENTER_METADATA", 1: segmenter_options(info.head)}],
                 }
@@ -75,7 +79,7 @@ def segmenter_metadata(info: ModelInfo, channels: int) -> bytes:
     )
 
 
-def object_metadata(name: str, info: ModelInfo, channels: int) -> bytes:
+def object_metadata(name: str, info: ModelInfo, shape: tuple[int, ...]) -> bytes:
     """ModelMetadata of a network whose outputs are decoded to objects.
 
     The outputs are described in the order of `info.outputs`. They are not those that
@@ -87,7 +91,7 @@ def object_metadata(name: str, info: ModelInfo, channels: int) -> bytes:
             1: "Finds objects; its outputs are decoded by the program that runs it.",
             3: [
                 {  # SubGraphMetadata
-                    2: [image_tensor(channels)],
+                    2: [image_tensor(shape[-1])],
                     3: [role_tensor(role) for role in info.outputs],
                 }
             ],
@@ -101,17 +105,6 @@ def role_tensor(role: str) -> Table:
     """TensorMetadata of an output by its role; the labels file names the classes."""
     labels = {6: [{0: LABELS, 2: AXIS_LABELS}]} if role == "scores" else {}
     return {0: role, 1: CONTENTS[role], 3: {0: FEATURE, 1: {}}, **labels}
-
-
-def image_tensor(channels: int) -> Table:
-    """TensorMetadata of the input: uint8, normalized inside the graph."""
-    return {
-        0: "image",
-        1: "Pixels from 0 to 255.",
-        3: {0: IMAGE, 1: {0: GRAYSCALE if channels == 1 else RGB}},
-        4: [{0: NORMALIZATION, 1: {0: floats(0), 1: floats(1)}}],  # mean, std
-        5: {0: floats(255), 1: floats(0)},  # maximum, minimum
-    }
 
 
 def output_tensor(head: str) -> Table:
@@ -130,50 +123,12 @@ def segmenter_options(head: str) -> bytes:
     return packed({0: SOFTMAX if head == "logits" else NONE, 1: "1.0.0"}, b"V001")
 
 
-def floats(value: float) -> np.ndarray:
-    return np.array([value], np.float32)
-
-
-def packed(root: Table, identifier: bytes) -> bytes:
-    """The flatbuffer of a root table."""
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(put(builder, root), identifier)
-    return bytes(builder.Output())
-
-
-def put(builder: flatbuffers.Builder, value: Any) -> int:
-    """Writes a table, a list of them, a string, bytes or floats; returns the offset."""
-    if isinstance(value, str):
-        return builder.CreateString(value)
-    if isinstance(value, bytes):
-        builder.Prep(16, len(value))  # the schema's alignment of nested flatbuffers
-        return builder.CreateNumpyVector(np.frombuffer(value, np.uint8))
-    if isinstance(value, np.ndarray):
-        return builder.CreateNumpyVector(value)
-    if isinstance(value, list):
-        offsets = [put(builder, item) for item in value]
-        builder.StartVector(4, len(offsets), 4)
-        for offset in reversed(offsets):
-            builder.PrependUOffsetTRelative(offset)
-        return builder.EndVector()
-    return put_table(builder, value)
-
-
-def put_table(builder: flatbuffers.Builder, table: Table) -> int:
-    """Writes a table; ints are one-byte enums, other values are written before it."""
-    offsets = {k: put(builder, v) for k, v in table.items() if not isinstance(v, int)}
-    builder.StartObject(max(table, default=-1) + 1)
-    for field, value in table.items():
-        if field in offsets:
-            builder.PrependUOffsetTRelativeSlot(field, offsets[field], 0)
-        else:
-            builder.PrependInt8Slot(field, value, 0)
-    return builder.EndObject()
-
-
-# Task -> function of (info, channels of the image) that returns ModelMetadata.
-METADATA: dict[str, Callable[[ModelInfo, int], bytes]] = {
+Describe = Callable[[ModelInfo, tuple[int, ...]], bytes]
+# Task -> function of (info, shape of the input) that returns ModelMetadata.
+METADATA: dict[str, Describe] = {
     "semantic": segmenter_metadata,
     "instance": partial(object_metadata, "Instance segmentation"),
     "detection": partial(object_metadata, "Object detection"),
 }
+# Head -> such a function, in place of its task's.
+HEAD_METADATA: dict[str, Describe] = {"boxes": detector_metadata}

@@ -10,8 +10,11 @@ from edge.core.errors import InputError
 from edge.predict.base import Predictor
 from kseg.core import backend
 from kseg.core.configs import EvaluateConfig
+from kseg.core.names import OBJECT_TASKS
 from kseg.core.results import Evaluation
+from kseg.data.open import SEMANTIC
 from kseg.data.sample import Dataset, Split
+from kseg.evaluation.grouped_objects import with_one_class
 from kseg.evaluation.grouping import PREFIX, is_grouping
 from kseg.evaluation.labelled_segments import match_ground_truth, with_labelled_segments
 from kseg.evaluation.loop import Evaluator, evaluate
@@ -46,18 +49,23 @@ def measure(config: EvaluateConfig) -> Measured:
 
     Raises InputError for a model, data or options that do not fit together.
     """
-    check_naming(config)
+    grouping = check_naming(config)
     path, folder = locate(config.model)
-    task = task_of_model(path)
+    task = task_of_model(path, config.task)
     if task and config.task:
         check_task(config.model, task, config.task)
     task = config.task or task
     data = data_of(config.model, folder, config.data, config.seed, task)
+    if grouping and task in OBJECT_TASKS:
+        log.info(
+            "each connected segment is an object with the contrast of its border as "
+            "score; segments have no classes, so all objects count as one class"
+        )
+        data = with_one_class(data)
     split = data.split(config.split)
     backend.start()
-    predictor = open_predictor(
-        path, config.engine, config.threads, config.segments, config.tta
-    )
+    options = (config.engine, config.threads, config.segments, config.tta)
+    predictor = open_predictor(path, *options, task or SEMANTIC)
     check_task(config.model, predictor.info.task, data.task)
     shown: ResultTransform = unchanged
     evaluator = EVALUATORS[data.task](data)
@@ -76,13 +84,24 @@ def measure(config: EvaluateConfig) -> Measured:
     return Measured(result, data, split, predictor, evaluator, shown)
 
 
-def check_naming(config: EvaluateConfig) -> None:
-    """Raises InputError for a grouping without --name-by-truth, a network with it."""
+def check_naming(config: EvaluateConfig) -> bool:
+    """Whether the model is a grouping.
+
+    Raises InputError for one without --name-by-truth, unless it is measured as objects,
+    which have no names, and for --name-by-truth otherwise.
+    """
     grouping = is_grouping(config.model, config.segments)
-    if grouping and not config.name_by_truth:
+    objects = config.task in OBJECT_TASKS
+    if grouping and objects and config.name_by_truth:
+        raise InputError(
+            f"--name-by-truth: has no effect with --task {config.task}, which counts "
+            "all segments as one class; leave it out"
+        )
+    if grouping and not objects and not config.name_by_truth:
         raise InputError(
             f"{config.model}: its segments have no class names; add --name-by-truth to "
-            "give each the class that is most frequent there in the ground truth"
+            "give each the class that is most frequent there in the ground truth, or "
+            f"measure them as objects with --task {' or '.join(OBJECT_TASKS)}"
         )
     if grouping and not config.data:
         raise InputError(f"{config.model}: was not trained on data; add --data DIR")
@@ -91,3 +110,4 @@ def check_naming(config: EvaluateConfig) -> None:
             f"--name-by-truth: {config.model} predicts classes itself; leave it out, "
             f"or give {PREFIX}:KIND as MODEL"
         )
+    return grouping

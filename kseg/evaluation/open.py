@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 from typing import Optional, Sequence
 
 from edge import predict
-from edge.core.errors import InputError
+from edge.core.errors import InputError, shortened
 from edge.core.images import list_images
-from edge.model_file.info import unknown_model
 from edge.model_file.metadata import info_of, read_info
 from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
@@ -17,7 +18,10 @@ from kseg.core.runs import find_model, run_config
 from kseg.data.one_class import data_for
 from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset
-from kseg.evaluation.grouping import is_grouping, open_grouping
+from kseg.evaluation.grouped_objects import OPENERS
+from kseg.evaluation.grouping import is_grouping
+
+log = logging.getLogger(__name__)
 
 
 def data_of(
@@ -53,7 +57,8 @@ def data_of(
     default = config.seed if config else 0
     task = task or (config.task if config else "")
     try:
-        opened = open_data(name, default if seed is None else seed, task)
+        scenes = config.objects if config and name == "shapes" else 0
+        opened = open_data(name, default if seed is None else seed, task, scenes)
     except InputError:
         if task and Path(name).is_dir():
             refuse_other_labels(model, task, name)
@@ -61,14 +66,19 @@ def data_of(
     return data_for(config.model, opened) if config else opened
 
 
-def task_of_model(path: Path) -> str:
-    """The task of a model file; "" if it does not name one."""
+def task_of_model(path: Path, wanted: str = "") -> str:
+    """The task of a model file; "" if it does not name one.
+
+    A grouping has the task that is `wanted`, by default semantic.
+    """
     if is_grouping(str(path)):
-        return SEMANTIC
+        return wanted or SEMANTIC
     info = read_info(path)
     return info.task if info else ""
 
 
+NUMBERED = re.compile(r"class \d+")  # names of `unknown_model`
+LONGEST_LIST = 400  # characters of the names of classes in a message
 # Task of a model -> the tasks of data that it can be measured on; others: its own.
 MEASURED_ON = {"instance": ("instance", "detection")}
 
@@ -94,14 +104,29 @@ def check_task(model: str, task: str, data_task: str) -> None:
 
 
 def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
-    """Raises InputError if the classes of the model and of the data differ."""
+    """Raises InputError if the classes of the model and of the data differ.
+
+    Those of a model without names are matched by number, which is logged.
+    """
     known, given = predictor.info.class_names, data.class_names
-    undescribed = unknown_model().class_names, unknown_model(given).class_names
-    if known != given and known not in undescribed:
-        raise InputError(
-            f"{model}: has the classes {', '.join(known[:32])}, but {data.name} has "
-            f"{', '.join(given)}; use data with the classes of the model"
+    named = tuple(name for name in known if not NUMBERED.fullmatch(name))
+    if given in (known, named):
+        return
+    if not named:
+        log.info(
+            f"{model}: has no class names; its classes are matched to those of "
+            f"{data.name} by number: 0 is {shortened(given[0])}"
         )
+    else:
+        raise InputError(
+            f"{model}: has the classes {listed(known)}, but {data.name} has "
+            f"{listed(given)}; use data with the classes of the model"
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names of classes for a message, cut to a readable length."""
+    return shortened(", ".join(map(shortened, names)), LONGEST_LIST)
 
 
 def list_given_images(given: Sequence[str]) -> list[Path]:
@@ -144,11 +169,12 @@ def open_predictor(
     threads: Optional[int] = None,
     segments: Optional[int] = None,
     tta: TTA = SINGLE_PASS,
+    task: str = SEMANTIC,
 ) -> Predictor:
     """Opens a `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a predictor.
 
-    `segments` applies to groupings only, `tta` (test-time augmentation) to networks
-    only. Raises InputError for other files and for options that do not apply.
+    `segments` and `task` apply to groupings only, `tta` (test-time augmentation) to
+    networks only. Raises InputError for other files and for options that do not apply.
     """
     if is_grouping(str(path), segments):
         if tta != SINGLE_PASS:
@@ -156,10 +182,11 @@ def open_predictor(
                 f"{path}: --full-size, --tile, --flip and --scales apply to networks "
                 "only; leave them out"
             )
-        return open_grouping(str(path), segments)
+        return OPENERS[task](str(path), segments)
     if path.suffix != ".keras":
         return predict.open_predictor(path, engine, threads, tta=tta)
-    from kseg.models.keras_engine import KerasEngine
+    from kseg.evaluation.keras_engines import keras_engine
     from kseg.models.saving import load_model
 
-    return predictor_of(KerasEngine(load_model(path)), info_of(path), str(path), tta)
+    info = info_of(path)
+    return predictor_of(keras_engine(load_model(path), info), info, str(path), tta)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from typing import Any, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, Callable, Collection, Mapping, Optional
 
 import keras
 
 from edge.model_file.info import InputGeometry
+from kseg.models.detection.fast_rcnn import fast_rcnn
 from kseg.models.detection.instances import instances
+from kseg.models.detection.localize import localize
 from kseg.models.detection.mask_rcnn import faster_rcnn, mask_rcnn
+from kseg.models.detection.rcnn import input_size as size_of_rcnn
+from kseg.models.detection.rcnn import rcnn
 from kseg.models.detection.rpn import rpn
+from kseg.models.detection.yolo import input_size as size_of_yolo
+from kseg.models.detection.yolo import yolo
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
 from kseg.models.layers.norm import ENCODER, with_batch_norm
@@ -29,12 +35,17 @@ class Builder:
     """A network's function (image, num_classes, ...) and the tasks that it is for.
 
     The function returns the network's outputs: logits, or a dict of tensors by role.
-    `least_classes` is the smallest number of classes.
+    `least_classes` is the smallest number of classes. `input_size` is a function of the
+    same options that returns the only input size (height, width), or None for any.
+    `inputs` are the shapes, without the batch, of what the function takes besides the
+    image, by name.
     """
 
     function: Callable[..., Any]
     tasks: tuple[str, ...] = ("semantic",)
     least_classes: int = 2
+    input_size: Callable[..., Optional[tuple[int, int]]] = lambda **options: None
+    inputs: Mapping[str, tuple[Optional[int], ...]] = field(default_factory=dict)
 
 
 MODELS: dict[str, Builder] = {
@@ -48,9 +59,13 @@ MODELS: dict[str, Builder] = {
     "dense": Builder(dense),
     "patch": Builder(patch),
     "instances": Builder(instances, ("instance", "detection"), least_classes=1),
+    "localize": Builder(localize, ("detection",), least_classes=1),
+    "yolo": Builder(yolo, ("detection",), least_classes=1, input_size=size_of_yolo),
     "rpn": Builder(rpn, ("detection",), least_classes=1),
     "faster_rcnn": Builder(faster_rcnn, ("detection",), least_classes=1),
     "mask_rcnn": Builder(mask_rcnn, ("instance",), least_classes=1),
+    "fast_rcnn": Builder(fast_rcnn, ("detection",), 1, inputs={"proposals": (None, 4)}),
+    "rcnn": Builder(rcnn, ("detection",), least_classes=1, input_size=size_of_rcnn),
 }
 
 # Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small
@@ -74,6 +89,8 @@ def build_model(
     the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
     or the path of a file. `options` are passed to the model's and the encoder's
     functions: upsampling, fc_width, width, alpha, strides; None means the default.
+    The input of `fast_rcnn` is a dict of the image and the proposals (B, N, 4); `rcnn`
+    takes squares of the side `crop`.
     Raises ValueError for unknown names and for options that cannot be combined.
     """
     check_known("model", name, MODELS)
@@ -94,10 +111,15 @@ def build_model(
         if (encoder, weights) != ("plain", "none"):
             given = f"weights {weights}" if encoder == "plain" else f"encoder {encoder}"
             raise ValueError(f"{name} does not use an encoder, got {given}.")
-    image = keras.Input((None, None, channels), name="image")
-    outputs = MODELS[name].function(image, num_classes, **own)
+    sides = MODELS[name].input_size(**own) or (None, None)
+    image = keras.Input((*sides, channels), name="image")
+    others = {
+        key: keras.Input(shape, name=key) for key, shape in MODELS[name].inputs.items()
+    }
+    outputs = MODELS[name].function(image, num_classes, **own, **others)
     title = f"{name}_{encoder}" if has_encoder(name) else name
-    model = keras.Model(image, outputs, name=title)
+    inputs = {"image": image, **others} if others else image
+    model = keras.Model(inputs, outputs, name=title)
     return with_batch_norm(model, batch_norm_momentum, encode.layers)
 
 

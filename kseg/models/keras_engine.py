@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from edge.engines.base import Output, TensorSpec
+from kseg.models.layers.sizes import fixed_size
 
 Head = Callable[[Any], Any]  # the network's outputs -> those of the exported model
 
@@ -16,9 +17,10 @@ Head = Callable[[Any], Any]  # the network's outputs -> those of the exported mo
 class KerasEngine:
     """Runs a Keras model: `engine(image)` -> its outputs, in the order of `outputs`.
 
-    With `size` None, images of any size are accepted; with (height, width), predictors
-    resize images to it, as for an exported model. `head` is one of kseg.deploy.heads,
-    so that the outputs are those of an exported model with this head.
+    With `size` None, images of any size are accepted, unless the model is for one size;
+    with (height, width), predictors resize images to it, as for an exported model.
+    `head` is one of kseg.deploy.heads, so that the outputs are those of an exported
+    model with this head.
     """
 
     name = "keras"
@@ -33,9 +35,9 @@ class KerasEngine:
         size: Optional[tuple[int, int]] = None,
         head: Optional[Head] = None,
     ):
-        self.size = size
+        self.size = size or fixed_size(model)
         self.channels = model.input_shape[-1]
-        shape = (1, *(size or (-1, -1)), self.channels)
+        shape = (1, *(self.size or (-1, -1)), self.channels)
         self.input = TensorSpec("image", shape, np.dtype(np.float32))
         self._run, outputs = compiled(model, head)
         self.outputs = tuple(spec_of(name, x) for name, x in outputs.items())

@@ -28,6 +28,13 @@ def object_loss(
     return SYSTEMS[config.model].loss(config, data)
 
 
+def finish(config: TrainConfig, data: Dataset, folder: Path) -> None:
+    """Trains what the network's system trains after the last epoch, if anything."""
+    system = SYSTEMS.get(config.model)
+    if system and system.finish:
+        system.finish(config, data, folder)
+
+
 class ObjectMetrics:
     """Average precision in validation (a `TaskMetrics`)."""
 
@@ -65,10 +72,10 @@ class ObjectMetrics:
         Images are predicted one by one, at most VALIDATED, as they are in evaluation.
         """
         from edge.predict.open import predictor_of
+        from kseg.evaluation.keras_engines import keras_engine
         from kseg.evaluation.loop import evaluate
         from kseg.evaluation.objects import ObjectEvaluator
         from kseg.models import geometry
-        from kseg.models.keras_engine import KerasEngine
 
         info = replace(
             self.data.info,
@@ -76,7 +83,7 @@ class ObjectMetrics:
             geometry=geometry(network),
             max_side=self.config.max_side,
         )
-        predictor = predictor_of(KerasEngine(network), info)
+        predictor = predictor_of(keras_engine(network, info, True), info)
         split = some_images(self.data.split("val"), VALIDATED)
 
         known: list[str] = []  # problems that were logged in an earlier epoch

@@ -81,9 +81,18 @@ METRICS: dict[str, Callable[[TrainConfig, Dataset], TaskMetrics]] = {
 }
 
 
-def check_size(size: tuple[int, int], info: ModelInfo) -> None:
-    """Raises InputError if the network does not support this input size."""
+def check_size(
+    size: tuple[int, int], info: ModelInfo, only: Optional[tuple[int, int]] = None
+) -> None:
+    """Raises InputError if the network does not support this input size.
+
+    `only` is the size of a network that is for one size.
+    """
     option, sides = f"--size {size[0]}x{size[1]}", info.geometry
+    if only and size != only:
+        raise InputError(
+            f"{option}: the network is for one size; use {only[0]}x{only[1]}"
+        )
     if min(size) < sides.minimum:
         minimum = f"{sides.minimum}x{sides.minimum}"
         raise InputError(f"{option}: the network's minimum is {minimum}")

@@ -1,5 +1,5 @@
-"""Fixtures of the tests of kseg: a small data folder and a trained run."""
+"""Fixtures of the tests of kseg: small data folders and trained runs."""
 
-from tests.kseg.conftest import data_folder, trained
+from tests.kseg.conftest import data_folder, object_data, trained, trained_objects
 
-__all__ = ["data_folder", "trained"]
+__all__ = ["data_folder", "object_data", "trained", "trained_objects"]

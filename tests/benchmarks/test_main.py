@@ -17,6 +17,7 @@ from benchmarks.architectures import ArchitecturesConfig
 from benchmarks.decoding import DecodingConfig
 from benchmarks.drawing import DrawingConfig
 from benchmarks.export import ExportBenchmarkConfig
+from benchmarks.proposals import ProposalsConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
 from benchmarks.training import TrainBenchmarkConfig
@@ -30,6 +31,7 @@ CONFIGS = {
     "resume": ResumeConfig,
     "export": ExportBenchmarkConfig,
     "decoding": DecodingConfig,
+    "proposals": ProposalsConfig,
     "drawing": DrawingConfig,
 }
 OPTIONS = {
@@ -45,6 +47,7 @@ OPTIONS = {
     "resume": "--kills --seed --json",
     "export": "--run --data --calibration-images --json",
     "decoding": "--rounds --json",
+    "proposals": "--runs --images --json",
     "drawing": "--objects --frame --rounds --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "

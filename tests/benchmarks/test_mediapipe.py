@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,12 +14,15 @@ import numpy as np
 import pytest
 
 from benchmarks import mediapipe_runner
-from benchmarks.mediapipe import comparison, main
+from benchmarks.mediapipe import comparison, detector_options, main, same_boxes
 from benchmarks.mediapipe_runner import MediaPipeRunner
+from edge.core.constants import palette
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
+from edge.predict.detection import DetectionPredictor
 from edge.video import scenes
 from tests.support.environments import python_with
+from tests.support.outputs import FixedOutputs, outputs
 from tests.support.posix import needs_posix
 from tests.support.tflite import largest_channel
 
@@ -66,6 +70,10 @@ def video(tmp_path_factory) -> str:
         ),
         (["--source=VIDEO", "--python=p", "--live-fps=9"], "unrecognized arguments"),
         (
+            ["--source=VIDEO", "--python=p", "--compare=gone"],
+            "--compare gone: no folder of images",
+        ),
+        (
             ["--source=VIDEO", "--python=p"],
             "has the head labels, but MediaPipe needs scores",
         ),
@@ -77,6 +85,14 @@ def test_usage_errors_are_one_line(labels_model, video, arguments, message):
         main([str(labels_model), *arguments])
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_raw_files_of_objects_are_refused(video, tmp_path):
+    path = tmp_path / "raw.tflite"
+    path.write_bytes(largest_channel(SIZE))
+    ModelInfo(("disc",), ((0, 0, 1),), task="instance", head="raw").attach(path)
+    with pytest.raises(InputError, match="head raw, which.*exported with --head boxes"):
+        main([str(path), "--source", video, "--python=p"])
 
 
 def test_a_copy_next_to_edge_runs_as_a_script(labels_model, video, tmp_path):
@@ -140,6 +156,59 @@ def test_the_comparison_has_one_line_per_engine():
         "litert, 2 threads: 2.50 times MediaPipe 1.2's 10.0 frames per second (99.0 ms "
         "processor time); labels equal on 99.12% of pixels"
     )
+
+
+def test_the_comparison_of_boxes():
+    engine = {"engine": "litert", "accelerator": "", "threads": 2, "of_mediapipe": 1.0}
+    mediapipe = {"version": "1.2", "fps": 10.0, "processor_millis": 99.0}
+    report = {"mediapipe": mediapipe, "engines": [{**engine, "agreement": 0.975}]}
+    assert comparison(report, "detection").endswith("; 97.50% of its boxes are found")
+
+
+def test_equal_boxes_by_hand():
+    """Two boxes of MediaPipe are ours: one of three in the first image, the second of
+    which has another class, the third no pair left; one in the second image."""
+    found = [(5, 0, 0.9, (0, 0, 32, 32)), (40, 1, 0.8, (16, 32, 48, 64))]
+    engine = FixedOutputs(outputs(found), (64, 64))
+    info = ModelInfo(tuple("abc"), palette(4)[1:], task="detection", head="boxes")
+    info = replace(info, decoder={"strides": [8, 16, 32]})
+    predictor = DetectionPredictor(engine, info)
+    rows = [
+        [0, 0, 0.905, 1, 2, 33, 30],
+        [0, 2, 0.8, 16, 32, 48, 64],
+        [0, 0, 0.9, 0, 0, 32, 32],
+        [1, 1, 0.8, 16, 32, 48, 64],
+        [1, 0, 0.89, 0, 0, 32, 32],  # another score
+        [1, 0, 0.9, 0, 0, 35, 32],  # 3 pixels too wide
+    ]
+    images = np.zeros((2, 64, 64, 3), np.uint8)
+    assert same_boxes(predictor, images, np.float32(rows)) == (2, 6)
+    none = np.zeros((0, 7), np.float32)
+    assert same_boxes(predictor, images, none) == (0, 0)
+    assert detector_options(info) == {
+        **{"names": ("a", "b", "c"), "score_threshold": 0.3, "max_results": 100}
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["float32", "int8"])
+def test_the_object_detector_finds_the_same_boxes(
+    trained_objects, object_data, video, tmp_path, scheme, capsys
+):
+    from kseg.cli.export import main as export
+
+    run, path = tmp_path / "run", tmp_path / "report.json"
+    shutil.copytree(trained_objects, run)
+    export([str(run), "--head", "boxes", "--quantize", scheme, "--max-drop", "1"])
+    python = python_with("mediapipe", "mediapipe>=1.2,<2\n")
+    main(
+        [str(run / f"{scheme}.tflite"), "--source", video, "--python", str(python)]
+        + ["--compare", str(object_data / "val" / "images"), "--json", str(path)]
+        + ["--headless", "--engines=cpu", "--threads=1", "--frames=12", "--rounds=1"]
+    )
+    (engine,) = json.loads(path.read_text(encoding="utf-8"))["engines"]
+    assert engine["agreement"] >= 0.95
+    assert "of its boxes are found" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -13,14 +13,15 @@ from kseg.data.loading.cell_targets import CellTargets
 from kseg.data.sample import Objects
 from kseg.models import build_model
 from kseg.training.losses.objects import ObjectLoss
+from kseg.training.losses.objects import sample as sample_in_keras
 
 torch = pytest.importorskip("torch", reason="pip install -e '.[torch]'")
 
 from benchmarks.torch_losses import (  # noqa: E402
     LOSSES,
-    inside_boxes,
     object_loss,
     quality_focal,
+    sample,
 )
 
 CLASSES, STRIDES, SIZE = 3, (4, 8, 16), (48, 64)
@@ -120,6 +121,11 @@ def test_quality_focal_by_hand():
     assert float(found) == pytest.approx(-log(0.75) / 16)
 
 
-def test_cells_that_a_box_touches_are_inside():
-    found = inside_boxes(torch.tensor([[[1.5, 0, 2.5, 1]]]), 2, 4)
-    assert found[0, 0].tolist() == [[0, 1, 1, 0], [0, 0, 0, 0]]
+def test_points_are_bilinear_as_in_keras():
+    random = np.random.default_rng(0)
+    maps = random.normal(size=(2, 3, 5, 7)).astype(np.float32)
+    boxes = np.float32([0, 0, 3, 2]) + random.uniform(0, 2, (2, 3, 4))
+    boxes = boxes.astype(np.float32)
+    found = sample(torch.from_numpy(maps), torch.from_numpy(boxes), 4)
+    expected = np.asarray(sample_in_keras(maps, boxes, 4))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.core.constants import palette
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from kseg.data.formats.source import (
     BLACK,
     Color,
@@ -120,7 +120,7 @@ def read_label(words: list[str], path: Path) -> tuple[str, Color]:
             raise ValueError
     except ValueError:
         raise InputError(
-            f"{path}: invalid line {' '.join(words)!r}; expected R G B NAME, such as "
-            "128 64 128 road"
+            f"{path}: invalid line {quoted(' '.join(words))}; expected R G B NAME, "
+            "such as 128 64 128 road"
         ) from None
     return " ".join(words[3:]), (red, green, blue)

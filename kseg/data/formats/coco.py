@@ -21,8 +21,9 @@ from typing import Any, Iterable, Optional
 import numpy as np
 
 from edge.core.constants import palette
-from edge.core.errors import InputError
+from edge.core.errors import InputError, shortened
 from kseg.data.formats.coco_outlines import Annotation, objects_of, run_lengths
+from kseg.data.formats.credits import Licences, check_ids, licences_of
 from kseg.data.formats.source import (
     BACKGROUND,
     Size,
@@ -66,20 +67,30 @@ def annotation_files(folder: Path) -> list[Path]:
     return [path for path in files if path.name.startswith(NAME_PREFIXES)] or files
 
 
-def read(folder: Path, skip_missing: bool) -> SourceDataset:
-    """Reads all annotation files; categories of the same name are the same class."""
+def read(
+    folder: Path, skip_missing: bool, licenses: tuple[str, ...] = ()
+) -> SourceDataset:
+    """Reads all annotation files; categories of the same name are the same class.
+
+    With `licenses`, images with another licence are left out, and the others have their
+    credits.
+    """
     contents = {path: read_file(path) for path in annotation_files(folder)}
+    check_ids(contents, licenses, folder)
     names = class_names(contents.values())
     check_names(names, folder)
     export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
     for path, content in contents.items():
-        add_file(export, path, content, folder)
+        licences = licences_of(content, licenses)
+        add_file(export, path, content, folder, licences)
     return export
 
 
-def read_objects(folder: Path, skip_missing: bool) -> SourceDataset:
+def read_objects(
+    folder: Path, skip_missing: bool, licenses: tuple[str, ...] = ()
+) -> SourceDataset:
     """The same images with their objects; categories called background are left out."""
-    return without_background(read(folder, skip_missing))
+    return without_background(read(folder, skip_missing, licenses))
 
 
 READERS = {"semantic": read, "detection": read_objects, "instance": read_objects}
@@ -131,7 +142,13 @@ def number_of(category: dict[str, Any]) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def add_file(export: SourceDataset, path: Path, content: dict, folder: Path) -> None:
+def add_file(
+    export: SourceDataset,
+    path: Path,
+    content: dict[str, Any],
+    folder: Path,
+    licences: Licences,
+) -> None:
     """Adds the pairs of one annotation file; its name or its folder's is the split."""
     ids = {name: index for index, name in enumerate(export.class_names)}
     ids |= dict.fromkeys(BACKGROUNDS, 0)
@@ -140,6 +157,9 @@ def add_file(export: SourceDataset, path: Path, content: dict, folder: Path) -> 
     split = split_of(path.stem) or split_of(path.parent.name)
     folders = image_folders(path, folder)
     for entry in content["images"]:
+        if not licences.allows(entry):
+            export.other_licences += 1
+            continue
         image = find_image(str(entry["file_name"]), folders)
         if image is None:
             export.add_missing(folders[0] / str(entry["file_name"]), path)
@@ -148,7 +168,8 @@ def add_file(export: SourceDataset, path: Path, content: dict, folder: Path) -> 
         class_ids = [classes[str(one["category_id"])] for one in found]
         mask = partial(read_mask, path, entry, image, found, class_ids)
         reader = partial(read_image_objects, path, entry, image, found, class_ids)
-        pair = SourcePair(image.stem, image, mask, objects=reader)
+        credit = licences.credit(entry) if licences.kept else None
+        pair = SourcePair(image.stem, image, mask, objects=reader, credit=credit)
         export.splits[split].append(pair)
 
 
@@ -160,18 +181,19 @@ def by_image(
     if len(objects) < len(content["images"]):
         raise InputError(f"{path}: two images have the same id; export it again")
     for annotation in content["annotations"]:
-        name = f"{path}: annotation {annotation.get('id')}"
+        name = f"{path}: annotation {shortened(annotation.get('id'))}"
         if classes.get(str(annotation["category_id"])) is None:
             raise InputError(
-                f"{name}: category {annotation['category_id']} is not in 'categories'; "
-                "export it again"
+                f"{name}: category {shortened(annotation['category_id'])} is not in "
+                "'categories'; export it again"
             )
         if str(annotation["image_id"]) in objects:
             objects[str(annotation["image_id"])].append(annotation)
         elif not export.skip_missing:
             raise InputError(
-                f"{name}: image {annotation['image_id']} is not in 'images'; export it "
-                "again, or skip such annotations with --skip-missing"
+                f"{name}: image {shortened(annotation['image_id'])} is not in "
+                "'images'; export it again, or skip such annotations with "
+                "--skip-missing"
             )
     return objects
 

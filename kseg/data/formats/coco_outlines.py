@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted, shortened
 from kseg.data.formats.objects import of_box, of_polygons, of_runs
 from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
@@ -96,8 +96,8 @@ def boxed(
             raise ValueError
     except (TypeError, ValueError):
         raise InputError(
-            f"{path}: annotation {annotation.get('id')} has the box "
-            f"{annotation['bbox']}; it must be x, y, width and height"
+            f"{path}: annotation {shortened(annotation.get('id'))} has the box "
+            f"{quoted(annotation['bbox'])}; it must be x, y, width and height"
         ) from None
     return of_box(class_id, (x, y, x + width, y + height), crowd)
 
@@ -114,4 +114,6 @@ def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> 
             )
         return encoded_outline(polygons, runs, size)
     except ValueError as error:
-        raise InputError(f"{path}: annotation {annotation.get('id')} {error}") from None
+        raise InputError(
+            f"{path}: annotation {shortened(annotation.get('id'))} {error}"
+        ) from None

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Callable, Optional
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, shortened
 from kseg.core.configs import PrepareConfig
 from kseg.core.options import flag
 from kseg.core.results import ObjectCounts, Prepared
@@ -29,6 +29,7 @@ BACKGROUND_FORMATS = (
     "cvat",
     "bowl",
 )  # of outlines: the rest is background
+LICENSED_FORMATS = ("coco",)  # with the licence of each image
 LISTED = 24  # classes in the log; the result has all
 # Task -> the function that writes its data folder; it counts objects, where it has any.
 WRITERS: dict[str, Callable[[SourceDataset, Splits, Path], Optional[ObjectCounts]]] = {
@@ -51,10 +52,15 @@ def convert_export(config: PrepareConfig) -> Prepared:
             f"--val-share {config.val_share}: must be over 0 and under 1; it is a "
             "share of the images"
         )
+    if not config.dir:
+        raise InputError(
+            f"{source}: give DIR too, the data folder to write: kseg prepare SRC DIR"
+        )
     check_target(target)
+    check_outside(source, target)
     name = format_of(source)
     task = config.task or FORMATS[name].default_task(source)
-    export = read_export(source, name, task, config.skip_missing)
+    export = read_export(source, name, task, config.skip_missing, config.licenses)
     check_split_options(config, export)
     splits = assign_splits(export, source, config.val_share, config.seed)
     log.info(f"{source}: {describe(name, export, splits)}")
@@ -67,22 +73,45 @@ def convert_export(config: PrepareConfig) -> Prepared:
         *(target, name, tuple(export.class_names), counts),
         unlabelled=export.unlabelled,
         missing=export.missing,
+        other_licences=export.other_licences,
         task=task,
         objects=objects,
     )
 
 
+def check_outside(source: Path, target: Path) -> None:
+    """Raises InputError for a target in its source, also by links: it would be read."""
+    if source.resolve() in target.resolve().parents:
+        raise InputError(
+            f"{target}: is inside {source}, which is not changed; choose a folder "
+            "outside of it"
+        )
+
+
 def read_export(
-    folder: Path, name: str, task: str, skip_missing: bool
+    folder: Path,
+    name: str,
+    task: str,
+    skip_missing: bool,
+    licenses: tuple[str, ...] = (),
 ) -> SourceDataset:
-    """Reads an export for a task. Raises InputError if the format cannot give it."""
+    """Reads an export for a task, images with some licences only if they are given.
+
+    Raises InputError if the format cannot give the task or has no licences.
+    """
+    if licenses and name not in LICENSED_FORMATS:
+        raise InputError(
+            f"--licenses: {folder} is an export of the format {name}, which has no "
+            f"licences of images; only {', '.join(LICENSED_FORMATS)} has; leave it out"
+        )
     readers = FORMATS[name].READERS
     if task not in readers:
         raise InputError(
             f"{folder}: an export of the format {name} has no objects for --task "
             f"{task}; use --task {' or '.join(readers)}"
         )
-    return readers[task](folder, skip_missing)
+    options = {"licenses": licenses} if licenses else {}
+    return readers[task](folder, skip_missing, **options)
 
 
 def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
@@ -127,7 +156,7 @@ def training(folder: Path) -> str:
 def describe(name: str, export: SourceDataset, splits: Splits) -> str:
     """What was found, in one line."""
     counts = ", ".join(f"{split} {len(pairs)}" for split, pairs in splits.items())
-    names = ", ".join(export.class_names[:LISTED])
+    names = ", ".join(map(shortened, export.class_names[:LISTED]))
     more = len(export.class_names) - LISTED
     parts = [f"{name}: {counts}", f"{len(export.class_names)} classes: {names}"]
     if more > 0:
@@ -136,6 +165,8 @@ def describe(name: str, export: SourceDataset, splits: Splits) -> str:
         parts.append(f"pixels without a label are the class {BACKGROUND}")
     if export.unlabelled:
         parts.append(f"left out without labels: {export.unlabelled}")
+    if export.other_licences:
+        parts.append(f"left out with other licences: {export.other_licences}")
     if export.missing:
         parts.append(f"left out without image: {export.missing}")
     return "; ".join(parts)
@@ -144,7 +175,8 @@ def describe(name: str, export: SourceDataset, splits: Splits) -> str:
 def describe_objects(counts: ObjectCounts) -> str:
     """How many objects were written and what was left out, in one line."""
     names = sorted(counts.classes, key=lambda name: -counts.classes[name])
-    listed = ", ".join(f"{name} {counts.classes[name]}" for name in names[:LISTED])
+    found = (f"{shortened(name)} {counts.classes[name]}" for name in names[:LISTED])
+    listed = ", ".join(found)
     more = f" and {len(names) - LISTED} more classes" if len(names) > LISTED else ""
     parts = [f"{counts.total} objects: {listed}{more}"]
     if counts.crowds:

@@ -15,7 +15,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Iterator, Optional
 
 from edge.core.constants import palette
-from edge.core.errors import InputError
+from edge.core.errors import InputError, shortened
 from edge.core.images import SUFFIXES
 from kseg.data.formats.coco import find_image
 from kseg.data.formats.cvat_shapes import SHAPES, objects_of, rotation_of
@@ -160,7 +160,7 @@ def read_image_objects(
     element: Element, image: Path, ids: dict[str, int], path: Path
 ) -> SourceObjects:
     """The objects of an <image>. Raises InputError for invalid shapes."""
-    place = f"{path}: image {element.get('name')}"
+    place = f"{path}: image {shortened(element.get('name'))}"
     labelled: Size = (
         int(number(element, "height", place)),
         int(number(element, "width", place)),

@@ -7,7 +7,7 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from edge.core.images import format_size
 from kseg.data.formats.coco_outlines import TOO_FEW
 from kseg.data.formats.objects import (
@@ -78,7 +78,8 @@ def polygon(
             raise ValueError
     except ValueError:
         raise InputError(
-            f"{place}: a polygon has the points {text[:40]!r}; expected x,y;x,y;x,y"
+            f"{place}: a polygon has the points {quoted(text, 40)}; expected "
+            "x,y;x,y;x,y"
         ) from None
     return of_polygons(class_id, [points]) if len(points) >= LEAST_POINTS else None
 
@@ -109,8 +110,8 @@ def brush(
             raise ValueError
     except (ValueError, OverflowError):
         raise InputError(
-            f"{place}: a mask of {height}x{width} has the run lengths {text[:40]!r}, "
-            f"whose sum must be {width * height}; export it again"
+            f"{place}: a mask of {height}x{width} has the run lengths "
+            f"{quoted(text, 40)}, whose sum must be {width * height}; export it again"
         ) from None
     if width * height > 4 * size[0] * size[1]:
         raise InputError(

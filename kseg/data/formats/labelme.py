@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from edge.core.constants import palette
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from edge.core.images import is_image, list_images
 from kseg.core.progress import in_parallel
 from kseg.data.formats.labelme_shapes import SPECIAL, draw, objects_of, shapes_of
@@ -117,7 +117,7 @@ def order_of(found: set[str], path: Path) -> list[str]:
     listed = [line for line in dict.fromkeys(lines) if line and line not in SPECIAL]
     for name in sorted(found - set(listed)):
         raise InputError(
-            f"{path}: the label {name!r} of some shapes is missing; add it"
+            f"{path}: the label {quoted(name)} of some shapes is missing; add it"
         )
     return listed
 

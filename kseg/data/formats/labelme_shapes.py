@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from edge.core.constants import IGNORE_INDEX
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from kseg.data.formats.objects import ellipse, join, of_mask, of_polygons
 from kseg.data.formats.objects import rectangle as corners_of
 from kseg.data.formats.source import BACKGROUND, Size, SourceObjects
@@ -48,7 +48,7 @@ def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> 
     kind = shape.get("shape_type") or "polygon"
     if kind not in SHAPE_TYPES:
         raise InputError(
-            f"{path}: a shape {shape['label']!r} is a {kind}, which has no area; "
+            f"{path}: a shape {quoted(shape['label'])} is a {kind}, which has no area; "
             f"draw it as one of {', '.join(SHAPE_TYPES)}"
         )
     min_points, function = SHAPE_TYPES[kind]
@@ -66,8 +66,8 @@ def points_of(shape: dict[str, Any], min_points: int, kind: str, path: Path) -> 
             raise ValueError
     except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(
-            f"{path}: a {kind} {shape['label']!r} has fewer than {min_points} valid "
-            "points; draw it again or delete it"
+            f"{path}: a {kind} {quoted(shape['label'])} has fewer than {min_points} "
+            "valid points; draw it again or delete it"
         ) from None
     return points
 
@@ -96,7 +96,7 @@ def draw_mask(
             stencil = file.convert("L").point(lambda v: 255 * (v > 0))
     except (OSError, ValueError, TypeError, KeyError):
         raise InputError(
-            f"{path}: a mask {shape['label']!r} is not an image; draw it again"
+            f"{path}: a mask {quoted(shape['label'])} is not an image; draw it again"
         ) from None
     corner = tuple(int(v) for v in np.round(points[0]))
     canvas.paste(value, (*corner, *np.add(corner, stencil.size).tolist()), stencil)

@@ -13,13 +13,13 @@ from edge.core.errors import InputError
 from edge.core.files import make_folder, write_text
 from kseg.core.progress import in_parallel
 from kseg.core.results import ObjectCounts
+from kseg.data.formats.credits import write_credits
 from kseg.data.formats.objects import check_points, fitted
 from kseg.data.formats.source import SourceDataset, SourceObjects, SourcePair
 from kseg.data.formats.writer import (
     Splits,
     copy_image,
     each,
-    file_name,
     size_of_copy,
     staged,
 )
@@ -86,6 +86,7 @@ def write_objects_folder(
             written += images
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": list(color)} for name, color in entries]
+        write_credits(part, splits)
         record = {"task": task, "classes": classes}
         write_text(part / "classes.json", json.dumps(record, indent=1) + "\n")
     return counts_of(export.class_names, written)
@@ -97,7 +98,7 @@ def write_image(item: tuple[Path, SourcePair]) -> Written:
     copy = copy_image(pair, split)
     size = size_of_copy(pair, copy)
     found = fitted(pair.objects(), copy, size, pair.image)
-    return LabelledImage(file_name(pair), size, found.objects), found
+    return LabelledImage(pair.file_name, size, found.objects), found
 
 
 def counts_of(names: Sequence[str], written: list[Written]) -> ObjectCounts:

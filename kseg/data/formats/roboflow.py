@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from edge.core.images import list_images
 from kseg.data.formats.source import (
     SourceDataset,
@@ -101,8 +101,8 @@ def read_classes(path: Path) -> dict[int, str]:
                 raise ValueError
         except (ValueError, IndexError):
             raise InputError(
-                f"{path}: invalid line {', '.join(row)!r}; expected a value from 0 to "
-                "255, used once, and a class name, such as 1, road"
+                f"{path}: invalid line {quoted(', '.join(row))}; expected a value from "
+                "0 to 255, used once, and a class name, such as 1, road"
             ) from None
         labels[value] = name
     return dict(sorted(labels.items()))

@@ -7,12 +7,12 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX, palette
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted, shortened
 from kseg.core.text import to_class_name
 from kseg.data.masks import INVALID, Classes
 from kseg.data.objects_file import LabelledObject
@@ -54,6 +54,15 @@ def no_objects() -> SourceObjects:
     raise ValueError("this image has no objects")
 
 
+class Credit(NamedTuple):
+    """The licence and origin of an image: names and addresses, empty if unknown."""
+
+    licence: str
+    licence_url: str
+    url: str
+    author: str
+
+
 @dataclass(frozen=True)
 class SourcePair:
     """An image and its labels, which are not read yet: a mask, objects or both.
@@ -61,7 +70,7 @@ class SourcePair:
     `mask` returns (H, W) uint8 class ids, void 255, for the image upright or as stored.
     `objects` returns its objects, whose class ids count from 0, without background. For
     an image embedded in another file, `image` is that file, `content` returns the
-    image's bytes, and `suffix` is the suffix for them.
+    image's bytes, and `suffix` is the suffix for them. `credit` goes into CREDITS.csv.
     """
 
     stem: str
@@ -70,6 +79,12 @@ class SourcePair:
     content: Optional[Callable[[], bytes]] = None
     suffix: str = ""
     objects: Callable[[], SourceObjects] = no_objects
+    credit: Optional[Credit] = None
+
+    @property
+    def file_name(self) -> str:
+        """The name of the image in a data folder."""
+        return self.stem + (self.suffix or self.image.suffix)
 
 
 @dataclass
@@ -77,6 +92,7 @@ class SourceDataset:
     """The result of a reader. Pairs without a split are under the empty name.
 
     `class_names` are those of the masks, or those of the objects without background.
+    `unlabelled`, `missing` and `other_licences` count images that are left out.
     """
 
     skip_missing: bool
@@ -87,6 +103,7 @@ class SourceDataset:
     )
     unlabelled: int = 0
     missing: int = 0
+    other_licences: int = 0
 
     def add_missing(self, image: Path, labels: Path) -> None:
         """Counts an image that does not exist.
@@ -96,8 +113,8 @@ class SourceDataset:
         self.missing += 1
         if not self.skip_missing:
             raise InputError(
-                f"{labels}: its image {image} is missing; export the images too, or "
-                "skip such labels with --skip-missing"
+                f"{labels}: its image {shortened(image, 200)} is missing; export the "
+                "images too, or skip such labels with --skip-missing"
             )
 
 
@@ -151,7 +168,9 @@ def check_names(names: list[str], source: Path) -> None:
             raise InputError(f"{source}: a class has {error}; rename it") from None
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
-        raise InputError(f"{source}: two classes have the name {double!r}; rename one")
+        raise InputError(
+            f"{source}: two classes have the name {quoted(double)}; rename one"
+        )
 
 
 def classes_of(labels: dict[int, tuple[str, Optional[Color]]], source: Path) -> Classes:

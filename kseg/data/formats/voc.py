@@ -17,7 +17,7 @@ from typing import Optional
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX, palette
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import is_image
 from kseg.data.formats import voc_boxes
 from kseg.data.formats.source import (
@@ -148,7 +148,8 @@ def read_labelmap(path: Path) -> Classes:
     for name, color in labels:
         if color is None:
             raise InputError(
-                f"{path}: the label {name!r} has no colour; write {name}:R,G,B::"
+                f"{path}: the label {quoted(name)} has no colour; write "
+                f"{shortened(name)}:R,G,B::"
             )
     if not any(is_background(*label) for label in labels):
         labels.insert(0, (BACKGROUND, BLACK))
@@ -165,7 +166,7 @@ def read_label(line: str, path: Path) -> tuple[str, Optional[Color]]:
             raise ValueError
     except (ValueError, IndexError):
         raise InputError(
-            f"{path}: invalid line {line!r}; expected NAME:R,G,B::, such as "
+            f"{path}: invalid line {quoted(line)}; expected NAME:R,G,B::, such as "
             "road:128,64,128::"
         ) from None
     return name, color

@@ -24,6 +24,7 @@ from edge.display.colors import color_table
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import bar
 from kseg.data.folder import SPLITS, split_by_seed
+from kseg.data.formats.credits import write_credits
 from kseg.data.formats.source import Size, SourceDataset, SourcePair, size_error
 from kseg.data.masks import inspect_image, rotate_like
 
@@ -68,16 +69,12 @@ def check_stems(pairs: list[SourcePair], split: str) -> None:
                 f"{pair.image}: has the same stem as {other}, also in {split}; rename "
                 "one in the labelling tool"
             )
-        name = file_name(pair)
+        name = pair.file_name
         if not is_image(Path(name)):
             raise InputError(
                 f"{pair.image}: {name} is not a valid image name; it must end in one "
                 f"of {', '.join(SUFFIXES)} and not start with a dot"
             )
-
-
-def file_name(pair: SourcePair) -> str:
-    return pair.stem + (pair.suffix or pair.image.suffix)
 
 
 def check_target(folder: Path) -> None:
@@ -141,6 +138,7 @@ def write_data_folder(export: SourceDataset, splits: Splits, folder: Path) -> No
         each(partial(write_pair, colors=colors), items, "preparing")
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
+        write_credits(part, splits)
         record = {"classes": classes, "ignore_index": IGNORE_INDEX}
         write_text(part / "classes.json", json.dumps(record, indent=1) + "\n")
 
@@ -179,7 +177,7 @@ def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> None:
 
 def copy_image(pair: SourcePair, split: Path) -> Path:
     """Copies the image of a pair into `split`/images, and returns the copy."""
-    target = split / "images" / file_name(pair)
+    target = split / "images" / pair.file_name
     try:
         if pair.content:
             target.write_bytes(pair.content())

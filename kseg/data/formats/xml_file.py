@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from kseg.data.formats.source import ends_of, read_text
 
 Element = ElementTree.Element
@@ -46,7 +46,7 @@ def number(element: Element, name: str, place: str) -> float:
             raise ValueError
     except ValueError:
         raise InputError(
-            f"{place}: {element.tag} has the {name} {text.strip()!r}, not a number; "
-            "export it again"
+            f"{place}: {element.tag} has the {name} {quoted(text.strip())}, not a "
+            "number; export it again"
         ) from None
     return value

@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 
 from edge.core.constants import palette
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from edge.core.images import list_images
 from kseg.data.formats.objects import of_box, of_polygons, painted
 from kseg.data.formats.source import (
@@ -212,7 +212,7 @@ def read_line(words: list[str], place: str, classes: int) -> Line:
     except ValueError:
         shown = " ".join(islice(words, 6))
         raise InputError(
-            f"{place}: {shown!r} are not a class id and numbers; export it again"
+            f"{place}: {quoted(shown)} are not a class id and numbers; export it again"
         ) from None
     if not 0 <= class_id < classes:
         raise InputError(

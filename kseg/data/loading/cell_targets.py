@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
 from kseg.data.loading.matching import Matcher
+from kseg.data.objects import mask_window
 from kseg.data.sample import Dataset, Objects
 
 STRIDES, FINE_STRIDES = (8, 16, 32), (4, 8, 16)  # of the levels
 FINE_SIDE = 192  # pixels; smaller crops have FINE_STRIDES
 MASKS = 32  # cells of an image whose masks are trained
+SAMPLES = 28  # points a side at which a mask is trained
+GROWTH, MARGIN = 0.125, 1.0  # share of a box around it, at least so many pixels
 
 
 class CellTargets:
@@ -24,7 +26,6 @@ class CellTargets:
         self.matcher = Matcher(self.size, strides)
         self.mask_stride = min(strides) // 2
         self.masks = masks
-        self.grid = tuple(side // self.mask_stride for side in self.size)
 
     def blank(self) -> dict[str, np.ndarray]:
         """The target of an image without objects."""
@@ -35,7 +36,7 @@ class CellTargets:
         }
         if self.masks:
             target["mask_cells"] = np.full(MASKS, -1, np.int32)
-            target["masks"] = np.zeros((MASKS, *self.grid), np.uint8)
+            target["masks"] = np.zeros((MASKS, SAMPLES, SAMPLES), np.uint8)
             target["mask_boxes"] = np.zeros((MASKS, 4), np.float32)
         return target
 
@@ -66,33 +67,47 @@ class CellTargets:
         _, first = np.unique(owner[cells], return_index=True)
         others = np.setdiff1d(np.arange(len(cells)), first)
         chosen = cells[np.concatenate([random.permutation(first), others])[:MASKS]]
-        painted: dict[int, np.ndarray] = {}
+        painted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for place, cell in enumerate(chosen):
             index = int(owner[cell])
             if index not in painted:
-                painted[index] = self.paint(objects, index)
-            target["masks"][place] = painted[index]
-            target["mask_boxes"][place] = objects.boxes[index] / self.mask_stride
+                region = grown(objects.boxes[index], self.size)
+                painted[index] = region, sampled(objects, index, region)
+            region, target["masks"][place] = painted[index]
+            target["mask_boxes"][place] = region / self.mask_stride
         target["mask_cells"][: len(chosen)] = chosen
 
-    def paint(self, objects: Objects, index: int) -> np.ndarray:
-        """The mask of an object at the resolution of the prototypes, (h, w) uint8.
 
-        A cell is 1 if half of its pixels are in the mask.
-        """
-        assert objects.masks is not None
-        step = self.mask_stride
-        left, top, right, bottom = objects.boxes[index].astype(int)
-        r0, c0 = top // step, left // step
-        r1, c1 = -(-bottom // step), -(-right // step)
-        window = np.zeros(((r1 - r0) * step, (c1 - c0) * step), np.float32)
-        y, x = top - r0 * step, left - c0 * step
-        mask = objects.masks[index]
-        window[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
-        small = cv2.resize(window, (c1 - c0, r1 - r0), interpolation=cv2.INTER_AREA)
-        result = np.zeros(self.grid, np.uint8)
-        result[r0:r1, c0:c1] = small >= 0.5
-        return result
+def grown(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A box (4,) with a margin of GROWTH of its sides, at least 1 pixel, in the image.
+
+    Masks are trained in the margin too, so that they end where the object does.
+    """
+    x0, y0, x1, y1 = box
+    x, y = (max(MARGIN, GROWTH * side) for side in (x1 - x0, y1 - y0))
+    height, width = size
+    result = np.float32([x0 - x, y0 - y, x1 + x, y1 + y])
+    return np.clip(result, 0, np.float32([width, height, width, height]))
+
+
+def sampled(objects: Objects, index: int, region: np.ndarray) -> np.ndarray:
+    """The mask of an object at a grid of points in a region, (SAMPLES, SAMPLES) uint8.
+
+    The points are the centres of equal cells; the pixel that one is in decides.
+    """
+    assert objects.masks is not None
+    top, bottom, left, right = mask_window(objects.boxes[index])
+    x0, y0, x1, y1 = region
+    steps = (np.arange(SAMPLES) + 0.5) / SAMPLES
+    rows = np.floor(y0 + (y1 - y0) * steps).astype(int)
+    columns = np.floor(x0 + (x1 - x0) * steps).astype(int)
+    inside = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
+    result = np.zeros((SAMPLES, SAMPLES), np.uint8)
+    mask = objects.masks[index]
+    result[np.ix_(*inside)] = mask[
+        np.ix_(rows[inside[0]] - top, columns[inside[1]] - left)
+    ]
+    return result
 
 
 def crop_of(config: TrainConfig, data: Dataset) -> tuple[int, int]:

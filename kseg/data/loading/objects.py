@@ -25,7 +25,7 @@ from kseg.data.loading.batches import (
     sample_numbers,
 )
 from kseg.data.loading.reader import PARALLEL, SampleReader
-from kseg.data.loading.targets import targets_of
+from kseg.data.loading.targets import INPUTS, targets_of, training_split
 from kseg.data.objects import resized
 from kseg.data.sample import Dataset, Objects, Sample
 from kseg.data.transforms.boxes import move_image, move_objects, random_move
@@ -63,7 +63,7 @@ class ObjectBatchLoader:
         self.group = group
         share = config.memory_share
         self.readers = {
-            "train": ObjectReader(data.split("train"), config.max_side, share)
+            "train": ObjectReader(training_split(config, data), config.max_side, share)
         }
         self.targets = targets_of(config, data)
         self.photometric = chain(*photometric(config))
@@ -142,7 +142,9 @@ class ObjectBatchLoader:
             return self.recolored(image, number), target
 
         samples = numbers.map(load, num_parallel_calls=PARALLEL)
-        return local_batches(samples, images, self.group)
+        batches = local_batches(samples, images, self.group)
+        change = INPUTS.get(config.model)
+        return batches.map(change(config)) if change else batches
 
     def validation(self) -> None:
         """None: objects are validated image by image, see kseg.training.objects."""

@@ -125,7 +125,25 @@ def move_objects(objects: Objects, move: Move) -> Objects:
         objects.class_ids[kept],
         np.array(crowd, bool),
         None if objects.masks is None else tuple(masks),
+        None if objects.proposals is None else move_boxes(objects.proposals, move),
     )
+
+
+def move_boxes(boxes: np.ndarray, move: Move) -> np.ndarray:
+    """Boxes (N, 4) around the moved corners of `boxes`, clipped to the crop.
+
+    Those whose sides have less than 1 pixel there are left out.
+
+    >>> shift = Move(np.float64([[1, 0, -2], [0, 1, 0]]), (8, 8))
+    >>> move_boxes(np.float32([[0, 0, 2, 2], [1, 0, 5, 4]]), shift).tolist()
+    [[0.0, 0.0, 3.0, 4.0]]
+    """
+    corners = boxes[:, [0, 1, 2, 1, 0, 3, 2, 3]].reshape(-1, 4, 2)
+    moved = corners @ move.matrix[:, :2].T + move.matrix[:, 2]
+    whole = np.concatenate([moved.min(1), moved.max(1)], axis=1)
+    height, width = move.size
+    cut = np.clip(whole, 0, [width, height, width, height]).astype(np.float32)
+    return cut[(cut[:, 2:] - cut[:, :2] >= 1).all(axis=1)]
 
 
 def move_mask(

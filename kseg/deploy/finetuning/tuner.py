@@ -50,7 +50,7 @@ from kseg.deploy.finetuning.pruning import (
 from kseg.deploy.finetuning.step import training_step
 from kseg.deploy.finetuning.tf_keras_model import rebuild
 from kseg.deploy.finetuning.toolkit import clone_with, clustering, tfmot
-from kseg.deploy.heads import Head, heads_of
+from kseg.deploy.heads import Head, heads_of, info_with_head
 from kseg.deploy.parity import metric_name, value_of_file
 from kseg.evaluation import EVALUATORS
 from kseg.models import geometry
@@ -180,7 +180,7 @@ class FineTuner:
     def reference(self, network: Any, size: tuple[int, int], head: str) -> Predictor:
         """The network in Keras with a head, whose outputs name those of a file."""
         engine = KerasEngine(network, size, self.head(head))
-        return predictor_of(engine, replace(self.info, head=head))
+        return predictor_of(engine, info_with_head(self.info, head))
 
     @property
     def info(self) -> ModelInfo:
@@ -218,7 +218,7 @@ class FineTuner:
         head_function = self.head(head)
         reference = self.reference(network, size, head)
         best = (-1.0, b"")
-        new = partial(EVALUATORS[self.data.task], self.data, fast=True)
+        new = partial(EVALUATORS[reference.info.task], self.data, fast=True)
         headline = metric_name(new().headline)
 
         def save_if_best(epoch: int) -> None:

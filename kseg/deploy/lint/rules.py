@@ -64,6 +64,7 @@ class LintIssue:
         return f"{self.device}: {where}{self.problem}"
 
 
+FOR_MEDIAPIPE = ("boxes",)  # heads whose several outputs a task of MediaPipe reads
 MOST_APART = 4  # scales of the inputs of a CONCATENATION, as a ratio
 KEEPS_VALUES = ("QUANTIZE", "RESHAPE")  # operators behind which the scale may differ
 
@@ -243,9 +244,12 @@ def check_outputs(
 ) -> Iterator[LintIssue]:
     """MediaPipe's ImageSegmenter needs one output [1, height, width, classes].
 
-    A file with several outputs by role is no segmenter: the note says what it is.
+    A file with several outputs by role is no segmenter: the note says what it is. One
+    of the head boxes is for its ObjectDetector.
     """
     outputs = graph.outputs
+    if info is not None and info.head in FOR_MEDIAPIPE:
+        return
     if info is not None and len(info.outputs) == len(outputs) > 1:
         roles = ", ".join(
             f"{role} {tensor.dtype} {list(tensor.shape)}"

@@ -64,28 +64,43 @@ class Graph:
 
 
 def image_of(model: Any) -> Any:
-    """The model's input symbol (B, H, W, C).
+    """The model's input symbol (B, H, W, C); other inputs are no images.
 
     Raises ValueError if the model is not a graph of layers with one image as input.
     """
-    inputs = getattr(model, "inputs", None) or ()
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+    images = [x for x in getattr(model, "inputs", None) or () if len(x.shape) == 4]
+    if len(images) != 1:
         raise ValueError("the model is not a graph of layers with one image as input")
-    return inputs[0]
+    return images[0]
+
+
+def symbol_of(model: Any, given: Any, size: tuple[int, int]) -> Any:
+    """A symbol of one image of `size`, or of another input with 1 for free sides."""
+    import keras
+
+    own = tuple(side or 1 for side in given.shape[1:])
+    image = given is image_of(model)
+    shape = (1, *size, given.shape[-1]) if image else (1, *own)
+    return keras.Input(batch_shape=shape, dtype=given.dtype)
 
 
 def trace(model: Any, size: tuple[int, int]) -> Graph:
     """Records the calls that `model` makes for one image of `size` (height, width).
 
     The model's own layers are called once more on symbols. A model used as a layer is
-    one step. Raises ValueError if the model is not a graph of layers with one image as
-    input, and for a size that one of its layers rejects.
+    one step. Free sides of other inputs are 1: `fast_rcnn` gets one proposal. Raises
+    ValueError if the model is not a graph of layers with one image as input, and for a
+    size that one of its layers rejects.
     """
     import keras
 
+    symbols = [symbol_of(model, given, size) for given in model.inputs]
     image = image_of(model)
-    symbol = keras.Input(batch_shape=(1, *size, image.shape[-1]), dtype=image.dtype)
-    known = {id(symbol): Tensor("image", symbol.shape)}
+    symbol = next(x for x, y in zip(symbols, model.inputs, strict=True) if y is image)
+    known = {
+        id(x): Tensor("image" if x is symbol else given.name, x.shape)
+        for x, given in zip(symbols, model.inputs, strict=True)
+    }
     steps = []
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -101,7 +116,7 @@ def trace(model: Any, size: tuple[int, int]) -> Graph:
     # Rebuilt from its inputs and outputs, a Sequential model is a functional one.
     copy = keras.models.clone_model(
         keras.Model(model.inputs, model.outputs),
-        input_tensors=[symbol],
+        input_tensors=symbols,
         clone_function=lambda layer: layer,
         call_function=call,
     )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import keras
 from keras import layers, ops
+
+
+def fixed_size(model: keras.Model) -> Optional[tuple[int, int]]:
+    """The only (height, width) of a network's images; None for any."""
+    _, height, width, _ = model.input_shape
+    return (height, width) if height and width else None
 
 
 @keras.saving.register_keras_serializable("kseg")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from pathlib import Path
+from typing import Any, Callable, Optional
 
 from kseg.core.configs import TrainConfig
 from kseg.data.sample import Dataset
@@ -17,9 +18,12 @@ class ObjectSystem:
     - `loss` makes the loss of a configuration;
     - `network_options` are the arguments of the network's function that data and task
       decide;
-    - `decoder` is `ModelInfo.decoder`: how its outputs become objects.
+    - `decoder` is `ModelInfo.decoder`: how its outputs become objects;
+    - `finish` trains what is not trained by gradients, after the last epoch; it changes
+      the best network in the run folder.
     """
 
     loss: Callable[[TrainConfig, Dataset], JointLoss]
     network_options: Callable[[TrainConfig, Dataset], dict[str, Any]]
     decoder: Callable[[TrainConfig, Dataset], dict[str, Any]]
+    finish: Optional[Callable[[TrainConfig, Dataset, Path], None]] = None

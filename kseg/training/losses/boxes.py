@@ -23,21 +23,18 @@ def quality_focal(target: Any, logits: Any) -> Any:
     return ops.square(difference) * binary_cross_entropy(target, logits)
 
 
-def mask_loss(target: Any, logits: Any, inside: Any) -> Any:
+def mask_loss(target: Any, logits: Any) -> Any:
     """Cross-entropy plus Dice of masks (..., h, w): (...) float32.
 
-    Both are over the cells where `inside` is 1: the cross-entropy is their mean, Dice
-    is 1 - (2 sum(t p) + 1) / (sum(t) + sum(p) + 1) (Milletari et al., V-Net, 2016).
+    The cross-entropy is the mean, Dice is 1 - (2 sum(t p) + 1) / (sum(t) + sum(p) + 1)
+    (Milletari et al., V-Net, 2016).
     """
     axes = (-2, -1)
-    probability = ops.sigmoid(logits) * inside
-    target = target * inside
+    probability = ops.sigmoid(logits)
     both = ops.sum(target * probability, axis=axes)
     total = ops.sum(target, axis=axes) + ops.sum(probability, axis=axes)
-    entropy = binary_cross_entropy(target, logits) * inside
-    count = ops.maximum(ops.sum(inside, axis=axes), 1.0)
     dice = 1 - (2 * both + 1) / (total + 1)
-    return ops.sum(entropy, axis=axes) / count + dice
+    return ops.mean(binary_cross_entropy(target, logits), axis=axes) + dice
 
 
 def smooth_l1(difference: Any, beta: float) -> Any:

@@ -27,8 +27,13 @@ class ObjectLoss(JointLoss):
       loss does not count;
     - `boxes` (B, A, 4) float32 x0, y0, x1, y1 in pixels, of cells with an object;
     - `mask_cells` (B, P) int32: cells whose masks are trained, -1 for none;
-    - `masks` (B, P, h, w) uint8 at the resolution of the prototypes;
-    - `mask_boxes` (B, P, 4) float32: their boxes in cells of the prototypes.
+    - `mask_boxes` (B, P, 4) float32: regions around their objects, x0, y0, x1, y1 in
+      cells of the prototypes;
+    - `masks` (B, P, n, n) uint8: their masks at n x n points of these regions.
+
+    Masks are compared at points that are closer than the cells of the prototypes, as
+    predictions are enlarged. A mask in whole cells would lose what small objects have:
+    at stride 2, the AP of perfect ones on scenes of 128x128 is 0.75.
 
     The last three are absent for networks without masks. All sums are divided by the
     number of cells with an object in the whole batch, at least 1.
@@ -73,20 +78,29 @@ class ObjectLoss(JointLoss):
         flat = ops.reshape(prototypes, (-1, height * width, channels))
         logits = ops.matmul(weights, ops.transpose(flat, (0, 2, 1)))
         logits = ops.reshape(logits, (-1, cells.shape[1], height, width))
-        inside = inside_boxes(target["mask_boxes"], height, width)
         masks = ops.cast(target["masks"], "float32")
-        loss = mask_loss(masks, logits, inside)
+        points = sample(logits, target["mask_boxes"], masks.shape[-1])
+        loss = mask_loss(masks, points)
         count = ops.maximum(sum_over_replicas(ops.sum(used)), 1.0)
         return ops.sum(loss * used) / count
 
 
-def inside_boxes(boxes: Any, height: int, width: int) -> Any:
-    """(B, P, 4) x0, y0, x1, y1 in cells -> (B, P, h, w): 1 where a cell is inside.
+def sample(maps: Any, boxes: Any, count: int) -> Any:
+    """Values of maps (..., h, w) at count x count points of boxes, bilinear.
 
-    A cell is inside if the box covers a part of it.
+    `boxes` (..., 4) x0, y0, x1, y1 are in cells; the points are the centres of equal
+    parts of a box. Beyond the centres of the outermost cells their values go on, as
+    they do where predictions are enlarged. Returns (..., count, count).
     """
-    y, x = ops.arange(height, dtype="float32"), ops.arange(width, dtype="float32")
+    height, width = maps.shape[-2:]
+    steps = (ops.arange(count, dtype="float32") + 0.5) / count
+
+    def weights(start: Any, end: Any, cells: int) -> Any:
+        """(..., 1) and (..., 1) -> (..., count, cells), the share of each cell."""
+        places = ops.clip(start + (end - start) * steps - 0.5, 0.0, cells - 1.0)
+        distance = places[..., None] - ops.arange(cells, dtype="float32")
+        return ops.relu(1.0 - ops.absolute(distance))
+
     x0, y0, x1, y1 = (boxes[..., i : i + 1] for i in range(4))
-    rows = ops.cast((y + 1 > y0) & (y < y1), "float32")
-    columns = ops.cast((x + 1 > x0) & (x < x1), "float32")
-    return rows[..., :, None] * columns[..., None, :]
+    rows, columns = weights(y0, y1, height), weights(x0, x1, width)
+    return ops.matmul(ops.matmul(rows, maps), ops.swapaxes(columns, -1, -2))

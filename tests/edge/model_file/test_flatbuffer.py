@@ -28,7 +28,7 @@ def model(metadata: dict[bytes, bytes]) -> bytes:
 
 def metadata(mean, deviation) -> bytes:
     """TFLite Metadata with this normalization, after another process unit."""
-    from kseg.deploy.tflite_metadata import NORMALIZATION, packed
+    from kseg.deploy.metadata_tables import NORMALIZATION, packed
 
     values = {0: np.float32(mean), 1: np.float32(deviation)}
     units = [{0: NORMALIZATION + 1, 1: {}}, {0: NORMALIZATION, 1: values}]

@@ -71,6 +71,13 @@ def test_a_number_of_cells_that_no_padding_gives():
     assert padded_size((64, 64), (8, 16, 32), 85) is None
 
 
+def test_a_known_padding_is_the_only_one_that_is_tried():
+    """336 cells: 64x64 with strides 4, 8, 16, or 128x128 with 8, 16, 32."""
+    assert padded_size((64, 64), (4, 8, 16), 336, multiple=16) == (64, 64)
+    assert padded_size((64, 64), (8, 16, 32), 336) == (128, 128)
+    assert padded_size((64, 64), (8, 16, 32), 336, multiple=16) is None
+
+
 # Coding
 
 

@@ -186,6 +186,8 @@ def test_factors_that_would_overflow_are_refused(value):
         ({}, "no strides"),
         ({"strides": []}, "no strides"),
         ({"strides": [8, 0]}, r"strides is \[8, 0\]"),
+        ({"strides": [32, 16, 8]}, "strides is .* list of rising integers"),
+        ({"strides": [8] * 999}, r"strides is \[8, 8, .*… \(2,997 characters\); it"),
         ({"strides": [8], "variances": [1, 1]}, "variances is .* 4 numbers"),
         ({"strides": [8], "nms": "a"}, "nms is 'a'"),
         ({"strides": [8], "max_detections": 0}, "max_detections is 0"),
@@ -223,6 +225,17 @@ NOT_A_NUMBER[9, 1] = np.nan
 def test_outputs_that_do_not_fit_are_named_with_both_numbers(arrays, message):
     with pytest.raises(InputError, match=message):
         predict(arrays)
+
+
+def test_wrong_strides_are_refused_where_the_padding_is_known():
+    """They give as many cells as another padding would: 336."""
+    found = outputs(TWO, (64, 64), strides=(4, 8, 16))
+    wrong = replace(INFO, decoder={"strides": [8, 16, 32]})
+    predict(found, info=wrong)  # as of a network that pads to 128
+    known = replace(wrong, geometry=InputGeometry(minimum=16))
+    with pytest.raises(InputError, match="has 336 rows, and strides 8, 16, 32 give 84"):
+        predict(found, info=known)
+    predict(found, info=replace(known, decoder={"strides": [4, 8, 16]}))
 
 
 def test_roles_without_outputs_are_refused():

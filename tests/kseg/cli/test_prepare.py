@@ -138,6 +138,7 @@ def test_what_was_found_is_said(source, target, capsys):
         "task": "semantic",
         "splits": {"train": 3, "val": 2},
         "unlabelled": 0,
+        "other_licences": 0,
         "missing": 0,
     }
 
@@ -194,6 +195,22 @@ def test_target_with_content_is_kept(source, target):
     (target / "mine").write_text("mine", encoding="utf-8")
     assert f"{target}: already exists" in refusal(source, target)
     assert [path.name for path in target.iterdir()] == ["mine"]
+
+
+def test_a_target_inside_the_source_is_refused(source, tmp_path):
+    assert f"is inside {source}" in refusal(source, source / "sub" / "data")
+    link = tmp_path / "link"
+    link.symlink_to(source, target_is_directory=True)
+    assert f"{link / 'data'}: is inside {source}" in refusal(source, link / "data")
+    assert f"{source / 'data'}: is inside {link}" in refusal(link, source / "data")
+    beside = source.with_name(f"{source.name}2")
+    main([str(source), str(beside)])
+    assert (beside / "train").is_dir()
+
+
+def test_licences_of_formats_without_any_are_refused(source, target):
+    message = refusal(source, target, "--licenses", "4")
+    assert "format segnet, which has no licences of images; only coco has" in message
 
 
 @pytest.mark.parametrize("share", ("0", "1", "2"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import kseg
 from edge.app import camera
 from edge.core.errors import InputError
 from edge.core.images import read_image
@@ -22,6 +23,7 @@ from kseg.deploy import export
 from kseg.deploy.int8.mixed_precision import SelectiveInt8
 from kseg.deploy.int8.sensitivity import FusedOp
 from kseg.deploy.lint.graph import read_graphs
+from kseg.deploy.lint.rules import lint
 from tests.kseg.conftest import train_objects
 
 pytestmark = pytest.mark.slow  # one export takes 20 seconds
@@ -122,7 +124,7 @@ def test_the_card_has_the_licence_and_the_files(exported_objects):
     ("options", "message"),
     [
         (["--low-resolution"], "--low-resolution: .* does not end in an upsampling"),
-        (["--head", "labels"], "--head labels: not known for instance; use raw"),
+        (["--head", "labels"], "--head labels: not known for instance; use raw, "),
     ],
 )
 def test_options_of_semantic_models_are_refused(
@@ -132,6 +134,32 @@ def test_options_of_semantic_models_are_refused(
     with pytest.raises(InputError, match=message) as caught:
         main([str(run), *options])
     assert "\n" not in str(caught.value) and not list(run.glob("*.tflite"))
+
+
+def test_the_head_boxes_makes_detection_files(trained_objects, tmp_path, caplog):
+    run = copy_of(trained_objects, tmp_path)
+    options = ["--head", "boxes", "--max-drop", "0.1", "--explain"]
+    with caplog.at_level("INFO"):
+        main([str(run), *options])
+    assert "--head boxes: the files are of the task detection" in caplog.text
+    parity = parity_of(run)
+    assert parity["headline"] == "box_ap" and "mask_ap" not in parity["keras"]
+    assert parity["int8"]["head"] == "boxes"
+    assert set(parity["int8"]["outputs"]) == {"scores", "boxes"}  # of --explain
+    for scheme, dtype in (("float32", np.float32), ("int8", np.uint8)):
+        path = run / f"{scheme}.tflite"
+        specs = specs_of(path)
+        assert set(specs) == {"scores", "boxes"}
+        assert {spec.dtype for spec in specs.values()} == {np.dtype(dtype)}
+        info = read_info(path)
+        assert (info.task, info.head, info.resize) == ("detection", "boxes", "stretch")
+        assert info.decoder["strides"] == [4, 8, 16]
+        assert b"DETECTOR_METADATA" in standard_metadata(path.read_bytes())
+        assert not [x for x in lint(path) if x.device == "MediaPipe"]
+    card = (run / "card.md").read_text(encoding="utf-8")
+    assert "- Task: detection" in card and "mask" not in card
+    metrics = kseg.evaluate(run / "int8.tflite").metrics
+    assert metrics["box_ap"] == pytest.approx(parity["int8"]["box_ap"], abs=1e-6)
 
 
 def test_it_runs_in_the_camera_loop(exported_objects, tmp_path):

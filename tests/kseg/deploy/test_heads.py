@@ -7,7 +7,15 @@ from edge.engines.select import open_engine
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from kseg.deploy.conversion.tflite import convert
-from kseg.deploy.heads import at_low_resolution, labels, logits
+from kseg.deploy.heads import (
+    at_low_resolution,
+    boxes,
+    head_name,
+    info_with_head,
+    labels,
+    logits,
+    part_for_head,
+)
 from kseg.models import build_model
 from kseg.models.keras_engine import KerasEngine
 from tests.support.engines import only
@@ -61,3 +69,32 @@ def test_networks_without_a_final_upsampling_are_rejected(model):
     network = build_model(model, 3, width=4)
     with pytest.raises(InputError, match="does not end in an upsampling.*; leave out"):
         at_low_resolution(network, SIZE)
+
+
+def test_the_head_boxes_makes_a_detection_file_of_stretched_images():
+    info = ModelInfo(tuple("abc"), palette(3), task="instance")
+    changed = info_with_head(info, head_name(info, "boxes"))
+    assert (changed.task, changed.head, changed.resize) == (
+        *("detection", "boxes", "stretch"),
+    )
+    raw = info_with_head(info, head_name(info, ""))
+    assert (raw.task, raw.head, raw.resize) == ("instance", "raw", "fit")
+
+
+def test_boxes_of_other_kinds_of_decoders_are_refused():
+    info = ModelInfo(("a",), palette(1), task="detection", decoder={"kind": "other"})
+    with pytest.raises(InputError, match="--head boxes: not known for detection; use"):
+        head_name(info, "boxes")
+
+
+def test_the_part_of_boxes_has_no_masks():
+    network = build_model("instances", 2, width=4)
+    part = part_for_head(network, "boxes")
+    assert set(part.output) == {"scores", "boxes"}
+    assert part.count_params() < network.count_params()
+    assert part_for_head(network, "raw") is network
+    images = np.random.RandomState(0).randint(0, 256, (1, 64, 64, 3)).astype(np.float32)
+    expected, found = boxes(network(images)), boxes(part(images))
+    assert list(found) == ["scores", "boxes"]
+    for role, value in found.items():
+        np.testing.assert_allclose(value, expected[role], atol=1e-6)

@@ -1,10 +1,7 @@
 """TFLite Metadata inside a model, read back field by field."""
 
-import flatbuffers
 import numpy as np
 import pytest
-from flatbuffers.number_types import Float32Flags, Int8Flags, UOffsetTFlags
-from flatbuffers.table import Table
 
 from edge.core.constants import palette
 from edge.engines.select import open_engine
@@ -13,6 +10,7 @@ from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import read_info
 from kseg.deploy.tflite_metadata import with_metadata
 from tests.support.engines import only
+from tests.support.flatbuffer_tables import Read
 from tests.support.tflite import operator, tensor, tflite
 
 SHAPE = (1, 4, 4, 3)
@@ -26,44 +24,6 @@ def model(shape=SHAPE) -> bytes:
 
 def info(head: str) -> ModelInfo:
     return ModelInfo(NAMES, palette(3), head=head)
-
-
-class Read:
-    """A flatbuffers table: `read[field]` is the table or vector of a field."""
-
-    def __init__(self, data: bytes, at: int | None = None):
-        root = flatbuffers.encode.Get(UOffsetTFlags.packer_type, data, 0)
-        self.table = Table(data, root if at is None else at)
-
-    def offset(self, field: int) -> int:
-        return self.table.Offset(4 + 2 * field)
-
-    def __getitem__(self, field: int) -> "Read":
-        at = self.table.Indirect(self.table.Pos + self.offset(field))
-        return Read(self.table.Bytes, at)
-
-    def tables(self, field: int) -> list["Read"]:
-        start = self.table.Vector(self.offset(field))
-        count = self.table.VectorLen(self.offset(field))
-        offsets = (self.table.Indirect(start + 4 * i) for i in range(count))
-        return [Read(self.table.Bytes, at) for at in offsets]
-
-    def string(self, field: int) -> str:
-        return self.table.String(self.table.Pos + self.offset(field)).decode()
-
-    def enum(self, field: int) -> int:
-        offset = self.offset(field)
-        return self.table.Get(Int8Flags, self.table.Pos + offset) if offset else 0
-
-    def floats(self, field: int) -> list[float]:
-        kind = Float32Flags
-        return self.table.GetVectorAsNumpy(kind, self.offset(field)).tolist()
-
-    def bytes(self, field: int) -> tuple[int, bytes]:
-        """The offset and the content of a byte vector."""
-        start = self.table.Vector(self.offset(field))
-        count = self.table.VectorLen(self.offset(field))
-        return start, self.table.Bytes[start : start + count]
 
 
 @pytest.mark.parametrize(

@@ -157,3 +157,61 @@ def test_objects_train_and_validate_on_every_backend(name, tmp_path):
     task, *columns = line.split()
     assert task == "instance" and columns[-2:] == ["val_mask_ap", "val_box_ap"]
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+# Three steps of Fast R-CNN and of R-CNN's network from the same weights, without
+# dropout, whose random numbers are each backend's own. Prints the loss of each.
+PROPOSALS = """
+import keras, numpy as np
+from edge.predict.region_boxes import Warper
+from kseg.models import build_model
+from kseg.training.joint_loss import for_loss
+from kseg.training.losses.proposals import ClassLoss, ProposalLoss
+
+random = np.random.RandomState(0)
+images = random.uniform(0, 255, (2, 48, 64, 3)).astype(np.float32)
+start = random.uniform(0, 40, (2, 6, 2))
+boxes = np.concatenate([start, start + random.uniform(4, 24, (2, 6, 2))], -1)
+boxes = boxes.astype(np.float32)
+target = {
+    "classes": np.int32([[0, 1, 3, 2, 0, -1], [2, 0, 0, 1, 1, 3]]),
+    "moves": random.normal(0, 1, (2, 6, 4)).astype(np.float32),
+}
+crops = [Warper(image, 32, 2).crops(each) for image, each in zip(images, boxes)]
+cases = [
+    ("fast_rcnn", {"strides": (8,)}, ProposalLoss(),
+     {"image": images, "proposals": boxes}),
+    ("rcnn", {}, ClassLoss(), np.concatenate(crops)),
+]
+for name, options, loss, given in cases:
+    model = build_model(name, 3, width=4, fc_width=16, **options)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    for variable in model.trainable_variables:
+        if variable.name == "kernel":
+            deviation = np.sqrt(2 / np.prod(variable.shape[:-1]))
+            variable.assign(random.normal(0, deviation, variable.shape))
+    model = for_loss(model, loss)
+    model.compile(keras.optimizers.SGD(1e-3))
+    for _ in range(3):
+        print(float(model.train_on_batch(given, target)))
+"""
+
+
+@pytest.fixture(scope="module")
+def proposals_losses() -> list[float]:
+    """The losses of PROPOSALS on TensorFlow."""
+    return [float(line) for line in run("tensorflow", PROPOSALS)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ("jax", "torch"))
+def test_proposals_have_the_same_losses_on_every_backend(name, proposals_losses):
+    """The first of each network to 1e-4; later ones differ by rounding."""
+    found = [float(line) for line in run(name, PROPOSALS)]
+    assert len(found) == 6
+    for first in (0, 3):
+        assert found[first] == pytest.approx(proposals_losses[first], rel=1e-4)
+    assert found == pytest.approx(proposals_losses, rel=2e-3)
+    assert found[2] < found[0] and found[5] < found[3]

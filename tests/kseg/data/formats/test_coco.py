@@ -1,6 +1,12 @@
+import csv
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
+
+import kseg
 
 # A polygon with integer coordinates contains the pixels from its start, end exclusive.
 BIG = [1, 1, 7, 1, 7, 5, 1, 5]  # rows 1 to 4, columns 1 to 6: 24 pixels
@@ -315,3 +321,72 @@ def test_size_in_json_is_checked_before_allocation(train, error_message):
     """This size would take all memory."""
     train(annotation([BIG]), size=(10**9, 10**9))
     assert "1000000000x1000000000" in error_message()
+
+
+# --- licences ---
+
+LICENCES = [
+    {"id": 4, "name": "Attribution", "url": "http://by"},
+    {"id": 1, "name": "NonCommercial", "url": "http://nc"},
+]
+
+
+@pytest.fixture
+def licensed(source, save, write):
+    """Images of the licences 4, 1, "8" (which is not listed) and none; the second has
+    no file."""
+    images, annotations = [], []
+    for number, licence in enumerate((4, 1, "8", None), start=1):
+        name = f"{number}.jpg"
+        entry = {"id": number, "file_name": name, "height": 6, "width": 8}
+        entry |= {} if licence is None else {"license": licence}
+        entry["coco_url"] = f"http://coco/{number}"
+        if number == 1:
+            entry |= {"flickr_url": "http://one, two", "author": "A. Person"}
+        images.append(entry)
+        annotations.append(annotation([BIG], image=number, id=number))
+        if number != 2:
+            save(source / "train2017" / name)
+    whole = {"images": images, "annotations": annotations, "categories": CATEGORIES}
+    path = source / "annotations" / "instances_train2017.json"
+    write(path, {**whole, "licenses": LICENCES})
+    return source
+
+
+@pytest.mark.parametrize("task", ["semantic", "instance"])
+def test_images_of_some_licences_with_their_credits(licensed, target, prepared, task):
+    data = prepared("--licenses", "4,8", "--task", task)
+    stems = [Path(name).stem for part in data.splits.values() for name in part.names]
+    assert sorted(stems) == ["1", "3"]
+    with (target / "CREDITS.csv").open(encoding="utf-8", newline="") as file:
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(file)}
+    assert rows["1.jpg"] | {"file": ""} == {
+        **{"file": "", "licence": "Attribution", "licence_url": "http://by"},
+        **{"url": "http://one, two", "author": "A. Person"},
+    }
+    assert rows["3.jpg"]["licence"] == "8" and rows["3.jpg"]["author"] == ""
+    assert rows["3.jpg"]["url"] == "http://coco/3"
+    assert all((target / row["file"]).is_file() for row in rows.values())
+
+
+def test_images_of_other_licences_are_counted(licensed, target, caplog):
+    with caplog.at_level("INFO"):
+        done = kseg.prepare(licensed, target, licenses=[4, 8])
+    assert done.record()["other_licences"] == 2
+    assert "left out with other licences: 2" in caplog.text
+
+
+def test_without_licences_there_are_no_credits(licensed, target, prepared):
+    prepared("--skip-missing")
+    assert not (target / "CREDITS.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("9", "--licenses 9: no image of .* has a licence with this id; known are 4, "),
+        ("4,,8", "'4,,8' has an empty part; write 4,7,8"),
+    ],
+)
+def test_wrong_licences_are_refused(licensed, error_message, given, message):
+    assert re.search(message, error_message("--licenses", given))

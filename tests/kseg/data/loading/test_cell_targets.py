@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from kseg.core.configs import TrainConfig
-from kseg.data.loading.cell_targets import CellTargets, strides_of
+from kseg.data.loading.cell_targets import (
+    SAMPLES,
+    CellTargets,
+    grown,
+    sampled,
+    strides_of,
+)
 from kseg.data.objects import no_objects, objects_of_map
 from kseg.data.open import open_data
 from kseg.data.sample import Objects
@@ -21,18 +27,25 @@ def test_the_target_of_a_square_by_hand():
     assert found["classes"][cell] == 3 and (found["classes"] == 3).sum() >= 1
     assert found["boxes"][cell].tolist() == [8, 8, 16, 16]
     assert found["mask_cells"][0] in np.flatnonzero(found["classes"] == 3)
-    assert found["mask_boxes"][0].tolist() == [2, 2, 4, 4]
-    expected = np.zeros((8, 8))
-    expected[2:4, 2:4] = 1
+    # A margin of 1 pixel, an eighth of the side; cells of prototypes have 4 pixels.
+    assert found["mask_boxes"][0].tolist() == [1.75, 1.75, 4.25, 4.25]
+    expected = np.zeros((SAMPLES, SAMPLES))
+    tenth = slice(3, SAMPLES - 3)  # 28 points over 10 pixels: 3 are in the first
+    expected[tenth, tenth] = 1
     np.testing.assert_array_equal(found["masks"][0], expected)
 
 
-def test_a_cell_of_a_mask_is_set_if_half_of_its_pixels_are():
-    instances = np.zeros((32, 32), np.uint16)
-    instances[8:18, 8:13] = 1  # 2.5 cells high, 1.25 wide, of 4 pixels
-    targets = CellTargets((32, 32), (8, 16), masks=True)
-    painted = targets.paint(objects_of_map(instances, [0]), 0)
-    assert np.argwhere(painted).tolist() == [[2, 2], [3, 2], [4, 2]]
+def test_a_region_has_a_margin_and_ends_at_the_image():
+    box = np.float32([0, 8, 16, 32])
+    assert grown(box, (33, 64)).tolist() == [0, 5, 18, 33]
+
+
+def test_the_pixel_of_a_point_decides():
+    objects = objects_of_map(np.uint16([[1, 1, 0], [0, 1, 1]]), [0])
+    found = sampled(objects, 0, np.float32([0, 0, 3, 2]))
+    rows, columns = (np.floor((np.arange(SAMPLES) + 0.5) / SAMPLES * n) for n in (2, 3))
+    expected = np.abs(columns[None] - rows[:, None] - 0.5) < 1
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_target_without_masks_has_two_arrays():

@@ -8,7 +8,7 @@ import pytest
 from edge.core.errors import InputError
 from edge.model_file.info import InputGeometry
 from kseg.core.configs import TrainConfig
-from kseg.data.loading.cell_targets import MASKS
+from kseg.data.loading.cell_targets import MASKS, SAMPLES
 from kseg.data.loading.objects import ObjectBatchLoader, ObjectReader
 from kseg.data.objects import label_map
 from kseg.data.open import open_data
@@ -34,7 +34,7 @@ def test_batches_have_fixed_shapes(data):
     assert image.shape == (4, 96, 96, 3) and image.dtype == np.float32
     cells = 24 * 24 + 12 * 12 + 6 * 6
     assert target["classes"].shape == (4, cells)
-    assert target["masks"].shape == (4, MASKS, 48, 48)
+    assert target["masks"].shape == (4, MASKS, SAMPLES, SAMPLES)
     assert (target["classes"].numpy() >= 0).any(axis=1).all()
 
 

@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from kseg.training.losses.boxes import binary_cross_entropy, mask_loss, quality_focal
-from kseg.training.losses.objects import ObjectLoss, inside_boxes
+from kseg.training.losses.objects import ObjectLoss, sample
 
 CENTERS = [[8.0, 8.0], [8.0, 24.0]]
 SIDES = [16.0, 16.0]
@@ -28,10 +28,9 @@ def test_cross_entropy_and_quality_focal_by_hand():
 
 def test_mask_loss_by_hand():
     target = np.float32([[1, 0], [1, 1]])
-    inside = np.float32([[1, 1], [0, 0]])  # the second row does not count
     logits = np.zeros((2, 2), np.float32)
-    # p = 1/2 in two cells: cross-entropy log 2; Dice 1 - (2 * 0.5 + 1) / (1 + 1 + 1).
-    found = number(mask_loss(target, logits, inside))
+    # p = 1/2 everywhere: cross-entropy log 2; Dice 1 - (2 * 1.5 + 1) / (3 + 2 + 1).
+    found = number(mask_loss(target, logits))
     assert found == pytest.approx(log(2) + 1 / 3)
 
 
@@ -43,7 +42,7 @@ def blank_target(masks=True):
     if masks:
         target |= {
             "mask_cells": np.full((1, 2), -1, np.int32),
-            "masks": np.zeros((1, 2, 4, 8), np.uint8),
+            "masks": np.zeros((1, 2, 4, 4), np.uint8),
             "mask_boxes": np.zeros((1, 2, 4), np.float32),
         }
     return target
@@ -91,7 +90,7 @@ def test_a_mask_is_the_sum_of_its_prototypes():
     target["boxes"][0, 1] = [16, 0, 32, 16]
     target["mask_cells"][0, 0] = 1
     target["mask_boxes"][0, 0] = [4, 0, 8, 4]
-    target["masks"][0, 0, :, 4:6] = 1
+    target["masks"][0, 0, :, :2] = 1  # the left half of the box
     found["coefficients"][0, 1] = [1, -1, 0]
     found["prototypes"][0, :, 4:6, 0] = 100  # right: inside
     found["prototypes"][0, :, 6:8, 1] = 100  # right: outside
@@ -110,6 +109,17 @@ def test_the_loss_is_the_sum_of_its_parts():
     )
 
 
-def test_cells_that_a_box_touches_are_inside():
-    found = ops.convert_to_numpy(inside_boxes(np.float32([[[1.5, 0, 2.5, 1]]]), 2, 4))
-    assert found[0, 0].tolist() == [[0, 1, 1, 0], [0, 0, 0, 0]]
+def test_points_of_a_box_are_bilinear():
+    maps = np.float32([[0, 1, 2, 3], [10, 11, 12, 13]])
+    box = np.float32([0.5, 0, 3.5, 2])  # points at x = 1, 2, 3 and y = 1/3, 1, 5/3
+    found = ops.convert_to_numpy(sample(maps, box, 3))
+    # Cells have their centres at 0.5, 1.5, ...: beyond these values stay.
+    row = np.float32([0.5, 1.5, 2.5])
+    np.testing.assert_allclose(found, [row, row + 5, row + 10], rtol=1e-6)
+
+
+def test_a_map_is_its_own_sample_at_its_cells():
+    maps = np.random.RandomState(0).normal(size=(2, 3, 5, 5)).astype(np.float32)
+    boxes = np.broadcast_to(np.float32([0, 0, 5, 5]), (2, 3, 4))
+    found = ops.convert_to_numpy(sample(maps, boxes, 5))
+    np.testing.assert_allclose(found, maps, atol=1e-6)

@@ -1,0 +1,66 @@
+"""One object for each image: its class and its box, from pooled features."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import keras
+from keras import layers, ops
+
+from kseg.models.encoders.features import Features
+
+STRIDE = 32  # of the features that are averaged
+FINER = (8, 16, STRIDE)  # strides of the maps whose centres are computed
+MAPS = 16  # of each stride
+WIDTH = 256  # of the dense layer
+
+
+def localize(
+    image: Any, num_classes: int, encode: Callable[..., Features]
+) -> dict[str, Any]:
+    """image (B, H, W, C) -> the outputs by role, float32, one row for each image.
+
+    `scores` (B, 1, num_classes) are probabilities, `boxes` (B, 1, 4) are cy, cx, h, w
+    in shares of the padded image. `logits` (B, 1, num_classes) are those of the scores,
+    for the loss.
+
+    The mean of the features says what the object is, but hardly where: the dense layer
+    also gets the centres of MAPS maps of each stride in FINER.
+    """
+    features = encode(image, deepest=STRIDE)
+    pooled = [layers.GlobalAveragePooling2D(name="pool")(features.tap(STRIDE))]
+    for stride in FINER:
+        maps = layers.Conv2D(MAPS, 1, name=f"map{stride}")(features.tap(stride))
+        pooled.append(MapCenters(name=f"centers{stride}")(maps))
+    x = layers.Concatenate(name="join")(pooled)
+    x = layers.Dense(WIDTH, "relu", kernel_initializer="he_normal", name="fc")(x)
+    x = layers.Reshape((1, WIDTH), name="row")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    place = layers.Dense(4, name="place")(x)
+    return {
+        "scores": layers.Softmax(dtype="float32", name="scores")(logits),
+        "boxes": layers.Activation("sigmoid", dtype="float32", name="boxes")(place),
+        "logits": logits,
+    }
+
+
+@keras.saving.register_keras_serializable("kseg")
+class MapCenters(layers.Layer):
+    """(B, h, w, K) -> (B, 2 * K): the mean y and x of each map, in shares of its sides.
+
+    Cells are weighted by the softmax of the map (Levine et al., "End-to-End Training of
+    Deep Visuomotor Policies", JMLR 2016).
+    """
+
+    def call(self, maps: Any) -> Any:
+        _, rows, columns, count = ops.shape(maps)
+        flat = ops.reshape(maps, (-1, rows * columns, count))
+        weights = ops.softmax(ops.transpose(flat, (0, 2, 1)), axis=-1)
+        y = (ops.arange(rows, dtype="float32") + 0.5) / ops.cast(rows, "float32")
+        x = (ops.arange(columns, dtype="float32") + 0.5) / ops.cast(columns, "float32")
+        cells = ops.stack(ops.meshgrid(y, x, indexing="ij"), axis=-1)
+        cells = ops.cast(ops.reshape(cells, (-1, 2)), weights.dtype)
+        return ops.reshape(ops.matmul(weights, cells), (-1, 2 * count))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape[0], 2 * input_shape[-1]

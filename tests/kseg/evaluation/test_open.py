@@ -1,0 +1,53 @@
+"""The classes of a model, compared with those of the data it is measured on."""
+
+import logging
+
+import pytest
+
+from edge.core.errors import InputError
+from edge.model_file.info import unknown_model
+from edge.predict.ssd import ssd_predictor
+from kseg.data.shapes import SHAPES
+from kseg.evaluation.open import check_classes
+from tests.edge.predict.test_ssd import outputs
+from tests.support.outputs import FixedOutputs
+
+DATA = SHAPES["detection"]()  # disc, square, triangle, ring, cross
+ARRAYS = outputs([[0, 0, 1, 1]], [0], [0.9])
+
+
+def model(names=()):
+    """An SSD file whose list of labels is `names`."""
+    found = ssd_predictor(FixedOutputs(ARRAYS, (32, 32)), unknown_model(names))
+    assert found is not None
+    return found
+
+
+def check(names, caplog) -> str:
+    with caplog.at_level(logging.INFO):
+        check_classes(model(names), DATA, "ssd.tflite")
+    return caplog.text
+
+
+def test_classes_without_names_are_matched_by_number(caplog):
+    assert "ssd.tflite: has no class names; its classes are matched to those of " in (
+        text := check((), caplog)
+    )
+    assert "shapes by number: 0 is disc" in text
+
+
+@pytest.mark.parametrize("background", [(), ("???",)])
+def test_labels_that_are_those_of_the_data_are_silent(background, caplog):
+    assert not check((*background, *DATA.class_names), caplog)
+
+
+@pytest.mark.parametrize("names", [("person",), DATA.class_names[:4]])
+def test_other_labels_are_refused(names, caplog):
+    with pytest.raises(InputError, match="ssd.tflite: has the classes .*, but shapes"):
+        check(names, caplog)
+
+
+def test_many_long_names_are_listed_in_brief(caplog):
+    with pytest.raises(InputError) as caught:
+        check(tuple(f"{k}{'x' * 9999}" for k in range(200)), caplog)
+    assert len(str(caught.value)) < 700 and "\n" not in str(caught.value)
