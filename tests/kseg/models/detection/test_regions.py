@@ -31,7 +31,8 @@ def random_image(height, width, batch=1):
 
 
 def outputs_of(model, image):
-    return {k: ops.convert_to_numpy(v) for k, v in model([image]).items()}
+    given = [image] if isinstance(model.input, list) else image
+    return {k: ops.convert_to_numpy(v) for k, v in model(given).items()}
 
 
 @pytest.mark.parametrize("size", ((32, 48), (37, 50)), ids=str)
@@ -99,7 +100,7 @@ def test_training_has_its_own_number_of_proposals(network):
     backbone = keras.Model(network.input, network.get_layer("proposals").output)
     image = random_image(32, 32)
     for training, count in ((False, 10), (True, 12)):
-        boxes, scores = backbone([image], training=training)
+        boxes, scores = backbone(image, training=training)
         assert tuple(boxes.shape) == (1, count, 4) and scores.shape[1] == count
 
 
