@@ -11,16 +11,26 @@ def for_loss(model: Any, loss: Any) -> Any:
     """The network as `loss` needs it: with a JointLoss, a model of the same layers.
 
     `compile` of Keras takes one loss for each output; the loss of objects needs scores
-    and boxes at the same time.
+    and boxes at the same time. In training the model returns what the loss asks for
+    with `training_outputs`, else the outputs of the network. It has the variables of
+    the whole network, each once, also those that only the loss uses.
     """
     if not isinstance(loss, JointLoss):
         return model
     import keras
 
+    trained = keras.Model(model.input, loss.training_outputs(model))
+
     class JointLossModel(keras.Model):
         """A functional network that is trained by `joint_loss`."""
 
         joint_loss = staticmethod(loss)
+
+        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            """Returns the outputs of the network; in training those of the loss."""
+            if training:
+                return trained(inputs, training=True)
+            return super().call(inputs, training=training, mask=mask)
 
         def compute_loss(
             self,
