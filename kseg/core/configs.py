@@ -372,8 +372,8 @@ class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
     """The arguments of `build_model` for a network; None for options not given."""
-    names = ("encoder", "width", "alpha", "upsampling", "fc_width", "strides")
-    given = {name: getattr(config, name) for name in names}
+    names = {field.name for field in dataclasses.fields(ArchitectureOptions)}
+    given = {name: getattr(config, name) for name in sorted(names)}
     return {name: None if value in ("", ()) else value for name, value in given.items()}
 
 

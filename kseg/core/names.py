@@ -8,6 +8,7 @@ TASKS = ("semantic", "instance", "detection")
 OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",
+    "detr",
     "fcn16s",
     "fcn32s",
     "fcn8s",
@@ -19,7 +20,7 @@ MODEL_NAMES = (
     "unet_paper",
 )
 # Networks that find objects, and the task of each where none is asked for.
-OBJECT_MODELS = {"instances": "instance"}
+OBJECT_MODELS = {"instances": "instance", "detr": "detection"}
 ENCODER_NAMES = (
     "alexnet",
     "efficientnetv2b0",

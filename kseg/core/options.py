@@ -159,7 +159,21 @@ class ArchitectureOptions:
     strides: Strides = option(
         (),
         "strides of the levels of `instances`; default 8,16,32, for crops under 192 "
-        "pixels 4,8,16",
+        "pixels 4,8,16; of `detr` one, by default 32, for such crops 8",
+    )
+    layers: Optional[int] = option(
+        None, "encoder and decoder layers of `detr`; default 6", most=64
+    )
+    queries: Optional[int] = option(
+        None,
+        "queries of `detr`, the most objects that it finds; default 100",
+        most=1000,
+    )
+    attention_width: Optional[int] = option(
+        None, "channels of the transformer of `detr`; default 256", most=4096
+    )
+    dropout: Optional[Share] = option(
+        None, "dropout in the transformer of `detr`; default 0.1"
     )
 
 

@@ -27,7 +27,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "detection": OBJECTS,
 }
 # Network -> option -> its default, where it differs from that of its task.
-MODEL_DEFAULTS: dict[str, dict[str, Any]] = {}
+MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
+    "detr": {
+        "weight_decay": 1e-4,
+        "weight_decay_of": "all",
+        "clip_norm": 0.1,
+        "ema": 0.0,
+    },
+}
 # Task -> the largest drop of the headline metric that an export accepts by default.
 MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
@@ -65,6 +72,19 @@ RATES: dict[str, Callable[[TrainConfig], dict[str, float]]] = {
 }
 
 
+def detr_rates(config: TrainConfig) -> dict[str, float]:
+    """The learning rates of the paper; larger ones for an encoder from scratch."""
+    if config.weights == "none" and not config.init_from:
+        return {"learning_rate": 1e-3}
+    return {"learning_rate": 1e-4, "encoder_rate": 0.1}
+
+
+# Network -> such a function, where it differs from that of its task.
+MODEL_RATES: dict[str, Callable[[TrainConfig], dict[str, float]]] = {
+    "detr": detr_rates,
+}
+
+
 def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainConfig:
     """The configuration with the defaults of a task, where no value was given.
 
@@ -77,6 +97,7 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     model = config.model if "model" in given else defaults.get("model", config.model)
     refuse(UNUSED_BY_MODEL.get(model, ()), given, config, f"--model {model}")
     defaults |= MODEL_DEFAULTS.get(model, {})
+    defaults |= MODEL_RATES[model](config) if model in MODEL_RATES else {}
     changes = {name: value for name, value in defaults.items() if name not in given}
     return replace(config, **changes, task=task)
 

@@ -9,6 +9,7 @@ from typing import Any, Callable, Collection
 import keras
 
 from edge.model_file.info import InputGeometry
+from kseg.models.detection.detr import detr
 from kseg.models.detection.instances import instances
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import PREPARING, Features, features_of
@@ -46,6 +47,7 @@ MODELS: dict[str, Builder] = {
     "dense": Builder(dense),
     "patch": Builder(patch),
     "instances": Builder(instances, ("instance", "detection"), least_classes=1),
+    "detr": Builder(detr, ("detection",), least_classes=1),
 }
 
 # Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small
@@ -68,7 +70,7 @@ def build_model(
     are any sizes from the network's stride up; networks of valid convolutions accept
     the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
     or the path of a file. `options` are passed to the model's and the encoder's
-    functions: upsampling, fc_width, width, alpha, strides; None means the default.
+    functions, such as upsampling, width, alpha, strides; None means the default.
     Raises ValueError for unknown names and for options that cannot be combined.
     """
     check_known("model", name, MODELS)

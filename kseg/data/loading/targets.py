@@ -7,6 +7,7 @@ from typing import Callable, Protocol
 import numpy as np
 
 from kseg.core.configs import TrainConfig
+from kseg.data.loading.box_targets import box_targets
 from kseg.data.loading.cell_targets import cell_targets
 from kseg.data.sample import Dataset, Objects
 
@@ -32,6 +33,7 @@ class Targets(Protocol):
 
 TARGETS: dict[str, Callable[[TrainConfig, Dataset], Targets]] = {
     "instances": cell_targets,
+    "detr": box_targets,
 }
 
 

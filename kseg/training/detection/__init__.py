@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kseg.training.detection.cells import CELLS
+from kseg.training.detection.detr import DETR
 from kseg.training.detection.system import ObjectSystem
 
-SYSTEMS: dict[str, ObjectSystem] = {"instances": CELLS}
+SYSTEMS: dict[str, ObjectSystem] = {"instances": CELLS, "detr": DETR}
