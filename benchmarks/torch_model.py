@@ -176,6 +176,15 @@ def activation(layer: Any) -> Steps:
     return known[name]
 
 
+def activation_layer(layer: Any) -> Steps:
+    """A layer of its own, which may also be a ReLU."""
+    from torch import nn
+
+    if layer.activation.__name__ == "relu":
+        return [(nn.ReLU(), ())]
+    return activation(layer)
+
+
 def load(module: Any, weights: list[Any]) -> Any:
     """Sets `weight` and, if there is one, `bias` of the module, and returns it."""
     from torch import nn
@@ -219,11 +228,24 @@ def max_pooling(layer: Any) -> Steps:
 
 
 def rescaling(layer: Any) -> Steps:
-    if not all(isinstance(x, (int, float)) for x in (layer.scale, layer.offset)):
-        raise ValueError(
-            f"{layer.name}: per-channel scales are not supported in PyTorch"
-        )
-    return [(operator.mul, (layer.scale,)), (operator.add, (layer.offset,))]
+    """By numbers, or by numbers for each channel."""
+    import torch
+    from torch import nn
+
+    if all(isinstance(x, (int, float)) for x in (layer.scale, layer.offset)):
+        return [(operator.mul, (layer.scale,)), (operator.add, (layer.offset,))]
+
+    class Rescale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name in ("scale", "offset"):
+                values = torch.as_tensor(getattr(layer, name), dtype=torch.float32)
+                self.register_buffer(name, values.reshape(-1, 1, 1))
+
+        def forward(self, x: Any) -> Any:
+            return x * self.scale + self.offset
+
+    return [(Rescale(), ())]
 
 
 def zero_padding(layer: Any) -> Steps:
@@ -252,7 +274,7 @@ def reshape(layer: Any) -> Steps:
 
 
 LAYERS: dict[str, Callable[[Any], Steps]] = {
-    "Activation": activation,
+    "Activation": activation_layer,
     "Add": lambda layer: [(operator.add, ())],
     "BatchNorm": batch_norm,
     "BatchNormalization": batch_norm,

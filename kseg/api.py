@@ -288,9 +288,10 @@ def prepare(
 ) -> Prepared:
     """Converts the export `src` of another tool to the data folder `dir`.
 
-    `options` are the fields of PrepareConfig: `task`, `val_share`, `seed`,
-    `skip_missing`. Raises InputError for an export of an unknown format, with errors,
-    or without what the task needs.
+    `src` may be "shapes", for generated scenes. `options` are the fields of
+    PrepareConfig: `task`, `val_share`, `seed`, `skip_missing`, `count`. Raises
+    InputError for an export of an unknown format, with errors, or without what the task
+    needs.
     """
     values = {"src": text_of_path(src), "dir": text_of_path(dir), **options}
     config = configured(PrepareConfig, config, values)

@@ -69,6 +69,11 @@ OF_MACHINES = (
 HEADS = ("labels", "logits", "probabilities", "raw")
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 USUAL_SCHEMES = ("float32", "int8")
+FLOAT_SCHEMES = ("float32", "float16")
+# Networks whose files are in float alone, and why: what a message says of them.
+FLOAT_ONLY = {
+    "detr": "attention and layer normalization lose accuracy in 8 bits",
+}
 FINETUNED_SCHEMES = (
     "qat",
     "pruned",

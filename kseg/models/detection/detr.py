@@ -127,7 +127,7 @@ def add_and_norm(x: Any, read: Any, name: str, dropout: float) -> Any:
 
 
 def heads(num_classes: int, width: int) -> Callable[[Any], tuple[Any, Any]]:
-    """New layers that give logits (B, Q, num_classes + 1) and boxes (B, Q, 4) in [0, 1].
+    """New layers that give logits (B, Q, num_classes + 1) and boxes (B, Q, 4).
 
     The last class is that of no object.
     """

@@ -121,7 +121,7 @@ def all_layers(outputs: dict[str, Any], name: str, layers: int) -> Any:
 
 
 def weighted_mean(values: Any, weights: Any, layers: int) -> Any:
-    """The weighted mean over the batch of each layer, added up: (B * L, Q) -> scalar."""
+    """The weighted mean over the batch, added up over layers: (B * L, Q) -> scalar."""
 
     def sums(x: Any) -> Any:
         return ops.sum(ops.reshape(x, (-1, layers, x.shape[1])), axis=(0, 2))
