@@ -153,7 +153,8 @@ def batch_norm(layer: Any) -> Steps:
     """PyTorch's running variance is the unbiased one; the outputs are equal."""
     from torch import nn
 
-    require(layer, axis=-1, scale=True, center=True)
+    last = len(layer.input.shape) - 1
+    require(layer, axis=last if layer.axis == last else -1, scale=True, center=True)
     gamma, beta, mean, variance = map(torch_tensor, layer.get_weights())
     module = nn.BatchNorm2d(len(gamma), layer.epsilon, 1 - layer.momentum)
     load(module, [gamma, beta])

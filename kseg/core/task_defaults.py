@@ -73,10 +73,12 @@ RATES: dict[str, Callable[[TrainConfig], dict[str, float]]] = {
 
 
 def detr_rates(config: TrainConfig) -> dict[str, float]:
-    """The learning rates of the paper; larger ones for an encoder from scratch."""
-    if config.weights == "none" and not config.init_from:
-        return {"learning_rate": 1e-3}
-    return {"learning_rate": 1e-4, "encoder_rate": 0.1}
+    """The learning rates of the paper, and a larger one for an encoder from scratch."""
+    fresh = config.weights == "none" and not config.init_from
+    rates = {} if fresh else {"encoder_rate": 0.1}
+    if config.optimizer != "sgd":
+        rates["learning_rate"] = 1e-3 if fresh else 1e-4
+    return rates
 
 
 # Network -> such a function, where it differs from that of its task.
