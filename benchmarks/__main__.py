@@ -32,6 +32,10 @@ BENCHMARKS = {
     "train": Benchmark(
         "training", "a training step compared with PyTorch and with its convolutions"
     ),
+    "object-inference": Benchmark(
+        "object_inference",
+        "large networks of objects in Keras, compared with the same in PyTorch",
+    ),
     "sliding": Benchmark(
         "sliding", "a patch classifier: sliding window compared with convolutions"
     ),
@@ -79,7 +83,7 @@ def overview() -> str:
         "usage: kseg benchmark NAME [OPTIONS]; kseg benchmark NAME --help lists them",
         "",
     ]
-    lines += [f"  {name:13}  {each.text}" for name, each in BENCHMARKS.items()]
+    lines += [f"  {name:17}  {each.text}" for name, each in BENCHMARKS.items()]
     return "\n".join(lines)
 
 

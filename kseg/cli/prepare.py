@@ -21,6 +21,8 @@ DIR gets {train,val,test}/images/ and classes.json, and with
 Without --task the first five formats give semantic and bowl gives instance; the others
 give instance if all their objects have an outline, else detection.
 
+SRC may be "shapes": --count generated scenes for train, and a share of as many for val.
+
 Images are copied unchanged. The splits of SRC are kept; images without a split go into
 train. If SRC has no val split, a share of train becomes val. Images without labels are
 left out and counted; in yolo and cvat they are images without objects. --licenses keeps

@@ -8,6 +8,7 @@ TASKS = ("semantic", "instance", "detection")
 OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",
+    "detr",
     "faster_rcnn",
     "fast_rcnn",
     "fcn16s",
@@ -35,6 +36,7 @@ OBJECT_MODELS = {
     "mask_rcnn": "instance",
     "fast_rcnn": "detection",
     "rcnn": "detection",
+    "detr": "detection",
 }
 CLASS_AGNOSTIC = ("rpn",)  # networks that find objects without their class
 ENCODER_NAMES = (
@@ -86,6 +88,11 @@ OF_MACHINES = (
 HEADS = ("labels", "logits", "probabilities", "raw", "boxes")
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 USUAL_SCHEMES = ("float32", "int8")
+FLOAT_SCHEMES = ("float32", "float16")
+# Networks whose files are in float alone, and why: what a message says of them.
+FLOAT_ONLY = {
+    "detr": "attention and layer normalization lose accuracy in 8 bits",
+}
 FINETUNED_SCHEMES = (
     "qat",
     "pruned",

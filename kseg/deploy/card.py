@@ -148,8 +148,12 @@ def of_objects(info: ModelInfo) -> list[str]:
     found = [
         f"At most {decoder.max_detections} objects in an image, with a score of "
         f"{decoder.score:g} or more.",
-        f"Of boxes of a class that overlap by more than {decoder.nms:g}, one is kept.",
     ]
+    if decoder.nms < 1:
+        found.append(
+            f"Of boxes of a class that overlap by more than {decoder.nms:g}, one is "
+            "kept."
+        )
     if anchors:
         found.append(
             f"Anchors have sides of {min(anchors)} to {max(anchors)} pixels of the "

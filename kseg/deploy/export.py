@@ -41,6 +41,7 @@ from kseg.deploy.parity import (
     value_of_file,
 )
 from kseg.deploy.roles import roles_of_content
+from kseg.deploy.schemes import with_schemes
 from kseg.deploy.trained_metrics import of_headline, read_metrics
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator
@@ -112,8 +113,9 @@ def export(config: ExportConfig) -> Exported:
 
     Raises InputError for options that do not fit the run or each other.
     """
-    check_options(config)
     folder = Path(config.run)
+    config = with_schemes(config, read_record(folder)["config"].get("model", ""))
+    check_options(config)
     source = open_run(config, folder)
     max_drop = max_drop_of(config, source.data.task)
     calibration_set = calibration_set_for(config, source.data)

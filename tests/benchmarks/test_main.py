@@ -17,6 +17,7 @@ from benchmarks.architectures import ArchitecturesConfig
 from benchmarks.decoding import DecodingConfig
 from benchmarks.drawing import DrawingConfig
 from benchmarks.export import ExportBenchmarkConfig
+from benchmarks.object_inference import ObjectInferenceConfig
 from benchmarks.proposals import ProposalsConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = {
     "architectures": ArchitecturesConfig,
     "train": TrainBenchmarkConfig,
+    "object-inference": ObjectInferenceConfig,
     "sliding": SlidingConfig,
     "resume": ResumeConfig,
     "export": ExportBenchmarkConfig,
@@ -43,6 +45,7 @@ OPTIONS = {
         "--data --model --encoder --task --strides --batch-size --size --steps "
         "--rounds --precision --json"
     ),
+    "object-inference": "--model --size --threads --images --rounds --json",
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",
     "export": "--run --data --calibration-images --json",
