@@ -134,6 +134,7 @@ class DataOptions:
         "a random one from 4 to 10",
         OF_SHAPES,
         most=100,
+        zero=True,
     )
     seed: int = option(
         0,

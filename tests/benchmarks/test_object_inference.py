@@ -70,6 +70,6 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(PUBLISHED, "detr", small)
     options = ["--size", "32x32", "--images", "1", "--rounds", "1"]
     main([*options, "--json", str(target)])
-    figures = json.loads(target.read_text())
+    figures = json.loads(target.read_text(encoding="utf-8"))
     assert {"keras", "constants"} <= set(figures["millis"])
     assert "weights as constants" in capsys.readouterr().out

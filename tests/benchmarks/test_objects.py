@@ -48,7 +48,7 @@ def test_a_run_with_another_budget_is_refused(tmp_path):
     folder = tmp_path / "yolo"
     folder.mkdir()
     record = {"config": {"model": "yolo", "epochs": 2, "size": [64, 96]}, "data": {}}
-    (folder / "config.json").write_text(json.dumps(record))
+    (folder / "config.json").write_text(json.dumps(record), encoding="utf-8")
     check_budget(ObjectsConfig(epochs=2, size=(64, 96)), folder)
     with pytest.raises(InputError, match="was trained with --epochs 2; use another"):
         check_budget(ObjectsConfig(epochs=3, size=(64, 96)), folder)
@@ -81,7 +81,9 @@ def test_two_networks_are_trained_and_compared(tmp_path, monkeypatch):
     for row in figures["networks"]:
         assert 0 <= row["box_ap"] <= 1 and row["cost"]["total"] > 0
         assert row["cost"]["passes"] == 1
-    assert json.loads((tmp_path / "objects.json").read_text()) == figures
+    assert (
+        json.loads((tmp_path / "objects.json").read_text(encoding="utf-8")) == figures
+    )
     assert cv2.imread(str(tmp_path / "predictions.png")).ndim == 3
     assert "yolo" in table(figures)
     again = compare(config)  # nothing is trained again

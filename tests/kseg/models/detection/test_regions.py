@@ -93,7 +93,7 @@ def test_the_graph_of_a_size_has_known_shapes(network):
     shapes = {x.name: x.shape for x in graph.tensors}
     assert shapes["masks"] == (1, 100, 28, 28)
     assert shapes["mask_join"] == (100, 14, 14, 4)
-    assert shapes["class_logits"] == (1, 10, CLASSES + 1)
+    assert shapes["score_class"] == (1, 10, CLASSES + 1)
 
 
 def test_training_has_its_own_number_of_proposals(network):
