@@ -23,6 +23,7 @@ from benchmarks.pytorch_step import peak_mebibytes, pytorch_process
 from benchmarks.results import JSON_HELP, option, show
 from benchmarks.training import alternate
 from edge.core.constants import MOST_THREADS
+from edge.core.log import say
 from edge.core.system import usable_cores
 from kseg.cli.parser import parse
 from kseg.core import backend
@@ -81,7 +82,10 @@ def compare(config: ObjectInferenceConfig) -> dict[str, Any]:
         backend.start()
         import tensorflow as tf
 
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        except RuntimeError:  # it has run in this process before, with its threads
+            say("TensorFlow keeps the number of threads that it started with")
         model = published(config.model)
         calls = keras_calls(model, config.size)
         variants = {name: partial(mean_millis, call) for name, call in calls.items()}

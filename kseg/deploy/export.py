@@ -243,7 +243,7 @@ def calibration_set_for(
     config: ExportConfig, data: Dataset
 ) -> Optional[CalibrationSet]:
     """The images for calibration; None if no scheme needs any."""
-    if not any(map(uses_calibration, config.quantize)):
+    if not any(map(uses_calibration, config.schemes)):
         return None
     return choose_images(data, config.calibration_images)
 
