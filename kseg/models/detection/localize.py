@@ -8,15 +8,20 @@ import keras
 from keras import layers, ops
 
 from kseg.models.encoders.features import Features
+from kseg.models.layers.blocks import separable
+from kseg.models.necks.fpn import fpn
 
 STRIDE = 32  # of the features that are averaged
-FINER = (8, 16, STRIDE)  # strides of the maps whose centres are computed
-MAPS = 16  # of each stride
+TAPS, FINEST = (8, 16, STRIDE), 8  # strides of the pyramid, and of the maps
+PYRAMID_WIDTH, MAPS = 64, 16
 WIDTH = 256  # of the dense layer
 
 
 def localize(
-    image: Any, num_classes: int, encode: Callable[..., Features]
+    image: Any,
+    num_classes: int,
+    encode: Callable[..., Features],
+    upsampling: str = "bilinear",
 ) -> dict[str, Any]:
     """image (B, H, W, C) -> the outputs by role, float32, one row for each image.
 
@@ -25,14 +30,14 @@ def localize(
     for the loss.
 
     The mean of the features says what the object is, but hardly where: the dense layer
-    also gets the centres of MAPS maps of each stride in FINER.
+    also gets the centres of MAPS maps, from the finest level of a feature pyramid.
     """
     features = encode(image, deepest=STRIDE)
-    pooled = [layers.GlobalAveragePooling2D(name="pool")(features.tap(STRIDE))]
-    for stride in FINER:
-        maps = layers.Conv2D(MAPS, 1, name=f"map{stride}")(features.tap(stride))
-        pooled.append(MapCenters(name=f"centers{stride}")(maps))
-    x = layers.Concatenate(name="join")(pooled)
+    mean = layers.GlobalAveragePooling2D(name="pool")(features.tap(STRIDE))
+    taps = {stride: features.tap(stride) for stride in TAPS}
+    finest = fpn(taps, PYRAMID_WIDTH, separable, upsampling)[FINEST]
+    maps = layers.Conv2D(MAPS, 1, name="maps")(finest)
+    x = layers.Concatenate(name="join")([mean, MapCenters(name="centers")(maps)])
     x = layers.Dense(WIDTH, "relu", kernel_initializer="he_normal", name="fc")(x)
     x = layers.Reshape((1, WIDTH), name="row")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)

@@ -10,6 +10,7 @@ from edge.core.errors import InputError
 from kseg import api
 from kseg.core.configs import PrepareConfig
 from kseg.data import proposals, shapes
+from kseg.data.objects import resized
 from kseg.data.open import open_data
 from kseg.data.proposals import ProposalSplit, read_boxes, remembered
 from kseg.data.sample import Objects
@@ -114,3 +115,12 @@ def test_proposals_of_a_folder_are_beside_its_images(tmp_path):
 def test_options_of_a_conversion_need_a_folder_to_write(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         api.prepare(config=PrepareConfig(str(tmp_path), **options))
+
+
+def test_proposals_are_resized_with_their_image():
+    objects = replace(
+        objects_of([(0, 0, 10, 10)], [0]), proposals=np.float32([[2, 4, 8, 8]])
+    )
+    for target in (objects, replace(objects, masks=None)):
+        found = resized(target, (20, 20), (10, 40)).proposals
+        assert found.tolist() == [[4, 2, 16, 4]]
