@@ -26,6 +26,8 @@ from kseg.core.model_options import (
 )
 from kseg.core.names import (
     FINETUNED_SCHEMES,
+    FLOAT_ONLY,
+    FLOAT_SCHEMES,
     HEADS,
     ONNX,
     OWN_LAYERS,
@@ -33,7 +35,6 @@ from kseg.core.names import (
     SCHEMES,
     TASKS,
     USUAL_SCHEMES,
-    uses_calibration,
 )
 from kseg.core.options import (
     DATA_HELP,
@@ -50,13 +51,12 @@ from kseg.core.options import (
     NetworkOptions,
     Output,
     RunOptions,
-    Share,
     Size,
     TrainingOptions,
-    Use,
     option,
     positional,
 )
+from kseg.core.quantization_options import EXPORTING, FineTuningOptions, Int8Options
 
 Config = TypeVar("Config")
 
@@ -169,28 +169,6 @@ class PredictConfig(EngineOptions, SegmentsOptions, ObjectOptions, PassesOptions
     )
 
 
-EXPORTING = Use(lambda config: not config.check, "with --check")
-INT8 = Use(
-    lambda config: "int8" in config.quantize, "without int8; add int8 to --quantize"
-)
-
-
-CALIBRATED = Use(
-    lambda config: any(map(uses_calibration, config.quantize)),
-    "without a scheme of int8 activations; add int8 to --quantize",
-)
-
-
-def finetuned(part: str = "") -> Use:
-    """For options that only fine-tuned schemes use: those with `part` in their name."""
-    readers = [scheme for scheme in FINETUNED_SCHEMES if part in scheme]
-    return Use(
-        lambda config: bool({*readers} & {*config.quantize}),
-        "without a scheme that is fine-tuned this way, such as --quantize "
-        f"{', '.join(readers[:3])}",
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class ExportFiles:
     """The files that an export writes."""
@@ -198,8 +176,9 @@ class ExportFiles:
     title = "Files"
 
     quantize: tuple[str, ...] = option(
-        USUAL_SCHEMES,
-        "schemes, separated by commas",
+        (),
+        f"schemes, separated by commas; default {','.join(USUAL_SCHEMES)}, for "
+        f"{', '.join(FLOAT_ONLY)} {','.join(FLOAT_SCHEMES)}",
         EXPORTING,
         basic=True,
         choices=(*SCHEMES, *FINETUNED_SCHEMES, ONNX),
@@ -246,67 +225,14 @@ class ExportChecks:
     json: Output = option("", JSON_HELP, basic=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Int8Options:
-    """Post-training quantization to int8."""
-
-    title = "Int8"
-
-    calibration_images: int = option(
-        100,
-        "number of training images that calibrate the ranges",
-        EXPORTING,
-        CALIBRATED,
-        basic=True,
-    )
-    explain: bool = option(
-        False,
-        "show the error that int8 adds in each layer: a table and explain.png",
-        EXPORTING,
-        INT8,
-        basic=True,
-    )
-    mixed_precision: bool = option(
-        False,
-        "if int8 drops more than --max-drop, write mixed.tflite: worst layers in float",
-        EXPORTING,
-        INT8,
-        basic=True,
-        aliases=("mend",),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FineTuningOptions:
-    """Schemes that train the network further."""
-
-    title = "Fine-tuning (qat, pruned and clustered schemes)"
-
-    fine_tune_epochs: int = option(3, "epochs of each step", EXPORTING, finetuned())
-    fine_tune_rate: Optional[float] = option(
-        None,
-        "first learning rate, falling to 0; default 1e-4, for qat 1e-5",
-        EXPORTING,
-        finetuned(),
-    )
-    sparsity: Share = option(
-        0.5,
-        "share of all weights that pruning sets to zero",
-        EXPORTING,
-        finetuned("pruned"),
-    )
-    clusters: int = option(
-        32,
-        "largest number of different values in a clustered kernel",
-        EXPORTING,
-        finetuned("clustered"),
-    )
-    seed: int = option(0, "random seed", EXPORTING, finetuned(), zero=True)
-
-
 @dataclass(frozen=True)
 class ExportConfig(FineTuningOptions, Int8Options, ExportChecks, ExportFiles):
     """Options of `kseg export`."""
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes of --quantize, or those of most networks."""
+        return self.quantize or USUAL_SCHEMES
 
     run: str = positional("run folder", "")
     check: tuple[str, ...] = option(
