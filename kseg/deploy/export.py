@@ -41,6 +41,7 @@ from kseg.deploy.parity import (
     value_of_file,
 )
 from kseg.deploy.roles import roles_of_content
+from kseg.deploy.schemes import with_schemes
 from kseg.deploy.trained_metrics import of_headline, read_metrics
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator
@@ -112,8 +113,9 @@ def export(config: ExportConfig) -> Exported:
 
     Raises InputError for options that do not fit the run or each other.
     """
-    check_options(config)
     folder = Path(config.run)
+    config = with_schemes(config, read_record(folder)["config"].get("model", ""))
+    check_options(config)
     source = open_run(config, folder)
     max_drop = max_drop_of(config, source.data.task)
     calibration_set = calibration_set_for(config, source.data)
@@ -254,6 +256,7 @@ def write_files(
 ) -> dict[str, Path]:
     """Converts to each requested scheme; returns scheme -> file, written atomically."""
     from kseg.deploy.conversion.tflite import convert
+    from kseg.deploy.parts import PARTED, write_parts
 
     files, tuner = {}, None
     if set(config.quantize) & set(FINETUNED_SCHEMES):
@@ -268,12 +271,15 @@ def write_files(
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue
+        files[scheme] = folder / f"{scheme}.tflite"
+        if source.info.decoder.get("kind") in PARTED:
+            write_parts(files[scheme], scheme, source)
+            continue
         arguments = (scheme, source.size, source.head, calibration)
         if tuner and scheme in FINETUNED_SCHEMES:
             content = tuner.convert(scheme, source.size, source.info.head, calibration)
         else:
             content = convert(source.network, *arguments)
-        files[scheme] = folder / f"{scheme}.tflite"
         write_file(files[scheme], content, source)
     return files
 
