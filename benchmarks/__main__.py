@@ -26,8 +26,15 @@ BENCHMARKS = {
         "architectures",
         "train every architecture with an equal budget and compare them",
     ),
+    "objects": Benchmark(
+        "objects", "train every network that finds objects and compare them"
+    ),
     "train": Benchmark(
         "training", "a training step compared with PyTorch and with its convolutions"
+    ),
+    "object-inference": Benchmark(
+        "object_inference",
+        "large networks of objects in Keras, compared with the same in PyTorch",
     ),
     "sliding": Benchmark(
         "sliding", "a patch classifier: sliding window compared with convolutions"
@@ -76,7 +83,7 @@ def overview() -> str:
         "usage: kseg benchmark NAME [OPTIONS]; kseg benchmark NAME --help lists them",
         "",
     ]
-    lines += [f"  {name:13}  {each.text}" for name, each in BENCHMARKS.items()]
+    lines += [f"  {name:17}  {each.text}" for name, each in BENCHMARKS.items()]
     return "\n".join(lines)
 
 

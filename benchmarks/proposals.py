@@ -36,7 +36,8 @@ class ProposalsConfig:
 
     runs: tuple[str, ...] = option(
         ("saved_models/shapes-fast_rcnn-plain", "saved_models/shapes-rcnn-plain"),
-        "run folders, separated by commas",
+        "run folders",
+        nargs="+",
     )
     images: int = option(10, "images of the val split")
     json: Output = option("", JSON_HELP)

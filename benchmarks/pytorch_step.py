@@ -66,11 +66,15 @@ class PyTorch:
 
 
 @contextmanager
-def pytorch_process(training: TrainConfig) -> Iterator[Optional[PyTorch]]:
+def pytorch_process(
+    options: Any, threads: Optional[int] = None, main: Optional[Callable] = None
+) -> Iterator[Optional[PyTorch]]:
     """Starts the process of PyTorch; yields None if PyTorch is not installed.
 
-    Enter it before TensorFlow allocates memory, which Linux would count in the peak of
-    the new process.
+    The process runs `main` of a pipe, `options` and the number of threads; the default
+    is `serve`, whose options are a TrainConfig, and a thread for each processor. Enter
+    it before TensorFlow allocates memory, which Linux would count in the peak of the
+    new process.
     """
     if importlib.util.find_spec("torch") is None:
         say("PyTorch is skipped: it is not installed; pip install 'kseg[torch]'")
@@ -79,7 +83,9 @@ def pytorch_process(training: TrainConfig) -> Iterator[Optional[PyTorch]]:
     context = multiprocessing.get_context("spawn")
     pipe, other_end = context.Pipe()
     process = context.Process(
-        target=serve, args=(other_end, training, usable_cores()), daemon=True
+        target=main or serve,
+        args=(other_end, options, threads or usable_cores()),
+        daemon=True,
     )
     process.start()
     other_end.close()  # else a process that ended would be waited for forever

@@ -153,7 +153,8 @@ def batch_norm(layer: Any) -> Steps:
     """PyTorch's running variance is the unbiased one; the outputs are equal."""
     from torch import nn
 
-    require(layer, axis=-1, scale=True, center=True)
+    last = len(layer.input.shape) - 1
+    require(layer, axis=last if layer.axis == last else -1, scale=True, center=True)
     gamma, beta, mean, variance = map(torch_tensor, layer.get_weights())
     module = nn.BatchNorm2d(len(gamma), layer.epsilon, 1 - layer.momentum)
     load(module, [gamma, beta])
@@ -174,6 +175,15 @@ def activation(layer: Any) -> Steps:
             f"except {', '.join(known)}, got {name}"
         )
     return known[name]
+
+
+def activation_layer(layer: Any) -> Steps:
+    """A layer of its own, which may also be a ReLU."""
+    from torch import nn
+
+    if layer.activation.__name__ == "relu":
+        return [(nn.ReLU(), ())]
+    return activation(layer)
 
 
 def load(module: Any, weights: list[Any]) -> Any:
@@ -219,11 +229,24 @@ def max_pooling(layer: Any) -> Steps:
 
 
 def rescaling(layer: Any) -> Steps:
-    if not all(isinstance(x, (int, float)) for x in (layer.scale, layer.offset)):
-        raise ValueError(
-            f"{layer.name}: per-channel scales are not supported in PyTorch"
-        )
-    return [(operator.mul, (layer.scale,)), (operator.add, (layer.offset,))]
+    """By numbers, or by numbers for each channel."""
+    import torch
+    from torch import nn
+
+    if all(isinstance(x, (int, float)) for x in (layer.scale, layer.offset)):
+        return [(operator.mul, (layer.scale,)), (operator.add, (layer.offset,))]
+
+    class Rescale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name in ("scale", "offset"):
+                values = torch.as_tensor(getattr(layer, name), dtype=torch.float32)
+                self.register_buffer(name, values.reshape(-1, 1, 1))
+
+        def forward(self, x: Any) -> Any:
+            return x * self.scale + self.offset
+
+    return [(Rescale(), ())]
 
 
 def zero_padding(layer: Any) -> Steps:
@@ -252,7 +275,7 @@ def reshape(layer: Any) -> Steps:
 
 
 LAYERS: dict[str, Callable[[Any], Steps]] = {
-    "Activation": activation,
+    "Activation": activation_layer,
     "Add": lambda layer: [(operator.add, ())],
     "BatchNorm": batch_norm,
     "BatchNormalization": batch_norm,

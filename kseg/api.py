@@ -293,10 +293,11 @@ def prepare(
 ) -> Prepared:
     """Converts the export `src` of another tool to the data folder `dir`.
 
-    `options` are the fields of PrepareConfig: `task`, `val_share`, `seed`,
-    `skip_missing`, `licenses`, `proposals`. With `proposals` and without `dir`, `src`
-    is a data folder, or "shapes", that only gets proposals. Raises InputError for an
-    export of an unknown format, with errors, or without what the task needs.
+    `src` may be "shapes", for generated scenes. `options` are the fields of
+    PrepareConfig: `task`, `val_share`, `seed`, `skip_missing`, `licenses`, `count`,
+    `proposals`. With `proposals` and without `dir`, `src` is a data folder, or
+    "shapes", that only gets proposals. Raises InputError for an export of an unknown
+    format, with errors, or without what the task needs.
     """
     values = {"src": text_of_path(src), "dir": text_of_path(dir), **options}
     config = configured(PrepareConfig, config, values)

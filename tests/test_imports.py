@@ -75,7 +75,10 @@ PURE = (
     *("kseg.evaluation.metrics.confusion", "kseg.evaluation.metrics.keras_metrics"),
 )
 PURE_MAY_IMPORT = (*PURE, "edge.core.constants")
-FAST_PATHS = ("kseg.models.layers.fused", "kseg.training.losses.replicas")
+FAST_PATHS = (  # they import TensorFlow inside functions
+    *("kseg.models.layers.fused", "kseg.training.losses.replicas"),
+    "kseg.training.losses.assignment",
+)
 ON_TENSORFLOW = (  # the rest imports TensorFlow lazily
     *("kseg.data.transforms", "kseg.data.loading"),
     *("kseg.deploy.conversion", "kseg.deploy.finetuning", "kseg.deploy.int8"),

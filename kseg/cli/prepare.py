@@ -21,14 +21,11 @@ DIR gets {train,val,test}/images/ and classes.json, and with
 Without --task the first five formats give semantic and bowl gives instance; the others
 give instance if all their objects have an outline, else detection.
 
+SRC may be "shapes": --count generated scenes for train, and a share of as many for val.
+
 Images are copied unchanged. The splits of SRC are kept; images without a split go into
 train. If SRC has no val split, a share of train becomes val. Images without labels are
-left out and counted; in yolo and cvat they are images without objects. --licenses keeps
-only images of COCO with some licences, and lists their authors in CREDITS.csv.
-
-With --proposals, SPLIT/proposals/NAME.npy are the boxes of selective search that the
-networks rcnn and fast_rcnn classify, and the share of the objects that they find is
-shown. DIR may be "shapes": then they are kept in the cache.
+left out and counted; in yolo and cvat they are images without objects.
 """
 
 from __future__ import annotations

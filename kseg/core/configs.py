@@ -250,11 +250,16 @@ class CheckConfig:
     json: Output = option("", JSON_HELP, basic=True)
 
 
+OF_SCENES = Use(lambda config: config.src == "shapes", "without the SRC shapes")
+
+
 @dataclass(frozen=True)
 class PrepareConfig:
     """Options of `kseg prepare`."""
 
-    src: str = positional("folder with another tool's export")
+    src: str = positional(
+        "folder with another tool's export, or 'shapes': generated scenes"
+    )
     dir: str = positional("data folder to write: train/, val/ and classes.json", "")
     task: str = option("", "what to keep", basic=True, choices=TASKS)
     val_share: float = option(
@@ -275,6 +280,9 @@ class PrepareConfig:
         "also write the boxes that the networks rcnn and fast_rcnn classify; without "
         "DIR only these, for the data folder SRC",
         basic=True,
+    )
+    count: int = option(
+        100, "number of scenes in train", OF_SCENES, basic=True, most=100_000
     )
     json: Output = option("", JSON_HELP, basic=True)
 
@@ -312,11 +320,8 @@ class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
     """The arguments of `build_model` for a network; None for options not given."""
-    names = (
-        *("encoder", "width", "alpha", "upsampling", "fc_width"),
-        *("strides", "grid_head"),
-    )
-    given = {name: getattr(config, name) for name in names}
+    names = {field.name for field in dataclasses.fields(ArchitectureOptions)}
+    given = {name: getattr(config, name) for name in sorted(names)}
     return {name: None if value in ("", ()) else value for name, value in given.items()}
 
 

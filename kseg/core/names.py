@@ -8,6 +8,7 @@ TASKS = ("semantic", "instance", "detection")
 OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",
+    "detr",
     "faster_rcnn",
     "fast_rcnn",
     "fcn16s",
@@ -35,6 +36,7 @@ OBJECT_MODELS = {
     "mask_rcnn": "instance",
     "fast_rcnn": "detection",
     "rcnn": "detection",
+    "detr": "detection",
 }
 CLASS_AGNOSTIC = ("rpn",)  # networks that find objects without their class
 ENCODER_NAMES = (

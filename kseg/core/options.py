@@ -134,6 +134,7 @@ class DataOptions:
         "a random one from 4 to 10",
         OF_SHAPES,
         most=100,
+        zero=True,
     )
     seed: int = option(
         0,
@@ -174,13 +175,27 @@ class ArchitectureOptions:
         (),
         "strides of the levels of `instances`; default 8,16,32, for crops under 192 "
         "pixels 4,8,16; of rpn, faster_rcnn and mask_rcnn 4,8,16,32, for such crops "
-        "4,8,16; the one stride of `yolo`, by default "
-        "8; that of `fast_rcnn`, default 16, for such crops 4",
+        "4,8,16; the one stride of `yolo`, by default 8, of `fast_rcnn`, default 16, "
+        "for such crops 4, and of `detr`, default 32, for such crops 8",
     )
     grid_head: str = option(
         "",
         "end of yolo: conv, or dense as in its paper, for one input size; default conv",
         choices=GRID_HEADS,
+    )
+    layers: Optional[int] = option(
+        None, "encoder and decoder layers of `detr`; default 6", most=64
+    )
+    queries: Optional[int] = option(
+        None,
+        "queries of `detr`, the most objects that it finds; default 100",
+        most=1000,
+    )
+    attention_width: Optional[int] = option(
+        None, "channels of the transformer of `detr`; default 256", most=4096
+    )
+    dropout: Optional[Share] = option(
+        None, "dropout in the transformer of `detr`; default 0.1"
     )
 
 

@@ -31,6 +31,12 @@ MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "localize": {"scale": 1.2},  # larger crops would often lose the only object
     "fast_rcnn": {"learning_rate": 1e-3},
     "rcnn": {"learning_rate": 1e-3, "batch_size": 4},  # as many as the paper's crops
+    "detr": {
+        "weight_decay": 1e-4,
+        "weight_decay_of": "all",
+        "clip_norm": 0.1,
+        "ema": 0.0,
+    },
 }
 # Task -> the largest drop of the headline metric that an export accepts by default.
 MAX_DROP = 0.02
@@ -75,6 +81,21 @@ RATES: dict[str, Callable[[TrainConfig], dict[str, float]]] = {
 }
 
 
+def detr_rates(config: TrainConfig) -> dict[str, float]:
+    """The learning rates of the paper, and a larger one for an encoder from scratch."""
+    fresh = config.weights == "none" and not config.init_from
+    rates = {} if fresh else {"encoder_rate": 0.1}
+    if config.optimizer != "sgd":
+        rates["learning_rate"] = 1e-3 if fresh else 1e-4
+    return rates
+
+
+# Network -> such a function, where it differs from that of its task.
+MODEL_RATES: dict[str, Callable[[TrainConfig], dict[str, float]]] = {
+    "detr": detr_rates,
+}
+
+
 def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainConfig:
     """The configuration with the defaults of a task, where no value was given.
 
@@ -87,6 +108,7 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     model = config.model if "model" in given else defaults.get("model", config.model)
     refuse(UNUSED_BY_MODEL.get(model, ()), given, config, f"--model {model}")
     defaults |= MODEL_DEFAULTS.get(model, {})
+    defaults |= MODEL_RATES[model](config) if model in MODEL_RATES else {}
     changes = {name: value for name, value in defaults.items() if name not in given}
     return replace(config, **changes, task=task)
 

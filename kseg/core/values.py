@@ -155,6 +155,8 @@ def read_value(item: dataclasses.Field, hint: Any, value: Any) -> Any:
     if hint == tuple[str, ...] and not choices:
         several = [value] if isinstance(value, (str, PathLike)) else value
         return tuple(plain_text(text_of(part, str)) for part in several)
+    if choices and value == item.default:  # which may be none of the choices
+        return value
     read = reader(text_of(value, hint))
     if choices and hint != tuple[str, ...] and read not in choices:
         names = ", ".join(map(str, choices))

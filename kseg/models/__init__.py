@@ -9,6 +9,7 @@ from typing import Any, Callable, Collection, Mapping, Optional
 import keras
 
 from edge.model_file.info import InputGeometry
+from kseg.models.detection.detr import detr
 from kseg.models.detection.fast_rcnn import fast_rcnn
 from kseg.models.detection.instances import instances
 from kseg.models.detection.localize import localize
@@ -66,6 +67,7 @@ MODELS: dict[str, Builder] = {
     "mask_rcnn": Builder(mask_rcnn, ("instance",), least_classes=1),
     "fast_rcnn": Builder(fast_rcnn, ("detection",), 1, inputs={"proposals": (None, 4)}),
     "rcnn": Builder(rcnn, ("detection",), least_classes=1, input_size=size_of_rcnn),
+    "detr": Builder(detr, ("detection",), least_classes=1),
 }
 
 # Keras uses 0.999 for MobileNetV2, a value for ImageNet: in the few steps of a small
@@ -88,7 +90,7 @@ def build_model(
     are any sizes from the network's stride up; networks of valid convolutions accept
     the sizes that `geometry` returns. `weights` are the encoder's: "imagenet", "none"
     or the path of a file. `options` are passed to the model's and the encoder's
-    functions: upsampling, fc_width, width, alpha, strides; None means the default.
+    functions, such as upsampling, width, alpha, strides; None means the default.
     The input of `fast_rcnn` is a dict of the image and the proposals (B, N, 4); `rcnn`
     takes squares of the side `crop`.
     Raises ValueError for unknown names and for options that cannot be combined.

@@ -43,7 +43,10 @@ def for_loss(model: Any, loss: Any) -> Any:
             """Returns the loss of a batch: scalar float32."""
             return loss(y, y_pred)
 
-    return JointLossModel(model.input, model.output, name=model.name)
+    joint = JointLossModel(model.input, model.output, name=model.name)
+    if loss.python_code and keras.backend.backend() == "tensorflow":
+        joint.supports_jit = False
+    return joint
 
 
 def is_joint(model: Any) -> bool:

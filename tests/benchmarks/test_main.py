@@ -17,6 +17,9 @@ from benchmarks.architectures import ArchitecturesConfig
 from benchmarks.decoding import DecodingConfig
 from benchmarks.drawing import DrawingConfig
 from benchmarks.export import ExportBenchmarkConfig
+from benchmarks.localize import LocalizeConfig
+from benchmarks.object_inference import ObjectInferenceConfig
+from benchmarks.objects import ObjectsConfig
 from benchmarks.proposals import ProposalsConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
@@ -26,32 +29,38 @@ from edge.core.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = {
     "architectures": ArchitecturesConfig,
+    "objects": ObjectsConfig,
     "train": TrainBenchmarkConfig,
+    "object-inference": ObjectInferenceConfig,
     "sliding": SlidingConfig,
     "resume": ResumeConfig,
     "export": ExportBenchmarkConfig,
     "decoding": DecodingConfig,
     "proposals": ProposalsConfig,
     "drawing": DrawingConfig,
+    "localize": LocalizeConfig,
 }
 OPTIONS = {
     "architectures": (
         "--data --models --encoder --weights --epochs --batch-size --size "
         "--calibration-images --output --json"
     ),
+    "objects": "--models --encoder --epochs --size --images --output --json",
     "train": (
         "--data --model --encoder --task --strides --batch-size --size --steps "
         "--rounds --precision --json"
     ),
+    "object-inference": "--model --size --threads --images --rounds --json",
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",
     "export": "--run --data --calibration-images --json",
     "decoding": "--rounds --json",
     "proposals": "--runs --images --json",
     "drawing": "--objects --frame --rounds --json",
+    "localize": "--encoder --size --epochs --batch-size --seed --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "
-        "--python --mediapipe-model"
+        "--python --mediapipe-model --compare"
     ),
 }
 
@@ -95,8 +104,8 @@ def test_help_lists_the_benchmarks(capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "give a benchmark: architectures, train"),
-        (["nothing"], "nothing: no such benchmark; use architectures, train"),
+        ([], "give a benchmark: architectures, objects"),
+        (["nothing"], "nothing: no such benchmark; use architectures, objects"),
         (["--data", "d", "train"], "--data: no such benchmark"),
         (["resume", "--batch-size", "4"], "unrecognized arguments: --batch-size 4"),
         (["sliding", "--kills", "4"], "unrecognized arguments: --kills 4"),

@@ -140,10 +140,7 @@ def one_layer(layer: keras.layers.Layer) -> keras.Model:
         (keras.layers.Reshape((3, -1), name="odd"), "odd: .* target_shape"),
         (keras.layers.BatchNormalization(scale=False, name="odd"), "odd: .* scale"),
         (keras.layers.Conv2DTranspose(4, 3, 2, "same", name="odd"), "odd: .* 3x3"),
-        (
-            keras.layers.Rescaling([1.0, 2.0, 3.0], name="odd"),
-            "odd: per-channel scales",
-        ),
+        (keras.layers.Activation("gelu", name="odd"), "odd: .* gelu"),
     ],
 )
 def test_unsupported_layers_are_named(layer, why):
@@ -160,6 +157,16 @@ def test_relu_is_in_place_only_without_other_readers():
     converted, image = torch_model(model), images(4, 4)
     np.testing.assert_allclose(as_keras(converted(as_torch(image))), model(image))
     assert converted.last.inplace and not converted.relu.inplace
+
+
+def test_rescaling_by_channel_and_a_relu_of_its_own():
+    image = keras.Input((None, None, 3), name="image")
+    scale, offset = [1.0, 2.0, 3.0], [-300.0, 0.0, -100.0]
+    x = keras.layers.Rescaling(scale, offset=offset, name="rescale")(image)
+    model = keras.Model(image, keras.layers.Activation("relu", name="relu")(x))
+    found = as_keras(torch_model(model)(as_torch(images(4, 6))))
+    expected = np.maximum(images(4, 6) * scale + offset, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_channels_and_rows_are_joined():

@@ -9,9 +9,10 @@ from typing import Callable, Optional
 
 from edge.core.errors import InputError, shortened
 from kseg.core.configs import PrepareConfig
-from kseg.core.options import flag
+from kseg.core.options import flag, refuse_unused
 from kseg.core.results import ObjectCounts, Prepared
 from kseg.data.folder import is_data_folder
+from kseg.data.formats import scenes
 from kseg.data.formats.detect import FORMATS, detect_format
 from kseg.data.formats.objects_writer import OBJECT_WRITERS
 from kseg.data.formats.source import BACKGROUND, SourceDataset
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 def convert_export(config: PrepareConfig) -> Prepared:
     """Reads the export `config.src`, and writes the data folder `config.dir`.
 
+    The export "shapes" are generated scenes.
+
     Raises InputError for a folder that is not a known export, for labels that cannot be
     read or are not enough for the task, and where `dir` has files already.
     """
@@ -56,12 +59,17 @@ def convert_export(config: PrepareConfig) -> Prepared:
         raise InputError(
             f"{source}: give DIR too, the data folder to write: kseg prepare SRC DIR"
         )
+    refuse_unused(config)
     check_target(target)
-    check_outside(source, target)
-    name = format_of(source)
-    task = config.task or FORMATS[name].default_task(source)
-    export = read_export(source, name, task, config.skip_missing, config.licenses)
-    check_split_options(config, export)
+    if config.src == scenes.NAME:
+        name, task = scenes.NAME, config.task or "semantic"
+        export = scenes.read_scenes(task, config.count, config.val_share)
+    else:
+        check_outside(source, target)
+        name = format_of(source)
+        task = config.task or FORMATS[name].default_task(source)
+        export = read_export(source, name, task, config.skip_missing, config.licenses)
+        check_split_options(config, export)
     splits = assign_splits(export, source, config.val_share, config.seed)
     log.info(f"{source}: {describe(name, export, splits)}")
     objects = WRITERS[task](export, splits, target)

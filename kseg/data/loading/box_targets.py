@@ -68,5 +68,5 @@ class BoxTargets:
 
 
 def box_targets(config: TrainConfig, data: Dataset) -> BoxTargets:
-    """What makes the targets of a run."""
-    return BoxTargets(crop_of(config, data))
+    """What makes the targets of a run: no more objects than queries."""
+    return BoxTargets(crop_of(config, data), config.queries or MOST_OBJECTS)

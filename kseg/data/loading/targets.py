@@ -49,6 +49,7 @@ TARGETS: dict[str, Callable[[TrainConfig, Dataset], Targets]] = {
     "mask_rcnn": region_targets,
     "fast_rcnn": fast_targets,
     "rcnn": rcnn_targets,
+    "detr": box_targets,
 }
 # Network -> function of a configuration that gives what changes the images and targets
 # of a batch to the network's inputs and targets, where the input is not the images.

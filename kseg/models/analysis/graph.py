@@ -135,7 +135,8 @@ def multiply_adds(step: Step) -> int:
         return 0
     weights = sum(math.prod(getattr(step.layer, name).shape) for name in KERNELS[kind])
     swept = step.inputs[0] if kind == "Conv2DTranspose" else step.outputs[0]
-    return math.prod(swept.shape[1:-1]) * weights
+    # The first axis is the image, or the boxes of the image.
+    return math.prod(swept.shape[:-1]) * weights
 
 
 def uncounted(graph: Graph) -> list[str]:

@@ -115,8 +115,8 @@ def box_head(
         x = layers.Dense(
             width, activation="relu", kernel_initializer="he_normal", name=name
         )(x)
-    outputs = {"class_logits": (num_classes + 1, 0.01)}
-    outputs["box_deltas"] = (4 * (num_classes + 1), 0.001)
+    outputs = {"score_class": (num_classes + 1, 0.01)}
+    outputs["score_box"] = (4 * (num_classes + 1), 0.001)
     logits, deltas = (
         layers.Dense(
             units,
@@ -145,5 +145,5 @@ def mask_head(
     for number in range(1, 5):
         x = layers.Conv2D(width, 3, padding="same", name=f"mask{number}", **he)(x)
     x = layers.Conv2DTranspose(width, 2, 2, name="mask_enlarge", **he)(x)
-    x = layers.Conv2D(num_classes + 1, 1, dtype="float32", name="mask_score")(x)
+    x = layers.Conv2D(num_classes + 1, 1, dtype="float32", name="score_mask")(x)
     return SplitBoxes(dtype="float32", name="mask_logits")([x, boxes])

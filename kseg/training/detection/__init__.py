@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kseg.training.detection.cells import CELLS
+from kseg.training.detection.detr import DETR
 from kseg.training.detection.grid import GRID
 from kseg.training.detection.one_object import ONE_OBJECT
 from kseg.training.detection.proposals import FAST_RCNN, RCNN
@@ -18,4 +19,5 @@ SYSTEMS: dict[str, ObjectSystem] = {
     "mask_rcnn": REGIONS,
     "fast_rcnn": FAST_RCNN,
     "rcnn": RCNN,
+    "detr": DETR,
 }

@@ -6,7 +6,13 @@ from typing import Any
 
 
 class JointLoss:
-    """Base class: `loss(target, outputs)`, both dicts by role, -> a scalar float32."""
+    """Base class: `loss(target, outputs)`, both dicts by role, -> a scalar float32.
+
+    `python_code` says that it calls Python in the middle of a step, which XLA of
+    TensorFlow cannot compile.
+    """
+
+    python_code = False
 
     def __call__(self, target: dict[str, Any], outputs: dict[str, Any]) -> Any:
         raise NotImplementedError

@@ -63,7 +63,7 @@ class RegionLoss(JointLoss):
     def training_outputs(self, model: Any) -> dict[str, Any]:
         layer = model.get_layer
         regions, *levels = layer("box_features").input
-        scores = [layer("class_logits").output, layer("box_deltas").output]
+        scores = [layer("score_class").output, layer("score_box").output]
         self.box_head = keras.Model([regions, *levels], scores)
         if any(each.name == "mask_logits" for each in model.layers):
             boxes = layer("mask_features").input[0]

@@ -42,7 +42,7 @@ COMMANDS = (
     (EvaluateConfig, ["RUN"]),
     (ReportConfig, ["RUN"]),
     (PredictConfig, ["RUN", "a.jpg", "b.jpg"]),
-    (PrepareConfig, ["SRC", "DIR"]),
+    (PrepareConfig, ["SRC"]),
     (ExportConfig, []),  # RUN, or --check FILE
     (SummaryConfig, []),
     (DoctorConfig, ["DIR"]),

@@ -9,7 +9,7 @@ import pytest
 from edge.video import scenes
 from kseg.cli.parser import parse
 from kseg.core.configs import TrainConfig
-from kseg.core.options import Size, Strides
+from kseg.core.options import Share, Size, Strides
 from kseg.core.provenance import command_line, machine, versions
 from kseg.data.open import open_data
 
@@ -33,6 +33,7 @@ def another(field):
     if "choices" in field.metadata:
         return field.metadata["choices"][1]
     kinds = {Size | None: (64, 96), int | None: 4, float | None: 0.5, Strides: (4, 8)}
+    kinds[Share | None] = 0.5
     return kinds.get(get_type_hints(TrainConfig)[field.name], "it's a name")
 
 

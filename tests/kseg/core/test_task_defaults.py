@@ -31,6 +31,23 @@ def test_weights_that_are_already_good_change_slowly(options, peak, encoder_rate
     assert (config.peak_rate, config.encoder_rate) == (peak, encoder_rate)
 
 
+@pytest.mark.parametrize(
+    ("options", "peak", "encoder_rate"),
+    [
+        ({}, 1e-3, 1.0),
+        ({"weights": "imagenet"}, 1e-4, 0.1),
+        ({"optimizer": "sgd", "weights": "imagenet"}, 2e-2, 0.1),
+        ({"learning_rate": 5e-3}, 5e-3, 1.0),
+    ],
+)
+def test_detr_has_the_rates_of_its_paper(options, peak, encoder_rate):
+    named = {"model": "detr", **options}
+    config = for_task(TrainConfig(**named), named, "detection")
+    assert (config.peak_rate, config.encoder_rate) == (peak, encoder_rate)
+    assert (config.clip_norm, config.weight_decay, config.ema) == (0.1, 1e-4, 0)
+    assert config.mosaic == config.paste == 0 and config.batch_size == 16
+
+
 def test_semantic_defaults_are_those_of_the_options():
     assert for_task(TrainConfig(), (), "semantic") == TrainConfig(task="semantic")
 

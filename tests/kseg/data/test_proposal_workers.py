@@ -10,7 +10,7 @@ from kseg.data.proposal_workers import workers
 def write_number(folder, number, text):
     if number == 5 and text == "fail":
         raise InputError(f"{folder}: number 5")
-    (folder / f"{number}.txt").write_text(text)
+    (folder / f"{number}.txt").write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(params=(1000, 2), ids=("here", "processes"))

@@ -44,7 +44,7 @@ def test_proposals_of_an_image_are_kept_in_the_cache(cache):
 
 def test_a_cache_that_cannot_be_written_is_not_needed(tmp_path, monkeypatch):
     file = tmp_path / "file"
-    file.write_text("")
+    file.write_text("", encoding="utf-8")
     monkeypatch.setenv("KSEG_CACHE", str(file))
     assert len(remembered(IMAGE))
 

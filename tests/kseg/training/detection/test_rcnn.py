@@ -3,16 +3,9 @@
 import numpy as np
 import pytest
 
-import kseg
-from edge.model_file.metadata import info_of
-from kseg.core.runs import BEST
-from kseg.data import shapes
-from kseg.models.saving import load_model
 from kseg.training.detection import rcnn
 from kseg.training.detection.linear import Linear
 from kseg.training.detection.rcnn import Boxes, Examples
-
-SMALL = {"width": 4, "fc_width": 16, "size": (64, 64), "batch_size": 2, "epochs": 1}
 
 
 def boxes_of_image():
@@ -59,18 +52,3 @@ def test_the_background_is_not_moved():
     assert kernel.shape == (1, 16) and bias[:4].tolist() == [0] * 4
     assert bias[8:12] == pytest.approx([5, 0, 3.466, 0], abs=1e-3)  # class 1
     assert not bias[12:].any()  # a class without boxes
-
-
-@pytest.mark.slow
-def test_a_training_ends_with_linear_classifiers(monkeypatch, tmp_path):
-    monkeypatch.setenv("KSEG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(shapes, "OBJECT_SCENES", {"train": 4, "val": 2, "test": 1})
-    run = kseg.train("shapes", model="rcnn", output=tmp_path / "run", **SMALL)
-    assert run.config.task == "detection" and 0 <= run.metrics["box_ap"] <= 1
-    info = info_of(run.folder / BEST)
-    assert info.decoder["classifier"] == "hinge"
-    model = load_model(run.folder / BEST)
-    assert all(w.any() for w in model.get_layer("score_margin").get_weights())
-    before = (run.folder / BEST).read_bytes()
-    rcnn.finish_rcnn(run.config, kseg.open_data(task="detection"), run.folder)
-    assert (run.folder / BEST).read_bytes() == before  # it is done once
