@@ -53,6 +53,7 @@ from kseg.core.options import (
     RunOptions,
     Size,
     TrainingOptions,
+    Use,
     option,
     positional,
 )
@@ -69,6 +70,7 @@ class TrainConfig(
     LossOptions,
     CropOptions,
     TrainingOptions,
+    Use,
     NetworkOptions,
     DataOptions,
 ):
