@@ -44,7 +44,8 @@ def region_parts(model: keras.Model, size: Size) -> Parted:
     """The parts of `rpn`, `faster_rcnn` or `mask_rcnn`, for images of `size`."""
     names = {layer.name for layer in model.layers}
     proposals = model.get_layer("proposals")
-    first = {name: model.get_layer(name).output for name in ("objectness", "deltas")}
+    _, objectness, deltas, *_ = proposals.input
+    first = {"objectness": objectness, "deltas": deltas}
     before, after = proposals.counts
     decoder = {
         "kind": "region_files",
@@ -61,13 +62,13 @@ def region_parts(model: keras.Model, size: Size) -> Parted:
     keys = ("candidates", "least", "count")
     decoder |= {key: getattr(found, key) for key in keys}
     decoder["object_nms"] = found.nms
-    regions, *levels = features.input
+    _, *levels = features.input
     roles = [f"level{stride}" for stride in features.strides]
     whole = keras.Model(
         model.input, first | dict(zip(roles, levels, strict=True)), name=model.name
     )
     shapes = level_shapes(whole, size, roles)
-    others = {HEADS: box_part(model, shapes, min(HEAD_BOXES, after), regions, levels)}
+    others = {HEADS: box_part(found, shapes, min(HEAD_BOXES, after), levels)}
     if "masks" in names:
         others[MASKS] = mask_part(model, shapes, levels)
     return Parted(whole, decoder, others)
@@ -83,14 +84,17 @@ def level_shapes(
 
 
 def box_part(
-    model: keras.Model,
+    found: keras.layers.Layer,
     shapes: dict[str, tuple[int, ...]],
     count: int,
-    regions: Any,
     levels: list[Any],
 ) -> Part:
-    """`boxes` (1, count, 4) and features -> `class_logits` and `box_deltas`."""
-    outputs = {x: model.get_layer(x).output for x in ("class_logits", "box_deltas")}
+    """`boxes` (1, count, 4) and features -> `class_logits` and `box_deltas`.
+
+    `found` is the layer that makes objects of them.
+    """
+    _, logits, deltas, regions, _ = found.input
+    outputs = {"class_logits": logits, "box_deltas": deltas}
     return Part(
         keras.Model([regions, *levels], outputs),
         ("boxes", *shapes),
