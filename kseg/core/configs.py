@@ -70,7 +70,6 @@ class TrainConfig(
     LossOptions,
     CropOptions,
     TrainingOptions,
-    Use,
     NetworkOptions,
     DataOptions,
 ):
