@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 
 import keras
 import numpy as np
@@ -41,6 +42,7 @@ DEVIATIONS = {"rpn_score": 0.3, "rpn_move": 0.05, "score_class": 0.5, "score_box
 DECODER = {"kind": "regions", "score": 0.05, "nms": 0.7, "max_detections": 100}
 
 
+@lru_cache
 def network(name: str) -> tuple[keras.Model, ModelInfo]:
     """A small network with random weights, and its description."""
     keras.utils.set_random_seed(0)
@@ -76,10 +78,7 @@ class KerasPart:
             role: TensorSpec(role, shape, np.dtype(dtype))
             for role, shape, dtype in described
         }
-        tensors = [
-            np.zeros(s, d) for s, d in zip(part.shapes, part.dtypes, strict=True)
-        ]
-        outputs = part.model(tensors)
+        outputs = part.model([np.zeros(x.shape, x.dtype) for x in self.inputs.values()])
         self.outputs = tuple(
             TensorSpec(role, tuple(x.shape), np.dtype("f4"))
             for role, x in outputs.items()
