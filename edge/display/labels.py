@@ -12,6 +12,7 @@ from edge.display.draw import FONT, Box, text_scale, write
 
 Color = Tuple[int, int, int]
 MARGIN = 3  # pixels between the text and the edges of its strip
+LARGEST_SHARE = 0.25  # of an image that labels may cover
 LIGHT = 0.179  # luminance above which black text has more contrast than white
 
 
@@ -25,13 +26,17 @@ def put_labels(
     """Draw a label at each box into `image` (H, W, 3), in BGR colours.
 
     The first labels choose their places first, so give the most certain objects first.
-    `taken` are boxes that labels should not cover.
+    `taken` are boxes that labels should not cover. If the labels would cover more than
+    LARGEST_SHARE of the image, none are drawn: they would hide the objects.
     """
     scale = text_scale(image)
     sizes = []
     for text in texts:
         (width, height), below = cv2.getTextSize(text, FONT, scale, 1)
         sizes.append((width + 2 * MARGIN, height + below + 2 * MARGIN, below))
+    covered = sum(width * height for width, height, _ in sizes)
+    if covered > LARGEST_SHARE * image.shape[0] * image.shape[1]:
+        return
     places = place_strips(boxes, [size[:2] for size in sizes], image.shape[:2], taken)
     for (x0, y0, x1, y1), text, size, color in zip(places, texts, sizes, colors):
         image[y0:y1, x0:x1] = color

@@ -3,7 +3,7 @@
   kseg summary [MODEL] --encoder mobilenetv2 --size 360x480
 
 - Multiply-adds: one multiplication and one addition each, of convolutions, transposed
-  convolutions (per input pixel) and dense layers, padding included. Biases,
+  convolutions (per input pixel), dense layers and attention, padding included. Biases,
   normalization, activations, pooling and resizing do not count.
 - Receptive field: the extent of the input pixels that can change one output cell, image
   borders aside. "whole": a part of the network pools over the whole image, such as

@@ -20,7 +20,6 @@ from kseg.data.objects import mask_window
 from kseg.data.sample import Objects
 
 OPACITY = 0.45  # of a mask
-MOST_LABELS = 40  # with more objects, labels would hide the image
 LOGIT = 20.0  # of a pixel inside a labelled mask
 
 
@@ -81,7 +80,7 @@ def draw_objects(
     put_objects(image, result, colors)
     boxes = pixel_boxes(result)
     texts = [label_of(result, index, info, scores) for index in range(len(result))]
-    if any(texts) and len(result) <= MOST_LABELS:
+    if any(texts):
         put_labels(image, boxes, texts, colors)
     return np.ascontiguousarray(image[..., ::-1])
 

@@ -21,6 +21,8 @@ KERNELS = {
     "DepthwiseConv2D": ("kernel",),
     "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel"),
 }
+# Layers whose weights are not multiplied with their input.
+ADDED = ("LearnedQueries",)
 POOLS = ("AveragePooling2D", "MaxPooling2D")
 
 
@@ -127,9 +129,12 @@ def trace(model: Any, size: tuple[int, int]) -> Graph:
 def multiply_adds(step: Step) -> int:
     """The multiply-adds of a call, where a multiplication and an addition count as 1.
 
-    Convolutions and dense layers are counted, padding included; biases, normalization,
-    activations, pooling and resizing are not.
+    Convolutions, dense layers and the two products of attention are counted, padding
+    included; biases, normalization, activations, pooling and resizing are not.
     """
+    if known_kind(step.layer, ("Attend",)):
+        (_, queries, channels), (_, keys, _) = (x.shape for x in step.inputs[:2])
+        return 2 * queries * keys * channels
     kind = known_kind(step.layer, KERNELS)
     if kind is None:
         return 0
@@ -144,7 +149,7 @@ def uncounted(graph: Graph) -> list[str]:
     return [
         step.layer.name
         for step in graph.steps
-        if not known_kind(step.layer, KERNELS)
+        if not known_kind(step.layer, (*KERNELS, *ADDED))
         and any(len(weight.shape) > 1 for weight in getattr(step.layer, "weights", ()))
     ]
 

@@ -19,11 +19,13 @@ from keras.layers import (
     Reshape,
 )
 
+from kseg.models.detection.region_parts import freeze
 from kseg.models.encoders.features import Features
 from kseg.models.layers.attention import Attend, LearnedQueries, SinePositions
 from kseg.models.layers.without_last import WithoutLast
 
 STRIDES = (32,)
+FROZEN = 4  # stride of the last features of the frozen layers
 LAYERS, QUERIES, WIDTH = 6, 100, 256
 HEAD = 32  # channels of a head of attention
 EXPANSION = 8  # of the channels in the two dense layers after attention
@@ -41,6 +43,7 @@ def detr(
     queries: int = QUERIES,
     attention_width: int = WIDTH,
     dropout: float = DROPOUT,
+    frozen: bool = False,
 ) -> dict[str, Any]:
     """image (B, H, W, C) -> the outputs by role, float32.
 
@@ -49,8 +52,10 @@ def detr(
     the encoder pads the image with below and to the right, which is treated as a part
     of the image.
     `strides` has one entry, of the features that the transformer reads; it has
-    `layers` encoder and decoder layers of `attention_width` channels. Training uses the
-    outputs of `training_outputs`. Raises ValueError for other strides or widths.
+    `layers` encoder and decoder layers of `attention_width` channels. With `frozen`, as
+    in the paper for a pretrained encoder, neither the encoder's batch normalizations
+    nor its layers up to stride 4 are trained. Training uses the outputs of
+    `training_outputs`. Raises ValueError for other strides or widths.
     """
     if len(strides) != 1:
         raise ValueError(f"detr has one stride in `strides`, got {strides!r}.")
@@ -58,7 +63,10 @@ def detr(
         raise ValueError(
             f"`attention_width` must be a multiple of {HEAD}, got {attention_width}."
         )
-    features = encode(image, deepest=strides[0]).tap(strides[0])
+    encoded = encode(image, deepest=strides[0])
+    features = encoded.tap(strides[0])
+    if frozen:
+        freeze(image, {FROZEN: encoded.tap(FROZEN), strides[0]: features})
     x = Conv2D(attention_width, 1, name="project")(features)
     positions = SinePositions(name="positions")(x)
     memory = Reshape((-1, attention_width), name="tokens")(x)

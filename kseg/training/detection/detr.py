@@ -24,7 +24,8 @@ def network_options(config: TrainConfig, data: Dataset) -> dict[str, Any]:
     from kseg.data.loading.cell_targets import crop_of
 
     fine = max(crop_of(config, data)) < FINE_SIDE
-    return {"strides": config.strides or (FINE_STRIDE if fine else STRIDE,)}
+    strides = config.strides or (FINE_STRIDE if fine else STRIDE,)
+    return {"strides": strides, "frozen": config.weights != "none"}
 
 
 def decoder(config: TrainConfig, data: Dataset) -> dict[str, Any]:

@@ -63,3 +63,12 @@ def test_labels_are_drawn_where_they_are_placed():
     put_labels(image, [(50, 60, 120, 90)], ["dog 0.87"], [(60, 0, 200)])
     rows, columns = np.nonzero((image != 100).any(axis=2))
     assert rows.max() == 59 and columns.min() == 50 and columns.max() < 120
+
+
+def test_labels_that_would_hide_the_image_are_left_out():
+    image = np.zeros((120, 160, 3), np.uint8)
+    boxes = [(10, 10 + k, 30, 30 + k) for k in range(20)]
+    put_labels(image, boxes, ["nucleus 0.93"] * 20, [(0, 255, 0)] * 20)
+    assert not image.any()
+    put_labels(image, boxes[:1], ["nucleus 0.93"], [(0, 255, 0)])
+    assert image.any()

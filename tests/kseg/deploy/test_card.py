@@ -114,4 +114,7 @@ def test_every_export_writes_the_card(exported):
         row = parity[scheme]
         assert f"| {scheme}.tflite | {row['bytes'] / 1024:,.0f} |" in text
         assert f"| {row['mean_iou']:.4f} | {row['drop']:+.4f} |" in text
-    assert f"kseg export {exported} --max-drop 1" in text.replace("'", "")
+    assert (
+        f"kseg export {exported} --quantize float32,int8 --max-drop 1"
+        in text.replace("'", "")
+    )

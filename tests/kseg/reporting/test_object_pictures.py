@@ -87,8 +87,9 @@ def test_pictures_fit_into_the_box():
 
 
 def test_many_objects_have_no_labels():
+    """They would cover more than a quarter of the picture."""
     boxes = [(50, 50, 60, 60)] * 41
     shown = draw_objects(GREY, detections_of(boxes, [0] * 41, [0.9] * 41), INFO)
     assert (shown[:50] == 100).all()
-    labelled = draw_objects(GREY, detections_of(boxes[:40], [0] * 40, [0.9] * 40), INFO)
+    labelled = draw_objects(GREY, detections_of(boxes[:1], [0], [0.9]), INFO)
     assert (labelled[:50] != 100).any()

@@ -77,7 +77,8 @@ def test_small_crops_have_fine_features():
         ((192, 192), {"strides": (16,)}, (16,)),
     ):
         config = objects_config("detection", size=size, **{"strides": (), **options})
-        assert system.network_options(config, data) == {"strides": strides}
+        assert system.network_options(config, data)["strides"] == strides
+        assert not system.network_options(config, data)["frozen"]  # from scratch
 
 
 def test_masks_and_wrong_options_are_refused():

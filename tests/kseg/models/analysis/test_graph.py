@@ -11,6 +11,7 @@ from kseg.models.analysis.graph import (
     training_bytes,
     uncounted,
 )
+from kseg.models.layers.attention import Attend, LearnedQueries
 
 
 def model_of(*stack, channels=3):
@@ -117,6 +118,16 @@ def test_layers_that_are_not_counted_are_listed():
     x = layers.EinsumDense("bhwc,cd->bhwd", (8, 6, 5), name="mix")(image)
     x = layers.BatchNormalization()(layers.Conv2D(4, 3)(x))
     assert uncounted(trace(keras.Model(image, x), (8, 6))) == ["mix"]
+
+
+def test_attention_is_two_products_and_queries_are_only_added():
+    image = keras.Input((None, None, 4))
+    tokens = layers.Reshape((-1, 4))(image)
+    queries = LearnedQueries(5)(tokens)
+    graph = trace(keras.Model(image, Attend(2)([queries, tokens, tokens])), (3, 2))
+    # Each of 5 queries and 6 cells: a product of 4 channels, and the sum of values.
+    assert sum(map(multiply_adds, graph.steps)) == 2 * 5 * 6 * 4
+    assert uncounted(graph) == []
 
 
 def test_layer_with_an_output_of_unknown_size():

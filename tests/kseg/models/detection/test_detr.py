@@ -119,6 +119,17 @@ def test_layer_names_are_the_same_in_each_build(network):
     assert network.name == "detr_plain"
 
 
+def test_a_pretrained_encoder_keeps_its_first_layers_and_batch_norm():
+    model = build_model("detr", 1, width=4, **{**SMALL, "layers": 1}, frozen=True)
+    trained = {
+        layer.name: layer.trainable for layer in encoder_layers(model) if layer.weights
+    }
+    assert not trained["encoder_down1_1_conv"] and not trained["encoder_down4_2_conv"]
+    assert trained["encoder_down8_1_conv"] and not trained["encoder_down8_1_bn"]
+    others = [x for x in model.layers if x.weights and x.name not in trained]
+    assert others and all(layer.trainable for layer in others)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
