@@ -158,9 +158,12 @@ class RegionFilePredictor(RegionPredictor):
         self, engine: Engine, info: ModelInfo, stages: Optional[StageTimer] = None
     ):
         stages = stages or StageTimer()
-        files = RegionFiles(engine, info, stages)
+        # The engine of another predictor has its times.
+        first = engine.first if isinstance(engine, RegionFiles) else engine
+        files = RegionFiles(first, info, stages)
         roles = tuple(spec.name for spec in files.outputs)
         super().__init__(files, replace(info, outputs=roles), stages)
+        self.info = info
 
     def with_decoder(self: P, changes: Mapping[str, Any]) -> P:
         result = super().with_decoder(changes)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge.core.errors import InputError
+from edge.core.timing import StageTimer
 from edge.engines.base import TensorSpec
 from edge.model_file.info import InputGeometry, ModelInfo
 from edge.predict.open import predictor_of
@@ -115,6 +116,17 @@ def test_each_part_is_a_stage():
     predictor.predict(IMAGE)
     stages = {"network", "proposals", "heads", "masks", "inference", "postprocess"}
     assert set(predictor.stages.summary()) == stages | {"preprocess"}
+
+
+def test_another_predictor_of_its_engine_has_times_of_its_own():
+    """As a benchmark makes it, which measures a loop after the network alone."""
+    first, _ = opened()
+    first.predict(IMAGE)
+    second = type(first)(first.engine, first.info, StageTimer())
+    assert second.info == first.info == INFO
+    assert not second.stages.summary()
+    assert len(second.predict(IMAGE)) == 1
+    assert len(first.stages.millis["network"]) == 1
 
 
 def test_the_engine_describes_all_parts():
