@@ -169,11 +169,15 @@ class ImageInput:
 
 
 class FileEngine:
-    """Base class of the engines that run a file."""
+    """Base class of the engines that run a file.
+
+    `parts` are the other files of the network by role, see edge.engines.parts.
+    """
 
     name = ""
 
     def __init__(self, path: Path, threads: int):
+        self.parts: dict[str, Any] = {}
         self.path = path
         self.threads: Optional[int] = threads
         self.accelerator = ""

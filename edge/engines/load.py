@@ -10,6 +10,7 @@ from edge.core.files import cache_folder
 from edge.engines.base import Engine, EngineChoice
 from edge.engines.gpu import GPU
 from edge.engines.onnx import ONNX
+from edge.engines.parts import TFLitePart, role_in
 from edge.engines.tflite import TFLite, find_interpreter, read_tflite
 from edge.model_file.onnx_proto import metadata_props
 
@@ -30,13 +31,20 @@ def check_file(path: Path) -> None:
 
 
 def load(path: Path, choice: EngineChoice) -> Engine:
-    """Load a model in this process. Raises InputError if the engine rejects it."""
+    """Load a model in this process. Raises InputError if the engine rejects it.
+
+    A file that is a part of a network, without the image, gives a TFLitePart.
+    """
+    part = role_in(path)
+    if part and choice.engine == "gpu":
+        raise InputError(f"{path}: --engine gpu takes images only")
     if choice.engine == "gpu":
         return GPU(path, choice.threads)
     if choice.engine == "onnx":
         return ONNX(path, choice.threads, choice.delegate, cache_folder())
     name, module = find_interpreter(choice.engine)
-    return TFLite(path, name, module, choice.threads, choice.delegate)
+    kind = TFLitePart if part else TFLite
+    return kind(path, name, module, choice.threads, choice.delegate)
 
 
 def warm_up(engine: Engine) -> Engine:

@@ -14,6 +14,7 @@ from edge.engines.base import Engine, EngineChoice, TrialResult
 from edge.engines.gpu import drivers
 from edge.engines.load import check_file, load, warm_up
 from edge.engines.onnx import TENSORRT, gpu_providers
+from edge.engines.parts import parts_of, refuse_part
 from edge.engines.tflite import INTERPRETERS, PACKAGES, find_interpreter
 from edge.engines.trial import TRIAL_SECONDS, check_engine
 
@@ -37,9 +38,31 @@ def open_engine(
     with `require` this raises GateFailed. `trial` False skips the trial in a child
     process, for files that the caller has just written, and uses the CPU. Raises
     InputError if the file is missing, damaged or not a model, or if no engine runs it.
+
+    The other files of a network in several parts are opened in the same way, and are
+    the `parts` of the engine.
     """
     path = Path(path)
     check_file(path)
+    refuse_part(path)
+    parts = parts_of(path)
+    options = (name, threads, delegate, require, trial)
+    engine = open_file(path, *options)
+    for role, part in parts.items():
+        check_file(part)
+        engine.parts[role] = open_file(part, *options)  # type: ignore[attr-defined]
+    return engine
+
+
+def open_file(
+    path: Path,
+    name: str,
+    threads: Optional[int],
+    delegate: Optional[str],
+    require: bool,
+    trial: bool,
+) -> Engine:
+    """`open_engine` of one file."""
     if name not in ENGINES:
         raise InputError(f"engine {name!r} is not one of {', '.join(ENGINES)}")
     choices = choices_of(path, name, threads or usable_cores(), delegate)

@@ -79,8 +79,8 @@ def outputs_of(interpreter: Any) -> tuple[TensorSpec, ...]:
     return tuple(spec_of(details) for details in interpreter.get_output_details())
 
 
-class TFLite(FileEngine):
-    """A .tflite file in the interpreter `module`, called `name`.
+class TFLiteFile(FileEngine):
+    """A .tflite file in the interpreter `module`, called `name`, with any inputs.
 
     `delegate` is a shared library that runs operators; without one XNNPACK does, if it
     is built in and accepts the model. `accelerator` is its name, `share` its share of
@@ -103,12 +103,15 @@ class TFLite(FileEngine):
             log.warning(
                 f"{path}: XNNPACK rejects the model; TFLite's slower kernels run it"
             )
-        self.set_tensors(
-            image_input(path, self._interpreter), outputs_of(self._interpreter)
-        )
-        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._set_tensors()
+        details = self._interpreter.get_input_details()
+        self._input_indices = [each["index"] for each in details]
         details = self._interpreter.get_output_details()
         self._output_indices = [output["index"] for output in details]
+
+    def _set_tensors(self) -> None:
+        """Describe the inputs and outputs. Raises InputError if they do not suit."""
+        raise NotImplementedError
 
     def _load(self, module: Any, delegate: Optional[str]) -> None:
         attempts: list[dict[str, Any]] = [{}]
@@ -146,8 +149,10 @@ class TFLite(FileEngine):
         self._interpreter.allocate_tensors()
         return share
 
-    def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
-        self._interpreter.set_tensor(self._input, self.image.encode(image))
+    def _run(self, *tensors: np.ndarray) -> tuple[Output, ...]:
+        """All outputs for the inputs, which have the batch, in the file's order."""
+        for index, tensor in zip(self._input_indices, tensors):
+            self._interpreter.set_tensor(index, tensor)
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
@@ -159,6 +164,17 @@ class TFLite(FileEngine):
             Output(self._interpreter.get_tensor(index)[0], spec)
             for index, spec in zip(self._output_indices, self.outputs)
         )
+
+
+class TFLite(TFLiteFile):
+    """A .tflite file whose input is an image."""
+
+    def _set_tensors(self) -> None:
+        image = image_input(self.path, self._interpreter)
+        self.set_tensors(image, outputs_of(self._interpreter))
+
+    def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
+        return self._run(self.image.encode(image))
 
 
 def load_delegate(module: Any, library: str) -> Any:

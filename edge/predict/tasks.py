@@ -14,6 +14,10 @@ from edge.predict.detection import DetectionPredictor
 from edge.predict.instances import InstancePredictor
 from edge.predict.listed_boxes import ListedBoxPredictor
 from edge.predict.proposals import ProposalPredictor
+from edge.predict.region_files import (
+    RegionFileDetectionPredictor,
+    RegionFileInstancePredictor,
+)
 from edge.predict.regions import RegionDetectionPredictor, RegionInstancePredictor
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
@@ -33,6 +37,10 @@ KINDS: dict[str, dict[str, type[Predictor]]] = {
     "regions": {
         "detection": RegionDetectionPredictor,
         "instance": RegionInstancePredictor,
+    },
+    "region_files": {
+        "detection": RegionFileDetectionPredictor,
+        "instance": RegionFileInstancePredictor,
     },
     "fast_rcnn": {"detection": ProposalPredictor},
     "rcnn": {"detection": ProposalPredictor},

@@ -92,7 +92,18 @@ FLOAT_SCHEMES = ("float32", "float16")
 # Networks whose files are in float alone, and why: what a message says of them.
 FLOAT_ONLY = {
     "detr": "attention and layer normalization lose accuracy in 8 bits",
+    **dict.fromkeys(
+        ("rpn", "faster_rcnn", "mask_rcnn"),
+        "boxes are chosen between its parts, outside of the graph, and their "
+        "coordinates need float",
+    ),
 }
+# Networks without .onnx files, and why.
+NO_ONNX = dict.fromkeys(
+    ("rpn", "faster_rcnn", "mask_rcnn"),
+    "the program that chooses boxes between its parts runs .tflite files only",
+)
+PARTS = ("heads", "masks")  # other files of such networks, named after the first
 FINETUNED_SCHEMES = (
     "qat",
     "pruned",

@@ -14,7 +14,13 @@ from typing import Any, Iterator, Optional
 from edge.core.errors import InputError
 from edge.core.files import write_text
 from kseg.core.configs import TrainConfig, from_record
-from kseg.core.names import FINETUNED_SCHEMES, MODEL_NAMES, SCHEMES
+from kseg.core.names import (
+    FINETUNED_SCHEMES,
+    FLOAT_SCHEMES,
+    MODEL_NAMES,
+    PARTS,
+    SCHEMES,
+)
 
 HISTORY = "history.csv"
 CHECKPOINT = "checkpoint.npz"
@@ -29,6 +35,7 @@ FIGURES = (
     *("precision_recall.png", "errors.png"),
 )
 EXPORTS = (
+    *(f"{name}.{part}.tflite" for name in FLOAT_SCHEMES for part in PARTS),
     *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mixed", "mended")),
     *("model.onnx", "parity.json", "explain.png", CARD),
 )

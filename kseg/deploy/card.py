@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from edge.core.images import format_size
 from edge.core.system import board_name
+from edge.engines.parts import files_of
 from edge.model_file.info import ModelInfo
 from edge.predict.decoder import decoder_of
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
@@ -113,8 +114,8 @@ def file_table(source: TrainedRun, files: Mapping[str, Path], parity: Parity) ->
         size = f"{row['bytes'] / 1024:,.0f}" if path else ""
         drop = f"{row['drop']:+.4f}" if path else ""
         lines.append(
-            f"| {path.name if path else 'Keras model'} | {size} | {row[headline]:.4f} "
-            f"| {drop} | {row['latency_millis']:.1f} |"
+            f"| {file_names(path) if path else 'Keras model'} | {size} "
+            f"| {row[headline]:.4f} | {drop} | {row['latency_millis']:.1f} |"
         )
     threads = found[REFERENCE]["threads"]
     lines += [
@@ -123,6 +124,11 @@ def file_table(source: TrainedRun, files: Mapping[str, Path], parity: Parity) ->
         f"image, {threads} threads, on {board_name()}.",
     ]
     return "\n".join(lines)
+
+
+def file_names(path: Path) -> str:
+    """The name of a file, and those of its parts."""
+    return ", ".join(each.name for each in files_of(path))
 
 
 def limits(source: TrainedRun) -> list[str]:

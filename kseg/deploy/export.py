@@ -256,6 +256,7 @@ def write_files(
 ) -> dict[str, Path]:
     """Converts to each requested scheme; returns scheme -> file, written atomically."""
     from kseg.deploy.conversion.tflite import convert
+    from kseg.deploy.parts import PARTED, write_parts
 
     files, tuner = {}, None
     if set(config.quantize) & set(FINETUNED_SCHEMES):
@@ -270,12 +271,15 @@ def write_files(
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue
+        files[scheme] = folder / f"{scheme}.tflite"
+        if source.info.decoder.get("kind") in PARTED:
+            write_parts(files[scheme], scheme, source)
+            continue
         arguments = (scheme, source.size, source.head, calibration)
         if tuner and scheme in FINETUNED_SCHEMES:
             content = tuner.convert(scheme, source.size, source.info.head, calibration)
         else:
             content = convert(source.network, *arguments)
-        files[scheme] = folder / f"{scheme}.tflite"
         write_file(files[scheme], content, source)
     return files
 

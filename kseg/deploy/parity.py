@@ -19,6 +19,7 @@ from edge.core.errors import GateFailed
 from edge.core.system import usable_cores
 from edge.core.timing import time_in_turns
 from edge.engines.base import Engine
+from edge.engines.parts import files_of
 from edge.engines.select import open_engine
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
@@ -54,12 +55,7 @@ def measure(
     ("single_thread_millis"). Sizes and the latter are None for the Keras model. Raises
     InputError if the split has no labels.
     """
-    others = {
-        scheme: predictor_of(
-            open_engine(path, threads=threads, trial=False), info_of(path), str(path)
-        )
-        for scheme, path in files.items()
-    }
+    others = {scheme: opened(path, threads) for scheme, path in files.items()}
     found = compare(reference, others, split, new)
     values = {name: each.evaluator.value() for name, each in found.items()}
     headline = found[REFERENCE].evaluator.headline
@@ -76,6 +72,12 @@ def measure(
             **times[name],
         }
     return parity
+
+
+def opened(path: Path, threads: Optional[int]) -> Predictor:
+    """The predictor of a file that was just written."""
+    engine = open_engine(path, threads=threads, trial=False)
+    return predictor_of(engine, info_of(path), str(path))
 
 
 def rows(parity: Parity) -> dict[str, dict[str, Any]]:
@@ -105,10 +107,10 @@ def value_of_file(
 
 
 def sizes(path: Optional[Path]) -> dict[str, Optional[int]]:
-    """Size of a file in bytes, plain and deflated (as in app packages)."""
+    """Bytes of a file and its parts, plain and deflated (as in app packages)."""
     if path is None:
         return {"bytes": None, "compressed_bytes": None}
-    content = path.read_bytes()
+    content = b"".join(each.read_bytes() for each in files_of(path))
     return {"bytes": len(content), "compressed_bytes": len(zlib.compress(content, 9))}
 
 
@@ -125,8 +127,8 @@ def latencies(
         threads = each.engine.threads or usable_cores()
         runs[name, threads] = partial(run_all, each.engine, tiles)
         if name in files and threads > 1:
-            alone = open_engine(files[name], threads=1, trial=False)
-            runs[name, 1] = partial(run_all, alone, tiles)
+            alone = opened(files[name], threads=1)
+            runs[name, 1] = partial(run_all, alone.engine, tiles)
     log.info("timing the files")
     times = time_in_turns(runs, ROUNDS, TIMING_SECONDS)
     millis = {key: round(median(each), 3) for key, each in times.items()}

@@ -34,6 +34,8 @@ CONTENTS = {
     "boxes": "The box of each cell as dy, dx, dh, dw from its anchor.",
     "coefficients": "The weights of the prototypes at each cell.",
     "prototypes": "Their weighted sum is positive inside the mask of an object.",
+    "objectness": "The logit of an object at each anchor of all levels.",
+    "deltas": "The box of each anchor as dx, dy, dw, dh from it.",
 }
 
 
@@ -104,7 +106,8 @@ def object_metadata(name: str, info: ModelInfo, shape: tuple[int, ...]) -> bytes
 def role_tensor(role: str) -> Table:
     """TensorMetadata of an output by its role; the labels file names the classes."""
     labels = {6: [{0: LABELS, 2: AXIS_LABELS}]} if role == "scores" else {}
-    return {0: role, 1: CONTENTS[role], 3: {0: FEATURE, 1: {}}, **labels}
+    text = CONTENTS.get(role, "Features, for the other parts of the network.")
+    return {0: role, 1: text, 3: {0: FEATURE, 1: {}}, **labels}
 
 
 def output_tensor(head: str) -> Table:

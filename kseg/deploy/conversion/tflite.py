@@ -36,13 +36,18 @@ def converter_of(
     """
     run = with_head(model, head)
     signature = tf.TensorSpec((1, *size, model.input_shape[-1]), dtype, name="image")
+    return converter_of_function(
+        model, lambda image: run(tf.cast(image, tf.float32)), [signature], folder
+    )
+
+
+def converter_of_function(
+    model: keras.Model, run: Callable[..., Any], signature: list[Any], folder: str
+) -> tf.lite.TFLiteConverter:
+    """A converter of a function that uses the variables of `model`."""
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint(
-        "serve",
-        lambda image: run(tf.cast(image, tf.float32)),
-        input_signature=[signature],
-    )
+    archive.add_endpoint("serve", run, input_signature=signature)
     archive.write_out(folder, verbose=False)
     return tf.lite.TFLiteConverter.from_saved_model(folder)
 
@@ -96,14 +101,20 @@ def interrupt_afterwards() -> Iterator[None]:
 
 
 def to_float32(model, size, head, folder, calibration) -> bytes:
-    converter = converter_of(model, size, head, folder, tf.uint8)
+    return convert_float32(converter_of(model, size, head, folder, tf.uint8))
+
+
+def convert_float32(converter: tf.lite.TFLiteConverter) -> bytes:
     converter.target_spec.supported_ops = [OpsSet.TFLITE_BUILTINS]
     return converter.convert()
 
 
 def to_float16(model, size, head, folder, calibration) -> bytes:
+    return convert_float16(converter_of(model, size, head, folder, tf.uint8))
+
+
+def convert_float16(converter: tf.lite.TFLiteConverter) -> bytes:
     """float16 weights; engines without float16 kernels convert them when loading."""
-    converter = converter_of(model, size, head, folder, tf.uint8)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     return converter.convert()

@@ -10,7 +10,7 @@ from edge.model_file.metadata import read_info
 from kseg.cli.export import main
 from kseg.cli.train import main as train
 from kseg.core.configs import ExportConfig
-from kseg.core.names import FLOAT_ONLY, MODEL_NAMES
+from kseg.core.names import FLOAT_ONLY, MODEL_NAMES, NO_ONNX
 from kseg.deploy.schemes import with_schemes
 
 
@@ -31,6 +31,15 @@ def test_quantized_schemes_of_float_networks_are_refused(model, scheme):
     text = str(caught.value)
     assert text.startswith(f"--quantize {scheme}: not available for {model}: ")
     assert FLOAT_ONLY[model] in text and "\n" not in text
+
+
+@pytest.mark.parametrize("model", NO_ONNX)
+def test_networks_without_onnx_files(model):
+    with pytest.raises(InputError) as caught:
+        with_schemes(ExportConfig("run", quantize=("float32", "onnx")), model)
+    text = str(caught.value)
+    assert text.startswith(f"--quantize onnx: not available for {model}: ")
+    assert text.endswith("use --quantize float32,float16") and "\n" not in text
 
 
 @pytest.mark.slow
