@@ -36,7 +36,10 @@ ORDER = ("localize", "rcnn", "fast_rcnn", "rpn", "faster_rcnn", "yolo")
 ORDER += ("mask_rcnn", "instances", "detr")
 KNOWN = tuple(name for name in ORDER if name in OBJECT_MODELS)
 # Network -> options of its small form, where its defaults are those of a paper.
-SMALL: dict[str, dict[str, Any]] = {"localize": {"objects": 1}}
+SMALL: dict[str, dict[str, Any]] = {
+    "localize": {"objects": 1},
+    "detr": {"layers": 2, "queries": 20, "attention_width": 64, "dropout": 0.0},
+}
 OF_BUDGET = ("epochs", "encoder", "size")  # options of all, if a network has them
 COLUMNS = {
     "box_ap50": "box AP50",

@@ -62,6 +62,11 @@ UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {
 }
 
 
+FRESH_RATE = 4e-3  # of networks of objects from scratch
+# Smaller where heads have no normalization.
+FRESH_RATES = {"rpn": 2e-3, "faster_rcnn": 2e-3, "mask_rcnn": 2e-3}
+
+
 def rates_of(config: TrainConfig) -> dict[str, float]:
     """The learning rates of objects: smaller ones for weights that are already good.
 
@@ -70,7 +75,8 @@ def rates_of(config: TrainConfig) -> dict[str, float]:
     fresh = config.weights == "none" and not config.init_from
     rates = {} if fresh else {"encoder_rate": 0.3}
     if config.optimizer != "sgd":
-        rates["learning_rate"] = 4e-3 if fresh else 1e-3
+        first = FRESH_RATES.get(config.model, FRESH_RATE)
+        rates["learning_rate"] = first if fresh else 1e-3
     return rates
 
 
