@@ -4,20 +4,25 @@
 
 Both have the published form on ResNet50, random weights and one image. Keras runs as
 in `kseg evaluate RUN`, and with its weights as constants of the graph; PyTorch in a
-process of its own, in the memory format channels last. Measurements alternate; the
-figures are medians over the rounds, ratios are medians of each round's ratio.
+process of its own, in the memory format channels last. `faster_rcnn` and `mask_rcnn`
+are those of torchvision, which may be in another environment: `--python`. Measurements
+alternate; the figures are medians over the rounds, ratios are medians of each round's
+ratio.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence
 
+from benchmarks.child_process import ChildProcess
 from benchmarks.clock import Millis, mean_millis
 from benchmarks.pytorch_step import peak_mebibytes, pytorch_process
 from benchmarks.results import JSON_HELP, option, show
@@ -49,9 +54,12 @@ def detr_module(model: keras.Model) -> torch.nn.Module:
 # Network -> the options of `build_model` for its published form.
 PUBLISHED: dict[str, dict[str, Any]] = {
     "detr": {"num_classes": 91, "encoder": "resnet50"},
+    "faster_rcnn": {"num_classes": 90, "encoder": "resnet50"},
+    "mask_rcnn": {"num_classes": 90, "encoder": "resnet50"},
 }
 # Network -> function of the Keras network that makes the same one in PyTorch.
 MODULES: dict[str, Callable[[keras.Model], torch.nn.Module]] = {"detr": detr_module}
+TORCHVISION = Path(__file__).resolve().with_name("torchvision_child.py")
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,9 @@ class ObjectInferenceConfig:
     )
     images: int = option(3, "images per measurement")
     rounds: int = option(5, "rounds of measurement; all variants run in each")
+    python: str = option(
+        "", "Python of an environment with torchvision; default: this one"
+    )
     json: Output = option("", JSON_HELP)
 
 
@@ -77,8 +88,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def compare(config: ObjectInferenceConfig) -> dict[str, Any]:
     """Medians over the rounds of the milliseconds for an image, and ratios."""
     threads = config.threads or usable_cores()
-    task = (config.model, config.size)
-    with pytorch_process(task, threads, serve) as pytorch:
+    with pytorch_of(config, threads) as pytorch:
         backend.start()
         import tensorflow as tf
 
@@ -90,7 +100,7 @@ def compare(config: ObjectInferenceConfig) -> dict[str, Any]:
         calls = keras_calls(model, config.size)
         variants = {name: partial(mean_millis, call) for name, call in calls.items()}
         if pytorch:
-            variants["pytorch"] = pytorch.millis
+            variants["pytorch"] = pytorch
         rounds = alternate(variants, config.rounds, config.images)
     return {
         "model": f"{config.model}-resnet50",
@@ -99,6 +109,22 @@ def compare(config: ObjectInferenceConfig) -> dict[str, Any]:
         "threads": threads,
         **summary(rounds),
     }
+
+
+@contextmanager
+def pytorch_of(
+    config: ObjectInferenceConfig, threads: int
+) -> Iterator[Optional[Callable[[int], Millis]]]:
+    """A function of a number of images that times PyTorch; None without PyTorch."""
+    if config.model in MODULES:
+        task = (config.model, config.size)
+        with pytorch_process(task, threads, serve) as pytorch:
+            yield pytorch and pytorch.millis
+        return
+    arguments = [config.model, *map(str, (*config.size, threads))]
+    python = config.python or sys.executable
+    with ChildProcess(python, TORCHVISION, arguments, "torchvision") as child:
+        yield lambda images: tuple(child.ask(images)["millis"])
 
 
 def published(name: str) -> keras.Model:

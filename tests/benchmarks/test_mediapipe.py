@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import mediapipe_runner
+from benchmarks import child_process
 from benchmarks.mediapipe import comparison, detector_options, main, same_boxes
 from benchmarks.mediapipe_runner import MediaPipeRunner
 from edge.core.constants import palette
@@ -138,7 +138,7 @@ def test_a_child_that_hangs_is_stopped(tmp_path, monkeypatch):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho loading >&2\nexec sleep 600\n", encoding="utf-8")
     python.chmod(0o755)
-    monkeypatch.setattr(mediapipe_runner, "SECONDS", 1.0)
+    monkeypatch.setattr(child_process, "SECONDS", 1.0)
     with pytest.raises(InputError, match="no answer within 1 seconds"):
         MediaPipeRunner(str(python), tmp_path / "x.tflite", "x.mp4")
 

@@ -1,5 +1,6 @@
 """Networks of objects in PyTorch, compared with Keras."""
 
+import importlib.util
 import json
 
 import keras
@@ -9,10 +10,14 @@ import pytest
 from benchmarks.object_inference import (
     MODULES,
     PUBLISHED,
+    ObjectInferenceConfig,
+    compare,
     comparison_table,
     main,
     summary,
 )
+from benchmarks.torchvision_child import NETWORKS
+from edge.core.errors import InputError
 from kseg.models import build_model
 
 # Two rounds: (wall-clock, processor) milliseconds.
@@ -38,7 +43,17 @@ def test_without_pytorch_there_are_no_ratios():
 
 
 def test_every_network_can_be_made_in_pytorch():
-    assert set(MODULES) == set(PUBLISHED)
+    assert set(MODULES) | set(NETWORKS) == set(PUBLISHED)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("torchvision") is not None, reason="torchvision is here"
+)
+def test_a_python_without_torchvision_is_refused():
+    config = ObjectInferenceConfig(model="faster_rcnn")
+    with pytest.raises(InputError, match="torchvision") as error:
+        compare(config)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_detr_equals_the_modules_of_pytorch():
