@@ -44,7 +44,7 @@ test: $(VENV)/.dev
 	@$(call tests,not slow and not full and not device)
 
 test-slow: $(VENV)/.dev
-	@$(call tests,slow and not full and not device)
+	@$(call tests,slow and not full and not device $(AND))
 
 test-full: $(VENV)/.dev
 	@$(call tests,not device)

@@ -66,6 +66,7 @@ for found, expected in zip(others, weights, strict=True):
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_a_step_on_two_replicas_of_tensorflow_equals_one_on_one_device():
     process = subprocess.run(
         [sys.executable, "-c", REPLICAS],
@@ -82,6 +83,7 @@ OPTIONS += ["--batch-size", "4", "--epochs", "2", "--learning-rate", "1e-4"]
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_tensorflow_trains_and_validates_on_two_devices(objects_folder, tmp_path):
     own = ["--data", str(objects_folder), "--output", str(tmp_path / "run")]
     devices = ["--distribute", "--devices", "2"]
@@ -93,6 +95,7 @@ def test_tensorflow_trains_and_validates_on_two_devices(objects_folder, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_two_processes_of_jax_equal_one_and_do_not_wait_forever(
     objects_folder, tmp_path
 ):

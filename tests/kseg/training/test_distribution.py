@@ -159,6 +159,7 @@ if frozen:
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 @pytest.mark.parametrize(
     ("loss", "norms"), [("ce+focal+0.5*dice", "frozen"), ("ce", "own")]
 )
@@ -197,6 +198,7 @@ def ended(process: subprocess.Popen, status: int) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_tensorflow_trains_on_two_devices(data_folder, tmp_path):
     folder = tmp_path / "run"
     options = [*TINY, "--data", str(data_folder), "--output", str(folder)]
@@ -210,6 +212,7 @@ def test_tensorflow_trains_on_two_devices(data_folder, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 @pytest.mark.parametrize(
     ("backend", "arguments", "message"),
     [
@@ -311,11 +314,13 @@ def two_devices(options, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_two_devices_of_jax_equal_one(two_devices, single_device):
     assert_same_but_for_rounding(two_devices, single_device)
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_two_processes_under_slurm_equal_one(
     options, single_device, two_devices, tmp_path
 ):
@@ -335,6 +340,7 @@ def test_two_processes_under_slurm_equal_one(
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 @needs_posix
 def test_a_killed_process_ends_the_other_and_the_run_resumes(
     options, two_devices, tmp_path
@@ -361,6 +367,7 @@ def test_a_killed_process_ends_the_other_and_the_run_resumes(
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 @needs_posix
 def test_ctrl_c_at_one_process_ends_both_and_saves_the_run(options, tmp_path):
     folder = tmp_path / "run"
@@ -374,6 +381,7 @@ def test_ctrl_c_at_one_process_ends_both_and_saves_the_run(options, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_processes_with_different_options_are_refused(options, tmp_path):
     own = [*options, "--output", str(tmp_path / "run")]
     for process in start_both(*own, process1=["--learning-rate", "0.5"]):
@@ -382,6 +390,7 @@ def test_processes_with_different_options_are_refused(options, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_the_error_for_an_unreachable_coordinator_is_one_line(options, tmp_path):
     address = ["--coordinator", f"127.0.0.1:{free_port()}", "--join-seconds", "3"]
     own = [*options, "--output", str(tmp_path / "run"), "--distribute", *address]
@@ -393,6 +402,7 @@ def test_the_error_for_an_unreachable_coordinator_is_one_line(options, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
 def test_a_distributed_run_can_be_resumed_by_one_process(
     options, single_device, reconfigure, tmp_path
 ):
