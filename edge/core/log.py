@@ -13,15 +13,20 @@ import threading
 from contextlib import contextmanager
 from typing import Any, Iterator, Optional
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, in_one_line
 
 PACKAGES = ("edge", "kseg", "benchmarks")
 
 
 def say(message: str) -> None:
-    """Print one line of a command's log to stderr, if there is one."""
+    """Print one line of a command's log to stderr, if there is one.
+
+    Control characters, as names of files may have them, are escaped: a terminal would
+    obey them. A text of several lines keeps its line ends.
+    """
     if sys.stderr is not None:
-        print(message, file=sys.stderr, flush=True)
+        lines = map(in_one_line, message.split("\n"))
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 class StderrHandler(logging.Handler):
@@ -64,8 +69,15 @@ class NativeLog:
                 self._saved = os.dup(2)
             except OSError:
                 return
-            self._held = tempfile.TemporaryFile()
+            self._held = self._new_file()
             os.dup2(self._held.fileno(), 2)
+
+    @staticmethod
+    def _new_file() -> Any:
+        try:
+            return tempfile.TemporaryFile()
+        except OSError:  # a full disk, or no folder of temporary files
+            return open(os.devnull, "wb+")
 
     def show(self) -> None:
         """Print the text that was held so far."""
