@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import GateFailed, InputError
 from edge.core.log import say, show_log
+from edge.core.redaction import hide_in_tracebacks, remember
 from edge.core.system import is_closed_pipe, print_any_text
 
 SIDE = 65536  # pixels, the largest of an image
@@ -194,10 +195,14 @@ def run(
 ) -> NoReturn:
     """Run `main(argv)` and exit: 0 success, 2 invalid input, 3 failed gate, 130 Ctrl-C.
 
-    Other exceptions keep their traceback and exit status 1.
+    Other exceptions keep their traceback, without the secrets of the command line, and
+    exit status 1.
     """
     show_log()
     print_any_text()
+    hide_in_tracebacks()
+    for word in sys.argv[1:]:
+        remember(word)
     if sys.stdout is None:  # closed by the caller: results go nowhere
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
     try:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge.core.redaction import redact
+
 LONGEST = 80  # characters of a value in a message
 
 
 class InputError(Exception):
-    """Invalid input or usage. The message names the file, the value and the remedy."""
+    """Invalid input or usage. The message names the file, the value and the remedy.
+
+    As text it has no secrets: a value may be an address with a password.
+    """
 
     status = 2
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
 class GateFailed(Exception):

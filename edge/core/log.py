@@ -14,12 +14,18 @@ from contextlib import contextmanager
 from typing import Any, Iterator, Optional
 
 from edge.core.errors import InputError
+from edge.core.redaction import redact
 
 PACKAGES = ("edge", "kseg", "benchmarks")
 
 
 def say(message: str) -> None:
-    """Print one line of a command's log to stderr, if there is one."""
+    """Print one line of a command's log to stderr, if there is one, without secrets."""
+    show(redact(message))
+
+
+def show(message: str) -> None:
+    """As `say`, with secrets: for the link of the browser view, which has a token."""
     if sys.stderr is not None:
         print(message, file=sys.stderr, flush=True)
 

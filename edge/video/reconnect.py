@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.redaction import redact
 from edge.video.capture import Capture
 from edge.video.frames import FPS, HANG_SECONDS, Frame
+from edge.video.server_answer import server_answer
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,17 @@ def call_in_thread(work: Callable[[], Any], name: str) -> Any:
     return result
 
 
+def open_or_explain(kind: Capture) -> Any:
+    """Open a capture; if a server refuses, the InputError has its answer."""
+    try:
+        return kind.open()
+    except InputError as error:
+        answer = server_answer(kind.address) if kind.address else ""
+        if not answer:
+            raise
+        raise InputError(f"source {kind.name}: {answer}") from error
+
+
 def retry_delays() -> Iterator[float]:
     """The delay in seconds before each attempt to reopen a source.
 
@@ -64,13 +77,13 @@ class Video:
 
     def __init__(self, source: str, kind: Capture):
         self.source, self.kind = source, kind
-        self._capture = call_in_thread(kind.open, kind.name)
+        self._capture = call_in_thread(lambda: open_or_explain(kind), kind.name)
         self._closing = threading.Event()
         self._reading = threading.Lock()  # do not release during a read
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 1 <= fps <= 240 else FPS
         # A file at a URL has a frame count, a stream has none.
-        is_url = source.startswith("http")
+        is_url = kind.address is not None and kind.address.scheme.startswith("http")
         counted = is_url and self._capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
         self.live = kind.live and not counted
 
@@ -102,7 +115,8 @@ class Video:
             seconds = position if position > seconds else seconds + 1 / self.fps
             yield Frame(frame, seconds)
         if seconds < 0 and not self._closing.is_set():
-            raise InputError(f"source {self.source}: no frame of it can be decoded")
+            shown = redact(self.source)
+            raise InputError(f"source {shown}: no frame of it can be decoded")
 
     def _live_frames(self) -> Iterator[Frame]:
         while not self._closing.is_set():
