@@ -147,6 +147,8 @@ def here(source: str) -> str:
         raise InputError(
             "--source is empty; give a camera number, a file or an address"
         )
+    if not source.isprintable():
+        raise InputError(f"source {redact(source)!r}: has control characters")
     match = re.match(r"(file|csi|picamera|libcamera|v4l2?):(?://)?", source, re.I)
     if not match or Path(source).exists():
         return source
