@@ -13,6 +13,7 @@ that `import kseg` takes a few milliseconds.
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,9 @@ if TYPE_CHECKING:
     from kseg.inference import write_image as write_image
     from kseg.inference import write_video as write_video
     from kseg.models import build_model as build_model
+
+if sys.argv[:1] == ["-m"]:  # `python -m kseg...` is about to run a command of ours
+    import_module("edge.core.interrupts").exit_on_interrupt("kseg")
 
 # TensorFlow leaves oneDNN off on processors without VNNI, where it makes convolutions
 # several times faster. It reads this when it is first imported.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import shutil
 import sys
@@ -11,7 +10,17 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from edge.core.constants import MOST_THREADS
-from edge.core.errors import GateFailed, InputError
+from edge.core.errors import (
+    GateFailed,
+    InputError,
+    in_one_line,
+    quoted,
+    reason_of,
+    remedy_of,
+    shortened,
+)
+from edge.core.files import try_writing
+from edge.core.interrupts import raise_on_interrupt
 from edge.core.log import say, show_log
 from edge.core.redaction import hide_in_tracebacks, remember
 from edge.core.system import is_closed_pipe, print_any_text
@@ -181,12 +190,21 @@ def share(text: str) -> float:
 
 
 def writable(text: str) -> Path:
-    """Parse the path of a file to write, for `type=`; its folder must exist."""
+    """Parse the path of a file to write, for `type=`; its folder must exist.
+
+    Whether it can be written is tried now, not after a long run.
+    """
     path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
+    try:
+        if path.is_dir() or not path.parent.is_dir():
+            raise argparse.ArgumentTypeError(
+                f"{quoted(text)} is not a file in an existing folder"
+            )
+        try_writing(path)
+    except OSError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a file in an existing folder"
-        )
+            f"{quoted(text)} cannot be written ({reason_of(error)}); {remedy_of(error)}"
+        ) from None
     return path
 
 
@@ -195,8 +213,9 @@ def run(
 ) -> NoReturn:
     """Run `main(argv)` and exit: 0 success, 2 invalid input, 3 failed gate, 130 Ctrl-C.
 
-    Other exceptions keep their traceback, without the secrets of the command line, and
-    exit status 1.
+    What the operating system refuses, such as a file without rights or on a full disk,
+    is invalid input. Other exceptions keep their traceback, without the secrets of the
+    command line, and exit status 1.
     """
     show_log()
     print_any_text()
@@ -205,29 +224,55 @@ def run(
         remember(word)
     if sys.stdout is None:  # closed by the caller: results go nowhere
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    interrupted = raise_on_interrupt()
     try:
-        status = main(None) or 0
-        sys.stdout.flush()
-    except (InputError, GateFailed) as refusal:
-        say(f"{name}: {refusal}")
-        status = refusal.status
-    except KeyboardInterrupt:
-        say(f"{name}: stopped by Ctrl-C")
-        status = 130
-    except OSError as error:
-        if error.errno in (errno.ENAMETOOLONG, errno.ENOSPC):
-            named = f"{str(error.filename)[:60]}: " if error.filename else ""
-            say(f"{name}: {named}{error.strerror}")
-            discard_stdout()
-            sys.exit(2)
-        if not is_closed_pipe(error):
+        try:
+            status = main(None) or 0
+            sys.stdout.flush()
+        except BaseException as error:
+            # Libraries turn a Ctrl-C while they are imported into errors of their own.
+            if interrupted and not isinstance(error, (InputError, SystemExit)):
+                raise KeyboardInterrupt from None
             raise
-        # The reader of stdout, such as `head`, has exited.
-        discard_stdout()
-        status = 0
+    except (InputError, GateFailed) as refusal:
+        status = refusal.status
+        say_last(f"{name}: {in_one_line(str(refusal))}")
+    except KeyboardInterrupt:
+        status = 130
+        say_last(f"{name}: stopped by Ctrl-C")
+    except OSError as error:
+        if is_closed_pipe(error):  # the reader of stdout, such as `head`, has exited
+            status = 0
+        elif error.errno is None:
+            raise
+        else:
+            status = 2
+            say_last(f"{name}: {in_one_line(refusal_of(error))}")
+    exit_with(status)
+
+
+def refusal_of(error: OSError) -> str:
+    """What the operating system has refused, in words, with the file if it is known.
+
+    >>> refusal_of(PermissionError(13, "Permission denied", "a.png"))
+    'a.png: Permission denied; change its rights or choose another place'
+    """
+    named = f"{shortened(error.filename)}: " if error.filename else ""
+    return f"{named}{reason_of(error)}; {remedy_of(error)}"
+
+
+def say_last(message: str) -> None:
+    """Print the last line of the log, if someone still reads it."""
+    try:
+        say(message)
+    except OSError:
+        pass
+
+
+def exit_with(status: int) -> NoReturn:
+    """Exit with a status; what stdout cannot take any more is dropped."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
-
-
-def discard_stdout() -> None:
-    """What is still in the buffer of stdout cannot be written; drop it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,49 +2,167 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
+import stat
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from edge.core.errors import InputError
-from edge.core.system import replace_file
+from edge.core.errors import InputError, cannot_be
+from edge.core.system import replace_file, user_number
+
+LONGEST_STEM = 100  # bytes of a file's stem that its temporary file's name repeats
 
 
 def make_folder(path: Path) -> Path:
-    """Create the folder if needed. Raises InputError if it cannot be created."""
+    """Create the folder if needed.
+
+    Raises InputError if it cannot be created, or if files cannot be written to it:
+    before the work whose results would be lost.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{path}: the folder cannot be created ({error.strerror}); choose another"
-        ) from None
+        raise cannot_be("created", path, error) from None
+    try:
+        try_writing(path / "new")
+    except OSError as error:
+        raise cannot_be("written to", path, error) from None
     return path
 
 
+def try_writing(path: Path) -> None:
+    """Raises OSError if a file cannot be created beside `path`, or not by its name.
+
+    It is tried with a file that is removed again: what the bits of rights say does not
+    hold on every file system, and not for every user.
+    """
+    if is_special(path):
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied", str(path))
+        return
+    path = real_path(path)
+    path.exists()  # raises ENAMETOOLONG for a name that no file can have
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    os.close(handle)
+    os.unlink(name)
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a device or pipe, such as /dev/null, that is not replaced."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def real_path(path: Path) -> Path:
+    """The file behind a link, so that writing replaces the file and not the link."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def part_of(path: Path) -> Path:
+    """The name of the temporary file that becomes `path`.
+
+    It begins with a dot and has the same suffix. A long name is shortened: with what
+    is added it could exceed what file systems allow.
+
+    >>> part_of(Path("out/a.png")).as_posix(), len(part_of(Path("a" * 251)).name)
+    ('out/.a.part.png', 54)
+    """
+    stem = path.stem
+    if len(os.fsencode(stem)) > LONGEST_STEM:
+        digest = hashlib.sha256(os.fsencode(stem)).hexdigest()
+        stem = f"{stem[:16]}-{digest[:31]}"
+    return path.with_name(f".{stem}.part{path.suffix}")
+
+
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary file in the folder of `path`; it replaces `path` on success.
 
-    A reader finds the old file or the new one, never a part of it, even after a power
-    failure. If the block fails, the temporary file is removed.
+    A reader finds the old file or the new one, never a part of it, with `sync` even
+    after a power failure. If the block fails, the temporary file is removed. A device
+    or pipe gets the content; it is not replaced. An OSError names `path`.
     """
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    special = is_special(path)
+    path = path if special else real_path(path)
+    part = part_of(path)
     try:
+        if special:
+            with written_to_special(path) as part:
+                yield part
+            return
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
         replace_file(part, path)
+    except OSError as error:
+        if error.errno and error.filename in (None, str(part)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
-        part.unlink(missing_ok=True)
+        if not special:
+            remove_part(part)
+
+
+def remove_part(part: Path) -> None:
+    """Remove a temporary file if it is still there and can be removed."""
+    try:
+        part.unlink()
+    except OSError:  # it replaced the file, or could never be written
+        pass
+
+
+@contextmanager
+def written_to_special(path: Path) -> Iterator[Path]:
+    """Yield a temporary file; its content goes to a device or pipe on success."""
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / f"part{path.suffix}"
+        yield part
+        with part.open("rb") as content, path.open("wb") as target:
+            shutil.copyfileobj(content, target)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically; lines end with LF on every system."""
+    """Write UTF-8 text atomically; lines end with LF on every system.
+
+    Bytes of file names that are no UTF-8 are written as escapes, such as \\udce9.
+    """
     with atomic_write(path) as part:
-        part.write_bytes(text.encode("utf-8"))
+        part.write_bytes(text.encode("utf-8", errors="backslashreplace"))
 
 
 def cache_folder() -> Path:
-    """The folder of trial results and TensorRT engines; KSEG_CACHE overrides it."""
-    return Path(os.environ.get("KSEG_CACHE") or Path.home() / ".cache" / "kseg")
+    """The folder of trial results and TensorRT engines; KSEG_CACHE overrides it.
+
+    A user without a home folder, as in containers, has it among temporary files.
+    Raises InputError if that folder is another user's.
+    """
+    if os.environ.get("KSEG_CACHE"):
+        return Path(os.environ["KSEG_CACHE"])
+    try:
+        return Path.home() / ".cache" / "kseg"
+    except RuntimeError:  # no HOME, and a user number without an entry in passwd
+        return temporary_cache()
+
+
+def temporary_cache() -> Path:
+    """A folder of this user alone among temporary files."""
+    folder = Path(tempfile.gettempdir()) / f"kseg-{user_number()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        state = folder.lstat()
+        own = stat.S_ISDIR(state.st_mode) and state.st_uid == user_number()
+    except OSError:
+        own = False
+    if not own:  # what others put there would be run as an engine
+        raise InputError(
+            f"{folder}: is not a folder of this user; set HOME or KSEG_CACHE"
+        )
+    return folder

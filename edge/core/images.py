@@ -9,8 +9,8 @@ from typing import Optional, Sequence
 import cv2
 import numpy as np
 
-from edge.core.errors import InputError
-from edge.core.system import replace_file
+from edge.core.errors import InputError, cannot_be
+from edge.core.files import atomic_write
 
 # Errors are reported by our own one-line messages instead of OpenCV's log.
 if hasattr(cv2, "setLogLevel"):  # OpenCV 4
@@ -81,7 +81,7 @@ def read_raw(path: Path) -> np.ndarray:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise cannot_be("read", path, error) from None
     if is_truncated(data):
         raise InputError(f"{path}: the file is truncated; copy it again or remove it")
     try:
@@ -183,13 +183,11 @@ def write_bytes(path: Path, content: bytes) -> None:
     OpenCV does not write it, because on Windows it accepts only names of one code
     page. Raises InputError if it cannot be written.
     """
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        part.write_bytes(content)
-        replace_file(part, path)
+        with atomic_write(path, sync=False) as part:
+            part.write_bytes(content)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise cannot_be("written", path, error) from None
 
 
 def with_palette(png: bytes, colors: Sequence[Sequence[int]]) -> bytes:

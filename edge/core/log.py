@@ -13,21 +13,26 @@ import threading
 from contextlib import contextmanager
 from typing import Any, Iterator, Optional
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, in_one_line
 from edge.core.redaction import redact
 
 PACKAGES = ("edge", "kseg", "benchmarks")
 
 
 def say(message: str) -> None:
-    """Print one line of a command's log to stderr, if there is one, without secrets."""
+    """Print one line of a command's log to stderr, if there is one, without secrets.
+
+    Control characters, as names of files may have them, are escaped: a terminal would
+    obey them. A text of several lines keeps its line ends.
+    """
     show(redact(message))
 
 
 def show(message: str) -> None:
     """As `say`, with secrets: for the link of the browser view, which has a token."""
     if sys.stderr is not None:
-        print(message, file=sys.stderr, flush=True)
+        lines = map(in_one_line, message.split("\n"))
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 class StderrHandler(logging.Handler):
@@ -70,8 +75,15 @@ class NativeLog:
                 self._saved = os.dup(2)
             except OSError:
                 return
-            self._held = tempfile.TemporaryFile()
+            self._held = self._new_file()
             os.dup2(self._held.fileno(), 2)
+
+    @staticmethod
+    def _new_file() -> Any:
+        try:
+            return tempfile.TemporaryFile()
+        except OSError:  # a full disk, or no folder of temporary files
+            return open(os.devnull, "wb+")
 
     def show(self) -> None:
         """Print the text that was held so far."""

@@ -36,6 +36,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def user_number() -> int:
+    """The number of the user whose rights hold; 0 on Windows, which has none."""
+    return os.geteuid() if hasattr(os, "geteuid") else 0
+
+
 def processor_name() -> str:
     """The name of the processor, such as "AMD EPYC 7B13".
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Sequence
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, cannot_be
 from edge.core.files import write_text
 from edge.predict.base import Predictor
 from kseg.core.configs import TrainConfig, from_record
@@ -79,9 +79,7 @@ def write_page(path: Path, folder: Path, section: Section) -> None:
     try:
         write_text(path, text)
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); use another --output"
-        ) from None
+        raise cannot_be("written", path, error) from None
 
 
 def content(folder: Path, section: Section) -> dict[str, Any]:

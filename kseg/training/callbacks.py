@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 import keras
 from keras import ops
 
-from edge.core.errors import GateFailed, InputError
+from edge.core.errors import GateFailed, InputError, reason_of, remedy_of
 from edge.core.system import handle_signals, restore_signals
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
@@ -176,8 +176,9 @@ class RunSaver(keras.callbacks.Callback):
             checkpoint.save(path, self.model, self.state)
             self.checkpoint_step = self.state.step
         except OSError as error:
-            reason = error.strerror or error
-            log.warning(f"{path}: {reason}; step {self.state.step} is not saved")
+            log.warning(
+                f"{path}: {reason_of(error)}; step {self.state.step} is not saved"
+            )
         except NotFinite as error:  # the loss of the next step stops all processes
             log.warning(f"{path}: step {self.state.step} is not saved: {error}")
         self.saved = time.monotonic()
@@ -191,8 +192,8 @@ class RunSaver(keras.callbacks.Callback):
                 self.save_interrupted_epoch()
         except OSError as error:
             raise InputError(
-                f"{self.folder}: {error.strerror or error}, in epoch {epoch + 1}; the "
-                "files saved before are intact: free some space and continue with "
+                f"{self.folder}: {reason_of(error)}, in epoch {epoch + 1}; the files "
+                f"saved before are intact: {remedy_of(error)} and continue with "
                 "--resume"
             ) from None
         if self.done:

@@ -146,7 +146,7 @@ def test_without_space_the_previous_checkpoint_is_kept(data_folder, tmp_path):
     assert process.returncode == 2, process.stderr
     for number in (1, 2, 3):
         assert any(f"step {number} is not saved" in line for line in lines), lines
-    assert "free some space and continue with --resume" in lines[-1]
+    assert "(ulimit -f) and continue with --resume" in lines[-1]
     assert "Traceback" not in process.stderr
     assert path.read_bytes() == before
     assert not list(tmp_path.glob(".*part*"))

@@ -1,0 +1,52 @@
+"""Ctrl-C from the start of a program to its end.
+
+It imports only what Python has loaded by itself, so that a program can call
+`exit_on_interrupt` before all other imports.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+STOPPED = 130  # the exit status, that of shells for a program ended by SIGINT
+
+
+def exit_on_interrupt(name: str) -> None:
+    """Until `raise_on_interrupt`, Ctrl-C ends the process with one line.
+
+    Nothing is to be saved while a program imports its libraries, and these turn a
+    KeyboardInterrupt into errors of their own. A signal that the caller has the process
+    ignore, as a shell's & does, stays ignored.
+    """
+
+    def stop(*_: object) -> None:
+        try:
+            os.write(2, f"{name}: stopped by Ctrl-C\n".encode())
+        except OSError:
+            pass
+        os._exit(STOPPED)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
+
+
+def raise_on_interrupt() -> list[int]:
+    """From now on Ctrl-C raises KeyboardInterrupt; returns the list of signals so far.
+
+    The list tells that there was one, whatever became of the exception.
+    """
+    seen: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before in (signal.SIG_IGN, None):
+        return seen
+    try:
+        signal.signal(signal.SIGINT, note)
+    except ValueError:  # not in the main thread
+        pass
+    return seen

@@ -1,0 +1,138 @@
+"""Files that are complete or missing, in any folder and under any name."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.core import files
+from edge.core.errors import InputError
+from edge.core.files import (
+    atomic_write,
+    cache_folder,
+    part_of,
+    try_writing,
+    write_text,
+)
+from tests.support.posix import needs_posix, under_rights
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("stem", ["a", "n" * 251, "ж" * 125, "\udce9" * 251])
+def test_a_name_as_long_as_any_can_be_written(tmp_path, stem):
+    """255 bytes are the most on Linux; the temporary name must not be longer."""
+    path = tmp_path / f"{stem}.txt"
+    write_text(path, "done\n")
+    assert os.listdir(tmp_path) == [path.name]
+    assert path.read_text(encoding="utf-8") == "done\n"
+
+
+def test_long_names_that_begin_alike_have_temporary_names_that_differ():
+    one, two = (part_of(Path("out", "n" * 200 + end + ".png")) for end in "ab")
+    assert one != two
+    assert {len(one.name), len(two.name)} == {1 + 16 + 1 + 31 + len(".part.png")}
+
+
+def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ValueError), atomic_write(path) as part:
+        part.write_bytes(b"half")
+        raise ValueError
+    assert os.listdir(tmp_path) == ["a.txt"] and path.read_bytes() == b"old"
+
+
+def test_bytes_of_a_name_that_are_no_utf8_are_escaped(tmp_path):
+    write_text(tmp_path / "a.csv", "caf\udce9.png,é\n")
+    assert (tmp_path / "a.csv").read_bytes() == "caf\\udce9.png,é\n".encode()
+
+
+@needs_posix
+def test_the_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "a.txt")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "a.txt").read_text(encoding="utf-8") == "new"
+
+
+@needs_posix
+def test_a_pipe_gets_the_content_and_stays_a_pipe(tmp_path):
+    """So does /dev/null, which root could replace by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    try_writing(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        write_text(pipe, "through")
+        assert reader.stdout.read() == b"through"
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and os.listdir(tmp_path) == ["pipe"]
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
+    path = tmp_path / "gone" / "a.txt"
+    with pytest.raises(FileNotFoundError) as error:
+        write_text(path, "lost")
+    assert error.value.filename == str(path)
+
+
+def test_a_name_that_no_file_can_have_is_known_before(tmp_path):
+    with pytest.raises(OSError, match="File name too long"):
+        try_writing(tmp_path / ("n" * 256))
+    assert os.listdir(tmp_path) == []
+
+
+@needs_posix
+def test_a_folder_without_rights_is_known_before(tmp_path):
+    (tmp_path / "kept").mkdir(mode=0o500)
+    code = """
+import sys
+from pathlib import Path
+from edge.core.arguments import writable
+from edge.core.files import make_folder
+kept = Path(sys.argv[1])
+for work in (lambda: writable(str(kept / "a.json")), lambda: make_folder(kept),
+             lambda: make_folder(kept / "more")):
+    try:
+        work()
+    except Exception as error:
+        print(str(error).replace(str(kept), "kept"))
+"""
+    command = [*under_rights(), sys.executable, "-c", code, tmp_path / "kept"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    reason = "(Permission denied); change its rights or choose another place"
+    assert done.stdout.splitlines() == [
+        f"'kept/a.json' cannot be written {reason}",
+        f"kept: cannot be written to {reason}",
+        f"kept/more: cannot be created {reason}",
+    ]
+    assert done.stderr == ""
+
+
+@needs_posix
+def test_a_user_without_a_home_has_a_cache_of_their_own(tmp_path, monkeypatch):
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("KSEG_CACHE", raising=False)
+    monkeypatch.setattr(files.Path, "home", no_home)
+    monkeypatch.setattr(files.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = cache_folder()
+    assert folder == tmp_path / f"kseg-{os.geteuid()}" == cache_folder()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.rmdir()
+    folder.symlink_to(tmp_path)  # laid there by another
+    with pytest.raises(InputError, match="set HOME or KSEG_CACHE"):
+        cache_folder()
+
+
+def test_a_user_number_without_a_name_is_enough():
+    code = "from edge.core.files import cache_folder; print(cache_folder())"
+    unset = {k: v for k, v in os.environ.items() if k not in ("HOME", "KSEG_CACHE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=unset, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
