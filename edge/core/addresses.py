@@ -11,6 +11,7 @@ from typing import Optional, Tuple
 from urllib.parse import unquote
 
 HIDDEN = "***"
+EXAMPLE = "USER:PASSWORD"  # in messages that say how an address is written
 
 # Keys whose value is a secret or a user name, at the end of a longer key too.
 SECRET_KEY = (
@@ -105,7 +106,8 @@ def redact_address(address: str) -> str:
         return f"{scheme}://{HIDDEN}"
     host, port, rest = parts
     path, query, fragment = split_path(rest)
-    user = "" if login is None else f"{HIDDEN}@" if login else "@"
+    hidden = login if login in ("", EXAMPLE) else HIDDEN
+    user = "" if login is None else f"{hidden}@"
     shown = f"{scheme}://{user}{host}:{port}" if port else f"{scheme}://{user}{host}"
     shown += redact_path(path, scheme)
     shown += "?" + redact_pairs(query) if query else ""

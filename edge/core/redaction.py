@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, Set
 from urllib.parse import quote, unquote
 
 from edge.core.addresses import (
+    EXAMPLE,
     HIDDEN,
     SECRET_KEY,
     is_address,
@@ -127,7 +128,9 @@ def redact(text: str) -> str:
     if not any(sign in text for sign in ":="):
         return text
     text = IN_TEXT.sub(lambda match: redact_found(match[0]), text)
-    text = LOGIN.sub(f"{HIDDEN}@", text)
+    text = LOGIN.sub(
+        lambda match: match[0] if match[0] == f"{EXAMPLE}@" else f"{HIDDEN}@", text
+    )
     text = PAIR.sub(lambda match: match[1] + HIDDEN, text)
     if "unrecognized arguments" in text:
         text = OPTION.sub(lambda match: match[1] + HIDDEN, text)

@@ -14,7 +14,7 @@ import cv2
 
 from edge.core.addresses import is_address
 from edge.core.errors import InputError
-from edge.core.filtered_stderr import filtered_stderr
+from edge.core.filtered_output import filtered_output
 from edge.core.images import is_image, list_images, read_image
 from edge.core.redaction import remember
 from edge.video.capture import (
@@ -74,7 +74,7 @@ def open_source(
     else:
         with ExitStack() as stack:
             if is_address(source) or " ! " in source:
-                stack.enter_context(filtered_stderr())
+                stack.enter_context(filtered_output())
             video = Video(source, capture_of(source, options))
             stack.callback(video.close)
             yield Source(
