@@ -101,14 +101,15 @@ def redact_address(address: str) -> str:
     'rtsp://***@camera/stream?channel=1&token=***'
     """
     scheme, login, rest = split_address(address)
+    begin = scheme + re.match(r"\w[^:]*(:[/\\]+)", address)[1]
     parts = split_host(rest)
     if parts is None or "@" in rest:
-        return f"{scheme}://{HIDDEN}"
+        return begin + HIDDEN
     host, port, rest = parts
     path, query, fragment = split_path(rest)
     hidden = login if login in ("", EXAMPLE) else HIDDEN
     user = "" if login is None else f"{hidden}@"
-    shown = f"{scheme}://{user}{host}:{port}" if port else f"{scheme}://{user}{host}"
+    shown = begin + user + (f"{host}:{port}" if port else host)
     shown += redact_path(path, scheme)
     shown += "?" + redact_pairs(query) if query else ""
     return shown + (f"#{HIDDEN}" if fragment else "")

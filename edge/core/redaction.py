@@ -91,7 +91,8 @@ def secret_words(address: str) -> Iterator[str]:
     if parts is None:
         return
     path, query, fragment = split_path(parts[2])
-    shown = set(re.split(r"[/?&;#]", redact_address(address)))
+    shown = redact_address(address)
+    shown = set(re.split(r"[/?&;#]", f"{shown}/{unquote(shown)}"))
     for text in (f"{path}&{query}", unquote(f"{path}&{query}")):
         for part in re.split(r"[/&;]", text):
             if part not in shown:

@@ -18,7 +18,7 @@ from base64 import b64encode
 from contextlib import closing
 from types import SimpleNamespace
 from typing import Dict, Optional, Tuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from urllib.request import HTTPPasswordMgrWithDefaultRealm
 
 from edge.video.stream_address import Address
@@ -41,14 +41,18 @@ def server_answer(address: Address) -> str:
     try:
         if ask:
             return explained(ask(address), address)
-        if address.scheme in ("tcp", "rtmp", "rtmps") and address.host:
-            with closing(connect(address)):
-                return ""
+        if address.scheme in ("tcp", "tls", "rtmp", "rtmps") and address.host:
+            connect(address).close()
     except urllib.error.URLError as error:
         return unreachable(error.reason)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return unreachable(error)
-    return ""
+    if address.scheme in ("udp", "tcp", "rtp"):
+        return ""
+    return (
+        "cannot be opened; check that the stream is running, and that OpenCV was built "
+        f"with {address.scheme}"
+    )
 
 
 def explained(status: Optional[int], address: Address) -> str:
@@ -131,8 +135,9 @@ def http_status(address: Address) -> int:
 def connect(address: Address) -> socket.socket:
     """A connection to the server of an address, with its default port."""
     port = address.port or PORTS.get(address.scheme, 80)
-    connection = socket.create_connection((address.host.strip("[]"), port), SECONDS)
-    if address.scheme in ("rtsps", "rtmps"):
+    host = unquote(address.host.strip("[]"))
+    connection = socket.create_connection((host, port), SECONDS)
+    if address.scheme in ("rtsps", "rtmps", "tls"):
         return unverified().wrap_socket(connection)
     return connection
 

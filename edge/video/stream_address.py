@@ -5,9 +5,9 @@ Messages never show user name, password, tokens or keys: see edge.core.redaction
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional
 from urllib.parse import quote, unquote
 
@@ -29,6 +29,13 @@ SPELLINGS = {
     **{name: "the stream's rtsp:// or http:// address" for name in ("webrtc", "onvif")},
     **{name: "the camera's number, such as 0" for name in ("dshow", "avfoundation")},
 }
+
+
+# Texts without :// that are not meant as files: host:554/path, rtsp//host, www.host
+LIKE_ADDRESS = re.compile(
+    rf"(?:\w+:|//)?[\w.-]+:\d+(?:/|$)|(?:{'|'.join(SCHEMES)})[^\w.\s-]+\w|www\.",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -85,15 +92,16 @@ def parse_address(source: str) -> Address:
     shown = redact_address(source)
     if scheme not in SCHEMES:
         raise InputError(f"source {shown}: {unknown_scheme(scheme)}")
-    if not re.match(r"\w+://[^/\\]|\w+:///?$", source):
+    if not re.match(r"\w+://", source):
         raise InputError(
-            f"source {shown}: the address has no host; write {scheme}://HOST/..."
+            f"source {shown}: two slashes follow the colon; write {scheme}://HOST/..."
         )
     parts = split_host(rest)
     if parts is None:
         raise InputError(f"source {shown}: {malformed(rest, scheme)}")
     host, port, path = parts
-    if not host and (scheme not in WITHOUT_HOST or not port):
+    absent = re.match(r"\w+:///", source) or not host
+    if absent and (scheme not in WITHOUT_HOST or not port):
         raise InputError(
             f"source {shown}: the address has no host; write {scheme}://HOST/..."
         )
@@ -135,12 +143,12 @@ def malformed(rest: str, scheme: str) -> str:
 def here(source: str) -> str:
     """A source as it is spelled here: other programs' addresses of files and cameras.
 
-    `file:` addresses become paths; `csi://0` becomes `csi:0`; `v4l2:///dev/video0`
+    `file:` addresses become paths; `csi://1` becomes `csi:1`; `v4l2:///dev/video0`
     becomes `/dev/video0`. Others are returned as they are. Raises InputError for an
     empty source and a file of another machine.
 
-    >>> here("csi://1"), here("v4l2://0"), here("file:///tmp/my%20clip.mp4")
-    ('csi:1', '0', '/tmp/my clip.mp4')
+    >>> here("csi://1"), here("csi://0"), here("file:///tmp/my%20clip.mp4")
+    ('csi:1', 'csi:0', '/tmp/my clip.mp4')
     """
     source = source.strip()
     if not source:
@@ -150,23 +158,26 @@ def here(source: str) -> str:
     if not source.isprintable():
         raise InputError(f"source {redact(source)!r}: has control characters")
     match = re.match(r"(file|csi|picamera|libcamera|v4l2?):(?://)?", source, re.I)
-    if not match or Path(source).exists():
+    if not match or os.path.exists(source):
         return source
     kind, rest = match[1].lower(), source[match.end() :]
     if kind == "file":
         return file_of(rest, source)
     if kind.startswith("v4l"):
         return rest or "0"
-    name = "csi" if kind == "csi" else "picamera"
-    return f"{name}:{rest}" if rest and rest != "/" else name
+    if kind == "csi":
+        return f"csi:{rest}" if rest else "csi"
+    return f"picamera:{rest}" if rest.strip("0") else "picamera"
 
 
 def file_of(rest: str, source: str) -> str:
     """The path of a file: address; `rest` follows "file://" or "file:"."""
     path = re.sub(r"^localhost(?=/)", "", rest, flags=re.IGNORECASE)
     path = re.sub(r"^/(?=[A-Za-z]:[/\\])", "", path)  # file:///C:/clip.mp4
+    if not path:
+        raise InputError(f"source {source}: has no path; write file:///FOLDER/FILE")
     for candidate in (unquote(path), path):
-        if Path(candidate).exists():
+        if os.path.exists(candidate):
             return candidate
     if not path.startswith(("/", "~", ".")) and "/" in path and "://" in source:
         raise InputError(
@@ -179,7 +190,7 @@ def file_of(rest: str, source: str) -> str:
 def no_such_file(source: str) -> str:
     """Why a source that is neither a camera nor an address cannot be opened."""
     shown = redact(source)
-    if shown != source or re.match(r"(?:\w+:|//)?[\w.-]+:\d+(?:/|$)", source):
+    if shown != source or LIKE_ADDRESS.match(source):
         return (
             f"source {shown}: no such file; an address begins with its scheme, such as "
             "rtsp://HOST/..."
