@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
-from typing import Iterator
+from typing import Any, Iterator, Optional
 
 from edge.core.redaction import redact
 
@@ -25,41 +25,61 @@ LOG_VARIABLES = (
 QUIET = "-8"  # the level of FFmpeg's log that kseg sets itself
 
 
+class Filter:
+    """Passes what this process writes to a file descriptor through `redact`, by line.
+
+    The descriptor belongs to the whole process: threads share one filter, which ends
+    with the last of them. A descriptor that is closed is left alone.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._saved: Optional[int] = None
+
+    def __enter__(self) -> Filter:
+        with self._lock:
+            self._holders += 1
+            if self._holders == 1:
+                self._begin()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        with self._lock:
+            self._holders -= 1
+            if not self._holders and self._saved is not None:
+                flush_all()
+                os.dup2(self._saved, self.descriptor)
+                self._copying.join(END_SECONDS)  # closes `_saved`
+                self._saved = None
+
+    def _begin(self) -> None:
+        flush_all()
+        try:
+            self._saved = os.dup(self.descriptor)
+        except OSError:
+            return
+        output, written = os.pipe()
+        os.dup2(written, self.descriptor)
+        os.close(written)
+        given = (output, self._saved)
+        self._copying = threading.Thread(target=copy_lines, args=given, daemon=True)
+        self._copying.start()
+
+
+STDOUT, STDERR = Filter(1), Filter(2)
+
+
 @contextmanager
 def filtered_output() -> Iterator[None]:
-    """Pass every line that this process writes to stderr through `redact`.
-
-    Stdout too, if a variable asks for the log of a library. Descriptors that are closed
-    are left alone.
-    """
+    """Filter stderr, and stdout if a variable asks for the log of a library."""
     wanted = [os.environ.get(name, QUIET) for name in LOG_VARIABLES]
-    logs = any(value != QUIET for value in wanted)
     with ExitStack() as stack:
-        for descriptor in (2, 1) if logs else (2,):
-            stack.enter_context(filtered(descriptor))
+        stack.enter_context(STDERR)
+        if any(value != QUIET for value in wanted):
+            stack.enter_context(STDOUT)
         yield
-
-
-@contextmanager
-def filtered(descriptor: int) -> Iterator[None]:
-    """Pass every line that is written to a file descriptor through `redact`."""
-    flush_all()
-    try:
-        saved = os.dup(descriptor)
-    except OSError:
-        yield
-        return
-    output, written = os.pipe()
-    os.dup2(written, descriptor)
-    os.close(written)
-    copying = threading.Thread(target=copy_lines, args=(output, saved), daemon=True)
-    copying.start()
-    try:
-        yield
-    finally:
-        flush_all()
-        os.dup2(saved, descriptor)
-        copying.join(END_SECONDS)
 
 
 def flush_all() -> None:

@@ -91,8 +91,8 @@ def secret_words(address: str) -> Iterator[str]:
     if parts is None:
         return
     path, query, fragment = split_path(parts[2])
-    shown = redact_address(address)
-    shown = set(re.split(r"[/?&;#]", f"{shown}/{unquote(shown)}"))
+    harmless = redact_address(address)
+    shown = set(re.split(r"[/?&;#]", f"{harmless}/{unquote(harmless)}"))
     for text in (f"{path}&{query}", unquote(f"{path}&{query}")):
         for part in re.split(r"[/&;]", text):
             if part not in shown:
