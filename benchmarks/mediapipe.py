@@ -101,8 +101,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         report["mediapipe"] = {"version": runner.version, **medians(mediapipe)}
         for predictor, result in zip(benchmark.predictors, report["engines"]):
             result["agreement"] = agreement(task, predictor, runner, images)
-    print(table(report), comparison(report, task), sep="\n\n")
     write_report(arguments.json, report)
+    print(table(report), comparison(report, task), sep="\n\n")
 
 
 def mediapipe_model(arguments: argparse.Namespace) -> Path:

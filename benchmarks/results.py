@@ -13,10 +13,10 @@ JSON_HELP = "also write the results to this JSON file; - is stdout"
 
 
 def show(figures: dict[str, Any], table: Callable[[Any], str], target: str) -> None:
-    """Prints the results as a table and writes them to the JSON file `target`, if any.
+    """Writes the results to the JSON file `target`, if any, and prints them as a table.
 
     With "-" only the JSON is written, to stdout.
     """
+    write_result(target, figures)
     if target != "-":
         print(table(figures))
-    write_result(target, figures)

@@ -245,5 +245,5 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if arguments.live_fps:
         for result in report["engines"]:
             result["bound_millis"] = bound_on_age(result, arguments.live_fps)
-    print(table(report))
     write_report(arguments.json, report)
+    print(table(report))

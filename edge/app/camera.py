@@ -35,9 +35,10 @@ from edge.app.object_options import (
 )
 from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table
-from edge.core.errors import InputError
+from edge.core.errors import GateFailed, InputError
 from edge.core.files import make_folder, write_text
 from edge.core.images import read_image
+from edge.core.interrupts import STOPPED, Interrupt
 from edge.core.log import say, show
 from edge.core.system import LINUX, handle_signals
 from edge.display.draw import blurred, center_crop
@@ -186,10 +187,6 @@ def say_link(listener: Listener, given: Optional[str]) -> None:
         show(f"view {listener.url}")
 
 
-def interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
 def check_model(path: Path) -> None:
     """Raises InputError if the file does not exist or is of another kind."""
     if path.is_dir():
@@ -207,37 +204,66 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
     arguments = parse(argv, program, __doc__)
     if arguments.masks:
         make_folder(arguments.masks)
-    handle_signals(interrupt, "SIGINT", "SIGTERM")  # a shell's & ignores SIGINT
+    # A shell's & ignores SIGINT.
+    handle_signals(Interrupt(), "SIGINT", "SIGTERM")
     listener = listener_of(arguments)
     if arguments.shipped:
         arguments.model = shipped_model(arguments.shipped)
     check_model(arguments.model)  # before the camera is opened
+    live: Optional[CameraLoop] = None
+    failure: Optional[Exception] = None
+    status = 0
+    try:
+        with ExitStack() as stack:
+            live = open_loop(arguments, listener, stack)
+            live.run(arguments.max_frames)
+    except KeyboardInterrupt:
+        if live is None:
+            raise
+        status = 0 if live.source.endless else STOPPED
+    except (InputError, GateFailed, OSError) as error:
+        if live is None or not live.rate.count:
+            raise
+        failure = error  # the frames before it are measured all the same
+    finish(live, arguments, failure)
+    return status
+
+
+def open_loop(
+    arguments: argparse.Namespace, listener: Optional[Listener], stack: ExitStack
+) -> CameraLoop:
+    """The loop of the options; `stack` closes its source and sinks."""
     options = CameraOptions(
         arguments.camera_size, arguments.camera_fps, arguments.camera_format
     )
-    status = 0
-    with ExitStack() as stack:
-        source = stack.enter_context(open_source(arguments.source, options))
-        if arguments.record:
-            Recorder(arguments.record, source.fps)  # fails early
-        if not arguments.headless and why_headless():
-            arguments.headless = True
-            say(f"{why_headless()}: running headless (--record, --masks save frames)")
-        predictor = load(arguments)
-        controls = Controls(view_of(arguments, predictor.info))
-        sinks = sinks_of(arguments, source, predictor.info, controls, listener)
-        for sink in sinks:
-            stack.enter_context(closing(sink))
-        say(f"source {source.name}")
-        smooth, stage = smoother_of(arguments, predictor.info.task)
-        counter = counter_of(arguments)
-        live = CameraLoop(source, predictor, sinks, controls, smooth, counter, stage)
-        try:
-            live.run(arguments.max_frames)
-        except KeyboardInterrupt:
-            status = 0 if source.endless else 130
+    source = stack.enter_context(open_source(arguments.source, options))
+    if arguments.record:
+        Recorder(arguments.record, source.fps)  # fails early
+    if not arguments.headless and why_headless():
+        arguments.headless = True
+        say(f"{why_headless()}: running headless (--record, --masks save frames)")
+    predictor = load(arguments)
+    controls = Controls(view_of(arguments, predictor.info))
+    sinks = sinks_of(arguments, source, predictor.info, controls, listener)
+    for sink in sinks:
+        stack.enter_context(closing(sink))
+    say(f"source {source.name}")
+    smooth, stage = smoother_of(arguments, predictor.info.task)
+    counter = counter_of(arguments)
+    return CameraLoop(source, predictor, sinks, controls, smooth, counter, stage)
+
+
+def finish(
+    live: CameraLoop, arguments: argparse.Namespace, failure: Optional[Exception]
+) -> None:
+    """Write the statistics, then print them, then raise the failure, if any."""
     stats = statistics(live)
-    print(table(stats))
-    if arguments.stats:
-        write_text(arguments.stats, json.dumps(stats, indent=1) + "\n")
-    return status
+    try:
+        if arguments.stats:
+            write_text(arguments.stats, json.dumps(stats, indent=1) + "\n")
+        print(table(stats))
+    except OSError:
+        if not failure:
+            raise
+    if failure:
+        raise failure

@@ -11,10 +11,10 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import (
+    LONGEST_PATH,
     GateFailed,
     InputError,
     in_one_line,
-    quoted,
     reason_of,
     remedy_of,
     shortened,
@@ -198,12 +198,12 @@ def writable(text: str) -> Path:
     try:
         if path.is_dir() or not path.parent.is_dir():
             raise argparse.ArgumentTypeError(
-                f"{quoted(text)} is not a file in an existing folder"
+                f"{text!r} is not a file in an existing folder"
             )
         try_writing(path)
     except OSError as error:
         raise argparse.ArgumentTypeError(
-            f"{quoted(text)} cannot be written ({reason_of(error)}); {remedy_of(error)}"
+            f"{text!r} cannot be written ({reason_of(error)}); {remedy_of(error)}"
         ) from None
     return path
 
@@ -257,7 +257,7 @@ def refusal_of(error: OSError) -> str:
     >>> refusal_of(PermissionError(13, "Permission denied", "a.png"))
     'a.png: Permission denied; change its rights or choose another place'
     """
-    named = f"{shortened(error.filename)}: " if error.filename else ""
+    named = f"{shortened(error.filename, LONGEST_PATH)}: " if error.filename else ""
     return f"{named}{reason_of(error)}; {remedy_of(error)}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from edge.core.redaction import redact
 
 LONGEST = 80  # characters of a value in a message
-LONGEST_PATH = 120  # characters of a path in a message about the system's refusal
+LONGEST_PATH = 400  # characters of a path in a message about the system's refusal
 
 # What to do about an error of the operating system, by the name of its number.
 REMEDIES = {

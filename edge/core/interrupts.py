@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
+CLOSING_SECONDS = 5.0  # for which a second Ctrl-C does not disturb the first
 STOPPED = 130  # the exit status, that of shells for a program ended by SIGINT
 
 
@@ -50,3 +52,20 @@ def raise_on_interrupt() -> list[int]:
     except ValueError:  # not in the main thread
         pass
     return seen
+
+
+class Interrupt:
+    """A handler of signals that raises KeyboardInterrupt, but not while files close.
+
+    The signals of the next seconds are ignored: pressed twice, Ctrl-C would leave a
+    video without its end.
+    """
+
+    def __init__(self) -> None:
+        self._raised = float("-inf")
+
+    def __call__(self, *_: object) -> None:
+        now = time.monotonic()
+        if now - self._raised >= CLOSING_SECONDS:
+            self._raised = now
+            raise KeyboardInterrupt

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ LINUX = sys.platform.startswith("linux")
 MACOS = sys.platform == "darwin"
 WINDOWS = sys.platform == "win32"
 
+FONTS_MAC = "Library/Fonts"  # in the user's folder
 REPLACE_SECONDS = 2.0  # for which a replacement is tried again on Windows
 FIRST_NTSTATUS_ERROR = 0xC0000000  # exit statuses of Windows from here up are crashes
 
@@ -101,6 +103,36 @@ def output_of(command: list[str]) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.decode("utf-8", "replace").strip()
+
+
+def font_folders() -> list[Path]:
+    """The folders of the system's fonts and the user's; some may not exist."""
+    home = Path(os.path.expanduser("~"))
+    if WINDOWS:
+        system = Path(os.environ.get("WINDIR", "C:/Windows"), "Fonts")
+        return [system, home / "AppData/Local/Microsoft/Windows/Fonts"]
+    if MACOS:
+        return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / FONTS_MAC]
+    data = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    folders = [Path(folder, "fonts") for folder in data.split(":") if folder]
+    return [*folders, home / ".local/share/fonts", home / ".fonts"]
+
+
+def room_for(path: Path) -> int:
+    """The bytes by which a file can still grow, whether or not it is there already.
+
+    It is the free space of the disk, or less where `ulimit -f` limits a file's size.
+    Windows and macOS have no such limit, or do not keep to it: there it is the space.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if not LINUX:
+        return free
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return free
+    return min(free, limit - (path.stat().st_size if path.exists() else 0))
 
 
 def limit_process(seconds: float, memory: Optional[int] = None) -> None:

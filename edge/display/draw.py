@@ -1,7 +1,7 @@
 """Drawing labels on images.
 
-All functions return a new image, except `put_legend`, `put_caption`, `darken` and
-`write`, which draw in place.
+All functions return a new image, except `put_legend`, `put_caption` and `darken`, which
+draw in place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from edge.display.colors import color_table, colored, hide_classes
-from edge.display.names import FONT, written_name
+from edge.display.names import written_name
+from edge.display.text import text_size, write
 from edge.display.view import View, help_of, legend_classes
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
@@ -121,7 +122,7 @@ def put_legend(
         + (f" {counts[i]}" if counts and counts.get(i) else "")
         for i in rows
     ]
-    widest = max(cv2.getTextSize(text, FONT, scale, 1)[0][0] for text in texts)
+    widest = max(text_size(text, scale)[0][0] for text in texts)
     panel = image[: row * len(rows) + row // 2, : widest + 2 * row + 4]
     darken(panel)
     for line, (index, text) in enumerate(zip(rows, texts)):
@@ -147,7 +148,7 @@ def put_caption(image: np.ndarray, text: str) -> Box:
         return NOWHERE
     scale = max(0.4, min(0.8, image.shape[0] / 700))
     lines = text.split("\n")
-    sizes = [cv2.getTextSize(line, FONT, scale, 1)[0] for line in lines]
+    sizes = [text_size(line, scale)[0] for line in lines]
     height = max(high for _, high in sizes) + 12
     panel = image[-height * len(lines) :, : max(wide for wide, _ in sizes) + 16]
     darken(panel)
@@ -159,17 +160,6 @@ def put_caption(image: np.ndarray, text: str) -> Box:
 def darken(part: np.ndarray) -> None:
     """Darken a part of an image to a third of its brightness, for legible text."""
     part[:] = part // 3
-
-
-def write(
-    image: np.ndarray,
-    text: str,
-    origin: tuple[int, int],
-    scale: float,
-    color: Tuple[int, int, int] = (255, 255, 255),
-) -> None:
-    """Draw text into `image`, white by default."""
-    cv2.putText(image, text, origin, FONT, scale, color, 1, cv2.LINE_AA)
 
 
 def text_scale(image: np.ndarray) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Sequence, Tuple
 
-import cv2
 import numpy as np
 
-from edge.display.draw import FONT, Box, text_scale, write
+from edge.display.draw import Box, text_scale
+from edge.display.text import text_size, write
 
 Color = Tuple[int, int, int]
 MARGIN = 3  # pixels between the text and the edges of its strip
@@ -32,7 +32,7 @@ def put_labels(
     scale = text_scale(image)
     sizes = []
     for text in texts:
-        (width, height), below = cv2.getTextSize(text, FONT, scale, 1)
+        (width, height), below = text_size(text, scale)
         sizes.append((width + 2 * MARGIN, height + below + 2 * MARGIN, below))
     covered = sum(width * height for width, height, _ in sizes)
     if covered > LARGEST_SHARE * image.shape[0] * image.shape[1]:

@@ -1,43 +1,42 @@
-"""Class names as OpenCV can write them into frames."""
+"""Class names as they are written into frames."""
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
+from typing import Tuple
 
-import cv2
-import numpy as np
-
+from edge.core.errors import quoted
+from edge.display.text import missing_for, undrawable
 from edge.model_file.info import ModelInfo, class_name
 
-FONT = cv2.FONT_HERSHEY_SIMPLEX
+log = logging.getLogger(__name__)
 
 
 def written_name(info: ModelInfo, index: int) -> str:
-    """The name of a class, or "class 3" if OpenCV cannot write all of its letters.
+    """The name of a class, or "class 3" if not all of its letters can be drawn.
 
-    >>> info = ModelInfo(class_names=("dog", "\U0001f408"), colors=((0, 0, 1),) * 2)
+    Which names those are, and why, is logged once.
+
+    >>> info = ModelInfo(class_names=("dog", "a\\tb"), colors=((0, 0, 1),) * 2)
     >>> written_name(info, 0), written_name(info, 1)
     ('dog', 'class 1')
     """
     name = class_name(info, index)
-    return name if all(map(can_write, name)) else f"class {index}"
+    if not missing_for(name)[0]:
+        return name
+    tell_undrawable(tuple(info.class_names))
+    return f"class {index}"
 
 
-@lru_cache(maxsize=4096)
-def can_write(letter: str) -> bool:
-    """Whether OpenCV writes this letter.
-
-    It writes question marks for the others: OpenCV 4 for each byte beyond ASCII,
-    OpenCV 5 for letters that its fonts lack.
-    """
-    if letter.isascii():
-        return letter.isprintable()
-    written = rendered(letter)
-    return not any((written == rendered("?" * n)).all() for n in range(1, 5))
-
-
-def rendered(text: str) -> np.ndarray:
-    """(32, 96) uint8: the text in white on black."""
-    image = np.zeros((32, 96), np.uint8)
-    cv2.putText(image, text, (4, 24), FONT, 0.7, 255)
-    return image
+@lru_cache(maxsize=16)
+def tell_undrawable(names: Tuple[str, ...]) -> None:
+    """Log once that names of classes cannot be drawn, why, and what to do."""
+    left_out = undrawable(names)
+    if not left_out:
+        return
+    reason, remedy = missing_for(left_out[0])
+    log.warning(
+        f"{len(left_out)} of {len(names)} class names, such as {quoted(left_out[0])}, "
+        f"cannot be drawn: {reason}; their numbers are drawn instead; {remedy}"
+    )

@@ -14,7 +14,7 @@ from typing import Optional
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import cannot_be
 from edge.display.tasks import FRAME_FILES, SUMMARIES, WITH_POLYGONS
 from edge.display.view import View
 from edge.model_file.info import ModelInfo
@@ -100,7 +100,8 @@ class FrameLines:
         try:
             self._file = path.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+            raise cannot_be("written", path, error) from None
+        self._path, self._failed = path, False
 
     def take(self, displayed: DisplayFrame) -> None:
         if displayed.redrawn:
@@ -118,7 +119,16 @@ class FrameLines:
             **crossings,
             "stage_millis": {k: round(v, 3) for k, v in displayed.millis.items()},
         }
-        self._file.write(json.dumps(line) + "\n")
+        try:
+            self._file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            self._failed = True
+            raise cannot_be("written", self._path, error) from None
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            if self._failed:  # which was reported
+                return
+            raise cannot_be("written", self._path, error) from None

@@ -23,6 +23,7 @@ from edge.core.errors import InputError
 from edge.core.redaction import redact
 from edge.core.system import LINUX
 from edge.video.stream_address import Address, no_such_file, parse_address
+from edge.video.video_file import VideoFile, start_of
 
 log = logging.getLogger(__name__)
 
@@ -163,21 +164,27 @@ def actual_settings(capture: cv2.VideoCapture) -> tuple[tuple[int, int], int, st
     return (height, width), round(capture.get(cv2.CAP_PROP_FPS)), form
 
 
-def open_file(source: str) -> cv2.VideoCapture:
+def open_file(source: str) -> VideoFile:
+    """Open a video file."""
     if not os.path.isfile(source):
         raise InputError(no_such_file(source))
-    return open_capture(f"source {source}", "not a video that OpenCV can read", source)
+    start = start_of(Path(source))
+    remedy = "not a video that OpenCV can read"
+    capture = open_capture(f"source {source}", remedy, source)
+    return VideoFile(capture, source, counted=start.startswith(b"RIFF"))
 
 
-def open_stream(url: str, name: str) -> cv2.VideoCapture:
-    """Open a network stream with time limits."""
+def open_stream(url: str, name: str) -> Any:
+    """Open a network stream, or a file at an address, with time limits."""
     limits = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MILLIS),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MILLIS),
         *(cv2.CAP_PROP_N_THREADS, 1),  # every further thread delays by one frame
     ]
     remedy = f"no video within {OPEN_MILLIS // 1000} s; is the stream running?"
-    return open_capture(f"source {name}", remedy, url, cv2.CAP_FFMPEG, limits)
+    capture = open_capture(f"source {name}", remedy, url, cv2.CAP_FFMPEG, limits)
+    has_end = url.startswith("http") and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+    return VideoFile(capture, name) if has_end else capture
 
 
 def pipeline_of(kind: str, number: Optional[str], options: CameraOptions) -> str:

@@ -2,6 +2,9 @@
 
 OpenCV writes files of a constant frame rate. Frames are repeated until the time of the
 next one, so that a slow or irregular source plays at its original speed.
+
+OpenCV does not say when the disk is full, and a file without its end does not play.
+The recorder therefore finishes the file while there is still room for it.
 """
 
 from __future__ import annotations
@@ -12,11 +15,15 @@ from typing import Optional
 import cv2
 import numpy as np
 
-from edge.core.errors import InputError
-from edge.core.system import replace_file
+from edge.core.errors import GateFailed, InputError
+from edge.core.files import part_of, real_path, remove_part
+from edge.core.system import replace_file, room_for
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 LONGEST_GAP = 10.0  # seconds that a frame is repeated; longer gaps are shortened
+BUFFER = 2**18  # bytes that FFmpeg holds back before it writes them
+MAKE_ROOM = "free some space on its disk, or raise ulimit -f"
+PER_FRAME = 64  # bytes of the tables at the end of a file, for each of its frames
 
 
 class Recorder:
@@ -26,7 +33,8 @@ class Recorder:
         if path.suffix.lower() not in CODECS:
             raise InputError(f"--record {path}: use one of {', '.join(CODECS)}")
         self.path, self.fps = path, fps
-        self.part = path.with_name(f".{path.stem}.part{path.suffix}")
+        self._target = real_path(path)
+        self.part = part_of(self._target)
         self.written = 0
         self._writer: Optional[cv2.VideoWriter] = None
 
@@ -34,10 +42,11 @@ class Recorder:
         """Write a frame; the first one sets the size, later ones are resized to it.
 
         Frames that are late by more than one position, because the source is faster
-        than its frame rate, are dropped.
+        than its frame rate, are dropped. Raises GateFailed when there is no room left:
+        the file then has the frames before this one.
         """
         if self._writer is None:
-            self._open(frame.shape[1::-1])
+            self._open(frame)
             self._start, self._last = seconds, frame
         if frame.shape[1::-1] != self.size_wh:
             frame = cv2.resize(frame, self.size_wh)
@@ -53,21 +62,55 @@ class Recorder:
         self._put(frame)
         self._last = frame
 
-    def _open(self, size_wh: tuple[int, int]) -> None:
+    def _open(self, frame: np.ndarray) -> None:
+        self.size_wh = frame.shape[1::-1]
+        if not self._has_room(frame):
+            raise InputError(
+                f"--record {self.path}: there is no room for a video; {MAKE_ROOM}"
+            )
         code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
-        writer = cv2.VideoWriter(str(self.part), code, self.fps, size_wh)
+        writer = cv2.VideoWriter(str(self.part), code, self.fps, self.size_wh)
         if not writer.isOpened():
             raise InputError(f"--record {self.path}: OpenCV cannot write this video")
-        self._writer, self.size_wh = writer, size_wh
+        self._writer = writer
+
+    def _has_room(self, frame: np.ndarray) -> bool:
+        """Whether a further frame, what is held back and the file's end fit."""
+        needed = BUFFER + frame.nbytes // 2 + PER_FRAME * (self.written + 1)
+        return room_for(self.part) > needed
 
     def _put(self, frame: np.ndarray) -> None:
+        if not self._has_room(frame):
+            self.close()
+            raise GateFailed(
+                f"--record {self.path}: there is no room for more than the "
+                f"{self.written} frames that the video has; {MAKE_ROOM}"
+            )
         self._writer.write(frame)
         self.written += 1
 
     def close(self) -> None:
-        """Finish the file and rename it."""
+        """Finish the file and rename it.
+
+        Raises GateFailed if it does not play, because others have filled the disk.
+        """
         if self._writer is None:
             return
-        self._writer.release()
-        self._writer = None
-        replace_file(self.part, self.path)
+        writer, self._writer = self._writer, None
+        writer.release()
+        if not plays(self.part):
+            remove_part(self.part)
+            raise GateFailed(
+                f"--record {self.path}: the disk is full, and without its end the "
+                f"video does not play: it is removed; {MAKE_ROOM}"
+            )
+        replace_file(self.part, self._target)
+
+
+def plays(path: Path) -> bool:
+    """Whether a video was finished: it opens, and its end tells how long it is."""
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+    finally:
+        capture.release()

@@ -7,9 +7,10 @@ from typing import Any, Sequence
 
 from edge.core.errors import quoted
 
-# What reading a JSON file whose content is not as expected can raise.
+# What reading a JSON file whose content is not as expected can raise. An OSError tells
+# that the file could not be read at all, for want of rights for example.
 MALFORMED = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError),
+    *(ValueError, KeyError, TypeError, AttributeError),
     *(OverflowError, RecursionError),
 )
 # Categories of Unicode: control characters, halves of a character, ends of lines.

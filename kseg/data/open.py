@@ -110,7 +110,7 @@ def declared_task(folder: Path) -> str:
     try:
         content = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
         return str(content.get("task", ""))
-    except MALFORMED:
+    except (FileNotFoundError, NotADirectoryError, *MALFORMED):
         return ""
 
 

@@ -1,27 +1,46 @@
-"""Class names in frames, with any version of OpenCV."""
+"""Class names in frames, with any version of OpenCV and any fonts."""
 
-import numpy as np
+import logging
+
 import pytest
 
-from edge.display.names import can_write, rendered, written_name
+from edge.display import fonts
+from edge.display.names import written_name
 from edge.model_file.info import ModelInfo
+from tests.support.fonts import forget_fonts, make_font
 
-NAMES = ("dog", "Straße", "犬", "कुत्ता", "\U0001f415", "a\tb", "what?")
+NAMES = ("dog", "ถนน", "a\tb", "what?", "ពក")
 INFO = ModelInfo(NAMES, ((0, 0, 1),) * len(NAMES))
 
 
-@pytest.mark.parametrize("index", range(len(NAMES)))
-def test_written_names_have_no_question_marks_of_their_own(index):
-    text = written_name(INFO, index)
-    assert text in (NAMES[index], f"class {index}")
-    marks = [rendered("?" * count) for count in range(1, 5)]
-    for letter in set(text) - {"?"}:
-        assert not any((rendered(letter) == each).all() for each in marks)
+@pytest.fixture(autouse=True)
+def no_fonts(tmp_path, monkeypatch):
+    monkeypatch.setattr(fonts, "font_folders", lambda: [tmp_path])
+    forget_fonts()
+    yield
+    forget_fonts()
 
 
-def test_names_that_no_version_of_opencv_writes():
-    assert [written_name(INFO, index) for index in (0, 3, 4, 5, 6)] == [
-        *("dog", "class 3", "class 4", "class 5", "what?")
-    ]
-    assert can_write("a") and not can_write("\U0001f415")
-    assert np.any(rendered("a"))
+def written() -> list[str]:
+    return [written_name(INFO, index) for index in range(len(NAMES))]
+
+
+def test_names_without_a_font_are_numbers_and_that_is_said_once(caplog):
+    assert written() == written() == ["dog", "class 1", "class 2", "what?", "class 4"]
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    said = "3 of 5 class names, such as 'ถนน', cannot be drawn: no font of this system"
+    assert record.getMessage().startswith(said)
+    assert "apt install fonts-noto-core" in record.getMessage()
+
+
+def test_names_with_a_font_are_written(tmp_path, caplog):
+    make_font(tmp_path / "both.ttf", "ถน")
+    assert written() == ["dog", "ถนน", "class 2", "what?", "class 4"]
+    assert "2 of 5 class names, such as 'a\\tb'" in caplog.text
+
+
+def test_names_that_can_all_be_written_say_nothing(caplog):
+    info = ModelInfo(("dog", "what?"), ((0, 0, 1),) * 2)
+    assert [written_name(info, k) for k in range(2)] == ["dog", "what?"]
+    assert caplog.records == []

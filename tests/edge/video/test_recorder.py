@@ -1,13 +1,16 @@
 """Recordings, read back: every frame is at its time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.core.errors import InputError
+from edge.core.errors import GateFailed, InputError
 from edge.video.recorder import LONGEST_GAP, Recorder
 from edge.video.sources import open_source
+from tests.support.posix import needs_linux
 
 RATE = 10.0
 
@@ -89,9 +92,70 @@ def test_an_unknown_suffix_is_an_error(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_of_the_maximum_length_is_recorded(tmp_path):
+    path = tmp_path / ("x" * 251 + ".mp4")
+    video = Recorder(path, RATE)
+    video.write(frame(0), 0.0)
+    video.close()
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_video_that_cannot_be_written_is_an_error(tmp_path):
-    """Its name has the maximum length, so the name of the part file is too long."""
-    video = Recorder(tmp_path / ("x" * 251 + ".mp4"), RATE)
-    with pytest.raises(InputError, match="cannot write"):
+    video = Recorder(tmp_path / "gone" / "seen.mp4", RATE)
+    with pytest.raises((InputError, OSError), match="gone"):
         video.write(frame(0), 0.0)
     video.close()
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """A file of this process cannot have more than `size` bytes."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def noise(index: int) -> np.ndarray:
+    """A frame that does not compress well."""
+    return np.random.RandomState(index).randint(0, 256, (96, 128, 3), np.uint8)
+
+
+@needs_linux
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_a_recording_that_finds_no_more_room_is_finished_before(tmp_path, suffix):
+    path, written = tmp_path / f"seen{suffix}", 0
+    video = Recorder(path, RATE)
+    with largest_file(600_000), pytest.raises(GateFailed, match="no room") as error:
+        for written in range(200):
+            video.write(noise(written), written / RATE)
+    video.close()
+    assert f"than the {written} frames" in str(error.value) and written > 5
+    assert list(tmp_path.iterdir()) == [path]
+    with open_source(str(path)) as source:
+        assert len(list(source.frames)) == written
+
+
+@needs_linux
+def test_without_any_room_there_is_no_file(tmp_path):
+    video = Recorder(tmp_path / "seen.mp4", RATE)
+    with largest_file(60_000), pytest.raises(InputError, match="no room for a video"):
+        video.write(noise(0), 0.0)
+    video.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_linux
+def test_a_video_that_lost_its_end_is_not_passed_off_as_one(tmp_path, monkeypatch):
+    """Other programs filled the disk between two frames."""
+    monkeypatch.setattr("edge.video.recorder.room_for", lambda path: 10**9)
+    video = Recorder(tmp_path / "seen.mp4", RATE)
+    with largest_file(60_000), pytest.raises(GateFailed, match="does not play"):
+        for index in range(30):
+            video.write(noise(index), index / RATE)
+        video.close()
+    assert list(tmp_path.iterdir()) == []

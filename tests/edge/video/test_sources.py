@@ -126,7 +126,7 @@ def test_a_digit_that_is_not_decimal(tmp_path):
     assert "²" in bad_source("²")
 
 
-@pytest.mark.parametrize("data", [b"", b"no video"])
+@pytest.mark.parametrize("data", [b"\n", b"no video"])
 def test_a_file_that_is_not_a_video(tmp_path, data):
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
