@@ -53,10 +53,11 @@ def shortened(value: Any, longest: int = LONGEST) -> str:
     >>> shortened("disc"), shortened("0123456789", longest=4)
     ('disc', '0123… (10 characters)')
     """
-    text = redact(str(value))  # first: a part of an address hides less
-    if len(text) <= longest:
-        return text
-    return f"{text[:longest]}… ({len(text):,} characters)"
+    text = str(value)
+    shown = redact(text[: 4 * longest])  # before it is cut, which could hide an @
+    if len(shown) <= longest and len(text) <= 4 * longest:
+        return shown
+    return f"{shown[:longest]}… ({len(text):,} characters)"
 
 
 def quoted(value: Any, longest: int = LONGEST) -> str:

@@ -29,12 +29,14 @@ from edge.core.addresses import (
 SHORTEST = 3  # characters of a secret that is looked for in other texts
 SHORT = 8  # a shorter one is replaced only as a whole word
 
-IN_TEXT = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]+:[/\\]+[^\s\"<>`]+")
+IN_TEXT = re.compile(
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}:[/\\]+[^\s\"<>`]+"
+)
 LOGIN = re.compile(  # user:password@host without a scheme; not C:/name@home
-    r"(?<![\w*])(?:\w+:)?[^\s:/@'\"()]+:(?![/\\])([^\s'\"]+)@(?=[\w\[*])"
+    r"(?<![\w*])(?:\w{1,12}:)?[^\s:/@'\"()]{1,99}:(?![/\\])([^\s'\"]{1,199})@(?=[\w\[*])"
 )
 PAIR = re.compile(
-    rf"(?i)((?<![A-Za-z])[\w.-]*?{SECRET_KEY}(?:=|\s*=\s*(?=[\"'])|[\"']\s*:\s*(?=[\"'])))"
+    rf"(?i)((?<![\w.-])[\w.-]*?{SECRET_KEY}(?:=|\s*=\s*(?=[\"'])|[\"']\s*:\s*(?=[\"'])))"
     r"(\"[^\"]*\"|'[^']*'|[^\s&;,\"'!)]*[^\s&;,\"'!):.])"
 )
 OPTION = re.compile(rf"(?i)(--?(?:[\w-]+-)?{SECRET_KEY}\s+)(?!-)(\S+)")
