@@ -6,7 +6,6 @@ versions and on environment variables such as OPENCV_FFMPEG_LOGLEVEL.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import threading
@@ -14,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Iterator, Optional
 
 from edge.core.redaction import redact
+from edge.core.system import flush_c_streams
 
 LONGEST_LINE = 1 << 16  # bytes; a longer line is passed on in parts
 END_SECONDS = 1.0  # a child process may keep the descriptor open
@@ -90,10 +90,7 @@ def flush_all() -> None:
                 stream.flush()
         except (OSError, ValueError):  # its reader has ended, or it is closed
             pass
-    try:
-        ctypes.CDLL(None).fflush(None)
-    except (OSError, TypeError, AttributeError):  # Windows: there is no such library
-        pass
+    flush_c_streams()
 
 
 def copy_lines(output: int, target: int) -> None:

@@ -15,7 +15,6 @@ from edge.core.errors import InputError
 from edge.core.redaction import redact
 from edge.video.capture import Capture
 from edge.video.frames import FPS, HANG_SECONDS, Frame
-from edge.video.server_answer import server_answer
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,12 @@ def open_or_explain(kind: Capture) -> Any:
     try:
         return kind.open()
     except InputError as error:
-        answer = server_answer(kind.address) if kind.address else ""
+        if not kind.address:
+            raise
+        # Here, because it imports HTTP and TLS, which takes long on a board.
+        from edge.video.server_answer import server_answer
+
+        answer = server_answer(kind.address)
         if not answer:
             raise
         raise InputError(f"source {kind.name}: {answer}") from error
