@@ -88,9 +88,18 @@ def capture_of(source: str, options: CameraOptions = DEFAULT_OPTIONS) -> Capture
             lambda: open_stream(address.url, address.shown),
             address=address,
         )
-    if " ! " in source:
+    if is_pipeline(source):
         return Capture("pipeline", lambda: open_pipeline(source, source))
     return Capture(Path(source).name, lambda: open_file(source), live=False)
+
+
+def is_pipeline(source: str) -> bool:
+    """Whether a source is a GStreamer pipeline: elements with ! between them.
+
+    >>> is_pipeline("videotestsrc!appsink"), is_pipeline("wow!.mp4")
+    (True, False)
+    """
+    return " ! " in source or bool(re.search(r"!\s*appsink\b", source))
 
 
 def refuse_camera_options(source: str, options: CameraOptions) -> None:

@@ -21,6 +21,7 @@ from edge.video.capture import (
     DEFAULT_OPTIONS,
     CameraOptions,
     capture_of,
+    is_pipeline,
     refuse_camera_options,
 )
 from edge.video.frames import FPS, Frame, Source
@@ -73,7 +74,7 @@ def open_source(
         yield Source(image_frames(paths), path.name, fps=1.0, still=True)
     else:
         with ExitStack() as stack:
-            if is_address(source) or " ! " in source:
+            if is_address(source) or is_pipeline(source):
                 stack.enter_context(filtered_output())
             video = Video(source, capture_of(source, options))
             stack.callback(video.close)
