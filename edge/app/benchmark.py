@@ -42,6 +42,7 @@ from edge.core.arguments import Parser, positive, writable
 from edge.core.constants import ENGINES
 from edge.core.errors import InputError
 from edge.core.files import write_text
+from edge.core.redaction import redact
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
@@ -214,7 +215,10 @@ def source_opener(
     """
     name, fps = arguments.source, arguments.live_fps
     if fps:
-        return lambda: nullcontext(Source(stamped_frames(images, fps), name, fps, True))
+        shown = redact(name)
+        return lambda: nullcontext(
+            Source(stamped_frames(images, fps), shown, fps, True)
+        )
     if name == "shapes":
         return lambda: nullcontext(Source(repeated_frames(images), name))
     return lambda: open_source(name)

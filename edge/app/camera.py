@@ -39,7 +39,7 @@ from edge.core.errors import GateFailed, InputError
 from edge.core.files import make_folder, write_text
 from edge.core.images import read_image
 from edge.core.interrupts import STOPPED, Interrupt
-from edge.core.log import say
+from edge.core.log import say, show
 from edge.core.system import LINUX, handle_signals
 from edge.display.draw import blurred, center_crop
 from edge.display.sinks import Controls, FrameLines, Masks, Recording
@@ -173,10 +173,18 @@ def sinks_of(
         from edge.display.web.server import Web
 
         sinks.append(Web(listener, controls, info, background, source))
-        say(f"view {listener.url}")
+        say_link(listener, arguments.token)
     if not arguments.headless:
         sinks.append(Window(controls, info, background, source.still))
     return sinks
+
+
+def say_link(listener: Listener, given: Optional[str]) -> None:
+    """Print the link of the page, with the token unless the user has chosen it."""
+    if given:
+        say(f"view {listener.url}")  # a log is no place for it
+    else:
+        show(f"view {listener.url}")
 
 
 def check_model(path: Path) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
+from edge.app.given_source import given_source
 from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
 from edge.core.constants import ENGINES
@@ -52,6 +53,7 @@ def parse(
     ):
         if given and not getattr(arguments, needed):
             parser.error(f"{option} needs --{needed.replace('_', '-')}; give both")
+    arguments.source = given_source(arguments.source, arguments.source_file)
     return arguments
 
 
@@ -81,10 +83,16 @@ def add_source(parser: Parser) -> None:
     add(
         "--source",
         basic=True,
-        default="0",
         help="camera number, csi[:N] (Jetson), picamera (Raspberry Pi), video file, "
         "image, folder of images, rtsp, http, tcp or udp address, GStreamer pipeline "
         "('... ! appsink'), or shapes (a generated scene) (default 0)",
+    )
+    add(
+        "--source-file",
+        type=Path,
+        metavar="FILE",
+        help="a file with the source in one line: there no other user sees an address "
+        "with a password; the variable KSEG_SOURCE does as well",
     )
     add(
         "--camera-size",

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from edge.core.images import format_size
+from edge.core.redaction import redact
 from edge.core.system import board_name, usable_cores
 from edge.engines.base import Engine
 from edge.engines.onnx import import_runtime
@@ -36,7 +37,7 @@ def environment(
             "bytes": len(data),
             "input": format_size(engines[0].size or ("any", "any")),
         },
-        "source": arguments.source,
+        "source": redact(arguments.source),
         "frame_size": format_size(frame.shape[:2]),
         "frames": arguments.frames,
         "rounds": arguments.rounds,

@@ -22,6 +22,7 @@ from edge.core.errors import (
 from edge.core.files import try_writing
 from edge.core.interrupts import raise_on_interrupt
 from edge.core.log import say, show_log
+from edge.core.redaction import hide_in_tracebacks, remember
 from edge.core.system import is_closed_pipe, print_any_text
 
 SIDE = 65536  # pixels, the largest of an image
@@ -213,10 +214,14 @@ def run(
     """Run `main(argv)` and exit: 0 success, 2 invalid input, 3 failed gate, 130 Ctrl-C.
 
     What the operating system refuses, such as a file without rights or on a full disk,
-    is invalid input. Other exceptions keep their traceback and exit status 1.
+    is invalid input. Other exceptions keep their traceback, without the secrets of the
+    command line, and exit status 1.
     """
     show_log()
     print_any_text()
+    hide_in_tracebacks()
+    for word in sys.argv[1:]:
+        remember(word)
     if sys.stdout is None:  # closed by the caller: results go nowhere
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
     interrupted = raise_on_interrupt()

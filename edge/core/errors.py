@@ -6,6 +6,8 @@ import errno
 import unicodedata
 from typing import Any
 
+from edge.core.redaction import redact
+
 LONGEST = 80  # characters of a value in a message
 LONGEST_PATH = 400  # characters of a path in a message about the system's refusal
 
@@ -24,9 +26,15 @@ REMEDIES = {
 
 
 class InputError(Exception):
-    """Invalid input or usage. The message names the file, the value and the remedy."""
+    """Invalid input or usage. The message names the file, the value and the remedy.
+
+    As text it has no secrets: a value may be an address with a password.
+    """
 
     status = 2
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
 class GateFailed(Exception):
@@ -46,9 +54,10 @@ def shortened(value: Any, longest: int = LONGEST) -> str:
     ('disc', '0123… (10 characters)')
     """
     text = str(value)
-    if len(text) <= longest:
-        return text
-    return f"{text[:longest]}… ({len(text):,} characters)"
+    shown = redact(text[: 4 * longest])  # before it is cut, which could hide an @
+    if len(shown) <= longest and len(text) <= 4 * longest:
+        return shown
+    return f"{shown[:longest]}… ({len(text):,} characters)"
 
 
 def quoted(value: Any, longest: int = LONGEST) -> str:

@@ -14,16 +14,22 @@ from contextlib import contextmanager
 from typing import Any, Iterator, Optional
 
 from edge.core.errors import InputError, in_one_line
+from edge.core.redaction import redact
 
 PACKAGES = ("edge", "kseg", "benchmarks")
 
 
 def say(message: str) -> None:
-    """Print one line of a command's log to stderr, if there is one.
+    """Print one line of a command's log to stderr, if there is one, without secrets.
 
     Control characters, as names of files may have them, are escaped: a terminal would
     obey them. A text of several lines keeps its line ends.
     """
+    show(redact(message))
+
+
+def show(message: str) -> None:
+    """As `say`, with secrets: for the link of the browser view, which has a token."""
     if sys.stderr is not None:
         lines = map(in_one_line, message.split("\n"))
         print("\n".join(lines), file=sys.stderr, flush=True)

@@ -9,24 +9,27 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Optional
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 
+from edge.core.addresses import is_address
 from edge.core.errors import InputError
+from edge.core.redaction import redact
+from edge.core.system import LINUX
+from edge.video.stream_address import Address, no_such_file, parse_address
 from edge.video.video_file import VideoFile, start_of
 
 log = logging.getLogger(__name__)
 
-# OpenCV reads this once, at the first video. FFmpeg's log would show URL passwords.
+# OpenCV reads this once, at the first video. FFmpeg's log would show the address.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "tcp", "udp", "srt")
 OPEN_MILLIS, READ_MILLIS = 10_000, 5_000  # time limits of network streams
 
 APPSINK = "videoconvert ! video/x-raw,format=BGR ! {sink}"
@@ -60,15 +63,17 @@ class Capture:
     name: str
     open: Callable[[], Any]
     live: bool = True
+    address: Optional[Address] = None  # of a network stream
 
 
 def capture_of(source: str, options: CameraOptions = DEFAULT_OPTIONS) -> Capture:
     """Interpret a source: camera, `csi[:N]`, `picamera`, pipeline, URL or video file.
 
-    Raises InputError for camera options with a source that is not a camera.
+    Raises InputError for a malformed address, and for camera options with a source that
+    is not a camera.
     """
     board_camera = re.fullmatch(r"(csi|picamera)(?::(\d+))?", source)
-    if source.isdecimal() or source.startswith("/dev/video"):
+    if is_camera(source):
         return Capture(f"camera {source}", lambda: open_camera(source, options))
     if source == "picamera" and find_spec("picamera2"):
         return Capture(source, lambda: PiCamera(options))
@@ -76,18 +81,54 @@ def capture_of(source: str, options: CameraOptions = DEFAULT_OPTIONS) -> Capture
         pipeline = pipeline_of(*board_camera.groups(), options)
         return Capture(source, lambda: open_pipeline(source, pipeline))
     refuse_camera_options(source, options)
-    if " ! " in source:
+    if is_address(source):
+        address = parse_address(source)
+        return Capture(
+            address.shown,
+            lambda: open_stream(address.url, address.shown),
+            address=address,
+        )
+    if is_pipeline(source):
         return Capture("pipeline", lambda: open_pipeline(source, source))
-    if source.partition("://")[0] in SCHEMES and "://" in source:
-        name = hide_password(source)
-        return Capture(name, lambda: open_stream(source, name))
     return Capture(Path(source).name, lambda: open_file(source), live=False)
+
+
+def is_pipeline(source: str) -> bool:
+    """Whether a source is a GStreamer pipeline: elements with ! between them.
+
+    >>> is_pipeline("videotestsrc!appsink"), is_pipeline("wow!.mp4")
+    (True, False)
+    """
+    return " ! " in source or bool(re.search(r"!\s*appsink\b", source))
 
 
 def refuse_camera_options(source: str, options: CameraOptions) -> None:
     """Raises InputError if options of a camera are given for another source."""
     if options != DEFAULT_OPTIONS:
-        raise InputError(f"source {source}: not a camera; leave --camera-... out")
+        shown = redact(source)
+        raise InputError(f"source {shown}: not a camera; leave --camera-... out")
+
+
+def is_camera(source: str) -> bool:
+    """Whether a source is a camera's number or device, such as /dev/v4l/by-id/NAME."""
+    if source.isdecimal():
+        return True
+    if source.startswith("/dev/"):
+        return not os.path.isfile(source)  # /dev/shm has files
+    try:
+        return stat.S_ISCHR(os.stat(source).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def why_no_camera(source: str) -> str:
+    """Why a camera cannot be opened, and what to do."""
+    device = f"/dev/video{source}" if source.isdecimal() else source
+    if LINUX and not os.path.exists(device):
+        return f"cannot be opened, {device} does not exist; check that it is connected"
+    if LINUX and not os.access(device, os.R_OK | os.W_OK):
+        return f"cannot be opened without rights for {device}; join its group, video"
+    return "cannot be opened; check that it is connected and not in use"
 
 
 def open_capture(name: str, remedy: str, *arguments: Any) -> cv2.VideoCapture:
@@ -104,10 +145,10 @@ def open_capture(name: str, remedy: str, *arguments: Any) -> cv2.VideoCapture:
 
 def open_camera(source: str, options: CameraOptions) -> cv2.VideoCapture:
     """Open a camera by number or device file with the requested options."""
-    device = int(source) if source.isdecimal() else source
+    # OpenCV knows /dev/video0, not the links to it in /dev/v4l/by-id.
+    device = int(source) if source.isdecimal() else os.path.realpath(source)
     name = f"camera {source}"
-    remedy = "cannot be opened; check that it is connected and not in use"
-    capture = open_capture(name, remedy, device)
+    capture = open_capture(name, why_no_camera(source), device)
     if options.format:  # first: size and rate depend on it
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*options.format))
     if options.size:
@@ -134,10 +175,8 @@ def actual_settings(capture: cv2.VideoCapture) -> tuple[tuple[int, int], int, st
 
 def open_file(source: str) -> VideoFile:
     """Open a video file."""
-    if not Path(source).is_file():
-        raise InputError(
-            f"source {source}: no such file or folder; a camera is a number, such as 0"
-        )
+    if not os.path.isfile(source):
+        raise InputError(no_such_file(source))
     start = start_of(Path(source))
     remedy = "not a video that OpenCV can read"
     capture = open_capture(f"source {source}", remedy, source)
@@ -155,16 +194,6 @@ def open_stream(url: str, name: str) -> Any:
     capture = open_capture(f"source {name}", remedy, url, cv2.CAP_FFMPEG, limits)
     has_end = url.startswith("http") and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
     return VideoFile(capture, name) if has_end else capture
-
-
-def hide_password(url: str) -> str:
-    """The URL with its password replaced by asterisks.
-
-    >>> hide_password("rtsp://me:secret@camera/stream")
-    'rtsp://me:***@camera/stream'
-    """
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@", 1) if password else url
 
 
 def pipeline_of(kind: str, number: Optional[str], options: CameraOptions) -> str:
@@ -190,10 +219,10 @@ def open_pipeline(source: str, pipeline: str) -> cv2.VideoCapture:
         if source == "picamera":
             remedy = "apt install python3-picamera2, or for OpenCV " + remedy
         raise InputError(
-            f"source {source}: this OpenCV has no GStreamer support; {remedy}"
+            f"source {redact(source)}: this OpenCV has no GStreamer support; {remedy}"
         )
     remedy = "GStreamer cannot start the pipeline; test it with gst-launch-1.0"
-    return open_capture(f"source {source}", remedy, pipeline, cv2.CAP_GSTREAMER)
+    return open_capture(f"source {redact(source)}", remedy, pipeline, cv2.CAP_GSTREAMER)
 
 
 class PiCamera:

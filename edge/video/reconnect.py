@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.redaction import redact
 from edge.video.capture import Capture
 from edge.video.frames import FPS, HANG_SECONDS, Frame
 
@@ -46,6 +47,22 @@ def call_in_thread(work: Callable[[], Any], name: str) -> Any:
     return result
 
 
+def open_or_explain(kind: Capture) -> Any:
+    """Open a capture; if a server refuses, the InputError has its answer."""
+    try:
+        return kind.open()
+    except InputError as error:
+        if not kind.address:
+            raise
+        # Here, because it imports HTTP and TLS, which takes long on a board.
+        from edge.video.server_answer import server_answer
+
+        answer = server_answer(kind.address)
+        if not answer:
+            raise
+        raise InputError(f"source {kind.name}: {answer}") from error
+
+
 def retry_delays() -> Iterator[float]:
     """The delay in seconds before each attempt to reopen a source.
 
@@ -64,13 +81,13 @@ class Video:
 
     def __init__(self, source: str, kind: Capture):
         self.source, self.kind = source, kind
-        self._capture = call_in_thread(kind.open, kind.name)
+        self._capture = call_in_thread(lambda: open_or_explain(kind), kind.name)
         self._closing = threading.Event()
         self._reading = threading.Lock()  # do not release during a read
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 1 <= fps <= 240 else FPS
         # A file at a URL has a frame count, a stream has none.
-        is_url = source.startswith("http")
+        is_url = kind.address is not None and kind.address.scheme.startswith("http")
         counted = is_url and self._capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
         self.live = kind.live and not counted
 
@@ -102,7 +119,8 @@ class Video:
             seconds = position if position > seconds else seconds + 1 / self.fps
             yield Frame(frame, seconds)
         if seconds < 0 and not self._closing.is_set():
-            raise InputError(f"source {self.source}: no frame of it can be decoded")
+            shown = redact(self.source)
+            raise InputError(f"source {shown}: no frame of it can be decoded")
 
     def _live_frames(self) -> Iterator[Frame]:
         while not self._closing.is_set():

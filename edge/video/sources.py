@@ -5,23 +5,29 @@ The image of a frame is (H, W, 3) uint8 in OpenCV's channel order, BGR.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Iterator
 
 import cv2
 
+from edge.core.addresses import is_address
 from edge.core.errors import InputError
+from edge.core.filtered_output import filtered_output
 from edge.core.images import is_image, list_images, read_image
+from edge.core.redaction import remember
 from edge.video.capture import (
     DEFAULT_OPTIONS,
     CameraOptions,
     capture_of,
+    is_pipeline,
     refuse_camera_options,
 )
 from edge.video.frames import FPS, Frame, Source
 from edge.video.reconnect import Video
 from edge.video.scenes import scene
+from edge.video.stream_address import here
 
 SHAPES_SIZE = (480, 640)
 SHAPES_SEED = 31
@@ -46,25 +52,34 @@ def image_frames(paths: list[Path]) -> Iterator[Frame]:
 def open_source(
     source: str, options: CameraOptions = DEFAULT_OPTIONS
 ) -> Iterator[Source]:
-    """Open a camera, video file, stream, pipeline, image, image folder or "shapes"."""
+    """Open a camera, video file, stream, pipeline, image, image folder or "shapes".
+
+    Neither messages nor the name of the Source show a secret of it; what libraries
+    print to stderr while it is open is filtered. Raises InputError if it cannot be
+    opened.
+    """
+    remember(source)
+    source = here(source)
     path = Path(source)
-    images = path.is_dir() or (path.is_file() and is_image(path))
+    folder = os.path.isdir(source)  # unlike pathlib's, for texts of any length
+    images = folder or (os.path.isfile(source) and is_image(path))
     if source == "shapes" or images:
         refuse_camera_options(source, options)
     if source == "shapes":
         yield Source(shapes_frames(), "shapes", endless=True)
     elif images:
-        paths = list_images(path) if path.is_dir() else [path]
+        paths = list_images(path) if folder else [path]
         if not paths:
             raise InputError(f"source {source}: the folder has no images")
         yield Source(image_frames(paths), path.name, fps=1.0, still=True)
     else:
-        video = Video(source, capture_of(source, options))
-        try:
+        with ExitStack() as stack:
+            if is_address(source) or is_pipeline(source):
+                stack.enter_context(filtered_output())
+            video = Video(source, capture_of(source, options))
+            stack.callback(video.close)
             yield Source(
                 *(video.frames(), video.kind.name, video.fps),
                 live=video.live,
                 endless=video.live,
             )
-        finally:
-            video.close()

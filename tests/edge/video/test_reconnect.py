@@ -187,7 +187,7 @@ def test_a_missing_stream_is_one_line(scheme, capfd):
         with open_source(url):
             pass
     assert "secret" not in str(error.value)
-    assert f"{scheme}://me:***@127.0.0.1" in str(error.value)
+    assert f"{scheme}://***@127.0.0.1" in str(error.value)
     assert capfd.readouterr().err == ""
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from edge.core.errors import InputError
 from edge.core.images import write_image
-from edge.video.capture import Capture
+from edge.video.capture import CameraOptions, Capture
 from edge.video.reconnect import Video
 from edge.video.scenes import scene
 from edge.video.sources import SHAPES_SEED, SHAPES_SIZE, open_source
+from tests.support.posix import needs_posix
 
 BLUE = (255, 0, 0)  # in BGR
 
@@ -142,3 +143,36 @@ def test_a_driver_that_hangs_is_an_error(monkeypatch):
     monkeypatch.setattr("edge.video.reconnect.OPEN_SECONDS", 0.1)
     with pytest.raises(InputError, match="source csi: does not open"):
         Video("csi", Capture("csi", threading.Event().wait))
+
+
+# Spellings of cameras and files
+
+
+@pytest.mark.parametrize(
+    "source", ["/dev/v4l/by-id/usb-C920-index0", "/dev/video77", "v4l2:///dev/video77"]
+)
+@needs_posix
+def test_a_device_is_a_camera_with_its_options(source):
+    with pytest.raises(InputError, match="^camera /dev/.* does not exist") as error:
+        with open_source(source, CameraOptions(fps=5)):
+            pass
+    assert source.rpartition("/")[2] in str(error.value)
+
+
+@needs_posix
+def test_a_link_to_a_device_is_a_camera(tmp_path):
+    (tmp_path / "front").symlink_to("/dev/null")
+    assert bad_source(str(tmp_path / "front")).startswith("camera ")
+
+
+def test_a_file_may_be_given_as_an_address(tmp_path):
+    write_video(tmp_path / "my clip.avi", count=2)
+    address = (tmp_path / "my clip.avi").as_uri()
+    assert address.endswith("my%20clip.avi")
+    assert len(read_video(address)) == 2
+
+
+def test_a_source_of_any_length_is_refused_without_its_password():
+    for source in (f"rtsp://me:8810@127.0.0.1:1/{'x' * 5000}", "8810 ! " + "x" * 5000):
+        message = bad_source(source)
+        assert "127.0.0.1:1/***: " in message or "GStreamer" in message
