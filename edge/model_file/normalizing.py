@@ -89,13 +89,21 @@ def described(values: Normalization) -> str:
     ('-1..1', '0..2')
     """
     for name, known in NAMED.items():
-        if known == values:
+        if same(known, values):
             return name
     means, deviations = values
     if len(means) == len(deviations) == 1:
         low, high = ((pixel - means[0]) / deviations[0] for pixel in (0, 255))
         return f"{low:.4g}..{high:.4g}"
     return ",".join(f"{number:g}" for number in (*means, *deviations))
+
+
+def same(one: Normalization, other: Normalization) -> bool:
+    """Whether two normalizations are equal but for rounding."""
+    return all(
+        len(a) == len(b) and all(math.isclose(x, y) for x, y in zip(a, b))
+        for a, b in zip(one, other)
+    )
 
 
 def channels_of(values: Normalization) -> Tuple[int, int]:

@@ -182,7 +182,7 @@ def keep(path: Path, reading: Reading) -> str:
             if old == text.encode():
                 return ""
             if MARKED.encode() not in old:
-                return f"{kept.name} there is a file of another program"
+                return "it is a file of another program"
         write_text(kept, text)
     except OSError as error:
         return error.strerror or str(error)

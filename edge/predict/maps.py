@@ -142,6 +142,8 @@ def covers(sides: Sequence[int], size: Optional[Tuple[int, int]]) -> bool:
     if size is None or min(sides) < 1:
         return True
     (rows, columns), (height, width) = sides, size
+    if min(sides) == 1 < min(size):  # of a classifier
+        return False
     if not height <= rows * COARSEST <= height * COARSEST * LARGEST:
         return False
     # One cell more or less, as networks round up or down.
@@ -151,7 +153,8 @@ def covers(sides: Sequence[int], size: Optional[Tuple[int, int]]) -> bool:
 def choose(outputs: Sequence[TensorSpec], found: List[Map], reading: Reading) -> Map:
     """The map that is shown: the one that the user names, else the first.
 
-    Raises InputError if there is none.
+    A map of one channel comes after others, as some networks also return edges. Raises
+    InputError if there is none.
     """
     if reading.output_name:
         index = named_output(outputs, reading.output_name)
@@ -169,7 +172,7 @@ def choose(outputs: Sequence[TensorSpec], found: List[Map], reading: Reading) ->
             f"no semantic map{hint} among the outputs {listed(outputs)}; is it a "
             "segmentation model?"
         )
-    return found[0]
+    return min(found, key=lambda each: each.channels == 1)
 
 
 def named_output(outputs: Sequence[TensorSpec], name: str) -> int:

@@ -57,9 +57,13 @@ def open_predictor(
             path, info, given, (engine, threads, delegate, require), tta
         )
     reading = kept.updated(given)
-    runner = open_engine(path, engine, threads, delegate, require, reading=reading)
-    predictor = predictor_of(runner, info, str(path), tta)
-    check_given(predictor, reading, path)
+    try:
+        runner = open_engine(path, engine, threads, delegate, require, reading=reading)
+        predictor = predictor_of(runner, info, str(path), tta)
+        check_given(predictor, reading, path)
+    except InputError as error:
+        where = "" if kept == NOTHING else f" (options are kept in {kept_path(path)})"
+        raise InputError(f"{error}{where}") from None
     why = keep(path, reading) if given != NOTHING else ""
     log.info(assumptions(predictor, reading, path, kept=not why))
     if why:

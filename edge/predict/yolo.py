@@ -206,13 +206,13 @@ def find_table(outputs: Sequence[TensorSpec], size: Size) -> Optional[Table]:
         prototypes = find_prototypes(outputs, size)
         place, layout, masks = prototypes or (-1, "", 0)
         shared = {"index": index, "prototypes": place, "layout": layout}
-        if columns in counts and rows - 4 - masks >= 1:
-            return Table(columns=True, classes=rows - 4 - masks, masks=masks, **shared)
         anchors = [ANCHORS * count for count in counts]
         if rows in anchors and columns - 5 - masks >= 1:
             return Table(
                 objectness=True, classes=columns - 5 - masks, masks=masks, **shared
             )
+        if columns in counts and rows - 4 - masks >= 1:
+            return Table(columns=True, classes=rows - 4 - masks, masks=masks, **shared)
         listed = columns == 6 and rows <= MOST_LISTED and len(outputs) == 1
         if listed and spec.dtype.kind == "f":
             return Table(index, listed=True)
