@@ -47,7 +47,8 @@ from edge.display.view import Background, View
 from edge.display.web.access import Listener, listen
 from edge.display.window import Window
 from edge.engines.select import describe
-from edge.model_file.info import ModelInfo
+from edge.model_file.info import ModelInfo, made_by_others
+from edge.model_file.reading import reading_of
 from edge.predict import open_predictor
 from edge.predict.base import Predictor
 from edge.video.capture import CameraOptions
@@ -76,13 +77,14 @@ def load(arguments: argparse.Namespace) -> Predictor:
     predictor = open_predictor(
         arguments.model,
         *(arguments.engine, arguments.threads, arguments.delegate, arguments.require),
+        given=reading_of(arguments),
     )
     check_task_options(arguments, predictor.info.task)
     changes = decoder_changes(arguments)
     if changes:
         predictor = predictor.with_decoder(changes)
     engine = predictor.engine
-    if engine.input.dtype.kind == "f":
+    if engine.input.dtype.kind == "f" and not made_by_others(predictor.info):
         say("floating-point input: pixel values are scaled to -1..1")
     height, width = engine.size
     say(f"{describe(engine)}, input {height}x{width}")
@@ -107,6 +109,7 @@ def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
     """'person,car' -> their class ids. Raises InputError for an unknown class.
 
     A name that contains a comma is quoted, as in a CSV file: '"car, parked",person'.
+    "class 3" is the class with the id 3, unless another one has that name.
     """
     try:
         (row,) = csv.reader([names], skipinitialspace=True)
@@ -115,11 +118,13 @@ def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
             f"--keep {names!r}: not names with commas between them; write person,car"
         ) from None
     wanted = [name.strip() for name in row]
-    unknown = [name for name in wanted if name not in info.class_names]
+    ids = {f"class {index}": index for index in range(len(info.class_names))}
+    ids.update({n: info.class_names.index(n) for n in info.class_names})
+    unknown = [name for name in wanted if name not in ids]
     if unknown:
         known = ", ".join(info.class_names[:30])
         raise InputError(f"--keep {unknown[0]}: unknown class; the model has {known}")
-    return frozenset(info.class_names.index(name) for name in wanted)
+    return frozenset(ids[name] for name in wanted)
 
 
 def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:

@@ -11,6 +11,7 @@ from edge.app.given_source import given_source
 from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
 from edge.core.constants import ENGINES
+from edge.model_file import reading_help
 
 
 def fourcc(text: str) -> str:
@@ -69,6 +70,7 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
     )
     add_source(parser)
     add_engine(parser)
+    add_reading(parser)
     add_view(parser)
     add_objects(parser)
     add_tracking(parser)
@@ -150,6 +152,24 @@ def add_engine(parser: Parser) -> None:
         "--require",
         action="store_true",
         help="exit with status 3 if the engine or delegate does not run the model",
+    )
+
+
+def add_reading(parser: Parser) -> None:
+    """Add the options of model files that kseg did not export."""
+    add = partial(parser.option, reading_help.TITLE)
+    add("--classes", basic=True, metavar="NAMES", help=reading_help.CLASSES)
+    add("--normalize", basic=True, metavar="HOW", help=reading_help.NORMALIZE)
+    add("--order", metavar="RGB|BGR", help=reading_help.ORDER)
+    add("--layout", metavar="NHWC|NCHW", help=reading_help.LAYOUT)
+    add("--output-name", metavar="NAME", help=reading_help.OUTPUT_NAME)
+    add("--input-size", type=size, metavar="HxW", help=reading_help.INPUT_SIZE)
+    add(
+        "--threshold",
+        basic=True,
+        type=share,
+        metavar="SHARE",
+        help=reading_help.THRESHOLD,
     )
 
 

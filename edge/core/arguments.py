@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -45,6 +46,8 @@ class Parser(argparse.ArgumentParser):
             **options,
         )
         self._positionals.title = "Arguments"
+        # A value such as -1..1 is no option; Python 3.14 has this pattern.
+        self._negative_number_matcher = re.compile(r"-\.?\d")
         self._groups: Dict[str, Any] = {}
         self._advanced: List[argparse.Action] = []
         self._named: List[argparse.Action] = []

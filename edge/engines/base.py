@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 import numpy as np
 
-from edge.core.errors import InputError
-from edge.model_file.flatbuffer import Normalization
+from edge.model_file.reading import NOTHING, Reading
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class EngineChoice:
     threads: int
     delegate: Optional[str] = None
     drivers: tuple[str, ...] = ()
+    input_size: Optional[tuple[int, int]] = None  # of an input without a fixed size
 
     def __str__(self) -> str:
         return f"{self.engine} with {self.delegate}" if self.delegate else self.engine
@@ -55,9 +55,7 @@ class TrialResult:
         return cls(record["millis"], record["said"], record["broke"])
 
 
-INPUT_TYPES = tuple(map(np.dtype, (np.uint8, np.int8, np.int16, np.float16, "f4")))
 MAX_MESSAGE = 160  # characters of an interpreter's error message
-SYMMETRIC = ((127.5,), (127.5,))  # uint8 to -1..1, the default
 
 
 @dataclass(frozen=True)
@@ -122,59 +120,15 @@ class Engine(Protocol):
         ...
 
 
-class ImageInput:
-    """The image input of a file: its size, its type, the conversion from uint8.
-
-    Raises InputError if the input is not one image of a fixed size.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        spec: TensorSpec,
-        normalization: Optional[Normalization] = None,
-    ):
-        shape = spec.shape
-        if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
-            raise InputError(
-                f"{path}: its input is {list(shape)}; an image model takes "
-                "[1, height, width, 1 or 3]"
-            )
-        if min(shape) < 1:
-            raise InputError(f"{path}: its input has no fixed size; export it with one")
-        if spec.dtype not in INPUT_TYPES:
-            raise InputError(f"{path}: its input type {spec.dtype} is not supported")
-        self.spec = spec
-        self.size = (shape[1], shape[2])
-        self.channels = shape[3]
-        self._mean, self._deviation = (
-            np.float32(values if len(values) in (1, self.channels) else default)
-            for values, default in zip(normalization or SYMMETRIC, SYMMETRIC)
-        )
-
-    def encode(self, image: np.ndarray) -> np.ndarray:
-        """(h, w, C) uint8 -> (1, h, w, C) of the input's type.
-
-        uint8 is unchanged, int8 is shifted by 128; floats are normalized as the
-        model's metadata say, by default to -1..1, and int16 is quantized from that.
-        """
-        if self.spec.dtype == np.uint8:
-            return image[None]
-        if self.spec.dtype == np.int8:
-            return (image ^ 0x80).view(np.int8)[None]
-        values = (image - self._mean) / self._deviation
-        if self.spec.dtype == np.int16:
-            values = np.rint(values / (self.spec.scale or 1 / 32767))
-        return values.astype(self.spec.dtype)[None]
-
-
 class FileEngine:
     """Base class of the engines that run a file.
 
     `parts` are the other files of the network by role, see edge.engines.parts.
+    `reading` is how a file that kseg did not export is read.
     """
 
     name = ""
+    reading: Reading = NOTHING
 
     def __init__(self, path: Path, threads: int):
         self.parts: dict[str, Any] = {}
@@ -184,12 +138,17 @@ class FileEngine:
         self.share: Optional[float] = None
         self.first_millis: Optional[float] = None
 
-    def set_tensors(self, image: ImageInput, outputs: tuple[TensorSpec, ...]) -> None:
-        """Set the input and outputs of the loaded file."""
+    def set_tensors(self, image: Any, outputs: tuple[TensorSpec, ...]) -> None:
+        """Set the ImageInput and the outputs of the loaded file."""
         self.image, self.outputs = image, outputs
         self.input = image.spec
         self.size: Optional[tuple[int, int]] = image.size
         self.channels = image.channels
+
+    def read_as(self, reading: Reading) -> None:
+        """Read the file in another way. Raises InputError if it does not suit it."""
+        self.reading = reading
+        self.set_tensors(self.image.read_as(reading), self.outputs)
 
     def blank(self) -> np.ndarray:
         """An image (h, w, channels) uint8 of zeros, for warm-up."""

@@ -41,7 +41,8 @@ def load(path: Path, choice: EngineChoice) -> Engine:
     if choice.engine == "gpu":
         return GPU(path, choice.threads)
     if choice.engine == "onnx":
-        return ONNX(path, choice.threads, choice.delegate, cache_folder())
+        place = cache_folder(), choice.input_size
+        return ONNX(path, choice.threads, choice.delegate, *place)
     name, module = find_interpreter(choice.engine)
     kind = TFLitePart if part else TFLite
     return kind(path, name, module, choice.threads, choice.delegate)

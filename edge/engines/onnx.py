@@ -12,10 +12,13 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.log import suppress_native_log
-from edge.engines.base import FileEngine, ImageInput, Output, TensorSpec, one_line
+from edge.engines.base import FileEngine, Output, TensorSpec, one_line
+from edge.engines.image_input import ImageInput, layout_of, with_size
+from edge.engines.tflite import check_single
 
 CPU = "CPUExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
+FREE_SIZE = (512, 512)  # of an input without a fixed size
 GPUS = (TENSORRT, "CUDAExecutionProvider")
 
 
@@ -57,7 +60,14 @@ class ONNX(FileEngine):
 
     name = "onnx"
 
-    def __init__(self, path: Path, threads: int, provider: Optional[str], folder: Path):
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        provider: Optional[str],
+        folder: Path,
+        input_size: Optional[tuple[int, int]] = None,
+    ):
         super().__init__(path, threads)
         self.accelerator = provider or ""
         module = import_runtime()
@@ -79,10 +89,30 @@ class ONNX(FileEngine):
         if provider and provider not in self._session.get_providers():
             raise InputError(f"{path}: {provider} does not start on this machine")
         self._profiled = bool(provider)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        self.set_tensors(
-            ImageInput(path, spec_of(inputs[0])), tuple(map(spec_of, outputs))
-        )
+        inputs = [spec_of(each) for each in self._session.get_inputs()]
+        if not inputs:
+            raise InputError(f"{path}: has no input; an image model has one")
+        check_single(path, inputs)
+        image = ImageInput(path, self._sized(inputs[0], input_size))
+        outputs = self._session.get_outputs()
+        self.set_tensors(image, tuple(map(spec_of, outputs)))
+
+    def _sized(self, spec: TensorSpec, size: Optional[tuple[int, int]]) -> TensorSpec:
+        """The input with a fixed size: `size`, that of the file's metadata, or 512x512.
+
+        Raises InputError for a `size` that the file does not accept.
+        """
+        if len(spec.shape) != 4:
+            return spec  # ImageInput says what is wrong
+        self.free_size = min(spec.shape[1:]) < 1
+        if size and not self.free_size:
+            raise InputError(
+                f"{self.path}: --input-size has no effect, as its input is "
+                f"{list(spec.shape)}; leave it out"
+            )
+        known = noted_size(self._session.get_modelmeta().custom_metadata_map)
+        layout = layout_of(self.path, spec)
+        return with_size(spec, layout, size or known or FREE_SIZE)
 
     def _load(self, module: Any, options: Any, providers: list[Any]) -> Any:
         try:
@@ -109,6 +139,19 @@ class ONNX(FileEngine):
         return tuple(
             Output(value[0], spec) for value, spec in zip(values, self.outputs)
         )
+
+
+def noted_size(metadata: dict[str, str]) -> Optional[tuple[int, int]]:
+    """The input size (height, width) in the metadata of an export of Ultralytics.
+
+    >>> noted_size({"imgsz": "[640, 480]"})
+    (640, 480)
+    """
+    try:
+        height, width = json.loads(metadata.get("imgsz", ""))
+        return (height, width) if min(height, width) > 0 else None
+    except (ValueError, TypeError):
+        return None
 
 
 TYPES = {"tensor(float)": "f4", "tensor(float16)": "f2", "tensor(double)": "f8"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -17,6 +18,8 @@ from edge.engines.onnx import TENSORRT, gpu_providers
 from edge.engines.parts import parts_of, refuse_part
 from edge.engines.tflite import INTERPRETERS, PACKAGES, find_interpreter
 from edge.engines.trial import TRIAL_SECONDS, check_engine
+from edge.model_file.metadata import kept_reading
+from edge.model_file.reading import NOTHING, Reading
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ def open_engine(
     delegate: Optional[str] = None,
     require: bool = False,
     trial: bool = True,
+    reading: Optional[Reading] = None,
 ) -> Engine:
     """Load a .tflite or .onnx file into the engine called `name`.
 
@@ -41,13 +45,24 @@ def open_engine(
 
     The other files of a network in several parts are opened in the same way, and are
     the `parts` of the engine.
+
+    `reading` is how a file that kseg did not export is read, by default what is kept
+    beside it.
     """
     path = Path(path)
     check_file(path)
     refuse_part(path)
     parts = parts_of(path)
+    reading = kept_reading(path) if reading is None else reading
+    if reading.input_size and path.suffix != ".onnx":
+        raise InputError(
+            f"{path}: --input-size is for .onnx files without a fixed size; leave it "
+            "out"
+        )
     options = (name, threads, delegate, require, trial)
-    engine = open_file(path, *options)
+    engine = open_file(path, *options, reading.input_size)
+    if reading != NOTHING:
+        engine.read_as(reading)  # type: ignore[attr-defined]
     for role, part in parts.items():
         check_file(part)
         engine.parts[role] = open_file(part, *options)  # type: ignore[attr-defined]
@@ -61,11 +76,13 @@ def open_file(
     delegate: Optional[str],
     require: bool,
     trial: bool,
+    input_size: Optional[tuple[int, int]] = None,
 ) -> Engine:
     """`open_engine` of one file."""
     if name not in ENGINES:
         raise InputError(f"engine {name!r} is not one of {', '.join(ENGINES)}")
     choices = choices_of(path, name, threads or usable_cores(), delegate)
+    choices = [replace(choice, input_size=input_size) for choice in choices]
     if not trial:
         return warm_up(load(path, choices[-1]))
     if name == "auto" and not delegate:

@@ -12,7 +12,8 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.log import suppress_native_log
-from edge.engines.base import FileEngine, ImageInput, Output, TensorSpec, one_line
+from edge.engines.base import FileEngine, Output, TensorSpec, one_line
+from edge.engines.image_input import ImageInput
 from edge.model_file.flatbuffer import normalization, required_size
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,18 @@ def image_input(path: Path, interpreter: Any) -> ImageInput:
     inputs = interpreter.get_input_details()
     if not inputs:
         raise InputError(f"{path}: has no input; an image model has one")
+    check_single(path, [spec_of(each) for each in inputs])
     return ImageInput(path, spec_of(inputs[0]), normalization(path.read_bytes()))
+
+
+def check_single(path: Path, inputs: Sequence[TensorSpec]) -> None:
+    """Raises InputError for a file that needs more than an image."""
+    if len(inputs) > 1:
+        listed = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs[:6])
+        raise InputError(
+            f"{path}: has {len(inputs)} inputs ({listed}), and an image model has one; "
+            "export it with the image alone"
+        )
 
 
 def outputs_of(interpreter: Any) -> tuple[TensorSpec, ...]:

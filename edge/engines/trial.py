@@ -160,7 +160,8 @@ def main() -> None:
     os.dup2(2, 1)  # libraries write to stdout too
     order = json.loads(sys.argv[1])
     path, seconds = Path(order.pop("path")), order.pop("seconds")
-    order["drivers"] = tuple(order["drivers"])
+    for name in ("drivers", "input_size"):
+        order[name] = order[name] and tuple(order[name])
     choice = EngineChoice(**order)
     limit_resources(seconds, memory=not choice.delegate)  # delegates map more
     result = measure(path, choice)

@@ -12,6 +12,7 @@ from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import quoted
 
 INFO_NAME = "kseg.json"
+BY_SHAPE = "by_shape"  # entry of `ModelInfo.decoder` of models made by others
 LABELS = "labels.txt"  # one name per line, as in TFLite Metadata
 
 Color = Tuple[int, int, int]
@@ -153,10 +154,29 @@ def class_name(info: ModelInfo, index: int) -> str:
 def unknown_model(names: Sequence[str] = ()) -> ModelInfo:
     """Defaults for a model without metadata: numbered classes, images stretched.
 
-    `names` are the names of its first classes, where they are known.
+    `names` are the names of its first classes, where they are known. Its outputs are
+    understood by their shapes.
     """
     return ModelInfo(
         class_names=(*names, *(f"class {i}" for i in range(len(names), 256))),
         colors=palette(256),
         resize="stretch",
+        decoder={BY_SHAPE: True},
     )
+
+
+def made_by_others(info: ModelInfo) -> bool:
+    """Whether a file has no description of kseg, so that shapes must tell."""
+    return info.decoder.get(BY_SHAPE) is True
+
+
+def known_names(info: ModelInfo) -> tuple[str, ...]:
+    """The class names that a file without a description has, without the numbers.
+
+    >>> known_names(unknown_model(["sea", "bird"])), known_names(unknown_model())
+    (('sea', 'bird'), ())
+    """
+    names = list(info.class_names)
+    while names and names[-1] == f"class {len(names) - 1}":
+        names.pop()
+    return tuple(names)

@@ -7,16 +7,16 @@ An `.onnx` file has it in its `metadata_props`.
 
 from __future__ import annotations
 
-import logging
+import ast
+import json
 import zipfile
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from edge.core.errors import InputError, shortened
 from edge.model_file.info import INFO_NAME, ModelInfo, unknown_model
 from edge.model_file.onnx_proto import metadata_props
-
-log = logging.getLogger(__name__)
+from edge.model_file.reading import NOTHING, Reading, read_kept
 
 INVALID = (
     *(zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError),
@@ -25,24 +25,27 @@ INVALID = (
 
 
 def info_of(path: Path) -> ModelInfo:
-    """The metadata of a model file; defaults, which are logged, if it has none."""
+    """The metadata of a model file; defaults if it has none."""
     info = read_info(path)
     if info is not None:
         return info
-    names = read_labels(path)
-    log.info(
-        f"{path.name} has no kseg.json: classes are "
-        f"{'named by its labels file' if names else 'numbered'}, colours are "
-        "Pascal VOC's, images are stretched to its input size"
-    )
-    return unknown_model(names)
+    return unknown_model(read_labels(path))
+
+
+def kept_reading(path: Path) -> Reading:
+    """What is kept beside a file that kseg did not export; nothing for other files."""
+    return NOTHING if read_info(path) is not None else read_kept(path)
 
 
 def read_labels(path: Path) -> List[str]:
-    """The class names in the labels file of a model without kseg.json, one per line.
+    """The class names inside a model file without kseg.json.
 
-    TFLite Metadata name it labels.txt or labelmap.txt, for example. Empty if absent.
+    TFLite Metadata have a labels file, labels.txt or labelmap.txt, for example, with a
+    name in each line. Exports of Ultralytics have `names` in their metadata. Empty if
+    there are none.
     """
+    if path.suffix == ".onnx":
+        return names_in(metadata_props(path.read_bytes()).get("names", ""))
     if not zipfile.is_zipfile(path):
         return []
     try:
@@ -54,7 +57,42 @@ def read_labels(path: Path) -> List[str]:
         raise InputError(
             f"{path}: its labels file is damaged ({shortened(error, 200)})"
         ) from None
-    return [line.strip() for line in lines[:256]]
+    return [line.strip() for line in lines[:256]] or noted_names(path)
+
+
+def noted_names(path: Path) -> List[str]:
+    """The `names` in metadata.json or temp_meta.txt of a .tflite file's zip archive."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if Path(name).name in ("metadata.json", "temp_meta.txt"):
+                content = literal(archive.read(name).decode(errors="replace"))
+                return names_in(
+                    content.get("names") if isinstance(content, dict) else ""
+                )
+    return []
+
+
+def names_in(value: Any) -> List[str]:
+    """Names from a list, from id -> name, or from the text of one.
+
+    >>> names_in("{0: 'person', 1: 'bicycle'}"), names_in("")
+    (['person', 'bicycle'], [])
+    """
+    value = literal(value) if isinstance(value, str) else value
+    if isinstance(value, dict):
+        value = [value.get(i, value.get(str(i))) for i in range(len(value))]
+    texts = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return value[:256] if texts else []
+
+
+def literal(text: str) -> Any:
+    """A value written in Python or JSON; None for other texts."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
 
 
 def read_info(path: Path) -> Optional[ModelInfo]:

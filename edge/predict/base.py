@@ -51,6 +51,8 @@ class Predictor(Generic[R]):
     InputError if the engine's outputs do not suit it.
     """
 
+    has_threshold = False  # whether the task has --threshold
+
     def __init__(
         self, engine: Engine, info: ModelInfo, stages: Optional[StageTimer] = None
     ):

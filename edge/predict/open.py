@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.timing import StageTimer
 from edge.engines.base import Engine
+from edge.engines.load import check_file
 from edge.engines.select import open_engine
-from edge.model_file.info import ModelInfo
-from edge.model_file.metadata import info_of
+from edge.model_file.info import ModelInfo, made_by_others
+from edge.model_file.metadata import info_of, kept_reading
+from edge.model_file.reading import (
+    NOTHING,
+    Reading,
+    described_options,
+    keep,
+    kept_path,
+)
+from edge.predict.assumptions import assumptions
 from edge.predict.base import Predictor
 from edge.predict.tasks import KINDS, PREDICTORS, RECOGNIZERS, TTA_PREDICTORS
 from edge.predict.tta import TTA
 
+log = logging.getLogger(__name__)
+
 SINGLE_PASS = TTA()
+FOR_ALL = ("threshold",)  # options for files that kseg exported, too
 
 
 def open_predictor(
@@ -25,15 +39,69 @@ def open_predictor(
     delegate: Optional[str] = None,
     require: bool = False,
     tta: TTA = SINGLE_PASS,
+    given: Reading = NOTHING,
 ) -> Predictor:
     """Open a .tflite or .onnx file as the predictor of its task; see `open_engine`.
 
+    `given` is how a file that kseg did not export is read. It is added to what is kept
+    beside the file, and kept there. What is assumed is logged.
+
     Raises InputError for a file that is not a model, for outputs that do not suit its
-    task, and for test-time augmentation that it does not support.
+    task or what is given, and for test-time augmentation that it does not support.
     """
     path = Path(path)
-    runner = open_engine(path, engine, threads, delegate, require)
-    return predictor_of(runner, info_of(path), str(path), tta)
+    check_file(path)
+    info, kept = info_of(path), kept_reading(path)
+    if not made_by_others(info):
+        return open_described(
+            path, info, given, (engine, threads, delegate, require), tta
+        )
+    reading = kept.updated(given)
+    try:
+        runner = open_engine(path, engine, threads, delegate, require, reading=reading)
+        predictor = predictor_of(runner, info, str(path), tta)
+        check_given(predictor, reading, path)
+    except InputError as error:
+        where = "" if kept == NOTHING else f" (options are kept in {kept_path(path)})"
+        raise InputError(f"{error}{where}") from None
+    why = keep(path, reading) if given != NOTHING else ""
+    log.info(assumptions(predictor, reading, path, kept=not why))
+    if why:
+        log.warning(
+            f"{kept_path(path)}: the options cannot be kept there ({why}); give them "
+            "again next time"
+        )
+    return predictor
+
+
+def open_described(
+    path: Path, info: ModelInfo, given: Reading, engine: tuple, tta: TTA
+) -> Predictor:
+    """The predictor of a file that describes itself.
+
+    Raises InputError for options that only other files need.
+    """
+    needless = [name for name in given.given() if name not in FOR_ALL]
+    if needless:
+        raise InputError(
+            f"{path}: says itself how it is read; leave {described_options(needless)} "
+            "out"
+        )
+    if given.threshold is not None:
+        changes = {**info.decoder, "threshold": given.threshold}
+        info = replace(info, decoder=changes)
+    predictor = predictor_of(open_engine(path, *engine), info, str(path), tta)
+    check_given(predictor, given, path)
+    return predictor
+
+
+def check_given(predictor: Predictor, given: Reading, path: Path) -> None:
+    """Raises InputError for a threshold that the predictor does not have."""
+    if given.threshold is not None and not predictor.has_threshold:
+        raise InputError(
+            f"{path}: --threshold has no effect on a model of the task "
+            f"{predictor.info.task}; leave it out, or give --score"
+        )
 
 
 def predictor_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import reduce
-from typing import Optional, Sequence, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,23 +13,53 @@ from edge.core.timing import StageTimer
 from edge.engines.base import Engine, Output, TensorSpec
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Placement, Predictor
-from edge.predict.resizing import crop_padding, resize_labels, resized_planes
+from edge.predict.map_values import (
+    MAX_CLASSES,
+    channels_last,
+    check_numbers,
+    check_threshold,
+    head_of,
+    over_threshold,
+    to_labels,
+)
+from edge.predict.resizing import (
+    crop_padding,
+    resize_labels,
+    resize_plane,
+    resized_planes,
+)
 from edge.predict.results import SemanticMap
 
 log = logging.getLogger(__name__)
 
-MAX_CLASSES = 256
 HEADS = ("labels", "logits", "probabilities")  # the roles of a semantic map
 
 
 class SemanticPredictor(Predictor[SemanticMap]):
     """Predicts the class of each pixel from the semantic map among the outputs."""
 
+    has_threshold = True
+
     def __init__(
         self, engine: Engine, info: ModelInfo, stages: Optional[StageTimer] = None
     ):
         super().__init__(engine, info, stages)
         self.index = map_index(engine.outputs, info)
+        self.layout = info.decoder.get("layout", "NHWC")
+        # What the scores are; of files made by others perhaps seen from their values.
+        self.head = info.head
+        self.known = bool(info.decoder.get("known"))
+        self.threshold: Optional[float] = info.decoder.get("threshold")
+        if self.threshold is not None:
+            check_threshold(engine.outputs[self.index], info, self.layout)
+
+    def with_decoder(self, changes: Mapping[str, Any]) -> SemanticPredictor:
+        result = super().with_decoder(changes)
+        result.threshold = result.info.decoder.get("threshold")
+        if result.threshold is not None:
+            spec = result.engine.outputs[result.index]
+            check_threshold(spec, result.info, result.layout)
+        return result
 
     def decode(
         self, outputs: Tuple[Output, ...], placement: Placement, confidence: bool
@@ -39,12 +69,31 @@ class SemanticPredictor(Predictor[SemanticMap]):
             values, full_size = self.crop_map(outputs, placement, placement.image_size)
             if values.ndim == 2:
                 return SemanticMap(resize_labels(values, full_size)[:height, :width])
+            if self.threshold is not None:
+                return self.divided(values, full_size, confidence, (height, width))
             labels = scores_to_labels(values, full_size)[:height, :width]
         if not confidence:
             return SemanticMap(labels)
         with self.stages.stage("confidence"):
-            certainty = scores_to_confidence(values, full_size, self.info.head)
+            certainty = scores_to_confidence(values, full_size, self.head)
         return SemanticMap(labels, certainty[:height, :width])
+
+    def divided(
+        self,
+        scores: np.ndarray,
+        full_size: Tuple[int, int],
+        confidence: bool,
+        size: Tuple[int, int],
+    ) -> SemanticMap:
+        """The result of (h, w, 2) scores by the threshold of class 1, at `size`."""
+        share = probabilities(scores, self.head)
+        share = share / np.maximum(share.sum(axis=2, keepdims=True), 1e-6)
+        plane = resize_plane(share, 1, full_size)[: size[0], : size[1]]
+        check_numbers(plane)
+        labels = over_threshold(plane, self.threshold)
+        if not confidence:
+            return SemanticMap(labels)
+        return SemanticMap(labels, np.where(labels == 1, plane, 1 - plane))
 
     def crop_map(
         self, outputs: Tuple[Output, ...], placement: Placement, size: Tuple[int, int]
@@ -53,9 +102,27 @@ class SemanticPredictor(Predictor[SemanticMap]):
 
         The map is (h, w) labels or (h, w, C) float32 scores.
         """
-        values = to_map(outputs[self.index])
+        values = self.read_map(outputs[self.index])
         sizes = (placement.input_size, placement.content_size)
         return crop_padding(values, *sizes, size)
+
+    def read_map(self, output: Output) -> np.ndarray:
+        """The map as labels (h, w), or float32 scores (h, w, C) of the kind `head`."""
+        if "layout" not in self.info.decoder:
+            return to_map(output)
+        values = channels_last(output.raw, self.layout)
+        if self.head == "labels":
+            return to_labels(values)
+        values = np.asarray(output.spec.dequantize(values), np.float32)
+        values = values[..., None] if values.ndim == 2 else values
+        single = values.shape[2] == 1
+        if not self.known:
+            self.head = head_of(values, self.head, output.spec.name)
+            self.known = not single  # that of several channels shows at once
+        if not single:
+            return values
+        rest = 1 - values if self.head == "probabilities" else np.zeros_like(values)
+        return np.concatenate([rest, values], axis=2)
 
 
 def map_index(outputs: Sequence[TensorSpec], info: ModelInfo) -> int:
@@ -104,6 +171,8 @@ def to_map(output: Output) -> np.ndarray:
     values = output.dequantize()
     if values.ndim == 2:
         values = values[..., None]
+    if values.dtype != np.float32:  # OpenCV does not resize half precision
+        values = values.astype(np.float32)
     if values.shape[2] == 1:
         return np.concatenate([1 - values, values], axis=2)
     return values
@@ -123,6 +192,8 @@ def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         better = plane > best
         labels[better] = index
         np.maximum(best, plane, out=best)
+    if best is not None:
+        check_numbers(best)
     return labels
 
 

@@ -16,6 +16,8 @@ from edge.core.errors import InputError
 from edge.core.timing import StageTimer
 from edge.engines.base import Engine, Output, TensorSpec
 from edge.model_file.info import ModelInfo
+from edge.model_file.naming import named
+from edge.model_file.reading import NOTHING
 from edge.predict.base import Placement, Predictor
 from edge.predict.decoder import decoder_of, output_indices
 from edge.predict.detection import boxes_in_image, finite_rows
@@ -92,6 +94,14 @@ def ssd_predictor(engine: Engine, info: ModelInfo) -> Optional[SsdPredictor]:
     names = info.class_names
     if names[0] in BACKGROUND:
         names = names[1:]
+    reading = getattr(engine, "reading", NOTHING)
+    if reading.class_list == "coco":
+        raise InputError(
+            "--classes coco: models of this kind count COCO's ids with gaps; give the "
+            "labels file of the model"
+        )
+    if reading.classes:
+        names = named(reading, (), None, {}, objects=True).names
     # Without a background, no class is black: black is not drawn.
     described = replace(
         info,

@@ -13,6 +13,7 @@ from edge.predict.base import Predictor
 from edge.predict.detection import DetectionPredictor
 from edge.predict.instances import InstancePredictor
 from edge.predict.listed_boxes import ListedBoxPredictor
+from edge.predict.maps import map_predictor
 from edge.predict.proposals import ProposalPredictor
 from edge.predict.region_files import (
     RegionFileDetectionPredictor,
@@ -23,6 +24,7 @@ from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
 from edge.predict.ssd import ssd_predictor
 from edge.predict.tta import TTA, SemanticTTA
+from edge.predict.yolo import yolo_predictor
 
 PREDICTORS: dict[str, type[Predictor]] = {
     "semantic": SemanticPredictor,
@@ -50,6 +52,8 @@ KINDS: dict[str, dict[str, type[Predictor]]] = {
 # (engine, metadata) -> a predictor, or None for outputs of another kind.
 RECOGNIZERS: Tuple[Callable[[Engine, ModelInfo], Optional[Predictor]], ...] = (
     ssd_predictor,
+    yolo_predictor,
+    map_predictor,
 )
 
 # (predictor, augmentation) -> a predictor with test-time augmentation.

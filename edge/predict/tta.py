@@ -15,6 +15,7 @@ import numpy as np
 from edge.core.constants import FULL_SIZE_TILE
 from edge.core.errors import InputError
 from edge.core.images import format_size
+from edge.predict.map_values import over_threshold
 from edge.predict.resizing import resize_plane, scale_size
 from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor, probabilities, scores_to_labels
@@ -184,7 +185,10 @@ class SemanticTTA(SemanticPredictor):
             for mirrored in (False, True)[: 1 + self.tta.flip]:
                 total += self._probabilities(image, order, scale, mirrored, base)
         total /= len(self.tta.scales) * (1 + self.tta.flip)
-        labels = scores_to_labels(total, size)
+        if self.threshold is None:
+            labels = scores_to_labels(total, size)
+        else:
+            labels = over_threshold(resize_plane(total, 1, size), self.threshold)
         if not confidence:
             return SemanticMap(labels)
         best = total.max(axis=2, keepdims=True)
@@ -216,7 +220,7 @@ class SemanticTTA(SemanticPredictor):
             for index in range(values.shape[2]):
                 plane = resize_plane(values, index, full_size)[: base[0], : base[1]]
                 scores[..., index] = plane
-            scores = probabilities(scores, self.info.head)
+            scores = probabilities(scores, self.head)
             return scores[:, ::-1] if mirrored else scores
 
 

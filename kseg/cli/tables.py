@@ -12,6 +12,7 @@ from kseg.core import object_metrics
 from kseg.core.runs import json_text, write_json
 
 if TYPE_CHECKING:
+    from kseg.deploy.inspection import Inspection
     from kseg.deploy.lint.rules import LintIssue
     from kseg.deploy.parity import Parity
 
@@ -29,6 +30,8 @@ SUMMARY = {
     "mean_iou_per_image": "mean over images of their mean IoU",
     "component_ap50": "mean component AP50",
 }
+
+LISTED = 24  # names of classes that are listed
 
 # What agreement counts, by headline.
 SAME = {
@@ -168,6 +171,25 @@ def lint_table_of(path: str, findings: Sequence[LintIssue]) -> str:
     ]
     header = ("severity", "where", "operator", "first tensor", "times", "problem")
     return f"{path}\n" + tabulate(rows, header, disable_numparse=True)
+
+
+def tensor_table(found: Inspection) -> str:
+    """The tensors of a model file and what it found, for people."""
+    from tabulate import tabulate
+
+    rows = [
+        (
+            *(t.kind, shortened(t.name), t.dtype, "x".join(map(str, t.shape))),
+            *(t.quantization, f"{t.low:.4g} to {t.high:.4g}"),
+        )
+        for t in found.tensors
+    ]
+    header = ("tensor", "name", "type", "shape", "quantization", "values")
+    table = tabulate(rows, header, disable_numparse=True)
+    names = [n for n in found.info.class_names if not n.startswith("class ")]
+    listed = ", ".join(names[:LISTED]) or "numbered"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{table}\ntask {found.info.task}, classes: {listed}{more}"
 
 
 def shortened(name: str, limit: int = 36) -> str:

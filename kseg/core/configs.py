@@ -21,6 +21,7 @@ from kseg.core.model_options import (
     MovedDataOptions,
     ObjectOptions,
     PassesOptions,
+    ReadingOptions,
     SegmentsOptions,
     SplitOptions,
 )
@@ -105,7 +106,9 @@ class TrainConfig(
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(EngineOptions, SegmentsOptions, SplitOptions, PassesOptions):
+class EvaluateConfig(
+    ReadingOptions, EngineOptions, SegmentsOptions, SplitOptions, PassesOptions
+):
     """Options of `kseg evaluate`."""
 
     model: str = positional(MODEL_HELP)
@@ -147,7 +150,9 @@ class ReportConfig(SplitOptions, MovedDataOptions):
 
 
 @dataclass(frozen=True)
-class PredictConfig(EngineOptions, SegmentsOptions, ObjectOptions, PassesOptions):
+class PredictConfig(
+    ReadingOptions, EngineOptions, SegmentsOptions, ObjectOptions, PassesOptions
+):
     """Options of `kseg predict`."""
 
     model: str = positional(MODEL_HELP)
@@ -242,12 +247,26 @@ class ExportConfig(FineTuningOptions, Int8Options, ExportChecks, ExportFiles):
 
 
 @dataclass(frozen=True)
-class CheckConfig:
+class CheckConfig(ReadingOptions):
     """Options of `kseg check`."""
 
     title = "Output"
 
-    check: tuple[str, ...] = positional(".tflite files", nargs="+", metavar="FILE")
+    check: tuple[str, ...] = positional(
+        ".tflite or .onnx files", nargs="+", metavar="FILE"
+    )
+    image: str = option(
+        "",
+        "image that is labelled; default: a generated scene",
+        basic=True,
+        group="Picture",
+    )
+    output: str = option(
+        "",
+        "folder for the labelled pictures; default: that of each file",
+        basic=True,
+        group="Picture",
+    )
     json: Output = option("", JSON_HELP, basic=True)
 
 

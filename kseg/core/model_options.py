@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from edge.core.constants import ENGINES, FULL_SIZE_TILE, MOST_THREADS
+from edge.model_file import reading_help
 from kseg.core.options import MOVED_HELP, Scales, Share, Size, Use, option
 
 
@@ -40,7 +41,9 @@ class PassesOptions:
 
 
 FOR_FILES = Use(
-    lambda config: str(config.model).endswith((".tflite", ".onnx")),
+    lambda config: (
+        not hasattr(config, "model") or str(config.model).endswith((".tflite", ".onnx"))
+    ),
     "on this model: it is for .tflite and .onnx files",
 )
 
@@ -65,6 +68,30 @@ class EngineOptions:
         basic=True,
         most=MOST_THREADS,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How a .tflite or .onnx file that kseg did not export is read."""
+
+    title = reading_help.TITLE
+
+    classes: str = option("", reading_help.CLASSES, FOR_FILES, basic=True)
+    normalize: str = option("", reading_help.NORMALIZE, FOR_FILES, basic=True)
+    order: str = option("", reading_help.ORDER, FOR_FILES)
+    layout: str = option("", reading_help.LAYOUT, FOR_FILES)
+    output_name: str = option("", reading_help.OUTPUT_NAME, FOR_FILES)
+    input_size: Optional[Size] = option(None, reading_help.INPUT_SIZE, FOR_FILES)
+    threshold: Optional[Share] = option(
+        None, reading_help.THRESHOLD, FOR_FILES, basic=True
+    )
+
+    @property
+    def reading(self) -> Any:
+        """The options as edge.model_file.reading.Reading. Raises InputError."""
+        from edge.model_file.reading import reading_of
+
+        return reading_of(self)
 
 
 @dataclass(frozen=True, kw_only=True)

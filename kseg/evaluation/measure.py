@@ -65,7 +65,7 @@ def measure(config: EvaluateConfig) -> Measured:
     split = data.split(config.split)
     backend.start()
     options = (config.engine, config.threads, config.segments, config.tta)
-    predictor = open_predictor(path, *options, task or SEMANTIC)
+    predictor = open_predictor(path, *options, task or SEMANTIC, given=config.reading)
     check_task(config.model, predictor.info.task, data.task)
     shown: ResultTransform = unchanged
     evaluator = EVALUATORS[data.task](data)

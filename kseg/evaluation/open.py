@@ -11,6 +11,7 @@ from edge import predict
 from edge.core.errors import InputError, shortened
 from edge.core.images import list_images
 from edge.model_file.metadata import info_of, read_info
+from edge.model_file.reading import NOTHING, Reading
 from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
@@ -77,6 +78,7 @@ def task_of_model(path: Path, wanted: str = "") -> str:
     return info.task if info else ""
 
 
+MOST_NAMES = 256  # of a model that does not tell how many classes it has
 NUMBERED = re.compile(r"class \d+")  # names of `unknown_model`
 LONGEST_LIST = 400  # characters of the names of classes in a message
 # Task of a model -> the tasks of data that it can be measured on; others: its own.
@@ -112,6 +114,14 @@ def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
     named = tuple(name for name in known if not NUMBERED.fullmatch(name))
     if given in (known, named):
         return
+    if predictor.info.decoder.get("guessed_names"):
+        named = ()
+    if not named and len(known) not in (len(given), MOST_NAMES):
+        raise InputError(
+            f"{model}: has {len(known)} classes, but {data.name} has {len(given)}: "
+            f"{listed(given)}; use data with the classes of the model, or name them "
+            "with --classes"
+        )
     if not named:
         log.info(
             f"{model}: has no class names; its classes are matched to those of "
@@ -170,11 +180,13 @@ def open_predictor(
     segments: Optional[int] = None,
     tta: TTA = SINGLE_PASS,
     task: str = SEMANTIC,
+    given: Reading = NOTHING,
 ) -> Predictor:
     """Opens a `.keras`, `.tflite` or `.onnx` file, or grouping:KIND, as a predictor.
 
     `segments` and `task` apply to groupings only, `tta` (test-time augmentation) to
-    networks only. Raises InputError for other files and for options that do not apply.
+    networks only, `given` to files that kseg did not export. Raises InputError for
+    other files and for options that do not apply.
     """
     if is_grouping(str(path), segments):
         if tta != SINGLE_PASS:
@@ -184,7 +196,7 @@ def open_predictor(
             )
         return OPENERS[task](str(path), segments)
     if path.suffix != ".keras":
-        return predict.open_predictor(path, engine, threads, tta=tta)
+        return predict.open_predictor(path, engine, threads, tta=tta, given=given)
     from kseg.evaluation.keras_engines import keras_engine
     from kseg.models.saving import load_model
 

@@ -70,7 +70,8 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
     if path.suffix == ".keras":
         backend.start()
     predictor = open_predictor(
-        path, config.engine, config.threads, config.segments, config.tta
+        *(path, config.engine, config.threads, config.segments, config.tta),
+        given=config.reading,
     )
     check_task_options(config, predictor.info.task)
     changes = decoder_changes(config)

@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 ANY, SPEED, ACCURACY = "any", "speed", "accuracy"
 MEDIAPIPE, OLD_RUNTIME = "MediaPipe", "tflite-runtime 2.14"
 ON_GPU, ON_EDGE_TPU = "LiteRT GPU", "Edge TPU"
+# Custom operators that interpreters register: all of them, or LiteRT alone.
+IN_ALL, IN_LITERT = ("TFLite_Detection_PostProcess",), ("Convolution2DTransposeBias",)
 SEVERITIES = ("error", "warning", "note")
 
 
@@ -77,7 +79,7 @@ def unsupported_everywhere(operator: Operator, graph: Graph) -> Iterator[Problem
     first = operator.outputs[0] if operator.outputs else operator.inputs[0]
     if operator.custom and operator.name.startswith("Flex"):
         yield first, "TensorFlow operator (Flex); convert with builtin operators only"
-    elif operator.custom:
+    elif operator.custom and operator.name not in (*IN_ALL, *IN_LITERT):
         yield first, "custom operator; runs only in programs that register it"
     elif operator.name.startswith("no. "):
         yield first, "operator code that is not in LiteRT's schema"
@@ -189,6 +191,8 @@ def unsupported_on_edge_tpu(operator: Operator, graph: Graph) -> Iterator[Proble
 def unsupported_on_old_runtime(operator: Operator, graph: Graph) -> Iterator[Problem]:
     """Operators, versions and types that tflite-runtime 2.14 does not support."""
     if operator.custom:
+        if operator.name in IN_LITERT:
+            yield operator.outputs[0], "custom operator that only LiteRT has"
         return
     output = operator.outputs[0]
     newest = RUNTIME_2_14.get(operator.name, 0)

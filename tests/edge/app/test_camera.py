@@ -244,7 +244,7 @@ def test_an_output_that_cannot_be_written_is_invalid_input(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--background", "blur", "--keep", "class 1,person"), "--keep person"),
+        (("--background", "blur", "--keep", "class 1,unicorn"), "--keep unicorn"),
         (("--background", "blur", "--keep", "a\nb"), "--keep 'a"),
         (("--background", "mauve", "--keep", "class 1"), "--background mauve"),
     ],

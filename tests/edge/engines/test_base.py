@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edge.core.errors import InputError
-from edge.engines.base import ImageInput, Output, TensorSpec
+from edge.engines.base import Output, TensorSpec
+from edge.engines.image_input import ImageInput
 
 PATH = Path("x.tflite")
 
@@ -52,7 +53,7 @@ def test_rows_of_an_output_are_dequantized():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 3, 64, 64), "its input is [1, 3, 64, 64]"),
+        ((1, 4, 64, 64), "its input is [1, 4, 64, 64]"),
         ((2, 64, 64, 3), "its input is [2, 64, 64, 3]"),
         ((1, -1, -1, 3), "no fixed size"),
     ],

@@ -99,7 +99,7 @@ def test_shares_of_a_profile(tmp_path, brightest):
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [([1, 3, 64, 64], "input is [1, 3, 64, 64]"), ([1, "h", "w", 3], "no fixed size")],
+    [([1, 4, 64, 64], "input is [1, 4, 64, 64]"), ([2, 8, 8, 3], "is [2, 8, 8, 3]")],
 )
 def test_unsupported_inputs(tmp_path, shape, message):
     nodes = [helper.make_node("Identity", ["image"], ["map"])]

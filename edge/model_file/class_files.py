@@ -1,0 +1,147 @@
+"""Reading the names of a model's classes from a file that a user gives.
+
+Formats: one name in each line, perhaps after its id; CVAT's labelmap.txt, which has
+colours; JSON: a list of names, id -> name, kseg's own classes.json, or a file that has
+one of these under "classes", "names" or "id2label".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+from edge.core.errors import InputError, quoted, shortened
+from edge.model_file.class_lists import Color, colors_of
+
+MOST_CLASSES = 256
+MOST_BYTES = 10_000_000
+WITH_ID = re.compile(r"(\d{1,5})\s*[\s:,;=]\s*(\S.*)")
+WITH_COLOR = re.compile(r"([^:]+):\s*(\d+),\s*(\d+),\s*(\d+)\s*:[^:]*:[^:]*")
+KEYS = ("classes", "names", "id2label")  # under which JSON files have their classes
+
+NamesAndColors = Tuple[Tuple[str, ...], Tuple[Color, ...]]
+
+
+def read_class_file(path: Path) -> NamesAndColors:
+    """The names and RGB colours of a file's classes, in the order of their ids.
+
+    Raises InputError for a file that cannot be read or has no such list.
+    """
+    text = read_text(path)
+    try:
+        if text.lstrip()[:1] in ("[", "{"):
+            names, colors = from_json(json.loads(text))
+        else:
+            names, colors = from_lines(text.splitlines())
+        check_names(names)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(
+            f"--classes {path}: {shortened(error, 200)}; write the names of the "
+            "classes, one in each line, in the order of their ids"
+        ) from None
+    defaults = colors_of(names)
+    chosen = (color or default for color, default in zip(colors, defaults))
+    return tuple(names), tuple(chosen)
+
+
+def read_text(path: Path) -> str:
+    """The text of a small file, with or without a byte order mark."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"--classes {path}: is too large for a list of names")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"--classes {path}: cannot be read ({error.strerror})"
+        ) from None
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    try:
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except ValueError:
+        raise InputError(
+            f"--classes {path}: is not UTF-8 text; save it as UTF-8"
+        ) from None
+
+
+def check_names(names: List[str]) -> None:
+    """Raises ValueError for a list that does not name each class differently."""
+    if not 1 <= len(names) <= MOST_CLASSES:
+        raise ValueError(f"it has {len(names)} names, and 1 to {MOST_CLASSES} can be")
+    for index, name in enumerate(names):
+        if not name or not name.isprintable():
+            raise ValueError(f"the name of class {index} is {quoted(name)}")
+        if name in names[:index]:
+            other = names.index(name)
+            raise ValueError(f"classes {other} and {index} are both {quoted(name)}")
+
+
+def from_lines(lines: List[str]) -> Tuple[List[str], List[Optional[Color]]]:
+    """Names, and colours where the lines have them, from lines of text.
+
+    >>> from_lines(["0 sea", "2: bird"])[0]
+    ['sea', 'class 1', 'bird']
+    >>> from_lines(["# label:color:parts:actions", "road:128,64,128::"])
+    (['road'], [(128, 64, 128)])
+    """
+    lines = [line.strip() for line in lines]
+    while lines and not lines[-1]:
+        lines.pop()
+    lines = [line for line in lines if not line.startswith("#")]
+    empty = [number for number, line in enumerate(lines, 1) if not line]
+    if empty:
+        raise ValueError(f"line {empty[0]} is empty, so ids would be unclear")
+    colored = [WITH_COLOR.fullmatch(line) for line in lines]
+    if lines and all(colored):
+        found = [match.groups() for match in colored if match]
+        return [name.strip() for name, *_ in found], [color_of(c) for _, *c in found]
+    numbered = [WITH_ID.fullmatch(line) for line in lines]
+    if lines and all(numbered):
+        pairs = [match.groups() for match in numbered if match]
+        return by_id({int(number): name for number, name in pairs}, len(lines))
+    return lines, [None] * len(lines)
+
+
+def by_id(names: Dict[int, str], count: int) -> Tuple[List[str], List[Optional[Color]]]:
+    """A list from id -> name; ids without a name are numbered classes."""
+    if len(names) < count:
+        raise ValueError("two classes have the same id")
+    if names and not 0 <= min(names) <= max(names) < MOST_CLASSES:
+        raise ValueError(f"its ids are not from 0 to {MOST_CLASSES - 1}")
+    listed = [names.get(index, f"class {index}") for index in range(max(names) + 1)]
+    return listed, [None] * len(listed)
+
+
+def from_json(content: Any) -> Tuple[List[str], List[Optional[Color]]]:
+    """Names and colours from JSON. Raises ValueError, TypeError or KeyError."""
+    if isinstance(content, dict):
+        key = next((key for key in KEYS if key in content), None)
+        if key is not None:
+            void = content.get("ignore_index")
+            names, colors = from_json(content[key])
+            kept = [index for index in range(len(names)) if index != void]
+            return [names[i] for i in kept], [colors[i] for i in kept]
+        if not content or not all(str(number).isdecimal() for number in content):
+            raise ValueError(f"it has none of the keys {', '.join(KEYS)}")
+        return by_id({int(k): text_of(v) for k, v in content.items()}, len(content))
+    if not isinstance(content, list):
+        raise ValueError("it is not a list")
+    colors = [each.get("color") if isinstance(each, dict) else None for each in content]
+    return [text_of(each) for each in content], [c and color_of(c) for c in colors]
+
+
+def text_of(entry: Any) -> str:
+    """The name of an entry, which is a text, or has one as its "name"."""
+    name = entry["name"] if isinstance(entry, dict) else entry
+    if not isinstance(name, str):
+        raise ValueError(f"{quoted(name)} is not a name")
+    return name.strip()
+
+
+def color_of(values: Any) -> Color:
+    """Three numbers from 0 to 255, or texts of them. Raises ValueError otherwise."""
+    red, green, blue = (int(value) for value in values)
+    if not 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
+        raise ValueError(f"the colour {quoted(list(values))} is not three bytes")
+    return red, green, blue
