@@ -12,9 +12,11 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import GateFailed, InputError
+from edge.core.imports import explained_imports
 from edge.core.log import say, show_log
 from edge.core.system import is_closed_pipe, print_any_text
 
+OLDEST_PYTHON = (3, 9)
 SIDE = 65536  # pixels, the largest of an image
 WIDTH = 112  # columns of the help if it is not printed to a terminal
 
@@ -201,7 +203,9 @@ def run(
     if sys.stdout is None:  # closed by the caller: results go nowhere
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
     try:
-        status = main(None) or 0
+        check_python()
+        with explained_imports():
+            status = main(None) or 0
         sys.stdout.flush()
     except (InputError, GateFailed) as refusal:
         say(f"{name}: {refusal}")
@@ -221,6 +225,18 @@ def run(
         discard_stdout()
         status = 0
     sys.exit(status)
+
+
+def check_python() -> None:
+    """Raises InputError if this Python is too old for `edge`."""
+    if sys.version_info < OLDEST_PYTHON:
+        needed, here = (
+            ".".join(map(str, v)) for v in (OLDEST_PYTHON, sys.version_info[:3])
+        )
+        raise InputError(
+            f"needs Python {needed} or newer, this is {here} ({sys.executable}); "
+            "install a newer one, or a newer system"
+        )
 
 
 def discard_stdout() -> None:

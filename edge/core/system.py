@@ -36,6 +36,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def address_bits() -> int:
+    """The width of this Python's addresses: 32 for a 32-bit system on any kernel."""
+    return 64 if sys.maxsize > 2**32 else 32
+
+
 def processor_name() -> str:
     """The name of the processor, such as "AMD EPYC 7B13".
 
