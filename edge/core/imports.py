@@ -169,9 +169,7 @@ def missing_module(module: str, found: Match[str]) -> str:
     whole = found.group(1)
     root = whole.partition(".")[0]
     if root in OURS:
-        return (
-            f"{whole}: is missing; copy the folder {root} again, with all it contains"
-        )
+        return f"{whole}: is missing; copy the whole folder {root} again"
     if root != whole:
         return (
             f"{root}: its part {whole} is missing, or is for another Python or "
@@ -200,6 +198,13 @@ def wrong_processor(module: str, found: Match[str]) -> str:
     )
 
 
+def damaged_file(module: str, found: Match[str]) -> str:
+    return (
+        f"{module}: {found.group(1)} is damaged; "
+        f"pip install --force-reinstall {wheel_of(module)}"
+    )
+
+
 def old_c_library(module: str, found: Match[str]) -> str:
     version = platform.libc_ver()[1] or "an older one"
     older = f"an older {wheel_of(module)}"
@@ -222,13 +227,16 @@ def old_cpp_library(module: str, found: Match[str]) -> str:
 
 def other_numpy(module: str, _: Match[str]) -> str:
     version = metadata.version("numpy") if installed(("numpy",)) else "one"
-    wheel = "opencv-python-headless<4.12" if module == "cv2" else wheel_of(module)
-    remedy = f'pip install "numpy<2" "{wheel}"'
     if module == "tflite_runtime":
-        remedy = f"pip install -r {TFLITE_FILE}"
+        remedy = f"pip install -r {TFLITE_FILE}, or install ai-edge-litert instead"
+    elif version.startswith("1."):
+        remedy = f'pip install "numpy>=2", or an older {wheel_of(module)}'
+    elif module == "cv2":
+        remedy = 'pip install "numpy<2" "opencv-python-headless<4.12"'
+    else:
+        remedy = f'pip install "numpy<2", or a newer {wheel_of(module)}'
     return (
-        f"{module}: was built for another NumPy than the installed {version}; "
-        f"{remedy}, or install a version of {wheel_of(module)} for this NumPy"
+        f"{module}: was built for another NumPy than the installed {version}; {remedy}"
     )
 
 
@@ -253,11 +261,13 @@ def old_processor(module: str, found: Match[str]) -> str:
     )
 
 
-FILE = r"([^\s:'\"()]+)"
+# An absolute path may contain spaces.
+FILE = r"(?:^|: |\(|\n)(/[^:\n]*|[^\s:'\"()]+)"
 CAUSES: Tuple[Tuple[str, Callable[[str, Match[str]], str]], ...] = (
     (FILE + r": cannot open shared object file", missing_library),
-    (r"Error loading shared library " + FILE, missing_library),  # Alpine
-    (FILE + r": (?:wrong ELF class|invalid ELF header|Exec format)", wrong_processor),
+    (r"Error loading shared library ([^\s:]+)", missing_library),  # Alpine
+    (FILE + r": wrong ELF class", wrong_processor),
+    (FILE + r": (?:file too short|invalid ELF header|cannot read)", damaged_file),
     (r"version [`']?(GLIBC_[\d.]+)'? not found", old_c_library),
     (r"version [`']?((?:GLIBCXX|CXXABI)_[\d.]+)'? not found", old_cpp_library),
     (FILE + r": cannot allocate memory in static TLS block", no_thread_memory),

@@ -15,7 +15,6 @@ import numpy as np
 from edge.core.errors import InputError
 from edge.core.imports import lacking_library, quiet_imports
 from edge.core.libraries import how_to_install, owner_of
-from edge.core.log import suppress_native_log
 from edge.core.system import address_bits
 from edge.engines.base import FileEngine, ImageInput, Output, TensorSpec, one_line
 from edge.model_file.flatbuffer import normalization, required_size
@@ -120,7 +119,7 @@ class TFLiteFile(FileEngine):
     ):
         super().__init__(path, threads)
         self.name = name
-        with suppress_native_log():
+        with quiet_imports():  # tflite-runtime imports NumPy's part only here
             self._load(module, delegate)
         if not self.accelerator:
             log.warning(
