@@ -13,10 +13,9 @@ RUN useradd --uid 10001 --user-group --groups video --no-create-home \
       --shell /usr/sbin/nologin kseg \
     && install --directory --owner kseg --group kseg /cache
 
-# OpenCV without windows, which needs no graphics libraries; Tornado for --serve.
+# With Tornado, for --serve.
 COPY edge/requirements.txt /tmp/requirements.txt
-RUN sed -E -e 's/^opencv-python>/opencv-python-headless>/' -e 's/^# (tornado)/\1/' \
-      -i /tmp/requirements.txt \
+RUN sed -E -e 's/^# (tornado)/\1/' -i /tmp/requirements.txt \
     && python -m pip install --no-cache-dir -r /tmp/requirements.txt \
     && rm /tmp/requirements.txt
 

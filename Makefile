@@ -4,6 +4,8 @@
 # make test   the tests; make test-slow runs those that take tens of seconds each; make
 #             test-full runs all. Tests that measure time run last, one at a time.
 #             make WORKERS=4 test is for a machine with more than two cores
+# make test-arm   the camera loop as on a Raspberry Pi 4 and 5, under emulation, from a bare
+#             Debian that it downloads with apt-get (no rights needed) and keeps
 # make lint   ruff and mypy
 # make backends   installs JAX, PyTorch and ONNX, so that their tests are not skipped
 # make docs   the pages of docs/ as a site, in site/; any warning is an error
@@ -28,7 +30,7 @@ exit $$status
 endef
 SERIAL = $$(grep -rl --include='test_*.py' mark.serial tests)
 
-.PHONY: setup demo demo-objects test test-slow test-full backends lint docs clean
+.PHONY: setup demo demo-objects test test-slow test-full test-arm backends lint docs clean
 
 demo: $(RUN)/demo.mp4
 	@echo
@@ -48,6 +50,9 @@ test-slow: $(VENV)/.dev
 
 test-full: $(VENV)/.dev
 	@$(call tests,not device)
+
+test-arm: $(VENV)/.dev
+	@$(PY) -m tests.arm
 
 # PyTorch first, in an exact version: a range could select a build for other devices.
 backends: $(VENV)/.dev

@@ -66,10 +66,19 @@ def why_headless() -> str:
     """Why no window can be opened, or "". OpenCV itself may abort the process."""
     displays = ("DISPLAY", "WAYLAND_DISPLAY")
     if not has_windows():
-        return "this OpenCV has no window support"
+        return "this OpenCV has no windows"
     if LINUX and not any(map(os.environ.get, displays)):
         return "no display"
     return ""
+
+
+def other_views() -> str:
+    """What shows or saves the view where there is no window."""
+    views = "--serve 8080 shows it in a browser, --record and --masks save frames"
+    if not has_windows():
+        views += "; for windows: pip uninstall -y opencv-python-headless, then "
+        views += "pip install opencv-python"
+    return views
 
 
 def load(arguments: argparse.Namespace) -> Predictor:
@@ -246,7 +255,7 @@ def open_loop(
         Recorder(arguments.record, source.fps)  # fails early
     if not arguments.headless and why_headless():
         arguments.headless = True
-        say(f"{why_headless()}: running headless (--record, --masks save frames)")
+        say(f"{why_headless()}: running headless ({other_views()})")
     predictor = load(arguments)
     controls = Controls(view_of(arguments, predictor.info))
     sinks = sinks_of(arguments, source, predictor.info, controls, listener)

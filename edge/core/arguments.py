@@ -21,11 +21,13 @@ from edge.core.errors import (
     shortened,
 )
 from edge.core.files import try_writing
+from edge.core.imports import explained_imports
 from edge.core.interrupts import raise_on_interrupt
 from edge.core.log import say, show_log
 from edge.core.redaction import hide_in_tracebacks, remember
 from edge.core.system import is_closed_pipe, print_any_text
 
+OLDEST_PYTHON = (3, 9)
 SIDE = 65536  # pixels, the largest of an image
 WIDTH = 112  # columns of the help if it is not printed to a terminal
 
@@ -230,7 +232,9 @@ def run(
     interrupted = raise_on_interrupt()
     try:
         try:
-            status = main(None) or 0
+            check_python()
+            with explained_imports():
+                status = main(None) or 0
             sys.stdout.flush()
         except BaseException as error:
             # Libraries turn a Ctrl-C while they are imported into errors of their own.
@@ -279,3 +283,15 @@ def exit_with(status: int) -> NoReturn:
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def check_python() -> None:
+    """Raises InputError if this Python is too old for `edge`."""
+    if sys.version_info < OLDEST_PYTHON:
+        needed, here = (
+            ".".join(map(str, v)) for v in (OLDEST_PYTHON, sys.version_info[:3])
+        )
+        raise InputError(
+            f"needs Python {needed} or newer, this is {here} ({sys.executable}); "
+            "install a newer one, or a newer system"
+        )

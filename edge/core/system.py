@@ -43,6 +43,11 @@ def user_number() -> int:
     return os.geteuid() if hasattr(os, "geteuid") else 0
 
 
+def address_bits() -> int:
+    """The width of this Python's addresses: 32 for a 32-bit system on any kernel."""
+    return 64 if sys.maxsize > 2**32 else 32
+
+
 def processor_name() -> str:
     """The name of the processor, such as "AMD EPYC 7B13".
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.imports import quiet_imports
 from edge.core.log import suppress_native_log
 from edge.engines.base import FileEngine, Output, TensorSpec, one_line
 from edge.engines.image_input import ImageInput, layout_of, with_size
@@ -23,10 +25,13 @@ GPUS = (TENSORRT, "CUDAExecutionProvider")
 
 
 def import_runtime() -> Any:
-    """The module `onnxruntime`. Raises InputError if it is not installed."""
+    """The module `onnxruntime`. Raises InputError if it is missing or broken."""
     try:
-        import onnxruntime
-    except ImportError:
+        with quiet_imports():
+            import onnxruntime
+    except InputError:
+        if find_spec("onnxruntime"):
+            raise
         raise InputError(
             "an .onnx file needs ONNX Runtime; pip install onnxruntime (on a Jetson "
             "the onnxruntime-gpu built for its JetPack)"

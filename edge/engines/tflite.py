@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.log import suppress_native_log
+from edge.core.imports import lacking_library, quiet_imports
+from edge.core.libraries import how_to_install, owner_of
+from edge.core.system import address_bits
 from edge.engines.base import FileEngine, Output, TensorSpec, one_line
 from edge.engines.image_input import ImageInput
 from edge.model_file.flatbuffer import normalization, required_size
@@ -26,17 +30,35 @@ PACKAGES = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
 
 
 def find_interpreter(name: str) -> tuple[str, Any]:
-    """Import the interpreter called `name`; "cpu" is the first one installed."""
-    wanted = (name,) if name in INTERPRETERS else INTERPRETERS
+    """Import the interpreter called `name`; "cpu" is the first one that works here.
+
+    Raises InputError if none is installed, or with the reason why one that is
+    installed cannot be imported.
+    """
+    wanted = (name,) if name in INTERPRETERS else tuple(INTERPRETERS)
+    broken = []
     for candidate in wanted:
-        try:
-            return candidate, importlib.import_module(INTERPRETERS[candidate])
-        except ImportError:
+        module = INTERPRETERS[candidate]
+        if not is_installed(module):
             continue
+        try:
+            with quiet_imports():
+                return candidate, importlib.import_module(module)
+        except InputError as error:
+            broken.append(str(error))
+    if broken:
+        raise InputError(f"--engine {name}: {'; '.join(broken)}")
     package = PACKAGES.get(name, PACKAGES["litert"])
-    raise InputError(
-        f"--engine {name}: no interpreter is installed; pip install {package}"
-    )
+    remedy = f"pip install {package}"
+    if address_bits() == 32 and package == PACKAGES["litert"]:
+        remedy = "use a 64-bit system: LiteRT has no packages for 32 bits"
+    raise InputError(f"--engine {name}: no interpreter is installed; {remedy}")
+
+
+def is_installed(module: str) -> bool:
+    """Whether the package of a module is there, broken or not."""
+    blocked = sys.modules.get(module, module) is None
+    return not blocked and find_spec(module.partition(".")[0]) is not None
 
 
 def read_tflite(path: Path) -> bytes:
@@ -109,7 +131,7 @@ class TFLiteFile(FileEngine):
     ):
         super().__init__(path, threads)
         self.name = name
-        with suppress_native_log():
+        with quiet_imports():  # tflite-runtime imports NumPy's part only here
             self._load(module, delegate)
         if not self.accelerator:
             log.warning(
@@ -198,8 +220,11 @@ def load_delegate(module: Any, library: str) -> Any:
         ValueError,
         AttributeError,
     ) as error:  # AttributeError: not a delegate
+        remedy, lacks = "", lacking_library(str(error))
+        if lacks and (lacks != Path(library).name or owner_of(lacks)):
+            remedy = f"; {how_to_install(lacks)}"
         raise InputError(
-            f"--delegate {library}: cannot be loaded ({one_line(error)})"
+            f"--delegate {library}: cannot be loaded ({one_line(error)}){remedy}"
         ) from None
 
 

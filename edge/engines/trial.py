@@ -21,6 +21,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge.core.errors import InputError
 from edge.core.files import cache_folder, write_text
 from edge.core.system import crash_name, free_memory, limit_process
@@ -48,11 +50,12 @@ SIGNALS = {
 
 
 def cache_key(path: Path, choice: EngineChoice) -> str:
-    """The key of a result: the file's content, the engine, its version, the machine."""
+    """The key of a result: the file's content, the engine, versions, the machine."""
     try:
         version = metadata.version(choice.package)
     except metadata.PackageNotFoundError:
         version = "?"
+    version += f" numpy {np.__version__}"  # an engine may be built for another one
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     machine = f"{platform.node()} {platform.machine()} {platform.release()}"
     return f"{REVISION} {digest} {version} {asdict(choice)} {machine}"

@@ -12,6 +12,7 @@ from typing import Any, Callable, Optional, Sequence
 
 from edge.core.arguments import run
 from edge.core.errors import InputError
+from edge.core.imports import quiet_imports
 from kseg.core.names import VERBS, __version__
 from kseg.core.values import suggestion
 
@@ -57,7 +58,13 @@ def start(name: str) -> None:
     """Runs a command on sys.argv and exits with its status."""
     if name == "benchmark":
         run("kseg benchmark", benchmark)
-    run(f"kseg {name}", import_module(f"kseg.cli.{name}").main)
+
+    def main(argv: Optional[Sequence[str]] = None) -> Optional[int]:
+        with quiet_imports():
+            module = import_module(f"kseg.cli.{name}")
+        return module.main(argv)
+
+    run(f"kseg {name}", main)
 
 
 def benchmark(argv: Optional[Sequence[str]] = None) -> None:

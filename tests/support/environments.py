@@ -18,6 +18,7 @@ CACHE = Path(os.environ.get("KSEG_TEST_CACHE", "~/.cache/kseg-tests")).expanduse
 # Python's environment variables could point outside the virtual environment.
 VARIABLES = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 MADE_OF = "made_of.txt"
+ROOT_OF_PROJECT = Path(__file__).resolve().parents[2]
 
 
 def python_with(name: str, requirements: str) -> Path:
