@@ -10,6 +10,26 @@ from typing import Iterator
 from edge.core.errors import InputError
 from edge.core.system import replace_file
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive, by the suffix of its name.
+
+    >>> is_archive(Path("camvid.ZIP")), is_archive(Path("v1.0"))
+    (True, False)
+    """
+    return path.suffix.lower() in ARCHIVES
+
+
+def no_folder(path: Path) -> str:
+    """Why a path that is needed as a folder is none, and what to do, for a message."""
+    if not path.exists():
+        return "no such folder"
+    if is_archive(path):
+        return "is an archive; unpack it and give the folder that it makes"
+    return "is a file, not a folder"
+
 
 def make_folder(path: Path) -> Path:
     """Create the folder if needed. Raises InputError if it cannot be created."""
@@ -37,6 +57,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
         replace_file(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """Read UTF-8 text that a person may have written; a byte order mark is left out.
+
+    Notepad and PowerShell write one. Raises OSError or UnicodeDecodeError.
+    """
+    return path.read_text(encoding="utf-8-sig")
 
 
 def write_text(path: Path, text: str) -> None:

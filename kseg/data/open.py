@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from edge.core.errors import InputError, quoted
+from edge.core.files import read_text
 from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
 from kseg.core.text import MALFORMED
 from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
@@ -108,7 +109,7 @@ def task_of(folder: Path) -> str:
 def declared_task(folder: Path) -> str:
     """The "task" in a folder's classes.json; empty if it has none or is not valid."""
     try:
-        content = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+        content = json.loads(read_text(folder / "classes.json"))
         return str(content.get("task", ""))
     except MALFORMED:
         return ""

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from edge.core.errors import InputError, shortened
+from edge.core.files import no_folder
 from kseg.core.configs import PrepareConfig
 from kseg.core.options import flag, refuse_unused
 from kseg.core.results import ObjectCounts, Prepared
 from kseg.data.folder import is_data_folder
 from kseg.data.formats import scenes
 from kseg.data.formats.detect import FORMATS, detect_format
+from kseg.data.formats.labels import BACKGROUND
 from kseg.data.formats.objects_writer import OBJECT_WRITERS
-from kseg.data.formats.source import BACKGROUND, SourceDataset
+from kseg.data.formats.source import SourceDataset
 from kseg.data.formats.writer import (
     Splits,
     assign_splits,
@@ -138,7 +140,7 @@ def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
 def format_of(folder: Path) -> str:
     """The format of an export. Raises InputError if it is not a known one."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the unpacked export")
+        raise InputError(f"{folder}: {no_folder(folder)}; prepare reads a folder")
     if is_data_folder(folder):
         raise InputError(
             f"{folder}: is already a data folder; train on it: {training(folder)}"

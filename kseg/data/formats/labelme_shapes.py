@@ -17,27 +17,34 @@ from PIL import Image, ImageDraw
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, quoted
+from kseg.data.formats.labels import label_text
 from kseg.data.formats.objects import ellipse, join, of_mask, of_polygons
 from kseg.data.formats.objects import rectangle as corners_of
-from kseg.data.formats.source import BACKGROUND, Size, SourceObjects
+from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
-
-SPECIAL = {"_background_": 0, BACKGROUND: 0, "__ignore__": IGNORE_INDEX}
 
 Points = list[tuple[float, float]]
 
 
 def shapes_of(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """The shapes of a JSON file. Raises InputError if it has none, or one no label."""
+    """The shapes of a JSON file, with labels as text; numbers are labels too.
+
+    Raises InputError for a file without shapes, and a shape without a label.
+    """
     shapes = content.get("shapes")
     if not isinstance(shapes, list):
         raise InputError(
             f"{path}: not a labelme file (no list 'shapes'); move it out of the folder"
         )
-    for shape in shapes:
-        if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
-            raise InputError(f"{path}: a shape has no label; add one in labelme")
-    return shapes
+    return [{**shape, "label": label_of(shape, path)} for shape in shapes]
+
+
+def label_of(shape: Any, path: Path) -> str:
+    """The label of a shape as text. Raises InputError if it is none."""
+    try:
+        return label_text(shape.get("label") if isinstance(shape, dict) else None)
+    except ValueError as error:
+        raise InputError(f"{path}: a shape {error}; give it one in labelme") from None
 
 
 # --- drawing, as labelme does ---
@@ -126,7 +133,7 @@ def objects_of(
     labelled, skipped = [], Counter[str]()
     for shape in shapes:
         label, kind = shape["label"], shape.get("shape_type") or "polygon"
-        if label in SPECIAL:
+        if ids[label] in (0, IGNORE_INDEX):
             skipped[f"shapes labelled {label}"] += 1
             continue
         if kind not in SHAPE_TYPES:

@@ -21,9 +21,9 @@ from edge.core.constants import palette
 from edge.core.errors import InputError
 from edge.core.images import list_images
 from kseg.core.progress import in_parallel
+from kseg.data.formats.labels import labels_of
 from kseg.data.formats.objects import of_box
 from kseg.data.formats.source import (
-    BACKGROUND,
     Size,
     SourceDataset,
     SourceObjects,
@@ -78,11 +78,12 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     """Reads the XML files listed in ImageSets/Main; without lists, all of them."""
     files = [path for path in xml_files(folder) if has_root(path, "annotation")]
     scans = in_parallel(scan, files, folder.name)
-    found = {one.name for each in scans for one in each.objects}
-    names = [BACKGROUND, *sorted(found)]
-    check_names(names, folder)
-    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
-    ids = {name: index for index, name in enumerate(names[1:])}
+    found = [[one.name for one in each.objects] for each in scans]
+    labels = labels_of(found, folder, alphabetical=True)
+    names = labels.names
+    check_names(list(names), folder)
+    export = SourceDataset(skip_missing, names, palette(len(names)))
+    ids = {name: index - 1 for name, index in labels.ids.items()}
     if (folder / ANNOTATIONS).is_dir():
         add_listed(export, scans, ids, folder)
     else:
@@ -149,7 +150,9 @@ def add_image(
         export.add_missing(root / f"{one.path.stem}.jpg", one.path)
         return
     reader = partial(objects_of, one, image, ids)
-    export.splits[split].append(SourcePair(image.stem, image, objects=reader))
+    origin = str(one.path)
+    pair = SourcePair(image.stem, image, objects=reader, origin=origin)
+    export.splits[split].append(pair)
 
 
 # --- one XML file ---

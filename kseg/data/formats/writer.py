@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +25,7 @@ from edge.model_file.info import ModelInfo
 from kseg.core.progress import bar
 from kseg.data.folder import SPLITS, split_by_seed
 from kseg.data.formats.credits import write_credits
+from kseg.data.formats.frames import check_frames, own_stems
 from kseg.data.formats.source import Size, SourceDataset, SourcePair, size_error
 from kseg.data.masks import inspect_image, rotate_like
 
@@ -41,7 +42,8 @@ def assign_splits(
     """Divides the pairs into train, val and test.
 
     Pairs without a split are for training. Without a val split, `share` of the training
-    pairs become val. Raises InputError for equal stems within a split.
+    pairs become val. Equal stems within a split get different ones. Raises InputError
+    for an image that is labelled twice.
     """
     found = export.splits
     train = [*found.get("train", []), *found.get("", [])]
@@ -51,24 +53,18 @@ def assign_splits(
             f"labels, {export.missing} missing); label or export them"
         )
     splits = {"train": train} | {s: found[s] for s in SPLITS[1:] if found.get(s)}
-    for name, pairs in splits.items():
-        check_stems(pairs, name)
+    check_frames(splits)
+    splits = {name: own_stems(pairs) for name, pairs in splits.items()}
+    for pairs in splits.values():
+        check_image_names(pairs)
     if "val" not in splits:
-        splits |= split_by_seed(train, folder, seed, share)
+        splits |= split_by_seed(splits["train"], folder, seed, share)
     return {name: splits[name] for name in SPLITS if name in splits}
 
 
-def check_stems(pairs: list[SourcePair], split: str) -> None:
-    """Raises InputError for equal stems, and for names that are not image names."""
-    counts = Counter(pair.stem for pair in pairs)
+def check_image_names(pairs: list[SourcePair]) -> None:
+    """Raises InputError for names that are not image names."""
     for pair in pairs:
-        if counts[pair.stem] > 1:
-            others = (p.image for p in pairs if p.stem == pair.stem)
-            other = next((p for p in others if p != pair.image), pair.image)
-            raise InputError(
-                f"{pair.image}: has the same stem as {other}, also in {split}; rename "
-                "one in the labelling tool"
-            )
         name = pair.file_name
         if not is_image(Path(name)):
             raise InputError(

@@ -19,12 +19,12 @@ from typing import Iterator, Optional
 import numpy as np
 import yaml
 
-from edge.core.constants import palette
+from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted
 from edge.core.images import list_images
+from kseg.data.formats.labels import labels_of
 from kseg.data.formats.objects import of_box, of_polygons, painted
 from kseg.data.formats.source import (
-    BACKGROUND,
     SourceDataset,
     SourceObjects,
     SourcePair,
@@ -104,24 +104,34 @@ def default_task(folder: Path) -> str:
 
 def read_pairs(folder: Path, skip_missing: bool) -> SourceDataset:
     """Reads all images; one without a text file has no objects."""
-    names = [BACKGROUND, *read_names(folder)]
-    check_names(names, folder)
-    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
+    names = read_names(folder)
+    found = labels_of([names], folder)
+    check_names([*found.names[:1], *kept_names(names, found.ids)], folder)
+    export = SourceDataset(skip_missing, found.names, palette(len(found.names)))
+    ids = [found.ids[name] - 1 for name in names]
     for images, labels in parts_of(folder):
-        add_folder(export, images, labels, folder)
+        add_folder(export, images, labels, folder, ids)
     return export
 
 
-def add_folder(export: SourceDataset, folder: Path, labels: Path, source: Path) -> None:
-    """Adds the images of a folder; its name or its parent's is the split."""
+def kept_names(names: list[str], ids: dict[str, int]) -> list[str]:
+    """The names that are classes, repeated ones too."""
+    return [name for name in names if 0 < ids[name] < IGNORE_INDEX]
+
+
+def add_folder(
+    export: SourceDataset, folder: Path, labels: Path, source: Path, ids: list[int]
+) -> None:
+    """Adds the images of a folder; its name or its parent's is the split.
+
+    `ids` are the class ids of the numbers in the files.
+    """
     images = files_by_stem(folder)
     split = split_of(folder.name)
     if not split and folder.parent != source:
         split = split_of(folder.parent.name)
     for stem, image in images.items():
-        reader = partial(
-            *(read_labels, labels / f"{stem}.txt", image, len(export.class_names) - 1)
-        )
+        reader = partial(*(read_labels, labels / f"{stem}.txt", image, ids))
         export.splits[split].append(SourcePair(stem, image, objects=reader))
     for path in text_files(labels):
         if path.stem not in images:
@@ -158,17 +168,17 @@ def read_names(folder: Path) -> list[str]:
 # --- one text file ---
 
 
-def read_labels(path: Path, image: Path, classes: int) -> SourceObjects:
+def read_labels(path: Path, image: Path, ids: list[int]) -> SourceObjects:
     """The objects of an image. Raises InputError, naming the line, for invalid ones."""
     size, _ = inspect_image(image)
     scale = np.array([size[1], size[0]])
     changed: Counter[str] = Counter()
     found = []
-    for class_id, numbers in lines_of(path, classes) if path.is_file() else ():
+    for number, numbers in lines_of(path, len(ids)) if path.is_file() else ():
         points = points_of(numbers)
         inside = np.clip(points, 0, 1)
         changed[CLIPPED] += bool((inside != points).any())
-        found.append(object_of(class_id, inside * scale))
+        found.append(object_of(ids[number], inside * scale))
     return SourceObjects(size, tuple(found), changed=+changed)
 
 

@@ -273,11 +273,28 @@ def test_missing_category(train, error_message):
 
 
 def test_annotation_of_an_image_that_is_not_listed(train, error_message, prepared):
-    path = train(annotation([BIG], image=9))
+    path = train(annotation([BIG], image=9), annotation([SMALL]))
     message = error_message()
     assert str(path) in message
     assert "image 9" in message
-    assert prepared("--skip-missing").split("train").read(0)[1].max() == 0
+    mask = prepared("--skip-missing").split("train").read(0)[1]
+    assert mask.tolist() == filled((1, 2, 2, 4, 4))
+
+
+def test_annotations_of_no_image_at_all(train, error_message):
+    """To leave all of them out would leave empty masks."""
+    path = train(annotation([BIG], image="9"), annotation([SMALL], image=10))
+    for options in ((), ("--skip-missing",)):
+        message = error_message(*options)
+        assert message.startswith(f"{path}: no annotation is of an image in 'images'")
+        assert "'9'" in message and "--skip-missing" not in message
+
+
+def test_ids_as_text_and_as_numbers(train, masks_of):
+    categories = [{"id": 1.0, "name": "table"}, {"id": "7", "name": "cup"}]
+    entries = annotation([BIG], "1", "1"), annotation([SMALL], 7, 1.0)
+    train(*entries, categories=categories)
+    assert masks_of()["a"] == filled((1, 1, 1, 5, 7), (2, 2, 2, 4, 4))
 
 
 def test_missing_image(coco, error_message, write, save, prepared):

@@ -209,13 +209,14 @@ def test_two_images_with_the_same_stem(cvat, save, error_message):
     assert str(path) in error_message()
 
 
-def test_equal_stems_in_two_folders(cvat, save, write, error_message):
+def test_equal_stems_in_two_folders_stay_two_frames(cvat, save, write, prepared):
     write(cvat / "ImageSets/Segmentation/default.txt", "a\nx/a\n")
-    path = save(cvat / "JPEGImages/x/a.jpg", size=(2, 3))
+    save(cvat / "JPEGImages/x/a.jpg", size=(2, 3))
     save(cvat / "SegmentationClass/x/a.png", [[CAT] * 3] * 2)
-    message = error_message()
-    assert str(path) in message
-    assert str(cvat / "JPEGImages/a.jpg") in message
+    masks = {}
+    for split in prepared().splits.values():
+        masks |= {n: split.read(i)[1].tolist() for i, n in enumerate(split.names)}
+    assert masks == {"a.jpg": [[0, 1, 1], [2, 2, 0]], "x_a.jpg": [[1] * 3] * 2}
 
 
 def test_mask_of_another_size(cvat, save, error_message):
