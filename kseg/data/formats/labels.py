@@ -19,6 +19,7 @@ from edge.core.errors import quoted
 BACKGROUND = "background"
 BACKGROUNDS = ("background", "bg")
 VOIDS = ("void", "ignore", "ignored", "unlabelled", "unlabeled", "dontcare")
+PLAIN = ("background", "void")  # which need no explanation
 AROUND = " _-.'[]()<>"  # characters that do not tell such names apart
 
 log = logging.getLogger(__name__)
@@ -118,9 +119,10 @@ def labels_of(
 def log_meanings(ids: dict[str, int], source: Path) -> None:
     """Logs which labels are the background or void, and not classes."""
     for value, meaning in ((0, "the background"), (IGNORE_INDEX, "void")):
-        found = [quoted(name) for name, i in ids.items() if i == value]
+        found = [n for n, i in ids.items() if i == value and n not in PLAIN]
         if found:
-            log.info(f"{source}: the label {', '.join(found)} is {meaning}, no class")
+            shown = ", ".join(map(quoted, found))
+            log.info(f"{source}: the label {shown} is {meaning}, no class")
 
 
 def one_spelling(lists: Sequence[Iterable[str]], source: Path) -> dict[str, str]:

@@ -176,15 +176,15 @@ def without_background(found: SourceObjects) -> SourceObjects:
 # --- objects as a mask ---
 
 
-def painted(export: SourceDataset) -> SourceDataset:
-    """An export whose masks are painted from its objects."""
+def painted(export: SourceDataset, in_order: bool = False) -> SourceDataset:
+    """An export whose masks are painted from its objects, as `paint` does."""
     for pairs in export.splits.values():
-        pairs[:] = [replace(pair, mask=partial(paint, pair)) for pair in pairs]
+        pairs[:] = [replace(p, mask=partial(paint, p, in_order)) for p in pairs]
     return export
 
 
-def paint(pair: SourcePair) -> np.ndarray:
-    """Paints objects as (H, W) uint8 class ids, the smallest on top.
+def paint(pair: SourcePair, in_order: bool = False) -> np.ndarray:
+    """Paints objects as (H, W) uint8 class ids, the smallest on top, or the last one.
 
     Class k of the objects becomes class k + 1; crowds are void. Shapes of NOT_OBJECTS
     are painted as background and void. Raises InputError for an object without an
@@ -197,7 +197,8 @@ def paint(pair: SourcePair) -> np.ndarray:
     masks = [decode(each, found.size) for each in found.objects]
     areas = [np.count_nonzero(mask) for mask in masks]
     result = np.zeros(found.size, np.uint8)
-    for index in sorted(range(len(masks)), key=lambda i: -areas[i]):
+    order = range(len(masks))
+    for index in order if in_order else sorted(order, key=lambda i: -areas[i]):
         each = found.objects[index]
         result[masks[index]] = IGNORE_INDEX if each.crowd else each.class_id + 1
     return result

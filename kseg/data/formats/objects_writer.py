@@ -105,6 +105,8 @@ def counts_of(names: Sequence[str], written: list[Written]) -> ObjectCounts:
     """Counts the objects of all images."""
     objects = [one for image, _ in written for one in image.objects]
     ids = Counter(one.class_id for one in objects if not one.crowd)
+    sets = ({o.class_id for o in one.objects if not o.crowd} for one, _ in written)
+    found = Counter(class_id for classes in sets for class_id in classes)
     skipped: Counter[str] = sum((f.skipped for _, f in written), Counter())
     changed: Counter[str] = sum((f.changed for _, f in written), Counter())
     return ObjectCounts(
@@ -113,6 +115,7 @@ def counts_of(names: Sequence[str], written: list[Written]) -> ObjectCounts:
         empty=sum(not image.objects for image, _ in written),
         skipped=dict(skipped),
         changed=dict(changed),
+        images={name: found[index] for index, name in enumerate(names)},
     )
 
 

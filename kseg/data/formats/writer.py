@@ -23,7 +23,9 @@ from edge.core.images import SUFFIXES, is_image, write_mask
 from edge.display.colors import color_table
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import bar
+from kseg.core.results import MaskCounts
 from kseg.data.folder import SPLITS, split_by_seed
+from kseg.data.formats.counts import MaskFacts, mask_counts
 from kseg.data.formats.credits import write_credits
 from kseg.data.formats.frames import check_frames, own_stems
 from kseg.data.formats.source import Size, SourceDataset, SourcePair, size_error
@@ -118,8 +120,10 @@ def leftovers(target: Path) -> list[Path]:
     ]
 
 
-def write_data_folder(export: SourceDataset, splits: Splits, folder: Path) -> None:
-    """Copies the images and writes the masks and classes.json.
+def write_data_folder(
+    export: SourceDataset, splits: Splits, folder: Path
+) -> MaskCounts:
+    """Copies the images and writes the masks and classes.json; counts the pixels.
 
     Images are copied byte for byte, EXIF included; masks are upright palette PNGs.
     Raises InputError for files that cannot be read, and masks that do not fit.
@@ -131,12 +135,13 @@ def write_data_folder(export: SourceDataset, splits: Splits, folder: Path) -> No
             for kind in ("images", "masks"):
                 make_folder(part / split / kind)
         items = [(part / split, p) for split, pairs in splits.items() for p in pairs]
-        each(partial(write_pair, colors=colors), items, "preparing")
+        facts = each(partial(write_pair, colors=colors), items, "preparing")
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
         write_credits(part, splits)
         record = {"classes": classes, "ignore_index": IGNORE_INDEX}
         write_text(part / "classes.json", json.dumps(record, indent=1) + "\n")
+    return mask_counts(export.class_names, facts)
 
 
 def each(
@@ -161,14 +166,15 @@ def each(
     return results
 
 
-def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> None:
-    """Writes a pair, given as (folder of its split, pair).
+def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> MaskFacts:
+    """Writes a pair, given as (folder of its split, pair), and counts its pixels.
 
     Raises InputError if it cannot be copied, or the mask does not fit the image.
     """
     split, pair = item
     mask = upright_mask(pair, copy_image(pair, split))
     write_mask(split / "masks" / f"{pair.stem}.png", mask, colors)
+    return MaskFacts(pair.image, np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1))
 
 
 def copy_image(pair: SourcePair, split: Path) -> Path:
