@@ -43,8 +43,9 @@ def class_ids(text: str, names: Sequence[str], option: str) -> FrozenSet[int]:
 
 def find(name: str, names: Sequence[str]) -> Optional[int]:
     """The id of a class by its name; None if none, or more than one, has it."""
-    if name in names:
-        return names.index(name)
+    for exact in (name, name.strip()):
+        if exact in names:
+            return names.index(exact)
     same = [index for index, each in enumerate(names) if loose(each) == loose(name)]
     return same[0] if len(same) == 1 else None
 

@@ -40,18 +40,18 @@ def mask_lines(counts: MaskCounts) -> Iterator[str]:
     for name, pixels in counts.pixels.items():
         share = pixels / total
         yield (
-            f"{shortened(name)}: {counts.images[name]:,} images, {pixels:,} pixels "
+            f"{shortened(name)}: images {counts.images[name]:,}, pixels {pixels:,} "
             f"({share:.1%})"
         )
     if counts.void:
-        yield f"void: {counts.void:,} pixels, which are not trained on"
+        yield f"void, which is not trained on: pixels {counts.void:,}"
 
 
 def object_lines(counts: ObjectCounts) -> Iterator[str]:
     """A line for each class: its images and objects."""
     for name, number in counts.classes.items():
         images = counts.images.get(name, 0)
-        yield f"{shortened(name)}: {images:,} images, {number:,} objects"
+        yield f"{shortened(name)}: images {images:,}, objects {number:,}"
 
 
 def mask_doubts(counts: MaskCounts) -> Iterator[str]:

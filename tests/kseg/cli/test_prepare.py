@@ -140,7 +140,7 @@ def test_what_was_found_is_said(source, target, capsys):
     said = capsys.readouterr().err
     assert f"{source}: segnet: train 3, val 2; 11 classes: sky, building" in said
     assert f"kseg train --data {target}\n" in said
-    assert "  tree: 5 images, 6,000 pixels (100.0%)" in said
+    assert "  tree: images 5, pixels 6,000 (100.0%)" in said
     assert "classes that occur in no image: sky, building" in said
     found = json.loads(report.read_text(encoding="utf-8"))
     masks = found.pop("masks")

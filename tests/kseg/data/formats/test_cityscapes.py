@@ -48,8 +48,9 @@ def test_coarse_masks_are_read_without_fine_ones(source, save, prepared):
 
 
 def test_fine_masks_win(cityscapes, save, prepared):
-    frame(cityscapes, save, "train", "bonn_000000_000019", [0], label="gtCoarse")
-    save(cityscapes / "leftImg8bit/train/bonn/bonn_000000_000019_leftImg8bit.png")
+    row = [8] * len(ROW)
+    frame(cityscapes, save, "train", "bonn_000000_000019", row, label="gtCoarse")
+    assert prepared().split("train").read(0)[1].tolist() == [TRAIN, TRAIN]
 
 
 def test_objects_and_regions_of_several(cityscapes, save, prepared_objects):

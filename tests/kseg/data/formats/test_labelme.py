@@ -280,6 +280,21 @@ def test_an_image_of_two_files_is_refused(labelme, write, error_message):
     assert str(path) in message and str(labelme / "a.json") in message
 
 
+def test_a_label_that_is_a_number(labelme, write, prepared):
+    write(labelme / "a.json", content({**shape("cat", BOX, "rectangle"), "label": 7}))
+    assert "7" in prepared().class_names
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    ((1.5, "the label 1.5, not text"), (None, "no label"), ("  ", "an empty label")),
+)
+def test_a_label_that_is_none(labelme, write, error_message, label, words):
+    given = content({**shape("cat", BOX, "rectangle"), "label": label})
+    path = write(labelme / "a.json", given)
+    assert error_message().startswith(f"{path}: a shape has {words}")
+
+
 def test_too_many_classes(labelme, write, error_message):
     shapes = [shape(f"c{i}", BOX, "rectangle") for i in range(255)]
     write(labelme / "a.json", content(*shapes))

@@ -117,8 +117,9 @@ def test_bitmaps_with_alpha_and_without_zlib(project, write, masks_of):
 
 
 def test_data_sets_inside_others(project, save, write, masks_of):
-    (project / "night").rename(project / "day/datasets")
-    assert "datasets_a" in masks_of()
+    (project / "day/datasets").mkdir()
+    (project / "night").rename(project / "day/datasets/night")
+    assert set(masks_of()) == {"a", "datasets_night_a"}
 
 
 @pytest.mark.parametrize(
