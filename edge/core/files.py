@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Iterator
 from edge.core.errors import InputError
 from edge.core.system import replace_file
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
@@ -60,11 +62,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8 text that a person may have written; a byte order mark is left out.
+    """Read UTF-8 text that a person may have written, or UTF-16 with its mark.
 
-    Notepad and PowerShell write one. Raises OSError or UnicodeDecodeError.
+    A byte order mark, such as Notepad and PowerShell write, is left out; lines end with
+    LF. Raises OSError or UnicodeDecodeError.
     """
-    return path.read_text(encoding="utf-8-sig")
+    data = path.read_bytes()
+    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -26,7 +26,7 @@ from edge.core.constants import palette
 from edge.core.errors import InputError, quoted, shortened
 from kseg.data.formats.coco_outlines import Annotation, objects_of, run_lengths
 from kseg.data.formats.credits import Licences, check_ids, licences_of
-from kseg.data.formats.frames import find_image
+from kseg.data.formats.frames import count_unlisted, find_image
 from kseg.data.formats.labels import Labels, labels_of
 from kseg.data.formats.source import (
     Size,
@@ -99,6 +99,8 @@ def read(
     for path, content in contents.items():
         licences = licences_of(content, licenses)
         add_file(export, path, content, folder, licences, labels.ids)
+    if not licenses:  # the images that they leave out are counted
+        export.unlabelled = count_unlisted(export)
     return export
 
 

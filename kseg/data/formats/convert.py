@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Callable, Optional, Union
 
 from edge.core.errors import InputError, shortened
-from edge.core.files import no_folder
+from edge.core.files import is_archive, no_folder
 from kseg.core.configs import PrepareConfig
 from kseg.core.options import flag, refuse_unused
 from kseg.core.results import MaskCounts, ObjectCounts, Prepared
@@ -183,6 +183,12 @@ def format_of(folder: Path) -> str:
         error = unread_error(folder)
         if error:
             raise error
+        archive = next(filter(is_archive, sorted(folder.iterdir())), None)
+        if archive:
+            raise InputError(
+                f"{folder}: not a known export format, but it has the archive "
+                f"{archive.name}; unpack it and run this command on what it holds"
+            )
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
         raise InputError(f"{folder}: not a known export format; known are: {known}")
     return name
@@ -198,7 +204,8 @@ def describe(name: str, export: SourceDataset, splits: Splits) -> str:
     counts = ", ".join(f"{split} {len(pairs)}" for split, pairs in splits.items())
     names = ", ".join(map(shortened, export.class_names[:LISTED]))
     more = len(export.class_names) - LISTED
-    parts = [f"{name}: {counts}", f"{len(export.class_names)} classes: {names}"]
+    number = len(export.class_names)
+    parts = [f"{name}: {counts}", f"{number} class{'es' * (number > 1)}: {names}"]
     if more > 0:
         parts[-1] += f" and {more} more"
     if name in BACKGROUND_FORMATS and export.class_names[0] == BACKGROUND:

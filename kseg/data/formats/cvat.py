@@ -18,7 +18,7 @@ from edge.core.constants import palette
 from edge.core.errors import InputError, shortened
 from edge.core.images import SUFFIXES
 from kseg.data.formats.cvat_shapes import SHAPES, label_of, objects_of, rotation_of
-from kseg.data.formats.frames import find_image
+from kseg.data.formats.frames import count_unlisted, find_image
 from kseg.data.formats.labels import labels_of
 from kseg.data.formats.objects import painted
 from kseg.data.formats.source import (
@@ -87,6 +87,7 @@ def read_pairs(folder: Path, skip_missing: bool) -> SourceDataset:
     taken: dict[str, set[str]] = defaultdict(set)
     for path, root in roots.items():
         add_file(export, path, root, folder, ids, taken)
+    export.unlabelled = count_unlisted(export)
     return export
 
 

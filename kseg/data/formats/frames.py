@@ -9,11 +9,14 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import count
 from pathlib import Path, PureWindowsPath
-from typing import Iterator, Optional
+from typing import Iterable, Iterator, Optional, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from edge.core.errors import InputError
-from kseg.data.formats.source import SourcePair
+from edge.core.images import list_images
+from kseg.data.formats.source import SourceDataset, SourcePair
+
+T = TypeVar("T")
 
 # --- finding the file of a name ---
 
@@ -93,6 +96,30 @@ def same_text(name: str) -> str:
     return unicodedata.normalize("NFC", unquote(name)).casefold()
 
 
+def same_keys(files: dict[str, T], names: Iterable[str]) -> dict[str, T]:
+    """`files` by name, where a key that is a name written differently becomes it.
+
+    Only keys that are no name, and names that are no key, are taken, if they are the
+    same text and no others are.
+
+    >>> same_keys({"cafe\u0301": 1, "b": 2}, ["caf\u00e9", "b"])
+    {'caf\xe9': 1, 'b': 2}
+    """
+    names = dict.fromkeys(names)
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if name not in files:
+            wanted[same_text(name)].append(name)
+    spare = Counter(same_text(key) for key in files if key not in names)
+
+    def key_of(key: str) -> str:
+        same = wanted.get(same_text(key), ())
+        unique = len(same) == 1 and spare[same_text(key)] == 1
+        return same[0] if unique and key not in names else key
+
+    return {key_of(key): value for key, value in files.items()}
+
+
 # --- each frame is its own ---
 
 
@@ -115,6 +142,13 @@ def check_frames(splits: dict[str, list[SourcePair]]) -> None:
                     f"{pair.image}: is labelled twice, {both}; remove one of the two "
                     "entries, or, if they are two frames, give each an image of its own"
                 )
+
+
+def count_unlisted(export: SourceDataset) -> int:
+    """The images beside those of an export that no entry names."""
+    named = {pair.image for pairs in export.splits.values() for pair in pairs}
+    folders = {image.parent for image in named}
+    return sum(path not in named for one in folders for path in list_images(one))
 
 
 def own_stems(pairs: list[SourcePair]) -> list[SourcePair]:

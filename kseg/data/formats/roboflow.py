@@ -15,6 +15,7 @@ import numpy as np
 
 from edge.core.errors import InputError, quoted
 from edge.core.images import list_images
+from kseg.data.formats.frames import same_keys
 from kseg.data.formats.source import (
     SourceDataset,
     SourcePair,
@@ -72,6 +73,7 @@ def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
     repeated = [path for path in images if counts[path.stem] > 1][1:]
     if repeated:
         raise InputError(same_stem_error(folder, repeated))
+    masks = same_keys(masks, [path.stem for path in images])
     for image in images:
         mask = masks.get(image.stem)
         if mask is None:

@@ -255,7 +255,9 @@ def ends_of(path: Path) -> bytes:
         with path.open("rb") as file:
             start = file.read(PEEK)
             file.seek(max(file.tell(), path.stat().st_size - PEEK))
-            return start + file.read()
+            ends = start + file.read()
+            # UTF-16 is found as the text that it is, which is ASCII for names of keys.
+            return ends.replace(b"\0", b"") if ends.startswith(files.UTF_16) else ends
     except OSError:
         return b""
 

@@ -23,6 +23,7 @@ from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import is_image
 from kseg.data.formats import voc_boxes
+from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import BACKGROUND, means_background, means_void
 from kseg.data.formats.source import (
     BLACK,
@@ -71,17 +72,19 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     """Reads the pairs listed in ImageSets; without lists, all masks."""
     classes = read_classes(folder)
     export = SourceDataset(skip_missing, classes.names, classes.colors)
-    images = find_images(folder / IMAGES)
-    for name, split in names_of(folder).items():
-        mask = folder_of(folder, MASKS) / f"{name}.png"
-        if not mask.is_file():  # CVAT lists frames without labels too
+    names = names_of(folder)
+    images = same_keys(find_images(folder / IMAGES), names)
+    masks = same_keys(mask_files(folder), names)
+    for name, split in names.items():
+        mask = masks.get(name)
+        if mask is None:  # CVAT lists frames without labels too
             export.unlabelled += 1
         elif name not in images:
             export.add_missing(folder / IMAGES / f"{name}.jpg", mask)
         else:
             image = images[name]
             reader = partial(read_mask, mask, image, classes)
-            objects = partial(read_image_objects, folder, name, image, classes)
+            objects = partial(read_image_objects, folder, mask, image, classes)
             pair = SourcePair(image.stem, image, reader, objects=objects)
             export.splits[split].append(pair)
     return export
@@ -91,10 +94,15 @@ def names_of(folder: Path) -> dict[str, str]:
     """Name -> split, of the lists, or without lists of all masks."""
     names = list_names(sorted((folder / "ImageSets" / "Segmentation").glob("*.txt")))
     if names is None:
-        inside = folder_of(folder, MASKS)
-        masks = sorted(filter(is_image, inside.rglob("*.png")))
-        names = {key_of(path, inside): "" for path in masks}
+        names = dict.fromkeys(mask_files(folder), "")
     return names
+
+
+def mask_files(folder: Path) -> dict[str, Path]:
+    """Name, with its folders and without suffix -> mask."""
+    inside = folder_of(folder, MASKS)
+    masks = sorted(filter(is_image, inside.rglob("*.png")))
+    return {key_of(path, inside): path for path in masks}
 
 
 def read_boxes(folder: Path, skip_missing: bool) -> SourceDataset:
@@ -128,15 +136,14 @@ def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
 
 
 def read_image_objects(
-    folder: Path, name: str, image: Path, classes: Classes
+    folder: Path, mask: Path, image: Path, classes: Classes
 ) -> SourceObjects:
     """The objects of an image; a `difficult` one of its XML file is a crowd."""
-    path = folder_of(folder, OBJECTS) / f"{name}.png"
-    annotation = folder / ANNOTATIONS
+    name = mask.relative_to(folder_of(folder, MASKS))
+    path = folder_of(folder, OBJECTS) / name
     instances = load_mask(path, image)
-    mask = folder_of(folder, MASKS) / f"{name}.png"
     class_ids = read_mask(mask, image, classes)
-    annotation /= f"{name}.xml"
+    annotation = folder / ANNOTATIONS / name.with_suffix(".xml")
     listed = voc_boxes.scan(annotation).objects if annotation.is_file() else ()
     names = classes.names[1:]
     return objects_of_maps(instances, class_ids, names, listed, path)

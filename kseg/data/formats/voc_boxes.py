@@ -19,8 +19,8 @@ from typing import Iterator, Optional
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
-from edge.core.images import list_images
 from kseg.core.progress import in_parallel
+from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import labels_of
 from kseg.data.formats.objects import of_box
 from kseg.data.formats.source import (
@@ -113,8 +113,10 @@ def add_listed(
     by_name = {key_of(each.path, folder / ANNOTATIONS): each for each in scans}
     lists = sorted((folder / "ImageSets" / "Main").glob("*.txt"))
     # cat_train.txt lists the images of one class.
-    names = list_names([path for path in lists if "_" not in path.stem])
-    for name, split in (names or dict.fromkeys(by_name, "")).items():
+    listed = list_names([path for path in lists if "_" not in path.stem])
+    names = listed or dict.fromkeys(by_name, "")
+    by_name, images = same_keys(by_name, names), same_keys(images, names)
+    for name, split in names.items():
         if name not in by_name:  # CVAT lists frames without labels too
             export.unlabelled += 1
             continue
@@ -130,12 +132,12 @@ def add_beside(
         folders[each.path.parent].append(each)
     for parent, inside in folders.items():
         split = split_of(parent.name) if parent != folder else ""
-        images = files_by_stem(parent)
+        images = same_keys(files_by_stem(parent), [one.path.stem for one in inside])
         for each in inside:
             image = images.get(each.path.stem)
             add_image(export, each, image, split, ids, parent)
         labelled = {each.path.stem for each in inside}
-        export.unlabelled += sum(p.stem not in labelled for p in list_images(parent))
+        export.unlabelled += sum(stem not in labelled for stem in images)
 
 
 def add_image(

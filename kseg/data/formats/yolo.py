@@ -22,6 +22,7 @@ import yaml
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted
 from edge.core.images import list_images
+from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import labels_of
 from kseg.data.formats.objects import of_box, of_polygons, painted
 from kseg.data.formats.source import (
@@ -60,11 +61,17 @@ def parts_of(folder: Path) -> list[tuple[Path, Path]]:
         images, labels = root / IMAGES, root / LABELS
         if not (images.is_dir() and labels.is_dir()):
             continue
-        inside = sorted(path for path in images.glob("*/") if path.is_dir())
-        found += [(part, labels / part.name) for part in inside]
+        inside = sorted(path for path in images.rglob("*/") if path.is_dir())
+        parts = [(part, labels / part.relative_to(images)) for part in inside]
+        found += [(part, texts) for part, texts in parts if holds_any(part, texts)]
         if list_images(images):
             found.append((images, labels))
     return found
+
+
+def holds_any(images: Path, labels: Path) -> bool:
+    """Whether there are images or labels in the two folders."""
+    return bool(list_images(images) or text_files(labels))
 
 
 def text_files(labels: Path) -> list[Path]:
@@ -122,20 +129,20 @@ def kept_names(names: list[str], ids: dict[str, int]) -> list[str]:
 def add_folder(
     export: SourceDataset, folder: Path, labels: Path, source: Path, ids: list[int]
 ) -> None:
-    """Adds the images of a folder; its name or its parent's is the split.
+    """Adds the images of a folder; its name or that of one above it is the split.
 
     `ids` are the class ids of the numbers in the files.
     """
     images = files_by_stem(folder)
-    split = split_of(folder.name)
-    if not split and folder.parent != source:
-        split = split_of(folder.parent.name)
+    above = reversed(folder.relative_to(source).parts)
+    split = next(filter(None, map(split_of, above)), "")
+    texts = same_keys({path.stem: path for path in text_files(labels)}, images)
     for stem, image in images.items():
-        reader = partial(*(read_labels, labels / f"{stem}.txt", image, ids))
+        path = texts.pop(stem, labels / f"{stem}.txt")
+        reader = partial(read_labels, path, image, ids)
         export.splits[split].append(SourcePair(stem, image, objects=reader))
-    for path in text_files(labels):
-        if path.stem not in images:
-            export.add_missing(folder / f"{path.stem}.jpg", path)
+    for stem, path in texts.items():
+        export.add_missing(folder / f"{stem}.jpg", path)
 
 
 def read_names(folder: Path) -> list[str]:

@@ -21,7 +21,7 @@ EXPORTS = {
     "V7 Darwin": (
         {
             "annotations/a.json": '{"version": "2.0", "schema_ref": '
-            '"https://darwin-public.s3.eu-west-1.amazonaws.com/x.json", "annotations": []}'
+            '"https://darwin-public.example/x.json", "annotations": []}'
         },
         "darwin convert coco",
     ),
