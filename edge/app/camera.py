@@ -13,7 +13,6 @@ Keys in the window: q or Esc quits, space pauses, h lists all keys.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import re
@@ -26,6 +25,7 @@ import cv2
 import numpy as np
 
 from edge.app.camera_options import parse
+from edge.app.class_names import class_ids
 from edge.app.loop import CameraLoop
 from edge.app.object_options import (
     check_task_options,
@@ -115,25 +115,8 @@ def background_of(text: str) -> Background:
 
 
 def classes_of(names: str, info: ModelInfo) -> frozenset[int]:
-    """'person,car' -> their class ids. Raises InputError for an unknown class.
-
-    A name that contains a comma is quoted, as in a CSV file: '"car, parked",person'.
-    "class 3" is the class with the id 3, unless another one has that name.
-    """
-    try:
-        (row,) = csv.reader([names], skipinitialspace=True)
-    except csv.Error:  # a line end
-        raise InputError(
-            f"--keep {names!r}: not names with commas between them; write person,car"
-        ) from None
-    wanted = [name.strip() for name in row]
-    ids = {f"class {index}": index for index in range(len(info.class_names))}
-    ids.update({n: info.class_names.index(n) for n in info.class_names})
-    unknown = [name for name in wanted if name not in ids]
-    if unknown:
-        known = ", ".join(info.class_names[:30])
-        raise InputError(f"--keep {unknown[0]}: unknown class; the model has {known}")
-    return frozenset(ids[name] for name in wanted)
+    """'person,car' -> their class ids. Raises InputError for an unknown class."""
+    return class_ids(names, info.class_names, "--keep")
 
 
 def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:

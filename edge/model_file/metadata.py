@@ -52,7 +52,8 @@ def read_labels(path: Path) -> List[str]:
         with zipfile.ZipFile(path) as archive:
             files = [n for n in archive.namelist() if n.endswith(".txt")]
             files = [n for n in files if "label" in n.lower()]
-            lines = archive.read(files[0]).decode().splitlines() if files else []
+            data = archive.read(files[0]) if files else b""
+            lines = data.decode("utf-8-sig").splitlines()
     except INVALID as error:
         raise InputError(
             f"{path}: its labels file is damaged ({shortened(error, 200)})"
@@ -120,7 +121,7 @@ def read_text(path: Path) -> Optional[str]:
         return None
     with zipfile.ZipFile(path) as archive:
         return (
-            archive.read(INFO_NAME).decode()
+            archive.read(INFO_NAME).decode("utf-8-sig")
             if INFO_NAME in archive.namelist()
             else None
         )

@@ -7,6 +7,9 @@ The format of SRC is detected:
   voc        Pascal VOC, and "Segmentation mask" of CVAT (SegmentationClass/)
   roboflow   masks of Roboflow (train/NAME_mask.png and _classes.csv)
   segnet     CamVid as SegNet has it, or CVAT (train/ and trainannot/)
+  cityscapes Cityscapes (leftImg8bit/ and gtFine/), its 19 classes
+  ade20k     ADE20K, scene parsing (images/training/ and annotations/training/)
+  supervisely  a project of Supervisely (meta.json, DS/img/ and DS/ann/)
   labelme    labelme (NAME.json)
   coco       COCO of any tool (instances_*.json, _annotations.coco.json, others)
   bowl       Data Science Bowl 2018 (ID/images/ and ID/masks/)
@@ -18,8 +21,9 @@ DIR gets {train,val,test}/images/ and classes.json, and with
   --task semantic   masks/: PNGs of class ids with a palette, 255 is void
   --task instance   objects.json: outlines in COCO's format
   --task detection  objects.json: boxes only
-Without --task the first five formats give semantic and bowl gives instance; the others
-give instance if all their objects have an outline, else detection.
+Without --task the first eight formats give semantic and bowl gives instance; the others
+give instance if all their objects have an outline, else detection. A project of
+Supervisely with rectangles gives detection.
 
 SRC may be "shapes": --count generated scenes for train, and a share of as many for val.
 

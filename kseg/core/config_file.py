@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import InputError
+from edge.core.files import read_text
 from kseg.core.names import OF_MACHINES, OF_STARTING, VERBS
 from kseg.core.options import flag
 from kseg.core.runs import CONFIG
@@ -52,7 +53,7 @@ def read_config(path: Path, cls: type, verb: str) -> dict[str, Any]:
 def parsed(path: Path) -> dict[str, Any]:
     """A TOML or JSON file. Raises InputError if it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         read = json.loads if path.suffix.lower() == ".json" else tomllib.loads
         content = read(text)
     except FileNotFoundError:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from kseg.core import html, object_metrics
 from kseg.core.configs import TrainConfig
+from kseg.core.counts import MaskCounts, ObjectCounts, ProposalCounts
 from kseg.core.runs import (
     BEST,
     CURVES,
@@ -236,62 +237,13 @@ class Report:
 
 
 @dataclass(frozen=True)
-class ObjectCounts:
-    """The objects of a data folder: how many of each class, without `crowds`.
-
-    `empty` counts images without objects; `skipped` and `changed` count labels that
-    were left out or corrected, by the reason.
-    """
-
-    classes: dict[str, int]
-    crowds: int = 0
-    empty: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    changed: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def total(self) -> int:
-        return sum(self.classes.values())
-
-
-@dataclass(frozen=True)
-class ProposalCounts:
-    """The proposals of a split: `hits` of its `objects` overlap one by half or more."""
-
-    images: int
-    boxes: int
-    objects: int
-    hits: int
-
-    @property
-    def recall(self) -> Optional[float]:
-        """The share of the objects that a proposal finds; None without any object."""
-        return self.hits / self.objects if self.objects else None
-
-    @property
-    def boxes_per_image(self) -> float:
-        return self.boxes / max(1, self.images)
-
-    def record(self) -> dict[str, Any]:
-        """The content of --json."""
-        return {**asdict(self), "recall": self.recall}
-
-    def __str__(self) -> str:
-        found = "no object" if self.recall is None else f"recall {self.recall:.3f}"
-        return (
-            f"{self.boxes_per_image:.0f} proposals an image in {self.images} images; "
-            f"{found} at IoU 0.5"
-        )
-
-
-@dataclass(frozen=True)
 class Prepared:
     """A data folder that was converted from another tool's export.
 
     `splits` counts the images of each; `unlabelled`, `missing` and `other_licences`
     count those that were left out, because they have no label, no image file or none of
-    the chosen licences. `objects` is None for masks, `proposals` without --proposals. A
-    folder that only got proposals has no `format`.
+    the chosen licences. `masks` is None for objects, `objects` for masks, `proposals`
+    without --proposals. A folder that only got proposals has no `format`.
     """
 
     folder: Path
@@ -304,6 +256,7 @@ class Prepared:
     task: str = "semantic"
     objects: Optional[ObjectCounts] = None
     proposals: Optional[dict[str, ProposalCounts]] = None
+    masks: Optional[MaskCounts] = None
 
     def record(self) -> dict[str, Any]:
         """The content of --json."""
@@ -316,6 +269,8 @@ class Prepared:
             "missing": self.missing,
             "other_licences": self.other_licences,
         }
+        if self.masks:
+            record["masks"] = asdict(self.masks)
         if self.objects:
             record["objects"] = asdict(self.objects)
         if self.proposals:
@@ -326,6 +281,10 @@ class Prepared:
         source = f", from {self.format}" if self.format else ""
         title = html.heading(f"{self.folder}{source}")
         classes = html.table([(name,) for name in self.class_names], ("class",))
+        if self.masks:
+            counts = self.masks.images, self.masks.pixels
+            rows = ((name, *(one[name] for one in counts)) for name in counts[0])
+            classes = html.table(rows, ("class", "images", "pixels"))
         if self.objects:
             classes = html.table(self.objects.classes.items(), ("class", "objects"))
         return title + html.table(self.splits.items(), ("split", "images")) + classes

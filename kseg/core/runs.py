@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 from edge.core.errors import InputError
-from edge.core.files import write_text
+from edge.core.files import read_text, write_text
 from kseg.core.configs import TrainConfig, from_record
 from kseg.core.names import (
     FINETUNED_SCHEMES,
@@ -67,7 +67,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"{path}: is missing; kseg train writes it after each epoch")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             lines = [
                 {name: finite_or_nan(value) for name, value in line.items()}
                 for line in csv.DictReader(file)
@@ -133,7 +133,7 @@ def not_finite(content: Any) -> Iterator[tuple[tuple[str, ...], float]]:
 def read_json(path: Path) -> Any:
     """A JSON file that a run wrote. Raises InputError if it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: is damaged ({error}); write it again") from None
 
@@ -181,7 +181,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         require_whole_epoch(folder)
         raise InputError(f"{folder}: not a run folder; kseg train writes one")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
         parts = [record.get(name) for name in ("config", "data")]
         if not all(isinstance(part, dict) for part in parts):
             raise ValueError("it has no config or no data")

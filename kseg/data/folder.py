@@ -27,6 +27,7 @@ from kseg.data.masks import (
     same_stem_error,
     to_class_ids,
 )
+from kseg.data.missing import data_folder_error
 from kseg.data.objects_file import OBJECTS
 from kseg.data.pairs import FileIssue, Pair, check_pair, raise_first_error
 from kseg.data.sample import Dataset, Sample
@@ -111,9 +112,7 @@ def list_pairs(folder: Path) -> Listing:
     No file is opened. Raises InputError if the folder does not exist.
     """
     if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such data folder; for generated data use --data shapes"
-        )
+        raise data_folder_error(folder)
     listing = Listing({}, [])
     for name, part in parts_of(folder).items():
         listing.pairs[name] = pair_up(part, name, listing.issues)

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted
+from edge.core.files import read_text
 from edge.core.images import is_truncated, list_images
 from kseg.core.text import MALFORMED, to_class_name
 
@@ -83,7 +84,7 @@ def read_classes(path: Path) -> Optional[Classes]:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         names = [to_class_name(entry["name"]) for entry in content["classes"]]
         given = [entry.get("color") for entry in content["classes"]]
         ignore_index = int(content.get("ignore_index", IGNORE_INDEX))

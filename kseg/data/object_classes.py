@@ -10,12 +10,13 @@ from typing import Optional, Sequence
 
 from edge.core.constants import bright_colors
 from edge.core.errors import InputError, quoted
+from edge.core.files import read_text
 from kseg.core.text import MALFORMED, to_class_name
+from kseg.data.formats.labels import means_background
 
 log = logging.getLogger(__name__)
 
 MOST = 254  # as semantic classes they get a background and void as well
-BACKGROUND = "background"
 Color = tuple[int, int, int]
 
 
@@ -46,13 +47,13 @@ def read_object_classes(path: Path) -> Optional[ObjectClasses]:
     """Reads `classes.json` of a folder of objects; None if it does not exist.
 
     The format is `{"task": "instance", "classes": [{"name", "color"}]}`; the colours
-    are optional. A first class "background" is left out: it is no object. Raises
-    InputError for an invalid file.
+    are optional. A first class that means background, such as "Background", is left
+    out: it is no object. Raises InputError for an invalid file.
     """
     if not path.is_file():
         return None
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["classes"]
+        entries = json.loads(read_text(path))["classes"]
         names = [to_class_name(entry["name"]) for entry in entries]
         colors = [to_color(entry.get("color")) for entry in entries]
     except MALFORMED as error:
@@ -60,8 +61,8 @@ def read_object_classes(path: Path) -> Optional[ObjectClasses]:
             f'{path}: invalid ({quoted(error, 200)}); expected {{"classes": [{{"name": '
             '"person", "color": [220, 20, 60]}, ...]}'
         ) from None
-    if names[:1] == [BACKGROUND]:
-        log.info(f"{path}: the class {BACKGROUND} is left out; it is no object")
+    if names and means_background(names[0]):
+        log.info(f"{path}: the class {names[0]} is left out; it is no object")
         del names[0], colors[0]
     check_classes(path, names, colors)
     defaults = classes_named(names).colors

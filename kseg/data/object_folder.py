@@ -20,8 +20,9 @@ from kseg.data.folder import (
     parts_of,
     split_by_seed,
 )
+from kseg.data.formats.labels import BACKGROUND
 from kseg.data.masks import inspect_image
-from kseg.data.object_classes import BACKGROUND, ObjectClasses, classes_named
+from kseg.data.object_classes import ObjectClasses, classes_named
 from kseg.data.object_listing import Entry, ObjectListing, list_objects
 from kseg.data.object_targets import Target
 from kseg.data.objects import to_semantic

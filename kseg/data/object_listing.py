@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 
 from edge.core.errors import InputError, quoted
 from kseg.data.folder import list_files, parts_of
+from kseg.data.missing import data_folder_error
 from kseg.data.object_classes import (
     MOST,
     ObjectClasses,
@@ -64,9 +65,7 @@ class ObjectListing:
 def list_objects(folder: Path) -> ObjectListing:
     """Lists a folder as far as possible. Raises InputError if it does not exist."""
     if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such data folder; for generated data use --data shapes"
-        )
+        raise data_folder_error(folder)
     issues: list[FileIssue] = []
     parts = parts_of(folder)
     contents = {split: read_file(part, split, issues) for split, part in parts.items()}

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Callable
 
 from edge.core.errors import InputError, quoted
+from edge.core.files import read_text
 from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
 from kseg.core.text import MALFORMED
 from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
 from kseg.data.formats.detect import detect_format
+from kseg.data.formats.unread import unread_error
 from kseg.data.object_folder import (
     open_as_semantic,
     open_detections,
@@ -108,7 +110,7 @@ def task_of(folder: Path) -> str:
 def declared_task(folder: Path) -> str:
     """The "task" in a folder's classes.json; empty if it has none or is not valid."""
     try:
-        content = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+        content = json.loads(read_text(folder / "classes.json"))
         return str(content.get("task", ""))
     except (FileNotFoundError, NotADirectoryError, *MALFORMED):
         return ""
@@ -123,10 +125,13 @@ def has_outlines(path: Path) -> bool:
 
 
 def reject_export(folder: Path) -> None:
-    """Raises InputError with the command to run if a folder is an export."""
+    """Raises InputError with what to run if a folder is an export."""
     name = None if is_data_folder(folder) else detect_format(folder)
     if name:
         raise InputError(
             f"{folder}: this is an export in another format ({name}); convert it "
             f"first: kseg prepare {shlex.quote(str(folder))} DIR"
         )
+    error = None if is_data_folder(folder) else unread_error(folder)
+    if error:
+        raise error

@@ -9,6 +9,7 @@ import numpy as np
 from edge.core.images import format_size
 from kseg.data.objects import BoxAndMask, trimmed
 
+FEW_PIXELS = 4  # sides of images in which an outline may be smaller than a pixel
 FAR = 10  # times the image's size; points farther outside are errors
 
 Polygons = tuple[np.ndarray, ...]
@@ -51,7 +52,24 @@ def read_polygon(part: Any, size: tuple[int, int]) -> np.ndarray:
             f"has points that are far outside its image of {format_size(size)} or no "
             "numbers; draw it again"
         )
+    if are_shares(values, size):
+        raise ValueError(
+            "has points from 0 to 1, which are shares of the image's sides and not "
+            f"pixels; multiply them by its size, {format_size(size)}"
+        )
     return values.reshape(-1, 2)
+
+
+def are_shares(values: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether coordinates are shares of an image's sides instead of pixels.
+
+    They all are from 0 to 1, in an image of more than a few pixels, and not whole.
+
+    >>> are_shares(np.array([0.1, 0.1, 0.8, 0.4]), (64, 64))
+    True
+    """
+    inside = 0 <= values.min() and values.max() <= 1
+    return bool(inside and (values % 1 != 0).any() and min(size) > FEW_PIXELS)
 
 
 def check_run_lengths(runs: dict[str, Any], size: tuple[int, int]) -> None:

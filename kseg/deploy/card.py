@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from edge.core.files import read_text
 from edge.core.images import format_size
 from edge.core.system import board_name
 from edge.engines.parts import files_of
@@ -79,7 +80,7 @@ def license_of(data: str) -> str:
     if data == "shapes":
         return "generated scenes, no licence needed"
     try:
-        content = json.loads((Path(data) / "classes.json").read_text(encoding="utf-8"))
+        content = json.loads(read_text(Path(data) / "classes.json"))
         return " ".join(str(content.get("license") or NOT_STATED).split())
     except (OSError, ValueError, AttributeError):
         return NOT_STATED

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import InputError
+from edge.core.files import read_text
 from kseg.core.runs import HISTORY, METRICS, read_history
 from kseg.deploy.parity import metric_name
 
@@ -20,7 +21,7 @@ def read_metrics(folder: Path, headline: str) -> dict[str, Any]:
     """
     path = folder / METRICS
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        metrics = json.loads(read_text(path)) if path.is_file() else {}
         value = metrics.get(headline)
     except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged file ({error}); train again") from None

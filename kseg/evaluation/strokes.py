@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
-from edge.core.files import make_folder
+from edge.core.files import make_folder, no_folder
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import in_parallel
 from kseg.core.runs import write_json
@@ -60,7 +60,9 @@ def open_strokes(folder: Path, images: Sequence[Path]) -> StrokeMasks:
     mask that is missing or wrong.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give a folder of masks to --truth")
+        raise InputError(
+            f"{folder}: {no_folder(folder)}; --truth takes a folder of masks"
+        )
     declared = find_classes(folder)
     classes = declared or numbered_classes()
     classes.table[IGNORE_INDEX] = IGNORE_INDEX  # void, in addition to other void ids

@@ -17,9 +17,9 @@ import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
+from kseg.data.formats.labels import BACKGROUND
 from kseg.data.formats.objects import of_mask, painted
 from kseg.data.formats.source import (
-    BACKGROUND,
     SourceDataset,
     SourceObjects,
     SourcePair,

@@ -15,6 +15,7 @@ import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError, quoted
+from kseg.data.formats.frames import same_keys
 from kseg.data.formats.source import (
     BLACK,
     Color,
@@ -80,7 +81,8 @@ def default_task(folder: Path) -> str:
 
 
 def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
-    masks, images = files_by_stem(folder), files_by_stem(images_of(folder))
+    masks = files_by_stem(folder)
+    images = same_keys(files_by_stem(images_of(folder)), masks)
     split = split_of(folder.name.removesuffix(ANNOTATED))
     for stem, mask in masks.items():
         if stem not in images:

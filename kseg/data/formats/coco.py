@@ -14,18 +14,21 @@ Reference: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
+import mmap
+from dataclasses import replace
 from functools import partial
-from pathlib import Path, PureWindowsPath
-from typing import Any, Iterable, Optional
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge.core.constants import palette
-from edge.core.errors import InputError, shortened
+from edge.core.errors import InputError, quoted, shortened
 from kseg.data.formats.coco_outlines import Annotation, objects_of, run_lengths
 from kseg.data.formats.credits import Licences, check_ids, licences_of
+from kseg.data.formats.frames import count_unlisted, find_image
+from kseg.data.formats.labels import Labels, labels_of
 from kseg.data.formats.source import (
-    BACKGROUND,
     Size,
     SourceDataset,
     SourceObjects,
@@ -39,11 +42,12 @@ from kseg.data.formats.source import (
     without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
-from kseg.data.objects_checks import NEEDED, check_categories, check_lists
+from kseg.data.objects_checks import NEEDED, check_categories, check_lists, id_of
 
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
-NAME_PREFIXES = ("_annotations.coco.json", "instances_")
-BACKGROUNDS = (BACKGROUND, "_background_")
+PREFIX = "instances_"
+NAME_PREFIXES = ("_annotations.coco.json", PREFIX)
+KEYS = (b'"images"', b'"categories"')
 
 
 def matches(folder: Path) -> bool:
@@ -52,10 +56,22 @@ def matches(folder: Path) -> bool:
 
 def is_coco(path: Path) -> bool:
     """Whether a JSON file lists images and categories, or has a name of COCO's."""
+    if path.name.startswith(NAME_PREFIXES):
+        return True
     ends = ends_of(path)
-    return path.name.startswith(NAME_PREFIXES) or (
-        b'"images"' in ends and b'"categories"' in ends
-    )
+    found = [key in ends for key in KEYS]
+    # Label Studio has the categories between two long lists.
+    return all(found) or any(found) and has_keys(path)
+
+
+def has_keys(path: Path) -> bool:
+    """Whether KEYS are anywhere in a file, which is not read into memory."""
+    try:
+        with path.open("rb") as file:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return all(content.find(key) >= 0 for key in KEYS)
+    except (OSError, ValueError):  # ValueError: an empty file
+        return False
 
 
 def annotation_files(folder: Path) -> list[Path]:
@@ -77,12 +93,14 @@ def read(
     """
     contents = {path: read_file(path) for path in annotation_files(folder)}
     check_ids(contents, licenses, folder)
-    names = class_names(contents.values())
-    check_names(names, folder)
-    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
+    labels = classes_of(list(contents.values()), folder)
+    check_names(list(labels.names), folder)
+    export = SourceDataset(skip_missing, labels.names, palette(len(labels.names)))
     for path, content in contents.items():
         licences = licences_of(content, licenses)
-        add_file(export, path, content, folder, licences)
+        add_file(export, path, content, folder, licences, labels.ids)
+    if not licenses:  # the images that they leave out are counted
+        export.unlabelled = count_unlisted(export)
     return export
 
 
@@ -113,32 +131,34 @@ def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
     return content
 
 
-def class_names(contents: Iterable[dict[str, Any]]) -> list[str]:
+def classes_of(contents: list[dict[str, Any]], folder: Path) -> Labels:
     """Background, then the categories by id.
 
     Roboflow's first category is the project, the supercategory of all others. It has no
     annotations and is left out.
     """
-    contents = list(contents)
     categories = [c for content in contents for c in content["categories"]]
     annotations = [a for content in contents for a in content["annotations"]]
-    used = {str(annotation["category_id"]) for annotation in annotations}
+    used = {id_of(annotation["category_id"]) for annotation in annotations}
     parents = {c.get("supercategory") for c in categories}
     roots = {
-        c["name"]
+        str(c["name"])
         for c in categories
         if c.get("supercategory") == "none"
         and c["name"] in parents
-        and str(c["id"]) not in used
+        and id_of(c["id"]) not in used
     }
-    ordered = [str(c["name"]) for c in sorted(categories, key=number_of)]
-    left_out = {*roots, *BACKGROUNDS}
-    return [BACKGROUND, *dict.fromkeys(n for n in ordered if n not in left_out)]
+    rank = {}
+    for c in sorted(categories, key=number_of):
+        rank.setdefault(str(c["name"]), len(rank))
+    lists = [{str(c["name"]) for c in content["categories"]} for content in contents]
+    ordered = [sorted(one - roots, key=rank.__getitem__) for one in lists]
+    return labels_of(ordered, folder, rank)
 
 
 def number_of(category: dict[str, Any]) -> int:
     """The id of a category as a number, for sorting; 0 for one that is a text."""
-    text = str(category["id"])
+    text = id_of(category["id"])
     return int(text) if text.isdecimal() else 0
 
 
@@ -148,11 +168,13 @@ def add_file(
     content: dict[str, Any],
     folder: Path,
     licences: Licences,
+    ids: dict[str, int],
 ) -> None:
-    """Adds the pairs of one annotation file; its name or its folder's is the split."""
-    ids = {name: index for index, name in enumerate(export.class_names)}
-    ids |= dict.fromkeys(BACKGROUNDS, 0)
-    classes = {str(c["id"]): ids.get(str(c["name"])) for c in content["categories"]}
+    """Adds the pairs of one annotation file; its name or its folder's is the split.
+
+    `ids` are the ids of the categories' names in masks.
+    """
+    classes = {id_of(c["id"]): ids.get(str(c["name"])) for c in content["categories"]}
     objects = by_image(export, path, content, classes)
     split = split_of(path.stem) or split_of(path.parent.name)
     folders = image_folders(path, folder)
@@ -164,31 +186,36 @@ def add_file(
         if image is None:
             export.add_missing(folders[0] / str(entry["file_name"]), path)
             continue
-        found = objects[str(entry["id"])]
-        class_ids = [classes[str(one["category_id"])] for one in found]
+        found = objects[id_of(entry["id"])]
+        class_ids = [classes[id_of(one["category_id"])] for one in found]
         mask = partial(read_mask, path, entry, image, found, class_ids)
         reader = partial(read_image_objects, path, entry, image, found, class_ids)
         credit = licences.credit(entry) if licences.kept else None
         pair = SourcePair(image.stem, image, mask, objects=reader, credit=credit)
-        export.splits[split].append(pair)
+        origin = f"image {shortened(entry['id'])} of {path}"
+        export.splits[split].append(replace(pair, origin=origin))
 
 
 def by_image(
     export: SourceDataset, path: Path, content: dict, classes: dict
 ) -> dict[str, list[Annotation]]:
     """Image id -> annotations. Raises InputError for an unknown category or image."""
-    objects: dict[str, list[Annotation]] = {str(e["id"]): [] for e in content["images"]}
+    objects: dict[str, list[Annotation]] = {
+        id_of(entry["id"]): [] for entry in content["images"]
+    }
     if len(objects) < len(content["images"]):
         raise InputError(f"{path}: two images have the same id; export it again")
+    check_image_ids(path, content["annotations"], objects)
     for annotation in content["annotations"]:
         name = f"{path}: annotation {shortened(annotation.get('id'))}"
-        if classes.get(str(annotation["category_id"])) is None:
+        if classes.get(id_of(annotation["category_id"])) is None:
             raise InputError(
                 f"{name}: category {shortened(annotation['category_id'])} is not in "
                 "'categories'; export it again"
             )
-        if str(annotation["image_id"]) in objects:
-            objects[str(annotation["image_id"])].append(annotation)
+        key = id_of(annotation["image_id"])
+        if key in objects:
+            objects[key].append(annotation)
         elif not export.skip_missing:
             raise InputError(
                 f"{name}: image {shortened(annotation['image_id'])} is not in "
@@ -198,18 +225,31 @@ def by_image(
     return objects
 
 
+def check_image_ids(
+    path: Path, annotations: list[Annotation], images: dict[str, Any]
+) -> None:
+    """Raises InputError if no annotation is of an image: all would have no label.
+
+    `images` has the ids of the images.
+    """
+    given = [id_of(annotation["image_id"]) for annotation in annotations]
+    if given and images and not any(key in images for key in given):
+        raise InputError(
+            f"{path}: no annotation is of an image in 'images': their image_id are "
+            f"such as {quoted(given[0])}, the ids of images such as "
+            f"{quoted(next(iter(images)))}; export it again"
+        )
+
+
 def image_folders(path: Path, folder: Path) -> list[Path]:
     """Folders that may hold the images of an annotation file, most specific first."""
-    subset = path.stem.rpartition("_")[2]
-    folders = [folder / "images" / subset, folder / subset, path.parent]
-    return [*folders, folder / "images", folder / "JPEGImages", folder]
-
-
-def find_image(name: str, folders: list[Path]) -> Optional[Path]:
-    """An image by its path, or by its file name only; Windows paths are accepted."""
-    whole = PureWindowsPath(name).as_posix()
-    paths = (folder / part for part in (whole, Path(whole).name) for folder in folders)
-    return next((path for path in paths if path.is_file()), None)
+    subsets = path.stem.removeprefix(PREFIX), path.stem.rpartition("_")[2]
+    folders = [
+        root / subset
+        for subset in dict.fromkeys(subsets)
+        for root in (folder / "images", folder)
+    ]
+    return [*folders, path.parent, folder / "images", folder / "JPEGImages", folder]
 
 
 # --- the labels of one image ---
@@ -247,8 +287,9 @@ def read_mask(
 
 def size_of(entry: dict[str, Any], image: Path) -> Size:
     """(height, width) of the coordinates of an image's objects."""
-    labelled = entry.get("height"), entry.get("width")
-    if not all(isinstance(side, int) for side in labelled):
+    try:
+        height, width = (int(float(entry[side])) for side in ("height", "width"))
+    except (KeyError, TypeError, ValueError, OverflowError):
         return inspect_image(image)[0]
     with open_image(image) as file:
-        return check_size(image, stored_size(file), labelled)
+        return check_size(image, stored_size(file), (height, width))

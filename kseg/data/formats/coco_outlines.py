@@ -8,11 +8,13 @@ from typing import Any, Optional
 
 import numpy as np
 
+from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, quoted, shortened
-from kseg.data.formats.objects import of_box, of_polygons, of_runs
+from edge.core.images import format_size
+from kseg.data.formats.objects import NOT_OBJECTS, of_box, of_polygons, of_runs
 from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
-from kseg.data.outlines import encoded_outline, read_outline
+from kseg.data.outlines import are_shares, encoded_outline, read_outline
 
 LEAST_NUMBERS = 6  # of a polygon: x and y of 3 points
 TOO_FEW = "polygons with fewer than 3 points"
@@ -23,14 +25,14 @@ Annotation = dict[str, Any]
 def objects_of(
     annotations: list[Annotation], class_ids: list[int], size: Size, path: Path
 ) -> SourceObjects:
-    """The objects of an image. `class_ids` are those of masks, 0 for background.
+    """The objects of an image. `class_ids` are those of masks: 0 background, 255 void.
 
     Raises InputError, naming `path`, for an invalid outline or box.
     """
     found, skipped = [], Counter[str]()
     for annotation, class_id in zip(annotations, class_ids, strict=True):
-        if class_id == 0:
-            skipped["objects of the class background"] += 1
+        if class_id in (0, IGNORE_INDEX):
+            skipped[NOT_OBJECTS[class_id - 1]] += 1
             continue
         one = object_of(annotation, class_id - 1, size, path, skipped)
         if one:
@@ -51,7 +53,7 @@ def object_of(
         return of_runs(class_id, run_lengths(annotation, *size, path), crowd)
     parts = parts_of(shape)
     if not parts:
-        return boxed(annotation, class_id, path, crowd, skipped)
+        return boxed(annotation, class_id, size, path, crowd, skipped)
     kept = [part for part in parts if enough_points(part)]
     skipped[TOO_FEW] += len(parts) - len(kept)
     if not kept:
@@ -84,7 +86,12 @@ def is_crowd(annotation: Annotation) -> bool:
 
 
 def boxed(
-    annotation: Annotation, class_id: int, path: Path, crowd: bool, skipped: Counter
+    annotation: Annotation,
+    class_id: int,
+    size: Size,
+    path: Path,
+    crowd: bool,
+    skipped: Counter,
 ) -> Optional[LabelledObject]:
     """The object of an annotation that has only `bbox`: x, y, width and height."""
     if not annotation.get("bbox"):
@@ -99,6 +106,12 @@ def boxed(
             f"{path}: annotation {shortened(annotation.get('id'))} has the box "
             f"{quoted(annotation['bbox'])}; it must be x, y, width and height"
         ) from None
+    if are_shares(np.array([x, y, width, height]), size):
+        raise InputError(
+            f"{path}: annotation {shortened(annotation.get('id'))} has the box "
+            f"{quoted(annotation['bbox'])}, shares of the image's sides, not pixels; "
+            f"multiply it by the image's size, {format_size(size)}"
+        )
     return of_box(class_id, (x, y, x + width, y + height), crowd)
 
 

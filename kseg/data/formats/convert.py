@@ -5,17 +5,26 @@ from __future__ import annotations
 import logging
 import shlex
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from edge.core.errors import InputError, shortened
+from edge.core.files import is_archive, no_folder
 from kseg.core.configs import PrepareConfig
 from kseg.core.options import flag, refuse_unused
-from kseg.core.results import ObjectCounts, Prepared
+from kseg.core.results import MaskCounts, ObjectCounts, Prepared
 from kseg.data.folder import is_data_folder
 from kseg.data.formats import scenes
+from kseg.data.formats.counts import (
+    mask_doubts,
+    mask_lines,
+    object_doubts,
+    object_lines,
+)
 from kseg.data.formats.detect import FORMATS, detect_format
+from kseg.data.formats.labels import BACKGROUND
 from kseg.data.formats.objects_writer import OBJECT_WRITERS
-from kseg.data.formats.source import BACKGROUND, SourceDataset
+from kseg.data.formats.source import SourceDataset
+from kseg.data.formats.unread import unread_error
 from kseg.data.formats.writer import (
     Splits,
     assign_splits,
@@ -29,11 +38,13 @@ BACKGROUND_FORMATS = (
     "yolo",
     "cvat",
     "bowl",
+    "supervisely",
 )  # of outlines: the rest is background
 LICENSED_FORMATS = ("coco",)  # with the licence of each image
 LISTED = 24  # classes in the log; the result has all
-# Task -> the function that writes its data folder; it counts objects, where it has any.
-WRITERS: dict[str, Callable[[SourceDataset, Splits, Path], Optional[ObjectCounts]]] = {
+# Task -> the function that writes its data folder, and counts pixels or objects.
+Counts = Union[MaskCounts, ObjectCounts]
+WRITERS: dict[str, Callable[[SourceDataset, Splits, Path], Counts]] = {
     "semantic": write_data_folder,
     **OBJECT_WRITERS,
 }
@@ -72,9 +83,10 @@ def convert_export(config: PrepareConfig) -> Prepared:
         check_split_options(config, export)
     splits = assign_splits(export, source, config.val_share, config.seed)
     log.info(f"{source}: {describe(name, export, splits)}")
-    objects = WRITERS[task](export, splits, target)
-    if objects:
-        log.info(f"{target}: {describe_objects(objects)}")
+    found = WRITERS[task](export, splits, target)
+    masks = found if isinstance(found, MaskCounts) else None
+    objects = found if isinstance(found, ObjectCounts) else None
+    log_counts(target, masks, objects)
     log.info(f"{target}: is ready; next: {training(target)}")
     counts = {split: len(pairs) for split, pairs in splits.items()}
     return Prepared(
@@ -84,7 +96,24 @@ def convert_export(config: PrepareConfig) -> Prepared:
         other_licences=export.other_licences,
         task=task,
         objects=objects,
+        masks=masks,
     )
+
+
+def log_counts(
+    folder: Path, masks: Optional[MaskCounts], objects: Optional[ObjectCounts]
+) -> None:
+    """Logs what was written of each class, and what looks wrong with it."""
+    if objects:
+        log.info(f"{folder}: {describe_objects(objects)}")
+    lines = [*(mask_lines(masks) if masks else ())]
+    lines += object_lines(objects) if objects else ()
+    for line in lines:
+        log.info(f"  {line}")
+    doubts = [*(mask_doubts(masks) if masks else ())]
+    doubts += object_doubts(objects) if objects else ()
+    for line in doubts:
+        log.warning(f"{folder}: {line}")
 
 
 def check_outside(source: Path, target: Path) -> None:
@@ -138,7 +167,7 @@ def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
 def format_of(folder: Path) -> str:
     """The format of an export. Raises InputError if it is not a known one."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the unpacked export")
+        raise InputError(f"{folder}: {no_folder(folder)}; prepare reads a folder")
     if is_data_folder(folder):
         raise InputError(
             f"{folder}: is already a data folder; train on it: {training(folder)}"
@@ -150,6 +179,15 @@ def format_of(folder: Path) -> str:
             raise InputError(
                 f"{folder}: not a known export format, but its folder {inside} is; run "
                 "this command on it"
+            )
+        error = unread_error(folder)
+        if error:
+            raise error
+        archive = next(filter(is_archive, sorted(folder.iterdir())), None)
+        if archive:
+            raise InputError(
+                f"{folder}: not a known export format, but it has the archive "
+                f"{archive.name}; unpack it and run this command on what it holds"
             )
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
         raise InputError(f"{folder}: not a known export format; known are: {known}")
@@ -166,7 +204,8 @@ def describe(name: str, export: SourceDataset, splits: Splits) -> str:
     counts = ", ".join(f"{split} {len(pairs)}" for split, pairs in splits.items())
     names = ", ".join(map(shortened, export.class_names[:LISTED]))
     more = len(export.class_names) - LISTED
-    parts = [f"{name}: {counts}", f"{len(export.class_names)} classes: {names}"]
+    number = len(export.class_names)
+    parts = [f"{name}: {counts}", f"{number} class{'es' * (number > 1)}: {names}"]
     if more > 0:
         parts[-1] += f" and {more} more"
     if name in BACKGROUND_FORMATS and export.class_names[0] == BACKGROUND:

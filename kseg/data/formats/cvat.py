@@ -17,11 +17,11 @@ from typing import Iterator, Optional
 from edge.core.constants import palette
 from edge.core.errors import InputError, shortened
 from edge.core.images import SUFFIXES
-from kseg.data.formats.coco import find_image
-from kseg.data.formats.cvat_shapes import SHAPES, objects_of, rotation_of
+from kseg.data.formats.cvat_shapes import SHAPES, label_of, objects_of, rotation_of
+from kseg.data.formats.frames import count_unlisted, find_image
+from kseg.data.formats.labels import labels_of
 from kseg.data.formats.objects import painted
 from kseg.data.formats.source import (
-    BACKGROUND,
     Size,
     SourceDataset,
     SourceObjects,
@@ -77,26 +77,29 @@ def read_pairs(folder: Path, skip_missing: bool) -> SourceDataset:
             raise InputError(
                 f"{path}: has tracks of a video; export it as CVAT for images 1.1"
             )
-    names = [BACKGROUND, *class_names(list(roots.values()))]
-    check_names(names, folder)
-    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
+    named = {path: label_names(root) for path, root in roots.items()}
+    listed = [listed for listed, _ in named.values()]
+    used = [used for _, used in named.values()]
+    labels = labels_of([*listed, *used], folder)
+    check_names(list(labels.names), folder)
+    export = SourceDataset(skip_missing, labels.names, palette(len(labels.names)))
+    ids = {name: index - 1 for name, index in labels.ids.items()}
     taken: dict[str, set[str]] = defaultdict(set)
     for path, root in roots.items():
-        add_file(export, path, root, folder, taken)
+        add_file(export, path, root, folder, ids, taken)
+    export.unlabelled = count_unlisted(export)
     return export
 
 
-def class_names(roots: list[Element]) -> list[str]:
-    """The labels in the order of the task, then those that only shapes have."""
+def label_names(root: Element) -> tuple[list[str], list[str]]:
+    """The labels in the order of the task, and those that only shapes have."""
     listed = [
         str(label.findtext("name")).strip()
-        for root in roots
         for label in root.iterfind("meta//labels/label")
         if label.find("parent") is None  # else it is a part of a skeleton
     ]
-    shapes = (shape for root in roots for shape in shapes_of(root))
-    used = sorted({str(shape.get("label")) for shape in shapes} - set(listed))
-    return list(dict.fromkeys([*listed, *used]))
+    found = {label_of(shape) for shape in shapes_of(root)}
+    return listed, sorted(found - set(listed))
 
 
 def shapes_of(root: Element) -> Iterator[Element]:
@@ -111,13 +114,14 @@ def add_file(
     path: Path,
     root: Element,
     folder: Path,
+    ids: dict[str, int],
     taken: dict[str, set[str]],
 ) -> None:
     """Adds the images of one XML file; images of one name stay apart.
 
-    `taken` are the stems that each split has already.
+    `ids` are the class ids of the labels, `taken` the stems that each split has
+    already.
     """
-    ids = {name: index for index, name in enumerate(export.class_names[1:])}
     for element in root.iter("image"):
         name = str(element.get("name"))
         image = image_of(element, name, path, folder)
@@ -128,7 +132,9 @@ def add_file(
         reader = partial(read_image_objects, element, image, ids, path)
         stem = free_stem(taken[split], image.stem, element)
         taken[split].add(stem)
-        export.splits[split].append(SourcePair(stem, image, objects=reader))
+        origin = f"image {shortened(element.get('id'))} of {path}"
+        pair = SourcePair(stem, image, objects=reader, origin=origin)
+        export.splits[split].append(pair)
 
 
 def image_of(element: Element, name: str, path: Path, folder: Path) -> Optional[Path]:

@@ -42,7 +42,7 @@ def objects_of(
             if shape.tag not in NOT_SHAPES:
                 skipped[f"shapes of type {shape.tag}"] += 1
             continue
-        label = str(shape.get("label"))
+        label = label_of(shape)
         one = SHAPES[shape.tag](shape, ids[label], size, place)
         if one is None:
             skipped[TOO_FEW if shape.tag == "polygon" else "empty masks"] += 1
@@ -50,6 +50,11 @@ def objects_of(
         group = shape.get("group_id") or NO_GROUP
         labelled.append((None if group == NO_GROUP else (label, group), one))
     return SourceObjects(size, join(labelled, size), skipped)
+
+
+def label_of(shape: Element) -> str:
+    """The label of a shape, without spaces around it."""
+    return str(shape.get("label")).strip()
 
 
 def rotation_of(shape: Element, place: str) -> float:

@@ -7,12 +7,15 @@ from types import ModuleType
 from typing import Optional
 
 from kseg.data.formats import (
+    ade20k,
     bowl,
     camvid,
+    cityscapes,
     coco,
     cvat,
     labelme,
     roboflow,
+    supervisely,
     voc,
     voc_boxes,
     yolo,
@@ -26,6 +29,9 @@ FORMATS: dict[str, ModuleType] = {
     "voc": voc,
     "roboflow": roboflow,
     "segnet": camvid,
+    "cityscapes": cityscapes,
+    "ade20k": ade20k,
+    "supervisely": supervisely,
     "labelme": labelme,
     "coco": coco,
     "bowl": bowl,

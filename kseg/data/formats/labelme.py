@@ -19,13 +19,14 @@ from typing import Any, Optional
 import numpy as np
 from PIL import Image
 
-from edge.core.constants import palette
+from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted
 from edge.core.images import is_image, list_images
 from kseg.core.progress import in_parallel
-from kseg.data.formats.labelme_shapes import SPECIAL, draw, objects_of, shapes_of
+from kseg.data.formats.frames import find_image
+from kseg.data.formats.labelme_shapes import draw, objects_of, shapes_of
+from kseg.data.formats.labels import Labels, labels_of
 from kseg.data.formats.source import (
-    BACKGROUND,
     Size,
     SourceDataset,
     SourceObjects,
@@ -58,13 +59,11 @@ def is_labelme(path: Path) -> bool:
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
     """Reads every JSON file of the folder and its subfolders; all must be labelme's."""
     scans = in_parallel(scan, json_files(folder), folder.name)
-    found = set().union(*(shapes.labels for shapes in scans))
-    names = [BACKGROUND, *order_of(found, folder / LABELS)]
-    check_names(names, folder)
-    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
-    ids = {name: i for i, name in enumerate(names)} | SPECIAL
+    labels = classes_of([one.labels for one in scans], folder)
+    check_names(list(labels.names), folder)
+    export = SourceDataset(skip_missing, labels.names, palette(len(labels.names)))
     for one in scans:
-        add_file(export, one, ids, folder)
+        add_file(export, one, labels.ids, folder)
     labelled = {one.image.resolve() for one in scans}
     folders = {one.path.parent for one in scans}
     images = {path.resolve() for inside in folders for path in list_images(inside)}
@@ -100,26 +99,31 @@ class Scan:
 def scan(path: Path) -> Scan:
     content = read_json(path)
     labels = frozenset(shape["label"] for shape in shapes_of(content, path))
-    name = PureWindowsPath(str(content.get("imagePath") or path.stem)).as_posix()
-    paths = path.parent / name, path.parent / Path(name).name  # as stated, or moved
-    image = next((path for path in paths if path.is_file()), paths[0])
+    name = str(content.get("imagePath") or path.stem)
+    stated = path.parent / PureWindowsPath(name).as_posix()
+    image = find_image(name, [path.parent]) or stated
     data = str(content.get("imageData") or "")
     suffix = next((s for start, s in EMBEDDED.items() if data.startswith(start)), "")
     return Scan(path, labels, image, suffix)
 
 
-def order_of(found: set[str], path: Path) -> list[str]:
-    """The classes in order, without background and ignored labels."""
-    found = found - SPECIAL.keys()
+def classes_of(found: list[frozenset[str]], folder: Path) -> Labels:
+    """The classes of the labels in the files, in the order of labels.txt.
+
+    Raises InputError for a label that labels.txt does not list.
+    """
+    path = folder / LABELS
     if not path.is_file():
-        return sorted(found)
-    lines = (line.strip() for line in read_text(path).splitlines())
-    listed = [line for line in dict.fromkeys(lines) if line and line not in SPECIAL]
-    for name in sorted(found - set(listed)):
-        raise InputError(
-            f"{path}: the label {quoted(name)} of some shapes is missing; add it"
-        )
-    return listed
+        return labels_of(found, folder, alphabetical=True)
+    listed = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    labels = labels_of([listed, *found], folder)
+    known = {0, IGNORE_INDEX, *(labels.ids[name] for name in listed)}
+    for name in sorted(set().union(*found)):
+        if labels.ids[name] not in known:
+            raise InputError(
+                f"{path}: the label {quoted(name)} of some shapes is missing; add it"
+            )
+    return labels
 
 
 def add_file(
@@ -131,7 +135,7 @@ def add_file(
     if image.is_file() and is_image(image):
         mask = partial(read_mask, path, image, ids)
         objects = partial(read_file_objects, path, image, ids)
-        pair = SourcePair(path.stem, image, mask, objects=objects)
+        pair = SourcePair(path.stem, image, mask, objects=objects, origin=str(path))
     elif one.suffix:
         mask, content = partial(read_mask, path, None, ids), partial(embedded, path)
         objects = partial(read_file_objects, path, None, ids)

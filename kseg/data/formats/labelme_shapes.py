@@ -17,27 +17,36 @@ from PIL import Image, ImageDraw
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, quoted
+from edge.core.images import format_size
+from kseg.data.formats.labels import label_text
 from kseg.data.formats.objects import ellipse, join, of_mask, of_polygons
 from kseg.data.formats.objects import rectangle as corners_of
-from kseg.data.formats.source import BACKGROUND, Size, SourceObjects
+from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
-
-SPECIAL = {"_background_": 0, BACKGROUND: 0, "__ignore__": IGNORE_INDEX}
+from kseg.data.outlines import are_shares
 
 Points = list[tuple[float, float]]
 
 
 def shapes_of(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """The shapes of a JSON file. Raises InputError if it has none, or one no label."""
+    """The shapes of a JSON file, with labels as text; numbers are labels too.
+
+    Raises InputError for a file without shapes, and a shape without a label.
+    """
     shapes = content.get("shapes")
     if not isinstance(shapes, list):
         raise InputError(
             f"{path}: not a labelme file (no list 'shapes'); move it out of the folder"
         )
-    for shape in shapes:
-        if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
-            raise InputError(f"{path}: a shape has no label; add one in labelme")
-    return shapes
+    return [{**shape, "label": label_of(shape, path)} for shape in shapes]
+
+
+def label_of(shape: Any, path: Path) -> str:
+    """The label of a shape as text. Raises InputError if it is none."""
+    try:
+        return label_text(shape.get("label") if isinstance(shape, dict) else None)
+    except ValueError as error:
+        raise InputError(f"{path}: a shape {error}; give it one in labelme") from None
 
 
 # --- drawing, as labelme does ---
@@ -52,14 +61,17 @@ def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> 
             f"draw it as one of {', '.join(SHAPE_TYPES)}"
         )
     min_points, function = SHAPE_TYPES[kind]
-    points = points_of(shape, min_points, kind, path)
+    points = points_of(shape, min_points, kind, canvas.size[::-1], path)
     if kind == "mask":
         draw_mask(canvas, shape, points, value, path)
     else:
         function(ImageDraw.Draw(canvas), points, {"fill": value, "outline": value})
 
 
-def points_of(shape: dict[str, Any], min_points: int, kind: str, path: Path) -> Points:
+def points_of(
+    shape: dict[str, Any], min_points: int, kind: str, size: Size, path: Path
+) -> Points:
+    """The points of a shape. Raises InputError for too few, and for shares of sides."""
     try:
         points = [(float(x), float(y)) for x, y in shape["points"]]
         if len(points) < min_points or not np.isfinite(points).all():
@@ -69,6 +81,11 @@ def points_of(shape: dict[str, Any], min_points: int, kind: str, path: Path) -> 
             f"{path}: a {kind} {quoted(shape['label'])} has fewer than {min_points} "
             "valid points; draw it again or delete it"
         ) from None
+    if kind != "mask" and are_shares(np.array(points), size):
+        raise InputError(
+            f"{path}: a {kind} {quoted(shape['label'])} has points from 0 to 1, shares "
+            f"of the image's sides, not pixels; multiply them by {format_size(size)}"
+        )
     return points
 
 
@@ -126,13 +143,13 @@ def objects_of(
     labelled, skipped = [], Counter[str]()
     for shape in shapes:
         label, kind = shape["label"], shape.get("shape_type") or "polygon"
-        if label in SPECIAL:
+        if ids[label] in (0, IGNORE_INDEX):
             skipped[f"shapes labelled {label}"] += 1
             continue
         if kind not in SHAPE_TYPES:
             skipped[f"shapes of type {kind}"] += 1
             continue
-        points = points_of(shape, SHAPE_TYPES[kind][0], kind, path)
+        points = points_of(shape, SHAPE_TYPES[kind][0], kind, size, path)
         one = object_of(shape, kind, points, ids[label] - 1, size, path)
         if one is None:
             skipped["empty masks"] += 1

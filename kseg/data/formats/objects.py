@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
+from edge.core.images import format_size
 from kseg.data.formats.source import (
     Size,
     SourceDataset,
@@ -22,8 +23,13 @@ from kseg.data.formats.source import (
 )
 from kseg.data.masks import ORIENTATION, ROTATIONS, open_image
 from kseg.data.objects_file import BOXES_ONLY, Box, LabelledObject
-from kseg.data.outlines import FAR, encoded_outline
+from kseg.data.outlines import FAR, are_shares, encoded_outline
 
+# Class ids of shapes that mark the background and void, and why they are no objects.
+NOT_OBJECTS = {
+    -1: "objects of the class background",
+    IGNORE_INDEX - 1: "objects of the class void",
+}
 CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
 
 Points = np.ndarray  # (n, 2) x, y
@@ -136,9 +142,19 @@ def joined(parts: list[LabelledObject], size: Size) -> LabelledObject:
 
 
 def check_points(pair: SourcePair, found: SourceObjects) -> None:
-    """Raises InputError for points far outside: to draw them would fill the memory."""
+    """Raises InputError for points that are no pixels of the image.
+
+    To draw those far outside would fill the memory; shares of its sides would be one
+    pixel.
+    """
     limit = FAR * max(found.size)
     for each in found.objects:
+        if any(are_shares(polygon, found.size) for polygon in each.polygons):
+            raise InputError(
+                f"{pair.image}: an object has points from 0 to 1, which are shares of "
+                "the image's sides and not pixels; multiply them by its size, "
+                f"{format_size(found.size)}"
+            )
         if not all((np.abs(polygon) <= limit).all() for polygon in each.polygons):
             raise InputError(
                 f"{pair.image}: an object has points far outside its image of "
@@ -146,21 +162,33 @@ def check_points(pair: SourcePair, found: SourceObjects) -> None:
             )
 
 
+def without_background(found: SourceObjects) -> SourceObjects:
+    """The objects that have a class; those of NOT_OBJECTS are counted as skipped."""
+    kept = tuple(one for one in found.objects if one.class_id not in NOT_OBJECTS)
+    left_out = Counter(
+        NOT_OBJECTS[one.class_id]
+        for one in found.objects
+        if one.class_id in NOT_OBJECTS
+    )
+    return replace(found, objects=kept, skipped=found.skipped + left_out)
+
+
 # --- objects as a mask ---
 
 
-def painted(export: SourceDataset) -> SourceDataset:
-    """An export whose masks are painted from its objects."""
+def painted(export: SourceDataset, in_order: bool = False) -> SourceDataset:
+    """An export whose masks are painted from its objects, as `paint` does."""
     for pairs in export.splits.values():
-        pairs[:] = [replace(pair, mask=partial(paint, pair)) for pair in pairs]
+        pairs[:] = [replace(p, mask=partial(paint, p, in_order)) for p in pairs]
     return export
 
 
-def paint(pair: SourcePair) -> np.ndarray:
-    """Paints objects as (H, W) uint8 class ids, the smallest on top.
+def paint(pair: SourcePair, in_order: bool = False) -> np.ndarray:
+    """Paints objects as (H, W) uint8 class ids, the smallest on top, or the last one.
 
-    Class k of the objects becomes class k + 1; crowds are void. Raises InputError for
-    an object without an outline.
+    Class k of the objects becomes class k + 1; crowds are void. Shapes of NOT_OBJECTS
+    are painted as background and void. Raises InputError for an object without an
+    outline.
     """
     found = pair.objects()
     check_points(pair, found)
@@ -169,7 +197,8 @@ def paint(pair: SourcePair) -> np.ndarray:
     masks = [decode(each, found.size) for each in found.objects]
     areas = [np.count_nonzero(mask) for mask in masks]
     result = np.zeros(found.size, np.uint8)
-    for index in sorted(range(len(masks)), key=lambda i: -areas[i]):
+    order = range(len(masks))
+    for index in order if in_order else sorted(order, key=lambda i: -areas[i]):
         each = found.objects[index]
         result[masks[index]] = IGNORE_INDEX if each.crowd else each.class_id + 1
     return result

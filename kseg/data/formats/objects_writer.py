@@ -14,7 +14,7 @@ from edge.core.files import make_folder, write_text
 from kseg.core.progress import in_parallel
 from kseg.core.results import ObjectCounts
 from kseg.data.formats.credits import write_credits
-from kseg.data.formats.objects import check_points, fitted
+from kseg.data.formats.objects import check_points, fitted, without_background
 from kseg.data.formats.source import SourceDataset, SourceObjects, SourcePair
 from kseg.data.formats.writer import (
     Splits,
@@ -67,7 +67,7 @@ def write_objects_folder(
     """
 
     def read(pair: SourcePair) -> SourcePair:
-        found = KEPT[task](pair, pair.objects())
+        found = KEPT[task](pair, without_background(pair.objects()))
         check_points(pair, found)
         return replace(pair, objects=lambda: found)
 
@@ -105,6 +105,8 @@ def counts_of(names: Sequence[str], written: list[Written]) -> ObjectCounts:
     """Counts the objects of all images."""
     objects = [one for image, _ in written for one in image.objects]
     ids = Counter(one.class_id for one in objects if not one.crowd)
+    sets = ({o.class_id for o in one.objects if not o.crowd} for one, _ in written)
+    found = Counter(class_id for classes in sets for class_id in classes)
     skipped: Counter[str] = sum((f.skipped for _, f in written), Counter())
     changed: Counter[str] = sum((f.changed for _, f in written), Counter())
     return ObjectCounts(
@@ -113,6 +115,7 @@ def counts_of(names: Sequence[str], written: list[Written]) -> ObjectCounts:
         empty=sum(not image.objects for image, _ in written),
         skipped=dict(skipped),
         changed=dict(changed),
+        images={name: found[index] for index, name in enumerate(names)},
     )
 
 

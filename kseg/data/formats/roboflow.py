@@ -7,6 +7,7 @@ _classes.csv: a header and lines `Pixel Value, Class`.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from edge.core.errors import InputError, quoted
 from edge.core.images import list_images
+from kseg.data.formats.frames import same_keys
 from kseg.data.formats.source import (
     SourceDataset,
     SourcePair,
@@ -21,7 +23,7 @@ from kseg.data.formats.source import (
     read_text,
     split_of,
 )
-from kseg.data.masks import Classes, load_mask, to_class_ids
+from kseg.data.masks import Classes, load_mask, same_stem_error, to_class_ids
 
 DESCRIPTION = (
     "NAME_mask.png next to NAME.jpg and _classes.csv in train/ (Roboflow masks)"
@@ -67,13 +69,18 @@ def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
     paths = list_images(folder)
     masks = {p.stem.removesuffix(MASK): p for p in paths if is_mask(p)}
     images = [path for path in paths if not is_mask(path)]
+    counts = Counter(path.stem for path in images)
+    repeated = [path for path in images if counts[path.stem] > 1][1:]
+    if repeated:
+        raise InputError(same_stem_error(folder, repeated))
+    masks = same_keys(masks, [path.stem for path in images])
     for image in images:
         mask = masks.get(image.stem)
         if mask is None:
             export.unlabelled += 1
             continue
         reader = partial(read_mask, mask, image, classes)
-        pair = SourcePair(image.stem, image, reader)
+        pair = SourcePair(image.stem, image, reader, origin=str(mask))
         export.splits[split_of(folder.name)].append(pair)
     for stem in sorted(masks.keys() - {path.stem for path in images}):
         export.add_missing(folder / f"{stem}.jpg", masks[stem])

@@ -11,15 +11,21 @@ from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 
+from edge.core import files
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted, shortened
 from kseg.core.text import to_class_name
+from kseg.data.formats.labels import (
+    BACKGROUND,
+    form_of,
+    log_meanings,
+    means_background,
+    means_void,
+)
 from kseg.data.masks import INVALID, Classes
 from kseg.data.objects_file import LabelledObject
 
-BACKGROUND = "background"
 BLACK = (0, 0, 0)
-VOID_NAMES = ("void", "ignore", "ignored", "unlabelled", "unlabeled")
 MAX_CLASSES = 255  # ids 0 to 254 of a byte; 255 is void
 SPELLINGS = {
     "train": ("train", "training"),
@@ -71,6 +77,7 @@ class SourcePair:
     `objects` returns its objects, whose class ids count from 0, without background. For
     an image embedded in another file, `image` is that file, `content` returns the
     image's bytes, and `suffix` is the suffix for them. `credit` goes into CREDITS.csv.
+    `origin` names the entry that the labels come from, for messages.
     """
 
     stem: str
@@ -80,6 +87,7 @@ class SourcePair:
     suffix: str = ""
     objects: Callable[[], SourceObjects] = no_objects
     credit: Optional[Credit] = None
+    origin: str = ""
 
     @property
     def file_name(self) -> str:
@@ -166,7 +174,8 @@ def check_names(names: list[str], source: Path) -> None:
             to_class_name(name)
         except ValueError as error:
             raise InputError(f"{source}: a class has {error}; rename it") from None
-    double = next((name for name in names if names.count(name) > 1), None)
+    forms = [form_of(name) for name in names]
+    double = next((name for name in forms if forms.count(name) > 1), None)
     if double is not None:
         raise InputError(
             f"{source}: two classes have the name {quoted(double)}; rename one"
@@ -176,36 +185,53 @@ def check_names(names: list[str], source: Path) -> None:
 def classes_of(labels: dict[int, tuple[str, Optional[Color]]], source: Path) -> Classes:
     """Converts file id -> (name, colour) to Classes: background first, void is 255.
 
-    A black label, or one named background, is background; one with a name in VOID_NAMES
-    is void. The others keep their order. Raises InputError for too many labels, equal
-    names and equal colours.
+    Labels named background are background, else a black one is; those with a name of
+    void are void. If they leave only one class, the black one or id 0 of them is its
+    background. The others keep their order. Raises InputError for too many labels,
+    equal names and equal colours.
     """
     given = [color for _, color in labels.values() if color]
     if len(set(given)) < len(given):
         double = next(color for color in given if given.count(color) > 1)
         raise InputError(f"{source}: two classes have the colour {double}; change one")
-    kept = [i for i, (name, _) in labels.items() if name.lower() not in VOID_NAMES]
-    kept.sort(key=lambda i: not is_background(*labels[i]))  # a stable sort
-    names = [labels[i][0] for i in kept]
+    behind = background_ids(labels)
+    void = {i for i, (name, _) in labels.items() if means_void(name)} - {*behind}
+    rest = [i for i in labels if i not in behind and i not in void]
+    first = [name_of_background(labels[i][0]) for i in behind[:1]]
+    names = [*first, *(labels[i][0] for i in rest)]
     check_names(names, source)
-    colors = [labels[i][1] for i in kept]
+    colors = [labels[i][1] for i in (*behind[:1], *rest)]
     if not all(colors):
         colors = list(palette(len(names)))
     table = np.full(256, INVALID)
     table[list(labels)] = IGNORE_INDEX
-    table[kept] = np.arange(len(kept))
+    table[behind] = 0
+    table[rest] = np.arange(len(first), len(names))
+    log_meanings({labels[i][0]: IGNORE_INDEX for i in void}, source)
     file_colors = {color: i for i, (_, color) in labels.items() if color}
     return Classes(tuple(names), tuple(colors), table, file_colors, source.name)
 
 
-def is_background(name: str, color: Optional[Color]) -> bool:
-    return color == BLACK or name.lower() == BACKGROUND
+def background_ids(labels: dict[int, tuple[str, Optional[Color]]]) -> list[int]:
+    """The ids of the labels that are background, as `classes_of` says; may be empty."""
+    named = [i for i, (name, _) in labels.items() if means_background(name)]
+    if named:
+        return named
+    void = [i for i, (name, _) in labels.items() if means_void(name)]
+    if len(labels) - len(void) == 1:  # what it is told apart from
+        return [i for i in void if labels[i][1] == BLACK or i == 0][:1]
+    return [i for i, (_, color) in labels.items() if color == BLACK and i not in void]
+
+
+def name_of_background(name: str) -> str:
+    """The class name of a background; a black class keeps its own."""
+    return BACKGROUND if means_background(name) or means_void(name) else name
 
 
 def read_text(path: Path) -> str:
     """Reads a text file. Raises InputError if it is missing or is not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return files.read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: cannot be read as UTF-8 text ({error}); export it again"
@@ -229,7 +255,9 @@ def ends_of(path: Path) -> bytes:
         with path.open("rb") as file:
             start = file.read(PEEK)
             file.seek(max(file.tell(), path.stat().st_size - PEEK))
-            return start + file.read()
+            ends = start + file.read()
+            # UTF-16 is found as the text that it is, which is ASCII for names of keys.
+            return ends.replace(b"\0", b"") if ends.startswith(files.UTF_16) else ends
     except OSError:
         return b""
 

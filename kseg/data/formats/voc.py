@@ -2,14 +2,17 @@
 
 JPEGImages/NAME.jpg, SegmentationClass/NAME.png, ImageSets/Segmentation/SPLIT.txt.
 CVAT's masks are RGB, with the colours listed in labelmap.txt; VOC's hold ids with a
-palette, where 255 is the border between objects. SegmentationObject/NAME.png tells the
-objects apart; boxes are in Annotations/NAME.xml.
+palette, where 255 is the border between objects. Those of labelme's exporter hold the
+ids of the lines of class_names.txt; older ones are in SegmentationClassPNG/.
+SegmentationObject/NAME.png tells the objects apart; boxes are in Annotations/NAME.xml.
 
 Reference: https://docs.cvat.ai/docs/dataset_management/formats/format-smask
 """
 
 from __future__ import annotations
 
+import logging
+import re
 from functools import partial
 from pathlib import Path
 from typing import Optional
@@ -20,15 +23,15 @@ from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import is_image
 from kseg.data.formats import voc_boxes
+from kseg.data.formats.frames import same_keys
+from kseg.data.formats.labels import BACKGROUND, means_background, means_void
 from kseg.data.formats.source import (
-    BACKGROUND,
     BLACK,
     Color,
     SourceDataset,
     SourceObjects,
     SourcePair,
     classes_of,
-    is_background,
     read_text,
     without_background,
 )
@@ -40,35 +43,48 @@ from kseg.data.objects_file import BOXES_ONLY
 
 DESCRIPTION = "SegmentationClass/ with JPEGImages/ and ImageSets/ (Pascal VOC, CVAT)"
 LABELMAP = "labelmap.txt"
+NAME_LISTS = ("class_names.txt", "labels.txt", "classes.txt")  # a name in each line
 IMAGES = "JPEGImages"
 MASKS = "SegmentationClass"
 OBJECTS = "SegmentationObject"
+PNG = "PNG"  # after these two, where labelme wrote arrays into the folders without
+VOC_NAME = re.compile(r"(\d{4}_)?\d{6}")
 NAMES = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
     "dog horse motorbike person pottedplant sheep sofa train tvmonitor void"
 ).split()
 
 
+log = logging.getLogger(__name__)
+
+
 def matches(folder: Path) -> bool:
     return (folder / MASKS).is_dir()
 
 
+def folder_of(folder: Path, name: str) -> Path:
+    """The folder of the masks, or of the objects, that holds PNG files."""
+    older = folder / f"{name}{PNG}"
+    return older if older.is_dir() else folder / name
+
+
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
     """Reads the pairs listed in ImageSets; without lists, all masks."""
-    path = folder / LABELMAP
-    classes = read_labelmap(path) if path.is_file() else voc_classes(folder)
+    classes = read_classes(folder)
     export = SourceDataset(skip_missing, classes.names, classes.colors)
-    images = find_images(folder / IMAGES)
-    for name, split in names_of(folder).items():
-        mask = folder / MASKS / f"{name}.png"
-        if not mask.is_file():  # CVAT lists frames without labels too
+    names = names_of(folder)
+    images = same_keys(find_images(folder / IMAGES), names)
+    masks = same_keys(mask_files(folder), names)
+    for name, split in names.items():
+        mask = masks.get(name)
+        if mask is None:  # CVAT lists frames without labels too
             export.unlabelled += 1
         elif name not in images:
             export.add_missing(folder / IMAGES / f"{name}.jpg", mask)
         else:
             image = images[name]
             reader = partial(read_mask, mask, image, classes)
-            objects = partial(read_image_objects, folder, name, image, classes)
+            objects = partial(read_image_objects, folder, mask, image, classes)
             pair = SourcePair(image.stem, image, reader, objects=objects)
             export.splits[split].append(pair)
     return export
@@ -78,9 +94,15 @@ def names_of(folder: Path) -> dict[str, str]:
     """Name -> split, of the lists, or without lists of all masks."""
     names = list_names(sorted((folder / "ImageSets" / "Segmentation").glob("*.txt")))
     if names is None:
-        masks = sorted(filter(is_image, (folder / MASKS).rglob("*.png")))
-        names = {key_of(path, folder / MASKS): "" for path in masks}
+        names = dict.fromkeys(mask_files(folder), "")
     return names
+
+
+def mask_files(folder: Path) -> dict[str, Path]:
+    """Name, with its folders and without suffix -> mask."""
+    inside = folder_of(folder, MASKS)
+    masks = sorted(filter(is_image, inside.rglob("*.png")))
+    return {key_of(path, inside): path for path in masks}
 
 
 def read_boxes(folder: Path, skip_missing: bool) -> SourceDataset:
@@ -92,7 +114,7 @@ def read_boxes(folder: Path, skip_missing: bool) -> SourceDataset:
 
 def read_instances(folder: Path, skip_missing: bool) -> SourceDataset:
     """The objects of SegmentationObject/, whose classes are in SegmentationClass/."""
-    if not (folder / OBJECTS).is_dir():
+    if not folder_of(folder, OBJECTS).is_dir():
         raise InputError(
             f"{folder}: has no {OBJECTS}/ that tells objects of one class apart; "
             + (BOXES_ONLY if voc_boxes.matches(folder) else "use --task semantic")
@@ -114,16 +136,51 @@ def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
 
 
 def read_image_objects(
-    folder: Path, name: str, image: Path, classes: Classes
+    folder: Path, mask: Path, image: Path, classes: Classes
 ) -> SourceObjects:
     """The objects of an image; a `difficult` one of its XML file is a crowd."""
-    path, annotation = folder / OBJECTS / f"{name}.png", folder / ANNOTATIONS
+    name = mask.relative_to(folder_of(folder, MASKS))
+    path = folder_of(folder, OBJECTS) / name
     instances = load_mask(path, image)
-    class_ids = read_mask(folder / MASKS / f"{name}.png", image, classes)
-    annotation /= f"{name}.xml"
+    class_ids = read_mask(mask, image, classes)
+    annotation = folder / ANNOTATIONS / name.with_suffix(".xml")
     listed = voc_boxes.scan(annotation).objects if annotation.is_file() else ()
     names = classes.names[1:]
     return objects_of_maps(instances, class_ids, names, listed, path)
+
+
+def read_classes(folder: Path) -> Classes:
+    """The classes of the file that names them; without any, those of VOC."""
+    path = folder / LABELMAP
+    if path.is_file():
+        return read_labelmap(path)
+    lists = [folder / name for name in NAME_LISTS if (folder / name).is_file()]
+    if lists:
+        return read_names(lists[0])
+    if not all(VOC_NAME.fullmatch(name) for name in names_of(folder)):
+        log.warning(
+            f"{folder}: has neither {LABELMAP} nor {NAME_LISTS[0]}; its ids are taken "
+            "for the 21 classes of Pascal VOC: 0 background, 1 aeroplane, 2 bicycle, …"
+        )
+    return voc_classes(folder)
+
+
+def read_names(path: Path) -> Classes:
+    """The classes of a list of names; a line's number is the id, from 0.
+
+    A list for labelme's exporter begins with `__ignore__`, whose id is -1. Colours of
+    masks are VOC's. Raises InputError for a list that is not of classes.
+    """
+    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    if names and means_void(names[0]):
+        del names[0]
+    if len(names) > IGNORE_INDEX:
+        raise InputError(
+            f"{path}: {len(names)} names; the maximum is {IGNORE_INDEX}, as 255 is void"
+        )
+    colors = palette(len(names))
+    labels = dict(enumerate(zip(names, colors, strict=True)))
+    return classes_of({**labels, IGNORE_INDEX: ("void", BORDER)}, path)
 
 
 def voc_classes(folder: Path) -> Classes:
@@ -151,7 +208,7 @@ def read_labelmap(path: Path) -> Classes:
                 f"{path}: the label {quoted(name)} has no colour; write "
                 f"{shortened(name)}:R,G,B::"
             )
-    if not any(is_background(*label) for label in labels):
+    if not any(means_background(name) or color == BLACK for name, color in labels):
         labels.insert(0, (BACKGROUND, BLACK))
     if len(labels) > 256:
         raise InputError(f"{path}: {len(labels)} labels; the maximum is 256")

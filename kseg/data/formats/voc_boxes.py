@@ -19,11 +19,11 @@ from typing import Iterator, Optional
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
-from edge.core.images import list_images
 from kseg.core.progress import in_parallel
+from kseg.data.formats.frames import same_keys
+from kseg.data.formats.labels import labels_of
 from kseg.data.formats.objects import of_box
 from kseg.data.formats.source import (
-    BACKGROUND,
     Size,
     SourceDataset,
     SourceObjects,
@@ -78,11 +78,12 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     """Reads the XML files listed in ImageSets/Main; without lists, all of them."""
     files = [path for path in xml_files(folder) if has_root(path, "annotation")]
     scans = in_parallel(scan, files, folder.name)
-    found = {one.name for each in scans for one in each.objects}
-    names = [BACKGROUND, *sorted(found)]
-    check_names(names, folder)
-    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
-    ids = {name: index for index, name in enumerate(names[1:])}
+    found = [[one.name for one in each.objects] for each in scans]
+    labels = labels_of(found, folder, alphabetical=True)
+    names = labels.names
+    check_names(list(names), folder)
+    export = SourceDataset(skip_missing, names, palette(len(names)))
+    ids = {name: index - 1 for name, index in labels.ids.items()}
     if (folder / ANNOTATIONS).is_dir():
         add_listed(export, scans, ids, folder)
     else:
@@ -112,8 +113,10 @@ def add_listed(
     by_name = {key_of(each.path, folder / ANNOTATIONS): each for each in scans}
     lists = sorted((folder / "ImageSets" / "Main").glob("*.txt"))
     # cat_train.txt lists the images of one class.
-    names = list_names([path for path in lists if "_" not in path.stem])
-    for name, split in (names or dict.fromkeys(by_name, "")).items():
+    listed = list_names([path for path in lists if "_" not in path.stem])
+    names = listed or dict.fromkeys(by_name, "")
+    by_name, images = same_keys(by_name, names), same_keys(images, names)
+    for name, split in names.items():
         if name not in by_name:  # CVAT lists frames without labels too
             export.unlabelled += 1
             continue
@@ -129,12 +132,12 @@ def add_beside(
         folders[each.path.parent].append(each)
     for parent, inside in folders.items():
         split = split_of(parent.name) if parent != folder else ""
-        images = files_by_stem(parent)
+        images = same_keys(files_by_stem(parent), [one.path.stem for one in inside])
         for each in inside:
             image = images.get(each.path.stem)
             add_image(export, each, image, split, ids, parent)
         labelled = {each.path.stem for each in inside}
-        export.unlabelled += sum(p.stem not in labelled for p in list_images(parent))
+        export.unlabelled += sum(stem not in labelled for stem in images)
 
 
 def add_image(
@@ -149,7 +152,9 @@ def add_image(
         export.add_missing(root / f"{one.path.stem}.jpg", one.path)
         return
     reader = partial(objects_of, one, image, ids)
-    export.splits[split].append(SourcePair(image.stem, image, objects=reader))
+    origin = str(one.path)
+    pair = SourcePair(image.stem, image, objects=reader, origin=origin)
+    export.splits[split].append(pair)
 
 
 # --- one XML file ---

@@ -5,23 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from edge.core.errors import InputError
-from edge.core.images import is_image
+from edge.core.errors import InputError, quoted
+from edge.core.images import SUFFIXES, is_image
 from kseg.data.formats.source import read_text, split_of
 
 
 def list_names(lists: list[Path]) -> Optional[dict[str, str]]:
     """Name -> split, of the lists of ImageSets; None if there are none.
 
-    The split is empty for names that only other files (default.txt) list.
+    The split is empty for names that only other files (default.txt, trainval.txt) list.
+    Raises InputError for a name that the lists of two splits have.
     """
     names: dict[str, str] = {}
+    origins: dict[str, Path] = {}
     for path in sorted(lists, key=lambda path: not split_of(path.stem)):
         lines = (line.strip() for line in read_text(path).splitlines())
         split = split_of(path.stem)
-        for name in filter(None, lines):
-            names.setdefault(name, split)
+        for name in map(without_suffix, filter(None, lines)):
+            if names.setdefault(name, split) != split and split:
+                raise InputError(
+                    f"{path}: lists {quoted(name)}, and so does {origins[name]}; an "
+                    "image is in one split, remove it from one of the lists"
+                )
+            origins.setdefault(name, path)
     return names if lists else None
+
+
+def without_suffix(name: str) -> str:
+    """A name of a list, some of which have the suffixes of images.
+
+    >>> without_suffix("night/a.jpg"), without_suffix("v1.5")
+    ('night/a', 'v1.5')
+    """
+    return str(Path(name).with_suffix("")) if name.lower().endswith(SUFFIXES) else name
 
 
 def find_images(folder: Path) -> dict[str, Path]:

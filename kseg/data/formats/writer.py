@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -23,8 +23,11 @@ from edge.core.images import SUFFIXES, is_image, write_mask
 from edge.display.colors import color_table
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import bar
+from kseg.core.results import MaskCounts
 from kseg.data.folder import SPLITS, split_by_seed
+from kseg.data.formats.counts import MaskFacts, mask_counts
 from kseg.data.formats.credits import write_credits
+from kseg.data.formats.frames import check_frames, own_stems
 from kseg.data.formats.source import Size, SourceDataset, SourcePair, size_error
 from kseg.data.masks import inspect_image, rotate_like
 
@@ -41,7 +44,8 @@ def assign_splits(
     """Divides the pairs into train, val and test.
 
     Pairs without a split are for training. Without a val split, `share` of the training
-    pairs become val. Raises InputError for equal stems within a split.
+    pairs become val. Equal stems within a split get different ones. Raises InputError
+    for an image that is labelled twice.
     """
     found = export.splits
     train = [*found.get("train", []), *found.get("", [])]
@@ -51,24 +55,18 @@ def assign_splits(
             f"labels, {export.missing} missing); label or export them"
         )
     splits = {"train": train} | {s: found[s] for s in SPLITS[1:] if found.get(s)}
-    for name, pairs in splits.items():
-        check_stems(pairs, name)
+    check_frames(splits)
+    splits = {name: own_stems(pairs) for name, pairs in splits.items()}
+    for pairs in splits.values():
+        check_image_names(pairs)
     if "val" not in splits:
-        splits |= split_by_seed(train, folder, seed, share)
+        splits |= split_by_seed(splits["train"], folder, seed, share)
     return {name: splits[name] for name in SPLITS if name in splits}
 
 
-def check_stems(pairs: list[SourcePair], split: str) -> None:
-    """Raises InputError for equal stems, and for names that are not image names."""
-    counts = Counter(pair.stem for pair in pairs)
+def check_image_names(pairs: list[SourcePair]) -> None:
+    """Raises InputError for names that are not image names."""
     for pair in pairs:
-        if counts[pair.stem] > 1:
-            others = (p.image for p in pairs if p.stem == pair.stem)
-            other = next((p for p in others if p != pair.image), pair.image)
-            raise InputError(
-                f"{pair.image}: has the same stem as {other}, also in {split}; rename "
-                "one in the labelling tool"
-            )
         name = pair.file_name
         if not is_image(Path(name)):
             raise InputError(
@@ -122,8 +120,10 @@ def leftovers(target: Path) -> list[Path]:
     ]
 
 
-def write_data_folder(export: SourceDataset, splits: Splits, folder: Path) -> None:
-    """Copies the images and writes the masks and classes.json.
+def write_data_folder(
+    export: SourceDataset, splits: Splits, folder: Path
+) -> MaskCounts:
+    """Copies the images and writes the masks and classes.json; counts the pixels.
 
     Images are copied byte for byte, EXIF included; masks are upright palette PNGs.
     Raises InputError for files that cannot be read, and masks that do not fit.
@@ -135,12 +135,13 @@ def write_data_folder(export: SourceDataset, splits: Splits, folder: Path) -> No
             for kind in ("images", "masks"):
                 make_folder(part / split / kind)
         items = [(part / split, p) for split, pairs in splits.items() for p in pairs]
-        each(partial(write_pair, colors=colors), items, "preparing")
+        facts = each(partial(write_pair, colors=colors), items, "preparing")
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
         write_credits(part, splits)
         record = {"classes": classes, "ignore_index": IGNORE_INDEX}
         write_text(part / "classes.json", json.dumps(record, indent=1) + "\n")
+    return mask_counts(export.class_names, facts)
 
 
 def each(
@@ -165,14 +166,15 @@ def each(
     return results
 
 
-def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> None:
-    """Writes a pair, given as (folder of its split, pair).
+def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> MaskFacts:
+    """Writes a pair, given as (folder of its split, pair), and counts its pixels.
 
     Raises InputError if it cannot be copied, or the mask does not fit the image.
     """
     split, pair = item
     mask = upright_mask(pair, copy_image(pair, split))
     write_mask(split / "masks" / f"{pair.stem}.png", mask, colors)
+    return MaskFacts(pair.image, np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1))
 
 
 def copy_image(pair: SourcePair, split: Path) -> Path:

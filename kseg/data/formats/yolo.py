@@ -19,12 +19,13 @@ from typing import Iterator, Optional
 import numpy as np
 import yaml
 
-from edge.core.constants import palette
+from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted
 from edge.core.images import list_images
+from kseg.data.formats.frames import same_keys
+from kseg.data.formats.labels import labels_of
 from kseg.data.formats.objects import of_box, of_polygons, painted
 from kseg.data.formats.source import (
-    BACKGROUND,
     SourceDataset,
     SourceObjects,
     SourcePair,
@@ -60,11 +61,17 @@ def parts_of(folder: Path) -> list[tuple[Path, Path]]:
         images, labels = root / IMAGES, root / LABELS
         if not (images.is_dir() and labels.is_dir()):
             continue
-        inside = sorted(path for path in images.glob("*/") if path.is_dir())
-        found += [(part, labels / part.name) for part in inside]
+        inside = sorted(path for path in images.rglob("*/") if path.is_dir())
+        parts = [(part, labels / part.relative_to(images)) for part in inside]
+        found += [(part, texts) for part, texts in parts if holds_any(part, texts)]
         if list_images(images):
             found.append((images, labels))
     return found
+
+
+def holds_any(images: Path, labels: Path) -> bool:
+    """Whether there are images or labels in the two folders."""
+    return bool(list_images(images) or text_files(labels))
 
 
 def text_files(labels: Path) -> list[Path]:
@@ -104,28 +111,38 @@ def default_task(folder: Path) -> str:
 
 def read_pairs(folder: Path, skip_missing: bool) -> SourceDataset:
     """Reads all images; one without a text file has no objects."""
-    names = [BACKGROUND, *read_names(folder)]
-    check_names(names, folder)
-    export = SourceDataset(skip_missing, tuple(names), palette(len(names)))
+    names = read_names(folder)
+    found = labels_of([names], folder)
+    check_names([*found.names[:1], *kept_names(names, found.ids)], folder)
+    export = SourceDataset(skip_missing, found.names, palette(len(found.names)))
+    ids = [found.ids[name] - 1 for name in names]
     for images, labels in parts_of(folder):
-        add_folder(export, images, labels, folder)
+        add_folder(export, images, labels, folder, ids)
     return export
 
 
-def add_folder(export: SourceDataset, folder: Path, labels: Path, source: Path) -> None:
-    """Adds the images of a folder; its name or its parent's is the split."""
+def kept_names(names: list[str], ids: dict[str, int]) -> list[str]:
+    """The names that are classes, repeated ones too."""
+    return [name for name in names if 0 < ids[name] < IGNORE_INDEX]
+
+
+def add_folder(
+    export: SourceDataset, folder: Path, labels: Path, source: Path, ids: list[int]
+) -> None:
+    """Adds the images of a folder; its name or that of one above it is the split.
+
+    `ids` are the class ids of the numbers in the files.
+    """
     images = files_by_stem(folder)
-    split = split_of(folder.name)
-    if not split and folder.parent != source:
-        split = split_of(folder.parent.name)
+    above = reversed(folder.relative_to(source).parts)
+    split = next(filter(None, map(split_of, above)), "")
+    texts = same_keys({path.stem: path for path in text_files(labels)}, images)
     for stem, image in images.items():
-        reader = partial(
-            *(read_labels, labels / f"{stem}.txt", image, len(export.class_names) - 1)
-        )
+        path = texts.pop(stem, labels / f"{stem}.txt")
+        reader = partial(read_labels, path, image, ids)
         export.splits[split].append(SourcePair(stem, image, objects=reader))
-    for path in text_files(labels):
-        if path.stem not in images:
-            export.add_missing(folder / f"{path.stem}.jpg", path)
+    for stem, path in texts.items():
+        export.add_missing(folder / f"{stem}.jpg", path)
 
 
 def read_names(folder: Path) -> list[str]:
@@ -158,17 +175,17 @@ def read_names(folder: Path) -> list[str]:
 # --- one text file ---
 
 
-def read_labels(path: Path, image: Path, classes: int) -> SourceObjects:
+def read_labels(path: Path, image: Path, ids: list[int]) -> SourceObjects:
     """The objects of an image. Raises InputError, naming the line, for invalid ones."""
     size, _ = inspect_image(image)
     scale = np.array([size[1], size[0]])
     changed: Counter[str] = Counter()
     found = []
-    for class_id, numbers in lines_of(path, classes) if path.is_file() else ():
+    for number, numbers in lines_of(path, len(ids)) if path.is_file() else ():
         points = points_of(numbers)
         inside = np.clip(points, 0, 1)
         changed[CLIPPED] += bool((inside != points).any())
-        found.append(object_of(class_id, inside * scale))
+        found.append(object_of(ids[number], inside * scale))
     return SourceObjects(size, tuple(found), changed=+changed)
 
 

@@ -27,6 +27,15 @@ EXPORTS = {
     "voc": ("SegmentationClass/a.png",),
     "roboflow": ("train/_classes.csv", "train/a_mask.png"),
     "segnet": ("train/a.png", "trainannot/a.png"),
+    "cityscapes": (
+        "leftImg8bit/train/bonn/bonn_0_1_leftImg8bit.png",
+        "gtFine/train/bonn/bonn_0_1_gtFine_labelIds.png",
+    ),
+    "ade20k": (
+        "images/training/ADE_train_1.jpg",
+        "annotations/training/ADE_train_1.png",
+    ),
+    "supervisely": ('meta.json={"classes": []}', "a/img/a.jpg", "a/ann/a.jpg.json={}"),
     "labelme": ('a.json={"version": "5", "shapes": [], "imagePath": "a.jpg"}',),
     "coco": ("annotations/instances_train2017.json={}",),
     "coco of Roboflow": ("train/_annotations.coco.json={}",),
@@ -131,7 +140,12 @@ def test_what_was_found_is_said(source, target, capsys):
     said = capsys.readouterr().err
     assert f"{source}: segnet: train 3, val 2; 11 classes: sky, building" in said
     assert f"kseg train --data {target}\n" in said
+    assert "  tree: images 5, pixels 6,000 (100.0%)" in said
+    assert "classes that occur in no image: sky, building" in said
     found = json.loads(report.read_text(encoding="utf-8"))
+    masks = found.pop("masks")
+    assert masks["images"]["tree"] == 5 and masks["pixels"]["tree"] == 5 * 30 * 40
+    assert masks["void"] == 0 and masks["only_void"] == []
     assert found.pop("classes")[:2] == ["sky", "building"]
     assert found == {
         "format": "segnet",

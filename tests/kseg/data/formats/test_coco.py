@@ -273,11 +273,124 @@ def test_missing_category(train, error_message):
 
 
 def test_annotation_of_an_image_that_is_not_listed(train, error_message, prepared):
-    path = train(annotation([BIG], image=9))
+    path = train(annotation([BIG], image=9), annotation([SMALL]))
     message = error_message()
     assert str(path) in message
     assert "image 9" in message
-    assert prepared("--skip-missing").split("train").read(0)[1].max() == 0
+    mask = prepared("--skip-missing").split("train").read(0)[1]
+    assert mask.tolist() == filled((1, 2, 2, 4, 4))
+
+
+def test_annotations_of_no_image_at_all(train, error_message):
+    """To leave all of them out would leave empty masks."""
+    path = train(annotation([BIG], image="9"), annotation([SMALL], image=10))
+    for options in ((), ("--skip-missing",)):
+        message = error_message(*options)
+        assert message.startswith(f"{path}: no annotation is of an image in 'images'")
+        assert "'9'" in message and "--skip-missing" not in message
+
+
+def test_ids_as_text_and_as_numbers(train, masks_of):
+    categories = [{"id": 1.0, "name": "table"}, {"id": "7", "name": "cup"}]
+    entries = annotation([BIG], "1", "1"), annotation([SMALL], 7, 1.0)
+    train(*entries, categories=categories)
+    assert masks_of()["a"] == filled((1, 1, 1, 5, 7), (2, 2, 2, 4, 4))
+
+
+def test_background_and_void_in_any_spelling(train, masks_of):
+    names = ["Background", "road", "Unlabeled"]  # beside the table and cup of val
+    categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+    whole = annotation([[0, 0, 8, 0, 8, 6, 0, 6]], 1)
+    train(*(whole, annotation([BIG], 2), annotation([SMALL], 3)), categories=categories)
+    assert masks_of()["a"] == filled((2, 1, 1, 5, 7), (255, 2, 2, 4, 4))
+
+
+def test_categories_of_files_that_differ_in_capitals(coco, write, prepared):
+    lists = {"train2017": ["Car", "bus"], "val2017": ["bus", "car"]}
+    for split, names in lists.items():
+        categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+        path = coco / "annotations" / f"instances_{split}.json"
+        number = 1 + [name.lower() for name in names].index("car")
+        write(path, content(annotation([BIG], number), categories=categories))
+    data = prepared()
+    assert data.class_names == ("background", "Car", "bus")
+    for split in ("train", "val"):
+        assert data.split(split).read(0)[1].tolist() == filled((1, 1, 1, 5, 7))
+
+
+@pytest.mark.parametrize(
+    "stated",
+    (
+        "a%20b%C3%A9.jpg",
+        "a be\u0301.jpg",
+        "A B\u00c9.JPG",
+        "photos\\a b\u00e9.jpg",
+        "/data/local-files/?d=x/a%20b%C3%A9.jpg",
+        "https://host/upload/a%20b%C3%A9.jpg?key=1",
+    ),
+)
+def test_names_that_are_written_differently(train, save, coco, masks_of, stated):
+    (coco / "train2017/a.jpg").unlink()
+    save(coco / "train2017/a b\u00e9.jpg")
+    train(annotation([BIG]), name=stated)
+    assert list(masks_of()) == ["a b\u00e9"]
+
+
+def test_a_name_of_two_files_is_missing(train, save, coco, error_message):
+    (coco / "train2017/a.jpg").unlink()
+    for name in ("B.jpg", "b.JPG"):
+        save(coco / "train2017" / name)
+    train(annotation([BIG]), name="b.jpg")
+    assert "its image" in error_message()
+
+
+def test_points_that_are_shares_are_refused(train, save, coco, error_message):
+    shares = [0.1, 0.1, 0.9, 0.1, 0.9, 0.9]
+    path = train(annotation([shares]))
+    message = error_message()
+    assert message.startswith(f"{path}: annotation 5 has points from 0 to 1")
+    train({**annotation([]), "bbox": [0.1, 0.2, 0.5, 0.5]})
+    message = error_message("--task", "detection")
+    assert "annotation 5 has the box [0.1, 0.2, 0.5, 0.5], shares" in message
+
+
+def test_a_subset_whose_name_has_a_line(source, save, write, objects_of, target):
+    """images/my_part/a.jpg and images/part/a.jpg are two frames."""
+    for part, level in (("my_part", 10), ("part", 200)):
+        save(source / "images" / part / "a.png", np.full((6, 8, 3), level))
+        path = source / "annotations" / f"instances_{part}.json"
+        write(path, content(annotation([BIG]), name="a.png"))
+    objects_of("--task", "instance")
+    found = {p.name: p for p in target.glob("*/images/*.png")}
+    assert set(found) == {"my_part_a.png", "part_a.png"}
+    assert np.asarray(Image.open(found["my_part_a.png"])).max() == 10
+
+
+def test_one_image_for_the_frames_of_two_subsets_is_refused(
+    source, save, write, error_message
+):
+    image = save(source / "images/a.jpg")
+    for split, box in (("train", BIG), ("val", SMALL)):
+        path = source / "annotations" / f"instances_{split}.json"
+        write(path, content(annotation([box])))
+    message = error_message()
+    assert message.startswith(f"{image}: is labelled twice, by image 1 of ")
+    assert "instances_train.json" in message and "instances_val.json" in message
+
+
+def test_the_keys_may_be_in_the_middle_of_a_long_file(source, save, write, prepared):
+    """Label Studio has the categories between two long lists."""
+    name = "a" * 200
+    images = [
+        {"id": i, "file_name": f"{name}{i}.jpg", "height": 6, "width": 8}
+        for i in range(400)
+    ]
+    for index in range(2):
+        save(source / f"{name}{index}.jpg")
+    given = {"images": images, "categories": CATEGORIES}
+    given["annotations"] = [annotation([BIG], image=0, note=name * 400)]
+    write(source / "result.json", given)
+    assert len(prepared("--skip-missing").split("train").names) == 1
 
 
 def test_missing_image(coco, error_message, write, save, prepared):

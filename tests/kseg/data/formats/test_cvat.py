@@ -169,13 +169,12 @@ def test_what_has_no_area_is_left_out_and_counted(cvat, counts_of):
 
 
 def test_images_of_one_name_stay_apart(source, save, write, objects_of):
-    """Two folders, and the same file in two tasks."""
+    """Frames of several folders."""
     for folder in ("", "x/", "y/"):
         save(source / f"images/{folder}a.jpg")
     images = (
         image(polygon(), name="x/a.jpg", number=4),
         image(polygon("dog"), name="y/a.jpg", number=5),
-        image(name="a.jpg", number=6),
         image(polygon(), polygon(points=CORNER), name="a.jpg", number=7),
     )
     write(source / "annotations.xml", xml(*images))
@@ -184,9 +183,20 @@ def test_images_of_one_name_stay_apart(source, save, write, objects_of):
     assert names == {
         "a.jpg": ["cat"],
         "y_a.jpg": ["dog"],
-        "a_6.jpg": [],
         "a_7.jpg": ["cat", "cat"],
     }
+
+
+def test_one_image_for_the_frames_of_two_tasks_is_refused(
+    source, save, write, error_message
+):
+    """A project's export keeps one image of two with the same name."""
+    path = save(source / "images/a.jpg")
+    images = image(polygon(), number=6), image(polygon("dog"), number=7)
+    annotations = write(source / "annotations.xml", xml(*images))
+    message = error_message(*INSTANCE)
+    assert message.startswith(f"{path}: is labelled twice, by image 6 of {annotations}")
+    assert "image 7" in message
 
 
 def test_subsets_of_a_project_are_splits(source, save, write, prepared_objects, target):

@@ -260,11 +260,39 @@ def test_image_of_another_size(labelme, write, error_message):
     assert "6x8" in message and "7x8" in message
 
 
-def test_equal_stems_in_two_folders(labelme, save, write, error_message):
-    save(labelme / "more/a.jpg")
-    write(labelme / "more/a.json", content(shape("cat", BOX, "rectangle")))
+def test_equal_stems_in_two_folders_stay_two_frames(
+    labelme, save, write, prepared, target
+):
+    for folder in ("day", "night"):
+        path = save(labelme / folder / "c.jpg")
+        given = content(shape("cat", BOX, "rectangle"), path="c.jpg")
+        write(labelme / folder / "c.json", given)
+    prepared()
+    found = {p.name: p for p in target.glob("*/images/*c.jpg")}
+    assert set(found) == {"day_c.jpg", "night_c.jpg"}
+    assert found["night_c.jpg"].read_bytes() == path.read_bytes()
+
+
+def test_an_image_of_two_files_is_refused(labelme, write, error_message):
+    path = write(labelme / "copy.json", content(shape("cat", BOX, "rectangle")))
     message = error_message()
-    assert str(labelme / "more/a.jpg") in message
+    assert message.startswith(f"{labelme / 'a.jpg'}: is labelled twice")
+    assert str(path) in message and str(labelme / "a.json") in message
+
+
+def test_a_label_that_is_a_number(labelme, write, prepared):
+    write(labelme / "a.json", content({**shape("cat", BOX, "rectangle"), "label": 7}))
+    assert "7" in prepared().class_names
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    ((1.5, "the label 1.5, not text"), (None, "no label"), ("  ", "an empty label")),
+)
+def test_a_label_that_is_none(labelme, write, error_message, label, words):
+    given = content({**shape("cat", BOX, "rectangle"), "label": label})
+    path = write(labelme / "a.json", given)
+    assert error_message().startswith(f"{path}: a shape has {words}")
 
 
 def test_too_many_classes(labelme, write, error_message):

@@ -48,6 +48,66 @@ def save_palette(path, ids, colors=None):
     mask.save(path)
 
 
+NAMES = "_background_\ncrack\nrust\n"
+
+
+@pytest.fixture
+def of_labelme(source, save, write):
+    """labelme's exporter: ids in the order of class_names.txt, no lists."""
+    write(source / "class_names.txt", NAMES)
+    for stem in "ab":
+        save(source / f"JPEGImages/{stem}.jpg", size=(2, 3))
+        save_palette(source / f"SegmentationClass/{stem}.png", [[0, 1, 2], [255, 2, 2]])
+    return source
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    (
+        ("class_names.txt", NAMES),
+        ("class_names.txt", "\ufeff" + NAMES.replace("\n", "\r\n")),
+        ("labels.txt", f"__ignore__\n{NAMES}"),
+    ),
+)
+def test_names_of_labelmes_exporter(of_labelme, write, prepared, name, text):
+    (of_labelme / "class_names.txt").unlink()
+    write(of_labelme / name, text)
+    data = prepared()
+    assert data.class_names == ("background", "crack", "rust")
+    assert data.split("train").read(0)[1].tolist() == [[0, 1, 2], [255, 2, 2]]
+
+
+def test_masks_of_older_exporters_are_beside_arrays(of_labelme, prepared):
+    (of_labelme / "SegmentationClass").rename(of_labelme / "SegmentationClassPNG")
+    arrays = of_labelme / "SegmentationClass"
+    arrays.mkdir()
+    np.save(arrays / "a.npy", np.zeros((2, 3)))
+    assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 2], [255, 2, 2]]
+
+
+def test_an_id_without_a_name(of_labelme, error_message):
+    save_palette(of_labelme / "SegmentationClass/a.png", [[0, 3, 2], [0, 0, 0]])
+    assert "id 3 at row 0, column 1" in error_message()
+
+
+def test_names_of_voc_are_said_to_be_assumed(of_labelme, prepared, capsys):
+    (of_labelme / "class_names.txt").unlink()
+    assert len(prepared().class_names) == 21
+    assert "are taken for the 21 classes of Pascal VOC" in capsys.readouterr().err
+
+
+def test_a_name_in_the_lists_of_two_splits_is_refused(voc, write, error_message):
+    path = write(voc / "ImageSets/Segmentation/val.txt", "2007_1\n2007_2\n")
+    message = error_message()
+    assert message.startswith(f"{path}: lists '2007_1', and so does ")
+    assert "train.txt" in message and "trainval" not in message
+
+
+def test_names_in_lists_may_have_suffixes(voc, write, prepared):
+    write(voc / "ImageSets/Segmentation/val.txt", "2007_2.jpg\n")
+    assert prepared().split("val").names == ["2007_2.jpg"]
+
+
 def test_cvat(cvat, prepared):
     data = prepared("--val-share", "0.5")
     assert data.class_names == ("background", "Cat", "Dog")
@@ -209,13 +269,14 @@ def test_two_images_with_the_same_stem(cvat, save, error_message):
     assert str(path) in error_message()
 
 
-def test_equal_stems_in_two_folders(cvat, save, write, error_message):
+def test_equal_stems_in_two_folders_stay_two_frames(cvat, save, write, prepared):
     write(cvat / "ImageSets/Segmentation/default.txt", "a\nx/a\n")
-    path = save(cvat / "JPEGImages/x/a.jpg", size=(2, 3))
+    save(cvat / "JPEGImages/x/a.jpg", size=(2, 3))
     save(cvat / "SegmentationClass/x/a.png", [[CAT] * 3] * 2)
-    message = error_message()
-    assert str(path) in message
-    assert str(cvat / "JPEGImages/a.jpg") in message
+    masks = {}
+    for split in prepared().splits.values():
+        masks |= {n: split.read(i)[1].tolist() for i, n in enumerate(split.names)}
+    assert masks == {"a.jpg": [[0, 1, 1], [2, 2, 0]], "x_a.jpg": [[1] * 3] * 2}
 
 
 def test_mask_of_another_size(cvat, save, error_message):

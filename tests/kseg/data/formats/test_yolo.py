@@ -79,6 +79,7 @@ def test_counts(yolo, counts_of):
         "empty": 1,
         "skipped": {"objects that are labelled twice": 1},
         "changed": {},
+        "images": {"cat": 0, "dog": 1},
     }
 
 

@@ -1,0 +1,87 @@
+"""What a converted data folder holds of each class, and what looks wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator, NamedTuple, Sequence
+
+import numpy as np
+
+from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import shortened
+from kseg.core.results import MaskCounts, ObjectCounts
+
+LISTED = 24  # names in one line
+
+
+class MaskFacts(NamedTuple):
+    """The number of pixels (256,) of each id in the mask of an image file."""
+
+    image: Path
+    pixels: np.ndarray
+
+
+def mask_counts(names: Sequence[str], facts: Sequence[MaskFacts]) -> MaskCounts:
+    """Counts images and pixels of each class; class 0 is the first name."""
+    table = np.array([one.pixels for one in facts]).reshape(-1, IGNORE_INDEX + 1)
+    images, pixels = (table > 0).sum(0), table.sum(0)
+    void = [one.image for one in facts if not one.pixels[:IGNORE_INDEX].any()]
+    return MaskCounts(
+        {name: int(images[index]) for index, name in enumerate(names)},
+        {name: int(pixels[index]) for index, name in enumerate(names)},
+        void=int(pixels[IGNORE_INDEX]),
+        only_void=tuple(map(str, void)),
+    )
+
+
+def mask_lines(counts: MaskCounts) -> Iterator[str]:
+    """A line for each class: its images, pixels, and share of the labelled pixels."""
+    total = max(1, sum(counts.pixels.values()))
+    for name, pixels in counts.pixels.items():
+        share = pixels / total
+        yield (
+            f"{shortened(name)}: images {counts.images[name]:,}, pixels {pixels:,} "
+            f"({share:.1%})"
+        )
+    if counts.void:
+        yield f"void, which is not trained on: pixels {counts.void:,}"
+
+
+def object_lines(counts: ObjectCounts) -> Iterator[str]:
+    """A line for each class: its images and objects."""
+    for name, number in counts.classes.items():
+        images = counts.images.get(name, 0)
+        yield f"{shortened(name)}: images {images:,}, objects {number:,}"
+
+
+def mask_doubts(counts: MaskCounts) -> Iterator[str]:
+    """What looks wrong with masks, in a line each."""
+    yield from empty_classes(counts.images)
+    if counts.only_void:
+        yield (
+            f"masks without any labelled pixel: {len(counts.only_void)}, the first of "
+            f"{counts.only_void[0]}"
+        )
+    found = [name for name, number in counts.images.items() if number]
+    if len(found) == 1:
+        yield (
+            f"all labelled pixels are {shortened(found[0])}, so nothing can be learnt; "
+            "check the labels"
+        )
+
+
+def object_doubts(counts: ObjectCounts) -> Iterator[str]:
+    """What looks wrong with objects, in a line each."""
+    yield from empty_classes(counts.classes)
+    if not counts.total:
+        yield "no image has an object, so nothing can be learnt; check the labels"
+
+
+def empty_classes(found: dict[str, int]) -> Iterator[str]:
+    """A line that names the classes that do not occur, if there are some."""
+    missing = [name for name, number in found.items() if not number]
+    if missing:
+        shown = ", ".join(map(shortened, missing[:LISTED]))
+        more = len(missing) - LISTED
+        rest = f" and {more} more" if more > 0 else ""
+        yield f"classes that occur in no image: {shown}{rest}"

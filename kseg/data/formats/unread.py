@@ -1,0 +1,110 @@
+"""Exports that are recognised but not read, and the program that converts each."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional
+
+from edge.core.errors import InputError
+from kseg.data.formats.source import ends_of, json_files
+
+
+def datumaro(name: str) -> str:
+    """How datumaro converts a format that has this name there."""
+    return (
+        "convert it with datumaro (pip install datumaro): datum convert -i {folder} "
+        f"-if {name} -f voc -o OUT -- --save-media; then: kseg prepare OUT DIR"
+    )
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An export that is not read: its name, how it is recognised, and what to do.
+
+    `bridge` may name its {folder}.
+    """
+
+    name: str
+    matches: Callable[[Path], bool]
+    bridge: str
+
+
+def in_json(*groups: tuple[bytes, ...]) -> Callable[[Path], bool]:
+    """Whether a JSON file has all texts of one of the groups near an end."""
+
+    def found(folder: Path) -> bool:
+        contents = map(ends_of, json_files(folder))
+        return any(all(t in ends for t in g) for ends in contents for g in groups)
+
+    return found
+
+
+def is_mapillary(folder: Path) -> bool:
+    """A config file, and the labels of a split, in v1.2/ or v2.0/ of newer versions."""
+    configs = any(folder.glob("config*.json"))
+    return configs and any(
+        any(folder.glob(f"{split}/{labels}/"))
+        for split in ("training", "validation")
+        for labels in ("labels", "v1.2/labels", "v2.0/labels")
+    )
+
+
+def is_brush(folder: Path) -> bool:
+    """PNG files or arrays of a label each, as Label Studio names them."""
+    return any(
+        any(folder.glob(f"{depth}task-*annotation-*-tag-*.{suffix}"))
+        for depth in ("", "*/")
+        for suffix in ("png", "npy")
+    )
+
+
+def is_whole_ade20k(folder: Path) -> bool:
+    """NAME_seg.png in folders of scenes."""
+    return any(folder.glob("images/ADE/training/*/*/*_seg.png")) or any(
+        folder.glob("images/training/?/*/*_seg.png")
+    )
+
+
+UNREAD: tuple[Unread, ...] = (
+    Unread(
+        "VGG Image Annotator (VIA)",
+        in_json((b'"_via_',), (b'"shape_attributes"', b'"region_attributes"')),
+        "in VIA use Annotation > Export Annotations (COCO format) and put the images "
+        "beside the file",
+    ),
+    Unread(
+        "V7 Darwin",
+        in_json(
+            (b"darwin", b'"schema_ref"'), (b'"slots"', b'"annotations"', b'"item"')
+        ),
+        "convert it with darwin-py (pip install darwin-py): darwin convert coco "
+        "{folder} OUT; then put the images into OUT/images",
+    ),
+    Unread("Mapillary Vistas", is_mapillary, datumaro("mapillary_vistas")),
+    Unread("ADE20K with all its classes", is_whole_ade20k, datumaro("ade20k2020")),
+    Unread(
+        "Label Studio with brush strokes (RLE)",
+        lambda folder: is_brush(folder) or in_json((b'"brushlabels"',))(folder),
+        "in Label Studio export it as 'Brush labels to COCO' and put the images beside "
+        "the file",
+    ),
+    Unread(
+        "Label Studio's own JSON",
+        in_json((b'"from_name"', b'"to_name"'), (b'"polygonlabels"',)),
+        "in Label Studio export it as 'COCO with Images'",
+    ),
+)
+
+
+def unread_error(folder: Path) -> Optional[InputError]:
+    """The error for an export that is recognised but not read; None for others."""
+    for one in UNREAD:
+        if one.matches(folder):
+            bridge = one.bridge.format(folder=shlex.quote(str(folder)))
+            return InputError(
+                f"{folder}: is an export of {one.name}, which kseg does not read; "
+                f"{bridge}"
+            )
+    return None
