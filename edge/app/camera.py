@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import re
 from contextlib import ExitStack, closing
@@ -36,7 +35,7 @@ from edge.app.object_options import (
 from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table
 from edge.core.errors import InputError
-from edge.core.files import make_folder, write_text
+from edge.core.files import make_folder, write_json
 from edge.core.images import read_image
 from edge.core.log import say
 from edge.core.system import LINUX, handle_signals
@@ -231,5 +230,5 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
     stats = statistics(live)
     print(table(stats))
     if arguments.stats:
-        write_text(arguments.stats, json.dumps(stats, indent=1) + "\n")
+        write_json(arguments.stats, stats)
     return status

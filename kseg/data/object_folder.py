@@ -14,11 +14,10 @@ from edge.core.images import read_image
 from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import in_parallel
 from kseg.data.folder import (
-    SPLITS,
     common_white_level,
     has_objects,
     parts_of,
-    split_by_seed,
+    with_validation,
 )
 from kseg.data.masks import inspect_image
 from kseg.data.object_classes import BACKGROUND, ObjectClasses, classes_named
@@ -130,7 +129,8 @@ def open_objects(folder: Path, seed: int, task: str) -> Dataset:
     )
     classes = listing.classes or numbered_classes(fact.classes for fact in facts)
     channels = 1 if all(fact.grey for fact in facts) else 3
-    white_level = common_white_level([entry.image for entry in entries["train"]])
+    first = next(iter(entries.values()))  # train, if the folder has it
+    white_level = common_white_level([entry.image for entry in first])
     sizes = iter([fact.size for fact in facts])
     splits: dict[str, Split] = {}
     for name, split in entries.items():
@@ -148,12 +148,14 @@ def open_objects(folder: Path, seed: int, task: str) -> Dataset:
 def divided(
     found: dict[str, list[Entry]], folder: Path, seed: int
 ) -> dict[str, list[Entry]]:
-    """Split -> entries; without `val`, the training split is divided by `seed`."""
-    if not found.get("train"):
+    """Split -> entries; without `val`, the training split is divided by `seed`.
+
+    Raises InputError if there are no labelled images at all.
+    """
+    found = with_validation(found, folder, seed)
+    if not found:
         raise InputError(f"{folder}: no training images found; {expected(folder)}")
-    if not found.get("val"):
-        found = found | split_by_seed(found["train"], folder, seed)
-    return {name: found[name] for name in SPLITS if found.get(name)}
+    return found
 
 
 def numbered_classes(counts: Iterable[int]) -> ObjectClasses:

@@ -101,7 +101,12 @@ class Dataset:
         """Returns a split by its name. Raises InputError if it does not exist."""
         if name not in self.splits:
             known = ", ".join(self.splits)
-            raise InputError(f"{self.name}: no split {name!r}; the splits are {known}")
+            are = "splits are" if len(self.splits) > 1 else "only split is"
+            needed = f"; add {self.name}/{name}/images and their labels"
+            raise InputError(
+                f"{self.name}: no split {name!r}; the {are} {known}"
+                f"{needed if name == 'train' else ''}"
+            )
         return self.splits[name]
 
     @cached_property

@@ -15,6 +15,7 @@ from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
+from kseg.data.folder import is_split_by_seed
 from kseg.data.one_class import data_for
 from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset
@@ -50,9 +51,10 @@ def data_of(
             f"{name}: folder not found, but the run was trained on it; give its new "
             "path with --data"
         )
-    if seed is not None and (name == "shapes" or (Path(name) / "val").is_dir()):
+    if seed is not None and not depends_on_seed(name):
         raise InputError(
-            f"--seed: has no effect: {name} has its own val split; leave it out"
+            f"--seed: has no effect: {name} has its own val split, or no train split "
+            "to take one from; leave it out"
         )
     default = config.seed if config else 0
     task = task or (config.task if config else "")
@@ -64,6 +66,12 @@ def data_of(
             refuse_other_labels(model, task, name)
         raise
     return data_for(config.model, opened) if config else opened
+
+
+def depends_on_seed(name: str) -> bool:
+    """Whether a seed divides the data into training and validation images."""
+    folder = Path(name)
+    return name != "shapes" and (not folder.is_dir() or is_split_by_seed(folder))
 
 
 def task_of_model(path: Path, wanted: str = "") -> str:
@@ -118,9 +126,12 @@ def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
             f"{data.name} by number: 0 is {shortened(given[0])}"
         )
     else:
+        remedy = "use data with the classes of the model"
+        if all(map(NUMBERED.fullmatch, given)):  # their ids alone gave the classes
+            remedy = f"add the classes.json of the training data to {data.name}"
         raise InputError(
             f"{model}: has the classes {listed(known)}, but {data.name} has "
-            f"{listed(given)}; use data with the classes of the model"
+            f"{listed(given)}; {remedy}"
         )
 
 
