@@ -7,6 +7,7 @@ the folder is opened, so that training does not fail an hour later.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
@@ -21,7 +22,7 @@ from edge.core.images import (
     read_raw,
     white_level_of,
 )
-from kseg.core.progress import in_parallel
+from kseg.core.remembered import checked
 from kseg.data.masks import (
     Classes,
     count_classes,
@@ -74,7 +75,14 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     pairs = find_pairs(folder, seed)
     declared = read_classes(folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
-    facts = in_parallel(lambda pair: check_pair(pair, declared), listed, folder.name)
+    about = "pairs", os.path.abspath(folder), declared and declared.record()
+    facts = checked(
+        lambda pair: check_pair(pair, declared),
+        listed,
+        folder.name,
+        about,
+        lambda pair: (pair.image, pair.mask),
+    )
     classes = declared or count_classes([fact.ids for fact in facts])
     channels = 1 if all(fact.grey for fact in facts) else 3
     first = next(iter(pairs.values()))  # train, if the folder has it

@@ -5,6 +5,7 @@ Every file is checked when the folder is opened, so that training does not fail 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterable, NamedTuple, Optional
@@ -12,7 +13,7 @@ from typing import Iterable, NamedTuple, Optional
 from edge.core.errors import InputError
 from edge.core.images import read_image
 from kseg.core.names import OBJECT_TASKS
-from kseg.core.progress import in_parallel
+from kseg.core.remembered import checked
 from kseg.data.folder import (
     common_white_level,
     has_objects,
@@ -124,8 +125,12 @@ def open_objects(folder: Path, seed: int, task: str) -> Dataset:
     log_clipped(folder, listing.issues)
     entries = divided(listing.entries, folder, seed)
     listed = [entry for split in entries.values() for entry in split]
-    facts = in_parallel(
-        lambda entry: check_entry(entry, listing.classes), listed, folder.name
+    facts = checked(
+        lambda entry: check_entry(entry, listing.classes),
+        listed,
+        folder.name,
+        ("objects", os.path.abspath(folder), listing.classes),
+        lambda entry: (entry.image, *entry.target.files),
     )
     classes = listing.classes or numbered_classes(fact.classes for fact in facts)
     channels = 1 if all(fact.grey for fact in facts) else 3

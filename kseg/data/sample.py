@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import numpy as np
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.predict.resizing import limit_side
-from kseg.core.progress import in_parallel
+from kseg.core.remembered import checked
 
 MAX_CROP = 320  # the largest default crop
 CROP_STEP = 32
@@ -115,11 +116,14 @@ class Dataset:
 
         A SHA-256 of the classes, and of the names and contents of the files; it does
         not depend on the path of the folder. For procedural scenes, which have no
-        files, it depends on their number. The files are read on first access.
+        files, it depends on their number. Files are read on first access, unless their
+        digests are remembered.
         """
         total = hashlib.sha256(repr((self.class_names, self.colors)).encode())
         for name, split in self.splits.items():
-            digests = in_parallel(digest, split.files, f"{name}, fingerprint")
+            about = "sha256", os.path.abspath(self.name), name
+            text = f"{name}, fingerprint"
+            digests = checked(digest, split.files, text, about, lambda path: (path,))
             files = [path.name for path in split.files]
             total.update(repr((name, split.names, files, digests)).encode())
         return total.hexdigest()[:DIGITS]
