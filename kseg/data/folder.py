@@ -132,7 +132,8 @@ def list_pairs(folder: Path) -> Listing:
     listing = Listing({}, [])
     for name, part in parts_of(folder).items():
         listing.pairs[name] = pair_up(part, name, listing.issues)
-    return listing
+    unread = [FileIssue("not read", "", str(path)) for path in unread_parts(folder)]
+    return Listing(listing.pairs, listing.issues + unread)
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
@@ -141,6 +142,14 @@ def parts_of(folder: Path) -> dict[str, Path]:
     if not parts and (folder / "images").is_dir():
         return {"train": folder}
     return parts
+
+
+def unread_parts(folder: Path) -> list[Path]:
+    """Folders beside the splits that have images/ too, such as valid; none is read."""
+    if not any((folder / name).is_dir() for name in SPLITS):
+        return []
+    others = (path for path in folder.iterdir() if path.name not in SPLITS)
+    return sorted(path for path in others if (path / "images").is_dir())
 
 
 def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:

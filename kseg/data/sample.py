@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Optional, Protocol, Union
+from typing import Any, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
@@ -140,6 +140,24 @@ class Dataset:
             for side in self.typical_size(max_side)
         )
         return height, width
+
+
+def with_white_level(data: Dataset, level: float) -> Dataset:
+    """The data set with images of 16 bits read so that `level` is white.
+
+    A model must see the images of any folder as those it was trained on.
+    """
+
+    def changed(split: Any) -> Any:
+        names = [item.name for item in fields(split)] if is_dataclass(split) else []
+        if "white_level" in names:
+            return replace(split, white_level=level)
+        inner = {n: getattr(split, n) for n in ("split", "objects") if n in names}
+        parts = {n: changed(part) for n, part in inner.items() if is_dataclass(part)}
+        return replace(split, **parts) if parts else split
+
+    splits = {name: changed(split) for name, split in data.splits.items()}
+    return replace(data, splits=splits, white_level=level)
 
 
 def digest(path: Path) -> str:

@@ -18,7 +18,7 @@ from kseg.core.runs import find_model, run_config
 from kseg.data.folder import is_split_by_seed
 from kseg.data.one_class import data_for
 from kseg.data.open import SEMANTIC, open_data, task_of_data
-from kseg.data.sample import Dataset
+from kseg.data.sample import Dataset, with_white_level
 from kseg.evaluation.grouped_objects import OPENERS
 from kseg.evaluation.grouping import is_grouping
 
@@ -65,7 +65,20 @@ def data_of(
         if task and Path(name).is_dir():
             refuse_other_labels(model, task, name)
         raise
+    opened = as_seen_by(model, opened)
     return data_for(config.model, opened) if config else opened
+
+
+def as_seen_by(model: str, data: Dataset) -> Dataset:
+    """The data with images of 16 bits as bright as those the model was trained on.
+
+    A folder of other images, or of the test split alone, may hold no bright one.
+    """
+    path, _ = locate(model)
+    info = None if is_grouping(model) else read_info(path)
+    if info is None or info.white_level <= 255 or info.white_level == data.white_level:
+        return data
+    return with_white_level(data, info.white_level)
 
 
 def depends_on_seed(name: str) -> bool:
