@@ -14,7 +14,7 @@ import logging
 import os
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, Sequence, TypeVar
@@ -129,6 +129,12 @@ class Memory:
     def __init__(self, database: Optional[sqlite3.Connection]):
         self.database = database
         self.committed = time.monotonic()
+        self.damaged = False
+
+    def stop(self, error: sqlite3.Error) -> None:
+        """Keeps nothing more: a full disk, another process writes, or damage."""
+        self.database = None
+        self.damaged = not isinstance(error, sqlite3.OperationalError)
 
     def get(self, key: Optional[tuple[str, str]]) -> list[Any]:
         """The result of unchanged files in a list; an empty one if it is not known."""
@@ -138,8 +144,8 @@ class Memory:
         try:
             row = self.database.execute(query, [encoded(text) for text in key])
             return [from_plain(json.loads(value)) for (value,) in row]
-        except sqlite3.Error:
-            self.database = None
+        except sqlite3.Error as error:
+            self.stop(error)
             return []
         except DAMAGE:  # it is found out again
             return []
@@ -154,8 +160,8 @@ class Memory:
             if time.monotonic() - self.committed > COMMIT_SECONDS:
                 self.database.commit()
                 self.committed = time.monotonic()
-        except sqlite3.Error:  # a full disk, or another process writes
-            self.database = None
+        except sqlite3.Error as error:
+            self.stop(error)
 
     def shorten(self, count: int) -> None:
         """Removes all results if most are not of the `count` files that there are."""
@@ -165,8 +171,8 @@ class Memory:
             (rows,) = self.database.execute("SELECT COUNT(*) FROM results").fetchone()
             if rows > 2 * count + SPARE:
                 self.database.execute("DELETE FROM results")
-        except sqlite3.Error:
-            self.database = None
+        except sqlite3.Error as error:
+            self.stop(error)
 
 
 def encoded(text: str) -> bytes:
@@ -177,29 +183,40 @@ def encoded(text: str) -> bytes:
 @contextmanager
 def opened(about: Sequence[Any]) -> Iterator[Memory]:
     """The memory of a kind of check of a data folder; it is written at the end."""
-    database = connect(about)
+    path = path_of(about)
+    database = path and connect(path)
+    memory = Memory(database)
     try:
-        yield Memory(database)
+        yield memory
     finally:
-        if database is not None:
-            try:
+        if path and database:
+            with suppress(*FAILURES):  # what is not written is checked again
                 database.commit()
-            except sqlite3.Error:  # what is not written is checked again
-                log.debug("the results of checks cannot be kept", exc_info=True)
             database.close()
+            if memory.damaged:
+                path.unlink(missing_ok=True)
 
 
-def connect(about: Sequence[Any]) -> Optional[sqlite3.Connection]:
-    """Opens the database; a damaged one is replaced. None if that cannot be done."""
+def path_of(about: Sequence[Any]) -> Optional[Path]:
+    """The file of a database, whose folder is made; None if that cannot be done."""
     text = repr((version_of_checks(), *about))
     name = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
     try:
         folder = cache_folder() / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         remove_unused(folder)
-        path = folder / f"{name}.sqlite"
+    except FAILURES:
+        return None
+    return folder / f"{name}.sqlite"
+
+
+def connect(path: Path) -> Optional[sqlite3.Connection]:
+    """Opens a database; a damaged one is replaced. None if that cannot be done."""
+    try:
         try:
             return prepared(path)
+        except sqlite3.OperationalError:  # no damage: another process writes it
+            return None
         except sqlite3.DatabaseError:
             path.unlink(missing_ok=True)
             return prepared(path)
@@ -212,6 +229,8 @@ def prepared(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=BUSY_SECONDS)
     columns = "files BLOB PRIMARY KEY, stamps BLOB, value TEXT"
     try:
+        # A power failure may damage it; then files are read again.
+        database.execute("PRAGMA synchronous = OFF")
         database.execute(f"CREATE TABLE IF NOT EXISTS results ({columns})")
         database.execute("SELECT files, stamps, value FROM results LIMIT 1")
         os.utime(path)

@@ -15,7 +15,7 @@ from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
-from kseg.data.folder import is_split_by_seed
+from kseg.data.folder import is_split_by_seed, parts_of
 from kseg.data.one_class import data_for
 from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset, with_white_level
@@ -164,7 +164,7 @@ def list_given_images(given: Sequence[str]) -> list[Path]:
         path = Path(name)
         if not path.exists():
             raise InputError(f"{name}: no such image or folder")
-        found = list_images(path) if path.is_dir() else [path]
+        found = list_images(folder_of_images(path)) if path.is_dir() else [path]
         if not found:
             raise InputError(f"{name}: the folder contains no images")
         paths += found
@@ -177,6 +177,22 @@ def list_given_images(given: Sequence[str]) -> list[Path]:
             )
         stems[path.stem] = path
     return paths
+
+
+def folder_of_images(folder: Path) -> Path:
+    """The folder itself, or images/ of a data folder that has a single split.
+
+    Raises InputError for a data folder of several splits.
+    """
+    splits = [part / "images" for part in parts_of(folder).values()]
+    there = [images for images in splits if images.is_dir()]
+    if not there or list_images(folder):
+        return folder
+    if len(there) > 1:
+        raise InputError(
+            f"{folder}: has several splits; give the images of one, {there[-1]}"
+        )
+    return there[0]
 
 
 def locate(model: str) -> tuple[Path, Optional[Path]]:
