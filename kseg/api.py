@@ -95,7 +95,7 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     from kseg.core import backend
     from kseg.core.runs import reserve
     from kseg.core.task_defaults import for_task
-    from kseg.data.checks.quick import quick_issues
+    from kseg.data.checks.quick import check_before_training
     from kseg.data.one_class import data_for
     from kseg.data.open import open_data as open_dataset
     from kseg.data.open import task_of_data
@@ -110,8 +110,7 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
         config = merge_resumed(config, given, read_recorded_config(folder))
     dataset = open_dataset(config.data, config.seed, config.task, config.objects)
     dataset = data_for(config.model, dataset)
-    for finding in quick_issues(dataset) if group.is_main else ():
-        log.warning(f"{finding} (kseg doctor {config.data} checks everything)")
+    check_before_training(dataset, report=group.is_main)
     backend.start()
     with distributed(config, group, dataset) as group:
         stopped = fit(config, dataset, folder, group)

@@ -18,7 +18,6 @@ first pixels, and reports how old frames are when they are shown.
 from __future__ import annotations
 
 import argparse
-import json
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -41,7 +40,7 @@ from edge.app.measure import (
 from edge.core.arguments import Parser, positive, writable
 from edge.core.constants import ENGINES
 from edge.core.errors import InputError
-from edge.core.files import write_text
+from edge.core.files import write_json
 from edge.core.redaction import redact
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
@@ -234,7 +233,7 @@ def bound_on_age(result: Figures, fps: int) -> float:
 def write_report(path: Optional[Path], report: dict[str, Any]) -> None:
     """Write the report to the file of --json, if given."""
     if path:
-        write_text(path, json.dumps(report, indent=1) + "\n")
+        write_json(path, report)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

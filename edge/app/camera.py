@@ -13,7 +13,6 @@ Keys in the window: q or Esc quits, space pauses, h lists all keys.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 from contextlib import ExitStack, closing
@@ -36,7 +35,7 @@ from edge.app.object_options import (
 from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table
 from edge.core.errors import GateFailed, InputError
-from edge.core.files import make_folder, write_text
+from edge.core.files import make_folder, write_json
 from edge.core.images import read_image
 from edge.core.interrupts import STOPPED, Interrupt
 from edge.core.log import say, show
@@ -257,7 +256,7 @@ def finish(
     stats = statistics(live)
     try:
         if arguments.stats:
-            write_text(arguments.stats, json.dumps(stats, indent=1) + "\n")
+            write_json(arguments.stats, stats)
         print(table(stats))
     except OSError:
         if not failure:

@@ -1,16 +1,18 @@
-"""Atomic file writing, and the cache folder."""
+"""Atomic file writing, JSON, and the cache folder."""
 
 from __future__ import annotations
 
 import codecs
 import hashlib
+import json
+import math
 import os
 import shutil
 import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator, Optional
 
 from edge.core.errors import InputError, cannot_be
 from edge.core.system import replace_file, user_number
@@ -169,6 +171,36 @@ def write_text(path: Path, text: str) -> None:
     """
     with atomic_write(path) as part:
         part.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+
+
+def json_text(content: Any, indent: Optional[int] = None) -> str:
+    """JSON of nested dicts and sequences; every file and line of JSON is made here.
+
+    JSON has no nan and no infinity: such a number becomes null.
+
+    >>> json_text({"score": float("nan"), "boxes": [(1.5, float("inf"))]})
+    '{"score": null, "boxes": [[1.5, null]]}'
+    """
+    try:
+        return json.dumps(content, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(without_nan(content), indent=indent, allow_nan=False)
+
+
+def without_nan(content: Any) -> Any:
+    """Nested dicts and sequences with None in place of nan and infinity."""
+    if isinstance(content, dict):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [without_nan(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def write_json(path: Path, content: Any, indent: Optional[int] = 1) -> None:
+    """Write `json_text` and a newline atomically."""
+    write_text(path, json_text(content, indent) + "\n")
 
 
 def cache_folder() -> Path:

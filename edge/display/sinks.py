@@ -6,7 +6,6 @@ A sink has `take(displayed)`, called with every frame in order, `close()`, and
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Optional
 import numpy as np
 
 from edge.core.errors import cannot_be
+from edge.core.files import json_text
 from edge.display.tasks import FRAME_FILES, SUMMARIES, WITH_POLYGONS
 from edge.display.view import View
 from edge.model_file.info import ModelInfo
@@ -120,7 +120,7 @@ class FrameLines:
             "stage_millis": {k: round(v, 3) for k, v in displayed.millis.items()},
         }
         try:
-            self._file.write(json.dumps(line) + "\n")
+            self._file.write(json_text(line) + "\n")
         except OSError as error:
             self._failed = True
             raise cannot_be("written", self._path, error) from None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
 import cv2
 import numpy as np
 
-from edge.core.files import write_text
+from edge.core.files import write_json
 from edge.core.images import write_mask
 from edge.display.colors import color_table
 from edge.display.names import written_name
@@ -127,7 +126,7 @@ def write_boxes(
     }
     if result.track_ids is not None:
         content["tracks"] = result.track_ids.tolist()
-    write_text(folder / f"{name}.json", json.dumps(content) + "\n")
+    write_json(folder / f"{name}.json", content, indent=None)
 
 
 def crossings_text(

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.files import cache_folder, write_text
+from edge.core.files import cache_folder, json_text, write_json
 from edge.core.system import crash_name, free_memory, limit_process
 from edge.engines.base import EngineChoice, TrialResult
 
@@ -78,7 +78,7 @@ def save_result(key: str, result: TrialResult) -> None:
     newest = dict([*cached.items()][-MAX_RESULTS:])
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
-        write_text(cache_folder() / "proven.json", json.dumps(newest, indent=1) + "\n")
+        write_json(cache_folder() / "proven.json", newest)
     except OSError:
         pass
 
@@ -98,7 +98,7 @@ def check_engine(
 
 def run_trial(path: Path, choice: EngineChoice, seconds: float) -> TrialResult:
     """Load and run the model in a child process."""
-    order = json.dumps({"path": str(path), "seconds": seconds, **asdict(choice)})
+    order = json_text({"path": str(path), "seconds": seconds, **asdict(choice)})
     command = [sys.executable, "-c", CHILD, order]
     quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
@@ -168,5 +168,5 @@ def main() -> None:
     choice = EngineChoice(**order)
     limit_resources(seconds, memory=not choice.delegate)  # delegates map more
     result = measure(path, choice)
-    os.write(out, json.dumps(result.to_record()).encode())
+    os.write(out, json_text(result.to_record()).encode())
     os._exit(0)  # some engines crash at Python's exit

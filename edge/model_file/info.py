@@ -10,6 +10,7 @@ from typing import Any, Sequence, Tuple
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import quoted
+from edge.core.files import json_text
 
 INFO_NAME = "kseg.json"
 BY_SHAPE = "by_shape"  # entry of `ModelInfo.decoder` of models made by others
@@ -88,7 +89,7 @@ class ModelInfo:
         """The content of kseg.json; the geometry's keys are at its top level."""
         content = asdict(self)
         content.update(content.pop("geometry"))
-        return json.dumps({KEYS.get(k, k): v for k, v in content.items()}, indent=1)
+        return json_text({KEYS.get(k, k): v for k, v in content.items()}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> ModelInfo:

@@ -10,6 +10,7 @@ float.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
@@ -42,7 +43,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise
     show(done, config)
     if config.json != "-":
-        print(f"\nNext:\n  kseg live {best_of(done)} --source 0")
+        print(f"\nNext:\n  kseg live {quote(best_of(done))} --source 0")
 
 
 def show(done: Exported, config: ExportConfig) -> None:

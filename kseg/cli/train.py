@@ -7,6 +7,7 @@ The run folder gets the best model, a checkpoint and a report, also after Ctrl-C
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Optional, Sequence
 
 from kseg.cli.parser import parse_given
@@ -38,5 +39,5 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if config.json != "-":
         print(metrics_table(run.metrics))
         print(f"\nThe run is in {run.folder}; open its report.html. Next:")
-        print(f"  kseg export {run.folder}")
+        print(f"  kseg export {quote(str(run.folder))}")
     return 130 if run.stopped else 0

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Callable, Iterable, Iterator, Optional, TypeVar
 
 from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+AHEAD = 64  # items that threads work on, or have done, before their results are used
+FIRST_LINE, NEXT_LINE = 2.0, 10.0  # seconds between lines of progress
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -100,10 +108,55 @@ def evenly_spaced(total: int, count: int) -> list[int]:
 
 
 def in_parallel(function: Callable[[T], R], items: list[T], name: str) -> list[R]:
-    """`function` of each item, on threads, with a progress bar if it takes a while."""
+    """`function` of each item, on threads, with progress if it takes a while.
+
+    The first exception, and Ctrl-C, end the work at once.
+    """
+    with closing(in_order(function, items)) as results:
+        return list(shown(results, f"checking {name}", len(items)))
+
+
+def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yields `function` of each item in their order; a few are computed ahead.
+
+    Closing it cancels the work that has not begun.
+    """
+    waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor() as pool:
-        done: Iterable[R] = pool.map(function, items)
-        return list(bar(done, f"checking {name}", total=len(items)))
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def shown(items: Iterable[T], text: str, total: int) -> Iterator[T]:
+    """The items with a progress bar; without a terminal, with a line now and then."""
+    if _callback.get() is not None or in_notebook() or sys.stderr.isatty():
+        yield from bar(items, text, total=total)
+        return
+    start = time.monotonic()
+    due = start + FIRST_LINE
+    for done, item in enumerate(items, start=1):
+        yield item
+        if (now := time.monotonic()) > due and done < total:
+            left = duration((now - start) / done * (total - done))
+            log.info(f"{text}: {done:,} of {total:,}, about {left} left")
+            due = now + NEXT_LINE
+
+
+def duration(seconds: float) -> str:
+    """Seconds as text, in minutes if there are many.
+
+    >>> duration(45.2), duration(400)
+    ('45 s', '7 min')
+    """
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
 
 
 def bar(items: Any = None, text: str = "", **options: Any) -> tqdm:

@@ -9,8 +9,10 @@ import shutil
 import zipfile
 from math import isfinite, nan
 from pathlib import Path
+from shlex import quote
 from typing import Any, Iterator, Optional
 
+from edge.core import files
 from edge.core.errors import InputError
 from edge.core.files import read_text, write_text
 from kseg.core.configs import TrainConfig, from_record
@@ -89,18 +91,18 @@ def finite_or_nan(text: str) -> float:
     return value if isfinite(value) else nan
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, indent: Optional[int] = 1) -> None:
     """Writes JSON. Raises InputError for nan and infinity, which JSON cannot hold.
 
     Missing values are None, written as null.
     """
-    write_text(path, json_text(content, path) + "\n")
+    write_text(path, json_text(content, path, indent) + "\n")
 
 
-def json_text(content: Any, path: Path | str) -> str:
+def json_text(content: Any, path: Path | str, indent: Optional[int] = 1) -> str:
     """JSON for `path`. Raises InputError that names the first value it cannot hold."""
     require_finite(path, content)
-    return json.dumps(content, indent=1, allow_nan=False)
+    return files.json_text(content, indent)
 
 
 def require_finite(path: Path | str, content: Any) -> None:
@@ -195,7 +197,8 @@ def require_whole_epoch(folder: Path) -> None:
     if (folder / CHECKPOINT).is_file() and not (folder / BEST).is_file():
         raise InputError(
             f"{folder}: has no {BEST}: training ended before the first epoch was "
-            f"complete; continue it with kseg train --output {folder} --resume"
+            f"complete; continue it with kseg train --output {quote(str(folder))} "
+            "--resume"
         )
 
 

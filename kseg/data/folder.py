@@ -7,6 +7,7 @@ the folder is opened, so that training does not fail an hour later.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
@@ -14,8 +15,14 @@ from typing import Sequence
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import is_image, read_image, read_raw, white_level_of
-from kseg.core.progress import in_parallel
+from edge.core.images import (
+    is_image,
+    list_images,
+    read_image,
+    read_raw,
+    white_level_of,
+)
+from kseg.core.remembered import checked
 from kseg.data.masks import (
     Classes,
     count_classes,
@@ -69,10 +76,18 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     pairs = find_pairs(folder, seed)
     declared = read_classes(folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
-    facts = in_parallel(lambda pair: check_pair(pair, declared), listed, folder.name)
+    about = "pairs", os.path.abspath(folder), declared and declared.record()
+    facts = checked(
+        lambda pair: check_pair(pair, declared),
+        listed,
+        folder.name,
+        about,
+        lambda pair: (pair.image, pair.mask),
+    )
     classes = declared or count_classes([fact.ids for fact in facts])
     channels = 1 if all(fact.grey for fact in facts) else 3
-    white_level = common_white_level([pair.image for pair in pairs["train"]])
+    first = next(iter(pairs.values()))  # train, if the folder has it
+    white_level = common_white_level([pair.image for pair in first])
     if not declared:
         log.info(
             f"{folder}: no classes.json; the ids of the masks give "
@@ -116,7 +131,8 @@ def list_pairs(folder: Path) -> Listing:
     listing = Listing({}, [])
     for name, part in parts_of(folder).items():
         listing.pairs[name] = pair_up(part, name, listing.issues)
-    return listing
+    unread = [FileIssue("not read", "", str(path)) for path in unread_parts(folder)]
+    return Listing(listing.pairs, listing.issues + unread)
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
@@ -127,22 +143,46 @@ def parts_of(folder: Path) -> dict[str, Path]:
     return parts
 
 
+def unread_parts(folder: Path) -> list[Path]:
+    """Folders beside the splits that have images/ too, such as valid; none is read."""
+    if not any((folder / name).is_dir() for name in SPLITS):
+        return []
+    others = (path for path in folder.iterdir() if path.name not in SPLITS)
+    return sorted(path for path in others if (path / "images").is_dir())
+
+
 def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
     """Split -> pairs; without `val`, the training split is divided by `seed`.
 
-    Raises InputError for the first issue of the folder, and if there are no images.
+    Splits without images are left out. Raises InputError for the first issue of the
+    folder, and if there are no images at all.
     """
     listing = list_pairs(folder)
     raise_first_error(listing.issues)
-    found = listing.pairs
-    if not found.get("train"):
+    found = with_validation(listing.pairs, folder, seed)
+    if not found:
         raise InputError(
             f"{folder}: no images found in train/images or images; expected "
             f"{folder}/train/images/NAME.jpg with {folder}/train/masks/NAME.png"
         )
-    if not found.get("val"):
-        found |= split_by_seed(found["train"], folder, seed)
+    return found
+
+
+def with_validation(found: dict[str, list], folder: Path, seed: int) -> dict[str, list]:
+    """The splits that have images; without `val`, `train` is divided by `seed`.
+
+    A folder need not have `train`: a test split alone can be evaluated.
+    """
+    if found.get("train") and not found.get("val"):
+        found = found | split_by_seed(found["train"], folder, seed)
     return {name: found[name] for name in SPLITS if found.get(name)}
+
+
+def is_split_by_seed(folder: Path) -> bool:
+    """Whether a seed decides which images of a folder are used for validation."""
+    parts = parts_of(folder)
+    val = parts.get("val", folder / "val") / "images"
+    return "train" in parts and not (val.is_dir() and list_images(val))
 
 
 def is_data_folder(folder: Path) -> bool:
@@ -172,8 +212,9 @@ def split_by_seed(
         )
     order = np.random.RandomState(seed).permutation(len(pairs))
     count = min(max(1, round(share * len(pairs))), len(pairs) - 1)
+    missing = "its val split is empty" if (folder / "val").is_dir() else "no val split"
     log.info(
-        f"{folder}: no val split; {count} of {len(pairs)} images are used for "
+        f"{folder}: {missing}; {count} of {len(pairs)} images are used for "
         f"validation (chosen by --seed {seed})"
     )
     val, train = sorted(order[:count]), sorted(order[count:])

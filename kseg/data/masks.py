@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -36,6 +36,11 @@ class Classes:
     table: np.ndarray
     file_colors: dict[tuple[int, int, int], int] = field(default_factory=dict)
     source: str = "classes.json"
+
+    def record(self) -> list[Any]:
+        """All that the ids of a mask depend on, as values whose `repr` shows it."""
+        colors = sorted(self.file_colors.items())
+        return [self.names, self.table.tolist(), colors, self.source]
 
 
 def is_lossy(mask: Path) -> bool:

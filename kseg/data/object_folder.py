@@ -5,6 +5,7 @@ Every file is checked when the folder is opened, so that training does not fail 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterable, NamedTuple, Optional
@@ -12,13 +13,12 @@ from typing import Iterable, NamedTuple, Optional
 from edge.core.errors import InputError
 from edge.core.images import read_image
 from kseg.core.names import OBJECT_TASKS
-from kseg.core.progress import in_parallel
+from kseg.core.remembered import checked
 from kseg.data.folder import (
-    SPLITS,
     common_white_level,
     has_objects,
     parts_of,
-    split_by_seed,
+    with_validation,
 )
 from kseg.data.formats.labels import BACKGROUND
 from kseg.data.masks import inspect_image
@@ -126,12 +126,17 @@ def open_objects(folder: Path, seed: int, task: str) -> Dataset:
     log_clipped(folder, listing.issues)
     entries = divided(listing.entries, folder, seed)
     listed = [entry for split in entries.values() for entry in split]
-    facts = in_parallel(
-        lambda entry: check_entry(entry, listing.classes), listed, folder.name
+    facts = checked(
+        lambda entry: check_entry(entry, listing.classes),
+        listed,
+        folder.name,
+        ("objects", os.path.abspath(folder), listing.classes),
+        lambda entry: (entry.image, *entry.target.files),
     )
     classes = listing.classes or numbered_classes(fact.classes for fact in facts)
     channels = 1 if all(fact.grey for fact in facts) else 3
-    white_level = common_white_level([entry.image for entry in entries["train"]])
+    first = next(iter(entries.values()))  # train, if the folder has it
+    white_level = common_white_level([entry.image for entry in first])
     sizes = iter([fact.size for fact in facts])
     splits: dict[str, Split] = {}
     for name, split in entries.items():
@@ -149,12 +154,14 @@ def open_objects(folder: Path, seed: int, task: str) -> Dataset:
 def divided(
     found: dict[str, list[Entry]], folder: Path, seed: int
 ) -> dict[str, list[Entry]]:
-    """Split -> entries; without `val`, the training split is divided by `seed`."""
-    if not found.get("train"):
+    """Split -> entries; without `val`, the training split is divided by `seed`.
+
+    Raises InputError if there are no labelled images at all.
+    """
+    found = with_validation(found, folder, seed)
+    if not found:
         raise InputError(f"{folder}: no training images found; {expected(folder)}")
-    if not found.get("val"):
-        found = found | split_by_seed(found["train"], folder, seed)
-    return {name: found[name] for name in SPLITS if found.get(name)}
+    return found
 
 
 def numbered_classes(counts: Iterable[int]) -> ObjectClasses:

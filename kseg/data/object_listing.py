@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple, Optional
 
 from edge.core.errors import InputError, quoted
-from kseg.data.folder import list_files, parts_of
+from kseg.data.folder import list_files, parts_of, unread_parts
 from kseg.data.missing import data_folder_error
 from kseg.data.object_classes import (
     MOST,
@@ -92,6 +92,8 @@ def list_objects(folder: Path) -> ObjectListing:
                 text = f"{part}: has neither {OBJECTS} nor instances/; add one"
                 add_issue(issues, "missing folder", split, part / OBJECTS, text)
         entries[split] = [Entry(split, images[s], targets[s]) for s in targets]
+    for path in unread_parts(folder):
+        add_issue(issues, "not read", "", path)
     return ObjectListing(entries, issues, classes)
 
 

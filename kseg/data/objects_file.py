@@ -15,7 +15,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from edge.core.errors import shortened
-from edge.core.files import write_text
+from kseg.core.runs import write_json
 from kseg.data.objects import mask_window
 from kseg.data.objects_checks import (
     AnnotationError,
@@ -105,7 +105,7 @@ def write_objects(
             for number, name in enumerate(class_names, start=1)
         ],
     }
-    write_text(path, json.dumps(content))
+    write_json(path, content, indent=None)
 
 
 def annotation_of(each: LabelledObject, size: tuple[int, int]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shlex
 from pathlib import Path
@@ -12,7 +13,14 @@ from edge.core.errors import InputError, quoted
 from edge.core.files import read_text
 from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
 from kseg.core.text import MALFORMED
-from kseg.data.folder import has_objects, is_data_folder, open_folder, parts_of
+from kseg.data.folder import (
+    SPLITS,
+    has_objects,
+    is_data_folder,
+    open_folder,
+    parts_of,
+    unread_parts,
+)
 from kseg.data.formats.detect import detect_format
 from kseg.data.formats.unread import unread_error
 from kseg.data.object_folder import (
@@ -23,6 +31,8 @@ from kseg.data.object_folder import (
 from kseg.data.objects_file import OBJECTS
 from kseg.data.sample import Dataset
 from kseg.data.shapes import SHAPES
+
+log = logging.getLogger(__name__)
 
 SEMANTIC, INSTANCE, DETECTION = "semantic", "instance", "detection"
 OUTLINE = re.compile(rb'"segmentation"\s*:\s*(\[\s*(\[\s*)?[\d.-]|\{)')
@@ -64,6 +74,8 @@ def open_data(name: str, seed: int = 0, task: str = "", objects: int = 0) -> Dat
     folder = Path(name)
     if folder.is_dir():
         reject_export(folder)
+        for path in unread_parts(folder):
+            log.warning(f"{path}: is not read; the splits are {', '.join(SPLITS)}")
     source = "--task" if task else str(folder / "classes.json")
     return OPENERS[known_task(task or task_of(folder), source, OPENERS)](folder, seed)
 

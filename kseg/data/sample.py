@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Optional, Protocol, Union
+from typing import Any, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.predict.resizing import limit_side
-from kseg.core.progress import in_parallel
+from kseg.core.remembered import checked
 
 MAX_CROP = 320  # the largest default crop
 CROP_STEP = 32
@@ -101,7 +102,12 @@ class Dataset:
         """Returns a split by its name. Raises InputError if it does not exist."""
         if name not in self.splits:
             known = ", ".join(self.splits)
-            raise InputError(f"{self.name}: no split {name!r}; the splits are {known}")
+            are = "splits are" if len(self.splits) > 1 else "only split is"
+            needed = f"; add {self.name}/{name}/images and their labels"
+            raise InputError(
+                f"{self.name}: no split {name!r}; the {are} {known}"
+                f"{needed if name == 'train' else ''}"
+            )
         return self.splits[name]
 
     @cached_property
@@ -110,11 +116,14 @@ class Dataset:
 
         A SHA-256 of the classes, and of the names and contents of the files; it does
         not depend on the path of the folder. For procedural scenes, which have no
-        files, it depends on their number. The files are read on first access.
+        files, it depends on their number. Files are read on first access, unless their
+        digests are remembered.
         """
         total = hashlib.sha256(repr((self.class_names, self.colors)).encode())
         for name, split in self.splits.items():
-            digests = in_parallel(digest, split.files, f"{name}, fingerprint")
+            about = "sha256", os.path.abspath(self.name), name
+            text = f"{name}, fingerprint"
+            digests = checked(digest, split.files, text, about, lambda path: (path,))
             files = [path.name for path in split.files]
             total.update(repr((name, split.names, files, digests)).encode())
         return total.hexdigest()[:DIGITS]
@@ -131,6 +140,24 @@ class Dataset:
             for side in self.typical_size(max_side)
         )
         return height, width
+
+
+def with_white_level(data: Dataset, level: float) -> Dataset:
+    """The data set with images of 16 bits read so that `level` is white.
+
+    A model must see the images of any folder as those it was trained on.
+    """
+
+    def changed(split: Any) -> Any:
+        names = [item.name for item in fields(split)] if is_dataclass(split) else []
+        if "white_level" in names:
+            return replace(split, white_level=level)
+        inner = {n: getattr(split, n) for n in ("split", "objects") if n in names}
+        parts = {n: changed(part) for n, part in inner.items() if is_dataclass(part)}
+        return replace(split, **parts) if parts else split
+
+    splits = {name: changed(split) for name, split in data.splits.items()}
+    return replace(data, splits=splits, white_level=level)
 
 
 def digest(path: Path) -> str:

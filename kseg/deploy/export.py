@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import GateFailed, InputError
 from edge.core.files import atomic_write, write_text
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
@@ -36,6 +36,7 @@ from kseg.deploy.parity import (
     Parity,
     measure,
     metric_name,
+    require_measurable,
     rows,
     value_of,
     value_of_file,
@@ -44,6 +45,7 @@ from kseg.deploy.roles import roles_of_content
 from kseg.deploy.schemes import with_schemes
 from kseg.deploy.trained_metrics import of_headline, read_metrics
 from kseg.evaluation import EVALUATORS
+from kseg.evaluation.labels import LabelledClasses
 from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator
 from kseg.evaluation.open import check_classes, data_of
 from kseg.training.setup import check_size
@@ -111,12 +113,14 @@ class TrainedRun:
 def export(config: ExportConfig) -> Exported:
     """Converts a run, compares the files with it; writes them, parity.json and card.md.
 
-    Raises InputError for options that do not fit the run or each other.
+    Raises InputError for options that do not fit the run or each other, GateFailed for
+    validation images on which nothing can be measured.
     """
     folder = Path(config.run)
     config = with_schemes(config, read_record(folder)["config"].get("model", ""))
     check_options(config)
     source = open_run(config, folder)
+    require_measurable(source.data)
     max_drop = max_drop_of(config, source.data.task)
     calibration_set = calibration_set_for(config, source.data)
     if "int8" in config.quantize:  # made from the int8 file that is replaced now
@@ -145,12 +149,20 @@ def export(config: ExportConfig) -> Exported:
 def measure_files(
     source: TrainedRun, files: dict[str, Path], threads: Optional[int]
 ) -> Parity:
-    """The content of parity.json, on the validation images."""
-    split = source.data.split("val")
+    """The content of parity.json, on the validation images.
+
+    Raises GateFailed if nothing could be measured on them.
+    """
+    data, new = source.data, source.new_evaluator
+    labelled = LabelledClasses(data.class_names)
     try:
-        return measure(source.reference, files, split, source.new_evaluator, threads)
-    except InputError as error:
-        raise InputError(f"{source.data.name}, split val: {error}") from None
+        found = measure(
+            source.reference, files, data.split("val"), new, threads, [labelled]
+        )
+    except (InputError, GateFailed) as error:
+        raise type(error)(f"{data.name}, split val: {error}") from None
+    labelled.report(data.name, "val")
+    return found
 
 
 def check_options(config: ExportConfig) -> None:

@@ -11,11 +11,12 @@ import tempfile
 import zlib
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence
 
-from edge.core.errors import GateFailed
+from edge.core.errors import GateFailed, InputError
 from edge.core.system import usable_cores
 from edge.core.timing import time_in_turns
 from edge.engines.base import Engine
@@ -25,9 +26,17 @@ from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from edge.predict.tiling import Tiles
-from kseg.data.sample import Split
+from kseg.data.checks.quick import require_labels
+from kseg.data.sample import Dataset, Split
 from kseg.deploy.roles import roles_of
-from kseg.evaluation.loop import MIXED, OLD_MIXED, REFERENCE, Evaluator, compare
+from kseg.evaluation.loop import (
+    MIXED,
+    OLD_MIXED,
+    REFERENCE,
+    Evaluator,
+    Observer,
+    compare,
+)
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +53,7 @@ def measure(
     split: Split,
     new: NewEvaluator,
     threads: Optional[int],
+    observers: Sequence[Observer] = (),
 ) -> Parity:
     """The content of parity.json: each file compared with the Keras model on a split.
 
@@ -52,12 +62,15 @@ def measure(
     fraction of results equal to those of the Keras model, and means of the evaluator's
     `differences`; "bytes" and "compressed_bytes" (deflate); the median latency in
     milliseconds of the engine alone on `threads` ("latency_millis") and on one thread
-    ("single_thread_millis"). Sizes and the latter are None for the Keras model. Raises
-    InputError if the split has no labels.
+    ("single_thread_millis"). Sizes and the latter are None for the Keras model.
+    `observers` receive its results. Raises GateFailed if the split has no labels.
     """
     others = {scheme: opened(path, threads) for scheme, path in files.items()}
-    found = compare(reference, others, split, new)
-    values = {name: each.evaluator.value() for name, each in found.items()}
+    found = compare(reference, others, split, new, observers=observers)
+    try:
+        values = {name: each.evaluator.value() for name, each in found.items()}
+    except InputError as error:  # no label: nothing was measured
+        raise GateFailed(str(error)) from None
     headline = found[REFERENCE].evaluator.headline
     times = latencies({REFERENCE: reference, **others}, files, split)
     parity: Parity = {"headline": headline}
@@ -150,6 +163,14 @@ def run_all(engine: Engine, tiles: Tiles) -> None:
             engine(tile)
 
 
+def require_measurable(data: Dataset) -> None:
+    """Raises GateFailed if the validation images have no label: no gate could pass."""
+    try:
+        require_labels(data, "val")
+    except InputError as error:
+        raise GateFailed(f"{error}; nothing was exported") from None
+
+
 # What often helps where a scheme loses too much.
 REMEDIES = {"int8": "try --mixed-precision, or --quantize qat; see docs/export.md"}
 
@@ -157,9 +178,16 @@ REMEDIES = {"int8": "try --mixed-precision, or --quantize qat; see docs/export.m
 def check_gate(parity: Parity, max_drop: float) -> None:
     """Raises GateFailed if the largest drop of a file exceeds `max_drop`.
 
-    A mixed-precision file replaces the int8 file that it was made from.
+    A drop that is not a finite number fails too: no comparison with it is true. A
+    mixed-precision file replaces the int8 file that it was made from.
     """
     found = rows(parity)
+    for name, row in found.items():
+        if row["drop"] is None or not isfinite(row["drop"]):
+            raise GateFailed(
+                f"{name}: {metric_name(parity['headline'])} is not a finite number, so "
+                "nothing was measured; check the data with kseg doctor"
+            )
     mixed = {MIXED, OLD_MIXED} & set(found)
     checked = {k: v for k, v in found.items() if k != "int8" or not mixed}
     name, worst = max(checked.items(), key=lambda item: item[1]["drop"])

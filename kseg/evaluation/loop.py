@@ -142,11 +142,13 @@ def compare(
     split: Split,
     new: Callable[[], Evaluator],
     text: str = "comparing",
+    observers: Sequence[Observer] = (),
 ) -> dict[str, Comparison]:
     """Evaluates several predictors over a split, image by image.
 
-    `new` makes an evaluator. Returns a Comparison for each name of `others`, and for
-    REFERENCE that of the reference itself. Raises InputError as `evaluate` does.
+    `new` makes an evaluator; `observers` receive the results of the reference. Returns
+    a Comparison for each name of `others`, and for REFERENCE that of the reference
+    itself. Raises InputError as `evaluate` does.
     """
     comparisons = {name: Comparison(new()) for name in (REFERENCE, *others)}
     evaluator = comparisons[REFERENCE].evaluator
@@ -161,4 +163,6 @@ def compare(
                 if name != REFERENCE:
                     result = others[name].predict(sample.image, confidence=confidence)
                 each.add(sample.target, expected, result)
+        for observer in observers:
+            observer.add(index, sample, expected)
     return comparisons

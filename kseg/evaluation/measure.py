@@ -17,6 +17,7 @@ from kseg.data.sample import Dataset, Split
 from kseg.evaluation.grouped_objects import with_one_class
 from kseg.evaluation.grouping import PREFIX, is_grouping
 from kseg.evaluation.labelled_segments import match_ground_truth, with_labelled_segments
+from kseg.evaluation.labels import LabelledClasses
 from kseg.evaluation.loop import Evaluator, evaluate
 from kseg.evaluation.open import (
     check_classes,
@@ -77,11 +78,23 @@ def measure(config: EvaluateConfig) -> Measured:
         predictor, evaluator = match_ground_truth(predictor, data)
         shown = partial(with_labelled_segments, num_classes=data.num_classes)
     check_classes(predictor, data, config.model)
-    metrics = evaluate(predictor, split, evaluator).metrics()
+    labelled = LabelledClasses(data.class_names)
+    evaluate(predictor, split, evaluator, [labelled])
+    require_value(evaluator, data.name, config.split)
+    labelled.report(data.name, config.split)
+    metrics = evaluator.metrics()
     result = Evaluation(
         config.model, data.name, config.split, evaluator.headline, metrics
     )
     return Measured(result, data, split, predictor, evaluator, shown)
+
+
+def require_value(evaluator: Evaluator, data: str, split: str) -> None:
+    """Raises InputError if no label of a split can be measured on."""
+    try:
+        evaluator.value()
+    except InputError as error:
+        raise InputError(f"{data}, split {split}: {error}") from None
 
 
 def check_naming(config: EvaluateConfig) -> bool:

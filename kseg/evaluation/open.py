@@ -16,9 +16,10 @@ from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
+from kseg.data.folder import is_split_by_seed, parts_of
 from kseg.data.one_class import data_for
 from kseg.data.open import SEMANTIC, open_data, task_of_data
-from kseg.data.sample import Dataset
+from kseg.data.sample import Dataset, with_white_level
 from kseg.evaluation.grouped_objects import OPENERS
 from kseg.evaluation.grouping import is_grouping
 
@@ -51,9 +52,10 @@ def data_of(
             f"{name}: folder not found, but the run was trained on it; give its new "
             "path with --data"
         )
-    if seed is not None and (name == "shapes" or (Path(name) / "val").is_dir()):
+    if seed is not None and not depends_on_seed(name):
         raise InputError(
-            f"--seed: has no effect: {name} has its own val split; leave it out"
+            f"--seed: has no effect: {name} has its own val split, or no train split "
+            "to take one from; leave it out"
         )
     default = config.seed if config else 0
     task = task or (config.task if config else "")
@@ -64,7 +66,26 @@ def data_of(
         if task and Path(name).is_dir():
             refuse_other_labels(model, task, name)
         raise
+    opened = as_seen_by(model, opened)
     return data_for(config.model, opened) if config else opened
+
+
+def as_seen_by(model: str, data: Dataset) -> Dataset:
+    """The data with images of 16 bits as bright as those the model was trained on.
+
+    A folder of other images, or of the test split alone, may hold no bright one.
+    """
+    path, _ = locate(model)
+    info = None if is_grouping(model) else read_info(path)
+    if info is None or info.white_level <= 255 or info.white_level == data.white_level:
+        return data
+    return with_white_level(data, info.white_level)
+
+
+def depends_on_seed(name: str) -> bool:
+    """Whether a seed divides the data into training and validation images."""
+    folder = Path(name)
+    return name != "shapes" and (not folder.is_dir() or is_split_by_seed(folder))
 
 
 def task_of_model(path: Path, wanted: str = "") -> str:
@@ -128,9 +149,12 @@ def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
             f"{data.name} by number: 0 is {shortened(given[0])}"
         )
     else:
+        remedy = "use data with the classes of the model"
+        if all(map(NUMBERED.fullmatch, given)):  # their ids alone gave the classes
+            remedy = f"add the classes.json of the training data to {data.name}"
         raise InputError(
             f"{model}: has the classes {listed(known)}, but {data.name} has "
-            f"{listed(given)}; use data with the classes of the model"
+            f"{listed(given)}; {remedy}"
         )
 
 
@@ -150,7 +174,7 @@ def list_given_images(given: Sequence[str]) -> list[Path]:
         path = Path(name)
         if not path.exists():
             raise InputError(f"{name}: no such image or folder")
-        found = list_images(path) if path.is_dir() else [path]
+        found = list_images(folder_of_images(path)) if path.is_dir() else [path]
         if not found:
             raise InputError(f"{name}: the folder contains no images")
         paths += found
@@ -163,6 +187,22 @@ def list_given_images(given: Sequence[str]) -> list[Path]:
             )
         stems[path.stem] = path
     return paths
+
+
+def folder_of_images(folder: Path) -> Path:
+    """The folder itself, or images/ of a data folder that has a single split.
+
+    Raises InputError for a data folder of several splits.
+    """
+    splits = [part / "images" for part in parts_of(folder).values()]
+    there = [images for images in splits if images.is_dir()]
+    if not there or list_images(folder):
+        return folder
+    if len(there) > 1:
+        raise InputError(
+            f"{folder}: has several splits; give the images of one, {there[-1]}"
+        )
+    return there[0]
 
 
 def locate(model: str) -> tuple[Path, Optional[Path]]:

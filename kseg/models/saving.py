@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge.core.errors import InputError
 from edge.core.files import atomic_write
 from edge.model_file.info import ModelInfo
@@ -22,8 +24,8 @@ def save_model(model: Any, path: Path, info: ModelInfo) -> None:
 def load_model(path: Path) -> Any:
     """Loads a model from a `.keras` file, without compiling it.
 
-    Raises InputError if the file does not exist or is not a Keras model. Importing
-    kseg.models registers the layers that the file uses.
+    Raises InputError if the file does not exist, is not a Keras model, or has weights
+    that are not finite. Importing kseg.models registers the layers that it uses.
     """
     import keras
 
@@ -36,7 +38,24 @@ def load_model(path: Path) -> Any:
             f"{path}: not a Keras model, or truncated; copy it or train again"
         )
     try:
-        return keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
     except DAMAGE as error:
         reason = str(error).strip().partition("\n")[0][:200]
         raise InputError(f"{path}: Keras cannot load this model ({reason})") from None
+    require_finite_weights(model, path)
+    return model
+
+
+def require_finite_weights(model: Any, path: Path) -> None:
+    """Raises InputError for a network with weights that are nan or infinite.
+
+    It would give every pixel the same class, without an error.
+    """
+    from keras import ops
+
+    for weight in model.weights:
+        if not np.isfinite(ops.convert_to_numpy(weight)).all():
+            raise InputError(
+                f"{path}: its weights are not finite ({weight.path}): training "
+                "diverged; train again with a smaller --learning-rate"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from math import isfinite
 from pathlib import Path
 from typing import Iterable, Mapping, Optional
@@ -34,7 +35,7 @@ def suggest_fix(config: TrainConfig) -> str:
     fixes = [f"use a smaller --learning-rate than {config.peak_rate:g}"]
     if config.precision == "float16":  # whose largest number is 65504
         fixes.append("use --precision bfloat16 or float32")
-    fixes.append(f"or check the data with kseg doctor {config.data}")
+    fixes.append(f"or check the data with kseg doctor {shlex.quote(config.data)}")
     return ", ".join(fixes)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -12,11 +13,12 @@ from edge.core.errors import InputError
 from edge.core.images import is_image, read_raw, to_uint8, white_level_of, with_channels
 from edge.predict.boxes import iou_matrix
 from kseg.core.names import OBJECT_TASKS
-from kseg.core.progress import in_parallel
+from kseg.core.remembered import checked
 from kseg.data.checks.duplicates import digest
 from kseg.data.checks.scan import (
     Scan,
     ScannedPair,
+    can_be_kept,
     read_image_facts,
     relative_name,
     scan_samples,
@@ -123,14 +125,21 @@ def scan_folder(folder: Path, seed: int, task: str) -> ObjectScan:
         target, needed = scan_target(entry, size, classes, masks, name, found)
         return ScannedPair(entry.split, name, index, image, target), needed, found
 
-    scanned = in_parallel(scan_one, list(enumerate(entries)), folder.name)
+    scanned = checked(
+        scan_one,
+        list(enumerate(entries)),
+        folder.name,
+        ("scan", task, str(folder), os.path.abspath(folder), seed, classes),
+        lambda numbered: (numbered[1].image, *numbered[1].target.files),
+        keep=lambda result: can_be_kept(result[2]),
+    )
     issues += [issue for *_, found in scanned for issue in found]
     known = classes or numbered_classes(needed for _, needed, _ in scanned)
 
     def read(pair: ScannedPair) -> tuple[np.ndarray, Objects]:
         return read_entry(entries[pair.index], known, masks)
 
-    pairs = [pair for pair, *_ in scanned]
+    pairs = [replace(pair, index=i) for i, (pair, *_) in enumerate(scanned)]
     return ObjectScan(str(folder), known.names, known.colors, pairs, issues, read, task)
 
 

@@ -1,13 +1,17 @@
-"""The checks made before each training."""
+"""The checks made before each training, and before an export is measured."""
 
 from __future__ import annotations
 
+import logging
+import shlex
 import time
 from typing import Callable
 
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
+from kseg.core.progress import bar
 from kseg.data.checks.issues import DataIssue
 from kseg.data.checks.rules import MUCH_VOID, absent_classes, split_size
 from kseg.data.folder import FolderSplit
@@ -15,7 +19,37 @@ from kseg.data.masks import load_mask, to_class_ids
 from kseg.data.object_folder import ObjectSplit
 from kseg.data.sample import Dataset, Split
 
+log = logging.getLogger(__name__)
+
 QUICK_IMAGES = 48
+
+
+def check_before_training(data: Dataset, report: bool = True) -> None:
+    """Refuses data that nothing can be learnt from, or measured on.
+
+    With `report`, issues in a sample of the labels are logged. Raises InputError if
+    the images of train or val have no label at all.
+    """
+    for name in ("train", "val"):
+        require_labels(data, name)
+    for issue in quick_issues(data) if report else ():
+        command = f"kseg doctor {shlex.quote(data.name)}"
+        log.warning(f"{issue} ({command} checks everything)")
+
+
+def require_labels(data: Dataset, name: str) -> None:
+    """Raises InputError if no image of a split has a label; void is none.
+
+    The labels are read up to the first image that has one.
+    """
+    split, count_one = data.split(name), COUNTERS.get(data.task, count_pixels)
+    for index in bar(range(len(split.sizes)), f"looking for labels in {name}"):
+        if count_one(split, index)[:IGNORE_INDEX].any():
+            return
+    raise InputError(
+        f"{data.name}: nothing is labelled in the {len(split.sizes)} images of {name}: "
+        "they are void, or have no objects; label some of them"
+    )
 
 
 def quick_issues(data: Dataset, seconds: float = 2.0) -> list[DataIssue]:

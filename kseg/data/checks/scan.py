@@ -5,6 +5,7 @@ Every image and mask is read once, on threads. Only counts, sizes and hashes are
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -14,6 +15,7 @@ import numpy as np
 from edge.core.errors import InputError
 from edge.core.images import is_image, read_raw, to_uint8, white_level_of, with_channels
 from kseg.core.progress import in_parallel
+from kseg.core.remembered import checked
 from kseg.data.checks.duplicates import digest, perceptual_hashes, thumbnail
 from kseg.data.folder import SPLITS, find_pairs, list_pairs, parts_of, split_by_seed
 from kseg.data.masks import (
@@ -161,8 +163,21 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
         wrong = [with_relative_name(issue, folder) for issue in found.issues]
         return ScannedPair(pair.split, name, index, image, mask), wrong
 
-    scanned = in_parallel(scan_one, list(enumerate(files)), folder.name)
-    pairs = [pair for pair, _ in scanned]
+    scanned = checked(
+        scan_one,
+        list(enumerate(files)),
+        folder.name,
+        (
+            "scan",
+            str(folder),
+            os.path.abspath(folder),
+            seed,
+            declared and declared.record(),
+        ),
+        lambda numbered: (numbered[1].image, numbered[1].mask),
+        keep=lambda result: can_be_kept(result[1]),
+    )
+    pairs = [replace(pair, index=index) for index, (pair, _) in enumerate(scanned)]
     issues += [issue for _, found in scanned for issue in found]
     classes = declared
     if classes is None:
@@ -174,6 +189,11 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
         return read_pair(files[pair.index], classes)
 
     return FolderScan(str(folder), classes.names, classes.colors, pairs, issues, read)
+
+
+def can_be_kept(issues: list[FileIssue]) -> bool:
+    """Whether reading a file again would show the same: errors of reading may pass."""
+    return not any(issue.kind.startswith("unreadable") for issue in issues)
 
 
 def with_class_ids(pair: ScannedPair, table: np.ndarray) -> ScannedPair:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Callable, Sequence
 
 from edge.core.errors import InputError
-from edge.core.files import make_folder, write_text
+from edge.core.files import make_folder
 from kseg.core.progress import in_parallel
 from kseg.core.results import ObjectCounts
+from kseg.core.runs import write_json
 from kseg.data.formats.credits import write_credits
 from kseg.data.formats.objects import check_points, fitted, without_background
 from kseg.data.formats.source import SourceDataset, SourceObjects, SourcePair
@@ -88,7 +88,7 @@ def write_objects_folder(
         classes = [{"name": name, "color": list(color)} for name, color in entries]
         write_credits(part, splits)
         record = {"task": task, "classes": classes}
-        write_text(part / "classes.json", json.dumps(record, indent=1) + "\n")
+        write_json(part / "classes.json", record)
     return counts_of(export.class_names, written)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections import deque
@@ -18,12 +17,13 @@ import psutil
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
-from edge.core.files import make_folder, write_text
+from edge.core.files import make_folder
 from edge.core.images import SUFFIXES, is_image, write_mask
 from edge.display.colors import color_table
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import bar
 from kseg.core.results import MaskCounts
+from kseg.core.runs import write_json
 from kseg.data.folder import SPLITS, split_by_seed
 from kseg.data.formats.counts import MaskFacts, mask_counts
 from kseg.data.formats.credits import write_credits
@@ -140,7 +140,7 @@ def write_data_folder(
         classes = [{"name": name, "color": color} for name, color in entries]
         write_credits(part, splits)
         record = {"classes": classes, "ignore_index": IGNORE_INDEX}
-        write_text(part / "classes.json", json.dumps(record, indent=1) + "\n")
+        write_json(part / "classes.json", record)
     return mask_counts(export.class_names, facts)
 
 

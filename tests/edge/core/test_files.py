@@ -1,5 +1,7 @@
 """Files that are complete or missing, in any folder and under any name."""
 
+import json
+import math
 import os
 import stat
 import subprocess
@@ -13,10 +15,12 @@ from edge.core.errors import InputError
 from edge.core.files import (
     atomic_write,
     cache_folder,
+    json_text,
     no_folder,
     part_of,
     read_text,
     try_writing,
+    write_json,
     write_text,
 )
 from tests.support.posix import needs_posix, under_rights
@@ -170,3 +174,26 @@ def test_other_text_is_an_error(tmp_path):
     path.write_bytes("straße".encode("latin-1"))
     with pytest.raises(UnicodeDecodeError):
         read_text(path)
+
+
+def refuse(name):
+    raise ValueError(f"{name} is no JSON")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_lacks_become_null(value):
+    content = {"scores": [0.5, value], "box": (value, 1), "name": "a", "none": None}
+    text = json_text(content)
+    assert json.loads(text, parse_constant=refuse) == {
+        "scores": [0.5, None],
+        "box": [None, 1],
+        "name": "a",
+        "none": None,
+    }
+
+
+def test_finite_content_is_written_as_it_is(tmp_path):
+    content = {"a": [1, 2.5, True], "é": "\udce9"}
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert text == json.dumps(content, indent=1) + "\n"

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from kseg.core.progress import bar, evenly_spaced, in_parallel, reported_to
+from kseg.core.progress import (
+    AHEAD,
+    bar,
+    evenly_spaced,
+    in_parallel,
+    reported_to,
+    shown,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +61,25 @@ def test_progress_is_a_bar_again_after_the_block():
     with reported_to(lambda progress: None):
         pass
     assert bar([1], "one").disable  # no terminal here
+
+
+def test_a_failure_ends_the_work_that_has_not_begun():
+    done = []
+
+    def work(number):
+        done.append(number)
+        return 1 / number
+
+    with pytest.raises(ZeroDivisionError):
+        in_parallel(work, [0, *range(1, 10_000)], "inverses")
+    assert len(done) <= 2 * AHEAD
+
+
+def test_without_a_terminal_lines_show_the_time_left(caplog, monkeypatch):
+    times = iter([0.0, 1.0, 3.0, 4.0, 14.0, 15.0])  # of the start and after each item
+    monkeypatch.setattr("kseg.core.progress.time.monotonic", lambda: next(times))
+    assert [*shown("abcde", "checking photos", 5)] == [*"abcde"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "checking photos: 2 of 5, about 4 s left",  # 1.5 s each
+        "checking photos: 4 of 5, about 4 s left",  # 3.5 s
+    ]

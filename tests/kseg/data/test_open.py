@@ -1,17 +1,20 @@
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 
 from edge.core.errors import InputError
+from kseg.core import remembered
 from kseg.data.checks.doctor import examine
-from kseg.data.folder import is_data_folder
+from kseg.data.folder import is_data_folder, is_split_by_seed
 from kseg.data.object_folder import ObjectSplit, SemanticSplit
 from kseg.data.open import open_data, reject_export, task_of, task_of_data
 from tests.support.object_folders import declare, save, write_file, write_maps
 
 COUNTS = {"train": 1, "val": 1}
+LONG_AGO = 1_500_000_000_123_456_789  # nanoseconds since 1970
 
 
 def masks_only(folder, counts):
@@ -114,3 +117,99 @@ def test_exports_are_refused(tmp_path):
     )
     with pytest.raises(InputError, match="export in another format .coco.; convert"):
         open_data(str(tmp_path))
+
+
+# --- splits ---
+
+
+@pytest.mark.parametrize("layout", [write_maps, write_file, boxes_only, masks_only])
+def test_a_folder_may_hold_one_split_alone(tmp_path, layout):
+    folder = layout(tmp_path, {"test": 2})
+    data = open_data(str(folder))
+    assert [*data.splits] == ["test"] and len(data.split("test").sizes) == 2
+    assert data.split("test").read(1).image.shape[2] == 3
+    with pytest.raises(
+        InputError, match="no split 'train'; the only split is test; add"
+    ):
+        data.split("train")
+    with pytest.raises(InputError, match="no split 'val'; the only split is test$"):
+        data.split("val")
+
+
+def test_an_empty_val_split_is_not_called_missing(tmp_path, caplog):
+    folder = masks_only(tmp_path, {"train": 5})
+    for kind in ("images", "masks"):
+        (folder / "val" / kind).mkdir(parents=True)
+    assert len(open_data(str(folder)).split("val").sizes) == 1
+    assert "its val split is empty; 1 of 5 images are used" in caplog.text
+    assert is_split_by_seed(folder)
+
+
+def test_folders_beside_the_splits_are_named(tmp_path, caplog):
+    """valid/ is not val/: validation images would come from train, unsaid."""
+    folder = masks_only(tmp_path, {"train": 5, "valid": 1})
+    data = open_data(str(folder))
+    assert [*data.splits] == ["train", "val"]
+    line = f"{folder / 'valid'}: is not read; the splits are train, val, test"
+    assert line in caplog.text
+    _, found = examine(str(folder), 0)
+    assert any("valid" in issue.examples for issue in found.issues)
+
+
+# --- files that are read once ---
+
+
+@pytest.fixture
+def read_again(tmp_path, monkeypatch):
+    """The numbers of files that each check had to read."""
+    monkeypatch.setenv("KSEG_CACHE", str(tmp_path / "cache"))
+    counts, real = [], remembered.in_order
+
+    def counted(function, items):
+        counts.append(len(items))
+        return real(function, items)
+
+    monkeypatch.setattr(remembered, "in_order", counted)
+    return counts
+
+
+@pytest.mark.parametrize("layout", [write_maps, write_file, boxes_only, masks_only])
+@pytest.mark.parametrize("read", [open_data, lambda name: examine(name, 0)])
+def test_files_are_read_once(tmp_path, read_again, layout, read):
+    folder = layout(tmp_path / "data", {"train": 3, "val": 2})
+    for path in folder.rglob("*.*"):
+        os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    first = read(str(folder))
+    again = read(str(folder))
+    assert read_again == [5, 0]
+    if isinstance(first, tuple):
+        assert again[1].figures == first[1].figures
+        return
+    assert again.class_names == first.class_names
+    assert again.split("val").sizes == first.split("val").sizes
+    assert again.fingerprint == open_data(str(folder)).fingerprint == first.fingerprint
+
+
+def test_a_changed_mask_is_checked_again(tmp_path, read_again):
+    folder = masks_only(tmp_path / "data", {"train": 3, "val": 2})
+    for path in folder.rglob("*.*"):
+        os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    open_data(str(folder))
+    (folder / "train/masks/1.png").write_bytes(b"no image")
+    os.utime(folder / "train/masks/1.png", ns=(LONG_AGO, LONG_AGO))
+    with pytest.raises(InputError, match="1.png: not a readable image"):
+        open_data(str(folder))
+    assert read_again == [5, 1]
+
+
+def test_other_classes_are_checked_anew(tmp_path, read_again):
+    """An id that was valid may be outside the classes now."""
+    folder = masks_only(tmp_path / "data", {"train": 3, "val": 2})
+    for path in folder.rglob("*.*"):
+        os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    declare(folder, ["ground", *"abcde"])
+    open_data(str(folder))
+    declare(folder, ["ground", "a"])
+    with pytest.raises(InputError, match="is outside the 2 classes"):
+        open_data(str(folder))
+    assert read_again == [5, 5]
