@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.files import atomic_write, write_text
+from edge.core.files import atomic_write, make_folder, write_text
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
@@ -116,6 +116,7 @@ def export(config: ExportConfig) -> Exported:
     folder = Path(config.run)
     config = with_schemes(config, read_record(folder)["config"].get("model", ""))
     check_options(config)
+    make_folder(folder)  # raises if files cannot be written there
     source = open_run(config, folder)
     max_drop = max_drop_of(config, source.data.task)
     calibration_set = calibration_set_for(config, source.data)
