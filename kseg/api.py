@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from edge.core.errors import GateFailed, InputError
-from edge.core.files import make_folder
+from edge.core.files import check_writable, make_folder
 from kseg.core.checks import check_doctor, check_summary, check_train
 from kseg.core.configs import (
     DoctorConfig,
@@ -148,12 +148,12 @@ def evaluate(
     config = configured(EvaluateConfig, config, values)
     from kseg.evaluation.measure import measure
 
+    output = make_folder(Path(config.output)) if config.output else None
     with reported_to(progress):
         found = measure(config)
-        if config.output:
+        if output:
             from kseg.reporting.tasks import FIGURES
 
-            output = make_folder(Path(config.output))
             parts = (found.predictor, found.split, found.evaluator, found.shown)
             names = FIGURES[found.data.task](output, *parts)
             log.info(f"{', '.join(names)} are in {output}")
@@ -271,12 +271,12 @@ def report(
     path, _ = locate(config.run)
     data = data_of(config.run, folder, config.data, None)
     data.split(config.split)
+    page = check_writable(Path(config.output or folder / REPORT))
     backend.start()
     predictor = open_predictor(path)
     check_classes(predictor, data, config.run)
     with reported_to(progress):
         section = evaluate_split(predictor, data, config.split)
-    page = Path(config.output or folder / REPORT)
     write_page(page, folder, section)
     return Report(page, section.all_metrics())
 

@@ -26,8 +26,10 @@ BELOW_TRAINING = ("kseg.data", "kseg.models", "kseg.core", *EDGE)
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "benchmarks": ("kseg", "benchmarks", *EDGE),
     "benchmarks.mediapipe": ("benchmarks.mediapipe_runner", *EDGE),
-    "benchmarks.mediapipe_runner": EDGE,
+    "benchmarks.mediapipe_runner": ("benchmarks.child_process", *EDGE),
     "benchmarks.mediapipe_child": (),
+    "benchmarks.child_process": EDGE,
+    "benchmarks.torchvision_child": (),
     **{f"kseg.{verb}": ("kseg.cli.entry",) for verb in VERBS},
     "kseg.__main__": ("kseg.cli.entry", "edge.core"),
     "kseg": ("kseg.core.names",),

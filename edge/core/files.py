@@ -58,6 +58,15 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def check_writable(path: Path) -> Path:
+    """The path of a file to write. Raises InputError where `try_writing` fails."""
+    try:
+        try_writing(path)
+    except OSError as error:
+        raise cannot_be("written", path, error) from None
+    return path
+
+
 def try_writing(path: Path) -> None:
     """Raises OSError if a file cannot be created beside `path`, or not by its name.
 

@@ -16,7 +16,7 @@ from typing import Optional
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, cannot_be
 from edge.core.files import atomic_write, cache_folder, make_folder
 from edge.predict.boxes import iou_matrix
 from kseg.core.configs import PrepareConfig
@@ -146,7 +146,7 @@ def keep_one(split: Split, index: int, in_folder: bool) -> None:
         elif not has_file(split, index):
             remembered(image)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
+        raise cannot_be("written", path or cache_folder(), error) from None
 
 
 def has_file(split: Split, index: int) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 import numpy as np
 
 from edge.core.errors import GateFailed, InputError
-from edge.core.files import atomic_write, write_text
+from edge.core.files import atomic_write, make_folder, write_text
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.base import Predictor
@@ -119,6 +119,7 @@ def export(config: ExportConfig) -> Exported:
     folder = Path(config.run)
     config = with_schemes(config, read_record(folder)["config"].get("model", ""))
     check_options(config)
+    make_folder(folder)  # raises if files cannot be written there
     source = open_run(config, folder)
     require_measurable(source.data)
     max_drop = max_drop_of(config, source.data.task)

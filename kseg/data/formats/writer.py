@@ -92,6 +92,7 @@ def staged(folder: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     for left in leftovers(target):
         shutil.rmtree(left, ignore_errors=True)
+    make_folder(target.parent)  # an error names it instead of the temporary folder
     make_folder(part)
     try:
         yield part

@@ -17,6 +17,7 @@ from edge.core.arguments import (
 )
 from edge.core.errors import InputError
 from edge.core.files import make_folder
+from tests.support.posix import needs_linux
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -125,6 +126,15 @@ def ended(body: str, *arguments: str) -> subprocess.CompletedProcess:
         ("raise InputError('a.png: not an image')", 2, "tool: a.png: not an image\n"),
         ("raise GateFailed('drop 0.03 > 0.02')", 3, "tool: drop 0.03 > 0.02\n"),
         ("raise KeyboardInterrupt", 130, "tool: stopped by Ctrl-C\n"),
+        ("raise InputError('a\\nb\\x1b[2J: no')", 2, "tool: a\\nb\\x1b[2J: no\n"),
+        (
+            "open('gone/a.png')",
+            *(2, "tool: gone/a.png: No such file or directory; check the path\n"),
+        ),
+        (
+            "raise OSError(28, 'No space left on device')",
+            *(2, "tool: No space left on device; free some space\n"),
+        ),
     ],
 )
 def test_exit_status_and_message(body, status, message):
@@ -132,11 +142,31 @@ def test_exit_status_and_message(body, status, message):
     assert (done.returncode, done.stderr) == (status, message)
 
 
-def test_unexpected_errors_keep_their_traceback():
-    done = ended("raise ValueError('unforeseen')")
+@pytest.mark.parametrize("kind", ["ValueError", "OSError"])
+def test_unexpected_errors_keep_their_traceback(kind):
+    """An OSError without a number is not the system's."""
+    done = ended(f"raise {kind}('unforeseen')")
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
-    assert done.stderr.endswith("ValueError: unforeseen\n")
+    assert done.stderr.endswith(f"{kind}: unforeseen\n")
+
+
+@needs_linux
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_full_disk_behind_a_stream_is_one_line_or_none(stream):
+    """/dev/full is a disk that is always full."""
+    code = (
+        "from edge.core.arguments import run\n"
+        "from edge.core.log import say\n"
+        "run('tool', lambda argv: print('result') or say('log'))\n"
+    )
+    with open("/dev/full", "wb") as full:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, **streams)
+    assert done.returncode == 2
+    if stream == "stdout":
+        said = b"tool: No space left on device; free some space\n"
+        assert done.stderr.endswith(said) and b"Traceback" not in done.stderr
 
 
 PARSE = (

@@ -1,7 +1,11 @@
 """The log on stderr, and native output that is held back."""
 
+import os
 import subprocess
 import sys
+
+from edge.core import log
+from edge.core.log import say
 
 
 def test_threads_share_the_suppression_and_stderr_is_restored():
@@ -35,3 +39,20 @@ with suppress_native_log():
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "result\n")
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(capsys):
+    say("a\x1b[31m\r.png: is\x00 damaged")
+    say("two\nlines, 3×4")
+    assert capsys.readouterr().err == (
+        "a\\x1b[31m\\r.png: is\\x00 damaged\ntwo\nlines, 3×4\n"
+    )
+
+
+def test_native_output_is_held_where_no_temporary_file_can_be_made(monkeypatch):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(log.tempfile, "TemporaryFile", full)
+    with log.suppress_native_log():
+        os.write(2, b"native")

@@ -1,6 +1,7 @@
 """Output of the sinks, read back."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 from edge.video.sources import open_source
 from tests.support.object_results import DETECTION, INSTANCE, detections, instances
+from tests.support.posix import needs_linux
 
 INFO = ModelInfo(
     class_names=("road", "car", "sky"), colors=((0, 0, 1), (0, 1, 0), (1, 0, 0))
@@ -53,6 +55,15 @@ def test_lines_of_json(tmp_path):
 def test_lines_to_a_path_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="no_folder"):
         FrameLines(tmp_path / "no_folder" / "frames.jsonl", INFO)
+
+
+@needs_linux
+def test_lines_on_a_full_disk_are_an_error_once():
+    """/dev/full is a disk that is always full."""
+    lines = FrameLines(Path("/dev/full"), INFO)
+    with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space"):
+        lines.take(displayed(0))
+    lines.close()
 
 
 def frame_of(result, crossings=None) -> DisplayFrame:
