@@ -45,7 +45,7 @@ def text_size(text: str, scale: float) -> Tuple[Tuple[int, int], int]:
     if text.isascii():
         return cv2.getTextSize(text, FONT, scale, 1)
     width, above, below = 0, 0, 0
-    for run in runs_of(text):
+    for run in drawn_runs(text):
         if run.by_opencv:
             (wide, high), low = cv2.getTextSize(run.text, FONT, scale, 1)
         else:
@@ -70,7 +70,7 @@ def write(
         cv2.putText(image, text, origin, FONT, scale, color, 1, cv2.LINE_AA)
         return
     x, y = origin
-    for run in runs_of(text):
+    for run in drawn_runs(text):
         if run.by_opencv:
             cv2.putText(image, run.text, (x, y), FONT, scale, color, 1, cv2.LINE_AA)
             x += cv2.getTextSize(run.text, FONT, scale, 1)[0][0]
@@ -115,6 +115,17 @@ def runs_of(text: str) -> Tuple[Run, ...]:
 
 
 @lru_cache(maxsize=1024)
+def drawn_runs(text: str) -> Tuple[Run, ...]:
+    """The parts of a text, with escapes such as \\u0e16 for what cannot be drawn."""
+    return tuple(
+        Run(run.text.encode("ascii", "backslashreplace").decode("ascii"), True)
+        if missing_for(run.text)[0]
+        else run
+        for run in runs_of(text)
+    )
+
+
+@lru_cache(maxsize=1024)
 def missing_for(text: str) -> Tuple[str, str]:
     """Why a text cannot be drawn and what to do; empty if it can be drawn."""
     foreign = [run.text for run in runs_of(text) if not run.by_opencv]
@@ -154,12 +165,12 @@ def needs_shaping(text: str) -> bool:
 def picture_of(text: str, pixels: int) -> Tuple[np.ndarray, int, int, int]:
     """A text that OpenCV cannot write: its mask (h, w) uint8, left, top and width.
 
-    `left` and `top` are from the start of the line to the corner of the mask. Text
-    that cannot be drawn has an empty mask.
+    `left` and `top` are from the start of the line to the corner of the mask. Raises
+    LookupError for a text that cannot be drawn.
     """
     font = find_font(letters_of(text))
-    if font is None or missing_for(text)[0]:
-        return np.zeros((0, 0), np.uint8), 0, 0, 0
+    if font is None:
+        raise LookupError(f"no font has the letters of {text!r}")
     from PIL import Image, ImageDraw, ImageFont
 
     drawn = ImageFont.truetype(font.path, pixels, index=font.index)

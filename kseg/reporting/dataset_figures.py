@@ -21,7 +21,8 @@ from kseg.data.checks.rules import size_counts
 from kseg.data.checks.scan import FolderScan, Scan
 from kseg.data.masks import INVALID
 from kseg.data.sample import Dataset
-from kseg.reporting.figures import GAP, title, to_cell, with_names
+from kseg.reporting.chart_names import chart_names, use_fonts
+from kseg.reporting.figures import GAP, MAX_LETTERS, title, to_cell, with_names
 
 WIDTH = 1236  # of doctor.png, in pixels
 DPI = 110
@@ -132,7 +133,9 @@ def share_bars(axes: Any, scan: Scan, counted: dict[str, np.ndarray]) -> None:
     for number, (split, counts) in enumerate(counted.items()):
         share = counts[order] / max(1, counts.sum())
         axes.barh(positions + 0.4 - thick * (number + 0.5), share, thick, label=split)
-    axes.set_yticks(positions, [scan.class_names[index] for index in order], fontsize=8)
+    names = chart_names(scan.class_names, MAX_LETTERS)
+    axes.set_yticks(positions, [names[index] for index in order], fontsize=8)
+    use_fonts(axes.get_yticklabels(), names)
     axes.grid(axis="x", alpha=0.3)
     if counted:
         axes.legend(fontsize=8)

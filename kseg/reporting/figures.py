@@ -19,6 +19,7 @@ from edge.predict.resizing import fit_within, resize
 from kseg.core.progress import evenly_spaced
 from kseg.data.sample import Sample, Split
 from kseg.evaluation.result_transforms import ResultTransform, unchanged
+from kseg.reporting.chart_names import chart_names, use_fonts
 
 CELL = (240, 320)  # largest height and width of an image in a sheet
 SAMPLES = 6
@@ -191,10 +192,10 @@ def confusion_figure(matrix: np.ndarray, names: Sequence[str]) -> Any:
     figure, axes = new_figure(side + 0.5, side)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
-    short = [n if len(n) <= MAX_LETTERS else n[: MAX_LETTERS - 1] + "…" for n in names]
-    # parse_math=False: a dollar sign in a name does not start a formula.
-    axes.set_xticks(range(len(names)), short, rotation=60, ha="right", parse_math=False)
-    axes.set_yticks(range(len(names)), short, parse_math=False)
+    short = chart_names(names, MAX_LETTERS)
+    axes.set_xticks(range(len(names)), short, rotation=60, ha="right")
+    axes.set_yticks(range(len(names)), short)
+    use_fonts([*axes.get_xticklabels(), *axes.get_yticklabels()], short)
     axes.set(xlabel="prediction", ylabel="ground truth")
     if len(names) <= 16:
         for i, j in np.argwhere(shares >= 0.005):

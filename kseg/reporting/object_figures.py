@@ -8,6 +8,7 @@ import numpy as np
 
 from kseg.evaluation.metrics.coco_ap import RECALLS, AveragePrecision
 from kseg.evaluation.metrics.object_matching import Outcome
+from kseg.reporting.chart_names import chart_names, use_fonts
 from kseg.reporting.figures import new_figure
 
 CURVE_IOUS = (0.5, 0.75)
@@ -32,18 +33,19 @@ def precision_recall_figure(precision: AveragePrecision, names: Sequence[str]) -
     """
     figure, both = new_figure(8.6, 3.9, columns=2)
     shown = classes_to_draw(precision, len(names))
+    short = chart_names(names, SHORT)
     for axes, iou in zip(both, CURVE_IOUS, strict=True):
         for index in shown:
-            axes.plot(RECALLS, precision.curve(index, iou), label=shorten(names[index]))
+            axes.plot(RECALLS, precision.curve(index, iou), label=short[index])
         axes.set(xlabel="recall", title=f"IoU {iou}", xlim=(0, 1.01), ylim=(0, 1.02))
         axes.grid(alpha=0.3)
     both[0].set(ylabel="precision")
     if shown:
         lines, labels = both[0].get_legend_handles_labels()
-        for text in figure.legend(
+        legend = figure.legend(
             lines, labels, loc="outside lower center", ncols=min(5, len(shown))
-        ).get_texts():
-            text.set_parse_math(False)  # a dollar sign does not start a formula
+        )
+        use_fonts(legend.get_texts(), short)
     return figure
 
 
@@ -52,11 +54,6 @@ def classes_to_draw(precision: AveragePrecision, num_classes: int) -> list[int]:
     known = [(precision.ap(class_id=index), index) for index in range(num_classes)]
     lowest = sorted((ap, index) for ap, index in known if ap is not None)
     return sorted(index for _, index in lowest[:MOST_CURVES])
-
-
-def shorten(name: str) -> str:
-    """A class name of at most SHORT letters."""
-    return name if len(name) <= SHORT else name[: SHORT - 1] + "…"
 
 
 def size_counts(outcomes: Sequence[Outcome]) -> np.ndarray:

@@ -38,6 +38,6 @@ def forget_fonts() -> None:
     """Fonts are looked for again."""
     for function in (
         *(fonts.find_font, fonts.ranked_fonts, text.missing_for, text.picture_of),
-        names.tell_undrawable,
+        *(names.tell_undrawable, text.drawn_runs),
     ):
         function.cache_clear()

@@ -13,7 +13,6 @@ from edge.display.text import (
     FONT,
     can_write,
     missing_for,
-    picture_of,
     rendered,
     runs_of,
     text_size,
@@ -83,7 +82,8 @@ def test_what_cannot_be_drawn_has_a_reason():
     assert missing_for("road") == ("", "") == missing_for(THAI)
     assert "no font" in missing_for("ពក")[0]
     assert "no font" in missing_for(f"{THAI}ពក")[0]
-    assert picture_of("ពក", 20)[3] == 0
+    assert (drawn("ពក") == drawn("\\u1796\\u1780")).all()
+    assert text_size("ពក", 0.6) == text_size("\\u1796\\u1780", 0.6)
 
 
 def test_without_pillow_it_is_the_reason():
