@@ -29,11 +29,12 @@ from edge.core.addresses import (
 SHORTEST = 3  # characters of a secret that is looked for in other texts
 SHORT = 8  # a shorter one is replaced only as a whole word
 
-IN_TEXT = re.compile(
-    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}:[/\\]+[^\s\"<>`]+"
-)
+IN_TEXT = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}:[/\\]+\S+")
 LOGIN = re.compile(  # user:password@host without a scheme; not C:/name@home
     r"(?<![\w*])(?:\w{1,12}:)?[^\s:/@'\"()]{1,99}:(?![/\\])([^\s'\"]{1,199})@(?=[\w\[*])"
+)
+BARE = re.compile(  # the same as a whole source
+    r"[^\s/@:]+:(?![/\\])(.+)@([\w\[][^@]*)", re.DOTALL
 )
 PAIR = re.compile(
     rf"(?i)((?<![\w.-])[\w.-]*?{SECRET_KEY}(?:=|\s*=\s*(?=[\"'])|[\"']\s*:\s*(?=[\"'])))"
@@ -56,8 +57,7 @@ class Secrets:
         Others are ignored.
         """
         source = re.sub(r"^--[\w-]+=", "", source)
-        found = IN_TEXT.findall(source)
-        for address in {source} if is_address(source) else set(found):
+        for address in addresses_in(source):
             shown = redact_address(address)
             if shown != address:
                 self._sources[address] = shown
@@ -66,6 +66,10 @@ class Secrets:
             self._words.update(spellings(match[2].strip("\"'")))
         for match in LOGIN.finditer(source):
             self._words.update(spellings(match[1]))
+        bare = BARE.fullmatch(source)
+        if bare and not is_address(source):
+            self._sources[source] = f"{HIDDEN}@{bare[2]}"
+            self._words.update(spellings(bare[1]))
 
     def replace(self, text: str) -> str:
         """The text with *** instead of the secrets, in each spelling."""
@@ -81,6 +85,16 @@ class Secrets:
         return text
 
 
+def addresses_in(source: str) -> Iterator[str]:
+    """The addresses of a source: itself, or those in the quotes and words of a text."""
+    if is_address(source):
+        yield source
+        return
+    for quoted in re.findall(r"\"([^\"]*)\"|'([^']*)'", source):
+        yield from filter(is_address, quoted)
+    yield from IN_TEXT.findall(source)
+
+
 def secret_words(address: str) -> Iterator[str]:
     """Every part of an address that `redact_address` hides, in each spelling."""
     scheme, login, rest = split_address(address)
@@ -90,6 +104,8 @@ def secret_words(address: str) -> Iterator[str]:
         encoded = b64encode(unquote(login).encode("utf-8", "surrogateescape"))
         yield encoded.decode().rstrip("=")
     parts = split_host(rest)
+    if parts is None or "@" in rest:
+        yield from spellings(rest.rpartition("@")[0] or rest)
     if parts is None:
         return
     path, query, fragment = split_path(parts[2])
@@ -100,7 +116,11 @@ def secret_words(address: str) -> Iterator[str]:
             if part not in shown:
                 key, _, value = part.partition("=")
                 yield from spellings(value or key)
+                if f"{key}=" not in harmless:
+                    yield from spellings(part)
     yield from spellings(fragment)
+    if scheme.startswith("rtmp"):
+        yield from spellings(parts[2].partition("/")[2].partition("/")[2])
 
 
 def spellings(secret: str) -> Iterator[str]:
@@ -142,7 +162,7 @@ def redact(text: str) -> str:
 
 def redact_found(found: str) -> str:
     """An address within a text, with the punctuation that follows it."""
-    address = found.rstrip(".,:;)}'!?")
+    address = found.rstrip(".,:;)}'\"`>!?")
     shown = redact_address(address)
     return shown + found[len(address) :] if HIDDEN in shown else found
 

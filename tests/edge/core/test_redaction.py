@@ -80,6 +80,19 @@ def test_a_password_with_spaces_and_quotes_is_hidden():
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("me:it's 88#10@10.0.0.5/s", "***@10.0.0.5/s"),
+        ('x location="rtsp://me:88 10@h/s" ! y', 'x location="rtsp://***@h/s" ! y'),
+    ],
+)
+def test_sources_without_a_scheme_and_pipelines_are_remembered(source, shown):
+    secrets = Secrets()
+    secrets.add(source)
+    assert secrets.replace(f"source {source}: closed") == f"source {shown}: closed"
+
+
 def test_an_error_has_no_secret_even_if_it_is_cut():
     assert str(InputError("a: rtsp://me:8810@h")) == "a: rtsp://***@h"
     cut = shortened(f"http://h/{'x/' * 40}?pwd=8810&{'y' * 80}")
