@@ -9,7 +9,7 @@ from edge.model_file.reading import Reading
 from kseg.deploy.inspection import inspect, picture_path, write_picture
 from tests.support.tflite import largest_channel
 
-RED = np.zeros((8, 8, 3), np.uint8) + np.uint8([200, 0, 50])
+RED = np.zeros((128, 128, 3), np.uint8) + np.uint8([200, 0, 50])
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_tensors_with_their_numbers_and_the_labelled_picture(net, tmp_path):
     target = write_picture(found, net)
     assert target == picture_path(net) == tmp_path / "net.tflite.png"
     # Half of the image and half of the class's colour; the legend is above.
-    assert abs(read_image(target)[7, 7].astype(int) - (104, 4, 29)).max() <= 2
+    assert abs(read_image(target)[120, 120].astype(int) - (104, 4, 29)).max() <= 2
 
 
 def test_without_an_image_it_is_a_generated_scene(net):
