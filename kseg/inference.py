@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from kseg.core.signatures import AnyPath
 
@@ -13,17 +13,24 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edge.model_file.info import ModelInfo
+    from edge.model_file.reading import Reading
     from edge.predict.base import Predictor
     from edge.predict.results import Result
 
 
 def load(
-    model: AnyPath, engine: str = "auto", threads: Optional[int] = None
+    model: AnyPath,
+    engine: str = "auto",
+    threads: Optional[int] = None,
+    **options: Any,
 ) -> Predictor:
     """Loads a run, a .keras, .tflite or .onnx file, or "grouping:KIND", to predict.
 
     `load(model).predict(image)` takes (H, W, channels) uint8 RGB or grey of any size.
-    Raises InputError for a file that is missing, damaged or of another kind.
+    `options` are for files that kseg did not export, as in `kseg predict`: `classes`,
+    `normalize`, `order`, `layout`, `output_name`, `threshold` and `input_size`. Raises
+    InputError for a file that is missing, damaged or of another kind, TypeError for
+    another option.
     """
     from edge.core.constants import MOST_THREADS
     from edge.core.errors import InputError
@@ -31,13 +38,28 @@ def load(
     from kseg.evaluation.open import locate, open_predictor
 
     path, _ = locate(fspath(model))
+    given = reading_of_options(options)
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise InputError(f"threads {threads}: must be from 1 to {MOST_THREADS}")
     if path.suffix == ".keras":
-        if engine != "auto" or threads:
-            raise InputError("engine and threads: are for .tflite and .onnx files")
+        if engine != "auto" or threads or options:
+            raise InputError(
+                "engine, threads and options: are for .tflite and .onnx files"
+            )
         backend.start()
-    return open_predictor(path, engine, threads)
+    return open_predictor(path, engine, threads, given=given)
+
+
+def reading_of_options(options: dict[str, Any]) -> Reading:
+    """Options of `load` as a Reading. Raises InputError, or TypeError for a name."""
+    from types import SimpleNamespace
+
+    from edge.model_file.reading import READERS, reading_of
+
+    for name in options:
+        if name not in READERS or name == "colors":
+            raise TypeError(f"{name!r} is not an option of load")
+    return reading_of(SimpleNamespace(**options))
 
 
 def read_image(path: AnyPath, channels: int = 3) -> np.ndarray:

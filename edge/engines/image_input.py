@@ -162,7 +162,8 @@ class ImageInput:
 def layout_of(path: Path, spec: TensorSpec, given: str = "") -> str:
     """Whether an input has its channels last, "NHWC", or first, "NCHW".
 
-    Where both may be, channels are last. Raises InputError if it is not an image.
+    Where both may be, three channels are more likely than one, and channels are last.
+    Raises InputError if it is not an image.
     """
     shape = spec.shape
     image = len(shape) == 4 and shape[0] in (1, -1)
@@ -174,9 +175,9 @@ def layout_of(path: Path, spec: TensorSpec, given: str = "") -> str:
             f"{path}: --layout {given}: its input is {list(shape)}, which would have "
             f"{channels[given]} channels; leave it out"
         )
-    for layout, count in channels.items():
-        if count in CHANNELS:
-            return layout
+    possible = [layout for layout, count in channels.items() if count in CHANNELS]
+    if possible:
+        return max(possible, key=lambda layout: channels[layout])
     raise InputError(
         f"{path}: its input is {list(shape)}; an image model takes "
         "[1, height, width, 1 or 3] or [1, 1 or 3, height, width]"

@@ -149,7 +149,7 @@ def constant(model: Flatbuffer, root: int, tensor: int) -> Optional[int]:
 
 def onnx_nodes(data: bytes) -> Tuple[Dict[object, Node], List[object]]:
     """Output name -> its node, and the outputs, of an .onnx file."""
-    graph = next(value for number, value in fields(data) if number == 7)
+    graph = next((value for number, value in fields(data) if number == 7), b"")
     shapes: Dict[object, Tuple[int, ...]] = {}
     nodes: Dict[object, Node] = {}
     outputs: List[object] = []

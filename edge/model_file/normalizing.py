@@ -17,7 +17,8 @@ NAMED: Dict[str, Normalization] = {
     "0..255": ((0.0,), (1.0,)),
 }
 SPELLINGS = {"-1,1": "-1..1", "[-1,1]": "-1..1", "none": "0..255", "raw": "0..255"}
-RANGE = re.compile(r"(-?[\d.]+?)\.\.(-?[\d.]+)")
+NUMBER = r"(-?(?:\d+(?:\.\d+)?|\.\d+))"
+RANGE = re.compile(rf"{NUMBER}\.\.{NUMBER}")
 SEPARATORS = re.compile(r"[\s,;:/|()\[\]]+")
 EXAMPLES = (
     "imagenet, 0..1, -1..1, 0..255, MEAN,STD such as 127.5,127.5, or a mean and a "

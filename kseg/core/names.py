@@ -64,7 +64,7 @@ VERBS = {
     "evaluate": "measure a model on a split of a data set",
     "predict": "segment images: write a mask and an overlay for each",
     "export": "convert a run to TFLite or ONNX and measure the accuracy it costs",
-    "check": "list what keeps a .tflite file from running on devices",
+    "check": "show how model files are read, and what keeps them from devices",
     "live": "segment a camera, video or stream",
     "report": "write a page that shows a run",
     "prepare": "convert another tool's export to a data folder",
