@@ -1,4 +1,4 @@
-"""Which commit .ci/run compares with, in repositories made for it."""
+"""Which commit .ci/run compares with, and what it runs."""
 
 import os
 import re
@@ -43,10 +43,19 @@ class Repository:
 
     def since(self) -> str:
         """The message of the commit that is compared with; "" for none."""
-        text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-        (function,) = re.findall(r"^since\(\) \{\n.*?^\}\n", text, re.M | re.S)
-        commit = self.run(["bash", "-c", f"set -euo pipefail\n{function}since"]).strip()
+        commit = self.call("since").strip()
         return self.git("log", "-1", "--format=%s", commit).strip() if commit else ""
+
+    def edge_changed(self) -> bool:
+        """Whether .ci/run would run the loop as on boards."""
+        return bool(self.call("if edge_changed; then echo yes; fi"))
+
+    def call(self, command: str) -> str:
+        """What a command prints that uses functions of .ci/run."""
+        text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+        functions = re.findall(r"^\w+\(\) \{\n.*?^\}\n", text, re.M | re.S)
+        script = "".join(["set -euo pipefail\n", *functions, command])
+        return self.run(["bash", "-c", script])
 
     def run(self, command: list[str], **variables: str) -> str:
         own = {**VARIABLES, "HOME": str(self.folder), **variables}
@@ -87,3 +96,18 @@ def test_on_a_branch_it_is_where_the_branch_left_main(repository):
     repository.commit("third", "2026-01-05T00:00:00Z")
     repository.commit("fourth", "2026-01-09T00:00:00Z")
     assert repository.since() == "second"
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"),
+    [("edge/core/log.py", True), ("edge/requirements.txt", True), ("kseg/a.py", False)],
+)
+def test_boards_are_emulated_if_their_code_changed(repository, path, changed):
+    assert repository.edge_changed()  # nothing to compare with
+    repository.commit("second", "2026-01-02T00:00:00Z")
+    file = repository.folder / path
+    file.parent.mkdir(parents=True)
+    file.write_text("changed\n", encoding="utf-8")
+    repository.git("add", path)
+    repository.commit("third", "2026-01-04T00:00:00Z")
+    assert repository.edge_changed() is changed

@@ -58,8 +58,16 @@ def versions(engines: list[Engine]) -> dict[str, str]:
             found["onnxruntime"] = import_runtime().__version__
         else:
             package = PACKAGES.get(name, PACKAGES["litert"])
-            found[package] = metadata.version(package)
+            found[package] = version_of(package)
     return found
+
+
+def version_of(package: str) -> str:
+    """The version of a package; "?" if it was installed without that, as by copying."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "?"
 
 
 def engine_record(engine: Engine) -> dict[str, Any]:

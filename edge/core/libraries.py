@@ -24,10 +24,11 @@ PACKAGES = {
     "libgstvideo-1.0.so.0": "libgstreamer-plugins-base1.0-0",
     "libgstreamer-1.0.so.0": "libgstreamer1.0-0",
 }
+CUDA = "cuda|cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvinfer|nvonnx|nvrtc"
 # Debian has no package of these; whose they are is all that can be said.
 OTHERS = (
     (r"libedgetpu\.", "libedgetpu1-std of Coral's package repository"),
-    (r"lib(cu[a-z]+|nv[a-z]+|nccl)\.", "NVIDIA's CUDA and its libraries"),
+    (rf"lib({CUDA})", "NVIDIA's CUDA and its libraries"),
     (r"libcamera", "python3-picamera2 of Raspberry Pi OS"),
 )
 # What the wheels of OpenCV with windows load, one after the other. libgl1 and libsm6

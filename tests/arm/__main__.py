@@ -43,7 +43,8 @@ def main() -> int:
                 print(f"FAIL  {system.name}, {system.requirements}: {reason}")
     failed = refused + sum(not result.passed for result in results)
     passed = sum(result.passed for result in results)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    if passed or failed:
+        print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 
 

@@ -37,6 +37,10 @@ def unpack_debian(suite: str, root: Path, scratch: Path) -> None:
         (root / name).symlink_to(f"usr/{name}")
     for package in sorted(apt.archives.glob("*.deb")):
         unpack(package, root)
+    # The emulator takes each path from here first. Folders of data are the machine's.
+    for entry in list(root.iterdir()):
+        if entry.name not in (*MERGED, "usr", "etc"):
+            entry.unlink() if entry.is_symlink() else shutil.rmtree(entry)
 
 
 def find_emulator(folder: Path | None = None) -> Path | None:

@@ -121,8 +121,7 @@ def prefix_of(system: System, processor: Processor, folder: Path) -> Path:
     """A folder with the system's files and the processor's /proc/cpuinfo."""
     folder.mkdir(parents=True)
     for entry in root_of(system).iterdir():
-        if entry.name not in ("proc", COMPLETE):
-            (folder / entry.name).symlink_to(entry)
+        (folder / entry.name).symlink_to(entry)
     (folder / "proc").mkdir()
     (folder / "proc" / "cpuinfo").write_text(processor.cpuinfo, encoding="utf-8")
     return folder

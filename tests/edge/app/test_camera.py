@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.app import camera
 from edge.app.camera import main
 from edge.core.errors import InputError
 from edge.core.images import read_raw
@@ -152,6 +153,15 @@ def test_without_a_display_it_runs_headless(deeplab, bird):
     done = demo(deeplab, "--source", bird)
     assert done.returncode == 0, done.stderr
     assert "no display: running headless" in done.stderr
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_where_there_is_no_window_other_views_are_named(monkeypatch, windows):
+    """OpenCV without windows also names the package that has them."""
+    monkeypatch.setattr(camera, "has_windows", lambda: windows)
+    assert "--serve 8080 shows it in a browser" in camera.other_views()
+    remedy = "pip uninstall -y opencv-python-headless, then pip install opencv-python"
+    assert (remedy in camera.other_views()) is not windows
 
 
 # Errors

@@ -10,7 +10,8 @@ import pytest
 
 import edge.core.arguments
 from edge.core.errors import InputError
-from edge.core.imports import explain, explained_imports, quiet_imports, wheel_of
+from edge.core.import_causes import wheel_of
+from edge.core.imports import explain, explained_imports, quiet_imports
 from edge.core.libraries import debian_package
 
 linux = pytest.mark.skipif(
@@ -66,7 +67,9 @@ def extension(tmp_path, monkeypatch):
         ("libgtk-3.so.0", "libgtk-3-0"),
         ("libgcc_s.so.1", "libgcc-s1"),
         ("libz.so.1", "zlib1g"),
+        ("libcurl.so.4", "libcurl4"),
         ("libcudnn.so.9", ""),
+        ("libcublasLt.so.12", ""),
         ("libnvinfer.so.10", ""),
     ],
 )
@@ -144,7 +147,11 @@ def test_another_numpy(said, capfd, monkeypatch, code):
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("import absent_package", "absent_package: is not installed; pip install"),
+        ("import absent_package", "absent_package: is not installed for .*; pip"),
+        (
+            "raise ModuleNotFoundError(\"No module named '_lzma'\", name='_lzma')",
+            "needs Python's own module _lzma, which .* lacks; use the system's Python",
+        ),
         ("import edge.core.absent", "edge.core.absent: is missing; copy the whole"),
         ("import json.absent", "json: its part json.absent is missing"),
     ],
@@ -217,7 +224,8 @@ def test_commands_say_it_in_one_line(said, capsys):
         edge.core.arguments.run("camera_demo", main)
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "camera_demo: absent_package: is not installed; pip install absent_package\n"
+        "camera_demo: absent_package: is not installed for "
+        f"{sys.executable}; pip install absent_package\n"
     )
 
 

@@ -146,6 +146,22 @@ def test_a_missing_interpreter_names_its_package(monkeypatch, name, package):
     assert "\n" not in message
 
 
+def test_a_broken_interpreter_is_not_said_to_be_missing(monkeypatch, tmp_path):
+    """As LiteRT on a system with an older C library."""
+    package = tmp_path / "tflite_runtime"
+    package.mkdir()
+    said = "libc.so.6: version `GLIBC_2.99' not found (required by a.so)"
+    (package / "interpreter.py").write_text(
+        f"raise ImportError({said!r})\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("tflite_runtime", "tflite_runtime.interpreter"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(InputError, match="needs GLIBC_2.99 of the C library"):
+        find_interpreter("tflite-runtime")
+    assert find_interpreter("cpu")[0] == "litert"  # the other one works
+
+
 @pytest.mark.parametrize("name", INTERPRETERS)
 def test_an_interpreter_by_name(deeplab, name):
     pytest.importorskip(INTERPRETERS[name].partition(".")[0])

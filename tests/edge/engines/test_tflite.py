@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from edge.core.errors import GateFailed, InputError
 from edge.engines.base import EngineChoice
 from edge.engines.select import open_engine
-from edge.engines.tflite import TFLite, find_interpreter, replaced_share
+from edge.engines.tflite import TFLite, find_interpreter, load_delegate, replaced_share
 from edge.engines.trial import check_engine
+from tests.support.posix import needs_linux
 from tests.support.tflite import far_scales
 
 # The first fields of TfLiteDelegate (TensorFlow Lite's common.h) are its data and its
@@ -102,6 +104,20 @@ def test_a_delegate_that_is_not_a_library(deeplab, tmp_path, capsys):
     assert f"--delegate {missing}: cannot be loaded" in line
     with pytest.raises(GateFailed, match="cannot be loaded"):
         open_engine(deeplab, delegate=str(missing), require=True)
+
+
+# LiteRT's Delegate, which was not created, fails when it is deleted.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@needs_linux
+def test_a_delegate_whose_library_is_missing(tmp_path):
+    """As libedgetpu without libusb: the package of what is missing is named."""
+    (real,) = Path(np.__file__).parent.glob("fft/_pocketfft_umath*.so")
+    delegate = tmp_path / "delegate.so"
+    delegate.write_bytes(real.read_bytes().replace(b"libm.so.6\0", b"libq.so.6\0"))
+    with pytest.raises(InputError, match=r"libq\.so\.6: .*; sudo apt install libq6$"):
+        load_delegate(find_interpreter("litert")[1], str(delegate))
+    with pytest.raises(InputError, match=r"; it is in libedgetpu1-std of Coral's"):
+        load_delegate(find_interpreter("litert")[1], "libedgetpu.so.1")
 
 
 def test_a_delegate_that_crashes_its_process(deeplab, fatal, capsys):
