@@ -51,6 +51,14 @@ def is_mapillary(folder: Path) -> bool:
     )
 
 
+def is_via(folder: Path) -> bool:
+    """JSON or CSV of VIA, whose project files have keys that begin with _via_."""
+    tables = [*folder.glob("*.csv"), *folder.glob("*/*.csv")]
+    return any(b"region_shape_attributes" in ends_of(path) for path in tables) or (
+        in_json((b'"_via_',), (b'"shape_attributes"', b'"region_attributes"'))(folder)
+    )
+
+
 def is_brush(folder: Path) -> bool:
     """PNG files or arrays of a label each, as Label Studio names them."""
     return any(
@@ -70,14 +78,16 @@ def is_whole_ade20k(folder: Path) -> bool:
 UNREAD: tuple[Unread, ...] = (
     Unread(
         "VGG Image Annotator (VIA)",
-        in_json((b'"_via_',), (b'"shape_attributes"', b'"region_attributes"')),
+        is_via,
         "in VIA use Annotation > Export Annotations (COCO format) and put the images "
         "beside the file",
     ),
     Unread(
         "V7 Darwin",
         in_json(
-            (b"darwin", b'"schema_ref"'), (b'"slots"', b'"annotations"', b'"item"')
+            (b"darwin", b'"schema_ref"'),
+            (b'"slots"', b'"annotations"', b'"item"'),
+            (b'"workview_url"', b'"annotations"'),
         ),
         "convert it with darwin-py (pip install darwin-py): darwin convert coco "
         "{folder} OUT; then put the images into OUT/images",
