@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Callable, Optional
 
 from edge.core.errors import InputError
 from kseg.data.formats.source import ends_of, json_files
+
+MOST_FILES = 100  # that are looked at, of those deeper in a folder
 
 
 def datumaro(name: str) -> str:
@@ -32,10 +35,14 @@ class Unread:
 
 
 def in_json(*groups: tuple[bytes, ...]) -> Callable[[Path], bool]:
-    """Whether a JSON file has all texts of one of the groups near an end."""
+    """Whether a JSON file has all texts of one of the groups near an end.
+
+    Files in folders of folders are looked at too, as far as they are few.
+    """
 
     def found(folder: Path) -> bool:
-        contents = map(ends_of, json_files(folder))
+        deeper = islice(folder.rglob("*.json"), MOST_FILES)
+        contents = map(ends_of, [*json_files(folder), *deeper])
         return any(all(t in ends for t in g) for ends in contents for g in groups)
 
     return found
@@ -102,7 +109,11 @@ UNREAD: tuple[Unread, ...] = (
     ),
     Unread(
         "Label Studio's own JSON",
-        in_json((b'"from_name"', b'"to_name"'), (b'"polygonlabels"',)),
+        in_json(
+            (b'"from_name"', b'"to_name"'),
+            (b'"polygonlabels"',),
+            (b'"rectanglelabels"',),
+        ),
         "in Label Studio export it as 'COCO with Images'",
     ),
 )
