@@ -7,9 +7,12 @@ import math
 from pathlib import Path
 from typing import Any, Optional
 
+import numpy as np
+
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import format_size
 from kseg.core.text import to_class_name
+from kseg.data.outlines import are_shares
 
 CLIP = 0.01  # pixels; a box that reaches farther beyond its image is noted
 
@@ -149,6 +152,12 @@ def read_box(
             "boxes", "has neither a box nor an outline; draw one or remove it"
         )
     height, width = size
+    if given is not None and are_shares(np.array(given, np.float64), size):
+        raise AnnotationError(
+            "boxes",
+            f"has the box {quoted(given)}, shares of the image's sides, not pixels; "
+            f"multiply it by the image's size, {format_size(size)}",
+        )
     check_inside(box, size)
     x0, y0, x1, y1 = box
     clipped = max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)

@@ -79,9 +79,10 @@ def matches(folder: Path) -> bool:
 def mask_files(folder: Path, kind: str) -> list[Path]:
     """The files of a kind, in folders of cities, of the first of LABELS with some."""
     for name in LABELS:
-        found = sorted((folder / name).rglob(f"*_{name}_{kind}.png"))
+        roots = folder.glob(f"{name}*/")
+        found = [p for root in roots for p in root.rglob(f"*_{name}_{kind}.png")]
         if found:
-            return found
+            return sorted(found)
     return []
 
 

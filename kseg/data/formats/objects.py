@@ -162,7 +162,7 @@ def check_points(pair: SourcePair, found: SourceObjects) -> None:
             )
 
 
-def without_background(found: SourceObjects) -> SourceObjects:
+def with_classes(found: SourceObjects) -> SourceObjects:
     """The objects that have a class; those of NOT_OBJECTS are counted as skipped."""
     kept = tuple(one for one in found.objects if one.class_id not in NOT_OBJECTS)
     left_out = Counter(

@@ -14,7 +14,7 @@ from kseg.core.progress import in_parallel
 from kseg.core.results import ObjectCounts
 from kseg.core.runs import write_json
 from kseg.data.formats.credits import write_credits
-from kseg.data.formats.objects import check_points, fitted, without_background
+from kseg.data.formats.objects import check_points, fitted, with_classes
 from kseg.data.formats.source import SourceDataset, SourceObjects, SourcePair
 from kseg.data.formats.writer import (
     Splits,
@@ -67,7 +67,7 @@ def write_objects_folder(
     """
 
     def read(pair: SourcePair) -> SourcePair:
-        found = KEPT[task](pair, without_background(pair.objects()))
+        found = KEPT[task](pair, with_classes(pair.objects()))
         check_points(pair, found)
         return replace(pair, objects=lambda: found)
 

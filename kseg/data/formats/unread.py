@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Callable, Optional
 
 from edge.core.errors import InputError
 from kseg.data.formats.source import ends_of, json_files
+
+MOST_FILES = 100  # that are looked at, of those deeper in a folder
 
 
 def datumaro(name: str) -> str:
@@ -32,10 +35,14 @@ class Unread:
 
 
 def in_json(*groups: tuple[bytes, ...]) -> Callable[[Path], bool]:
-    """Whether a JSON file has all texts of one of the groups near an end."""
+    """Whether a JSON file has all texts of one of the groups near an end.
+
+    Files in folders of folders are looked at too, as far as they are few.
+    """
 
     def found(folder: Path) -> bool:
-        contents = map(ends_of, json_files(folder))
+        deeper = islice(folder.rglob("*.json"), MOST_FILES)
+        contents = map(ends_of, [*json_files(folder), *deeper])
         return any(all(t in ends for t in g) for ends in contents for g in groups)
 
     return found
@@ -48,6 +55,14 @@ def is_mapillary(folder: Path) -> bool:
         any(folder.glob(f"{split}/{labels}/"))
         for split in ("training", "validation")
         for labels in ("labels", "v1.2/labels", "v2.0/labels")
+    )
+
+
+def is_via(folder: Path) -> bool:
+    """JSON or CSV of VIA, whose project files have keys that begin with _via_."""
+    tables = [*folder.glob("*.csv"), *folder.glob("*/*.csv")]
+    return any(b"region_shape_attributes" in ends_of(path) for path in tables) or (
+        in_json((b'"_via_',), (b'"shape_attributes"', b'"region_attributes"'))(folder)
     )
 
 
@@ -70,14 +85,16 @@ def is_whole_ade20k(folder: Path) -> bool:
 UNREAD: tuple[Unread, ...] = (
     Unread(
         "VGG Image Annotator (VIA)",
-        in_json((b'"_via_',), (b'"shape_attributes"', b'"region_attributes"')),
+        is_via,
         "in VIA use Annotation > Export Annotations (COCO format) and put the images "
         "beside the file",
     ),
     Unread(
         "V7 Darwin",
         in_json(
-            (b"darwin", b'"schema_ref"'), (b'"slots"', b'"annotations"', b'"item"')
+            (b"darwin", b'"schema_ref"'),
+            (b'"slots"', b'"annotations"', b'"item"'),
+            (b'"workview_url"', b'"annotations"'),
         ),
         "convert it with darwin-py (pip install darwin-py): darwin convert coco "
         "{folder} OUT; then put the images into OUT/images",
@@ -92,7 +109,11 @@ UNREAD: tuple[Unread, ...] = (
     ),
     Unread(
         "Label Studio's own JSON",
-        in_json((b'"from_name"', b'"to_name"'), (b'"polygonlabels"',)),
+        in_json(
+            (b'"from_name"', b'"to_name"'),
+            (b'"polygonlabels"',),
+            (b'"rectanglelabels"',),
+        ),
         "in Label Studio export it as 'COCO with Images'",
     ),
 )

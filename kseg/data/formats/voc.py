@@ -174,6 +174,11 @@ def read_names(path: Path) -> Classes:
     names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if names and means_void(names[0]):
         del names[0]
+    if path.name != NAME_LISTS[0] and not any(map(means_background, names)):
+        raise InputError(
+            f"{path}: names no background, so its first name may be id 0 or id 1; "
+            f"write {NAME_LISTS[0]} with a name for each id from 0"
+        )
     if len(names) > IGNORE_INDEX:
         raise InputError(
             f"{path}: {len(names)} names; the maximum is {IGNORE_INDEX}, as 255 is void"

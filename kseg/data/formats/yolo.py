@@ -216,6 +216,17 @@ def lines_of(path: Path, classes: int) -> Iterator[Line]:
             yield read_line(line.split(), f"{path}, line {number}", classes)
 
 
+def whole(text: str) -> int:
+    """A class number, which some tools write as 1.0. Raises ValueError for others.
+
+    >>> whole("1"), whole("1.0")
+    (1, 1)
+    """
+    if float(text) != int(float(text)):
+        raise ValueError
+    return int(float(text))
+
+
 def read_line(words: list[str], place: str, classes: int) -> Line:
     """Raises InputError for a wrong count, an unknown class and values far outside."""
     count = len(words)
@@ -225,8 +236,8 @@ def read_line(words: list[str], place: str, classes: int) -> Line:
             "class and x y of at least 3 points"
         )
     try:
-        class_id, numbers = int(words[0]), np.array(words[1:], np.float64)
-    except ValueError:
+        class_id, numbers = whole(words[0]), np.array(words[1:], np.float64)
+    except (ValueError, OverflowError):
         shown = " ".join(islice(words, 6))
         raise InputError(
             f"{place}: {quoted(shown)} are not a class id and numbers; export it again"

@@ -195,6 +195,17 @@ def test_export_in_a_folder_of_its_archive(tmp_path, target):
     assert f"but its folder {folder} is" in message
 
 
+def test_an_archive_is_to_be_unpacked(tmp_path, target):
+    path = touch(tmp_path, ("export/masks.zip",)) / "export/masks.zip"
+    assert f"{path}: is an archive; unpack it" in refusal(path, target)
+    message = refusal(path.parent, target)
+    assert (
+        f"{path.parent}: not a known export format, but it has the archive" in message
+    )
+    with pytest.raises(InputError, match="is an archive; unpack it"):
+        open_data(str(path))
+
+
 def test_missing_source(tmp_path, target):
     assert str(tmp_path / "nowhere") in refusal(tmp_path / "nowhere", target)
 

@@ -393,6 +393,11 @@ def test_the_keys_may_be_in_the_middle_of_a_long_file(source, save, write, prepa
     assert len(prepared("--skip-missing").split("train").names) == 1
 
 
+def test_images_that_no_entry_names_are_counted(coco, save, counts_of):
+    save(coco / "train2017/b.jpg")
+    assert counts_of()["unlabelled"] == 1
+
+
 def test_missing_image(coco, error_message, write, save, prepared):
     given = content(annotation([BIG]))
     given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from edge.core.errors import InputError
-from kseg.data.formats.frames import check_frames, find_image, own_stems
+from kseg.data.formats.frames import check_frames, find_image, own_stems, same_keys
 from kseg.data.formats.source import SourcePair
 
 
@@ -32,6 +32,14 @@ def test_equal_stems_get_their_folders(names, expected):
 
 def test_equal_stems_of_two_unicode_forms():
     assert len({*stems("x/caf\u00e9.png", "y/cafe\u0301.png")}) == 2
+
+
+def test_keys_that_are_written_differently_become_the_names():
+    files = {"A 1": 1, "b%201": 2, "c": 3, "D": 4, "d": 5}
+    names = ["a 1", "b 1", "c", "d"]
+    assert same_keys(files, names) == {"a 1": 1, "b 1": 2, "c": 3, "D": 4, "d": 5}
+    assert same_keys({"X": 1, "x": 2}, ["x%20"]) == {"X": 1, "x": 2}
+    assert same_keys({"XY": 1, "Xy": 2}, ["xy"]) == {"XY": 1, "Xy": 2}
 
 
 def test_an_image_may_have_one_entry():

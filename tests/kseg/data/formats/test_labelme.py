@@ -285,6 +285,13 @@ def test_a_label_that_is_a_number(labelme, write, prepared):
     assert "7" in prepared().class_names
 
 
+def test_points_that_are_shares_are_refused(labelme, write, error_message):
+    corners = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8]]
+    path = write(labelme / "a.json", content(shape("cat", corners, "polygon")))
+    for options in ((), ("--task", "instance")):
+        assert error_message(*options).startswith(f"{path}: a polygon 'cat' has points")
+
+
 @pytest.mark.parametrize(
     ("label", "words"),
     ((1.5, "the label 1.5, not text"), (None, "no label"), ("  ", "an empty label")),

@@ -85,6 +85,25 @@ def test_masks_of_older_exporters_are_beside_arrays(of_labelme, prepared):
     assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 2], [255, 2, 2]]
 
 
+def test_a_list_without_background_could_begin_at_0_or_1(
+    of_labelme, write, error_message
+):
+    (of_labelme / "class_names.txt").unlink()
+    path = write(of_labelme / "labels.txt", "crack\nrust\n")
+    assert error_message().startswith(f"{path}: names no background")
+
+
+def test_names_that_are_written_differently_meet(source, save, write, prepared):
+    """The masks come from a Mac, the list from elsewhere."""
+    write(source / "class_names.txt", NAMES)
+    for stem, other in (("caf\u00e9", "cafe\u0301"), ("b 1", "b%201")):
+        save(source / f"JPEGImages/{stem}.jpg", size=(2, 3))
+        save_palette(source / f"SegmentationClass/{other}.png", [[0, 1, 2], [2, 2, 2]])
+    write(source / "ImageSets/Segmentation/train.txt", "caf\u00e9\nb 1\n")
+    data = prepared()
+    assert sum(len(split.names) for split in data.splits.values()) == 2
+
+
 def test_an_id_without_a_name(of_labelme, error_message):
     save_palette(of_labelme / "SegmentationClass/a.png", [[0, 3, 2], [0, 0, 0]])
     assert "id 3 at row 0, column 1" in error_message()

@@ -83,6 +83,39 @@ def test_counts(yolo, counts_of):
     }
 
 
+def test_a_name_that_means_background_is_no_class(yolo, counts_of):
+    yolo(f"{POLYGON}\n1{POLYGON[1:]}\n", names="\ufeffnames: [Background, dog]\n")
+    counts = counts_of()
+    assert counts["classes"] == ["dog"]
+    assert counts["objects"]["classes"] == {"dog": 1}
+    left_out = {"objects of the class background": 1}
+    assert counts["objects"]["skipped"] == left_out
+
+
+def test_folders_inside_the_folders_of_splits(source, save, write, prepared_objects):
+    """Frames of one name stay two, and so do their labels."""
+    for folder, line in (("train", BOX), ("train/cam1", ""), ("val", BOX)):
+        save(source / "images" / folder / "a.jpg")
+        write(source / "labels" / folder / "a.txt", line)
+    write(source / "data.yaml", "names: [cat, dog]")
+    found = prepared_objects()
+    assert {name: len(objects) for name, objects in found["train"].items()} == {
+        "a.jpg": 1,
+        "cam1_a.jpg": 0,
+    }
+    assert list(found["val"]) == ["a.jpg"]
+
+
+def test_labels_meet_images_whose_names_are_written_differently(
+    source, save, write, objects_of
+):
+    for stem, other in (("caf\u00e9", "cafe\u0301"), ("b 1", "b%201")):
+        save(source / f"images/train/{stem}.jpg")
+        write(source / f"labels/train/{other}.txt", BOX)
+    write(source / "data.yaml", "names: [cat, dog]")
+    assert [len(objects) for objects in objects_of().values()] == [1, 1]
+
+
 def test_masks_are_painted_from_polygons(yolo, prepared):
     yolo(POLYGON)
     data = prepared("--task", "semantic")
