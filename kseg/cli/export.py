@@ -10,7 +10,6 @@ float.
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
@@ -20,6 +19,7 @@ from kseg.cli.tables import parity_table, write_result
 from kseg.core.configs import ExportConfig
 from kseg.core.options import refuse_unused
 from kseg.core.results import Exported
+from kseg.core.text import command
 
 CONFIG = ExportConfig
 
@@ -43,7 +43,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise
     show(done, config)
     if config.json != "-":
-        print(f"\nNext:\n  kseg live {quote(best_of(done))} --source 0")
+        print(f"\nNext:\n  {command('live', best_of(done), '--source', 0)}")
 
 
 def show(done: Exported, config: ExportConfig) -> None:

@@ -7,13 +7,13 @@ The run folder gets the best model, a checkpoint and a report, also after Ctrl-C
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import Optional, Sequence
 
 from kseg.cli.parser import parse_given
 from kseg.core.checks import check_train
 from kseg.core.configs import TrainConfig
 from kseg.core.options import refuse_unused
+from kseg.core.text import command
 
 CONFIG = TrainConfig
 
@@ -39,5 +39,5 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if config.json != "-":
         print(metrics_table(run.metrics))
         print(f"\nThe run is in {run.folder}; open its report.html. Next:")
-        print(f"  kseg export {quote(str(run.folder))}")
+        print(f"  {command('export', run.folder)}")
     return 130 if run.stopped else 0

@@ -9,7 +9,6 @@ import shutil
 import zipfile
 from math import isfinite, nan
 from pathlib import Path
-from shlex import quote
 from typing import Any, Iterator, Optional
 
 from edge.core import files
@@ -23,6 +22,7 @@ from kseg.core.names import (
     PARTS,
     SCHEMES,
 )
+from kseg.core.text import command
 
 HISTORY = "history.csv"
 CHECKPOINT = "checkpoint.npz"
@@ -197,7 +197,7 @@ def require_whole_epoch(folder: Path) -> None:
     if (folder / CHECKPOINT).is_file() and not (folder / BEST).is_file():
         raise InputError(
             f"{folder}: has no {BEST}: training ended before the first epoch was "
-            f"complete; continue it with kseg train --output {quote(str(folder))} "
+            f"complete; continue it with {command('train', '--output', folder)} "
             "--resume"
         )
 

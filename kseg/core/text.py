@@ -1,7 +1,8 @@
-"""Formats numbers for messages and tables, and checks class names."""
+"""Formats numbers and commands for messages and tables, and checks class names."""
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 from typing import Any, Sequence
 
@@ -24,6 +25,15 @@ def sides(values: Sequence[float]) -> str:
     ('224x224x3', '2x0.5')
     """
     return "x".join(f"{value:.9g}" for value in values)
+
+
+def command(verb: str, *words: Any) -> str:
+    """A command of kseg as it is printed: words with spaces can be pasted into a shell.
+
+    >>> command("train", "--data", "my photos")
+    "kseg train --data 'my photos'"
+    """
+    return shlex.join(["kseg", verb, *map(str, words)])
 
 
 def to_class_name(given: Any) -> str:

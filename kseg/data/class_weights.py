@@ -7,12 +7,12 @@ This keeps the scale of the loss, and thus the balance of a sum such as ce+dice.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 
-from kseg.core.progress import bar
+from kseg.core.progress import in_order, shown
 from kseg.data.sample import Split
 
 ENET = 1.02  # the constant that bounds ENet's weights: 1 / ln 1.02 is 50.5
@@ -42,9 +42,8 @@ def count_pixels(split: Split, num_classes: int) -> Counts:
 
     images = range(len(split.sizes))
     pixels, around = np.zeros((2, num_classes), np.int64)
-    with ThreadPoolExecutor() as pool:
-        counted = pool.map(count, images)
-        for one in bar(counted, "counting pixels by class", total=len(images)):
+    with closing(in_order(count, images)) as counted:
+        for one in shown(counted, "counting pixels by class", len(images)):
             pixels += one
             around += np.where(one > 0, one.sum(), 0)
     return Counts(pixels, around)

@@ -49,9 +49,15 @@ class SemanticEvaluator:
     def add(self, target: np.ndarray, result: SemanticMap) -> None:
         """Counts one image: its mask (H, W) of class ids and its prediction.
 
-        Raises InputError if the prediction has ids outside the classes.
+        Raises InputError if the prediction has ids outside the classes, or was made of
+        scores that are not finite.
         """
         labels, count = result.labels, len(self.names)
+        if result.confidence is not None and not np.isfinite(result.confidence).all():
+            raise InputError(
+                "the model's scores are not finite, so its labels mean nothing; train "
+                "or export it again"
+            )
         if labels.max(initial=0) >= count:
             raise InputError(
                 f"the model predicts class {labels.max()}, but the data have only "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from math import isfinite
 from pathlib import Path
 from typing import Iterable, Mapping, Optional
@@ -11,6 +10,7 @@ import numpy as np
 
 from kseg.core.configs import TrainConfig
 from kseg.core.runs import BEST
+from kseg.core.text import command
 
 
 def first_not_finite(values: Mapping[str, Optional[float]]) -> Optional[str]:
@@ -35,7 +35,7 @@ def suggest_fix(config: TrainConfig) -> str:
     fixes = [f"use a smaller --learning-rate than {config.peak_rate:g}"]
     if config.precision == "float16":  # whose largest number is 65504
         fixes.append("use --precision bfloat16 or float32")
-    fixes.append(f"or check the data with kseg doctor {shlex.quote(config.data)}")
+    fixes.append(f"or check the data with {command('doctor', config.data)}")
     return ", ".join(fixes)
 
 

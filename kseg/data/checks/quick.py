@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import time
 from typing import Callable
 
@@ -12,6 +11,7 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
 from kseg.core.progress import bar
+from kseg.core.text import command
 from kseg.data.checks.issues import DataIssue
 from kseg.data.checks.rules import MUCH_VOID, absent_classes, split_size
 from kseg.data.folder import FolderSplit
@@ -33,8 +33,7 @@ def check_before_training(data: Dataset, report: bool = True) -> None:
     for name in ("train", "val"):
         require_labels(data, name)
     for issue in quick_issues(data) if report else ():
-        command = f"kseg doctor {shlex.quote(data.name)}"
-        log.warning(f"{issue} ({command} checks everything)")
+        log.warning(f"{issue} ({command('doctor', data.name)} checks everything)")
 
 
 def require_labels(data: Dataset, name: str) -> None:

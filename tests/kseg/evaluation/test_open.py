@@ -1,15 +1,18 @@
-"""The classes of a model, compared with those of the data it is measured on."""
+"""The classes of a model and of the data it is measured on; images to predict."""
 
 import logging
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from edge.core.errors import InputError
 from edge.model_file.info import unknown_model
 from edge.predict.ssd import ssd_predictor
 from kseg.data.shapes import SHAPES
-from kseg.evaluation.open import check_classes
+from kseg.evaluation.open import check_classes, list_given_images
 from tests.edge.predict.test_ssd import outputs
+from tests.support.object_folders import save
 from tests.support.outputs import FixedOutputs
 
 DATA = SHAPES["detection"]()  # disc, square, triangle, ring, cross
@@ -51,3 +54,24 @@ def test_many_long_names_are_listed_in_brief(caplog):
     with pytest.raises(InputError) as caught:
         check(tuple(f"{k}{'x' * 9999}" for k in range(200)), caplog)
     assert len(str(caught.value)) < 700 and "\n" not in str(caught.value)
+
+
+def test_classes_that_only_masks_tell_are_to_be_declared():
+    numbered = replace(DATA, class_names=("class 0", "class 1"))
+    with pytest.raises(
+        InputError, match="add the classes.json of the training"
+    ):
+        check_classes(model(DATA.class_names), numbered, "ssd.tflite")
+
+
+# --- images to predict ---
+
+
+def test_a_data_folder_of_one_split_gives_its_images(tmp_path):
+    image = save(tmp_path / "test/images/a.png", np.zeros((4, 4), np.uint8))
+    save(tmp_path / "test/masks/a.png", np.zeros((4, 4), np.uint8))
+    for folder in (tmp_path, tmp_path / "test", tmp_path / "test/images"):
+        assert list_given_images([str(folder)]) == [image]
+    save(tmp_path / "train/images/b.png", np.zeros((4, 4), np.uint8))
+    with pytest.raises(InputError, match="has several splits; give the images of one"):
+        list_given_images([str(tmp_path)])
