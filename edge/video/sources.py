@@ -12,7 +12,7 @@ from typing import Iterator
 import cv2
 
 from edge.core.errors import InputError
-from edge.core.images import is_image, list_images, read_image
+from edge.core.images import images_of, is_still, read_image
 from edge.video.capture import (
     DEFAULT_OPTIONS,
     CameraOptions,
@@ -48,13 +48,13 @@ def open_source(
 ) -> Iterator[Source]:
     """Open a camera, video file, stream, pipeline, image, image folder or "shapes"."""
     path = Path(source)
-    images = path.is_dir() or (path.is_file() and is_image(path))
+    images = path.is_dir() or (path.is_file() and is_still(path))
     if source == "shapes" or images:
         refuse_camera_options(source, options)
     if source == "shapes":
         yield Source(shapes_frames(), "shapes", endless=True)
     elif images:
-        paths = list_images(path) if path.is_dir() else [path]
+        paths = images_of(path) if path.is_dir() else [path]
         if not paths:
             raise InputError(f"source {source}: the folder has no images")
         yield Source(image_frames(paths), path.name, fps=1.0, still=True)

@@ -14,7 +14,14 @@ from typing import Sequence
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import is_image, read_image, read_raw, white_level_of
+from edge.core.images import (
+    kind_of_entry,
+    left_out,
+    list_folder,
+    read_image,
+    read_raw,
+    white_level_of,
+)
 from kseg.core.progress import in_parallel
 from kseg.data.masks import (
     Classes,
@@ -28,12 +35,19 @@ from kseg.data.masks import (
     to_class_ids,
 )
 from kseg.data.objects_file import OBJECTS
-from kseg.data.pairs import FileIssue, Pair, check_pair, raise_first_error
+from kseg.data.pairs import (
+    FileIssue,
+    Pair,
+    check_pair,
+    raise_first_error,
+    value_issues,
+)
 from kseg.data.sample import Dataset, Sample
 
 log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
+KINDS = ("images", "masks", "instances")  # of the folders in a split
 DEPTH_SAMPLES = 16  # the white level is that of 16 to 31 training images
 VAL_SHARE = 0.2  # of the images of a folder without splits
 
@@ -69,7 +83,9 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     declared = read_classes(folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
     facts = in_parallel(lambda pair: check_pair(pair, declared), listed, folder.name)
-    classes = declared or count_classes([fact.ids for fact in facts])
+    counts = [fact.counts for fact in facts]
+    raise_first_error(value_issues(list(zip(listed, counts, strict=True)), declared))
+    classes = declared or count_classes(counts)
     channels = 1 if all(fact.grey for fact in facts) else 3
     white_level = common_white_level([pair.image for pair in pairs["train"]])
     if not declared:
@@ -114,10 +130,32 @@ def list_pairs(folder: Path) -> Listing:
         raise InputError(
             f"{folder}: no such data folder; for generated data use --data shapes"
         )
-    listing = Listing({}, [])
+    listing = Listing({}, unused_folders(folder))
     for name, part in parts_of(folder).items():
         listing.pairs[name] = pair_up(part, name, listing.issues)
     return listing
+
+
+def unused_folders(folder: Path) -> list[FileIssue]:
+    """Issues of the folders beside the splits that have images too, such as valid/."""
+    parts = parts_of(folder).values()
+    others = (path for path in sorted(folder.iterdir()) if path not in parts)
+    return [
+        FileIssue("not read", "", str(path), "folders")
+        for path in others
+        if path.name not in KINDS and (path / "images").is_dir()
+    ]
+
+
+def log_left_out(issues: Sequence[FileIssue]) -> None:
+    """Logs what is not read, a line for each folder."""
+    folders: dict[Path, list[Path]] = {}
+    for issue in issues:
+        if issue.kind == "not read":
+            path = Path(issue.name)
+            folders.setdefault(path.parent, []).append(path)
+    for folder, paths in folders.items():
+        log.info(left_out(folder, paths))
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
@@ -135,6 +173,7 @@ def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
     """
     listing = list_pairs(folder)
     raise_first_error(listing.issues)
+    log_left_out(listing.issues)
     found = listing.pairs
     if not found.get("train"):
         raise InputError(
@@ -187,9 +226,8 @@ def list_files(folder: Path, split: str, issues: list[FileIssue]) -> dict[str, P
     for path in repeated:
         error = same_stem_error(folder, repeated)
         issues.append(FileIssue("same stem", split, str(path), error=error))
-    for path in sorted(folder.iterdir()):
-        if not is_image(path) and not path.name.startswith("."):
-            issues.append(FileIssue("not read", split, str(path)))
+    for path in list_folder(folder)[1]:
+        issues.append(FileIssue("not read", split, str(path), kind_of_entry(path)))
     return files
 
 
@@ -210,7 +248,7 @@ def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
     images, masks = files["images"], files["masks"]
     for stem, image in images.items():
         if stem not in masks:
-            mask = part / "masks" / f"{stem}.png"
+            mask = part / "masks" / f"{image.stem}.png"
             text = f"{image}: has no mask; add {mask} or remove the image"
             add_issue("no mask", image, text)
         elif is_lossy(masks[stem]):
