@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edge.core.image_header import JPEG_MARKER, PNG_START, Header
+from edge.core.image_header import PNG_START, Header, next_marker
 
 TRUNCATED = "the file is truncated; copy it again or remove it"
 WRONG_CHECKSUM = "the file is damaged: a checksum is wrong; copy it again or remove it"
@@ -92,10 +92,9 @@ def jpeg_damage(data: bytes) -> str:
     at = 2
     missing: dict[int, dict[int, int]] = {}  # component -> coefficient -> bits to come
     while True:
-        found = JPEG_MARKER.search(data, at)
-        if not found:
+        marker, at = next_marker(data, at)
+        if not marker:
             return TRUNCATED
-        marker, at = data[found.end() - 1], found.end()
         if marker == 0xD9:
             scans = missing.values()
             whole = all(not any(bits.values()) for bits in scans)

@@ -14,8 +14,6 @@ from edge.core.tiff_header import exif_orientation, tiff_fields
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # colour type -> channels; 3 is a palette
 SEVERAL = 2  # pages or frames, where their number is not counted
-# Markers of JPEG that are not data: after 0xFF neither 0, a fill byte nor a restart.
-JPEG_MARKER = re.compile(rb"\xff+[^\x00\x01\xff\xd0-\xd8]")
 FRAMES_OF_JPEG = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 # First bytes of files that are given as images but are none that kseg reads.
@@ -45,7 +43,7 @@ class Header:
     read as one image, and what to do; it is empty otherwise. `lossy` says whether the
     compression changes values, `palette` whether pixels are indices, `inverted` whether
     0 is white, `alpha` whether there is transparency. `largest` is the value that is
-    white in a PGM file.
+    white in a PGM file, `extra_at` where a TIFF file says what its extra channels are.
     """
 
     kind: str = ""
@@ -61,6 +59,7 @@ class Header:
     largest: int = 255
     progressive: bool = False
     alpha: bool = False
+    extra_at: int = 0
 
 
 def read_header(data: bytes) -> Header:
@@ -148,13 +147,30 @@ def png_header(data: bytes) -> Header:
     )
 
 
+def next_marker(data: bytes, at: int) -> tuple[int, int]:
+    """The next marker of a JPEG at or after `at`, and where its segment begins.
+
+    0 if there is none. Markers inside coded data, such as restarts, are passed over.
+    """
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(data):
+            return 0, len(data)
+        marker = data[at + 1]
+        if marker == 0xFF:  # fills the space before a marker
+            at += 1
+        elif marker < 2 or 0xD0 <= marker <= 0xD8:
+            at += 2
+        else:
+            return marker, at + 2
+
+
 def jpeg_header(data: bytes) -> Header:
     orientation, at = 1, 2
     while True:
-        found = JPEG_MARKER.search(data, at)
-        if not found:
+        marker, at = next_marker(data, at)
+        if not marker:
             return Header("JPEG", lossy=True, orientation=orientation)
-        marker, at = data[found.end() - 1], found.end()
         size = int.from_bytes(data[at : at + 2], "big")
         if marker == 0xE1 and data[at + 2 : at + 8] == b"Exif\0\0" and orientation == 1:
             orientation = exif_orientation(data[at + 8 : at + size])

@@ -16,6 +16,7 @@ from edge.core.depth import white_level_of as white_level_of
 from edge.core.errors import InputError, shortened
 from edge.core.image_header import Header, read_header
 from edge.core.system import replace_file
+from edge.core.tiff_header import without_multiplication
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +106,8 @@ def decode(data: bytes, header: Header) -> Optional[np.ndarray]:
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     if turned_here(header):
         flags = AS_STORED
-    elif header.kind == "TIFF":  # the other flags multiply colours by alpha
-        flags = cv2.IMREAD_UNCHANGED
+    elif header.alpha and header.extra_at:
+        data = without_multiplication(data, header.extra_at)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError):

@@ -94,8 +94,6 @@ def read_deep(path: Path, data: bytes, header: Header) -> np.ndarray:
         mask = None
     if mask is None:
         raise InputError(f"{path}: OpenCV cannot read it; save it as 8-bit grey PNG")
-    if header.inverted and mask.dtype.kind == "u":
-        mask = np.iinfo(mask.dtype).max - mask
     if mask.ndim == 2:
         return mask
     colors, alpha = mask[..., 2::-1], mask[..., 3:]
