@@ -112,11 +112,14 @@ def jpeg_damage(data: bytes) -> str:
         at += size
 
 
-def ends_in_grey(image: np.ndarray) -> bool:
-    """Whether the last block of a JPEG, as stored, is what fills missing data."""
+def ends_in_grey(image: np.ndarray, header: Header) -> bool:
+    """Whether the last block of a JPEG, as stored, is what fills missing data.
+
+    With four channels, for print, that may be another colour than grey.
+    """
     height, width = image.shape[:2]
     last = image[(height - 1) // BLOCK * BLOCK :, (width - 1) // BLOCK * BLOCK :]
-    return bool((last == GREY).all())
+    return bool((last == (last[0, 0] if header.channels == 4 else GREY)).all())
 
 
 def lacks_data(data: bytes, header: Header) -> bool:
@@ -149,5 +152,5 @@ def jpeg_problem(data: bytes, header: Header) -> str:
         small = None
     if small is None:
         return "is a JPEG file that OpenCV cannot read; save it again or remove it"
-    cut = int(small[-1, -1]) == GREY and lacks_data(data, header)
-    return TRUNCATED if cut else ""
+    suspected = int(small[-1, -1]) == GREY or header.channels == 4
+    return TRUNCATED if suspected and lacks_data(data, header) else ""

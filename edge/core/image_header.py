@@ -238,11 +238,24 @@ def box_header(data: bytes) -> Header:
     if b"avis" in brands[:1]:
         return Header("AVIF", pages=SEVERAL, lossy=True)
     if b"avif" in brands:
-        return Header("AVIF", lossy=True)
+        return Header("AVIF", orientation=avif_orientation(data[:8192]), lossy=True)
     if {b"heic", b"heix", b"hevc", b"mif1", b"heim"} & set(brands):
         problem = "is HEIC, which is not read; convert it to JPEG or PNG"
         return Header("HEIC", lossy=True, problem=problem)
     return Header(problem="is a video, not an image")
+
+
+def avif_orientation(start: bytes) -> int:
+    """The EXIF orientation that the boxes `irot` and `imir` of an AVIF file mean.
+
+    `irot` turns by quarters, anticlockwise; then `imir` mirrors: 0 exchanges top and
+    bottom, 1 left and right (ISO/IEC 23008-12, 6.5.10 and 6.5.12).
+    """
+    turn, mirror = start.find(b"\0\0\0\x09irot"), start.find(b"\0\0\0\x09imir")
+    quarters = start[turn + 8] & 3 if turn >= 0 else 0
+    if mirror < 0:
+        return (1, 8, 3, 6)[quarters]
+    return ((4, 5, 2, 7), (2, 7, 4, 5))[start[mirror + 8] & 1][quarters]
 
 
 def pnm_header(data: bytes) -> Header:

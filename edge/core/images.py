@@ -90,7 +90,7 @@ def read_raw(path: Path, thorough: bool = False) -> np.ndarray:
     if image is None:
         raise InputError(f"{path}: {why_unreadable(data, header)}")
     suspected = header.progressive and thorough
-    if header.kind == "JPEG" and (suspected or ends_in_grey(image)):
+    if header.kind == "JPEG" and (suspected or ends_in_grey(image, header)):
         if lacks_data(data, header):
             raise InputError(f"{path}: {TRUNCATED}")
     image = upright(image, header.orientation) if turned_here(header) else image
@@ -101,7 +101,7 @@ def read_raw(path: Path, thorough: bool = False) -> np.ndarray:
 def decode(data: bytes, header: Header) -> Optional[np.ndarray]:
     """(H, W) grey or (H, W, 3) RGB; None if OpenCV cannot decode it.
 
-    JPEG, PNG and WebP are as stored, the others upright.
+    JPEG, PNG, WebP and AVIF are as stored, the others upright.
     """
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     if turned_here(header):
@@ -123,9 +123,9 @@ def decode(data: bytes, header: Header) -> Optional[np.ndarray]:
 def turned_here(header: Header) -> bool:
     """Whether `upright` turns such files; OpenCV turns those of other formats.
 
-    It also turns by entries that are no orientation.
+    It also turns by entries that are no orientation, and never turns AVIF.
     """
-    return header.kind in ("JPEG", "PNG", "WebP")
+    return header.kind in ("JPEG", "PNG", "WebP", "AVIF")
 
 
 def upright(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -147,14 +147,13 @@ def why_unreadable(data: bytes, header: Header) -> str:
     damaged = damage(data)
     if damaged:
         return damaged
-    if header.kind in ("JPEG", "PNG", "BMP", "GIF"):
-        return f"is a {header.kind} file, but damaged; copy it again or remove it"
     if header.kind:
         return (
-            f"is a {header.kind} file that OpenCV {cv2.__version__} cannot read; save "
-            "it as PNG"
+            f"OpenCV {cv2.__version__} cannot decode this {header.kind} file: it is "
+            "damaged or of a kind that is not supported; copy it again or save it as "
+            "PNG"
         )
-    return "not an image that OpenCV can read"
+    return "not an image that OpenCV can read; save it as PNG or JPEG"
 
 
 def read_image(

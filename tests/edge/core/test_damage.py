@@ -14,9 +14,10 @@ from edge.core.images import read_image, read_raw
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 120, 3), dtype=np.uint8)
 
 
-def encoded(array: np.ndarray, kind: str, **options) -> bytes:
+def encoded(array: np.ndarray, kind: str, mode: str = "", **options) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(array).save(file, kind, **options)
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(file, kind, **options)
     return file.getvalue()
 
 
@@ -28,6 +29,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
 KINDS = {
     "baseline": encoded(NOISE, "JPEG"),
     "grey": encoded(NOISE[..., 0].copy(), "JPEG"),
+    "print": encoded(NOISE, "JPEG", "CMYK"),
     "restart": encoded(NOISE, "JPEG", restart_marker_rows=1),
     "progressive": encoded(NOISE, "JPEG", progressive=True),
 }

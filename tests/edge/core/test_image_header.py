@@ -162,8 +162,9 @@ def test_only_orientations_from_1_to_8_turn(block, expected):
     assert exif_orientation(block) == expected
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
-def test_the_orientation_of_each_format(kind):
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_each_format(kind, orientation):
     block = Image.Exif()
-    block[274] = 6
-    assert read_header(encoded(kind, exif=block)).orientation == 6
+    block[274] = orientation
+    assert read_header(encoded(kind, exif=block)).orientation == orientation
