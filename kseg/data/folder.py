@@ -139,12 +139,12 @@ def list_pairs(folder: Path) -> Listing:
 def unused_folders(folder: Path) -> list[FileIssue]:
     """Issues of the folders beside the splits that have images too, such as valid/."""
     parts = parts_of(folder).values()
-    others = (path for path in sorted(folder.iterdir()) if path not in parts)
-    return [
-        FileIssue("not read", "", str(path), "folders")
-        for path in others
-        if path.name not in KINDS and (path / "images").is_dir()
-    ]
+    try:
+        others = [path for path in sorted(folder.iterdir()) if path not in parts]
+        unused = [p for p in others if p.name not in KINDS and (p / "images").is_dir()]
+    except OSError:  # what is needed of it is read later
+        return []
+    return [FileIssue("not read", "", str(path), "folders") for path in unused]
 
 
 def log_left_out(issues: Sequence[FileIssue]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.images import format_size
-from kseg.data.mask_values import MaskValues, count_ids, wrong_values
+from kseg.data.mask_values import MaskValues, count_ids, find_smoothing, wrong_values
 from kseg.data.masks import (
     INVALID,
     Classes,
@@ -111,6 +111,7 @@ def inspect_pair(
     if raw is None:
         return PairContent(image, None, tuple(issues))
     found = count_ids(raw)
+    issues += smoothing_issues(pair, raw, found)
     if classes is None:
         return PairContent(image, raw, tuple(issues), found)
     ids = classes.table[raw]
@@ -128,6 +129,18 @@ def size_issue(
     )
     detail = f"{format_size(size)}, its image {format_size(expected)}"
     return FileIssue("sizes", pair.split, str(pair.mask), detail, error)
+
+
+def smoothing_issues(
+    pair: Pair, raw: np.ndarray, counts: np.ndarray
+) -> list[FileIssue]:
+    """An issue if the edges of a mask were smoothed; it may be a class for borders."""
+    found = find_smoothing(raw) if np.count_nonzero(counts) > 2 else None
+    if found is None:
+        return []
+    error = f"{pair.mask}: {found}" if found.certain else ""
+    kind = "values" if found.certain else "thin"
+    return [FileIssue(kind, pair.split, str(pair.mask), str(found), error)]
 
 
 def id_issue(

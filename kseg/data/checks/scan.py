@@ -180,10 +180,10 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
     ]
     contradicting = value_issues(counted, declared)
     issues += [with_relative_name(issue, folder) for issue in contradicting]
+    no_ids = {issue.name for issue in issues if issue.kind == "values"}
     classes = declared
     if classes is None:
-        wrong = {issue.name for issue in contradicting}
-        right = [counts for file, counts in counted if str(file.mask) not in wrong]
+        right = [c for f, c in counted if relative_name(f.mask, folder) not in no_ids]
         classes = count_classes([*right, np.zeros(256, np.int64)])
         pairs = [with_class_ids(pair, classes.table) for pair in pairs]
 

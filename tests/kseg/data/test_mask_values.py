@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +10,12 @@ from PIL import Image
 from edge.core.errors import InputError
 from kseg.data.checks.scan import scan_folder
 from kseg.data.folder import open_folder
-from kseg.data.mask_values import MaskValues, count_ids, wrong_values
+from kseg.data.mask_values import (
+    MaskValues,
+    count_ids,
+    find_smoothing,
+    wrong_values,
+)
 
 
 def mask(name: str, **pixels: int) -> MaskValues:
@@ -95,6 +101,49 @@ def test_ids_are_counted_in_parts(monkeypatch):
     assert counts.sum() == 7  # all but the -1
 
 
+# --- smoothed edges ---
+
+
+def three_classes() -> np.ndarray:
+    """Ids 0, 5 and 9 (96, 96): a rectangle and a disc."""
+    ids = np.zeros((96, 96), np.uint8)
+    ids[10:50, 20:70] = 5
+    cv2.circle(ids, (60, 65), 20, 9, -1)
+    return ids
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: cv2.GaussianBlur(m, (3, 3), 0.8),
+        lambda m: cv2.resize(m, (64, 64), interpolation=cv2.INTER_AREA),
+        lambda m: cv2.resize(m, (192, 192), interpolation=cv2.INTER_LINEAR),
+        lambda m: cv2.resize(m, (150, 150), interpolation=cv2.INTER_CUBIC),
+    ],
+)
+def test_smoothed_edges_run_through_other_ids(change):
+    assert find_smoothing(three_classes()) is None
+    found = find_smoothing(change(three_classes()))
+    assert found is not None and found.certain
+    assert "the mask was smoothed or resized" in str(found)
+
+
+def test_resizing_to_the_nearest_pixel_is_no_smoothing():
+    small = cv2.resize(three_classes(), (61, 61), interpolation=cv2.INTER_NEAREST)
+    assert find_smoothing(small) is None
+
+
+def test_the_first_smoothed_pixel_is_named():
+    ids = np.zeros((60, 8), np.uint8)
+    ids[:, 4:] = 4
+    ids[:, 3] = 1
+    found = find_smoothing(ids)
+    # In each row 0 | 1 | 4: two edges, of which one is followed by another step.
+    assert (found.row, found.column, found.ids) == (0, 3, (0, 1, 4))
+    assert (found.share, found.values) == (0.5, 1)
+    assert not found.certain  # it may be a class for borders
+
+
 # --- folders ---
 
 
@@ -124,3 +173,17 @@ def test_training_and_the_doctor_blame_the_same_mask(tmp_path):
         ("values", "train/masks/m1.png")
     ]
     assert scanned.class_names == ("background", "foreground")
+
+
+def test_smoothed_masks_stop_training_and_borders_do_not(tmp_path):
+    smoothed = cv2.GaussianBlur(three_classes(), (3, 3), 0.8)
+    folder = folder_of(tmp_path / "a", three_classes(), smoothed)
+    with pytest.raises(InputError, match="m1.png: .*the mask was smoothed or resized"):
+        open_folder(folder, seed=0)
+    border = np.zeros((96, 96), np.uint8)
+    border[20:80, 20:80] = 1
+    border[21:79, 21:79] = 2
+    folder = folder_of(tmp_path / "b", border, border)
+    assert open_folder(folder, seed=0).num_classes == 3
+    kinds = {issue.kind for issue in scan_folder(folder, seed=0).issues}
+    assert kinds == {"thin"}
