@@ -15,7 +15,8 @@ from edge.core.errors import InputError
 # not 65535. Above 16 bits there is no such habit.
 DEPTHS = (8, 10, 12, 14, 16, *range(17, 65))
 LEAST_LEVELS = 16  # of 256: with fewer the structure of an image is lost
-OVERSHOOT = 2.0  # floats of 0 to 1 that were resized exceed 1 a little
+OVERSHOOT = 2.0  # below this, floats are of 0 to 1: resizing makes a few larger
+RESIZED = 1.05  # as do other floats
 
 
 def white_level_of(image: np.ndarray) -> float:
@@ -36,6 +37,7 @@ def white_level_of(image: np.ndarray) -> float:
         if highest < OVERSHOOT:
             dark = 0 < highest < LEAST_LEVELS / 256
             return 2.0 ** math.ceil(math.log2(highest)) if dark else 1.0
+        highest /= RESIZED
     else:
         highest = int(image.max(initial=0))
     return float(next((2**b - 1 for b in DEPTHS if highest < 2**b), highest))

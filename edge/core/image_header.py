@@ -7,7 +7,7 @@ a stack and drop bands without a word, so this is read here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.core.tiff_header import exif_orientation, tiff_fields
 
@@ -74,7 +74,7 @@ def read_header(data: bytes) -> Header:
         if header.kind == "AVIF":
             problem = "is a sequence of frames, but one image is read from a file"
         problem += "; save each as a file of its own"
-        return Header(**{**header.__dict__, "problem": problem})
+        return replace(header, problem=problem)
     return header
 
 

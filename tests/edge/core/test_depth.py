@@ -22,6 +22,8 @@ def of(*values, dtype=np.float32) -> np.ndarray:
         (of(0, 2**32 - 1, dtype=np.uint32), 2**32 - 1),
         (of(0, 1.02), 1),  # a little over 1 after resizing
         (of(40, 220), 255),
+        (of(40, 260), 255),  # a little over 255 after resizing
+        (of(40, 280), 1023),
         (of(0, 1e6), 2**20 - 1),
         (of(0, 0.01), 2**-6),
         (of(0, 0), 1),
