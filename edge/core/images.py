@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from pathlib import Path
 from typing import Optional, Sequence
@@ -9,8 +10,15 @@ from typing import Optional, Sequence
 import cv2
 import numpy as np
 
-from edge.core.errors import InputError, cannot_be
+from edge.core.damage import AS_STORED, TRUNCATED, damage, ends_in_grey, lacks_data
+from edge.core.depth import check_values, level_for, to_uint8, with_channels
+from edge.core.depth import white_level_of as white_level_of
+from edge.core.errors import InputError, cannot_be, shortened
 from edge.core.files import atomic_write
+from edge.core.image_header import Header, read_header
+from edge.core.tiff_header import without_multiplication
+
+log = logging.getLogger(__name__)
 
 # Errors are reported by our own one-line messages instead of OpenCV's log.
 if hasattr(cv2, "setLogLevel"):  # OpenCV 4
@@ -18,11 +26,12 @@ if hasattr(cv2, "setLogLevel"):  # OpenCV 4
 else:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
-# Cameras of 10, 12 or 14 bits store 16-bit files: white is the sensor's largest value,
-# not 65535.
-DEPTHS = (8, 10, 12, 14, 16)
+# Of formats that OpenCV reads.
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"),
+    *(".avif", ".jp2", ".gif", ".pbm", ".pgm", ".ppm", ".pnm"),
+)
+MOST_PIXELS = 2**30  # that OpenCV reads
 
 
 def format_size(size: Sequence[object]) -> str:
@@ -34,99 +43,117 @@ def format_size(size: Sequence[object]) -> str:
     return "x".join(map(str, size))
 
 
-def is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+# --- reading ---
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder in order of name, without hidden files."""
-    return sorted(p for p in folder.iterdir() if is_image(p) and p.is_file())
-
-
-def has_end(data: bytes) -> bool:
-    """Whether the segments of a JPEG end with an end-of-image marker."""
-    at = 2
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
-            return False
-        marker = data[at + 1]
-        if marker == 0xD9:
-            return True
-        at += 2 if marker != 0xFF else 1
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:
-            continue  # coded data, fill bytes and markers without a segment
-        at += int.from_bytes(data[at : at + 2], "big")
-
-
-def is_truncated(data: bytes) -> bool:
-    """Whether a JPEG or PNG file is truncated.
-
-    OpenCV before version 5 fills the missing rows of a JPEG with grey without an error,
-    so the file structure is checked (ITU T.81, annex B; PNG specification, IEND).
-    """
-    if data[:2] == b"\xff\xd8":
-        return not has_end(data)
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return b"IEND\xaeB`\x82" not in data
-    return False
-
-
-def read_raw(path: Path) -> np.ndarray:
-    """Read an image file at its own depth: (H, W) grey or (H, W, 3) RGB.
-
-    EXIF rotation is applied, alpha is dropped, palettes are converted to RGB.
-    Raises InputError for a file that is missing, truncated or not an image.
-    """
+def read_bytes(path: Path) -> bytes:
+    """The content of a file. Raises InputError if it cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise cannot_be("read", path, error) from None
-    if is_truncated(data):
-        raise InputError(f"{path}: the file is truncated; copy it again or remove it")
-    try:
-        image = cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+
+
+def check_size(path: Path, size: Sequence[int]) -> None:
+    """Raises InputError for a (height, width) of more pixels than are read."""
+    if size[0] * size[1] > MOST_PIXELS:
+        raise InputError(
+            f"{path}: {format_size(size)} is {size[0] * size[1] / 1e6:.0f} megapixels, "
+            f"and at most {MOST_PIXELS // 10**6} are read; cut it into parts"
         )
-    except cv2.error:
-        image = None
-    if image is None:
-        raise InputError(f"{path}: not an image that OpenCV can read")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image
 
 
-def white_level_of(image: np.ndarray) -> float:
-    """The white level of an image: 2**bits - 1 of the smallest depth that holds it.
+def checked_header(path: Path, data: bytes, checksums: bool = False) -> Header:
+    """The header of a file that holds one image of a size that can be read.
 
-    8-bit images have 255; floats are assumed to be in [0, 1].
-
-    >>> white_level_of(np.array([[4000]], np.uint16))
-    4095.0
+    Raises InputError for another, and for damage; `checksums` is that of `damage`.
     """
-    if image.dtype == np.uint8:
-        return 255.0
-    if image.dtype == np.uint16:
-        return float(next(2**b - 1 for b in DEPTHS if image.max() < 2**b))
-    return 1.0
+    header = read_header(data)
+    check_size(path, header.size)
+    problem = header.problem or damage(data, checksums)
+    if problem:
+        raise InputError(f"{path}: {problem}")
+    return header
 
 
-def to_uint8(image: np.ndarray, white_level: float) -> np.ndarray:
-    """Scale any depth to uint8, `white_level` to 255; uint8 is returned unchanged."""
-    if image.dtype == np.uint8:
+def read_raw(path: Path, thorough: bool = False) -> np.ndarray:
+    """Read an image file at its own depth: (H, W) grey or (H, W, 3) RGB.
+
+    EXIF rotation is applied, alpha is dropped, palettes are converted to RGB. With
+    `thorough`, the end of progressive JPEGs is checked, which takes three times as
+    long. Raises InputError for a file that is missing, damaged, not an image, or more
+    than one.
+    """
+    data = read_bytes(path)
+    header = checked_header(path, data)
+    image = decode(data, header)
+    if image is None:
+        raise InputError(f"{path}: {why_unreadable(data, header)}")
+    suspected = header.progressive and thorough
+    if header.kind == "JPEG" and (suspected or ends_in_grey(image, header)):
+        if lacks_data(data, header):
+            raise InputError(f"{path}: {TRUNCATED}")
+    image = upright(image, header.orientation) if turned_here(header) else image
+    check_values(path, image)
+    return image
+
+
+def decode(data: bytes, header: Header) -> Optional[np.ndarray]:
+    """(H, W) grey or (H, W, 3) RGB; None if OpenCV cannot decode it.
+
+    JPEG, PNG, WebP and AVIF are as stored, the others upright.
+    """
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    if turned_here(header):
+        flags = AS_STORED
+    elif header.alpha and header.extra_at:
+        data = without_multiplication(data, header.extra_at)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except (cv2.error, MemoryError):
+        return None
+    if image is None or image.ndim == 2:
         return image
-    scaled = image.astype(np.float32) * (255.0 / white_level)
-    return np.clip(np.nan_to_num(scaled) + 0.5, 0, 255).astype(np.uint8)
+    if image.dtype in (np.uint8, np.uint16, np.float32):
+        code = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+        return cv2.cvtColor(image, code)
+    return np.ascontiguousarray(image[..., 2::-1])
 
 
-def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """(H, W) or (H, W, 3) uint8 -> (H, W, channels); `channels` is 1 or 3."""
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.shape[2] == channels:
-        return image
-    if channels == 1:
-        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
-    return np.repeat(image, 3, axis=2)
+def turned_here(header: Header) -> bool:
+    """Whether `upright` turns such files; OpenCV turns those of other formats.
+
+    It also turns by entries that are no orientation, and never turns AVIF.
+    """
+    return header.kind in ("JPEG", "PNG", "WebP", "AVIF")
+
+
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns an array (H, W, ...) as stored by its EXIF orientation, 1 to 8."""
+    turned = orientation >= 5
+    rows, columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    if array.dtype == np.uint8:  # OpenCV is ten times as fast for colours
+        array = cv2.transpose(array) if turned else array
+        if rows or columns:
+            array = cv2.flip(array, -1 if rows and columns else int(columns))
+        return array
+    array = array.swapaxes(0, 1) if turned else array
+    array = array[::-1] if rows else array
+    return np.ascontiguousarray(array[:, ::-1] if columns else array)
+
+
+def why_unreadable(data: bytes, header: Header) -> str:
+    """Why OpenCV does not decode a file whose structure is whole."""
+    damaged = damage(data)
+    if damaged:
+        return damaged
+    if header.kind:
+        return (
+            f"OpenCV {cv2.__version__} cannot decode this {header.kind} file: it is "
+            "damaged or of a kind that is not supported; copy it again or save it as "
+            "PNG"
+        )
+    return "not an image that OpenCV can read; save it as PNG or JPEG"
 
 
 def read_image(
@@ -134,14 +161,78 @@ def read_image(
 ) -> np.ndarray:
     """Read an image file as (H, W, channels) uint8, RGB or grey, EXIF rotation applied.
 
-    `white_level` is the value of a 16-bit file that becomes 255; by default 65535.
+    `white_level` is the value that becomes 255 in files that are not of 8 bits, if it
+    is known; see `level_for`.
     """
     image = read_raw(path)
-    if image.dtype == np.uint16 and not (white_level and white_level > 255):
-        white_level = 65535.0
-    elif image.dtype != np.uint16:
-        white_level = 1.0
-    return with_channels(to_uint8(image, white_level), channels)
+    level = 255.0 if image.dtype == np.uint8 else level_for(image, white_level)
+    return with_channels(to_uint8(image, level), channels)
+
+
+# --- folders ---
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def is_still(path: Path) -> bool:
+    """Whether a file is an image by its suffix, and not a GIF that plays."""
+    if path.suffix.lower() != ".gif":
+        return is_image(path)
+    return read_header(read_bytes(path)).pages == 1
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The image files of a folder in order of name, and the entries that are none.
+
+    Hidden files are in neither. Raises InputError for a folder that cannot be listed.
+    """
+    try:
+        entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+        images = [p for p in entries if is_image(p) and p.is_file()]
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from None
+    read = set(images)
+    return images, [path for path in entries if path not in read]
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder in order of name, without hidden files."""
+    return list_folder(folder)[0]
+
+
+def images_of(folder: Path) -> list[Path]:
+    """The image files of a folder; logs what else is there."""
+    images, others = list_folder(folder)
+    if others:
+        log.info(left_out(folder, others))
+    return images
+
+
+def left_out(folder: Path, others: Sequence[Path]) -> str:
+    """A line that counts the entries of a folder that are not read, by kind."""
+    kinds: dict[str, list[str]] = {}
+    for path in others:
+        kinds.setdefault(kind_of_entry(path), []).append(path.name)
+    counted = (f"{len(n)} {kind} ({shown(n)})" for kind, n in kinds.items())
+    return f"{folder}: left out: {', '.join(counted)}"
+
+
+def shown(names: Sequence[str]) -> str:
+    return shortened(names[0]) + ", ..." * (len(names) > 1)
+
+
+def kind_of_entry(path: Path) -> str:
+    """What an entry of a folder is that is not read as an image."""
+    if path.is_symlink() and not path.exists():
+        return "links to missing files"
+    if path.is_dir():
+        return "folders"
+    return f"{path.suffix.lower() or 'other'} files"
+
+
+# --- writing ---
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

@@ -15,7 +15,7 @@ import cv2
 from edge.core.addresses import is_address
 from edge.core.errors import InputError
 from edge.core.filtered_output import filtered_output
-from edge.core.images import is_image, list_images, read_image
+from edge.core.images import images_of, is_still, read_image
 from edge.core.redaction import remember
 from edge.video.capture import (
     DEFAULT_OPTIONS,
@@ -62,13 +62,13 @@ def open_source(
     source = here(source)
     path = Path(source)
     folder = os.path.isdir(source)  # unlike pathlib's, for texts of any length
-    images = folder or (os.path.isfile(source) and is_image(path))
+    images = folder or (os.path.isfile(source) and is_still(path))
     if source == "shapes" or images:
         refuse_camera_options(source, options)
     if source == "shapes":
         yield Source(shapes_frames(), "shapes", endless=True)
     elif images:
-        paths = list_images(path) if folder else [path]
+        paths = images_of(path) if folder else [path]
         if not paths:
             raise InputError(f"source {source}: the folder has no images")
         yield Source(image_frames(paths), path.name, fps=1.0, still=True)

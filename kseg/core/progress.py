@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, Callable, Iterable, Iterator, Optional, TypeVar
+from typing import Any, Callable, Generator, Iterable, Iterator, Optional, TypeVar
 
 from tqdm import tqdm
 
@@ -116,7 +116,9 @@ def in_parallel(function: Callable[[T], R], items: list[T], name: str) -> list[R
         return list(shown(results, f"checking {name}", len(items)))
 
 
-def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def in_order(
+    function: Callable[[T], R], items: Iterable[T]
+) -> Generator[R, None, None]:
     """Yields `function` of each item in their order; a few are computed ahead.
 
     Closing it cancels the work that has not begun.

@@ -16,7 +16,9 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.images import (
-    is_image,
+    kind_of_entry,
+    left_out,
+    list_folder,
     list_images,
     read_image,
     read_raw,
@@ -36,12 +38,19 @@ from kseg.data.masks import (
 )
 from kseg.data.missing import data_folder_error
 from kseg.data.objects_file import OBJECTS
-from kseg.data.pairs import FileIssue, Pair, check_pair, raise_first_error
+from kseg.data.pairs import (
+    FileIssue,
+    Pair,
+    check_pair,
+    raise_first_error,
+    value_issues,
+)
 from kseg.data.sample import Dataset, Sample
 
 log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
+KINDS = ("images", "masks", "instances")  # of the folders in a split
 DEPTH_SAMPLES = 16  # the white level is that of 16 to 31 training images
 VAL_SHARE = 0.2  # of the images of a folder without splits
 
@@ -84,7 +93,9 @@ def open_folder(folder: Path, seed: int) -> Dataset:
         about,
         lambda pair: (pair.image, pair.mask),
     )
-    classes = declared or count_classes([fact.ids for fact in facts])
+    counts = [fact.counts for fact in facts]
+    raise_first_error(value_issues(list(zip(listed, counts, strict=True)), declared))
+    classes = declared or count_classes(counts)
     channels = 1 if all(fact.grey for fact in facts) else 3
     first = next(iter(pairs.values()))  # train, if the folder has it
     white_level = common_white_level([pair.image for pair in first])
@@ -131,8 +142,21 @@ def list_pairs(folder: Path) -> Listing:
     listing = Listing({}, [])
     for name, part in parts_of(folder).items():
         listing.pairs[name] = pair_up(part, name, listing.issues)
-    unread = [FileIssue("not read", "", str(path)) for path in unread_parts(folder)]
+    unread = [
+        FileIssue("not read", "", str(path), "folders") for path in unread_parts(folder)
+    ]
     return Listing(listing.pairs, listing.issues + unread)
+
+
+def log_left_out(issues: Sequence[FileIssue]) -> None:
+    """Logs what the splits have that is not read, a line for each folder."""
+    folders: dict[Path, list[Path]] = {}
+    for issue in issues:
+        if issue.kind == "not read" and issue.split:
+            path = Path(issue.name)
+            folders.setdefault(path.parent, []).append(path)
+    for folder, paths in folders.items():
+        log.info(left_out(folder, paths))
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
@@ -159,6 +183,7 @@ def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
     """
     listing = list_pairs(folder)
     raise_first_error(listing.issues)
+    log_left_out(listing.issues)
     found = with_validation(listing.pairs, folder, seed)
     if not found:
         raise InputError(
@@ -227,9 +252,8 @@ def list_files(folder: Path, split: str, issues: list[FileIssue]) -> dict[str, P
     for path in repeated:
         error = same_stem_error(folder, repeated)
         issues.append(FileIssue("same stem", split, str(path), error=error))
-    for path in sorted(folder.iterdir()):
-        if not is_image(path) and not path.name.startswith("."):
-            issues.append(FileIssue("not read", split, str(path)))
+    for path in list_folder(folder)[1]:
+        issues.append(FileIssue("not read", split, str(path), kind_of_entry(path)))
     return files
 
 
@@ -250,7 +274,7 @@ def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
     images, masks = files["images"], files["masks"]
     for stem, image in images.items():
         if stem not in masks:
-            mask = part / "masks" / f"{stem}.png"
+            mask = part / "masks" / f"{image.stem}.png"
             text = f"{image}: has no mask; add {mask} or remove the image"
             add_issue("no mask", image, text)
         elif is_lossy(masks[stem]):

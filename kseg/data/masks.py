@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Callable, Optional
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from edge.core.constants import IGNORE_INDEX, palette
+from edge.core.damage import jpeg_problem
 from edge.core.errors import InputError, quoted
 from edge.core.files import read_text
-from edge.core.images import is_truncated, list_images
+from edge.core.image_header import read_header
+from edge.core.images import checked_header, list_images, read_bytes, read_raw
 from kseg.core.text import MALFORMED, to_class_name
+from kseg.data.mask_files import MaskError, open_pillow, read_mask
 
 INVALID = -1  # the class id of ids that are outside the classes
 ORIENTATION = 0x0112  # the EXIF tag
-LOSSY = (".jpg", ".jpeg", ".webp")
+LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2")
+SMOOTH = 8  # values that no class has; so many come from smoothing, not from a slip
+SMOOTH_REMEDY = "export the mask without smoothing, and resize it with nearest"
+LOSSY_NAMES = {".avif": "AVIF", ".jp2": "JPEG 2000"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ class Classes:
 
     `table` maps the 256 ids of files to class ids, IGNORE_INDEX or INVALID.
     `file_colors` maps the RGB colours of colour masks to file ids, void included.
-    `source` is the name of the file that defines the classes.
+    `source` is the name of the file that defines the classes; `void_given` says whether
+    it names the id of void.
     """
 
     names: tuple[str, ...]
@@ -36,11 +44,13 @@ class Classes:
     table: np.ndarray
     file_colors: dict[tuple[int, int, int], int] = field(default_factory=dict)
     source: str = "classes.json"
+    void_given: bool = False
 
     def record(self) -> list[Any]:
         """All that the ids of a mask depend on, as values whose `repr` shows it."""
         colors = sorted(self.file_colors.items())
-        return [self.names, self.table.tolist(), colors, self.source]
+        kept = [self.names, self.table.tolist(), colors, self.source]
+        return [*kept, self.void_given]
 
 
 def is_lossy(mask: Path) -> bool:
@@ -49,7 +59,8 @@ def is_lossy(mask: Path) -> bool:
 
 
 def lossy_error(mask: Path) -> str:
-    return f"{mask}: JPEG and WebP compression changes class ids; save the mask as PNG"
+    kind = LOSSY_NAMES.get(mask.suffix.lower(), "JPEG and WebP")
+    return f"{mask}: {kind} compression changes class ids; save the mask as PNG"
 
 
 def files_by_stem(folder: Path) -> dict[str, Path]:
@@ -57,7 +68,7 @@ def files_by_stem(folder: Path) -> dict[str, Path]:
     files, repeated = first_by_stem(folder)
     if repeated:
         raise InputError(same_stem_error(folder, repeated))
-    return files
+    return {path.stem: path for path in files.values()}
 
 
 def first_by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
@@ -65,14 +76,23 @@ def first_by_stem(folder: Path) -> tuple[dict[str, Path], list[Path]]:
     files: dict[str, Path] = {}
     repeated = []
     for path in list_images(folder):
-        if path.stem in files:
+        stem = stem_of(path)
+        if stem in files:
             repeated.append(path)
-        files.setdefault(path.stem, path)
+        files.setdefault(stem, path)
     return files, repeated
 
 
+def stem_of(path: PurePath) -> str:
+    """The stem that files of a pair share, in composed form (NFC).
+
+    Macs and some archives decompose letters with accents: é becomes e and an accent.
+    """
+    return unicodedata.normalize("NFC", path.stem)
+
+
 def same_stem_error(folder: Path, repeated: list[Path]) -> str:
-    stem, count = Counter(path.stem for path in repeated).most_common(1)[0]
+    stem, count = Counter(map(stem_of, repeated)).most_common(1)[0]
     return f"{folder}: {count + 1} files have the stem {stem}; keep one of them"
 
 
@@ -113,21 +133,22 @@ def read_classes(path: Path) -> Optional[Classes]:
         )
     if len(set(names)) < len(names):
         raise InputError(f"{path}: two classes have the same name; rename one")
-    table = np.full(256, INVALID)
+    table = np.full(256, INVALID, np.int16)
     table[kept] = np.arange(len(names))
     table[ignore_index] = IGNORE_INDEX
     defaults = palette(len(names))
     colors = tuple(c or default for c, default in zip(colors, defaults, strict=True))
-    return Classes(tuple(names), colors, table, file_colors)
+    void_given = "ignore_index" in content
+    return Classes(tuple(names), colors, table, file_colors, void_given=void_given)
 
 
 def count_classes(ids: list[np.ndarray]) -> Classes:
     """Derives classes from the ids that occur: {0, 255} is binary, else 255 is void.
 
-    `ids` are arrays (256,) that are nonzero for the ids in one mask.
+    `ids` are arrays (256,) that are nonzero for the ids in one mask, such as counts.
     """
     seen = np.flatnonzero(np.sum(ids, axis=0))
-    table = np.full(256, INVALID)
+    table = np.full(256, INVALID, np.int16)
     if set(seen) == {0, 255}:
         table[[0, 255]] = 0, 1
         return Classes(("background", "foreground"), palette(2), table)
@@ -156,10 +177,13 @@ def invalid_id_error(
 ) -> str:
     """The error message for a mask (H, W) of ids, `wrong` where they are INVALID."""
     row, column = np.argwhere(wrong)[0]
-    return (
-        f"{path}: id {mask[row, column]} at row {row}, column {column} is outside the "
-        f"{len(classes.names)} classes; correct the mask or {classes.source}"
-    )
+    found = f"id {mask[row, column]} at row {row}, column {column} is"
+    remedy = f"correct the mask or {classes.source}"
+    values = len(np.unique(mask[wrong]))
+    if values >= SMOOTH:
+        found = f"{values} ids, such as {found.removeprefix('id ')[:-3]}, are"
+        remedy = f"edges that were smoothed have such values: {SMOOTH_REMEDY}"
+    return f"{path}: {found} outside the {len(classes.names)} classes; {remedy}"
 
 
 def colors_to_ids(
@@ -190,9 +214,14 @@ def colors_to_ids(
             f"{path}: the mask is RGB, but no classes.json assigns its colours (such "
             f"as {color}) to classes; add classes.json to the data folder"
         )
+    remedy = "add it or correct the mask"
+    values = len(np.unique(codes[wrong]))
+    if values >= SMOOTH:
+        remedy = f"{values} colours are not: edges that were smoothed have such "
+        remedy += f"values; {SMOOTH_REMEDY}"
     raise InputError(
         f"{path}: colour {color} at row {row}, column {column} is not in {source}; "
-        "add it or correct the mask"
+        f"{remedy}"
     )
 
 
@@ -202,26 +231,22 @@ def colors_to_ids(
 def inspect_image(path: Path) -> tuple[tuple[int, int], bool]:
     """(height, width) of the upright image, and whether it is grey.
 
-    Reads the file but, for JPEG and PNG, does not decode it. Raises InputError if it
-    cannot be read or is truncated.
+    PNG is not decoded but its checksums are compared; JPEG is decoded at an eighth of
+    its size. Raises InputError if it cannot be read or is damaged.
     """
-    try:
-        cut_off = is_truncated(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if cut_off:
-        raise InputError(f"{path}: the file is truncated; copy it again or remove it")
-    with open_image(path) as image:
-        height, width = stored_size(image)
-        if image.getexif().get(ORIENTATION, 1) >= 5:
-            height, width = width, height
-        grey = image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
-        if image.format not in ("JPEG", "PNG"):  # is_truncated checks only these
-            try:
-                image.load()
-            except (OSError, SyntaxError) as error:
-                raise InputError(f"{path}: cannot be read ({error})") from None
-    return (height, width), grey
+    data = read_bytes(path)
+    header = checked_header(path, data, checksums=True)
+    if header.kind not in ("JPEG", "PNG"):
+        image = read_raw(path)
+        return image.shape[:2], image.ndim == 2
+    if header.kind == "JPEG":
+        problem = jpeg_problem(data, header)
+        if problem:
+            raise InputError(f"{path}: {problem}")
+    height, width = header.size
+    if header.orientation >= 5:
+        height, width = width, height
+    return (height, width), header.channels <= 2
 
 
 def stored_size(image: Image.Image) -> tuple[int, int]:
@@ -232,10 +257,8 @@ def stored_size(image: Image.Image) -> tuple[int, int]:
 
 
 def open_image(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable image ({error})") from None
+    """Opens a file with Pillow. Raises InputError if it is not an image."""
+    return open_pillow(path, path)
 
 
 def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
@@ -246,19 +269,46 @@ def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:
     """
     mask = load_upright(path, image, colored)
     check_ids(mask, path, 255)
-    return mask.astype(np.uint8)
+    return mask.astype(np.uint8, copy=False)
 
 
 def check_ids(mask: np.ndarray, path: Path, largest: int) -> None:
     """Raises InputError for ids (H, W) that are not whole or not 0 to `largest`."""
-    if mask.dtype.kind == "f" and (mask % 1 != 0).any():  # also nan
-        raise InputError(
-            f"{path}: has ids that are not whole numbers; save it as grey PNG"
-        )
+    if mask.dtype == np.uint8 and largest >= 255 or mask.ndim != 2:
+        return
+    if mask.dtype.kind == "f":
+        check_whole(mask, path)
     low, high = mask.min(initial=0), mask.max(initial=0)
-    if mask.ndim == 2 and (high > largest or low < 0):
+    if high > largest or low < 0:
         wrong = high if high > largest else low
-        raise InputError(f"{path}: id {wrong}; ids must be from 0 to {largest}")
+        row, column = np.argwhere(mask == wrong)[0]
+        raise MaskError(
+            "ids",
+            f"{path}: id {wrong}; ids must be from 0 to {largest}, but row {row}, "
+            f"column {column} has it",
+        )
+
+
+def check_whole(mask: np.ndarray, path: Path) -> None:
+    """Raises InputError for ids (H, W), floats, that are nan or not whole."""
+    missing = ~np.isfinite(mask)
+    if missing.any():
+        row, column = np.argwhere(missing)[0]
+        raise MaskError(
+            "ids",
+            f"{path}: has ids that are not whole numbers: {mask[row, column]} in "
+            f"{np.count_nonzero(missing)} pixels, the first at row {row}, column "
+            f"{column}; give pixels without a label the id of void, 255",
+        )
+    parts = mask % 1 != 0
+    if parts.any():
+        row, column = np.argwhere(parts)[0]
+        raise MaskError(
+            "ids",
+            f"{path}: has ids that are not whole numbers, such as "
+            f"{mask[row, column]:g} at row {row}, column {column}; export it without "
+            "smoothing, as grey PNG",
+        )
 
 
 def load_upright(path: Path, image: Path, colored: bool = False) -> np.ndarray:
@@ -267,23 +317,8 @@ def load_upright(path: Path, image: Path, colored: bool = False) -> np.ndarray:
     The mask's EXIF rotation is applied. A mask without one that was drawn on the image
     as stored is rotated like the image. `colored` is that of `load_mask`.
     """
-    with open_image(path) as file:
-        try:
-            upright = ImageOps.exif_transpose(file)
-            rgb = has_colors(upright) or colored and upright.mode == "P"
-            mask = np.asarray(upright.convert("RGB") if rgb else upright)
-        except (OSError, SyntaxError) as error:
-            raise InputError(
-                f"{path}: cannot be read ({error}); save it again"
-            ) from None
-        own = file.getexif().get(ORIENTATION, 1)
-    if own == 1:
-        mask = rotate_like(image, mask)
-    return mask[..., 0] if mask.ndim == 3 and mask.shape[2] == 2 else mask
-
-
-def has_colors(image: Image.Image) -> bool:
-    return image.mode in ("RGB", "RGBA", "CMYK", "YCbCr")
+    mask, orientation = read_mask(path, colored)
+    return rotate_like(image, mask) if orientation == 1 else mask
 
 
 # EXIF orientation that exchanges the sides -> the upright form of an array (H, W, ...).
@@ -297,9 +332,8 @@ ROTATIONS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 def rotate_like(image: Path, mask: np.ndarray) -> np.ndarray:
     """Rotates a mask by the image's EXIF orientation if only then their sizes agree."""
-    with open_image(image) as file:
-        orientation = file.getexif().get(ORIENTATION, 1)
-        stored = stored_size(file)
-    if orientation < 5 or mask.shape[:2] != stored or stored[0] == stored[1]:
+    header = read_header(read_bytes(image))
+    stored = header.size
+    if header.orientation < 5 or mask.shape[:2] != stored or stored[0] == stored[1]:
         return mask
-    return np.ascontiguousarray(ROTATIONS[orientation](mask))
+    return np.ascontiguousarray(ROTATIONS[header.orientation](mask))

@@ -17,6 +17,7 @@ from kseg.core.remembered import checked
 from kseg.data.folder import (
     common_white_level,
     has_objects,
+    log_left_out,
     parts_of,
     with_validation,
 )
@@ -121,6 +122,7 @@ def open_objects(folder: Path, seed: int, task: str) -> Dataset:
     listing = list_objects(folder)
     refuse_without_objects(folder)
     raise_first_error(listing.issues)
+    log_left_out(listing.issues)
     if masks:
         refuse_without_outlines(folder, listing)
     log_clipped(folder, listing.issues)

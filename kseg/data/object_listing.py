@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 
 from edge.core.errors import InputError, quoted
 from kseg.data.folder import list_files, parts_of, unread_parts
+from kseg.data.masks import stem_of
 from kseg.data.missing import data_folder_error
 from kseg.data.object_classes import (
     MOST,
@@ -164,7 +165,7 @@ def file_targets(
     path = part / OBJECTS
     by_stem: dict[str, LabelledImage] = {}
     for name, labelled in content.images.items():
-        stem = PureWindowsPath(name).stem
+        stem = stem_of(PureWindowsPath(name))
         if stem in by_stem:
             text = f"{path}: two images have the stem {stem}; rename one of them"
             add_issue(issues, "same stem", split, image_path(path, name), text)

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.images import format_size
+from kseg.data.mask_values import MaskValues, count_ids, find_smoothing, wrong_values
 from kseg.data.masks import (
     INVALID,
     Classes,
@@ -18,7 +19,6 @@ from kseg.data.masks import (
     invalid_id_error,
     is_lossy,
     load_mask,
-    open_image,
 )
 
 
@@ -48,24 +48,26 @@ class PairContent:
 
     `image` is the result of `read_facts` of `inspect_pair`, None if it failed. `ids`
     (H, W) are class ids, INVALID where they are outside the classes; without classes,
-    the ids of the file; None if the mask cannot be read.
+    the ids of the file; None if the mask cannot be read. `counts` (256,) are the pixels
+    of each id of the file.
     """
 
     image: Any
     ids: Optional[np.ndarray]
     issues: tuple[FileIssue, ...]
+    counts: Optional[np.ndarray] = None
 
 
 @dataclass(frozen=True)
 class PairFacts:
     """Facts about a valid pair: its upright size, and whether its image is grey.
 
-    `ids` (256,) bool marks the ids in its mask; None if the classes are declared.
+    `counts` (256,) are the pixels of each id in the file of its mask.
     """
 
     size: tuple[int, int]
     grey: bool
-    ids: Optional[np.ndarray]
+    counts: np.ndarray
 
 
 def inspect_pair(
@@ -86,6 +88,7 @@ def inspect_pair(
             return function(path)
         except InputError as error:
             detail = str(error).removeprefix(f"{path}: ")
+            kind = getattr(error, "kind", kind)
             issues.append(FileIssue(kind, pair.split, str(path), detail, str(error)))
             return None
 
@@ -96,8 +99,6 @@ def inspect_pair(
     rotated = pair.image if image else pair.mask
     raw = attempt("unreadable mask", pair.mask, lambda path: load_mask(path, rotated))
     if raw is None:
-        if can_be_decoded(pair.mask):  # so the error is an id over 255
-            issues[-1] = issues[-1]._replace(kind="ids")
         return PairContent(image, None, tuple(issues))
     if image and raw.shape[:2] != image[0]:
         issues.append(size_issue(pair, raw.shape[:2], image[0]))
@@ -107,12 +108,16 @@ def inspect_pair(
         raw = attempt(
             "colors", pair.mask, lambda path: colors_to_ids(raw, path, colors, source)
         )
-    if raw is None or classes is None:
-        return PairContent(image, raw, tuple(issues))
+    if raw is None:
+        return PairContent(image, None, tuple(issues))
+    found = count_ids(raw)
+    issues += smoothing_issues(pair, raw, found)
+    if classes is None:
+        return PairContent(image, raw, tuple(issues), found)
     ids = classes.table[raw]
     if ids.min(initial=0) == INVALID:
         issues.append(id_issue(pair, raw, ids == INVALID, classes))
-    return PairContent(image, ids, tuple(issues))
+    return PairContent(image, ids, tuple(issues), found)
 
 
 def size_issue(
@@ -124,6 +129,18 @@ def size_issue(
     )
     detail = f"{format_size(size)}, its image {format_size(expected)}"
     return FileIssue("sizes", pair.split, str(pair.mask), detail, error)
+
+
+def smoothing_issues(
+    pair: Pair, raw: np.ndarray, counts: np.ndarray
+) -> list[FileIssue]:
+    """An issue if the edges of a mask were smoothed; it may be a class for borders."""
+    found = find_smoothing(raw) if np.count_nonzero(counts) > 2 else None
+    if found is None:
+        return []
+    error = f"{pair.mask}: {found}" if found.certain else ""
+    kind = "values" if found.certain else "thin"
+    return [FileIssue(kind, pair.split, str(pair.mask), str(found), error)]
 
 
 def id_issue(
@@ -140,9 +157,26 @@ def check_pair(pair: Pair, classes: Optional[Classes]) -> PairFacts:
     content = inspect_pair(pair, classes)
     raise_first_error(content.issues)
     size, grey = content.image
-    if classes:
-        return PairFacts(size, grey, None)
-    return PairFacts(size, grey, np.bincount(content.ids.ravel(), minlength=256) > 0)
+    return PairFacts(size, grey, content.counts)
+
+
+def value_issues(
+    masks: Sequence[tuple[Pair, np.ndarray]], classes: Optional[Classes]
+) -> list[FileIssue]:
+    """The issues of masks whose values contradict those of the others.
+
+    `masks` are pairs with the pixels (256,) of each id in the file of the mask.
+    """
+    splits = {pair.mask: pair.split for pair, _ in masks}
+    found = wrong_values(
+        [MaskValues(pair.mask, counts) for pair, counts in masks],
+        len(classes.names) if classes else 0,
+        classes is not None and classes.void_given,
+    )
+    return [
+        FileIssue("values", splits[path], str(path), text, f"{path}: {text}")
+        for path, text in found
+    ]
 
 
 def raise_first_error(issues: Sequence[FileIssue]) -> None:
@@ -150,12 +184,3 @@ def raise_first_error(issues: Sequence[FileIssue]) -> None:
     for issue in issues:
         if issue.error:
             raise InputError(issue.error)
-
-
-def can_be_decoded(path: Path) -> bool:
-    try:
-        with open_image(path) as image:
-            image.load()
-    except (InputError, OSError, SyntaxError):
-        return False
-    return True

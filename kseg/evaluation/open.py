@@ -9,7 +9,7 @@ from typing import Optional, Sequence
 
 from edge import predict
 from edge.core.errors import InputError, shortened
-from edge.core.images import list_images
+from edge.core.images import images_of, list_images
 from edge.model_file.metadata import info_of, read_info
 from edge.model_file.reading import NOTHING, Reading
 from edge.predict.base import Predictor
@@ -174,7 +174,7 @@ def list_given_images(given: Sequence[str]) -> list[Path]:
         path = Path(name)
         if not path.exists():
             raise InputError(f"{name}: no such image or folder")
-        found = list_images(folder_of_images(path)) if path.is_dir() else [path]
+        found = images_of(folder_of_images(path)) if path.is_dir() else [path]
         if not found:
             raise InputError(f"{name}: the folder contains no images")
         paths += found

@@ -24,6 +24,7 @@ from kseg.data.masks import (
     load_mask,
     lossy_error,
     read_classes,
+    stem_of,
     to_class_ids,
 )
 from kseg.data.pairs import Pair, check_pair
@@ -48,7 +49,7 @@ class StrokeMasks:
 
     def read(self, image: Path) -> np.ndarray:
         """Reads the mask of an image: class ids (H, W) uint8, 255 where it is empty."""
-        path = self.masks[image.stem]
+        path = self.masks[stem_of(image)]
         return to_class_ids(load_mask(path, image), path, self.classes)
 
 
@@ -66,16 +67,16 @@ def open_strokes(folder: Path, images: Sequence[Path]) -> StrokeMasks:
     declared = find_classes(folder)
     classes = declared or numbered_classes()
     classes.table[IGNORE_INDEX] = IGNORE_INDEX  # void, in addition to other void ids
-    masks = files_by_stem(folder)
+    masks = {stem_of(path): path for path in files_by_stem(folder).values()}
     for image in images:
-        if image.stem not in masks:
+        if stem_of(image) not in masks:
             raise InputError(
                 f"{image}: has no mask in {folder}; add {image.stem}.png (class ids, "
                 "255 where nothing is labelled) or leave the image out"
             )
-        if is_lossy(masks[image.stem]):
-            raise InputError(lossy_error(masks[image.stem]))
-    pairs = [Pair("", image, masks[image.stem]) for image in images]
+        if is_lossy(masks[stem_of(image)]):
+            raise InputError(lossy_error(masks[stem_of(image)]))
+    pairs = [Pair("", image, masks[stem_of(image)]) for image in images]
     in_parallel(lambda pair: check_pair(pair, classes), pairs, folder.name)
     return StrokeMasks(masks, classes, declared is not None)
 

@@ -13,23 +13,30 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.images import is_image, read_raw, to_uint8, white_level_of, with_channels
+from edge.core.images import (
+    checked_header,
+    is_image,
+    read_bytes,
+    read_raw,
+    to_uint8,
+    white_level_of,
+    with_channels,
+)
 from kseg.core.progress import in_parallel
 from kseg.core.remembered import checked
 from kseg.data.checks.duplicates import digest, perceptual_hashes, thumbnail
 from kseg.data.folder import SPLITS, find_pairs, list_pairs, parts_of, split_by_seed
+from kseg.data.mask_values import count_ids
 from kseg.data.masks import (
     INVALID,
     Classes,
     colors_to_ids,
     count_classes,
-    inspect_image,
     load_mask,
-    open_image,
     read_classes,
 )
 from kseg.data.open import reject_export
-from kseg.data.pairs import FileIssue, Pair, inspect_pair
+from kseg.data.pairs import FileIssue, Pair, inspect_pair, value_issues
 from kseg.data.sample import Dataset
 from kseg.data.shapes import open_shapes
 
@@ -154,14 +161,16 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
     except InputError as error:
         issues.append(FileIssue("classes", "", "classes.json", str(error)))
 
-    def scan_one(numbered: tuple[int, Pair]) -> tuple[ScannedPair, list[FileIssue]]:
+    def scan_one(
+        numbered: tuple[int, Pair],
+    ) -> tuple[ScannedPair, list[FileIssue], Optional[np.ndarray]]:
         index, pair = numbered
         found = inspect_pair(pair, declared, read_image_facts)
         image = found.image[1] if found.image else None
         mask = None if found.ids is None else mask_facts(found.ids)
         name = relative_name(pair.image, folder)
         wrong = [with_relative_name(issue, folder) for issue in found.issues]
-        return ScannedPair(pair.split, name, index, image, mask), wrong
+        return ScannedPair(pair.split, name, index, image, mask), wrong, found.counts
 
     scanned = checked(
         scan_one,
@@ -177,12 +186,20 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
         lambda numbered: (numbered[1].image, numbered[1].mask),
         keep=lambda result: can_be_kept(result[1]),
     )
-    pairs = [replace(pair, index=index) for index, (pair, _) in enumerate(scanned)]
-    issues += [issue for _, found in scanned for issue in found]
+    pairs = [replace(pair, index=index) for index, (pair, *_) in enumerate(scanned)]
+    issues += [issue for _, found, _ in scanned for issue in found]
+    counted = [
+        (file, counts)
+        for file, (*_, counts) in zip(files, scanned, strict=True)
+        if counts is not None
+    ]
+    contradicting = value_issues(counted, declared)
+    issues += [with_relative_name(issue, folder) for issue in contradicting]
+    no_ids = {issue.name for issue in issues if issue.kind == "values"}
     classes = declared
     if classes is None:
-        ids = [pair.target.counts > 0 for pair in pairs if pair.target]
-        classes = count_classes([*ids, np.zeros(256, bool)])
+        right = [c for f, c in counted if relative_name(f.mask, folder) not in no_ids]
+        classes = count_classes([*right, np.zeros(256, np.int64)])
         pairs = [with_class_ids(pair, classes.table) for pair in pairs]
 
     def read(pair: ScannedPair) -> tuple[np.ndarray, np.ndarray]:
@@ -240,7 +257,7 @@ def relative_name(path: Path, folder: Path) -> str:
 
 
 def mask_facts(ids: np.ndarray) -> MaskFacts:
-    return MaskFacts(np.bincount(ids[ids != INVALID], minlength=256), digest(ids))
+    return MaskFacts(count_ids(ids, least=INVALID), digest(ids))
 
 
 def read_pair(pair: Pair, classes: Classes) -> tuple[np.ndarray, np.ndarray]:
@@ -261,10 +278,10 @@ def read_image_facts(path: Path) -> tuple[tuple[int, int], ImageFacts]:
 
     Raises InputError if it cannot be read.
     """
-    inspect_image(path)
-    raw = read_raw(path)
-    with open_image(path) as file:
-        alpha = file.mode in ("LA", "PA", "RGBA") or "transparency" in file.info
+    data = read_bytes(path)
+    header = checked_header(path, data, checksums=True)
+    raw = read_raw(path, thorough=True)
+    alpha = header.alpha
     depth = "float" if raw.dtype.kind == "f" else f"{8 * raw.itemsize}-bit"
     kind = f"{depth} {'grey' if raw.ndim == 2 else 'RGB'}{' with alpha' * alpha}"
     return raw.shape[:2], image_facts(raw, kind)

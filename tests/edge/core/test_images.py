@@ -113,14 +113,15 @@ CORNERS = {
 }
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp", "avif"])
 @pytest.mark.parametrize("orientation", CORNERS)
-def test_exif_rotation_of_a_jpeg(tmp_path, orientation):
+def test_exif_rotation(tmp_path, orientation, suffix):
     image = np.zeros((40, 60, 3), np.uint8)
     image[:20, :30] = 255
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(image).save(tmp_path / "a.jpg", exif=exif)
-    upright = read_image(tmp_path / "a.jpg")
+    Image.fromarray(image).save(tmp_path / f"a.{suffix}", exif=exif)
+    upright = read_image(tmp_path / f"a.{suffix}")
     height, width = (40, 60) if orientation < 5 else (60, 40)
     assert upright.shape == (height, width, 3)
     middles = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edge.core.errors import InputError
 from edge.core.images import write_image
@@ -87,6 +88,24 @@ def test_a_grey_image_is_a_frame_of_three_channels(tmp_path):
         ((only, seconds),) = source.frames
     assert seconds == 0
     assert (only == frame(7, (4, 5))).all()
+
+
+def test_a_gif_that_plays_is_a_video_and_another_an_image(tmp_path):
+    frames = [Image.fromarray(frame(40 * index)) for index in range(4)]
+    frames[0].save(tmp_path / "still.gif")
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    assert len(read_video(tmp_path / "still.gif")) == 1
+    assert len(read_video(tmp_path / "film.gif")) == 4
+
+
+def test_what_a_folder_of_images_leaves_out_is_logged(tmp_path, caplog):
+    write_image(tmp_path / "a.png", frame(7))
+    (tmp_path / "b.heic").touch()
+    (tmp_path / "c.png").symlink_to(tmp_path / "gone.png")
+    with caplog.at_level("INFO"), open_source(str(tmp_path)) as source:
+        assert len(list(source.frames)) == 1
+    expected = "left out: 1 .heic files (b.heic), 1 links to missing files (c.png)"
+    assert caplog.messages == [f"{tmp_path}: {expected}"]
 
 
 def test_shapes_are_the_moving_scenes():

@@ -1,4 +1,6 @@
 import json
+import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -547,3 +549,64 @@ def test_camvid(shared):
     image, mask = data.split("val").read(0)
     assert image.shape == (360, 480, 3)
     assert set(np.unique(mask)) <= {*range(11), 255}
+
+
+# --- what is left out ---
+
+
+def test_what_is_left_out_is_counted(tmp_path, capsys):
+    folder = folder_of(tmp_path, QUARTERS)
+    images = folder / "val" / "images"
+    for name in ("n0.png", "n1.png"):
+        save(images / "night" / name, QUARTERS)
+    (images / "b.heic").touch()
+    (images / "c.heic").touch()
+    (images / "gone.png").symlink_to(tmp_path / "nothing.png")
+    save_pair(folder / "valid", "a", QUARTERS)
+    open_data(str(folder))
+    said = capsys.readouterr().err
+    assert f"{folder}: left out: 1 folders (valid)" in said
+    assert f"{images}: left out: 2 .heic files (b.heic, ...), " in said
+    assert "1 links to missing files (gone.png), 1 folders (night)" in said
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".avif", ".jp2", ".gif", ".ppm"])
+def test_images_of_every_suffix_are_read(tmp_path, suffix):
+    folder = folder_of(tmp_path, QUARTERS)
+    image = folder / "train" / "images" / "a.png"
+    kinds = {".jfif": "JPEG", ".jp2": "JPEG2000"}
+    written = image.with_suffix(suffix)
+    Image.open(image).save(written, format=kinds.get(suffix))
+    image.unlink()
+    assert read(folder).image.shape == (*SIZE, 3)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_composed_and_decomposed_names_are_a_pair(tmp_path, forms):
+    folder = folder_of(tmp_path, QUARTERS)
+    for kind, form in zip(("images", "masks"), forms, strict=True):
+        name = unicodedata.normalize(form, "caf\u00e9.png")
+        (folder / "train" / kind / "a.png").rename(folder / "train" / kind / name)
+    assert (read(folder).target == QUARTERS).all()
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    folder = folder_of(tmp_path, QUARTERS)
+    for kind in ("images", "masks"):
+        inside = os.fsencode(folder / "train" / kind)
+        try:
+            os.rename(inside + b"/a.png", inside + b"/caf\xe9.png")
+        except OSError:
+            pytest.skip("this file system wants UTF-8")
+    data = open_data(str(folder))
+    assert (data.split("train").read(0).target == QUARTERS).all()
+    assert len(data.fingerprint) == 16
+
+
+def test_an_image_of_several_pages_stops_training(tmp_path):
+    folder = folder_of(tmp_path, QUARTERS)
+    (folder / "train" / "images" / "a.png").unlink()
+    pages = [Image.fromarray(image_of(QUARTERS)) for _ in range(3)]
+    path = folder / "train" / "images" / "a.tif"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    assert "a.tif: has 3 pages, but one image is read" in error_message(folder)

@@ -58,9 +58,7 @@ def test_many_long_names_are_listed_in_brief(caplog):
 
 def test_classes_that_only_masks_tell_are_to_be_declared():
     numbered = replace(DATA, class_names=("class 0", "class 1"))
-    with pytest.raises(
-        InputError, match="add the classes.json of the training"
-    ):
+    with pytest.raises(InputError, match="add the classes.json of the training"):
         check_classes(model(DATA.class_names), numbered, "ssd.tflite")
 
 
