@@ -11,9 +11,10 @@ from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 
-from edge.core import files
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted, shortened
+from edge.core.files import UTF_16
+from edge.core.files import read_text as read_user_text
 from kseg.core.text import to_class_name
 from kseg.data.formats.labels import (
     BACKGROUND,
@@ -231,7 +232,7 @@ def name_of_background(name: str) -> str:
 def read_text(path: Path) -> str:
     """Reads a text file. Raises InputError if it is missing or is not UTF-8."""
     try:
-        return files.read_text(path)
+        return read_user_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: cannot be read as UTF-8 text ({error}); export it again"
@@ -257,7 +258,7 @@ def ends_of(path: Path) -> bytes:
             file.seek(max(file.tell(), path.stat().st_size - PEEK))
             ends = start + file.read()
             # UTF-16 is found as the text that it is, which is ASCII for names of keys.
-            return ends.replace(b"\0", b"") if ends.startswith(files.UTF_16) else ends
+            return ends.replace(b"\0", b"") if ends.startswith(UTF_16) else ends
     except OSError:
         return b""
 

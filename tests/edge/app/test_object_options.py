@@ -110,5 +110,6 @@ def test_names_with_commas_are_quoted():
     info = ModelInfo(("car", "car, parked", "dog"), ((0, 0, 1),) * 3)
     assert classes_of("car, dog", info) == {0, 2}
     assert classes_of('dog,"car, parked"', info) == {1, 2}
+    assert classes_of("car, parked", info) == {1}
     with pytest.raises(InputError, match="--keep parked: unknown class"):
-        classes_of("car, parked", info)
+        classes_of("dog, parked", info)
