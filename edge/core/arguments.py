@@ -21,7 +21,7 @@ from edge.core.errors import (
     shortened,
 )
 from edge.core.files import try_writing
-from edge.core.imports import explained_imports
+from edge.core.imports import BrokenPackage, explained_imports
 from edge.core.interrupts import raise_on_interrupt
 from edge.core.log import say, show_log
 from edge.core.redaction import hide_in_tracebacks, remember
@@ -238,7 +238,8 @@ def run(
             sys.stdout.flush()
         except BaseException as error:
             # Libraries turn a Ctrl-C while they are imported into errors of their own.
-            if interrupted and not isinstance(error, (InputError, SystemExit)):
+            ours = isinstance(error, (InputError, SystemExit))
+            if interrupted and (not ours or isinstance(error, BrokenPackage)):
                 raise KeyboardInterrupt from None
             raise
     except (InputError, GateFailed) as refusal:

@@ -20,9 +20,13 @@ from edge.core.log import suppress_native_log
 LONGEST_REASON = 160  # characters
 
 
+class BrokenPackage(InputError):
+    """A package that cannot be imported."""
+
+
 @contextmanager
 def explained_imports() -> Iterator[None]:
-    """A package that cannot be imported in the block is an InputError of one line.
+    """A package that cannot be imported in the block is a BrokenPackage, in one line.
 
     Other errors pass unchanged.
     """
@@ -34,7 +38,7 @@ def explained_imports() -> Iterator[None]:
         message = explain(error)
         if message is None:
             raise
-        raise InputError(message) from None
+        raise BrokenPackage(message) from None
 
 
 @contextmanager
