@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, cannot_be
 from edge.core.files import atomic_write
 from edge.model_file.info import ModelInfo
 from kseg.core.runs import DAMAGE
@@ -38,5 +38,9 @@ def load_model(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False)
     except DAMAGE as error:
+        if (
+            isinstance(error, OSError) and error.errno
+        ):  # no rights, or no room to unpack
+            raise cannot_be("read", path, error) from None
         reason = str(error).strip().partition("\n")[0][:200]
         raise InputError(f"{path}: Keras cannot load this model ({reason})") from None
