@@ -249,7 +249,10 @@ def test_nothing_imports_a_command(module):
 @pytest.mark.parametrize("module", [m for m in FILES if within(m, "edge")])
 def test_edge_stands_alone_on_python_3_9(module):
     beyond = {"kseg", "benchmarks", "PIL", *HEAVY}
-    assert not roots(imports_of(module)) & beyond
+    # Pillow is optional there: for class names in scripts that OpenCV cannot write.
+    later = {"PIL"} if module == "edge.display.text" else set()
+    assert not roots(imports_of(module)) & (beyond - later)
+    assert not roots(imports_of(module, lazy=False)) & beyond
     ast.parse(FILES[module].read_text(encoding="utf-8"), feature_version=(3, 9))
 
 
