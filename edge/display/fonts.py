@@ -31,7 +31,7 @@ class Font(NamedTuple):
     """A font file, and which of its fonts: a collection has several."""
 
     path: str
-    index: int
+    number: int
 
 
 @lru_cache(maxsize=256)
@@ -48,7 +48,9 @@ def ranked_fonts() -> tuple[Font, ...]:
     """The fonts of the system, regular ones without serifs first."""
     paths = {path for folder in font_folders() for path in font_files(folder)}
     ranked = sorted(paths, key=lambda path: (len(UNUSUAL.findall(path.name)), path))
-    return tuple(Font(str(path), index) for path in ranked for index in fonts_in(path))
+    return tuple(
+        Font(str(path), number) for path in ranked for number in fonts_in(path)
+    )
 
 
 def font_files(folder: Path) -> Iterator[Path]:
@@ -75,7 +77,7 @@ def has_letters(font: Font, letters: str) -> bool:
     """Whether a font has outlines of all letters; False if it cannot be read."""
     try:
         with open(font.path, "rb") as file:
-            tables = table_places(file, font.index)
+            tables = table_places(file, font.number)
             if not any(name in tables for name in OUTLINES) or "cmap" not in tables:
                 return False
             begin, size = tables["cmap"]
@@ -87,11 +89,11 @@ def has_letters(font: Font, letters: str) -> bool:
         return False
 
 
-def table_places(file: BinaryIO, index: int) -> dict[str, tuple[int, int]]:
+def table_places(file: BinaryIO, number: int) -> dict[str, tuple[int, int]]:
     """Where each table of a font begins, and its size in bytes."""
     start = 0
     if file.read(4) == b"ttcf":
-        file.seek(12 + 4 * index)
+        file.seek(12 + 4 * number)
         (start,) = struct.unpack(">I", file.read(4))
     file.seek(start + 4)
     (count,) = struct.unpack(">H", file.read(2))

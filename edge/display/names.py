@@ -23,7 +23,7 @@ def written_name(info: ModelInfo, index: int) -> str:
     ('dog', 'class 1')
     """
     name = class_name(info, index)
-    if not missing_for(name)[0]:
+    if (name.isascii() and name.isprintable()) or not missing_for(name)[0]:
         return name
     tell_undrawable(tuple(info.class_names))
     return f"class {index}"

@@ -173,7 +173,7 @@ def picture_of(text: str, pixels: int) -> Tuple[np.ndarray, int, int, int]:
         raise LookupError(f"no font has the letters of {text!r}")
     from PIL import Image, ImageDraw, ImageFont
 
-    drawn = ImageFont.truetype(font.path, pixels, index=font.index)
+    drawn = ImageFont.truetype(font.path, pixels, index=font.number)
     left, top, right, bottom = drawn.getbbox(text, anchor="ls")
     left, top = int(np.floor(left)), int(np.floor(top))
     size = max(1, int(np.ceil(right)) - left), max(1, int(np.ceil(bottom)) - top)

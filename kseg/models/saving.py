@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, cannot_be
 from edge.core.files import atomic_write
 from edge.model_file.info import ModelInfo
 from kseg.core.runs import DAMAGE
@@ -40,6 +40,9 @@ def load_model(path: Path) -> Any:
     try:
         model = keras.models.load_model(path, compile=False)
     except DAMAGE as error:
+        # No rights, or no room to unpack.
+        if isinstance(error, OSError) and error.errno:
+            raise cannot_be("read", path, error) from None
         reason = str(error).strip().partition("\n")[0][:200]
         raise InputError(f"{path}: Keras cannot load this model ({reason})") from None
     require_finite_weights(model, path)

@@ -86,4 +86,4 @@ def font_of(name: str) -> Optional[Font]:
         return own
     beside = "".join(c for c in letters if not has_letters(own, c))
     found = find_font(beside)
-    return found if found and not found.index else None
+    return found if found and not found.number else None
