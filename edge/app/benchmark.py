@@ -41,8 +41,11 @@ from edge.core.arguments import Parser, positive, writable
 from edge.core.constants import ENGINES
 from edge.core.errors import InputError
 from edge.core.files import write_json
+from edge.core.log import say
 from edge.core.redaction import redact
-from edge.model_file.metadata import info_of
+from edge.model_file.info import made_by_others
+from edge.model_file.metadata import info_of, kept_reading
+from edge.predict.assumptions import assumptions
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from edge.video.frames import Source
@@ -163,6 +166,9 @@ class Benchmark:
         engines = open_all(arguments)
         info = info_of(arguments.model)
         self.predictors = [predictor_of(engine, info) for engine in engines]
+        if made_by_others(info):
+            reading = kept_reading(arguments.model)
+            say(assumptions(self.predictors[0], reading, arguments.model))
         # Each (H, W, 3) uint8 BGR.
         self.frames = first_frames(arguments.source, MAX_FRAMES)
         self.open_frames = source_opener(arguments, self.frames)

@@ -51,7 +51,7 @@ class ImageInput:
         shape = spec.shape
         if self.layout == "NCHW":
             shape = (shape[0], *shape[2:], shape[1])
-        if min(shape[:3]) < 1:
+        if min(shape[1:3]) < 1:  # a free batch is one image
             raise InputError(f"{path}: its input has no fixed size; export it with one")
         if spec.dtype not in INPUT_TYPES:
             raise InputError(

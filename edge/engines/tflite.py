@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional, Sequence
@@ -95,7 +96,8 @@ def image_input(path: Path, interpreter: Any) -> ImageInput:
     if not inputs:
         raise InputError(f"{path}: has no input; an image model has one")
     check_single(path, [spec_of(each) for each in inputs])
-    return ImageInput(path, spec_of(inputs[0]), normalization(path.read_bytes()))
+    spec = with_one_image(spec_of(inputs[0]))
+    return ImageInput(path, spec, normalization(path.read_bytes()))
 
 
 def check_single(path: Path, inputs: Sequence[TensorSpec]) -> None:
@@ -110,7 +112,15 @@ def check_single(path: Path, inputs: Sequence[TensorSpec]) -> None:
 
 def outputs_of(interpreter: Any) -> tuple[TensorSpec, ...]:
     """The outputs of a loaded file, in file order."""
-    return tuple(spec_of(details) for details in interpreter.get_output_details())
+    specs = [spec_of(details) for details in interpreter.get_output_details()]
+    return tuple(with_one_image(spec) for spec in specs)
+
+
+def with_one_image(spec: TensorSpec) -> TensorSpec:
+    """A spec whose free batch, as converters leave it, is one image."""
+    if spec.shape[:1] != (-1,):
+        return spec
+    return replace(spec, shape=(1, *spec.shape[1:]))
 
 
 class TFLiteFile(FileEngine):

@@ -48,6 +48,9 @@ def named(
         or guessed_names(count, guesses)
         or numbered(count)
     )
+    if inside and found.guessed:
+        unused = f", as the file names {len(inside)} classes and has {count}"
+        found = found._replace(source=found.source + unused)
     if objects and (0, 0, 0) in found.colors:
         count = len(found.names)
         return found._replace(colors=colors_of(["object", *found.names])[:count])

@@ -128,11 +128,16 @@ def read_kept(path: Path) -> Reading:
     """What was kept for a model file; nothing if there is no such file.
 
     A JSON file of another program under that name is ignored. Raises InputError for a
-    file of ours that is damaged.
+    file that may not be read, and for one of ours that is damaged.
     """
     kept = kept_path(path)
     try:
         text = kept.read_text(encoding="utf-8-sig")
+    except PermissionError:
+        raise InputError(
+            f"{kept}: may not be read, and may say how {path.name} is read; change its "
+            "rights, or remove it and give the options again"
+        ) from None
     except (OSError, ValueError):
         return NOTHING
     if MARKED not in text:

@@ -15,7 +15,7 @@ from edge.core.constants import palette
 from edge.core.errors import InputError
 from edge.core.timing import StageTimer
 from edge.engines.base import Engine, Output, TensorSpec
-from edge.model_file.info import ModelInfo
+from edge.model_file.info import ModelInfo, known_names
 from edge.model_file.naming import named
 from edge.model_file.reading import NOTHING
 from edge.predict.base import Placement, Predictor
@@ -100,8 +100,10 @@ def ssd_predictor(engine: Engine, info: ModelInfo) -> Optional[SsdPredictor]:
             "--classes coco: models of this kind count COCO's ids with gaps; give the "
             "labels file of the model"
         )
+    source = "those in the file" if known_names(info) else "numbered"
     if reading.classes:
-        names = named(reading, (), None, {}, objects=True).names
+        naming = named(reading, (), None, {}, objects=True)
+        names, source = naming.names, naming.source
     # Without a background, no class is black: black is not drawn.
     described = replace(
         info,
@@ -110,6 +112,7 @@ def ssd_predictor(engine: Engine, info: ModelInfo) -> Optional[SsdPredictor]:
         outputs=roles,
         class_names=names,
         colors=palette(len(names) + 1)[1:],
+        decoder={**info.decoder, "names_are": source},
     )
     return SsdPredictor(engine, described, StageTimer())
 

@@ -10,6 +10,7 @@ from typing import Optional, Sequence
 from edge import predict
 from edge.core.errors import InputError, shortened
 from edge.core.images import images_of, list_images
+from edge.model_file.info import made_by_others
 from edge.model_file.metadata import info_of, read_info
 from edge.model_file.reading import NOTHING, Reading
 from edge.predict.base import Predictor
@@ -241,4 +242,11 @@ def open_predictor(
     from kseg.models.saving import load_model
 
     info = info_of(path)
-    return predictor_of(keras_engine(load_model(path), info), info, str(path), tta)
+    engine = keras_engine(load_model(path), info)
+    predictor = predictor_of(engine, info, str(path), tta)
+    if made_by_others(info):
+        log.info(
+            f"{path.name} has no kseg.json: it is given pixels from 0 to 255, and its "
+            f"classes are {predictor.info.decoder.get('names_are', 'numbered')}"
+        )
+    return predictor

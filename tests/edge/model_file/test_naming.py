@@ -58,3 +58,9 @@ def test_objects_have_no_black():
 def test_a_background_in_the_file_that_the_output_lacks():
     found = named(NOTHING, ["???", "cat"], 1, GUESSED_OBJECTS, objects=True)
     assert found.names == ("cat",)
+
+
+def test_names_in_the_file_that_do_not_fit_are_said():
+    found = named(NOTHING, ["a", "b"], 21, GUESSED_MAPS)
+    assert found.names[15] == "person"
+    assert found.source.endswith(", as the file names 2 classes and has 21")

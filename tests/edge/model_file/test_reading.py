@@ -111,3 +111,12 @@ def test_options_are_checked(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             reading_of(SimpleNamespace(**options))
+
+
+def test_a_file_that_may_not_be_read_is_no_missing_file(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "read_text", refuse)  # root may read all
+    with pytest.raises(InputError, match="net.json: may not be read"):
+        read_kept(tmp_path / "net.onnx")

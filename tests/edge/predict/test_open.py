@@ -114,3 +114,17 @@ def test_names_in_the_metadata_of_an_export(tmp_path):
     found = open_predictor(path)
     assert found.info.class_names == ("cat", "dog")
     assert found.engine.image.describe() == "float32 0..1"
+
+
+def test_a_free_batch_is_one_image(tmp_path):
+    """Keras's own export leaves the batch open."""
+    from tests.support.tflite import operator, tensor, tflite
+
+    free = {"shape": (1, 8, 8, 3), "dynamic": True}
+    tensors = {"image": tensor(**free), "out": tensor(**free)}
+    path = tmp_path / "net.tflite"
+    path.write_bytes(tflite(tensors, [operator("RELU", ["image"], "out")]))
+    found = open_predictor(path, given=Reading(normalize="0..1"))
+    assert found.engine.input.shape == found.engine.outputs[0].shape == (1, 8, 8, 3)
+    image = np.zeros((8, 8, 3), np.uint8) + np.uint8([0, 9, 5])
+    assert set(found.predict(image).labels.ravel()) == {1}
