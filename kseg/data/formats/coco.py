@@ -140,12 +140,12 @@ def classes_of(contents: list[dict[str, Any]], folder: Path) -> Labels:
     categories = [c for content in contents for c in content["categories"]]
     annotations = [a for content in contents for a in content["annotations"]]
     used = {id_of(annotation["category_id"]) for annotation in annotations}
-    parents = {c.get("supercategory") for c in categories}
+    parents = {str(c.get("supercategory")) for c in categories}
     roots = {
         str(c["name"])
         for c in categories
         if c.get("supercategory") == "none"
-        and c["name"] in parents
+        and str(c["name"]) in parents
         and id_of(c["id"]) not in used
     }
     rank = {}
