@@ -14,6 +14,7 @@ Reference: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
+import logging
 import mmap
 from dataclasses import replace
 from functools import partial
@@ -48,6 +49,8 @@ DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COC
 PREFIX = "instances_"
 NAME_PREFIXES = ("_annotations.coco.json", PREFIX)
 KEYS = (b'"images"', b'"categories"')
+
+log = logging.getLogger(__name__)
 
 
 def matches(folder: Path) -> bool:
@@ -222,6 +225,11 @@ def by_image(
                 "'images'; export it again, or skip such annotations with "
                 "--skip-missing"
             )
+    left_out = len(content["annotations"]) - sum(map(len, objects.values()))
+    if left_out:
+        log.warning(
+            f"{path}: left out {left_out} annotations of images not in 'images'"
+        )
     return objects
 
 

@@ -26,9 +26,7 @@ def facts_of(image: Path, mask: np.ndarray) -> MaskFacts:
     """Counts the ids of a mask (H, W) uint8."""
     pixels = np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1)
     found = np.flatnonzero(pixels)
-    return MaskFacts(
-        image, dict(zip(found.tolist(), pixels[found].tolist(), strict=True))
-    )
+    return MaskFacts(image, {int(index): int(pixels[index]) for index in found})
 
 
 def mask_counts(names: Sequence[str], facts: Sequence[MaskFacts]) -> MaskCounts:
