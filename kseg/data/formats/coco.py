@@ -14,6 +14,7 @@ Reference: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
+import logging
 import mmap
 from dataclasses import replace
 from functools import partial
@@ -48,6 +49,8 @@ DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COC
 PREFIX = "instances_"
 NAME_PREFIXES = ("_annotations.coco.json", PREFIX)
 KEYS = (b'"images"', b'"categories"')
+
+log = logging.getLogger(__name__)
 
 
 def matches(folder: Path) -> bool:
@@ -140,12 +143,12 @@ def classes_of(contents: list[dict[str, Any]], folder: Path) -> Labels:
     categories = [c for content in contents for c in content["categories"]]
     annotations = [a for content in contents for a in content["annotations"]]
     used = {id_of(annotation["category_id"]) for annotation in annotations}
-    parents = {c.get("supercategory") for c in categories}
+    parents = {str(c.get("supercategory")) for c in categories}
     roots = {
         str(c["name"])
         for c in categories
         if c.get("supercategory") == "none"
-        and c["name"] in parents
+        and str(c["name"]) in parents
         and id_of(c["id"]) not in used
     }
     rank = {}
@@ -222,6 +225,11 @@ def by_image(
                 "'images'; export it again, or skip such annotations with "
                 "--skip-missing"
             )
+    left_out = len(content["annotations"]) - sum(map(len, objects.values()))
+    if left_out:
+        log.warning(
+            f"{path}: left out {left_out} annotations of images not in 'images'"
+        )
     return objects
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
 
@@ -15,21 +16,30 @@ LISTED = 24  # names in one line
 
 
 class MaskFacts(NamedTuple):
-    """The number of pixels (256,) of each id in the mask of an image file."""
+    """The number of pixels of each id that is in the mask of an image file."""
 
     image: Path
-    pixels: np.ndarray
+    pixels: dict[int, int]
+
+
+def facts_of(image: Path, mask: np.ndarray) -> MaskFacts:
+    """Counts the ids of a mask (H, W) uint8."""
+    pixels = np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1)
+    found = np.flatnonzero(pixels)
+    return MaskFacts(image, {int(index): int(pixels[index]) for index in found})
 
 
 def mask_counts(names: Sequence[str], facts: Sequence[MaskFacts]) -> MaskCounts:
     """Counts images and pixels of each class; class 0 is the first name."""
-    table = np.array([one.pixels for one in facts]).reshape(-1, IGNORE_INDEX + 1)
-    images, pixels = (table > 0).sum(0), table.sum(0)
-    void = [one.image for one in facts if not one.pixels[:IGNORE_INDEX].any()]
+    images, pixels = Counter[int](), Counter[int]()
+    for one in facts:
+        images.update(list(one.pixels))
+        pixels.update(one.pixels)
+    void = [one.image for one in facts if not one.pixels.keys() - {IGNORE_INDEX}]
     return MaskCounts(
-        {name: int(images[index]) for index, name in enumerate(names)},
-        {name: int(pixels[index]) for index, name in enumerate(names)},
-        void=int(pixels[IGNORE_INDEX]),
+        {name: images[index] for index, name in enumerate(names)},
+        {name: pixels[index] for index, name in enumerate(names)},
+        void=pixels[IGNORE_INDEX],
         only_void=tuple(map(str, void)),
     )
 

@@ -38,7 +38,14 @@ def shapes_of(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         raise InputError(
             f"{path}: not a labelme file (no list 'shapes'); move it out of the folder"
         )
-    return [{**shape, "label": label_of(shape, path)} for shape in shapes]
+    labels = [label_of(shape, path) for shape in shapes]
+    pairs = zip(shapes, labels, strict=True)
+    return [{**shape, "label": label} for shape, label in pairs]
+
+
+def type_of(shape: dict[str, Any]) -> str:
+    """The type of a shape; old files do not state that of polygons."""
+    return str(shape.get("shape_type") or "polygon")
 
 
 def label_of(shape: Any, path: Path) -> str:
@@ -54,7 +61,7 @@ def label_of(shape: Any, path: Path) -> str:
 
 def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> None:
     """Draws one shape into `canvas`. Raises InputError for a type without an area."""
-    kind = shape.get("shape_type") or "polygon"
+    kind = type_of(shape)
     if kind not in SHAPE_TYPES:
         raise InputError(
             f"{path}: a shape {quoted(shape['label'])} is a {kind}, which has no area; "
@@ -142,7 +149,7 @@ def objects_of(
     """
     labelled, skipped = [], Counter[str]()
     for shape in shapes:
-        label, kind = shape["label"], shape.get("shape_type") or "polygon"
+        label, kind = shape["label"], type_of(shape)
         if ids[label] in (0, IGNORE_INDEX):
             skipped[f"shapes labelled {label}"] += 1
             continue

@@ -163,7 +163,8 @@ def objects_in(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
 def split_of_tags(content: dict[str, Any]) -> str:
     """The split that the tags of an image name, if exactly one does."""
     tags = content.get("tags")
-    names = (t.get("name") if isinstance(t, dict) else t for t in tags or ())
+    listed = tags if isinstance(tags, list) else []
+    names = (tag.get("name") if isinstance(tag, dict) else tag for tag in listed)
     splits = {split_of(name) for name in names if isinstance(name, str)} - {""}
     return splits.pop() if len(splits) == 1 else ""
 

@@ -25,7 +25,7 @@ from kseg.core.progress import bar
 from kseg.core.results import MaskCounts
 from kseg.core.runs import write_json
 from kseg.data.folder import SPLITS, split_by_seed
-from kseg.data.formats.counts import MaskFacts, mask_counts
+from kseg.data.formats.counts import MaskFacts, facts_of, mask_counts
 from kseg.data.formats.credits import write_credits
 from kseg.data.formats.frames import check_frames, own_stems
 from kseg.data.formats.source import Size, SourceDataset, SourcePair, size_error
@@ -175,7 +175,7 @@ def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> MaskFa
     split, pair = item
     mask = upright_mask(pair, copy_image(pair, split))
     write_mask(split / "masks" / f"{pair.stem}.png", mask, colors)
-    return MaskFacts(pair.image, np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1))
+    return facts_of(pair.image, mask)
 
 
 def copy_image(pair: SourcePair, split: Path) -> Path:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from edge.core.errors import InputError
-from kseg.data.open import open_data
+from kseg.data.masks import read_classes
+from kseg.data.open import declared_task, open_data
 
 SIZE = (16, 24)
 ORIENTATION = 0x0112  # the EXIF tag
@@ -511,6 +512,14 @@ def test_example_in_the_message_for_classes_json_is_valid(tmp_path):
     (tmp_path / "classes.json").write_text("{", encoding="utf-8")
     example = error_message(tmp_path).partition("expected ")[2].replace(", ...", "")
     assert json.loads(example)["ignore_index"] == 255
+
+
+def test_classes_json_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "classes.json"
+    text = '{"classes": [{"name": "sky"}, {"name": "road"}], "task": "semantic"}'
+    path.write_text(text, encoding="utf-8-sig")
+    assert read_classes(path).names == ("sky", "road")
+    assert declared_task(tmp_path) == "semantic"
 
 
 def test_classes_json_that_is_not_utf8(tmp_path):

@@ -33,6 +33,17 @@ def test_a_first_class_background_is_left_out(write, caplog):
     assert "background is left out" in caplog.text
 
 
+@pytest.mark.parametrize("name", ("Background", "_background_", "bg"))
+def test_a_background_in_any_spelling_is_left_out(write, name):
+    assert read_object_classes(write([{"name": name}, {"name": "a"}])).names == ("a",)
+
+
+def test_a_byte_order_mark_is_read(write):
+    path = write([{"name": "a"}])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_object_classes(path).names == ("a",)
+
+
 def test_there_may_be_no_file(tmp_path):
     assert read_object_classes(tmp_path / "classes.json") is None
 

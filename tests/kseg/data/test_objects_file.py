@@ -128,6 +128,10 @@ RUNS = {"size": [40, 60], "counts": [10, 5]}
             [annotation(1, category_id=6)],
             r"annotation 1 \(image a.jpg\) has category 6, which is not in",
         ),
+        (
+            [annotation(1, bbox=[0.1, 0.2, 0.5, 0.5], segmentation=[])],
+            "shares of the image",
+        ),
         ([annotation(1, bbox=[1, 2, 0, 5])], "box of width 0 and height 5"),
         ([annotation(1, bbox=[1, 2, 4, -5])], "box of width 4 and height -5"),
         ([annotation(1, bbox=[1, 2, float("nan"), 5])], "must be finite"),

@@ -272,12 +272,15 @@ def test_missing_category(train, error_message):
     assert "category 99" in message
 
 
-def test_annotation_of_an_image_that_is_not_listed(train, error_message, prepared):
+def test_annotation_of_an_image_that_is_not_listed(
+    train, error_message, prepared, capsys
+):
     path = train(annotation([BIG], image=9), annotation([SMALL]))
     message = error_message()
     assert str(path) in message
     assert "image 9" in message
     mask = prepared("--skip-missing").split("train").read(0)[1]
+    assert "left out 1 annotations of images" in capsys.readouterr().err
     assert mask.tolist() == filled((1, 2, 2, 4, 4))
 
 

@@ -135,3 +135,21 @@ def test_an_embedded_image_has_its_objects(source, write, objects_of, labelme):
     image = encoded(np.zeros((6, 8, 3)))
     write(source / "c.json", {**entry, "imageData": image})
     assert objects_of(*INSTANCE)["c.png"] == [Found("dog", (2, 2, 4, 4), 4, parts=1)]
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    (
+        (1, "a shape has no label"),
+        ([1], "a shape has no label"),
+        ({"label": "a", "shape_type": [1]}, "a shape 'a' is a [1], which"),
+    ),
+)
+def test_shapes_that_are_none(source, save, write, error_message, one, words):
+    save(source / "a.jpg")
+    content = {"version": "5", "shapes": [one], "imagePath": "a.jpg"}
+    path = write(source / "a.json", content)
+    save(source / "b.jpg")
+    good = [shape("a", SQUARE)]
+    write(source / "b.json", {**content, "shapes": good, "imagePath": "b.jpg"})
+    assert error_message().startswith(f"{path}: {words}")

@@ -169,3 +169,10 @@ def test_points_and_lines_are_counted(project, write, counts_of):
     counts = counts_of("--task", "instance")
     assert counts["objects"]["skipped"] == {"shapes of type point": 1}
     assert counts["objects"]["images"] == {"cat": 1, "dog": 1}
+
+
+@pytest.mark.parametrize("tags", (None, 7, ["train", 5], [{"name": ["val"]}]))
+def test_tags_of_other_kinds_name_no_split(project, write, prepared, tags):
+    given = {**content(CAT), "tags": tags}
+    write(project / "day/ann/a.png.json", given)
+    assert "day_a.png" in prepared("--task", "semantic").split("train").names

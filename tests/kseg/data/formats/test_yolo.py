@@ -233,3 +233,12 @@ def test_text_that_is_not_utf_8(yolo, error_message):
     assert str(path) in error_message()
     with pytest.raises(InputError, match="UTF-8"):
         main([str(path.parents[1]), str(path.parents[2] / "data")])
+
+
+@pytest.mark.parametrize(("number", "words"), (("1.0", ""), ("1.5", "class id")))
+def test_numbers_of_classes_as_decimals(yolo, objects_of, error_message, number, words):
+    yolo(f"{number}{BOX[1:]}")
+    if words:
+        assert words in error_message()
+    else:
+        assert DOG in objects_of()["a.jpg"]
