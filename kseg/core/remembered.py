@@ -15,8 +15,9 @@ import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from threading import get_ident
 from typing import Any, Callable, Iterator, Optional, Sequence, TypeVar
 
 import cv2
@@ -55,9 +56,10 @@ def checked(
 
     `about` identifies what results depend on besides the content of the files that
     `files_of` gives: the kind of check, the data folder, the classes. Results that
-    `keep` is false for are not remembered. After Ctrl-C the same call continues.
+    `keep` is false for are not remembered, nor those of files about which something
+    was logged: it is to be said again. After Ctrl-C the same call continues.
     """
-    with opened(about) as memory:
+    with opened(about) as memory, Spoken() as spoken:
         stamps = Stamps()
         keys = [stamps.key(files_of(item)) for item in items]
         found = {i: known for i, key in enumerate(keys) for known in memory.get(key)}
@@ -67,13 +69,14 @@ def checked(
                 f"{name}: {len(found):,} of {len(items):,} are known from before and "
                 f"unchanged; checking {len(rest):,}"
             )
-        working = in_order(function, [items[index] for index in rest])
+        noted = partial(spoken.noted, function)
+        working = in_order(noted, [items[index] for index in rest])
         try:
             with closing(working):
                 results = shown(working, f"checking {name}", len(rest))
-                for index, result in zip(rest, results, strict=True):
+                for index, (result, said) in zip(rest, results, strict=True):
                     found[index] = result
-                    if keep(result):
+                    if keep(result) and not said:
                         memory.put(keys[index], result)
         except KeyboardInterrupt:
             if memory.database and len(found):
@@ -84,6 +87,33 @@ def checked(
             raise
         memory.shorten(len(items))
     return [found[index] for index in range(len(items))]
+
+
+class Spoken(logging.Handler):
+    """Notes in which threads kseg or edge logged something, while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[Optional[int]] = set()
+        self.loggers = [logging.getLogger(name) for name in ("kseg", "edge")]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.threads.add(record.thread)
+
+    def noted(self, function: Callable[[T], R], item: T) -> tuple[R, bool]:
+        """`function` of an item, and whether something was logged meanwhile."""
+        self.threads.discard(get_ident())
+        result = function(item)
+        return result, get_ident() in self.threads
+
+    def __enter__(self) -> Spoken:
+        for logger in self.loggers:
+            logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for logger in self.loggers:
+            logger.removeHandler(self)
 
 
 # --- files ---

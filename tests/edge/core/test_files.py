@@ -197,3 +197,21 @@ def test_finite_content_is_written_as_it_is(tmp_path):
     write_json(tmp_path / "a.json", content)
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert text == json.dumps(content, indent=1) + "\n"
+
+
+ROOT = Path(__file__).resolve().parents[3]
+# What the same program compares or reads, and a checkpoint, which refuses nan.
+OTHERS = {
+    "edge/core/files.py",
+    "kseg/core/configs.py",
+    "kseg/data/objects_file.py",
+    "kseg/training/checkpoint.py",
+}
+
+
+def test_json_is_made_in_one_place():
+    files = [path for name in ("edge", "kseg") for path in (ROOT / name).rglob("*.py")]
+    writers = [
+        path for path in files if "json.dump" in path.read_text(encoding="utf-8")
+    ]
+    assert {path.relative_to(ROOT).as_posix() for path in writers} == OTHERS

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from edge.core.errors import InputError
-from edge.core.images import read_image
+from edge.core.images import read_image, write_mask
 from edge.display.draw import blend
 from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor
@@ -349,3 +350,26 @@ def test_groupings_and_networks_are_not_confused(trained, arguments, complaint):
 def test_a_seed_without_a_random_split_is_refused(trained):
     with pytest.raises(InputError, match="^--seed: has no effect: .* own val split"):
         main([str(trained), "--seed", "1"])
+
+
+# --- other folders than that of training ---
+
+
+def test_a_test_split_alone_is_measured(trained, data_folder, tmp_path, capsys):
+    data = tmp_path / "my data"
+    shutil.copytree(data_folder / "val", data / "test")
+    shutil.copy(data_folder / "classes.json", data)
+    main([str(trained), "--data", str(data), "--split", "test", "--json", "-"])
+    reported = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+    assert json.loads(capsys.readouterr().out) == reported
+    with pytest.raises(InputError, match="no split 'val'; the only split is test"):
+        main([str(trained), "--data", str(data)])
+
+
+def test_a_split_of_void_alone_has_no_metrics(trained, data_folder, tmp_path):
+    shutil.copytree(data_folder / "val", tmp_path / "test")
+    shutil.copy(data_folder / "classes.json", tmp_path)
+    for path in (tmp_path / "test/masks").iterdir():
+        write_mask(path, np.full(read_image(path, 1).shape[:2], 255, np.uint8))
+    with pytest.raises(InputError, match="split test: no pixel is labelled: all masks"):
+        main([str(trained), "--data", str(tmp_path), "--split", "test"])

@@ -1,12 +1,13 @@
 """Results of checks are remembered with the size and times of their files."""
 
+import logging
 import os
 
 import numpy as np
 import pytest
 
 from kseg.core.plain import from_plain, to_plain
-from kseg.core.remembered import FOLDER, Stamps, checked, opened, remove_unused
+from kseg.core.remembered import FOLDER, Spoken, Stamps, checked, opened, remove_unused
 
 LONG_AGO = 1_500_000_000_123_456_789  # nanoseconds since 1970
 
@@ -74,6 +75,23 @@ def test_results_depend_on_what_they_are_about(files):
 def test_results_that_may_pass_are_not_remembered(files):
     numbers(files, keep=lambda number: number != 1)
     assert numbers(files) == ([0, 1, 2], "b")
+
+
+def test_what_was_said_about_a_file_is_said_again(files, caplog):
+    def number_of(path):
+        number = int(path.read_text(encoding="utf-8"))
+        if number == 1:
+            logging.getLogger("kseg.data").warning("%s: is odd", path.name)
+        return number
+
+    for _ in range(2):
+        assert checked(number_of, files, "numbers", ("odd",), lambda p: (p,)) == [
+            0,
+            1,
+            2,
+        ]
+    assert caplog.text.count("b.txt: is odd") == 2
+    assert not [h for h in logging.getLogger("kseg").handlers if isinstance(h, Spoken)]
 
 
 def test_what_was_done_before_an_error_is_remembered(files):

@@ -160,3 +160,12 @@ def test_metrics_of_void_only_are_none_and_the_value_is_refused():
     assert found.metrics()["mean_iou"] is None
     with pytest.raises(InputError, match="no pixel is labelled"):
         found.value()
+
+
+def test_labels_of_scores_that_are_not_finite_are_refused():
+    """The largest of scores that are nan is the first: class 0 everywhere."""
+    result = SemanticMap(
+        np.zeros((2, 2), np.uint8), np.full((2, 2), np.nan, np.float32)
+    )
+    with pytest.raises(InputError, match="the model's scores are not finite"):
+        SemanticEvaluator(NAMES).add(np.zeros((2, 2), np.uint8), result)
