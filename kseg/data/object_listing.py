@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple, Optional
 
 from edge.core.errors import InputError, quoted
-from kseg.data.folder import list_files, parts_of
+from kseg.data.folder import list_files, parts_of, unused_folders
 from kseg.data.masks import stem_of
 from kseg.data.object_classes import (
     MOST,
@@ -68,7 +68,7 @@ def list_objects(folder: Path) -> ObjectListing:
         raise InputError(
             f"{folder}: no such data folder; for generated data use --data shapes"
         )
-    issues: list[FileIssue] = []
+    issues = unused_folders(folder)
     parts = parts_of(folder)
     contents = {split: read_file(part, split, issues) for split, part in parts.items()}
     declared = declared_classes(folder, issues)

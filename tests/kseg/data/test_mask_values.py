@@ -133,6 +133,14 @@ def test_resizing_to_the_nearest_pixel_is_no_smoothing():
     assert find_smoothing(small) is None
 
 
+def test_of_a_large_mask_the_middle_rows_are_searched(monkeypatch):
+    monkeypatch.setattr("kseg.data.mask_values.LARGE", 8 * 60)
+    ids = np.zeros((100, 8), np.uint8)
+    ids[:, 4:] = 4
+    ids[:, 3] = 1
+    assert find_smoothing(ids)[2:4] == (20, 3)
+
+
 def test_the_first_smoothed_pixel_is_named():
     ids = np.zeros((60, 8), np.uint8)
     ids[:, 4:] = 4
