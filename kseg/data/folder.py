@@ -84,7 +84,9 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     listed = [pair for split in pairs.values() for pair in split]
     facts = in_parallel(lambda pair: check_pair(pair, declared), listed, folder.name)
     counts = [fact.counts for fact in facts]
-    raise_first_error(value_issues(list(zip(listed, counts, strict=True)), declared))
+    palettes = [fact.palette for fact in facts]
+    masks = list(zip(listed, counts, palettes, strict=True))
+    raise_first_error(value_issues(masks, declared))
     classes = declared or count_classes(counts)
     channels = 1 if all(fact.grey for fact in facts) else 3
     white_level = common_white_level([pair.image for pair in pairs["train"]])

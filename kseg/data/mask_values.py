@@ -21,6 +21,7 @@ HANDFUL = 1e-3  # of the pixels
 SHADE = 64  # ids of classes are smaller than shades of grey
 SMALL_IDS = slice(1, 16)  # that numbered classes have, and shades lack
 SMOOTHED = 0.12  # of the pixels at edges are between their neighbours
+FEW_PIXELS = 20  # of an id in all masks, at most, for it to be a slip
 FEW_EDGES = 50  # pixels, from which nothing follows
 DOMINANT = 0.75  # of the pixels are 0 or 255 in masks of one object
 
@@ -68,7 +69,8 @@ def wrong_values(
     total = counts.sum(0)
     extremes = (total[0] + total[WHITE]) / max(1, total.sum())
     share = total[between].sum() / max(1, total.sum())
-    smooth = extremes >= DOMINANT and total[WHITE] and between.max() >= 2 * SHADE
+    smooth = extremes >= DOMINANT and between.max() >= 2 * SHADE
+    smooth &= total[WHITE] >= total[between].max()
     if smooth or of_one.any() and share < HANDFUL:
         return [
             (mask.path, stray_text(mask, of_one.any()))
@@ -77,7 +79,29 @@ def wrong_values(
         ]
     if between.max() >= SHADE and not total[SMALL_IDS].any():
         return [shades(masks, total)]
-    return []
+    return lonely_ids(masks, total)
+
+
+def lonely_ids(
+    masks: Sequence[MaskValues], total: np.ndarray
+) -> list[tuple[Path, str]]:
+    """Ids in a few pixels, far above all others: they would become classes."""
+    used = np.flatnonzero(total[:WHITE])
+    rare = total[used] <= max(FEW_PIXELS, total.sum() * 1e-5)
+    common = used[~rare]
+    if not common.size or common[-1] >= 2 * len(common):  # they have gaps themselves
+        return []
+    lonely = used[rare & (used >= 2 * common[-1] + 4)]
+    found = []
+    for mask in masks:
+        for number in lonely[mask.counts[lonely] > 0].tolist():
+            text = (
+                f"id {number} in {mask.counts[number]} pixels, but the other ids are 0 "
+                f"to {common[-1]}; correct the mask, or declare the classes in "
+                "classes.json"
+            )
+            found.append((mask.path, text))
+    return found
 
 
 def one_or_white(
