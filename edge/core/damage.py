@@ -78,9 +78,12 @@ def png_damage(data: bytes, checksums: bool) -> str:
     return "" if chunks and chunks[-1] == (b"IEND", end - 12, end) else TRUNCATED
 
 
-def essential_png(data: bytes) -> bytes:
-    """A PNG without the chunks that pixels do not depend on, such as long texts."""
-    kept = [c for c in png_chunks(data) if is_critical(c.name) or c.name == b"tRNS"]
+def essential_png(data: bytes, more: tuple[bytes, ...] = (b"tRNS",)) -> bytes:
+    """A PNG without the chunks that pixels do not depend on, such as long texts.
+
+    Those named in `more` are kept.
+    """
+    kept = [c for c in png_chunks(data) if is_critical(c.name) or c.name in more]
     return PNG_START + b"".join(data[c.begin : c.end] for c in kept)
 
 

@@ -94,7 +94,9 @@ def open_folder(folder: Path, seed: int) -> Dataset:
         lambda pair: (pair.image, pair.mask),
     )
     counts = [fact.counts for fact in facts]
-    raise_first_error(value_issues(list(zip(listed, counts, strict=True)), declared))
+    palettes = [fact.palette for fact in facts]
+    masks = list(zip(listed, counts, palettes, strict=True))
+    raise_first_error(value_issues(masks, declared))
     classes = declared or count_classes(counts)
     channels = 1 if all(fact.grey for fact in facts) else 3
     first = next(iter(pairs.values()))  # train, if the folder has it

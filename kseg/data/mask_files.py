@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from edge.core.damage import essential_png
 from edge.core.errors import InputError, shortened
-from edge.core.image_header import Header
+from edge.core.image_header import PNG_START, Header, read_header
 from edge.core.images import check_size, checked_header, read_bytes, upright
 
 COLORED = ("RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa")
@@ -84,6 +84,20 @@ def read_mask(path: Path, colored: bool = False) -> tuple[np.ndarray, int]:
     if header.kind == "PNG":
         mask = upright(mask, header.orientation)
     return without_alpha(mask, path), header.orientation
+
+
+def read_palette(path: Path) -> Optional[np.ndarray]:
+    """The RGB colours (N, 3) of a mask's palette, by index; None without a palette.
+
+    Raises InputError for a file that cannot be read.
+    """
+    data = read_bytes(path)
+    if not read_header(data).palette:
+        return None
+    content = essential_png(data) if data.startswith(PNG_START) else data
+    with open_pillow(path, io.BytesIO(content)) as file:
+        colors = file.getpalette("RGB") if file.mode == "P" else None
+    return None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
 
 
 def read_deep(path: Path, data: bytes, header: Header) -> np.ndarray:

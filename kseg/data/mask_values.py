@@ -14,12 +14,14 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
 
+LARGE = 1 << 24  # pixels; of larger masks a part is searched for smoothing
 CHUNK = 1 << 20  # pixels that are counted at a time, to save memory
 WHITE = IGNORE_INDEX  # of masks of one object; void in masks of ids
 HANDFUL = 1e-3  # of the pixels
 SHADE = 64  # ids of classes are smaller than shades of grey
 SMALL_IDS = slice(1, 16)  # that numbered classes have, and shades lack
 SMOOTHED = 0.12  # of the pixels at edges are between their neighbours
+FEW_PIXELS = 20  # of an id in all masks, at most, for it to be a slip
 FEW_EDGES = 50  # pixels, from which nothing follows
 DOMINANT = 0.75  # of the pixels are 0 or 255 in masks of one object
 
@@ -67,7 +69,8 @@ def wrong_values(
     total = counts.sum(0)
     extremes = (total[0] + total[WHITE]) / max(1, total.sum())
     share = total[between].sum() / max(1, total.sum())
-    smooth = extremes >= DOMINANT and total[WHITE] and between.max() >= 2 * SHADE
+    smooth = extremes >= DOMINANT and between.max() >= 2 * SHADE
+    smooth &= total[WHITE] >= total[between].max()
     if smooth or of_one.any() and share < HANDFUL:
         return [
             (mask.path, stray_text(mask, of_one.any()))
@@ -76,7 +79,29 @@ def wrong_values(
         ]
     if between.max() >= SHADE and not total[SMALL_IDS].any():
         return [shades(masks, total)]
-    return []
+    return lonely_ids(masks, total)
+
+
+def lonely_ids(
+    masks: Sequence[MaskValues], total: np.ndarray
+) -> list[tuple[Path, str]]:
+    """Ids in a few pixels, far above all others: they would become classes."""
+    used = np.flatnonzero(total[:WHITE])
+    rare = total[used] <= max(FEW_PIXELS, total.sum() * 1e-5)
+    common = used[~rare]
+    if not common.size or common[-1] >= 2 * len(common):  # they have gaps themselves
+        return []
+    lonely = used[rare & (used >= 2 * common[-1] + 4)]
+    found = []
+    for mask in masks:
+        for number in lonely[mask.counts[lonely] > 0].tolist():
+            text = (
+                f"id {number} in {mask.counts[number]} pixels, but the other ids are 0 "
+                f"to {common[-1]}; correct the mask, or declare the classes in "
+                "classes.json"
+            )
+            found.append((mask.path, text))
+    return found
 
 
 def one_or_white(
@@ -163,6 +188,9 @@ def find_smoothing(ids: np.ndarray) -> Optional[Smoothing]:
     `ids` (H, W) are those of the file. In CamVid's masks 2% of the pixels at edges lie
     between their neighbours at most, and 20% or more after resizing or a slight blur.
     """
+    # The middle rows of a large mask are enough, and save memory.
+    top = max(0, len(ids) - LARGE // max(1, ids.shape[1])) // 2
+    ids = ids[top : len(ids) - top]
     edges = between = 0
     found, places = np.zeros(256, bool), []
     for turned in (False, True):
@@ -180,4 +208,5 @@ def find_smoothing(ids: np.ndarray) -> Optional[Smoothing]:
             places.append((*(place[::-1] if turned else place), triple))
     if between <= FEW_EDGES or between < SMOOTHED * edges:
         return None
-    return Smoothing(between / edges, int(found.sum()), *places[0])
+    row, column, triple = places[0]
+    return Smoothing(between / edges, int(found.sum()), top + row, column, triple)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import unicodedata
 from collections import Counter
@@ -13,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from edge.core.constants import IGNORE_INDEX, palette
-from edge.core.damage import jpeg_problem
+from edge.core.damage import essential_png, jpeg_problem
 from edge.core.errors import InputError, quoted
 from edge.core.files import read_text
-from edge.core.image_header import read_header
+from edge.core.image_header import PNG_START, read_header
 from edge.core.images import checked_header, list_images, read_bytes, read_raw
 from kseg.core.text import MALFORMED, to_class_name
 from kseg.data.mask_files import MaskError, open_pillow, read_mask
@@ -258,7 +259,12 @@ def stored_size(image: Image.Image) -> tuple[int, int]:
 
 def open_image(path: Path) -> Image.Image:
     """Opens a file with Pillow. Raises InputError if it is not an image."""
-    return open_pillow(path, path)
+    if path.suffix.lower() != ".png":
+        return open_pillow(path, path)
+    data = read_bytes(path)
+    if data.startswith(PNG_START):  # Pillow refuses long texts
+        data = essential_png(data, (b"tRNS", b"eXIf"))
+    return open_pillow(path, io.BytesIO(data))
 
 
 def load_mask(path: Path, image: Path, colored: bool = False) -> np.ndarray:

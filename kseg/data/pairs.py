@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Sequence
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.images import format_size
+from kseg.data.mask_files import read_palette
 from kseg.data.mask_values import MaskValues, count_ids, find_smoothing, wrong_values
 from kseg.data.masks import (
     INVALID,
@@ -42,6 +43,13 @@ class FileIssue(NamedTuple):
     error: str = ""
 
 
+# Id in a file -> the RGB colour that it has in the file's palette.
+REORDERED = (
+    "a palette was put into another order; save the masks as RGB, or as grey ids"
+)
+Palette = dict[int, tuple[int, ...]]
+
+
 @dataclass(frozen=True)
 class PairContent:
     """The content of a pair.
@@ -49,13 +57,14 @@ class PairContent:
     `image` is the result of `read_facts` of `inspect_pair`, None if it failed. `ids`
     (H, W) are class ids, INVALID where they are outside the classes; without classes,
     the ids of the file; None if the mask cannot be read. `counts` (256,) are the pixels
-    of each id of the file.
+    of each id of the file, `palette` the colours of these ids if it has a palette.
     """
 
     image: Any
     ids: Optional[np.ndarray]
     issues: tuple[FileIssue, ...]
     counts: Optional[np.ndarray] = None
+    palette: Palette = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class PairFacts:
     size: tuple[int, int]
     grey: bool
     counts: np.ndarray
+    palette: Palette
 
 
 def inspect_pair(
@@ -112,12 +122,14 @@ def inspect_pair(
         return PairContent(image, None, tuple(issues))
     found = count_ids(raw)
     issues += smoothing_issues(pair, raw, found)
+    palette = used_palette(pair.mask, found)
+    issues += palette_issues(pair, palette, classes)
     if classes is None:
-        return PairContent(image, raw, tuple(issues), found)
+        return PairContent(image, raw, tuple(issues), found, palette)
     ids = classes.table[raw]
     if ids.min(initial=0) == INVALID:
         issues.append(id_issue(pair, raw, ids == INVALID, classes))
-    return PairContent(image, ids, tuple(issues), found)
+    return PairContent(image, ids, tuple(issues), found, palette)
 
 
 def size_issue(
@@ -129,6 +141,54 @@ def size_issue(
     )
     detail = f"{format_size(size)}, its image {format_size(expected)}"
     return FileIssue("sizes", pair.split, str(pair.mask), detail, error)
+
+
+def used_palette(path: Path, counts: np.ndarray) -> Palette:
+    """The colours of the ids in a mask with a palette; none for another mask."""
+    colors = read_palette(path)
+    if colors is None:
+        return {}
+    used = np.flatnonzero(counts[: len(colors)]).tolist()
+    return {index: tuple(colors[index].tolist()) for index in used}
+
+
+def palette_issues(
+    pair: Pair, palette: Palette, classes: Optional[Classes]
+) -> list[FileIssue]:
+    """An issue if all colours of a palette are those of classes, but of other ones.
+
+    Programs that make files smaller put the colours of a palette into another order.
+    """
+    known = classes.file_colors if classes else {}
+    if not palette or not all(color in known for color in palette.values()):
+        return []
+    for index, color in palette.items():
+        if known[color] != index:
+            text = (
+                f"id {index} has the colour {list(color)} in the palette, which is "
+                f"that of id {known[color]} in {classes.source}: {REORDERED}"
+            )
+            error = f"{pair.mask}: {text}"
+            return [FileIssue("values", pair.split, str(pair.mask), text, error)]
+    return []
+
+
+def reordered(masks: Sequence[tuple[Path, Palette]]) -> list[tuple[Path, str]]:
+    """The first mask whose palette has a colour at another id than one before it."""
+    seen: dict[tuple[int, ...], tuple[int, Path]] = {}
+    for path, palette in masks:
+        colors = list(palette.values())
+        for index, color in palette.items():
+            if colors.count(color) > 1:  # says nothing
+                continue
+            other, first = seen.setdefault(color, (index, path))
+            if other != index:
+                text = (
+                    f"id {index} has the colour {list(color)} in the palette, which is "
+                    f"that of id {other} in {first.name}: {REORDERED}"
+                )
+                return [(path, text)]
+    return []
 
 
 def smoothing_issues(
@@ -157,22 +217,24 @@ def check_pair(pair: Pair, classes: Optional[Classes]) -> PairFacts:
     content = inspect_pair(pair, classes)
     raise_first_error(content.issues)
     size, grey = content.image
-    return PairFacts(size, grey, content.counts)
+    return PairFacts(size, grey, content.counts, content.palette)
 
 
 def value_issues(
-    masks: Sequence[tuple[Pair, np.ndarray]], classes: Optional[Classes]
+    masks: Sequence[tuple[Pair, np.ndarray, Palette]], classes: Optional[Classes]
 ) -> list[FileIssue]:
     """The issues of masks whose values contradict those of the others.
 
-    `masks` are pairs with the pixels (256,) of each id in the file of the mask.
+    `masks` are pairs with the pixels (256,) of each id in the file of the mask, and the
+    colours of its palette.
     """
-    splits = {pair.mask: pair.split for pair, _ in masks}
+    splits = {pair.mask: pair.split for pair, *_ in masks}
     found = wrong_values(
-        [MaskValues(pair.mask, counts) for pair, counts in masks],
+        [MaskValues(pair.mask, counts) for pair, counts, _ in masks],
         len(classes.names) if classes else 0,
         classes is not None and classes.void_given,
     )
+    found += reordered([(pair.mask, palette) for pair, _, palette in masks])
     return [
         FileIssue("values", splits[path], str(path), text, f"{path}: {text}")
         for path, text in found

@@ -36,7 +36,7 @@ from kseg.data.masks import (
     read_classes,
 )
 from kseg.data.open import reject_export
-from kseg.data.pairs import FileIssue, Pair, inspect_pair, value_issues
+from kseg.data.pairs import FileIssue, Pair, PairContent, inspect_pair, value_issues
 from kseg.data.sample import Dataset
 from kseg.data.shapes import open_shapes
 
@@ -163,14 +163,15 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
 
     def scan_one(
         numbered: tuple[int, Pair],
-    ) -> tuple[ScannedPair, list[FileIssue], Optional[np.ndarray]]:
+    ) -> tuple[ScannedPair, list[FileIssue], PairContent]:
         index, pair = numbered
         found = inspect_pair(pair, declared, read_image_facts)
         image = found.image[1] if found.image else None
         mask = None if found.ids is None else mask_facts(found.ids)
         name = relative_name(pair.image, folder)
         wrong = [with_relative_name(issue, folder) for issue in found.issues]
-        return ScannedPair(pair.split, name, index, image, mask), wrong, found.counts
+        values = replace(found, image=None, ids=None)  # which take memory
+        return ScannedPair(pair.split, name, index, image, mask), wrong, values
 
     scanned = checked(
         scan_one,
@@ -189,16 +190,20 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
     pairs = [replace(pair, index=index) for index, (pair, *_) in enumerate(scanned)]
     issues += [issue for _, found, _ in scanned for issue in found]
     counted = [
-        (file, counts)
-        for file, (*_, counts) in zip(files, scanned, strict=True)
-        if counts is not None
+        (file, values.counts, values.palette)
+        for file, (*_, values) in zip(files, scanned, strict=True)
+        if values.counts is not None
     ]
     contradicting = value_issues(counted, declared)
     issues += [with_relative_name(issue, folder) for issue in contradicting]
     no_ids = {issue.name for issue in issues if issue.kind == "values"}
     classes = declared
     if classes is None:
-        right = [c for f, c in counted if relative_name(f.mask, folder) not in no_ids]
+        right = [
+            counts
+            for file, counts, _ in counted
+            if relative_name(file.mask, folder) not in no_ids
+        ]
         classes = count_classes([*right, np.zeros(256, np.int64)])
         pairs = [with_class_ids(pair, classes.table) for pair in pairs]
 

@@ -560,6 +560,42 @@ def test_camvid(shared):
     assert set(np.unique(mask)) <= {*range(11), 255}
 
 
+# --- palettes ---
+
+
+def save_indexed(path: Path, ids: np.ndarray, colors) -> None:
+    image = Image.fromarray(ids).convert("P")
+    image.putpalette([value for color in colors for value in color])
+    save(path, image)
+
+
+def test_a_palette_in_another_order_than_the_classes_is_refused(tmp_path):
+    declare(tmp_path, CLASSES)
+    folder = folder_of(tmp_path, QUARTERS)
+    mask = folder / "train" / "masks" / "a.png"
+    save_indexed(mask, QUARTERS, COLORS)
+    assert (read(folder).target == QUARTERS).all()
+    order = np.array([0, 2, 1], np.uint8)
+    save_indexed(mask, order[QUARTERS], [COLORS[i] for i in order])
+    message = error_message(folder)
+    assert "id 1 has the colour [10, 60, 250] in the palette, which is" in message
+    assert "that of id 2 in classes.json" in message
+    others = [(1, 1, 1), (2, 2, 2), (3, 3, 3)]  # which say nothing
+    save_indexed(mask, QUARTERS, others)
+    assert (read(folder).target == QUARTERS).all()
+
+
+def test_palettes_that_contradict_each_other_are_refused(tmp_path):
+    folder = folder_of(tmp_path, QUARTERS)
+    save_indexed(folder / "train" / "masks" / "a.png", QUARTERS, COLORS)
+    order = np.array([2, 1, 0], np.uint8)
+    mask = folder / "val" / "masks" / "a.png"
+    save_indexed(mask, order[QUARTERS], [COLORS[i] for i in order])
+    assert f"{mask}: id 0 has the colour [10, 60, 250]" in error_message(folder)
+    save_indexed(mask, QUARTERS, COLORS)
+    assert (read(folder, "val").target == QUARTERS).all()
+
+
 # --- what is left out ---
 
 

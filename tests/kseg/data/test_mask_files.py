@@ -12,7 +12,7 @@ from PIL import Image
 
 from edge.core.errors import InputError
 from kseg.data.mask_files import read_mask
-from kseg.data.masks import load_mask
+from kseg.data.masks import load_mask, open_image
 
 IDS = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 0, 0]], np.uint8)
 
@@ -180,6 +180,7 @@ def test_a_long_text_is_no_fault(tmp_path):
     text += zlib.crc32(body).to_bytes(4, "big")
     (tmp_path / "a.png").write_bytes(data[:33] + text + data[33:])
     assert read(tmp_path / "a.png") == IDS.tolist()
+    assert open_image(tmp_path / "a.png").size == (4, 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"GIF89a", b"II*\0\x08\0\0\0"])

@@ -41,7 +41,7 @@ def blamed(masks: list[MaskValues], *given) -> dict[str, str]:
         OF_ONE,
         OF_IDS,
         [mask("a", _0=1, _5=1)],
-        [mask("a", _0=900, _20=5), mask("b", _0=800, _1=100, _255=100)],
+        [mask("a", _0=900, _20=50), mask("b", _0=800, _1=100, _255=100)],
         # all things of COCO, with void and with nothing
         [mask("a", _0=100, _3=500, _180=400), mask("b", _0=9, _255=9, _90=99)],
     ],
@@ -69,6 +69,16 @@ def test_a_stray_value_between_0_and_255_is_blamed(value):
     found = blamed([*OF_ONE, stray])
     assert list(found) == ["c"]
     assert found["c"].startswith(f"1 value between 0 and 255 ({value}) in 1 pixels")
+
+
+@pytest.mark.parametrize("value", [7, 100, 254])
+def test_a_stray_id_far_above_the_others_is_blamed(value):
+    stray = mask("s", _0=9000, _1=900, **{f"_{value}": 3})
+    found = blamed([*OF_IDS, stray])
+    text = f"id {value} in 3 pixels, but the other ids are 0 to 1; correct the mask"
+    assert list(found) == ["s"] and found["s"].startswith(text)
+    assert blamed([*OF_IDS, mask("s", _0=9000, **{f"_{value}": 300})]) == {}
+    assert blamed([*OF_IDS, mask("s", _0=9000, _2=3)]) == {}  # may be a rare class
 
 
 def test_masks_that_are_all_smoothed_are_blamed():
@@ -131,6 +141,14 @@ def test_smoothed_edges_run_through_other_ids(change):
 def test_resizing_to_the_nearest_pixel_is_no_smoothing():
     small = cv2.resize(three_classes(), (61, 61), interpolation=cv2.INTER_NEAREST)
     assert find_smoothing(small) is None
+
+
+def test_of_a_large_mask_the_middle_rows_are_searched(monkeypatch):
+    monkeypatch.setattr("kseg.data.mask_values.LARGE", 8 * 60)
+    ids = np.zeros((100, 8), np.uint8)
+    ids[:, 4:] = 4
+    ids[:, 3] = 1
+    assert find_smoothing(ids)[2:4] == (20, 3)
 
 
 def test_the_first_smoothed_pixel_is_named():
