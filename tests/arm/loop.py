@@ -36,6 +36,15 @@ select.TRIAL_SECONDS = {SECONDS}
 sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+# The kernels of TFLite itself round integers in another way than those of XNNPACK.
+WITHOUT_XNNPACK = """
+from functools import partial
+from ai_edge_litert import interpreter
+plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+interpreter.Interpreter = partial(
+    interpreter.Interpreter, experimental_op_resolver_type=plain
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -72,19 +81,24 @@ def write_frames(folder: Path) -> Path:
     return folder
 
 
-def command(python: str, model: Path, frames: Path, masks: Path) -> list[str]:
+def command(
+    python: str, model: Path, frames: Path, masks: Path, launch: str = LAUNCH
+) -> list[str]:
     """The camera loop as a user starts it, but with more time for an engine's trial."""
     script = ROOT_OF_PROJECT / "edge" / "camera_demo.py"
     options = ["--source", frames, "--masks", masks, "--headless", "--threads", 1]
-    words = [python, "-c", LAUNCH, ROOT_OF_PROJECT, script, model, *options]
+    words = [python, "-c", launch, ROOT_OF_PROJECT, script, model, *options]
     return [str(word) for word in words]
 
 
-def labels_here(model: Path, frames: Path, folder: Path) -> Path:
-    """The folder of labels that this machine computes, on the CPU."""
-    masks = folder / model.parent.name / model.stem
+def labels_here(model: str, xnnpack: bool, frames: Path, folder: Path) -> Path:
+    """The folder of labels that this machine computes with LiteRT, on the CPU."""
+    path = ROOT_OF_PROJECT / model
+    masks = folder / f"{path.parent.name}-{path.stem}-{xnnpack}"
     masks.mkdir(parents=True)
-    words = [*command(sys.executable, model, frames, masks), "--engine", "cpu"]
+    launch = LAUNCH if xnnpack else WITHOUT_XNNPACK + LAUNCH
+    words = command(sys.executable, path, frames, masks, launch)
+    words += ["--engine", "cpu"]
     subprocess.run(words, check=True, capture_output=True, cwd=ROOT_OF_PROJECT)
     return masks
 
