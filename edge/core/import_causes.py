@@ -162,7 +162,13 @@ def no_thread_memory(module: str, found: Match[str]) -> str:
     )
 
 
-def damaged_opencv(_: str, __: Match[str]) -> str:
+def damaged_opencv(_: str, found: Match[str]) -> str:
+    version = getattr(sys.modules.get("cv2"), "__version__", "")
+    if version:  # it is whole, but old
+        return (
+            f"cv2: OpenCV {version} is too old for this program ({found.group(0)}); "
+            f"pip install --upgrade {wheel_of('cv2')}"
+        )
     return (
         "cv2: OpenCV is incomplete, as after two of its packages were installed over "
         f"each other; {without_windows()}"
@@ -193,6 +199,7 @@ CAUSES: Tuple[Tuple[str, Callable[[str, Match[str]], str]], ...] = (
     ),
     (r"incompatible Protobuf|Descriptors cannot be created directly", other_protobuf),
     (r"baseline optimizations: (\([^)]*\))", old_processor),
-    (r"module 'cv2(?:\.\w+)*' has no attribute", damaged_opencv),
+    (r"module 'cv2(?:\.\w+)*' has no attribute '\w+'", damaged_opencv),
+    (r"Check OpenCV installation", damaged_opencv),
     (r"No module named '([\w.]+)'", missing_module),
 )

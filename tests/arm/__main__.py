@@ -18,7 +18,6 @@ from tests.arm.debian import Unavailable
 from tests.arm.environment import InstallationFailed, environment
 from tests.arm.loop import MODELS, Result, labels_here, run_on, write_frames
 from tests.arm.systems import PROCESSORS, SYSTEMS, System
-from tests.support.environments import ROOT_OF_PROJECT
 
 
 def main() -> int:
@@ -29,8 +28,9 @@ def main() -> int:
         scratch = Path(name)
         frames = write_frames(scratch / "frames")
         expected = {
-            model: labels_here(ROOT_OF_PROJECT / model, frames, scratch / "here")
+            (model, xnnpack): labels_here(model, xnnpack, frames, scratch / "here")
             for model in MODELS
+            for xnnpack in {system.xnnpack for system in SYSTEMS}
         }
         for system in SYSTEMS:
             try:
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def run_system(
-    system: System, frames: Path, expected: dict[str, Path], scratch: Path
+    system: System, frames: Path, expected: dict[tuple[str, bool], Path], scratch: Path
 ) -> list[Result]:
     """The results of a system, for each processor and model.
 
@@ -61,7 +61,8 @@ def run_system(
     def one(run) -> Result:
         processor, model = run
         folder = scratch / f"{system.suite}-{processor.qemu}-{Path(model).parent.name}"
-        return run_on(system, processor, python, model, frames, expected[model], folder)
+        labels = expected[model, system.xnnpack]
+        return run_on(system, processor, python, model, frames, labels, folder)
 
     results = []
     with ThreadPoolExecutor(2) as pool:  # a process each, most of it one thread

@@ -18,6 +18,7 @@ class System:
     suite: str
     requirements: str
     engine: str
+    xnnpack: bool  # whether the engine gives XNNPACK the integer operators
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ PROCESSORS = (
 SYSTEMS = (
     System(
         *("Debian 12, Python 3.11", "bookworm"),
-        *("edge/requirements.txt", "litert"),
+        *("edge/requirements.txt", "litert", True),
     ),
     System(
         *("Debian 11, Python 3.9", "bullseye"),
-        *("edge/board/requirements-tflite-runtime.txt", "tflite-runtime"),
+        *("edge/board/requirements-tflite-runtime.txt", "tflite-runtime", False),
     ),
 )

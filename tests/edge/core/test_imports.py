@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -182,10 +183,25 @@ def test_memory_for_threads(said):
     )
 
 
-def test_opencv_in_pieces(said):
+@pytest.mark.parametrize(
+    "error",
+    [
+        "AttributeError(\"module 'cv2' has no attribute 'IMREAD_COLOR'\")",
+        "AttributeError(\"partially initialized module 'cv2' has no attribute 'x'\")",
+        "ImportError('missing configuration file. Check OpenCV installation.')",
+    ],
+)
+def test_opencv_in_pieces(said, error):
     """What is left when one of two OpenCVs in the same folder is removed."""
-    code = "raise AttributeError(\"module 'cv2' has no attribute 'IMREAD_COLOR'\")"
-    assert "two of its packages were installed over each other" in said("cv2", code)
+    message = said("cv2", f"raise {error}")
+    assert (
+        "two of its packages were installed over each other; pip uninstall" in message
+    )
+
+
+def test_an_old_opencv():
+    error = AttributeError("module 'cv2' has no attribute 'stackBlur'")
+    assert explain(error).startswith(f"cv2: OpenCV {cv2.__version__} is too old for ")
 
 
 @pytest.mark.parametrize(
