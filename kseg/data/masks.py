@@ -13,8 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted
-from edge.core.files import read_text
 from edge.core.images import is_truncated, list_images
+from edge.core.inputs import read_text
 from kseg.core.text import MALFORMED, to_class_name
 
 INVALID = -1  # the class id of ids that are outside the classes

@@ -11,7 +11,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 
-from edge.core import files
+from edge.core import inputs
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted, shortened
 from kseg.core.text import to_class_name
@@ -231,7 +231,7 @@ def name_of_background(name: str) -> str:
 def read_text(path: Path) -> str:
     """Reads a text file. Raises InputError if it is missing or is not UTF-8."""
     try:
-        return files.read_text(path)
+        return inputs.read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: cannot be read as UTF-8 text ({error}); export it again"
@@ -257,7 +257,7 @@ def ends_of(path: Path) -> bytes:
             file.seek(max(file.tell(), path.stat().st_size - PEEK))
             ends = start + file.read()
             # UTF-16 is found as the text that it is, which is ASCII for names of keys.
-            return ends.replace(b"\0", b"") if ends.startswith(files.UTF_16) else ends
+            return ends.replace(b"\0", b"") if ends.startswith(inputs.UTF_16) else ends
     except OSError:
         return b""
 

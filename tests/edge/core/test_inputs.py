@@ -1,6 +1,6 @@
 import pytest
 
-from edge.core.files import no_folder, read_text
+from edge.core.inputs import no_folder, read_text
 
 
 def test_a_byte_order_mark_is_left_out(tmp_path):
