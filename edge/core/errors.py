@@ -50,12 +50,8 @@ class GateFailed(Exception):
 def shortened(value: Any, longest: int = LONGEST) -> str:
     """A value as text for a message; a long one is cut, and its length is given.
 
-    Line ends and control characters are escaped, so that a message stays one line.
-
     >>> shortened("disc"), shortened("0123456789", longest=4)
     ('disc', '0123… (10 characters)')
-    >>> print(shortened("a\\nb"))
-    a\\nb
     """
     text = str(value)
     shown = redact(text[: 4 * longest])  # before it is cut, which could hide an @

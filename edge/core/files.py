@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 import math
@@ -18,27 +17,6 @@ from edge.core.errors import InputError, cannot_be
 from edge.core.system import replace_file, user_number
 
 LONGEST_STEM = 100  # bytes of a file's stem that its temporary file's name repeats
-
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file is an archive, by the suffix of its name.
-
-    >>> is_archive(Path("camvid.ZIP")), is_archive(Path("v1.0"))
-    (True, False)
-    """
-    return path.suffix.lower() in ARCHIVES
-
-
-def no_folder(path: Path) -> str:
-    """Why a path that is needed as a folder is none, and what to do, for a message."""
-    if not path.exists():
-        return "no such folder"
-    if is_archive(path):
-        return "is an archive; unpack it and give the folder that it makes"
-    return "is a file, not a folder"
 
 
 def make_folder(path: Path) -> Path:
@@ -160,17 +138,6 @@ def written_to_special(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb") as content, path.open("wb") as target:
             shutil.copyfileobj(content, target)
-
-
-def read_text(path: Path) -> str:
-    """Read UTF-8 text that a person may have written, or UTF-16 with its mark.
-
-    A byte order mark, such as Notepad and PowerShell write, is left out; lines end with
-    LF. Raises OSError or UnicodeDecodeError.
-    """
-    data = path.read_bytes()
-    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
-    return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_text(path: Path, text: str) -> None:

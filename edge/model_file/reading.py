@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from edge.core.errors import InputError, quoted, shortened
-from edge.core.files import write_text
+from edge.core.files import json_text, write_text
 from edge.model_file.class_files import check_names, color_of, read_class_file
 from edge.model_file.class_lists import LISTS, Color, list_named
 from edge.model_file.normalizing import normalization_of
@@ -180,7 +180,7 @@ def to_content(reading: Reading) -> Dict[str, Any]:
 
 def keep(path: Path, reading: Reading) -> str:
     """Write NAME.json beside a model file; why that is not possible, or ""."""
-    kept, text = kept_path(path), json.dumps(to_content(reading), indent=1) + "\n"
+    kept, text = kept_path(path), json_text(to_content(reading), indent=1) + "\n"
     try:
         if kept.exists():
             old = kept.read_bytes()

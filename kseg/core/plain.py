@@ -12,6 +12,7 @@ import numpy as np
 
 # The first item of a list that stands for something else than a list.
 TUPLE, BYTES, ARRAY, RECORD = "tuple", "bytes", "array", "record"
+PAIRS = "pairs"  # a dict whose keys are not all text
 OWN = "kseg."  # records of other packages are not made
 # What `from_plain` raises for content that it did not write.
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, ImportError, zlib.error)
@@ -42,8 +43,10 @@ def to_plain(value: Any) -> Any:
         return [RECORD, kind.__module__, kind.__qualname__, content]
     if isinstance(value, (list, tuple)):
         return [TUPLE if isinstance(value, tuple) else "list", *map(to_plain, value)]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: to_plain(each) for key, each in value.items()}
+    if isinstance(value, dict):
+        if all(isinstance(key, str) for key in value):
+            return {key: to_plain(each) for key, each in value.items()}
+        return [PAIRS, *([to_plain(key), to_plain(x)] for key, x in value.items())]
     raise TypeError(f"{kind.__name__} cannot be kept")
 
 
@@ -68,5 +71,7 @@ def from_plain(value: Any) -> Any:
         if not (dataclasses.is_dataclass(record) or hasattr(record, "_fields")):
             raise ValueError(f"{module}.{name} is not a record")
         return record(**{key: from_plain(each) for key, each in content.items()})
+    if kind == PAIRS:
+        return {from_plain(key): from_plain(each) for key, each in rest}
     found = [from_plain(each) for each in rest]
     return tuple(found) if kind == TUPLE else found

@@ -13,7 +13,8 @@ from typing import Any, Iterator, Optional
 
 from edge.core import files
 from edge.core.errors import InputError
-from edge.core.files import read_text, write_text
+from edge.core.files import write_text
+from edge.core.inputs import read_text
 from kseg.core.configs import TrainConfig, from_record
 from kseg.core.names import (
     FINETUNED_SCHEMES,

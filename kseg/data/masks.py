@@ -16,9 +16,9 @@ from PIL import Image
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.damage import essential_png, jpeg_problem
 from edge.core.errors import InputError, quoted
-from edge.core.files import read_text
 from edge.core.image_header import PNG_START, read_header
 from edge.core.images import checked_header, list_images, read_bytes, read_raw
+from edge.core.inputs import read_text
 from kseg.core.text import MALFORMED, to_class_name
 from kseg.data.mask_files import MaskError, open_pillow, read_mask
 

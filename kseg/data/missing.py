@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.core.errors import InputError
-from edge.core.files import no_folder
+from edge.core.inputs import no_folder
 
 
 def data_folder_error(folder: Path) -> InputError:

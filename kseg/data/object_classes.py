@@ -10,7 +10,7 @@ from typing import Optional, Sequence
 
 from edge.core.constants import bright_colors
 from edge.core.errors import InputError, quoted
-from edge.core.files import read_text
+from edge.core.inputs import read_text
 from kseg.core.text import MALFORMED, to_class_name
 from kseg.data.formats.labels import means_background
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from edge.core.errors import InputError, quoted
-from edge.core.files import read_text
+from edge.core.inputs import read_text
 from kseg.core.names import OBJECT_MODELS, OBJECT_TASKS
 from kseg.core.text import MALFORMED
 from kseg.data.folder import (

@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from edge.core.files import read_text
 from edge.core.images import format_size
+from edge.core.inputs import read_text
 from edge.core.system import board_name
 from edge.engines.parts import files_of
 from edge.model_file.info import ModelInfo

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core.errors import InputError
-from edge.core.files import read_text
+from edge.core.inputs import read_text
 from kseg.core.runs import HISTORY, METRICS, read_history
 from kseg.deploy.parity import metric_name
 

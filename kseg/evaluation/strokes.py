@@ -13,7 +13,8 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError
-from edge.core.files import make_folder, no_folder
+from edge.core.files import make_folder
+from edge.core.inputs import no_folder
 from edge.model_file.info import ModelInfo
 from kseg.core.progress import in_parallel
 from kseg.core.runs import write_json

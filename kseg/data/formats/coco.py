@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from edge.core.constants import palette
-from edge.core.errors import InputError, quoted, shortened
+from edge.core.errors import InputError, quoted
 from kseg.data.formats.coco_outlines import Annotation, objects_of, run_lengths
 from kseg.data.formats.credits import Licences, check_ids, licences_of
 from kseg.data.formats.frames import count_unlisted, find_image
@@ -195,7 +195,7 @@ def add_file(
         reader = partial(read_image_objects, path, entry, image, found, class_ids)
         credit = licences.credit(entry) if licences.kept else None
         pair = SourcePair(image.stem, image, mask, objects=reader, credit=credit)
-        origin = f"image {shortened(entry['id'])} of {path}"
+        origin = f"image {quoted(entry['id'])} of {path}"
         export.splits[split].append(replace(pair, origin=origin))
 
 
@@ -210,10 +210,10 @@ def by_image(
         raise InputError(f"{path}: two images have the same id; export it again")
     check_image_ids(path, content["annotations"], objects)
     for annotation in content["annotations"]:
-        name = f"{path}: annotation {shortened(annotation.get('id'))}"
+        name = f"{path}: annotation {quoted(annotation.get('id'))}"
         if classes.get(id_of(annotation["category_id"])) is None:
             raise InputError(
-                f"{name}: category {shortened(annotation['category_id'])} is not in "
+                f"{name}: category {quoted(annotation['category_id'])} is not in "
                 "'categories'; export it again"
             )
         key = id_of(annotation["image_id"])
@@ -221,7 +221,7 @@ def by_image(
             objects[key].append(annotation)
         elif not export.skip_missing:
             raise InputError(
-                f"{name}: image {shortened(annotation['image_id'])} is not in "
+                f"{name}: image {quoted(annotation['image_id'])} is not in "
                 "'images'; export it again, or skip such annotations with "
                 "--skip-missing"
             )

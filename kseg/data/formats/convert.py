@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Callable, Optional, Union
 
 from edge.core.errors import InputError, shortened
-from edge.core.files import is_archive, no_folder
+from edge.core.inputs import is_archive, no_folder
 from kseg.core.configs import PrepareConfig
 from kseg.core.options import flag, refuse_unused
 from kseg.core.results import MaskCounts, ObjectCounts, Prepared

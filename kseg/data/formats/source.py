@@ -13,8 +13,8 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted, shortened
-from edge.core.files import UTF_16
-from edge.core.files import read_text as read_user_text
+from edge.core.inputs import UTF_16
+from edge.core.inputs import read_text as read_user_text
 from kseg.core.text import to_class_name
 from kseg.data.formats.labels import (
     BACKGROUND,

@@ -16,9 +16,7 @@ from edge.core.files import (
     atomic_write,
     cache_folder,
     json_text,
-    no_folder,
     part_of,
-    read_text,
     try_writing,
     write_json,
     write_text,
@@ -142,38 +140,6 @@ def test_a_user_number_without_a_name_is_enough():
         [sys.executable, "-c", code], cwd=ROOT, env=unset, capture_output=True
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_a_byte_order_mark_is_left_out(tmp_path):
-    path = tmp_path / "names.txt"
-    path.write_bytes(b"\xef\xbb\xbfroad\n")
-    assert read_text(path) == "road\n"
-    path.write_bytes("straße\r\nweg".encode())
-    assert read_text(path) == "straße\nweg"
-
-
-def test_utf_16_is_known_by_its_mark(tmp_path):
-    path = tmp_path / "names.txt"
-    for encoding in ("utf-16-le", "utf-16-be"):
-        path.write_bytes("\ufeffstraße".encode(encoding))
-        assert read_text(path) == "straße"
-
-
-def test_what_is_no_folder_is_said(tmp_path):
-    path = tmp_path / "camvid.tar.gz"
-    assert no_folder(path) == "no such folder"
-    path.touch()
-    assert "is an archive; unpack it" in no_folder(path)
-    photo = tmp_path / "a.png"
-    photo.touch()
-    assert no_folder(photo) == "is a file, not a folder"
-
-
-def test_other_text_is_an_error(tmp_path):
-    path = tmp_path / "names.txt"
-    path.write_bytes("straße".encode("latin-1"))
-    with pytest.raises(UnicodeDecodeError):
-        read_text(path)
 
 
 def refuse(name):

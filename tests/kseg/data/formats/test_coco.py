@@ -280,7 +280,7 @@ def test_annotation_of_an_image_that_is_not_listed(
     assert str(path) in message
     assert "image 9" in message
     mask = prepared("--skip-missing").split("train").read(0)[1]
-    assert "left out 1 annotations of images" in capsys.readouterr().err
+    assert "left out 1 annotations of images not in" in capsys.readouterr().err
     assert mask.tolist() == filled((1, 2, 2, 4, 4))
 
 
