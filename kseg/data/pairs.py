@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
 from edge.core.images import format_size
 from kseg.data.mask_files import read_palette
@@ -144,12 +146,18 @@ def size_issue(
 
 
 def used_palette(path: Path, counts: np.ndarray) -> Palette:
-    """The colours of the ids in a mask with a palette; none for another mask."""
-    colors = read_palette(path)
-    if colors is None:
+    """The colours of the ids in a mask with a palette; none for another mask.
+
+    Without void, and without colours that the palette has more than once: it may be
+    filled up with them.
+    """
+    array = read_palette(path)
+    if array is None:
         return {}
-    used = np.flatnonzero(counts[: len(colors)]).tolist()
-    return {index: tuple(colors[index].tolist()) for index in used}
+    colors = [tuple(color) for color in array.tolist()]
+    numbers = Counter(colors)
+    used = np.flatnonzero(counts[: min(len(colors), IGNORE_INDEX)]).tolist()
+    return {index: colors[index] for index in used if numbers[colors[index]] == 1}
 
 
 def palette_issues(
@@ -177,10 +185,7 @@ def reordered(masks: Sequence[tuple[Path, Palette]]) -> list[tuple[Path, str]]:
     """The first mask whose palette has a colour at another id than one before it."""
     seen: dict[tuple[int, ...], tuple[int, Path]] = {}
     for path, palette in masks:
-        colors = list(palette.values())
         for index, color in palette.items():
-            if colors.count(color) > 1:  # says nothing
-                continue
             other, first = seen.setdefault(color, (index, path))
             if other != index:
                 text = (
