@@ -34,6 +34,20 @@ HARMLESS_KEY = re.compile(
 SIMPLE_VALUE = re.compile(r"[A-Za-z0-9_.]{0,12}")
 SIMPLE_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,23}")
 
+STREAMS = ("rtsp", "rtmp", "rtp", "srt", "udp", "tcp", "mms")
+# What parts of a stream's path are made of, in lower case: words of common cameras and
+# servers, and of places. Any other may be a password.
+HARMLESS_WORDS = frozenset(
+    "amp api audio av axis back backyard bin caller cam camera cgi ch channel "
+    "channels day demo door driveway entrance file front garage garden gate hall hd "
+    "hevc high hls house image images index ipcam jpeg jpg kitchen left listener "
+    "live low lq hq m3u8 main media mjpeg mjpg mkv mov mp4 mpeg mpg multicast night "
+    "office onvif outside parking play playlist preview profile raw realmonitor "
+    "rendezvous right road room rtsp sd sdp shot snapshot source stream streaming "
+    "streams street sub test track trackid ts tv unicast user video view webcam "
+    "yard".split()
+)
+
 # One slash too: pathlib makes rtsp:/host of rtsp://host.
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]+")
 HOST = re.compile(r"\[[0-9A-Fa-f:.]+(?:%[\w.%-]+)?\]|[\w.-]*")
@@ -90,8 +104,11 @@ def split_host(rest: str) -> Optional[Tuple[str, str, str]]:
     return host[0], match[1] or "", rest[host.end() + match.end() :]
 
 
-def redact_address(address: str) -> str:
+def redact_address(address: str, source: bool = False) -> str:
     """An address without its secrets.
+
+    Of a `source`, and of any address of a stream, only usual parts of the path are
+    shown.
 
     User name, password, unknown options of the query and parts of the path that may be
     keys become ***. Of a malformed address only the scheme is left, because its parts
@@ -110,7 +127,8 @@ def redact_address(address: str) -> str:
     hidden = login if login in ("", EXAMPLE) else HIDDEN
     user = "" if login is None else f"{hidden}@"
     shown = begin + user + (f"{host}:{port}" if port else host)
-    shown += redact_path(path, scheme)
+    strict = source or scheme.startswith(STREAMS)
+    shown += redact_path(path, scheme, strict)
     shown += "?" + redact_pairs(query) if query else ""
     return shown + (f"#{HIDDEN}" if fragment else "")
 
@@ -122,8 +140,8 @@ def split_path(rest: str) -> Tuple[str, str, str]:
     return path, query, fragment
 
 
-def redact_path(path: str, scheme: str) -> str:
-    """A path whose secret parts are replaced."""
+def redact_path(path: str, scheme: str, strict: bool = True) -> str:
+    """A path whose secret parts are replaced, with `strict` all that are not usual."""
     parts = path.split("/")
     if scheme.startswith("rtmp"):  # /application/key
         keep = 2 if len(parts) > 2 else 1
@@ -140,9 +158,24 @@ def redact_path(path: str, scheme: str) -> str:
     shown = []
     for before, part in zip(["", *parts], parts):
         named = re.fullmatch(rf"[\w.-]*?{SECRET_KEY}", before, re.IGNORECASE)
-        secret = part and (named or may_be_key(part))
+        unusual = strict and "=" not in unquote(part) and not is_usual(part)
+        secret = part and (named or may_be_key(part) or unusual)
         shown.append(HIDDEN if secret else redact_part(part))
     return "/".join(shown)
+
+
+def is_usual(part: str) -> bool:
+    """Whether a part of a path is made of usual words, short ones and small numbers.
+
+    >>> [is_usual(part) for part in ("h264Preview_01_main", "101", "S3cretPw")]
+    [True, True, False]
+    """
+    words = re.findall(r"\d+|[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+", unquote(part))
+    named = [w.lower() for w in words if not w.isdigit()]
+    numbers = [w for w in words if w.isdigit()]
+    usual = all(w in HARMLESS_WORDS or len(w) <= 2 for w in named)
+    short = sum(len(w) <= 2 and w not in HARMLESS_WORDS for w in named) <= 2
+    return usual and short and sum(map(len, numbers)) <= 6
 
 
 def redact_part(part: str) -> str:
@@ -160,13 +193,21 @@ def redact_pairs(query: str) -> str:
         key, equals, value = pair.partition("=")
         if pair in ("", "&", ";", HIDDEN):
             shown.append(pair)
-        elif HARMLESS_KEY.fullmatch(key) and SIMPLE_VALUE.fullmatch(value):
+        elif HARMLESS_KEY.fullmatch(key) and is_simple(value):
             shown.append(pair)
         elif equals and SIMPLE_KEY.fullmatch(key) and not may_be_key(key):
             shown.append(f"{key}={HIDDEN}")
         else:
             shown.append(HIDDEN)
     return "".join(shown)
+
+
+def is_simple(value: str) -> bool:
+    """Whether a value of a query is a number, a size or a usual word."""
+    number = re.fullmatch(r"\d{1,8}(?:[x.:]\d{1,8})?", value)
+    return bool(
+        not value or number or (SIMPLE_VALUE.fullmatch(value) and is_usual(value))
+    )
 
 
 def may_be_key(part: str) -> bool:

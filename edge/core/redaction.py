@@ -41,7 +41,10 @@ PAIR = re.compile(
     r"(\"[^\"]*\"|'[^']*'|[^\s&;,\"'!)]*[^\s&;,\"'!):.])"
 )
 OPTION = re.compile(rf"(?i)(--?(?:[\w-]+-)?{SECRET_KEY}\s+)(?!-)(\S+)")
-HEADER = re.compile(r"(?i)((?:proxy-)?authorization\s*[:=]\s*(?:\w+\s+)?|bearer\s+)\S+")
+HEADER = re.compile(
+    r"(?i)((?:proxy-)?authorization\s*[:=]\s*(?:\(\w+\))?[\\\"']*\s*(?:\w+\s+)?"
+    r"|bearer\s+)[^\s\\\"']+"
+)
 
 
 class Secrets:
@@ -58,7 +61,7 @@ class Secrets:
         """
         source = re.sub(r"^--[\w-]+=", "", source)
         for address in addresses_in(source):
-            shown = redact_address(address)
+            shown = redact_address(address, source=True)
             if shown != address:
                 self._sources[address] = shown
                 self._words.update(secret_words(address))
@@ -109,7 +112,7 @@ def secret_words(address: str) -> Iterator[str]:
     if parts is None:
         return
     path, query, fragment = split_path(parts[2])
-    harmless = redact_address(address)
+    harmless = redact_address(address, source=True)
     shown = set(re.split(r"[/?&;#]", f"{harmless}/{unquote(harmless)}"))
     for text in (f"{path}&{query}", unquote(f"{path}&{query}")):
         for part in re.split(r"[/&;]", text):

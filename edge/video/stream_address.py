@@ -89,7 +89,7 @@ def parse_address(source: str) -> Address:
     Raises InputError for an unknown scheme, and says which part is malformed.
     """
     scheme, login, rest = split_address(source)
-    shown = redact_address(source)
+    shown = redact_address(source, source=True)
     if scheme not in SCHEMES:
         raise InputError(f"source {shown}: {unknown_scheme(scheme)}")
     if not re.match(r"\w+://", source):

@@ -55,6 +55,17 @@ def test_other_texts_stay_as_they_are(text):
     assert redact(text) == text
 
 
+def test_a_header_in_a_pipeline_has_escaped_quotes():
+    text = 'x extra-headers="h,Authorization=(string)\\"Bearer Sesam\\"" ! y'
+    assert "Sesam" not in redact(text)
+
+
+def test_an_unusual_part_of_a_web_camera_s_path_is_remembered():
+    secrets = Secrets()
+    secrets.add("http://cam/S3cretPw/video.mjpg")
+    assert secrets.replace("failed: S3cretPw") == "failed: ***"
+
+
 def test_remembered_secrets_are_found_in_each_spelling():
     secrets = Secrets()
     secrets.add("--source=http://me:S%23sam88@h/a?sign=Kiefer%2F4417&fps=5")
