@@ -17,6 +17,7 @@ REMEDIES = {
     **dict.fromkeys(("ENOSPC", "EDQUOT"), "free some space"),
     **dict.fromkeys(("EMFILE", "ENFILE"), "raise the limit of open files (ulimit -n)"),
     **dict.fromkeys(("ENOENT", "ENOTDIR", "ELOOP"), "check the path"),
+    "EEXIST": "it is a file: choose another name",
     "EROFS": "choose a place that can be written to",
     "EFBIG": "raise the limit of a file's size (ulimit -f)",
     "ENAMETOOLONG": "choose a shorter name",

@@ -144,9 +144,7 @@ def list_pairs(folder: Path) -> Listing:
     listing = Listing({}, [])
     for name, part in parts_of(folder).items():
         listing.pairs[name] = pair_up(part, name, listing.issues)
-    unread = [
-        FileIssue("not read", "", str(path), "folders") for path in unread_parts(folder)
-    ]
+    unread = [FileIssue("not read", "", str(path)) for path in unread_parts(folder)]
     return Listing(listing.pairs, listing.issues + unread)
 
 

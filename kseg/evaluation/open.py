@@ -67,7 +67,8 @@ def data_of(
         if task and Path(name).is_dir():
             refuse_other_labels(model, task, name)
         raise
-    opened = as_seen_by(model, opened)
+    if name != "shapes":
+        opened = as_seen_by(model, opened)
     return data_for(config.model, opened) if config else opened
 
 

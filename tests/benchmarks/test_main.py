@@ -50,7 +50,7 @@ OPTIONS = {
         "--data --model --encoder --task --strides --batch-size --size --steps "
         "--rounds --precision --json"
     ),
-    "object-inference": "--model --size --threads --images --rounds --json",
+    "object-inference": "--model --size --threads --images --rounds --python --json",
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",
     "export": "--run --data --calibration-images --json",

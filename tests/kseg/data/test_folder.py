@@ -610,7 +610,7 @@ def test_what_is_left_out_is_counted(tmp_path, capsys):
     save_pair(folder / "valid", "a", QUARTERS)
     open_data(str(folder))
     said = capsys.readouterr().err
-    assert f"{folder}: left out: 1 folders (valid)" in said
+    assert f"{folder / 'valid'}: is not read; the splits are train, val, test" in said
     assert f"{images}: left out: 2 .heic files (b.heic, ...), " in said
     assert "1 links to missing files (gone.png), 1 folders (night)" in said
 

@@ -135,5 +135,7 @@ def test_errors_are_one_line(folder, damage, message):
 
 
 def test_a_missing_folder_is_refused(folder):
-    with pytest.raises(InputError, match="no such folder; give a folder of masks"):
+    with pytest.raises(
+        InputError, match="no such folder; --truth takes a folder of masks"
+    ):
         open_strokes(folder / "none", [])

@@ -269,7 +269,9 @@ def test_the_error_for_an_unwritable_page_names_the_option(
     trained, evaluation, tmp_path
 ):
     (tmp_path / ".r.part.html").mkdir()  # the name of the temporary file
-    with pytest.raises(InputError, match="r.html: cannot be written .* --output"):
+    with pytest.raises(
+        InputError, match="r.html: cannot be written .*give the name of a file"
+    ):
         write_page(tmp_path / "r.html", trained, evaluation)
 
 
