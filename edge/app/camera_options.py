@@ -85,9 +85,9 @@ def add_source(parser: Parser) -> None:
     add(
         "--source",
         basic=True,
-        help="camera number, csi[:N] (Jetson), picamera (Raspberry Pi), video file, "
-        "image, folder of images, rtsp, http, tcp or udp address, GStreamer pipeline "
-        "('... ! appsink'), or shapes (a generated scene) (default 0)",
+        help="camera number, csi[:N] (Jetson), picamera (Raspberry Pi), video, image, "
+        "folder of images, address of a stream, GStreamer pipeline, or shapes: a "
+        "generated scene (default 0)",
     )
     add(
         "--source-file",
@@ -105,7 +105,6 @@ def add_source(parser: Parser) -> None:
     )
     add(
         "--camera-fps",
-        basic=True,
         type=positive,
         metavar="N",
         help="requested frames per second; default: the camera's own",
@@ -159,14 +158,13 @@ def add_reading(parser: Parser) -> None:
     """Add the options of model files that kseg did not export."""
     add = partial(parser.option, reading_help.TITLE)
     add("--classes", basic=True, metavar="NAMES", help=reading_help.CLASSES)
-    add("--normalize", basic=True, metavar="HOW", help=reading_help.NORMALIZE)
+    add("--normalize", metavar="HOW", help=reading_help.NORMALIZE)
     add("--order", metavar="RGB|BGR", help=reading_help.ORDER)
     add("--layout", metavar="NHWC|NCHW", help=reading_help.LAYOUT)
     add("--output-name", metavar="NAME", help=reading_help.OUTPUT_NAME)
     add("--input-size", type=size, metavar="HxW", help=reading_help.INPUT_SIZE)
     add(
         "--threshold",
-        basic=True,
         type=share,
         metavar="SHARE",
         help=reading_help.THRESHOLD,
@@ -187,7 +185,6 @@ def add_view(parser: Parser) -> None:
     add("--token", help="access token of --serve; default: random for other machines")
     add(
         "--opacity",
-        basic=True,
         type=share,
         metavar="SHARE",
         help="opacity of the class colours, 0 to 1 (default 0.5; 0 with --background)",
@@ -261,7 +258,6 @@ def add_tracking(parser: Parser) -> None:
     )
     add(
         "--count-line",
-        basic=True,
         type=counting_line,
         metavar="y=SHARE",
         help="count tracked objects that cross a line: y=0.5 at half of the height, or "

@@ -1,10 +1,7 @@
 """The help of the options for model files that kseg did not export."""
 
 TITLE = "Models made by others (kept beside the file, as NAME.json)"
-CLASSES = (
-    "voc, cityscapes, ade20k, coco, a file of names, or names with commas; default: a "
-    "guess"
-)
+CLASSES = "voc, cityscapes, ade20k, coco, a file of names, or names with commas"
 NORMALIZE = (
     "float input: imagenet, 0..1, -1..1, 0..255 or MEAN,STD; default -1..1, NCHW "
     "imagenet"
