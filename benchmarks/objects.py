@@ -172,7 +172,9 @@ def chart(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     left.legend(loc="lower right")
     bars = right.barh(positions, [row["cost"]["total"] for row in rows], color="C2")
     right.bar_label(bars, fmt="%.0f", fontsize=8, padding=2)
+    most = max(row["cost"]["total"] for row in rows)
     right.set(xscale="log", title="milliseconds an image, in Keras")
+    right.set_xlim(right=3 * most)  # room for the number
     left.set_yticks(positions, [row["name"] for row in rows])
     right.set_yticks(positions, [""] * len(rows))
     for axes in (left, right):

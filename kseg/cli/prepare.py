@@ -24,7 +24,6 @@ DIR gets {train,val,test}/images/ and classes.json, and with
 Without --task the first eight formats give semantic and bowl gives instance; the others
 give instance if all their objects have an outline, else detection. A project of
 Supervisely with rectangles gives detection.
-
 SRC may be "shapes": --count generated scenes for train, and a share of as many for val.
 
 Images are copied unchanged. The splits of SRC are kept; images without a split go into
