@@ -29,7 +29,6 @@ from kseg.data.open import open_data
 from kseg.data.sample import Dataset, Split
 
 IOU = 0.5
-LOSSES = {"class": (1.0, 0.0), "box": (0.0, 5.0), "class + 5 box": (1.0, 5.0)}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def compare(config: LocalizeConfig) -> dict[str, Any]:
     data = open_data("shapes", task="detection", objects=1)
     backend.start()
     losses = {}
-    for name, weights in LOSSES.items():
+    for name, weights in weights_of_losses().items():
         say(f"training with the loss {name}")
         predictor = trained(training_config(config), data, weights)
         losses[name] = shares(predictor, data.split("val"))
@@ -64,6 +63,17 @@ def compare(config: LocalizeConfig) -> dict[str, Any]:
         "epochs": config.epochs,
         "scenes": {name: len(split.sizes) for name, split in data.splits.items()},
         "losses": losses,
+    }
+
+
+def weights_of_losses() -> dict[str, tuple[float, float]]:
+    """Loss -> the weights of the class and of the box."""
+    from kseg.training.losses.one_object import BOX_WEIGHT, CLASS_WEIGHT
+
+    return {
+        "class": (CLASS_WEIGHT, 0.0),
+        "box": (0.0, BOX_WEIGHT),
+        f"class + {BOX_WEIGHT:g} box": (CLASS_WEIGHT, BOX_WEIGHT),
     }
 
 

@@ -60,5 +60,5 @@ def test_three_networks_are_trained(monkeypatch, capsys):
         monkeypatch.setitem(shapes.OBJECT_SCENES, name, count)
     main("--size 64x64 --epochs 1 --batch-size 2 --json -".split())
     losses = json.loads(capsys.readouterr().out)["losses"]
-    assert list(losses) == ["class", "box", "class + 5 box"]
+    assert list(losses) == ["class", "box", "class + 50 box"]
     assert all(0 <= x <= 1 for found in losses.values() for x in found.values())

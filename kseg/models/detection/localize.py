@@ -15,6 +15,7 @@ STRIDE = 32  # of the features that are averaged
 TAPS, FINEST = (8, 16, STRIDE), 8  # strides of the pyramid, and of the maps
 PYRAMID_WIDTH, MAPS = 64, 16
 WIDTH = 256  # of the dense layer
+SCALE = 30.0  # of the first weights: with small ones every centre is that of the image
 
 
 def localize(
@@ -30,18 +31,22 @@ def localize(
     for the loss.
 
     The mean of the features says what the object is, but hardly where: the dense layer
-    also gets the centres of MAPS maps, from the finest level of a feature pyramid.
+    also gets the centres of MAPS maps, from the finest level of a feature pyramid, and
+    so does the box.
     """
     features = encode(image, deepest=STRIDE)
     mean = layers.GlobalAveragePooling2D(name="pool")(features.tap(STRIDE))
     taps = {stride: features.tap(stride) for stride in TAPS}
     finest = fpn(taps, PYRAMID_WIDTH, separable, upsampling)[FINEST]
-    maps = layers.Conv2D(MAPS, 1, name="maps")(finest)
-    x = layers.Concatenate(name="join")([mean, MapCenters(name="centers")(maps)])
+    peaked = keras.initializers.VarianceScaling(SCALE)
+    maps = layers.Conv2D(MAPS, 1, kernel_initializer=peaked, name="maps")(finest)
+    centers = MapCenters(name="centers")(maps)
+    x = layers.Concatenate(name="join")([mean, centers])
     x = layers.Dense(WIDTH, "relu", kernel_initializer="he_normal", name="fc")(x)
     x = layers.Reshape((1, WIDTH), name="row")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    place = layers.Dense(4, name="place")(x)
+    direct = layers.Reshape((1, 2 * MAPS), name="center_row")(centers)
+    place = layers.Dense(4, name="place")(layers.Concatenate(name="both")([x, direct]))
     return {
         "scores": layers.Softmax(dtype="float32", name="scores")(logits),
         "boxes": layers.Activation("sigmoid", dtype="float32", name="boxes")(place),

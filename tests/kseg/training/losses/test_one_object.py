@@ -40,13 +40,13 @@ FOUND = (0, log(3), 0.6, 0.25, 0.7, 0.5)
 def test_both_terms_by_hand():
     found = parts(batch(OBJECT), outputs(FOUND))
     assert found["scores"] == pytest.approx(-log(3 / 4))
-    assert found["boxes"] == pytest.approx(5 * (0.1**2 + 0.2**2), rel=1e-5)
+    assert found["boxes"] == pytest.approx(50 * (0.1**2 + 0.2**2), rel=1e-5)
 
 
 def test_the_loss_is_the_sum_and_a_mean_over_images():
     right = (-100, 100, 0.5, 0.25, 0.5, 0.5)
     loss = OneObjectLoss(SIZE)(batch(OBJECT, OBJECT), outputs(FOUND, right))
-    expected = (-log(3 / 4) + 5 * 0.05) / 2
+    expected = (-log(3 / 4) + 50 * 0.05) / 2
     assert float(ops.convert_to_numpy(loss)) == pytest.approx(expected, rel=1e-5)
 
 
