@@ -155,11 +155,12 @@ def scan_data(data: Dataset) -> FolderScan:
 def scan_folder(folder: Path, seed: int) -> FolderScan:
     """Scans a data folder, whatever is wrong with it."""
     files, issues = all_pairs(folder, seed)
-    declared = None
+    declared, path = None, folder / "classes.json"
     try:
-        declared = read_classes(folder / "classes.json")
+        declared = read_classes(path)
     except InputError as error:
-        issues.append(FileIssue("classes", "", "classes.json", str(error)))
+        detail = str(error).removeprefix(f"{path}: ")
+        issues.append(FileIssue("classes", "", path.name, detail, str(error)))
 
     def scan_one(
         numbered: tuple[int, Pair],
