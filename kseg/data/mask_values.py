@@ -107,8 +107,13 @@ def lonely_ids(
 def one_or_white(
     masks: Sequence[MaskValues], counts: np.ndarray, of_one: np.ndarray, declared: bool
 ) -> list[tuple[Path, str]]:
-    """Masks of 0 and 255 beside masks of 0 and 1: what is 255?"""
+    """Masks of 0 and 255 beside masks of 0 and 1: what is 255?
+
+    It is void if a mask has both for more than a slip: an object and its border.
+    """
     ones = counts[:, 1] > 0
+    if ((counts[:, 1] > FEW_PIXELS) & (counts[:, WHITE] > 0)).any():
+        return []
     if not ones.any():
         if not declared:
             return []

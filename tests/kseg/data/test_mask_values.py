@@ -57,6 +57,14 @@ def test_255_beside_1_is_no_void():
     assert 'declare classes and "ignore_index": 255' in found["a"]
 
 
+@pytest.mark.parametrize("declared", [0, 2])
+def test_255_is_void_where_a_mask_has_it_beside_1(declared):
+    without_object = [mask(name, _0=900, _255=100) for name in "ab"]
+    assert blamed([*without_object, *OF_IDS], declared) == {}
+    slip = mask("c", _0=900, _1=20, _255=80)
+    assert list(blamed([*without_object, slip], declared)) == ["c"]
+
+
 def test_a_stray_1_is_blamed_and_not_the_others():
     found = blamed([*OF_ONE, mask("c", _0=900, _1=1, _255=99)])
     assert list(found) == ["c"]
@@ -99,7 +107,7 @@ def test_declared_classes_whose_masks_have_255_for_the_object():
     assert "but in classes.json the object is 1; save it" in blamed(OF_ONE, 2)["a"]
     assert blamed(OF_ONE, 2, True) == {}  # classes.json says that 255 is void
     assert blamed(OF_IDS, 2) == {}
-    assert list(blamed([*OF_ONE[:1], *OF_IDS], 2)) == ["a"]
+    assert list(blamed([*OF_ONE[:1], *OF_IDS[:1]], 2)) == ["a"]
     assert blamed([*OF_ONE[:1], *OF_IDS], 5) == {}
 
 
