@@ -28,6 +28,7 @@ FILE_ISSUES = {
     "sizes": ("error", "masks whose size differs from their image's"),
     "ids": ("error", "masks with ids outside the classes"),
     "values": ("error", "masks whose values cannot be ids"),
+    "lonely id": ("warning", "masks with ids far above all others, in few pixels"),
     "thin": ("warning", "masks that may have been smoothed, or have thin classes"),
     "colors": ("error", "masks with colours that classes.json does not list"),
     "no image": ("warning", "masks without an image; they are ignored"),
