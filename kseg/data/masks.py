@@ -28,7 +28,7 @@ SMOOTH_REMEDY = "export the mask without smoothing, and resize it with nearest"
 EXAMPLE = (
     '{"classes": [{"name": "road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
 )
-LOSSY_NAMES = {".avif": "AVIF", ".jp2": "JPEG 2000"}
+LOSSY_NAMES = {".webp": "lossy WebP", ".avif": "AVIF", ".jp2": "JPEG 2000"}
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,18 @@ class Classes:
 
 
 def is_lossy(mask: Path) -> bool:
-    """Whether a mask is in a format whose compression changes ids."""
-    return mask.suffix.lower() in LOSSY
+    """Whether a mask is in a format whose compression changes ids.
+
+    The content decides: WebP may be lossless. Without such a suffix, and if it cannot
+    be read, that is left to `load_mask`.
+    """
+    if mask.suffix.lower() not in LOSSY:
+        return False
+    try:
+        header = read_header(read_bytes(mask))
+    except InputError:
+        return False
+    return header.lossy or not header.kind
 
 
 def lossy_error(mask: Path) -> str:

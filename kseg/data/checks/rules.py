@@ -24,7 +24,7 @@ FILE_ISSUES = {
     "unreadable mask": ("error", "masks that cannot be read or are damaged"),
     "no mask": ("error", "images without a mask; add the masks or remove the images"),
     "same stem": ("error", "files with the same stem; keep one of each"),
-    "lossy mask": ("error", "JPEG or WebP masks, which change ids; save them as PNG"),
+    "lossy mask": ("error", "masks with lossy compression; save them as PNG"),
     "sizes": ("error", "masks whose size differs from their image's"),
     "ids": ("error", "masks with ids outside the classes"),
     "values": ("error", "masks whose values cannot be ids"),
