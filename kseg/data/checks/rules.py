@@ -159,12 +159,14 @@ def single_class(
 
 def class_frequencies(scanned: FolderScan) -> Iterator[DataIssue]:
     """Classes that are absent from a split, or rare in the training split."""
+    used = used_classes(scanned)
+    yield from gaps(scanned, used)
     for split in scanned.splits:
         pixels = scanned.counts(split)[:, :-1]
         if not len(pixels):
             continue
         names = np.array(scanned.class_names)
-        absent = names[pixels.sum(0) == 0].tolist()
+        absent = names[(pixels.sum(0) == 0) & used].tolist()
         yield from absent_classes(split, absent)
         if split != "train":
             continue
@@ -181,6 +183,25 @@ def class_frequencies(scanned: FolderScan) -> Iterator[DataIssue]:
                 for i in np.flatnonzero(rare)
             )
             yield DataIssue("warning", "rare class", split, len(listed), text, listed)
+
+
+def used_classes(scanned: FolderScan) -> np.ndarray:
+    """(classes,) bool: all that are declared, or whose ids some mask has."""
+    if not scanned.implied:
+        return np.ones(len(scanned.class_names), bool)
+    counts = [scanned.counts(split)[:, :-1].sum(0) for split in scanned.splits]
+    used = np.sum(counts, axis=0) > 0
+    used[np.flatnonzero(used).max(initial=0) :] = True  # there are two at least
+    return used
+
+
+def gaps(scanned: FolderScan, used: np.ndarray) -> Iterator[DataIssue]:
+    """Ids that no mask has, below the largest one; nobody declared these classes."""
+    names = tuple(np.array(scanned.class_names)[~used].tolist())
+    if names:
+        text = "ids that no mask has; they become classes: close the gaps, or declare"
+        text += " the classes in classes.json"
+        yield DataIssue("warning", "gaps", "", len(names), text, names)
 
 
 def absent_classes(split: str, absent: Sequence[str]) -> Iterator[DataIssue]:

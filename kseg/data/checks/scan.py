@@ -107,7 +107,10 @@ class FolderScan(Scan):
     """The result of scanning masks of classes.
 
     `read(pair)` gives ids (h, w) int, INVALID where they are outside the classes.
+    `implied` says whether the ids of the masks alone tell what the classes are.
     """
+
+    implied: bool = False
 
     def counts(self, split: str) -> np.ndarray:
         """(masks, classes + 1) int64 pixels, void last; without unreadable masks."""
@@ -211,7 +214,8 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
     def read(pair: ScannedPair) -> tuple[np.ndarray, np.ndarray]:
         return read_pair(files[pair.index], classes)
 
-    return FolderScan(str(folder), classes.names, classes.colors, pairs, issues, read)
+    result = FolderScan(str(folder), classes.names, classes.colors, pairs, issues, read)
+    return replace(result, implied=declared is None)
 
 
 def can_be_kept(issues: list[FileIssue]) -> bool:

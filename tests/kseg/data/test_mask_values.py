@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from edge.core.errors import InputError
+from kseg.data.checks.rules import diagnose
 from kseg.data.checks.scan import scan_folder
 from kseg.data.folder import open_folder
 from kseg.data.mask_values import (
@@ -219,6 +220,20 @@ def test_a_rare_class_is_a_warning(tmp_path, caplog):
         ("lonely id", "train/masks/m1.png", "")
     ]
     assert len(scanned.class_names) == 16
+    found = {issue.kind: issue for issue in diagnose(scanned)}
+    assert found["gaps"].examples == tuple(f"class {n}" for n in range(3, 15))
+    assert "error" not in {issue.severity for issue in found.values()}
+
+
+def test_masks_of_nothing_lack_a_class_and_ids_with_gaps_do_not(tmp_path):
+    nothing = np.zeros((64, 64), np.uint8)
+    scanned = scan_folder(folder_of(tmp_path / "a", nothing, nothing), seed=0)
+    assert "absent class" in {issue.kind for issue in diagnose(scanned)}
+    ids = nothing.copy()
+    ids[:30] = 2
+    scanned = scan_folder(folder_of(tmp_path / "b", ids, ids), seed=0)
+    found = {issue.kind: issue for issue in diagnose(scanned)}
+    assert found["gaps"].examples == ("class 1",) and "absent class" not in found
 
 
 def test_smoothed_masks_stop_training_and_borders_do_not(tmp_path):
