@@ -19,6 +19,7 @@ MOST_CLASSES = 256
 MOST_BYTES = 10_000_000
 WITH_ID = re.compile(r"(\d{1,5})\s*[\s:,;=]\s*(\S.*)")
 WITH_COLOR = re.compile(r"([^:]+):\s*(\d+),\s*(\d+),\s*(\d+)\s*:[^:]*:[^:]*")
+ID_KEYS = ("id", "value", "index", "class_id")  # of entries of a list
 KEYS = ("classes", "names", "id2label")  # under which JSON files have their classes
 
 NamesAndColors = Tuple[Tuple[str, ...], Tuple[Color, ...]]
@@ -119,6 +120,8 @@ def from_json(content: Any) -> Tuple[List[str], List[Optional[Color]]]:
         key = next((key for key in KEYS if key in content), None)
         if key is not None:
             void = content.get("ignore_index")
+            if isinstance(void, (bool, float)):
+                raise ValueError(f"ignore_index is {void}, which is no whole number")
             names, colors = from_json(content[key])
             kept = [index for index in range(len(names)) if index != void]
             return [names[i] for i in kept], [colors[i] for i in kept]
@@ -127,8 +130,28 @@ def from_json(content: Any) -> Tuple[List[str], List[Optional[Color]]]:
         return by_id({int(k): text_of(v) for k, v in content.items()}, len(content))
     if not isinstance(content, list):
         raise ValueError("it is not a list")
+    content = in_order(content)
     colors = [each.get("color") if isinstance(each, dict) else None for each in content]
     return [text_of(each) for each in content], [c and color_of(c) for c in colors]
+
+
+def in_order(entries: List[Any]) -> List[Any]:
+    """The entries in the order of their ids, as far as they have whole ids.
+
+    Ids with gaps, such as COCO's, do not count the outputs of a model: there the
+    position counts, if they ascend. Raises ValueError otherwise.
+
+    >>> in_order([{"name": "b", "id": 1}, {"name": "a", "id": 0}])[0]["name"]
+    'a'
+    """
+    keys = [k for k in ID_KEYS if all(isinstance(e, dict) and k in e for e in entries)]
+    given = [str(entry[keys[0]]) for entry in entries] if keys else []
+    ids = [int(number) for number in given if number.isdecimal()]
+    if len(ids) < len(entries) or ids == sorted(set(ids)):
+        return entries
+    if sorted(ids) not in (list(range(len(ids))), list(range(1, len(ids) + 1))):
+        raise ValueError("its ids do not ascend, and have gaps or are there twice")
+    return [entries[place] for place in sorted(range(len(ids)), key=ids.__getitem__)]
 
 
 def text_of(entry: Any) -> str:
@@ -142,6 +165,7 @@ def text_of(entry: Any) -> str:
 def color_of(values: Any) -> Color:
     """Three numbers from 0 to 255, or texts of them. Raises ValueError otherwise."""
     red, green, blue = (int(value) for value in values)
-    if not 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
+    cut = any(isinstance(value, float) and value % 1 for value in values)
+    if cut or not 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
         raise ValueError(f"the colour {quoted(list(values))} is not three bytes")
     return red, green, blue

@@ -96,7 +96,10 @@ def open_folder(folder: Path, seed: int) -> Dataset:
     counts = [fact.counts for fact in facts]
     palettes = [fact.palette for fact in facts]
     masks = list(zip(listed, counts, palettes, strict=True))
-    raise_first_error(value_issues(masks, declared))
+    contradicting = value_issues(masks, declared)
+    raise_first_error(contradicting)
+    for issue in contradicting:
+        log.warning(f"{issue.name}: {issue.detail}")
     classes = declared or count_classes(counts)
     channels = 1 if all(fact.grey for fact in facts) else 3
     first = next(iter(pairs.values()))  # train, if the folder has it

@@ -79,13 +79,16 @@ def wrong_values(
         ]
     if between.max() >= SHADE and not total[SMALL_IDS].any():
         return [shades(masks, total)]
-    return lonely_ids(masks, total)
+    return []
 
 
-def lonely_ids(
-    masks: Sequence[MaskValues], total: np.ndarray
-) -> list[tuple[Path, str]]:
-    """Ids in a few pixels, far above all others: they would become classes."""
+def lonely_ids(masks: Sequence[MaskValues]) -> list[tuple[Path, str]]:
+    """Ids in a few pixels, far above all others: slips, or objects that are rare.
+
+    The masks have no `wrong_values`, and no classes are declared: the ids are classes.
+    """
+    total = np.sum([mask.counts for mask in masks], axis=0, initial=0)
+    total = np.broadcast_to(total, 256)  # also that of no masks
     used = np.flatnonzero(total[:WHITE])
     rare = total[used] <= max(FEW_PIXELS, total.sum() * 1e-5)
     common = used[~rare]
@@ -96,9 +99,9 @@ def lonely_ids(
     for mask in masks:
         for number in lonely[mask.counts[lonely] > 0].tolist():
             text = (
-                f"id {number} in {mask.counts[number]} pixels, but the other ids are 0 "
-                f"to {common[-1]}; correct the mask, or declare the classes in "
-                "classes.json"
+                f"id {number} in {mask.counts[number]} pixels, the other ids are "
+                f"{common[0]} to {common[-1]}, and the classes go up to {number}; if "
+                "it is a slip, correct the mask"
             )
             found.append((mask.path, text))
     return found
@@ -107,8 +110,13 @@ def lonely_ids(
 def one_or_white(
     masks: Sequence[MaskValues], counts: np.ndarray, of_one: np.ndarray, declared: bool
 ) -> list[tuple[Path, str]]:
-    """Masks of 0 and 255 beside masks of 0 and 1: what is 255?"""
+    """Masks of 0 and 255 beside masks of 0 and 1: what is 255?
+
+    It is void if a mask has both for more than a slip: an object and its border.
+    """
     ones = counts[:, 1] > 0
+    if ((counts[:, 1] > FEW_PIXELS) & (counts[:, WHITE] > 0)).any():
+        return []
     if not ones.any():
         if not declared:
             return []
@@ -174,12 +182,15 @@ class Smoothing(NamedTuple):
 
     def __str__(self) -> str:
         low, id_, high = self.ids
-        return (
+        found = (
             f"{self.share:.0%} of the pixels at edges have an id between their "
             f"neighbours', such as {id_} between {low} and {high} at row {self.row}, "
-            f"column {self.column}: the mask was smoothed or resized; export it "
-            "without smoothing, and resize masks with nearest"
+            f"column {self.column}"
         )
+        remedy = "export it without smoothing, and resize masks with nearest"
+        if self.certain:
+            return f"{found}: the mask was smoothed or resized; {remedy}"
+        return f"smoothed, resized or thin classes: {found}; if smoothed, {remedy}"
 
 
 def find_smoothing(ids: np.ndarray) -> Optional[Smoothing]:

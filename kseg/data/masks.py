@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,8 +17,7 @@ from edge.core.damage import essential_png, jpeg_problem
 from edge.core.errors import InputError, quoted
 from edge.core.image_header import PNG_START, read_header
 from edge.core.images import checked_header, list_images, read_bytes, read_raw
-from edge.core.inputs import read_text
-from kseg.core.text import MALFORMED, to_class_name
+from kseg.data.class_list import by_id, read_listed, to_whole
 from kseg.data.mask_files import MaskError, open_pillow, read_mask
 
 INVALID = -1  # the class id of ids that are outside the classes
@@ -27,7 +25,10 @@ ORIENTATION = 0x0112  # the EXIF tag
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2")
 SMOOTH = 8  # values that no class has; so many come from smoothing, not from a slip
 SMOOTH_REMEDY = "export the mask without smoothing, and resize it with nearest"
-LOSSY_NAMES = {".avif": "AVIF", ".jp2": "JPEG 2000"}
+EXAMPLE = (
+    '{"classes": [{"name": "road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
+)
+LOSSY_NAMES = {".webp": "lossy WebP", ".avif": "AVIF", ".jp2": "JPEG 2000"}
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,18 @@ class Classes:
 
 
 def is_lossy(mask: Path) -> bool:
-    """Whether a mask is in a format whose compression changes ids."""
-    return mask.suffix.lower() in LOSSY
+    """Whether a mask is in a format whose compression changes ids.
+
+    The content decides: WebP may be lossless. Without such a suffix, and if it cannot
+    be read, that is left to `load_mask`.
+    """
+    if mask.suffix.lower() not in LOSSY:
+        return False
+    try:
+        header = read_header(read_bytes(mask))
+    except InputError:
+        return False
+    return header.lossy or not header.kind
 
 
 def lossy_error(mask: Path) -> str:
@@ -103,25 +114,17 @@ def same_stem_error(folder: Path, repeated: list[Path]) -> str:
 def read_classes(path: Path) -> Optional[Classes]:
     """Reads `classes.json`; None if the file does not exist.
 
-    The format is `{"classes": [{"name", "color"}], "ignore_index": N}`, where color and
-    ignore_index are optional. The class at index ignore_index, if any, is void; the
-    classes after it get class ids smaller by one.
+    The format is `{"classes": [{"name", "color", "id"}], "ignore_index": N}`, where
+    color, id and ignore_index are optional. Without ids, the position is the id. The
+    class with the id ignore_index, if any, is void; the classes after it get class ids
+    smaller by one.
     """
     if not path.is_file():
         return None
-    try:
-        content = json.loads(read_text(path))
-        names = [to_class_name(entry["name"]) for entry in content["classes"]]
-        given = [entry.get("color") for entry in content["classes"]]
-        ignore_index = int(content.get("ignore_index", IGNORE_INDEX))
-        colors = [c and tuple(int(v) for v in c) for c in given]
-        if any(c and (len(c) != 3 or not 0 <= min(c) <= max(c) <= 255) for c in colors):
-            raise ValueError("a colour must be three numbers from 0 to 255")
-    except MALFORMED as error:
-        raise InputError(
-            f'{path}: invalid ({quoted(error, 200)}); expected {{"classes": [{{"name": '
-            '"road", "color": [128, 64, 128]}, ...], "ignore_index": 255}'
-        ) from None
+    content, listed = read_listed(path, EXAMPLE)
+    listed = by_id(path, listed)
+    names, colors = [each.name for each in listed], [each.color for each in listed]
+    ignore_index = ignore_index_of(content, path)
     if len({c for c in colors if c}) < len([c for c in colors if c]):
         raise InputError(f"{path}: two classes have the same colour; change one")
     file_colors = {c: i for i, c in enumerate(colors) if c}
@@ -129,8 +132,9 @@ def read_classes(path: Path) -> Optional[Classes]:
     names, colors = ([items[i] for i in kept] for items in (names, colors))
     if not 2 <= len(names) <= 255 or not 0 <= ignore_index <= 255:
         raise InputError(
-            f"{path}: {len(names)} classes with ignore_index {ignore_index}; it needs "
-            "2 to 255 classes, background included, and an ignore_index from 0 to 255"
+            f"{path}: {len(names)} classes with ignore_index {quoted(ignore_index)}; "
+            "it needs 2 to 255 classes, background included, and an ignore_index from "
+            "0 to 255"
         )
     if len(set(names)) < len(names):
         raise InputError(f"{path}: two classes have the same name; rename one")
@@ -141,6 +145,16 @@ def read_classes(path: Path) -> Optional[Classes]:
     colors = tuple(c or default for c, default in zip(colors, defaults, strict=True))
     void_given = "ignore_index" in content
     return Classes(tuple(names), colors, table, file_colors, void_given=void_given)
+
+
+def ignore_index_of(content: dict[str, Any], path: Path) -> int:
+    """The id of void in classes.json. Raises InputError if it is no whole number."""
+    try:
+        return to_whole(content.get("ignore_index", IGNORE_INDEX), "ignore_index")
+    except ValueError as error:
+        raise InputError(
+            f"{path}: {error}; give the id of void, from 0 to 255, or leave it out"
+        ) from None
 
 
 def count_classes(ids: list[np.ndarray]) -> Classes:

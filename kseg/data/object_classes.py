@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Sequence
 
 from edge.core.constants import bright_colors
-from edge.core.errors import InputError, quoted
-from edge.core.inputs import read_text
-from kseg.core.text import MALFORMED, to_class_name
+from edge.core.errors import InputError
+from kseg.data.class_list import Color, by_id, read_listed
 from kseg.data.formats.labels import means_background
 
 log = logging.getLogger(__name__)
 
 MOST = 254  # as semantic classes they get a background and void as well
-Color = tuple[int, int, int]
+EXAMPLE = '{"classes": [{"name": "person", "color": [220, 20, 60]}, ...]}'
 
 
 @dataclass(frozen=True)
@@ -43,24 +41,21 @@ def classes_named(names: Sequence[str]) -> ObjectClasses:
     return ObjectClasses(tuple(names), bright_colors(len(names)))
 
 
-def read_object_classes(path: Path) -> Optional[ObjectClasses]:
+def read_object_classes(path: Path, numbered: bool = True) -> Optional[ObjectClasses]:
     """Reads `classes.json` of a folder of objects; None if it does not exist.
 
-    The format is `{"task": "instance", "classes": [{"name", "color"}]}`; the colours
-    are optional. A first class that means background, such as "Background", is left
-    out: it is no object. Raises InputError for an invalid file.
+    The format is `{"task": "instance", "classes": [{"name", "color", "id"}]}`; colours
+    and ids are optional. A first class that means background, such as "Background", is
+    left out: it is no object. `numbered` says whether there are masks of class ids;
+    `objects.json` names the classes, so ids do not matter there. Raises InputError for
+    an invalid file.
     """
     if not path.is_file():
         return None
-    try:
-        entries = json.loads(read_text(path))["classes"]
-        names = [to_class_name(entry["name"]) for entry in entries]
-        colors = [to_color(entry.get("color")) for entry in entries]
-    except MALFORMED as error:
-        raise InputError(
-            f'{path}: invalid ({quoted(error, 200)}); expected {{"classes": [{{"name": '
-            '"person", "color": [220, 20, 60]}, ...]}'
-        ) from None
+    listed = read_listed(path, EXAMPLE)[1]
+    if numbered:
+        listed = by_id(path, listed, firsts=(0, 1))
+    names, colors = [each.name for each in listed], [each.color for each in listed]
     if names and means_background(names[0]):
         log.info(f"{path}: the class {names[0]} is left out; it is no object")
         del names[0], colors[0]
@@ -68,16 +63,6 @@ def read_object_classes(path: Path) -> Optional[ObjectClasses]:
     defaults = classes_named(names).colors
     chosen = tuple(c or default for c, default in zip(colors, defaults, strict=True))
     return ObjectClasses(tuple(names), chosen, tuple(colors))
-
-
-def to_color(given: Optional[Sequence[int]]) -> Optional[Color]:
-    """A colour of classes.json. Raises ValueError if it is not three bytes."""
-    if given is None:
-        return None
-    color = tuple(int(value) for value in given)
-    if len(color) != 3 or not 0 <= min(color) <= max(color) <= 255:
-        raise ValueError("a colour must be three numbers from 0 to 255")
-    return color
 
 
 def check_classes(

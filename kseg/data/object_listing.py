@@ -112,7 +112,8 @@ def declared_classes(folder: Path, issues: list[FileIssue]) -> Optional[ObjectCl
     """The classes of classes.json; None if there is none, or an issue."""
     path = folder / CLASSES
     try:
-        return read_object_classes(path)
+        parts = parts_of(folder).values()
+        return read_object_classes(path, any((p / "masks").is_dir() for p in parts))
     except InputError as error:
         detail = str(error).removeprefix(f"{path}: ")
         issues.append(FileIssue("classes", "", str(path), detail, str(error)))

@@ -13,7 +13,13 @@ from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
 from edge.core.images import format_size
 from kseg.data.mask_files import read_palette
-from kseg.data.mask_values import MaskValues, count_ids, find_smoothing, wrong_values
+from kseg.data.mask_values import (
+    MaskValues,
+    count_ids,
+    find_smoothing,
+    lonely_ids,
+    wrong_values,
+)
 from kseg.data.masks import (
     INVALID,
     Classes,
@@ -234,15 +240,20 @@ def value_issues(
     colours of its palette.
     """
     splits = {pair.mask: pair.split for pair, *_ in masks}
+    values = [MaskValues(pair.mask, counts) for pair, counts, _ in masks]
     found = wrong_values(
-        [MaskValues(pair.mask, counts) for pair, counts, _ in masks],
+        values,
         len(classes.names) if classes else 0,
         classes is not None and classes.void_given,
     )
+    lonely = lonely_ids(values) if not found and not classes else []
     found += reordered([(pair.mask, palette) for pair, _, palette in masks])
-    return [
+    wrong = [
         FileIssue("values", splits[path], str(path), text, f"{path}: {text}")
         for path, text in found
+    ]
+    return wrong + [
+        FileIssue("lonely id", splits[path], str(path), text) for path, text in lonely
     ]
 
 

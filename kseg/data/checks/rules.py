@@ -24,10 +24,11 @@ FILE_ISSUES = {
     "unreadable mask": ("error", "masks that cannot be read or are damaged"),
     "no mask": ("error", "images without a mask; add the masks or remove the images"),
     "same stem": ("error", "files with the same stem; keep one of each"),
-    "lossy mask": ("error", "JPEG or WebP masks, which change ids; save them as PNG"),
+    "lossy mask": ("error", "masks with lossy compression; save them as PNG"),
     "sizes": ("error", "masks whose size differs from their image's"),
     "ids": ("error", "masks with ids outside the classes"),
     "values": ("error", "masks whose values cannot be ids"),
+    "lonely id": ("warning", "masks with ids far above all others, in few pixels"),
     "thin": ("warning", "masks that may have been smoothed, or have thin classes"),
     "colors": ("error", "masks with colours that classes.json does not list"),
     "no image": ("warning", "masks without an image; they are ignored"),
@@ -158,12 +159,14 @@ def single_class(
 
 def class_frequencies(scanned: FolderScan) -> Iterator[DataIssue]:
     """Classes that are absent from a split, or rare in the training split."""
+    used = used_classes(scanned)
+    yield from gaps(scanned, used)
     for split in scanned.splits:
         pixels = scanned.counts(split)[:, :-1]
         if not len(pixels):
             continue
         names = np.array(scanned.class_names)
-        absent = names[pixels.sum(0) == 0].tolist()
+        absent = names[(pixels.sum(0) == 0) & used].tolist()
         yield from absent_classes(split, absent)
         if split != "train":
             continue
@@ -180,6 +183,25 @@ def class_frequencies(scanned: FolderScan) -> Iterator[DataIssue]:
                 for i in np.flatnonzero(rare)
             )
             yield DataIssue("warning", "rare class", split, len(listed), text, listed)
+
+
+def used_classes(scanned: FolderScan) -> np.ndarray:
+    """(classes,) bool: all that are declared, or whose ids some mask has."""
+    if not scanned.implied:
+        return np.ones(len(scanned.class_names), bool)
+    counts = [scanned.counts(split)[:, :-1].sum(0) for split in scanned.splits]
+    used = np.sum(counts, axis=0) > 0
+    used[np.flatnonzero(used).max(initial=0) :] = True  # there are two at least
+    return used
+
+
+def gaps(scanned: FolderScan, used: np.ndarray) -> Iterator[DataIssue]:
+    """Ids that no mask has, below the largest one; nobody declared these classes."""
+    names = tuple(np.array(scanned.class_names)[~used].tolist())
+    if names:
+        text = "ids that no mask has; they become classes: close the gaps, or declare"
+        text += " the classes in classes.json"
+        yield DataIssue("warning", "gaps", "", len(names), text, names)
 
 
 def absent_classes(split: str, absent: Sequence[str]) -> Iterator[DataIssue]:

@@ -107,7 +107,10 @@ class FolderScan(Scan):
     """The result of scanning masks of classes.
 
     `read(pair)` gives ids (h, w) int, INVALID where they are outside the classes.
+    `implied` says whether the ids of the masks alone tell what the classes are.
     """
+
+    implied: bool = False
 
     def counts(self, split: str) -> np.ndarray:
         """(masks, classes + 1) int64 pixels, void last; without unreadable masks."""
@@ -155,11 +158,12 @@ def scan_data(data: Dataset) -> FolderScan:
 def scan_folder(folder: Path, seed: int) -> FolderScan:
     """Scans a data folder, whatever is wrong with it."""
     files, issues = all_pairs(folder, seed)
-    declared = None
+    declared, path = None, folder / "classes.json"
     try:
-        declared = read_classes(folder / "classes.json")
+        declared = read_classes(path)
     except InputError as error:
-        issues.append(FileIssue("classes", "", "classes.json", str(error)))
+        detail = str(error).removeprefix(f"{path}: ")
+        issues.append(FileIssue("classes", "", path.name, detail, str(error)))
 
     def scan_one(
         numbered: tuple[int, Pair],
@@ -210,7 +214,8 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
     def read(pair: ScannedPair) -> tuple[np.ndarray, np.ndarray]:
         return read_pair(files[pair.index], classes)
 
-    return FolderScan(str(folder), classes.names, classes.colors, pairs, issues, read)
+    result = FolderScan(str(folder), classes.names, classes.colors, pairs, issues, read)
+    return replace(result, implied=declared is None)
 
 
 def can_be_kept(issues: list[FileIssue]) -> bool:

@@ -28,6 +28,10 @@ def written(folder, text, name="names.txt", encoding="utf-8"):
         ('{"0": "sea", "1": "bird"}', ("sea", "bird")),
         ('{"id2label": {"1": "bird", "0": "sea"}}', ("sea", "bird")),
         ('{"names": ["sea", "bird"]}', ("sea", "bird")),
+        ('[{"name": "b", "id": 1}, {"name": "a", "id": 0}]', ("a", "b")),
+        ('[{"name": "b", "value": 2}, {"name": "a", "value": 1}]', ("a", "b")),
+        ('[{"name": "b", "id": "1"}, {"name": "a", "id": "0"}]', ("a", "b")),
+        ('[{"name": "b", "id": 1}, {"name": "a", "id": 90}]', ("b", "a")),
     ],
 )
 def test_formats(tmp_path, text, names):
@@ -67,6 +71,9 @@ def test_only_a_background_is_black(tmp_path):
         ("[1, 2]", "1 is not a name"),
         ("[", "Expecting value"),
         ('[{"name": "a", "color": [1, 2]}]', "not enough values"),
+        ('[{"name": "a", "color": [0.5, 0, 0]}]', "is not three bytes"),
+        ('[{"name": "a", "id": 9}, {"name": "b", "id": 3}]', "ids do not ascend"),
+        ('{"classes": ["a", "b"], "ignore_index": true}', "which is no whole number"),
     ],
 )
 def test_other_files_are_refused_in_one_line(tmp_path, text, message):

@@ -453,6 +453,18 @@ def test_rgb_mask_with_classes_json_without_colors(tmp_path):
     assert str(tmp_path / "train" / "masks" / "a.png") in error_message(tmp_path)
 
 
+def test_lossless_content_keeps_ids_whatever_the_suffix(tmp_path):
+    folder_of(tmp_path, QUARTERS)
+    for split, suffix, kind in (("train", ".webp", "WEBP"), ("val", ".jpg", "PNG")):
+        image = save(tmp_path / split / "images" / "c.png", QUARTERS)
+        mask = image.parents[1] / "masks" / f"c{suffix}"
+        Image.fromarray(QUARTERS).save(mask, format=kind, lossless=True)
+    data = open_data(str(tmp_path))
+    for split in ("train", "val"):
+        index = data.split(split).names.index("c.png")
+        np.testing.assert_array_equal(data.split(split).read(index)[1], QUARTERS)
+
+
 def test_unknown_color(tmp_path):
     declare(tmp_path, CLASSES)
     mask = with_colors(QUARTERS, COLORS)

@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 from edge.core.errors import InputError
+from kseg.data.checks.rules import diagnose
 from kseg.data.checks.scan import scan_folder
 from kseg.data.folder import open_folder
 from kseg.data.mask_values import (
     MaskValues,
     count_ids,
     find_smoothing,
+    lonely_ids,
     wrong_values,
 )
 
@@ -57,6 +59,14 @@ def test_255_beside_1_is_no_void():
     assert 'declare classes and "ignore_index": 255' in found["a"]
 
 
+@pytest.mark.parametrize("declared", [0, 2])
+def test_255_is_void_where_a_mask_has_it_beside_1(declared):
+    without_object = [mask(name, _0=900, _255=100) for name in "ab"]
+    assert blamed([*without_object, *OF_IDS], declared) == {}
+    slip = mask("c", _0=900, _1=20, _255=80)
+    assert list(blamed([*without_object, slip], declared)) == ["c"]
+
+
 def test_a_stray_1_is_blamed_and_not_the_others():
     found = blamed([*OF_ONE, mask("c", _0=900, _1=1, _255=99)])
     assert list(found) == ["c"]
@@ -72,13 +82,16 @@ def test_a_stray_value_between_0_and_255_is_blamed(value):
 
 
 @pytest.mark.parametrize("value", [7, 100, 254])
-def test_a_stray_id_far_above_the_others_is_blamed(value):
-    stray = mask("s", _0=9000, _1=900, **{f"_{value}": 3})
-    found = blamed([*OF_IDS, stray])
-    text = f"id {value} in 3 pixels, but the other ids are 0 to 1; correct the mask"
-    assert list(found) == ["s"] and found["s"].startswith(text)
-    assert blamed([*OF_IDS, mask("s", _0=9000, **{f"_{value}": 300})]) == {}
-    assert blamed([*OF_IDS, mask("s", _0=9000, _2=3)]) == {}  # may be a rare class
+def test_an_id_far_above_the_others_may_be_a_slip_or_rare(value):
+    def found(number: int, pixels: int) -> dict[str, str]:
+        stray = mask("s", _0=9000, _1=900, **{f"_{number}": pixels})
+        assert blamed([*OF_IDS, stray]) == {}
+        return {path.stem: text for path, text in lonely_ids([*OF_IDS, stray])}
+
+    text = f"id {value} in 3 pixels, the other ids are 0 to 1, and the classes go up to"
+    assert list(found(value, 3)) == ["s"] and found(value, 3)["s"].startswith(text)
+    assert found(value, 300) == found(2, 3) == {}
+    assert lonely_ids([]) == []
 
 
 def test_masks_that_are_all_smoothed_are_blamed():
@@ -99,7 +112,7 @@ def test_declared_classes_whose_masks_have_255_for_the_object():
     assert "but in classes.json the object is 1; save it" in blamed(OF_ONE, 2)["a"]
     assert blamed(OF_ONE, 2, True) == {}  # classes.json says that 255 is void
     assert blamed(OF_IDS, 2) == {}
-    assert list(blamed([*OF_ONE[:1], *OF_IDS], 2)) == ["a"]
+    assert list(blamed([*OF_ONE[:1], *OF_IDS[:1]], 2)) == ["a"]
     assert blamed([*OF_ONE[:1], *OF_IDS], 5) == {}
 
 
@@ -160,6 +173,7 @@ def test_the_first_smoothed_pixel_is_named():
     assert (found.row, found.column, found.ids) == (0, 3, (0, 1, 4))
     assert (found.share, found.values) == (0.5, 1)
     assert not found.certain  # it may be a class for borders
+    assert str(found).startswith("smoothed, resized or thin classes: 50% of the pix")
 
 
 # --- folders ---
@@ -191,6 +205,35 @@ def test_training_and_the_doctor_blame_the_same_mask(tmp_path):
         ("values", "train/masks/m1.png")
     ]
     assert scanned.class_names == ("background", "foreground")
+
+
+def test_a_rare_class_is_a_warning(tmp_path, caplog):
+    ids = np.zeros((64, 64), np.uint8)
+    ids[:32], ids[40:50] = 1, 2
+    rare = ids.copy()
+    rare[60, :10] = 15
+    folder = folder_of(tmp_path, ids, rare)
+    assert open_folder(folder, seed=0).num_classes == 16
+    assert "masks/m1.png: id 15 in 10 pixels, the other ids are 0 to 2" in caplog.text
+    scanned = scan_folder(folder, seed=0)
+    assert [(i.kind, i.name, i.error) for i in scanned.issues] == [
+        ("lonely id", "train/masks/m1.png", "")
+    ]
+    assert len(scanned.class_names) == 16
+    found = {issue.kind: issue for issue in diagnose(scanned)}
+    assert found["gaps"].examples == tuple(f"class {n}" for n in range(3, 15))
+    assert "error" not in {issue.severity for issue in found.values()}
+
+
+def test_masks_of_nothing_lack_a_class_and_ids_with_gaps_do_not(tmp_path):
+    nothing = np.zeros((64, 64), np.uint8)
+    scanned = scan_folder(folder_of(tmp_path / "a", nothing, nothing), seed=0)
+    assert "absent class" in {issue.kind for issue in diagnose(scanned)}
+    ids = nothing.copy()
+    ids[:30] = 2
+    scanned = scan_folder(folder_of(tmp_path / "b", ids, ids), seed=0)
+    found = {issue.kind: issue for issue in diagnose(scanned)}
+    assert found["gaps"].examples == ("class 1",) and "absent class" not in found
 
 
 def test_smoothed_masks_stop_training_and_borders_do_not(tmp_path):

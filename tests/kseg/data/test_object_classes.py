@@ -58,8 +58,8 @@ def test_there_may_be_no_file(tmp_path):
             [{"name": "a", "color": [1, 2, 3]}, {"name": "b", "color": [1, 2, 3]}],
             "two classes have the same colour",
         ),
-        ([{"name": "a", "color": [1, 2]}], "three numbers from 0 to 255"),
-        ([{"name": "a", "color": [1, 2, 256]}], "three numbers from 0 to 255"),
+        ([{"name": "a", "color": [1, 2]}], "three whole numbers from 0 to 255"),
+        ([{"name": "a", "color": [1, 2, 256]}], "three whole numbers from 0 to 255"),
         ([{"color": [1, 2, 3]}], "invalid"),
         ([{"name": "a", "color": [1, 2, float("inf")]}], "invalid"),
         ([{"name": "a\nb"}], "control characters"),
@@ -72,3 +72,14 @@ def test_invalid_files(write, classes, words):
     with pytest.raises(InputError, match=words) as caught:
         read_object_classes(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_ids_of_objects_give_the_order_where_masks_use_them(write):
+    path = write([{"name": "a", "id": 2}, {"name": "b", "id": 1}])
+    assert read_object_classes(path).names == ("b", "a")
+    path = write([{"name": "a", "id": 1}, {"name": "bg", "id": 0}])
+    assert read_object_classes(path).names == ("a",)
+    path = write([{"name": "a", "id": 1}, {"name": "b", "id": 3}])  # as COCO's gaps
+    assert read_object_classes(path, numbered=False).names == ("a", "b")
+    with pytest.raises(InputError, match="class 'b' has the id 3, .*the ids 1 to 2"):
+        read_object_classes(path)
