@@ -44,22 +44,24 @@ def assign_splits(
     """Divides the pairs into train, val and test.
 
     Pairs without a split are for training. Without a val split, `share` of the training
-    pairs become val. Equal stems within a split get different ones. Raises InputError
-    for an image that is labelled twice.
+    pairs become val; without training pairs, the other splits stay alone. Equal stems
+    within a split get different ones. Raises InputError for an image that is labelled
+    twice, and if there are no pairs.
     """
     found = export.splits
     train = [*found.get("train", []), *found.get("", [])]
-    if not train:
+    splits = {"train": train} | {s: found.get(s, []) for s in SPLITS[1:]}
+    splits = {name: pairs for name, pairs in splits.items() if pairs}
+    if not splits:
         raise InputError(
-            f"{folder}: no labelled images to train on ({export.unlabelled} without "
-            f"labels, {export.missing} missing); label or export them"
+            f"{folder}: no labelled images ({export.unlabelled} without labels, "
+            f"{export.missing} missing); label or export them"
         )
-    splits = {"train": train} | {s: found[s] for s in SPLITS[1:] if found.get(s)}
     check_frames(splits)
     splits = {name: own_stems(pairs) for name, pairs in splits.items()}
     for pairs in splits.values():
         check_image_names(pairs)
-    if "val" not in splits:
+    if train and "val" not in splits:
         splits |= split_by_seed(splits["train"], folder, seed, share)
     return {name: splits[name] for name in SPLITS if name in splits}
 
