@@ -25,7 +25,12 @@ from kseg.core.progress import bar
 from kseg.core.results import MaskCounts
 from kseg.core.runs import write_json
 from kseg.data.folder import SPLITS, split_by_seed
-from kseg.data.formats.counts import MaskFacts, facts_of, mask_counts
+from kseg.data.formats.counts import (
+    MaskFacts,
+    check_masks,
+    facts_of,
+    mask_counts,
+)
 from kseg.data.formats.credits import write_credits
 from kseg.data.formats.frames import check_frames, own_stems
 from kseg.data.formats.source import Size, SourceDataset, SourcePair, size_error
@@ -139,12 +144,14 @@ def write_data_folder(
                 make_folder(part / split / kind)
         items = [(part / split, p) for split, pairs in splits.items() for p in pairs]
         facts = each(partial(write_pair, colors=colors), items, "preparing")
+        counts = mask_counts(export.class_names, facts)
+        check_masks(counts, folder, items[0][1].image, learnt="train" in splits)
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
         write_credits(part, splits)
         record = {"classes": classes, "ignore_index": IGNORE_INDEX}
         write_json(part / "classes.json", record)
-    return mask_counts(export.class_names, facts)
+    return counts
 
 
 def each(

@@ -236,4 +236,9 @@ def read_line(words: list[str], place: str, classes: int) -> Line:
             f"{place}: the value {wrong[0]:g} is not in 0 to 1; values are shares of "
             "the image's width and height, not pixels"
         )
+    if count == BOX_NUMBERS and min(numbers[2:]) < 0:
+        raise InputError(
+            f"{place}: the box has a negative side: width {numbers[2]:g}, height "
+            f"{numbers[3]:g}; correct or remove it"
+        )
     return class_id, numbers
