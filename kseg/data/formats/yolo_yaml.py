@@ -192,9 +192,22 @@ def roots_of(path: Path, content: dict[str, Any]) -> list[Path]:
 
 def inside_of(folder: Path, path: Path) -> Optional[Path]:
     """An existing path as one below `folder`; None if it is elsewhere."""
+    if not exists(path):
+        return None
     whole, base = path.resolve(), folder.resolve()
-    inside = base in whole.parents and path.exists()
-    return folder / whole.relative_to(base) if inside else None
+    return folder / whole.relative_to(base) if base in whole.parents else None
+
+
+def exists(path: Path) -> bool:
+    """Whether a path exists. One that no file can have, such as a long one, does not.
+
+    >>> exists(Path("a" * 1000))
+    False
+    """
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def find_place(text: str, roots: list[Path]) -> Optional[Path]:
@@ -207,7 +220,7 @@ def find_place(text: str, roots: list[Path]) -> Optional[Path]:
     ends = [parts[start:] for start in range(len(parts))]
     ends = [end for end in ends if end == parts or len(end) >= least]
     places = [root.joinpath(*end) for end in ends for root in roots]
-    return next((place for place in places if place.exists()), None)
+    return next((place for place in places if exists(place)), None)
 
 
 def ending(text: str) -> tuple[str, ...]:

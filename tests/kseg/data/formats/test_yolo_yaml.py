@@ -81,6 +81,7 @@ def test_images_of_no_split_are_left_out(declared, write, source, prepared_objec
     ("text", "words"),
     (
         ("train: images/a\nval: /x/c", "`val` is '/x/c', which is not in this export"),
+        (f"train: images/a\nval: {'c' * 999}", "which is not in this export"),
         ("train: images\nval: images/b", "b0.jpg is in `train` and in `val`"),
         ("train: labels/a", "`train` is 'labels/a', which has no images"),
         ("train: {a: b}", "`train` must be a folder, a list of images"),
