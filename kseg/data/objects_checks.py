@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Iterable, Optional
 
 import numpy as np
 
@@ -126,6 +126,21 @@ def id_of(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value)
+
+
+def remedy_of_id(key: str, ids: Iterable[str], remedy: str) -> str:
+    """What to do about an id that is not among `ids`: often only zeros are the reason.
+
+    >>> remedy_of_id("1", ["001", "002"], "export it again")
+    "it is '001' but for leading zeros: write both without these"
+    >>> remedy_of_id("3", ["001", "002"], "export it again")
+    'export it again'
+    """
+    bare = key.lstrip("0")
+    same = next((one for one in ids if one.lstrip("0") == bare), None)
+    if same is None or not (key and same):
+        return remedy
+    return f"it is {quoted(same)} but for leading zeros: write both without these"
 
 
 def is_crowd(annotation: dict[str, Any]) -> bool:

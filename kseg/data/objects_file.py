@@ -25,6 +25,7 @@ from kseg.data.objects_checks import (
     is_crowd,
     read_box,
     read_content,
+    remedy_of_id,
 )
 from kseg.data.outlines import bounds, draw_outline, outline_area, read_outline
 from kseg.data.pairs import FileIssue, raise_first_error
@@ -236,14 +237,14 @@ class AnnotationReader:
         if key not in self.images:
             raise AnnotationError(
                 "unknown image",
-                f"is of image {shortened(key)}, which is not in 'images'; add or "
-                "remove it",
+                f"is of image {shortened(key)}, which is not in 'images'; "
+                f"{remedy_of_id(key, self.images, 'add or remove it')}",
             )
         if category not in self.classes:
             raise AnnotationError(
                 "unknown category",
                 f"has category {shortened(category)}, which is not in 'categories'; "
-                "add it",
+                f"{remedy_of_id(category, self.classes, 'add it')}",
             )
         self.refuse_repeated(annotation, key, category)
         entry = self.images[key]

@@ -7,6 +7,7 @@ before a training. Errors prevent training, or make the measured results wrong.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from edge.core.images import format_size
 from kseg.data.checks.duplicates import COPIED, SIMILAR, Nearest, nearest
 from kseg.data.checks.issues import SEVERITIES, DataIssue, issue_of_images, stem_of
 from kseg.data.checks.scan import FolderScan, Scan, ScannedPair
+from kseg.data.folder import parts_of
 
 # Kind of file issue -> severity and description.
 FILE_ISSUES = {
@@ -86,8 +88,20 @@ def file_issues(
 
 
 def split_sizes(scanned: Scan) -> Iterator[DataIssue]:
-    """Splits with too few images to learn from or to measure by."""
-    for split in dict.fromkeys(("train", "val", *scanned.splits)):
+    """Splits with too few images to learn from or to measure by.
+
+    A folder without train/ need not have val/ either: one split alone is evaluated.
+    """
+    needed: tuple[str, ...] = ("train", "val")
+    parts = parts_of(Path(scanned.name))
+    if scanned.splits and not {"train"} & {*scanned.splits, *parts}:
+        text = (
+            "no folder train/, so nothing to train on; "
+            f"{' and '.join(scanned.splits)} can be evaluated and predicted"
+        )
+        yield DataIssue("error", "few images", "train", 0, text)
+        needed = ()
+    for split in dict.fromkeys((*needed, *scanned.splits)):
         yield from split_size(split, len(scanned.of(split)))
 
 

@@ -43,7 +43,13 @@ from kseg.data.formats.source import (
     without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
-from kseg.data.objects_checks import NEEDED, check_categories, check_lists, id_of
+from kseg.data.objects_checks import (
+    NEEDED,
+    check_categories,
+    check_lists,
+    id_of,
+    remedy_of_id,
+)
 
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
 PREFIX = "instances_"
@@ -211,19 +217,20 @@ def by_image(
     check_image_ids(path, content["annotations"], objects)
     for annotation in content["annotations"]:
         name = f"{path}: annotation {quoted(annotation.get('id'))}"
-        if classes.get(id_of(annotation["category_id"])) is None:
+        category = id_of(annotation["category_id"])
+        if classes.get(category) is None:
             raise InputError(
                 f"{name}: category {quoted(annotation['category_id'])} is not in "
-                "'categories'; export it again"
+                f"'categories'; {remedy_of_id(category, classes, 'export it again')}"
             )
         key = id_of(annotation["image_id"])
         if key in objects:
             objects[key].append(annotation)
         elif not export.skip_missing:
+            remedy = remedy_of_id(key, objects, "export it again")
             raise InputError(
                 f"{name}: image {quoted(annotation['image_id'])} is not in "
-                "'images'; export it again, or skip such annotations with "
-                "--skip-missing"
+                f"'images'; {remedy}, or skip such annotations with --skip-missing"
             )
     left_out = len(content["annotations"]) - sum(map(len, objects.values()))
     if left_out:
@@ -242,10 +249,11 @@ def check_image_ids(
     """
     given = [id_of(annotation["image_id"]) for annotation in annotations]
     if given and images and not any(key in images for key in given):
+        remedy = remedy_of_id(given[0], images, "export it again")
         raise InputError(
-            f"{path}: no annotation is of an image in 'images': their image_id are "
-            f"such as {quoted(given[0])}, the ids of images such as "
-            f"{quoted(next(iter(images)))}; export it again"
+            f"{path}: no annotation is of an image in 'images': the ids of images are "
+            f"such as {quoted(next(iter(images)))}, their image_id such as "
+            f"{quoted(given[0])}; {remedy}"
         )
 
 

@@ -11,7 +11,13 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import format_size
-from kseg.data.formats.objects import NOT_OBJECTS, of_box, of_polygons, of_runs
+from kseg.data.formats.objects import (
+    NOT_OBJECTS,
+    check_sides,
+    of_box,
+    of_polygons,
+    of_runs,
+)
 from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
 from kseg.data.outlines import are_shares, encoded_outline, read_outline
@@ -112,7 +118,9 @@ def boxed(
             f"{quoted(annotation['bbox'])}, shares of the image's sides, not pixels; "
             f"multiply it by the image's size, {format_size(size)}"
         )
-    return of_box(class_id, (x, y, x + width, y + height), crowd)
+    place = f"{path}: annotation {shortened(annotation.get('id'))}"
+    box = check_sides((x, y, x + width, y + height), place)
+    return of_box(class_id, box, crowd)
 
 
 def run_lengths(annotation: Annotation, height: int, width: int, path: Path) -> Any:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import shlex
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Callable, Collection, Optional, Union
 
 from edge.core.errors import InputError, shortened
 from edge.core.inputs import is_archive, no_folder
 from kseg.core.configs import PrepareConfig
 from kseg.core.options import flag, refuse_unused
 from kseg.core.results import MaskCounts, ObjectCounts, Prepared
-from kseg.data.folder import is_data_folder
+from kseg.data.folder import is_data_folder, parts_of
 from kseg.data.formats import scenes
 from kseg.data.formats.counts import (
     mask_doubts,
@@ -87,7 +87,7 @@ def convert_export(config: PrepareConfig) -> Prepared:
     masks = found if isinstance(found, MaskCounts) else None
     objects = found if isinstance(found, ObjectCounts) else None
     log_counts(target, masks, objects)
-    log.info(f"{target}: is ready; next: {training(target)}")
+    log.info(f"{target}: {next_step(target, splits)}")
     counts = {split: len(pairs) for split, pairs in splits.items()}
     return Prepared(
         *(target, name, tuple(export.class_names), counts),
@@ -152,15 +152,18 @@ def read_export(
 
 
 def check_split_options(config: PrepareConfig, export: SourceDataset) -> None:
-    """Raises InputError for options of a new val split if the export has one."""
-    if not export.splits.get("val"):
+    """Raises InputError for options of a new val split if none is made."""
+    if export.splits.get("val"):
+        reason = "has its own val split"
+    elif not (export.splits.get("train") or export.splits.get("")):
+        reason = "has no train split"
+    else:
         return
     default = PrepareConfig(config.src, config.dir)
     for name in ("val_share", "seed"):
         if getattr(config, name) != getattr(default, name):
             raise InputError(
-                f"{flag(name)}: has no effect: {config.src} has its own val split; "
-                "leave it out"
+                f"{flag(name)}: has no effect: {config.src} {reason}; leave it out"
             )
 
 
@@ -170,7 +173,8 @@ def format_of(folder: Path) -> str:
         raise InputError(f"{folder}: {no_folder(folder)}; prepare reads a folder")
     if is_data_folder(folder):
         raise InputError(
-            f"{folder}: is already a data folder; train on it: {training(folder)}"
+            f"{folder}: is already a data folder, and "
+            f"{next_step(folder, parts_of(folder))}"
         )
     name = detect_format(folder)
     if name is None:
@@ -194,9 +198,16 @@ def format_of(folder: Path) -> str:
     return name
 
 
-def training(folder: Path) -> str:
-    """The command that trains on a data folder."""
-    return f"kseg train --data {shlex.quote(str(folder))}"
+def next_step(folder: Path, splits: Collection[str]) -> str:
+    """The command that uses a data folder; without train it can only be evaluated."""
+    data = f"--data {shlex.quote(str(folder))}"
+    if "train" in splits:
+        return f"is ready; next: kseg train {data}"
+    split = next(iter(splits))
+    return (
+        f"is ready, without a train split ({' and '.join(splits)} alone); next: "
+        f"kseg evaluate saved_models/RUN {data} --split {split}"
+    )
 
 
 def describe(name: str, export: SourceDataset, splits: Splits) -> str:

@@ -9,7 +9,7 @@ from typing import Iterator, NamedTuple, Sequence
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
-from edge.core.errors import shortened
+from edge.core.errors import InputError, shortened
 from kseg.core.results import MaskCounts, ObjectCounts
 
 LISTED = 24  # names in one line
@@ -74,17 +74,38 @@ def mask_doubts(counts: MaskCounts) -> Iterator[str]:
         )
     found = [name for name, number in counts.images.items() if number]
     if len(found) == 1:
-        yield (
-            f"all labelled pixels are {shortened(found[0])}, so nothing can be learnt; "
-            "check the labels"
-        )
+        yield (f"all labelled pixels are {shortened(found[0])}; check the labels")
 
 
 def object_doubts(counts: ObjectCounts) -> Iterator[str]:
     """What looks wrong with objects, in a line each."""
     yield from empty_classes(counts.classes)
+
+
+def check_masks(counts: MaskCounts, folder: Path, first: Path, learnt: bool) -> None:
+    """Raises InputError if the masks show one class or none: nothing can be learnt.
+
+    If they are not `learnt`, only measured, one is enough. `first` is an image.
+    """
+    found = [name for name, number in counts.pixels.items() if number]
+    if len(found) < 1 + learnt:
+        only = " and ".join([*map(shortened, found), *["void"] * bool(counts.void)])
+        raise InputError(
+            f"{folder}: is not written: the masks, such as that of {first}, have only "
+            f"{only}, so nothing can be learnt; correct the labels"
+        )
+
+
+def check_objects(counts: ObjectCounts, folder: Path, first: Path) -> None:
+    """Raises InputError if no image has an object. `first` is an image."""
     if not counts.total:
-        yield "no image has an object, so nothing can be learnt; check the labels"
+        reasons = [f"{number} {why}" for why, number in counts.skipped.items()]
+        reasons += [f"{counts.crowds} crowds"] * bool(counts.crowds)
+        why = f" (not counted: {', '.join(reasons)})" if reasons else ""
+        raise InputError(
+            f"{folder}: is not written: no image, such as {first}, has an object"
+            f"{why}, so nothing can be learnt; correct the labels"
+        )
 
 
 def empty_classes(found: dict[str, int]) -> Iterator[str]:

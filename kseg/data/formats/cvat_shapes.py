@@ -11,6 +11,7 @@ from edge.core.errors import InputError, quoted
 from edge.core.images import format_size
 from kseg.data.formats.coco_outlines import TOO_FEW
 from kseg.data.formats.objects import (
+    check_sides,
     ellipse,
     join,
     of_box,
@@ -65,10 +66,11 @@ def rotation_of(shape: Element, place: str) -> float:
 def box(shape: Element, class_id: int, size: Size, place: str) -> LabelledObject:
     """A box, or a polygon if it is rotated: clockwise, in degrees."""
     x0, y0, x1, y1 = (number(shape, k, place) for k in ("xtl", "ytl", "xbr", "ybr"))
+    corners = check_sides((x0, y0, x1, y1), place)
     angle = rotation_of(shape, place)
     if angle == 0:
-        return of_box(class_id, (x0, y0, x1, y1))
-    return of_polygons(class_id, [rotated(rectangle((x0, y0, x1, y1)), angle)])
+        return of_box(class_id, corners)
+    return of_polygons(class_id, [rotated(rectangle(corners), angle)])
 
 
 def polygon(

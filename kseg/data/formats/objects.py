@@ -43,6 +43,17 @@ def of_box(class_id: int, box: Box, crowd: bool = False) -> LabelledObject:
     return LabelledObject(class_id, box, crowd=crowd)
 
 
+def check_sides(box: Box, place: str) -> Box:
+    """Returns a box. Raises InputError, naming `place`, if a side is negative."""
+    x0, y0, x1, y1 = box
+    if x1 < x0 or y1 < y0:
+        raise InputError(
+            f"{place}: the box has a negative side: width {x1 - x0:g}, height "
+            f"{y1 - y0:g}; correct or remove it"
+        )
+    return box
+
+
 def of_polygons(
     class_id: int, polygons: Iterable[Points], crowd: bool = False
 ) -> LabelledObject:

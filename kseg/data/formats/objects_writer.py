@@ -13,6 +13,7 @@ from edge.core.files import make_folder
 from kseg.core.progress import in_parallel
 from kseg.core.results import ObjectCounts
 from kseg.core.runs import write_json
+from kseg.data.formats.counts import check_objects
 from kseg.data.formats.credits import write_credits
 from kseg.data.formats.objects import check_points, fitted, with_classes
 from kseg.data.formats.source import SourceDataset, SourceObjects, SourcePair
@@ -84,12 +85,14 @@ def write_objects_folder(
                 part / name / OBJECTS, export.class_names, [one for one, _ in images]
             )
             written += images
+        counts = counts_of(export.class_names, written)
+        check_objects(counts, folder, pairs[0].image)
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": list(color)} for name, color in entries]
         write_credits(part, splits)
         record = {"task": task, "classes": classes}
         write_json(part / "classes.json", record)
-    return counts_of(export.class_names, written)
+    return counts
 
 
 def write_image(item: tuple[Path, SourcePair]) -> Written:

@@ -22,7 +22,7 @@ from edge.core.errors import InputError
 from kseg.core.progress import in_parallel
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import labels_of
-from kseg.data.formats.objects import of_box
+from kseg.data.formats.objects import check_sides, of_box
 from kseg.data.formats.source import (
     Size,
     SourceDataset,
@@ -188,7 +188,7 @@ def scan(path: Path) -> Scan:
             x0, y0, x1, y1 = (
                 number(box, side, place) for side in ("xmin", "ymin", "xmax", "ymax")
             )
-            corners: Optional[Box] = (x0 - 1, y0 - 1, x1, y1)
+            corners: Optional[Box] = check_sides((x0 - 1, y0 - 1, x1, y1), place)
         difficult = (element.findtext("difficult") or "").strip() == "1"
         objects.append(VocObject(name, corners if box is not None else None, difficult))
     return Scan(path, (int(size[0]), int(size[1])) if stated else None, tuple(objects))

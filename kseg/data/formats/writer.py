@@ -25,7 +25,12 @@ from kseg.core.progress import bar
 from kseg.core.results import MaskCounts
 from kseg.core.runs import write_json
 from kseg.data.folder import SPLITS, split_by_seed
-from kseg.data.formats.counts import MaskFacts, facts_of, mask_counts
+from kseg.data.formats.counts import (
+    MaskFacts,
+    check_masks,
+    facts_of,
+    mask_counts,
+)
 from kseg.data.formats.credits import write_credits
 from kseg.data.formats.frames import check_frames, own_stems
 from kseg.data.formats.source import Size, SourceDataset, SourcePair, size_error
@@ -44,22 +49,24 @@ def assign_splits(
     """Divides the pairs into train, val and test.
 
     Pairs without a split are for training. Without a val split, `share` of the training
-    pairs become val. Equal stems within a split get different ones. Raises InputError
-    for an image that is labelled twice.
+    pairs become val; without training pairs, the other splits stay alone. Equal stems
+    within a split get different ones. Raises InputError for an image that is labelled
+    twice, and if there are no pairs.
     """
     found = export.splits
     train = [*found.get("train", []), *found.get("", [])]
-    if not train:
+    splits = {"train": train} | {s: found.get(s, []) for s in SPLITS[1:]}
+    splits = {name: pairs for name, pairs in splits.items() if pairs}
+    if not splits:
         raise InputError(
-            f"{folder}: no labelled images to train on ({export.unlabelled} without "
-            f"labels, {export.missing} missing); label or export them"
+            f"{folder}: no labelled images ({export.unlabelled} without labels, "
+            f"{export.missing} missing); label or export them"
         )
-    splits = {"train": train} | {s: found[s] for s in SPLITS[1:] if found.get(s)}
     check_frames(splits)
     splits = {name: own_stems(pairs) for name, pairs in splits.items()}
     for pairs in splits.values():
         check_image_names(pairs)
-    if "val" not in splits:
+    if train and "val" not in splits:
         splits |= split_by_seed(splits["train"], folder, seed, share)
     return {name: splits[name] for name in SPLITS if name in splits}
 
@@ -137,12 +144,14 @@ def write_data_folder(
                 make_folder(part / split / kind)
         items = [(part / split, p) for split, pairs in splits.items() for p in pairs]
         facts = each(partial(write_pair, colors=colors), items, "preparing")
+        counts = mask_counts(export.class_names, facts)
+        check_masks(counts, folder, items[0][1].image, learnt="train" in splits)
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
         write_credits(part, splits)
         record = {"classes": classes, "ignore_index": IGNORE_INDEX}
         write_json(part / "classes.json", record)
-    return mask_counts(export.class_names, facts)
+    return counts
 
 
 def each(

@@ -1,9 +1,9 @@
 """YOLO's text files: boxes and polygons in parts of the image's width and height.
 
 images/train/NAME.jpg with labels/train/NAME.txt, or train/images/ with train/labels/,
-or images/ with labels/; the classes are `names` in data.yaml, or the lines of
-classes.txt (Label Studio). A line is `CLASS CX CY W H`, or for a polygon
-`CLASS X1 Y1 X2 Y2 X3 Y3 ...`; a file may have both.
+or images/ with labels/; or the splits that data.yaml declares. The classes are `names`
+in data.yaml, or the lines of classes.txt (Label Studio). A line is `CLASS CX CY W H`,
+or for a polygon `CLASS X1 Y1 X2 Y2 X3 Y3 ...`; a file may have both.
 
 Reference: https://docs.ultralytics.com/datasets/segment
 """
@@ -14,10 +14,9 @@ from collections import Counter
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator
 
 import numpy as np
-import yaml
 
 from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted
@@ -34,11 +33,18 @@ from kseg.data.formats.source import (
     split_of,
     without_background,
 )
+from kseg.data.formats.yolo_yaml import (
+    NAMES,
+    Declared,
+    declared_splits,
+    names_file,
+    read_names,
+)
 from kseg.data.masks import files_by_stem, inspect_image
 from kseg.data.objects_file import LabelledObject
 
 DESCRIPTION = "images/ and labels/NAME.txt with data.yaml (YOLO)"
-IMAGES, LABELS, NAMES = "images", "labels", "classes.txt"
+IMAGES, LABELS = "images", "labels"
 BOX_NUMBERS = 5  # class, centre x and y, width, height
 LEAST_NUMBERS = 7  # class, x and y of 3 points
 OVERSHOOT = 0.5  # values farther outside 0 to 1 are errors, such as pixels
@@ -79,14 +85,6 @@ def text_files(labels: Path) -> list[Path]:
     return sorted(path for path in labels.glob("*.txt") if path.name != NAMES)
 
 
-def names_file(folder: Path) -> Optional[Path]:
-    """The file with the classes: data.yaml, another YAML file, or classes.txt."""
-    found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    named = [path for path in found if path.stem in ("data", "dataset")]
-    lists = [path for path in (folder / NAMES,) if path.is_file()]
-    return next(iter([*named, *found, *lists]), None)
-
-
 def read_masks(folder: Path, skip_missing: bool) -> SourceDataset:
     """The images with masks painted from their polygons."""
     return painted(read_pairs(folder, skip_missing))
@@ -116,8 +114,12 @@ def read_pairs(folder: Path, skip_missing: bool) -> SourceDataset:
     check_names([*found.names[:1], *kept_names(names, found.ids)], folder)
     export = SourceDataset(skip_missing, found.names, palette(len(found.names)))
     ids = [found.ids[name] - 1 for name in names]
-    for images, labels in parts_of(folder):
-        add_folder(export, images, labels, folder, ids)
+    parts = parts_of(folder)
+    labelled = (image for images, _ in parts for image in list_images(images))
+    declared = declared_splits(folder, labelled, export)
+    for images, labels in parts:
+        add_folder(export, images, labels, folder, ids, declared)
+    declared.report()
     return export
 
 
@@ -127,49 +129,30 @@ def kept_names(names: list[str], ids: dict[str, int]) -> list[str]:
 
 
 def add_folder(
-    export: SourceDataset, folder: Path, labels: Path, source: Path, ids: list[int]
+    export: SourceDataset,
+    folder: Path,
+    labels: Path,
+    source: Path,
+    ids: list[int],
+    declared: Declared,
 ) -> None:
-    """Adds the images of a folder; its name or that of one above it is the split.
+    """Adds the images of a folder, in the split that data.yaml declares.
 
-    `ids` are the class ids of the numbers in the files.
+    Without one, its name or that of one above it is the split. `ids` are the class ids
+    of the numbers in the files.
     """
     images = files_by_stem(folder)
     above = reversed(folder.relative_to(source).parts)
-    split = next(filter(None, map(split_of, above)), "")
+    by_folder = next(filter(None, map(split_of, above)), "")
     texts = same_keys({path.stem: path for path in text_files(labels)}, images)
     for stem, image in images.items():
         path = texts.pop(stem, labels / f"{stem}.txt")
-        reader = partial(read_labels, path, image, ids)
-        export.splits[split].append(SourcePair(stem, image, objects=reader))
+        split = declared.split(image, by_folder)
+        if split is not None:
+            reader = partial(read_labels, path, image, ids)
+            export.splits[split].append(SourcePair(stem, image, objects=reader))
     for stem, path in texts.items():
         export.add_missing(folder / f"{stem}.jpg", path)
-
-
-def read_names(folder: Path) -> list[str]:
-    """The class names: in YAML a list or a dict by id, in classes.txt lines."""
-    path = names_file(folder)
-    if path is None:
-        raise InputError(
-            f"{folder}: has no data.yaml; add one with the classes, such as names: "
-            "[cat, dog]"
-        )
-    if path.name == NAMES:
-        return [line.strip() for line in read_text(path).splitlines() if line.strip()]
-    try:  # this loader makes no objects, and keeps names such as `no` as text
-        content = yaml.load(read_text(path), Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not valid YAML ({reason}); correct it") from None
-    names = content.get("names") if isinstance(content, dict) else None
-    if isinstance(names, dict):
-        ids = [str(index) for index in range(len(names))]
-        names = [names[key] for key in ids] if names.keys() == set(ids) else None
-    if not isinstance(names, list) or not names:
-        raise InputError(
-            f"{path}: `names` must be a list of class names, or a dict of them by id "
-            "from 0, such as {0: cat, 1: dog}"
-        )
-    return [str(name) for name in names]
 
 
 # --- one text file ---
@@ -252,5 +235,10 @@ def read_line(words: list[str], place: str, classes: int) -> Line:
         raise InputError(
             f"{place}: the value {wrong[0]:g} is not in 0 to 1; values are shares of "
             "the image's width and height, not pixels"
+        )
+    if count == BOX_NUMBERS and min(numbers[2:]) < 0:
+        raise InputError(
+            f"{place}: the box has a negative side: width {numbers[2]:g}, height "
+            f"{numbers[3]:g}; correct or remove it"
         )
     return class_id, numbers

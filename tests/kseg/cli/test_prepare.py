@@ -59,12 +59,14 @@ def touch(folder: Path, names) -> Path:
 
 
 def segnet(folder: Path, count: int, size=(30, 40)) -> Path:
-    """A source of `count` pictures, all links to one."""
+    """A source of `count` pictures, all links to one: sky above trees."""
     for kind in ("train", "trainannot"):
         (folder / kind).mkdir(parents=True)
     first = [folder / kind / "0.png" for kind in ("train", "trainannot")]
     Image.fromarray(np.full((*size, 3), 100, np.uint8)).save(first[0])
-    Image.fromarray(np.full(size, 5, np.uint8)).save(first[1])
+    mask = np.full(size, 5, np.uint8)
+    mask[: size[0] // 2] = 0
+    Image.fromarray(mask).save(first[1])
     for index in range(1, count):
         for path in first:
             os.link(path, path.with_name(f"{index}.png"))
@@ -140,11 +142,11 @@ def test_what_was_found_is_said(source, target, capsys):
     said = capsys.readouterr().err
     assert f"{source}: segnet: train 3, val 2; 11 classes: sky, building" in said
     assert f"kseg train --data {target}\n" in said
-    assert "  tree: images 5, pixels 6,000 (100.0%)" in said
-    assert "classes that occur in no image: sky, building" in said
+    assert "  tree: images 5, pixels 3,000 (50.0%)" in said
+    assert "classes that occur in no image: building" in said
     found = json.loads(report.read_text(encoding="utf-8"))
     masks = found.pop("masks")
-    assert masks["images"]["tree"] == 5 and masks["pixels"]["tree"] == 5 * 30 * 40
+    assert masks["images"]["tree"] == 5 and masks["pixels"]["tree"] == 5 * 15 * 40
     assert masks["void"] == 0 and masks["only_void"] == []
     assert found.pop("classes")[:2] == ["sky", "building"]
     assert found == {
@@ -167,7 +169,7 @@ def test_round_trip(source, target):
     }
     image, mask = data.split("val").read(0)
     assert (image == 100).all()
-    assert (mask == 5).all()
+    assert (mask[:15] == 0).all() and (mask[15:] == 5).all()
 
 
 # --- refusals ---

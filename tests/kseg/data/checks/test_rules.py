@@ -111,6 +111,18 @@ def test_too_few_images(folder):
     assert (issue.severity, issue.count) == ("warning", 7)
 
 
+@pytest.mark.parametrize("split", ("val", "test"))
+def test_a_folder_without_train(folder, split):
+    """One error, about train/; val/ need not be there either."""
+    shutil.rmtree(folder / "train")
+    (folder / "val").rename(folder / split)
+    errors = [issue for issue in diagnose(scan(str(folder), 0)) if issue.count == 0]
+    assert [issue.text for issue in errors] == [
+        f"no folder train/, so nothing to train on; {split} can be evaluated and "
+        "predicted"
+    ]
+
+
 # --- labels ---
 
 

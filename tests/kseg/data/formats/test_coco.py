@@ -293,6 +293,16 @@ def test_annotations_of_no_image_at_all(train, error_message):
         assert "'9'" in message and "--skip-missing" not in message
 
 
+@pytest.mark.parametrize(
+    ("image", "category", "other"), (("01", 1, "1"), (1, "007", "7"))
+)
+def test_ids_that_differ_in_leading_zeros(train, error_message, image, category, other):
+    train(annotation([BIG], category, image))
+    message = error_message()
+    assert f"it is '{other}' but for leading zeros: write both" in message
+    assert "export it again" not in message
+
+
 def test_ids_as_text_and_as_numbers(train, masks_of):
     categories = [{"id": 1.0, "name": "table"}, {"id": "7", "name": "cup"}]
     entries = annotation([BIG], "1", "1"), annotation([SMALL], 7, 1.0)

@@ -1,10 +1,15 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from edge.core.errors import InputError
 from kseg.core.counts import ObjectCounts
 from kseg.data.formats.counts import (
     MaskFacts,
+    check_masks,
+    check_objects,
     facts_of,
     mask_counts,
     mask_doubts,
@@ -42,9 +47,26 @@ def test_images_and_pixels_of_each_class():
 
 def test_masks_of_one_class_alone_look_wrong():
     counts = mask_counts(("background", "road"), [facts("x.png", a=9)])
-    assert list(mask_doubts(counts))[-1].startswith(
-        "all labelled pixels are background, so nothing can be learnt"
+    assert list(mask_doubts(counts))[-1] == (
+        "all labelled pixels are background; check the labels"
     )
+
+
+@pytest.mark.parametrize(
+    ("pixels", "learnt", "words"),
+    (
+        ({"a": 9}, True, "have only background, so nothing can be learnt"),
+        ({"a": 9, "void": 1}, True, "have only background and void, so"),
+        ({"void": 1}, False, "have only void, so"),
+        ({"a": 9}, False, ""),
+        ({"a": 8, "b": 1}, True, ""),
+    ),
+)
+def test_masks_of_one_class_cannot_be_learnt(pixels, learnt, words):
+    """But measured, in a val split alone."""
+    counts = mask_counts(("background", "road"), [facts("x.png", **pixels)])
+    with pytest.raises(InputError, match=words) if words else nullcontext():
+        check_masks(counts, Path("data"), Path("x.png"), learnt)
 
 
 def test_images_and_objects_of_each_class():
@@ -56,6 +78,12 @@ def test_images_and_objects_of_each_class():
     assert list(object_doubts(counts)) == ["classes that occur in no image: dog"]
 
 
-def test_no_object_at_all_looks_wrong():
-    counts = ObjectCounts({"cat": 0})
-    assert "no image has an object" in list(object_doubts(counts))[-1]
+def test_no_object_at_all_cannot_be_learnt():
+    counts = ObjectCounts({"cat": 0}, skipped={"objects without area": 2}, crowds=1)
+    with pytest.raises(InputError) as caught:
+        check_objects(counts, Path("data"), Path("x.png"))
+    assert str(caught.value) == (
+        "data: is not written: no image, such as x.png, has an object (not counted: 2 "
+        "objects without area, 1 crowds), so nothing can be learnt; correct the labels"
+    )
+    check_objects(ObjectCounts({"cat": 1}), Path("data"), Path("x.png"))

@@ -6,6 +6,7 @@ from edge.core.errors import InputError
 from kseg.data.formats.objects import (
     POINT_ROTATIONS,
     check_points,
+    check_sides,
     decode,
     ellipse,
     fitted,
@@ -103,3 +104,20 @@ def test_an_ellipse_has_its_area():
     x, y = ellipse(10, 20, 4, 2).T
     area = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
     assert area == pytest.approx(np.pi * 8, rel=0.002)
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    (
+        ((5, 1, 2, 3), "a.json: the box has a negative side: width -3, height 2"),
+        ((1, 5, 1, 4.5), "width 0, height -0.5; correct or remove it"),
+        ((1, 2, 1, 2), ""),
+    ),
+)
+def test_negative_sides(box, words):
+    """A box without area is left out later, and counted."""
+    if words:
+        with pytest.raises(InputError, match=words):
+            check_sides(box, "a.json")
+    else:
+        assert check_sides(box, "a.json") == box

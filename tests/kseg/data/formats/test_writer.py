@@ -98,9 +98,15 @@ def test_seed_of_val(images, tmp_path):
     assert any(names != found[0] for names in found)
 
 
-def test_only_a_test_split_is_an_error(images, tmp_path):
-    with pytest.raises(InputError, match="to train on"):
-        assign_splits(export_of(test=[pair(p) for p in images]), tmp_path, 0.5, 0)
+@pytest.mark.parametrize("split", ("val", "test"))
+def test_a_split_alone_stays_alone(images, tmp_path, split):
+    export = export_of(**{split: [pair(p) for p in images[:2]]})
+    assert stems(assign_splits(export, tmp_path, 0.5, 0)) == {split: ["0", "1"]}
+
+
+def test_no_images_are_an_error(tmp_path):
+    with pytest.raises(InputError, match="no labelled images"):
+        assign_splits(export_of(val=[]), tmp_path, 0.5, 0)
 
 
 def test_one_image_is_too_few(images, tmp_path):

@@ -174,6 +174,7 @@ def test_clipped_objects_are_counted(yolo, counts_of):
     "line, word",
     (
         ("1 0.5 0.5 1.6 0.4", "the value 1.6 is not in 0 to 1"),
+        ("1 0.5 0.5 -0.2 0.4", "a negative side: width -0.2, height 0.4"),
         ("1 320 240 64 48", "the value 320"),
         ("1 nan 0.5 0.2 0.4", "the value nan"),
         ("2 0.5 0.5 0.2 0.4", "class 2 is not one of the 2"),
