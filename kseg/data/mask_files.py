@@ -25,7 +25,7 @@ _opening = threading.Lock()
 
 
 class MaskError(InputError):
-    """A mask that can be decoded is wrong. `kind` is a key of `rules.FILE_ISSUES`."""
+    """A mask that can be decoded is wrong. `kind` is a key of `issues.FILE_ISSUES`."""
 
     def __init__(self, kind: str, message: str):
         super().__init__(message)

@@ -38,7 +38,7 @@ class Pair(NamedTuple):
 
 
 class FileIssue(NamedTuple):
-    """One issue of one file. `kind` is a key of `rules.FILE_ISSUES`.
+    """One issue of one file. `kind` is a key of `issues.FILE_ISSUES`.
 
     `detail` describes it, and may be empty. `error` is the message that training stops
     with; empty if the issue does not prevent training.

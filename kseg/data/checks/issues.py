@@ -7,6 +7,25 @@ from typing import Iterable, Iterator
 
 from kseg.data.checks.scan import Scan
 
+# Kind of file issue -> severity and description.
+FILE_ISSUES = {
+    "classes": ("error", "invalid classes.json"),
+    "missing folder": ("error", "missing folders"),
+    "unreadable image": ("error", "images that cannot be read or are damaged"),
+    "unreadable mask": ("error", "masks that cannot be read or are damaged"),
+    "no mask": ("error", "images without a mask; add the masks or remove the images"),
+    "same stem": ("error", "files with the same stem; keep one of each"),
+    "lossy mask": ("error", "masks with lossy compression; save them as PNG"),
+    "sizes": ("error", "masks whose size differs from their image's"),
+    "ids": ("error", "masks with ids outside the classes"),
+    "values": ("error", "masks whose values cannot be ids"),
+    "lonely id": ("warning", "masks with ids far above all others, in few pixels"),
+    "thin": ("warning", "masks that may have been smoothed, or have thin classes"),
+    "colors": ("error", "masks with colours that classes.json does not list"),
+    "no image": ("warning", "masks without an image; they are ignored"),
+    "not read": ("note", "files or folders that are ignored"),
+}
+
 SEVERITIES = ("error", "warning", "note")
 
 

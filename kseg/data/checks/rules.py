@@ -14,28 +14,15 @@ import numpy as np
 
 from edge.core.images import format_size
 from kseg.data.checks.duplicates import COPIED, SIMILAR, Nearest, nearest
-from kseg.data.checks.issues import SEVERITIES, DataIssue, issue_of_images, stem_of
+from kseg.data.checks.issues import (
+    FILE_ISSUES,
+    SEVERITIES,
+    DataIssue,
+    issue_of_images,
+    stem_of,
+)
 from kseg.data.checks.scan import FolderScan, Scan, ScannedPair
 from kseg.data.folder import parts_of
-
-# Kind of file issue -> severity and description.
-FILE_ISSUES = {
-    "classes": ("error", "invalid classes.json"),
-    "missing folder": ("error", "missing folders"),
-    "unreadable image": ("error", "images that cannot be read or are damaged"),
-    "unreadable mask": ("error", "masks that cannot be read or are damaged"),
-    "no mask": ("error", "images without a mask; add the masks or remove the images"),
-    "same stem": ("error", "files with the same stem; keep one of each"),
-    "lossy mask": ("error", "masks with lossy compression; save them as PNG"),
-    "sizes": ("error", "masks whose size differs from their image's"),
-    "ids": ("error", "masks with ids outside the classes"),
-    "values": ("error", "masks whose values cannot be ids"),
-    "lonely id": ("warning", "masks with ids far above all others, in few pixels"),
-    "thin": ("warning", "masks that may have been smoothed, or have thin classes"),
-    "colors": ("error", "masks with colours that classes.json does not list"),
-    "no image": ("warning", "masks without an image; they are ignored"),
-    "not read": ("note", "files or folders that are ignored"),
-}
 
 FEW_IMAGES = 10  # fewer in a split are too few to measure by
 RARE_IMAGES = 5  # fewer that show a class are too few to learn it from

@@ -16,9 +16,13 @@ PRESSED = "signal.raise_signal(signal.SIGINT)"
 
 
 def ended(code: str) -> tuple[int, str]:
-    """Run a program; its status and what it says."""
+    """Run a program; its status and what it says.
+
+    The tests may have been started with & in a shell, whose children ignore Ctrl-C.
+    """
+    first = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     done = subprocess.run(
-        [sys.executable, "-c", f"import signal\n{code}"],
+        [sys.executable, "-c", first + code],
         cwd=ROOT,
         capture_output=True,
         text=True,
