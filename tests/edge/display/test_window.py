@@ -16,10 +16,8 @@ import pytest
 from edge.app.camera import has_windows
 from edge.display.draw import draw_semantic
 from edge.display.view import View
-from edge.engines.select import open_engine
-from edge.model_file.info import unknown_model
+from edge.predict.open import open_predictor
 from edge.predict.results import SemanticMap
-from edge.predict.semantic import SemanticPredictor
 
 SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
 LONG = 300  # seconds, the time limit of tests that may hang
@@ -62,13 +60,10 @@ def image_of(file: Path) -> np.ndarray:
 
 def test_the_window_shows_the_view(deeplab, bird, tmp_path):
     frame = cv2.imread(str(bird))
-    info = unknown_model()
-    labels = (
-        SemanticPredictor(open_engine(deeplab, threads=2), info)
-        .predict(frame, "BGR")
-        .labels
-    )
-    expected = draw_semantic(frame, SemanticMap(labels), info, "", View(keys=True))
+    predictor = open_predictor(deeplab, threads=2)
+    labels = predictor.predict(frame, "BGR").labels
+    view = View(keys=True)
+    expected = draw_semantic(frame, SemanticMap(labels), predictor.info, "", view)
     with screen(tmp_path) as (display, file):
         environment = {**os.environ, "DISPLAY": display}
         command = [sys.executable, str(SCRIPT), str(deeplab), "--source", str(bird)]
