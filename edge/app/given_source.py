@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, reason_of
+from edge.core.inputs import read_text
 
 VARIABLE = "KSEG_SOURCE"
 DEFAULT = "0"  # the first camera
@@ -29,12 +30,12 @@ def given_source(option: Optional[str], file: Optional[Path]) -> str:
 def only_line(file: Path) -> str:
     """The line of a file. Raises InputError if it has none or more than one."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(file).splitlines()
     except UnicodeDecodeError:
         raise InputError(f"--source-file {file}: is not text in UTF-8") from None
     except OSError as error:
         raise InputError(
-            f"--source-file {file}: cannot be read ({error.strerror})"
+            f"--source-file {file}: cannot be read ({reason_of(error)})"
         ) from None
     lines = [line.strip() for line in lines if line.strip()]
     if len(lines) != 1:

@@ -192,7 +192,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
         images = [p for p in entries if is_image(p) and p.is_file()]
     except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror})") from None
+        raise cannot_be("read", folder, error) from None
     read = set(images)
     return images, [path for path in entries if path not in read]
 

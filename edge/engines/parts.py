@@ -78,8 +78,9 @@ def role_in(path: Path) -> str:
 
 def refuse_part(path: Path) -> None:
     """Raises InputError for a part without the image: it cannot be opened alone."""
-    role, first = role_in(path), described(path).get("part_of")
+    role = role_in(path)
     if role:
+        first = described(path).get("part_of")
         raise InputError(
             f"{path}: is the part {shortened(role)} of a network, without its image; "
             f"give {shortened(str(first))} instead"

@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from edge.core.errors import InputError, quoted, shortened
+from edge.core.errors import InputError, quoted, reason_of, shortened
+from edge.core.inputs import read_text as read_user_text
 from edge.model_file.class_lists import Color, colors_of
 
 MOST_CLASSES = 256
@@ -52,14 +53,11 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"--classes {path}: is too large for a list of names")
-        data = path.read_bytes()
+        return read_user_text(path)
     except OSError as error:
         raise InputError(
-            f"--classes {path}: cannot be read ({error.strerror})"
+            f"--classes {path}: cannot be read ({reason_of(error)})"
         ) from None
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    try:
-        return data.decode("utf-16" if wide else "utf-8-sig")
     except ValueError:
         raise InputError(
             f"--classes {path}: is not UTF-8 text; save it as UTF-8"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Sequence, Tuple
+from typing import Any, Callable, Mapping, Sequence, Tuple, Type, TypeVar
 
 from edge.core.constants import VARIANCES
 from edge.core.errors import InputError, quoted, shortened
 from edge.engines.base import TensorSpec
 from edge.model_file.info import ModelInfo
 from edge.predict.boxes import ANCHOR_SCALE
+
+T = TypeVar("T")
+# Name -> whether a value is valid, and what would be.
+Rules = Mapping[str, Tuple[Callable[[Any], bool], str]]
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,23 @@ def is_factors(value: Any) -> bool:
     return is_list(value, NUMBER) and len(value) == 4 and all(map(is_factor, value))
 
 
-# Name -> whether a value is valid, and what would be.
-RULES = {
+def is_share(value: Any) -> bool:
+    return isinstance(value, NUMBER) and 0 <= value <= 1
+
+
+def is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 1
+
+
+COUNT = (is_count, "an integer of at least 1")
+SHARE = (is_share, "from 0 to 1")
+RULES: Rules = {
     "strides": (is_rising, "a list of rising integers of at least 1"),
     "anchor_scale": (is_factor, f"a number over 0, at most {LARGEST}"),
     "variances": (is_factors, f"4 numbers over 0, at most {LARGEST}"),
-    "score": (lambda x: isinstance(x, NUMBER) and 0 <= x <= 1, "from 0 to 1"),
-    "nms": (lambda x: isinstance(x, NUMBER) and 0 <= x <= 1, "from 0 to 1"),
-    "max_detections": (
-        lambda x: isinstance(x, int) and x >= 1,
-        "an integer of at least 1",
-    ),
+    "score": SHARE,
+    "nms": SHARE,
+    "max_detections": COUNT,
 }
 
 
@@ -78,18 +88,35 @@ def decoder_of(info: ModelInfo) -> Decoder:
 
     Unknown entries are ignored. Raises InputError for an invalid value.
     """
+    return settings_in(Decoder, info.decoder, RULES)
+
+
+def settings_in(kind: Type[T], decoder: Mapping[str, Any], rules: Rules) -> T:
+    """The entries of a decoder that are fields of the dataclass `kind`.
+
+    Raises InputError for an invalid value, and a missing one that has no default.
+    """
     known = {}
-    for each in fields(Decoder):
-        if each.name not in info.decoder:
-            continue
-        value = info.decoder[each.name]
-        valid, wanted = RULES[each.name]
+    for each in fields(kind):  # type: ignore[arg-type]
+        if each.name not in decoder and each.name in vars(kind):
+            continue  # it has a default
+        value = decoder.get(each.name)
+        valid, wanted = rules[each.name]
         if not valid(value):
             raise InputError(
                 f"the decoder's {each.name} is {quoted(value)}; it must be {wanted}"
             )
         known[each.name] = tuple(value) if isinstance(value, list) else value
-    return Decoder(**known)
+    return kind(**known)
+
+
+def refuse_nms(changes: Mapping[str, Any]) -> None:
+    """Raises InputError for a change of `nms` where the file suppresses boxes."""
+    if "nms" in changes:
+        raise InputError(
+            "nms has no effect on a model file that suppresses overlapping boxes "
+            "itself; leave it out"
+        )
 
 
 def output_indices(

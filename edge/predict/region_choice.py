@@ -7,14 +7,22 @@ of the input.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from edge.core.errors import InputError, quoted
+from edge.core.errors import InputError
 from edge.predict.boxes import Size, grid_sizes, nms, padded_to
-from edge.predict.decoder import is_factor, is_list, is_rising
+from edge.predict.decoder import (
+    COUNT,
+    SHARE,
+    Rules,
+    is_factor,
+    is_list,
+    is_rising,
+    settings_in,
+)
 from edge.predict.proposals import softmax
 from edge.predict.region_anchors import region_anchors
 from edge.predict.region_boxes import WEIGHTS, decode_moves
@@ -54,18 +62,7 @@ class RegionSettings:
     count: int = 100
 
 
-def is_share(value: Any) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value <= 1
-
-
-def is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 1
-
-
-COUNT = (is_count, "an integer of at least 1")
-SHARE = (is_share, "from 0 to 1")
-# Name -> whether a value is valid, and what would be.
-RULES = {
+RULES: Rules = {
     "strides": (is_rising, "a list of rising integers of at least 1"),
     "anchor_scale": (is_factor, "a number over 0"),
     "ratios": (lambda x: is_list(x, (int, float)), "a list of numbers over 0"),
@@ -76,18 +73,7 @@ RULES = {
 
 def settings_of(decoder: Mapping[str, Any]) -> RegionSettings:
     """The settings in a decoder. Raises InputError for a missing or invalid value."""
-    known = {}
-    for each in fields(RegionSettings):
-        if each.name not in decoder and each.name in vars(RegionSettings):
-            continue  # it has a default
-        value = decoder.get(each.name)
-        valid, wanted = RULES[each.name]
-        if value is None or not valid(value):
-            raise InputError(
-                f"the decoder's {each.name} is {quoted(value)}; it must be {wanted}"
-            )
-        known[each.name] = tuple(value) if isinstance(value, list) else value
-    return RegionSettings(**known)
+    return settings_in(RegionSettings, decoder, RULES)
 
 
 def proposals(

@@ -19,7 +19,7 @@ from edge.model_file.info import ModelInfo, known_names
 from edge.model_file.naming import named
 from edge.model_file.reading import NOTHING
 from edge.predict.base import Placement, Predictor
-from edge.predict.decoder import decoder_of, output_indices
+from edge.predict.decoder import decoder_of, output_indices, refuse_nms
 from edge.predict.detection import boxes_in_image, finite_rows
 from edge.predict.results import Detections
 
@@ -53,11 +53,7 @@ class SsdPredictor(Predictor[Detections]):
         decoder_of(info)
 
     def with_decoder(self, changes: Mapping[str, Any]) -> SsdPredictor:
-        if "nms" in changes:
-            raise InputError(
-                "nms has no effect on a model file that suppresses overlapping boxes "
-                "itself; leave it out"
-            )
+        refuse_nms(changes)
         result = super().with_decoder(changes)
         decoder_of(result.info)
         return result

@@ -21,7 +21,7 @@ from edge.model_file.naming import named
 from edge.model_file.reading import NOTHING
 from edge.predict.base import Placement, Predictor
 from edge.predict.boxes import Size, cell_count, nms
-from edge.predict.decoder import Decoder, decoder_of
+from edge.predict.decoder import Decoder, decoder_of, refuse_nms
 from edge.predict.detection import CANDIDATES, Found, boxes_in_image, select_best
 from edge.predict.instances import with_masks
 from edge.predict.maps import FIRST, LAST, covers
@@ -63,11 +63,8 @@ class YoloPredictor(Predictor[Detections]):
         decoder_of(info)
 
     def with_decoder(self, changes: Mapping[str, Any]) -> YoloPredictor:
-        if self.table.listed and "nms" in changes:
-            raise InputError(
-                "nms has no effect on a model file that suppresses overlapping boxes "
-                "itself; leave it out"
-            )
+        if self.table.listed:
+            refuse_nms(changes)
         result = super().with_decoder(changes)
         decoder_of(result.info)
         return result

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Optional, Sequence
 
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.inputs import read_text
+from edge.model_file.class_files import ID_KEYS
 from kseg.core.text import MALFORMED, to_class_name
 
-ID_KEYS = ("id", "value", "index", "class_id")  # the pixel value, in others' files
 Color = tuple[int, int, int]
 
 
