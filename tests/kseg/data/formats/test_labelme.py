@@ -1,11 +1,15 @@
 import base64
 import io
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.masks import filled as filled_boxes
+
 SIZE = (6, 8)
+filled = partial(filled_boxes, SIZE)
 
 
 def encoded(array, format="PNG") -> str:
@@ -28,14 +32,6 @@ def content(*shapes, path="a.jpg", data=None, size=SIZE) -> dict:
 
 # labelme draws boxes with inclusive ends: rows 1 to 3, columns 2 to 5.
 BOX = [[5.0, 3.0], [2.0, 1.0]]
-
-
-def filled(*boxes) -> list:
-    """Class 0 with boxes (class, top, left, bottom, right) in order, ends inclusive."""
-    mask = np.zeros(SIZE, int)
-    for value, top, left, bottom, right in boxes:
-        mask[top : bottom + 1, left : right + 1] = value
-    return mask.tolist()
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 import base64
 import io
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.masks import filled as filled_boxes
+
 SIZE = (6, 8)
+filled = partial(filled_boxes, SIZE)
 
 
 def polygon(name, exterior, interior=()) -> dict:
@@ -41,14 +45,6 @@ META = {"classes": [{"title": name, "shape": "any"} for name in ("cat", "bg", "d
 # The ends of polygons are inside: rows 1 to 3, columns 2 to 5, but for the hole.
 CAT = polygon("cat", [[2, 1], [5, 1], [5, 3], [2, 3]])
 STENCIL = [[0, 255], [255, 255]]
-
-
-def filled(*boxes) -> list:
-    """Class 0 with boxes (class, top, left, bottom, right) in order, ends inclusive."""
-    mask = np.zeros(SIZE, int)
-    for value, top, left, bottom, right in boxes:
-        mask[top : bottom + 1, left : right + 1] = value
-    return mask.tolist()
 
 
 @pytest.fixture
