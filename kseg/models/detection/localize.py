@@ -41,17 +41,30 @@ def localize(
     peaked = keras.initializers.VarianceScaling(SCALE)
     maps = layers.Conv2D(MAPS, 1, kernel_initializer=peaked, name="maps")(finest)
     centers = MapCenters(name="centers")(maps)
-    x = layers.Concatenate(name="join")([mean, centers])
-    x = layers.Dense(WIDTH, "relu", kernel_initializer="he_normal", name="fc")(x)
+    x = layers.Dense(WIDTH, kernel_initializer="he_normal", name="fc")(mean)
+    x = layers.Add(name="join")([x, without_bias(WIDTH, "fc_centers")(centers)])
+    x = layers.Activation("relu", name="fc_relu")(x)
     x = layers.Reshape((1, WIDTH), name="row")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    direct = layers.Reshape((1, 2 * MAPS), name="center_row")(centers)
-    place = layers.Dense(4, name="place")(layers.Concatenate(name="both")([x, direct]))
+    row = layers.Reshape((1, 2 * MAPS), name="center_row")(centers)
+    place = layers.Dense(4, name="place")(x)
+    place = layers.Add(name="both")([place, without_bias(4, "place_centers")(row)])
     return {
         "scores": layers.Softmax(dtype="float32", name="scores")(logits),
         "boxes": layers.Activation("sigmoid", dtype="float32", name="boxes")(place),
         "logits": logits,
     }
+
+
+def without_bias(units: int, name: str) -> layers.Dense:
+    """A dense layer whose result is added to that of one with a bias.
+
+    Two layers in place of one on joined features: the features have other ranges, and
+    joined in int8, those of the smaller range would have a few of the 256 values.
+    """
+    return layers.Dense(
+        units, use_bias=False, kernel_initializer="he_normal", name=name
+    )
 
 
 @keras.saving.register_keras_serializable("kseg")
