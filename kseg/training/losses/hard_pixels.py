@@ -50,7 +50,8 @@ def kth_largest(terms: Any, count: Any) -> Any:
 
     Negative terms are ignored; there must be `count` others. 0 for a count of 0.
     """
-    bits = ops.view(terms, "int32")
+    # On TensorFlow `view` needs to know the last side.
+    bits = ops.view(ops.reshape(terms, [-1, 1]), "int32")
     count = ops.cast(count, "int32")
 
     def set_bit(index: Any, found: Any) -> Any:

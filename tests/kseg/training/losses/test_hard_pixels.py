@@ -1,5 +1,6 @@
 """The choice of hard pixels, by hand, compared with NumPy's sort, on each backend."""
 
+from functools import partial
 from math import log
 
 import numpy as np
@@ -79,6 +80,20 @@ def test_the_loss_is_the_mean_over_the_hard_pixels():
     assert float(loss(mask, logits)) == pytest.approx(-log(0.5) / 2, rel=1e-5)
     again = SegmentationLoss.from_config(loss.get_config())
     assert float(again(mask, logits)) == float(loss(mask, logits))
+
+
+@on_tensorflow
+def test_images_of_any_size_in_a_graph():
+    """As in validation; the shapes are not known when the graph is made."""
+    import tensorflow as tf
+
+    mask, logits = random_batch(2)
+    sides = [None] * 3
+    signature = tf.TensorSpec(sides, tf.int64), tf.TensorSpec([*sides, 3], tf.float32)
+    for at in ({}, {"probability": 0.1, "share": 0.5}):
+        loss = tf.function(partial(ohem, **at), input_signature=signature)
+        expected = float(ohem(mask, logits, **at))
+        assert float(loss(mask, logits)) == pytest.approx(expected, rel=1e-6)
 
 
 @on_tensorflow
