@@ -96,7 +96,7 @@ def augment_sample(
         if paster:
             index = sample_index(k, len(paster.reader.split.sizes), config.seed)
             augment = augmentation(config, size, border, partial(paster, k, index))
-        image, mask = augment(tf.cast(pair[0], tf.float32), pair[1], key)
+        image, mask = augment(pair[0], pair[1], key)
         # Computed before `sample` sets pixels to void, which would split objects.
         weights = [weights_of(mask, config)] if config.border_weight else []
         if config.loss_share < 1:

@@ -43,6 +43,7 @@ def scale_and_crop(
         mask = mask[start[0] : end[0], start[1] : end[1]]
         if change:
             image, mask = change(image, mask, start, whole)
+        image = tf.cast(image, tf.float32)
         image = tf.image.resize(image, scaled, antialias=largest > 1)
         mask = tf.image.resize(mask[..., None], scaled, method="nearest")[..., 0]
         return pad_to(image, mask, size)
@@ -128,6 +129,7 @@ def mirrored_crop(
         image, mask = mirrored_window(image, mask, start, window)
         if change:
             image, mask = change(image, mask, start, whole)
+        image = tf.cast(image, tf.float32)
         image = tf.image.resize(image, size, antialias=largest > 1)
         mask = tf.image.resize(mask[..., None], size, method="nearest")[..., 0]
         return image, mask
