@@ -25,7 +25,7 @@ MOST = 64  # components of a class in an image, the largest
 class MaskParts(NamedTuple):
     """What is in one mask.
 
-    `pixels` (256,) int64 by class id; `parts` (N, 5) int32: class id, top, left, bottom
+    `pixels` (C,) int64 by class id; `parts` (N, 5) int32: class id, top, left, bottom
     and right of each component in pixels, bottom and right exclusive.
     """
 
@@ -47,15 +47,15 @@ class Components(NamedTuple):
     shares: np.ndarray
 
 
-def parts_of(mask: np.ndarray) -> MaskParts:
+def parts_of(mask: np.ndarray, classes: int) -> MaskParts:
     """The components of a mask (H, W) uint8, of 8 neighbours, each of one class.
 
     Left out are those of less than LEAST_AREA, those at the left or right edge of the
     image, which may be cut off, and of each class all but the MOST largest.
     """
-    pixels = np.bincount(mask.ravel(), minlength=256).astype(np.int64)
+    pixels = np.bincount(mask.ravel(), minlength=256)[:classes].astype(np.int64)
     rows = [np.zeros((0, 5), np.int32)]
-    for class_id in np.flatnonzero(pixels[:255]):
+    for class_id in np.flatnonzero(pixels):
         same = (mask == class_id).astype(np.uint8)
         found = cv2.connectedComponentsWithStats(same, connectivity=8)[2][1:]
         left, top, width, height, area = found.T
@@ -75,8 +75,8 @@ def find_components(data: Dataset) -> Components:
     Raises InputError for a file that cannot be read.
     """
     split = data.split("train")
-    found = scanned(split, data.name)
-    pixels = np.sum([each.pixels for each in found], 0)[: data.num_classes]
+    found = scanned(split, data.name, data.num_classes)
+    pixels = np.sum([each.pixels for each in found], 0)
     parts = np.concatenate([each.parts for each in found])
     images = np.repeat(np.arange(len(found)), [len(each.parts) for each in found])
     sides = np.array(split.sizes, np.float64).reshape(-1, 2)[images]
@@ -88,19 +88,19 @@ def find_components(data: Dataset) -> Components:
     )
 
 
-def scanned(split: Split, name: str) -> list[MaskParts]:
-    """`parts_of` of each mask of a split, on threads."""
+def scanned(split: Split, name: str, count: int) -> list[MaskParts]:
+    """`parts_of` of each mask of a split of `count` classes, on threads."""
     read: Callable[[int], Any] = getattr(split, "read_mask", lambda k: split.read(k)[1])
     items = range(len(split.sizes))
     masks: Sequence[Path] = getattr(split, "masks", ())
     title = f"{name}, components"
     if not masks:  # generated images have no files by which to know them again
-        found = in_order(lambda index: parts_of(read(index)), items)
+        found = in_order(lambda index: parts_of(read(index), count), items)
         return list(shown(found, f"checking {title}", len(items)))
     classes = getattr(split, "classes", None)
     about = "components", os.path.abspath(name), classes and classes.record()
     return checked(
-        lambda index: parts_of(read(index)),
+        lambda index: parts_of(read(index), count),
         items,
         title,
         about,

@@ -33,8 +33,8 @@ MASK = np.array(
 
 
 def test_components_are_of_8_neighbours_and_not_at_the_sides():
-    found = parts_of(MASK)
-    assert found.pixels[[0, 1, 2, 255]].tolist() == [13, 4, 5, 2]
+    found = parts_of(MASK, 3)
+    assert found.pixels.tolist() == [13, 4, 5]
     assert sorted(found.parts.tolist()) == [
         [1, 0, 3, 4, 4],  # class, top, left, bottom, right
         [2, 2, 1, 4, 3],
@@ -45,14 +45,14 @@ def test_small_components_are_left_out():
     mask = np.zeros((100, 100), np.uint8)
     mask[10, 10:12] = 1  # 2e-4 of the image
     mask[50, 10] = 1
-    assert parts_of(mask).parts.tolist() == [[1, 10, 10, 11, 12]]
+    assert parts_of(mask, 2).parts.tolist() == [[1, 10, 10, 11, 12]]
 
 
 def test_of_many_components_the_largest_are_kept(monkeypatch):
     monkeypatch.setattr(components, "MOST", 1)
     mask = np.zeros((9, 9), np.uint8)
     mask[1, 1], mask[5:7, 5] = 1, 1
-    assert parts_of(mask).parts.tolist() == [[1, 5, 5, 7, 6]]
+    assert parts_of(mask, 2).parts.tolist() == [[1, 5, 5, 7, 6]]
 
 
 FOUND = Components(
