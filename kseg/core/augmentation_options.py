@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kseg.core.options import AUGMENTING, Share, option
+from kseg.core.options import AUGMENTING, Names, Share, Use, option
+
+PASTING = Use(lambda config: config.paste, "without --paste")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,11 @@ class AugmentationOptions:
     )
     paste: Share = option(
         0.0,
-        "share of crops with objects pasted from another image; needs masks",
+        "share of crops with objects pasted from other images; needs masks",
         AUGMENTING,
+    )
+    paste_classes: Names = option(
+        ("rare",),
+        "classes whose objects are pasted, or rare; of masks of classes only",
+        PASTING,
     )

@@ -16,6 +16,7 @@ from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
 from kseg.core.augmentation_options import AugmentationOptions
 from kseg.core.doctor_options import DoctorOptions
+from kseg.core.hard_options import HardPixelOptions
 from kseg.core.model_options import (
     EngineOptions,
     MovedDataOptions,
@@ -68,6 +69,7 @@ class TrainConfig(
     DeviceOptions,
     RunOptions,
     AugmentationOptions,
+    HardPixelOptions,
     LossOptions,
     CropOptions,
     TrainingOptions,

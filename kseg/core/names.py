@@ -41,6 +41,7 @@ OBJECT_MODELS = {
 CLASS_AGNOSTIC = ("rpn",)  # networks that find objects without their class
 ENCODER_NAMES = (
     "alexnet",
+    "efficientnetlite0",
     "efficientnetv2b0",
     "googlenet",
     "mobilenetv2",

@@ -43,11 +43,11 @@ MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
     *("loss", "class_weights", "border_weight", "loss_share"),
-    *("elastic", "rare_crops"),
+    *("hard_probability", "hard_share", "elastic", "rare_crops", "paste_classes"),
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {
-    "semantic": ("strides", "mosaic", "paste", "objects"),
+    "semantic": ("strides", "mosaic", "objects"),
     "instance": OF_PIXELS,
     "detection": (*OF_PIXELS, "paste"),
 }

@@ -76,8 +76,12 @@ class FolderSplit:
 
     def read(self, index: int) -> Sample:
         image = read_image(self.images[index], self.channels, self.white_level)
+        return Sample(image, self.read_mask(index))
+
+    def read_mask(self, index: int) -> np.ndarray:
+        """A mask alone, (H, W) uint8. Raises InputError if it cannot be read."""
         mask = load_mask(self.masks[index], self.images[index])
-        return Sample(image, to_class_ids(mask, self.masks[index], self.classes))
+        return to_class_ids(mask, self.masks[index], self.classes)
 
 
 def open_folder(folder: Path, seed: int) -> Dataset:

@@ -205,11 +205,12 @@ def augmented(
     import tensorflow as tf
 
     from kseg.data.loading.batches import augment_sample
+    from kseg.data.loading.pasting import new_paster
     from kseg.data.loading.reader import CachedReader
 
     split = data.split("train")
-    augment = augment_sample(config, size, 0)
     reader = CachedReader(split, config.max_side)
+    augment = augment_sample(config, size, 0, new_paster(config, data, reader))
     result = [[reader.read(index)] for index in chosen]
     for row, numbers in zip(
         result, sample_numbers(len(split.sizes), config.seed, chosen), strict=True

@@ -24,8 +24,14 @@ def semantic_loss(
     from kseg.data.class_weights import class_weights, count_pixels
     from kseg.training.losses.segmentation import SegmentationLoss
 
+    hard = {
+        "hard_probability": config.hard_probability,
+        "hard_share": config.hard_share,
+    }
+    if not config.hard_share:
+        raise InputError("--hard-share 0: is a share of the pixels, over 0; see --help")
     try:
-        loss = SegmentationLoss(config.loss)
+        loss = SegmentationLoss(config.loss, **hard)
         if config.border_weight:
             loss.check_weights("--border-weight")
         if config.class_weights == "none":
@@ -35,10 +41,11 @@ def semantic_loss(
         raise InputError(f"--{error}") from None
     if known_weights:
         return SegmentationLoss(
-            config.loss, tuple(known_weights[x] for x in data.class_names)
+            config.loss, tuple(known_weights[x] for x in data.class_names), **hard
         )
     counts = count_pixels(data.split("train"), data.num_classes)
-    return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))
+    weights = class_weights(config.class_weights, counts)
+    return SegmentationLoss(config.loss, weights, **hard)
 
 
 class SemanticMetrics:

@@ -64,6 +64,7 @@ HEAVY = [
     Case("unet", "resnet50", "resize-conv"),
     Case("unet", "mobilenetv3", "nearest"),
     Case("unet", "efficientnetv2b0", "bilinear"),
+    Case("unet", "efficientnetlite0", "bilinear"),
 ]
 slow, full = pytest.mark.slow, pytest.mark.full
 CASES = [*ON_PLAIN, *LIGHT, *(pytest.param(case, marks=slow) for case in HEAVY)]

@@ -7,7 +7,7 @@ run therefore gets the same batches as one that was not interrupted.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -18,11 +18,13 @@ from edge.model_file.info import InputGeometry
 from edge.predict.resizing import limit_side
 from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ALONE, ProcessGroup
+from kseg.data.loading.pasting import Paster, new_paster
 from kseg.data.loading.reader import PARALLEL, CachedReader
 from kseg.data.sample import Dataset
 from kseg.data.transforms.border_weights import border_weights
 from kseg.data.transforms.chain import Op, chain, sample_loss
 from kseg.data.transforms.crops import (
+    Change,
     crop_mask,
     mirrored_crop,
     pad_by_reflection,
@@ -35,12 +37,18 @@ AHEAD = 2  # batches to prefetch
 VOID = np.uint8(IGNORE_INDEX)
 
 
-def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) -> Op:
+def augmentation(
+    config: TrainConfig,
+    size: tuple[int, int],
+    border: int = 0,
+    change: Optional[Change] = None,
+) -> Op:
     """The augmentation of a configuration, whose images have the given `size`.
 
     `border` is the width of the margin without logits of networks with valid
-    convolutions; the mask is smaller by it on each side. Raises InputError if nothing
-    is left of the mask.
+    convolutions; the mask is smaller by it on each side. `change` is applied to the
+    window of the image that becomes the crop. Raises InputError if nothing is left of
+    the mask.
     """
     if min(size) <= 2 * border:
         raise InputError(
@@ -48,9 +56,9 @@ def augmentation(config: TrainConfig, size: tuple[int, int], border: int = 0) ->
             f"pixels on each side; use a size over {2 * border}x{2 * border}"
         )
     steps = [
-        mirrored_crop(size, config.scale, border, config.rare_crops)
+        mirrored_crop(size, config.scale, border, config.rare_crops, change)
         if border
-        else scale_and_crop(size, config.scale, config.rare_crops)
+        else scale_and_crop(size, config.scale, config.rare_crops, change)
     ]
     if config.elastic or config.rotate:
         steps.append(warp(config.elastic, config.rotate))
@@ -73,15 +81,22 @@ def photometric(config: TrainConfig) -> list[Op]:
 
 
 def augment_sample(
-    config: TrainConfig, size: tuple[int, int], border: int
+    config: TrainConfig,
+    size: tuple[int, int],
+    border: int,
+    paster: Optional[Paster] = None,
 ) -> Callable[[Any, tuple[Any, Any]], tuple[Any, ...]]:
     """A function (sample number, pair) -> image, mask and, if configured, weights."""
-    augment = augmentation(config, size, border)
+    usual = augmentation(config, size, border)
     sample = sample_loss(config.loss_share)
 
     def apply(k: Any, pair: tuple[Any, Any]) -> tuple[Any, ...]:
         key = sample_key(k, config.seed)
-        image, mask = augment(tf.cast(pair[0], tf.float32), pair[1], key)
+        augment = usual
+        if paster:
+            index = sample_index(k, len(paster.reader.split.sizes), config.seed)
+            augment = augmentation(config, size, border, partial(paster, k, index))
+        image, mask = augment(pair[0], pair[1], key)
         # Computed before `sample` sets pixels to void, which would split objects.
         weights = [weights_of(mask, config)] if config.border_weight else []
         if config.loss_share < 1:
@@ -117,6 +132,7 @@ def training_batches(
     start_step: int = 0,
     border: int = 0,
     group: ProcessGroup = ALONE,
+    paster: Optional[Paster] = None,
 ) -> tf.data.Dataset:
     """Infinite batches: image (B, h, w, C) float32 in [0, 255], mask (B, h, w) uint8.
 
@@ -130,7 +146,7 @@ def training_batches(
     numbers = sample_numbers(start_step, images, group)
     pairs = reader.dataset(numbers.map(index_of), channels)
     augmented = tf.data.Dataset.zip(numbers, pairs).map(
-        augment_sample(config, size, border), num_parallel_calls=PARALLEL
+        augment_sample(config, size, border, paster), num_parallel_calls=PARALLEL
     )
     return local_batches(augmented, images, group)
 
@@ -241,6 +257,7 @@ class BatchLoader:
             name: CachedReader(data.split(name), config.max_side, share)
             for name in ("train", "val")
         }
+        self.paster = new_paster(config, data, self.readers["train"])
 
     def training(self, start_step: int = 0) -> tf.data.Dataset:
         """The training batches from `start_step` on; see `training_batches`."""
@@ -252,6 +269,7 @@ class BatchLoader:
             start_step,
             self.shape.valid_border,
             self.group,
+            self.paster,
         )
 
     def validation(self) -> tf.data.Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import cv2
 import numpy as np
@@ -11,13 +11,21 @@ import tensorflow as tf
 from edge.core.constants import IGNORE_INDEX, PADDING
 from kseg.data.transforms.chain import Op, Pair, uniform
 
+# Changes a window: (image, mask, its upper left corner, size of the image) -> a pair.
+Change = Callable[[Any, Any, Any, Any], Pair]
 
-def scale_and_crop(size: tuple[int, int], largest: float, rare: float = 0.0) -> Op:
+
+def scale_and_crop(
+    size: tuple[int, int],
+    largest: float,
+    rare: float = 0.0,
+    change: Optional[Change] = None,
+) -> Op:
     """Scales by a factor between 1 / `largest` and `largest`, then crops to `size`.
 
     Only the cropped window is resized. Pixels outside the image become mid-grey and
     void. `rare` is the share of crops that are centred on a random class, see
-    `window_start`.
+    `window_start`. `change` is applied to the window before it is resized.
     """
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
@@ -32,9 +40,12 @@ def scale_and_crop(size: tuple[int, int], largest: float, rare: float = 0.0) -> 
             tf.clip_by_value(tf.round(window * factor), 1, target), tf.int32
         )
         image = image[start[0] : end[0], start[1] : end[1]]
-        mask = mask[start[0] : end[0], start[1] : end[1], None]
+        mask = mask[start[0] : end[0], start[1] : end[1]]
+        if change:
+            image, mask = change(image, mask, start, whole)
+        image = tf.cast(image, tf.float32)
         image = tf.image.resize(image, scaled, antialias=largest > 1)
-        mask = tf.image.resize(mask, scaled, method="nearest")[..., 0]
+        mask = tf.image.resize(mask[..., None], scaled, method="nearest")[..., 0]
         return pad_to(image, mask, size)
 
     return apply
@@ -94,7 +105,11 @@ def pad_to(image: Any, mask: Any, size: tuple[int, int]) -> Pair:
 
 
 def mirrored_crop(
-    size: tuple[int, int], largest: float, border: int, rare: float = 0.0
+    size: tuple[int, int],
+    largest: float,
+    border: int,
+    rare: float = 0.0,
+    change: Optional[Change] = None,
 ) -> Op:
     """`scale_and_crop` for networks that give no logits for a margin of `border`.
 
@@ -110,7 +125,11 @@ def mirrored_crop(
         window = tf.cast(tf.maximum(tf.round(target / factor), 1), tf.int32)
         edge = tf.cast(border / factor, tf.int32)  # rounded down: the centre is inside
         start = window_start(mask, window - 2 * edge, seed, rare) - edge
+        whole = tf.cast(tf.shape(mask), tf.float32)
         image, mask = mirrored_window(image, mask, start, window)
+        if change:
+            image, mask = change(image, mask, start, whole)
+        image = tf.cast(image, tf.float32)
         image = tf.image.resize(image, size, antialias=largest > 1)
         mask = tf.image.resize(mask[..., None], size, method="nearest")[..., 0]
         return image, mask

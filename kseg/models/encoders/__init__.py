@@ -10,6 +10,7 @@ from kseg.models.encoders.applications import (
     resnet50,
     vgg16,
 )
+from kseg.models.encoders.efficientnet_lite import efficientnetlite0
 from kseg.models.encoders.googlenet import googlenet
 from kseg.models.encoders.plain import plain
 
@@ -22,4 +23,5 @@ ENCODERS = {
     "mobilenetv2": mobilenetv2,
     "mobilenetv3": mobilenetv3,
     "efficientnetv2b0": efficientnetv2b0,
+    "efficientnetlite0": efficientnetlite0,
 }

@@ -16,10 +16,12 @@ import keras
 from keras import ops
 
 from edge.core.constants import IGNORE_INDEX
+from kseg.training.losses.hard_pixels import hard_pixels
 from kseg.training.losses.replicas import sum_over_replicas
 
 GAMMA = 2.0  # gamma of the focal loss
-HARD_SHARE = 0.25  # fraction of the pixels in the hard-example loss
+HARD_SHARE = 1 / 16  # least fraction of the pixels in the hard-example loss
+HARD_PROBABILITY = 0.7  # pixels whose true class has a lower one are hard
 MIN_MISS = 1e-6  # lower bound of 1 - p: the gradient of a power is not finite at 0
 
 
@@ -77,24 +79,28 @@ def ohem(
     weight: Optional[Any] = None,
     class_weights: Optional[Sequence[float]] = None,
     share: float = HARD_SHARE,
+    probability: float = HARD_PROBABILITY,
 ) -> Any:
-    """Cross-entropy over the hardest valid pixels of the batch.
+    """Cross-entropy over the hard pixels of the batch (see hard_pixels.py).
 
-    `share` in (0, 1] is their fraction; their number is rounded up. Pixels are hard if
-    the probability of their true class is low; weights multiply the terms of the
-    selected pixels but do not affect the selection. Pixels with equal terms at the
-    limit count in equal parts. Other arguments and errors as in `cross_entropy`, to
-    which it is equal at share 1.
+    These are the valid pixels whose true class has a probability under `probability`,
+    in [0, 1]; if they are less than `share`, in (0, 1], of the valid pixels, that many
+    of the hardest. At probability 0 it is always this share. Weights multiply the terms
+    of the selected pixels but do not affect the selection. Other arguments and errors
+    as in `cross_entropy`, to which it is equal at share 1.
 
-    Online hard example mining: Shrivastava, Gupta and Girshick (CVPR 2016); for
-    pixels: Wu, Shen and van den Hengel, "Bridging Category-level and Instance-level
-    Semantic Image Segmentation" (2016).
+    Online hard example mining: Shrivastava, Gupta and Girshick (CVPR 2016, arXiv
+    1604.03540); for pixels, with a threshold: Wu, Shen and van den Hengel, "Bridging
+    Category-level and Instance-level Semantic Image Segmentation" (2016). PP-LiteSeg
+    (Peng et al. 2022) keeps at least 1/16; PIDNet (Xu et al. 2023) has 0.9 for 0.7.
     """
     if not 0 < share <= 1:
         raise ValueError(f"`share` must be over 0 and at most 1, got {share}.")
+    if not 0 <= probability <= 1:
+        raise ValueError(f"`probability` must be from 0 to 1, got {probability}.")
     label, valid = split_void(mask, ignore_index)
     terms = negative_log_likelihood(label, logits)
-    selected = hardest(ops.stop_gradient(terms), valid, share)
+    selected = hard_pixels(ops.stop_gradient(terms), valid, share, probability)
     return mean_over(selected, weighted(terms, label, logits, weight, class_weights))
 
 
@@ -153,20 +159,3 @@ def over_replicas(total: Any) -> Any:
     if keras.backend.backend() != "tensorflow":
         return total
     return sum_over_replicas(total)
-
-
-def hardest(terms: Any, valid: Any, share: float) -> Any:
-    """Selects the largest `share` of the valid terms: weights in [0, 1].
-
-    The weight is 1 above the limit and an equal fraction for all terms at the limit, so
-    that a weighted sum equals the sum of the first terms of the sorted list.
-    """
-    terms = ops.where(valid > 0, terms, -1.0)  # below all valid terms
-    count = ops.ceil(share * ops.sum(valid))
-    flat = ops.reshape(terms, [-1])
-    index = ops.shape(flat)[0] - ops.maximum(ops.cast(count, "int32"), 1)
-    limit = ops.maximum(ops.take(ops.sort(flat), index), 0.0)
-    above = ops.cast(terms > limit, "float32")
-    equal = ops.cast(ops.equal(terms, limit), "float32")
-    fraction = (count - ops.sum(above)) / ops.maximum(ops.sum(equal), 1.0)
-    return above + fraction * equal

@@ -8,7 +8,13 @@ from typing import Any, Optional, Sequence
 import keras
 
 from edge.core.constants import IGNORE_INDEX
-from kseg.training.losses.pixel import cross_entropy, focal, ohem
+from kseg.training.losses.pixel import (
+    HARD_PROBABILITY,
+    HARD_SHARE,
+    cross_entropy,
+    focal,
+    ohem,
+)
 from kseg.training.losses.region import dice, lovasz, tversky
 from kseg.training.losses.replicas import replica_share
 
@@ -61,6 +67,7 @@ class SegmentationLoss(keras.losses.Loss):
 
     `sample_weight` (B, H, W) and `class_weights` (C,) apply to the losses that are
     means over pixels (OVER_PIXELS); Dice, Tversky and Lovasz ignore them in a sum.
+    `hard_probability` and `hard_share` are `probability` and `share` of `ohem`.
     Raises ValueError for weights if no loss of the sum supports them, and for a `spec`
     that is not a sum of LOSSES.
     """
@@ -71,11 +78,14 @@ class SegmentationLoss(keras.losses.Loss):
         class_weights: Optional[Sequence[float]] = None,
         ignore_index: int = IGNORE_INDEX,
         name: str = "segmentation_loss",
+        hard_probability: float = HARD_PROBABILITY,
+        hard_share: float = HARD_SHARE,
         **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         self.spec, self.terms = spec, terms_of(spec)
         self.ignore_index = ignore_index
+        self.hard = {"probability": hard_probability, "share": hard_share}
         self.class_weights = None
         if class_weights is not None:
             self.check_weights("class weights")
@@ -116,6 +126,7 @@ class SegmentationLoss(keras.losses.Loss):
                 logits,
                 self.ignore_index,
                 **(weights if name in OVER_PIXELS else {}),
+                **(self.hard if name == "ohem" else {}),
             )
             for factor, name in self.terms
         )
@@ -129,4 +140,6 @@ class SegmentationLoss(keras.losses.Loss):
             "spec": self.spec,
             "class_weights": self.class_weights and list(self.class_weights),
             "ignore_index": self.ignore_index,
+            "hard_probability": self.hard["probability"],
+            "hard_share": self.hard["share"],
         }

@@ -20,6 +20,7 @@ TAPS = {
     "mobilenetv2": {2: 96, 4: 144, 8: 192, 16: 576, 32: 1280},
     "mobilenetv3": {2: 64, 4: 72, 8: 240, 16: 672, 32: 960},
     "efficientnetv2b0": {2: 16, 4: 32, 8: 192, 16: 672, 32: 1280},
+    "efficientnetlite0": {2: 96, 4: 144, 8: 240, 16: 672, 32: 1280},
 }
 # Without classifiers. GoogLeNet: the 5,973,552 of Caffe's model, whose 7,280 biases
 # become batch normalizations of four values each.
@@ -31,6 +32,7 @@ PARAMETERS = {
     "mobilenetv2": 2_257_984,
     "mobilenetv3": 2_996_352,
     "efficientnetv2b0": 5_919_312,
+    "efficientnetlite0": 4_652_008 - 1_281_000 + 42_016,  # statistics of batch norm
 }
 POOLED = {"plain": [1, 2, 4, 8], "vgg16": [1, 2, 4, 8, 16]}
 

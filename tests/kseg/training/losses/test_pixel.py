@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 from sklearn.metrics import log_loss
 
-from kseg.training.losses.pixel import cross_entropy, focal, ohem
+from kseg.training.losses.pixel import cross_entropy, focal
+from kseg.training.losses.pixel import ohem as hard_pixel_loss
 from kseg.training.losses.segmentation import (
     LOSSES,
     SegmentationLoss,
@@ -112,6 +113,10 @@ def test_focal_has_a_finite_gradient_at_certain_predictions(gamma):
     certain = np.array([[[[40, -40], [-40, 40]]]], np.float32)  # 1 - p is 0 in float32
     mask = np.array([[[0, 0]]])
     assert np.isfinite(gradient_of(partial(focal, gamma=gamma), mask, certain)).all()
+
+
+# The hardest share alone; thresholds are tested in test_hard_pixels.py.
+ohem = partial(hard_pixel_loss, probability=0)
 
 
 @pytest.mark.parametrize("share, count", ((0.1, 1), (1 / 3, 1), (0.5, 2), (0.99, 3)))
