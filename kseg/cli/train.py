@@ -30,13 +30,19 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if needs_supervisor(group):
         return supervise(group)
     from kseg.api import run_training
+    from kseg.cli.fold_table import folds_table
     from kseg.cli.tables import metrics_table, write_result
+    from kseg.core.fold_summary import is_summary
 
     run = run_training(config, given, group)
     if not group.is_main:  # one of several processes, which does not write the run
         return 130 if run.stopped else 0
     write_result(config.json, run.metrics)
-    if config.json != "-":
+    if config.json != "-" and is_summary(run.metrics):
+        print(folds_table(run.metrics))
+        print(f"\nThe folds are in {run.folder}; open its report.html. Next:")
+        print(f"  {command('evaluate', run.folder)}")
+    elif config.json != "-":
         print(metrics_table(run.metrics))
         print(f"\nThe run is in {run.folder}; open its report.html. Next:")
         print(f"  {command('export', run.folder)}")
