@@ -22,8 +22,7 @@ class FoldOptions:
 
     folds: Optional[int] = option(
         None,
-        "divide the images of train and val into this many parts and train once for "
-        "each, validated with that part",
+        "train once for each of this many parts of the images, to validate with it",
         basic=True,
         most=MOST_FOLDS,
     )

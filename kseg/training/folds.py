@@ -34,8 +34,9 @@ from kseg.core.runs import (
     write_json,
 )
 from kseg.core.task_defaults import for_task
+from kseg.data.checks.quick import check_before_training
 from kseg.data.fold_data import open_undivided
-from kseg.data.folds import divide
+from kseg.data.folds import divide, with_fold
 from kseg.data.one_class import data_for
 from kseg.data.open import task_of_data
 from kseg.data.sample import Dataset
@@ -192,9 +193,12 @@ def new_plan(
     task = config.task or task_of_data(config.data, config.model)
     given = given - set(OF_A_CALL)
     planned = replace(for_task(whole, given, task), resume=False, overwrite=False)
-    data = data_for(planned.model, open_undivided(planned))
+    whole_data = open_undivided(planned)
     assert planned.folds
-    parts = divide(data, planned.folds, planned.seed)
+    parts = divide(whole_data, planned.folds, planned.seed)
+    for part in parts:  # rather than after hours of the folds before it
+        check_before_training(with_fold(whole_data, part, CONFIG), report=False)
+    data = data_for(planned.model, whole_data)
     plan = check_fold(Plan(folder, planned, given, parts), config)
     backend.start()
     make_folder(folder)
