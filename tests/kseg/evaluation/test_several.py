@@ -97,6 +97,7 @@ def test_one_fold_is_measured_on_its_own_images(folds):
     assert kseg.evaluate(folds / "fold1").value == pytest.approx(recorded["mean_iou"])
 
 
+@pytest.mark.slow
 def test_the_test_split_and_other_data_are_measured_with_the_mean(folds, tmp_path):
     data = data_of(folds)
     evaluator = SemanticEvaluator(data.class_names, fast=True)
@@ -109,6 +110,7 @@ def test_the_test_split_and_other_data_are_measured_with_the_mean(folds, tmp_pat
     assert kseg.evaluate(folds, tmp_path / "other")["images"] == 1
 
 
+@pytest.mark.slow
 def test_data_that_moved_are_still_the_own_ones(folds, tmp_path):
     shutil.copytree(folds.parent / "data", tmp_path / "moved")
     assert kseg.evaluate(folds, tmp_path / "moved").split == "out-of-fold"
@@ -134,6 +136,7 @@ def test_what_several_models_cannot_do_is_one_line(folds, trained_objects, tmp_p
         kseg.load(f"{trained_objects},{copy}")
 
 
+@pytest.mark.slow
 def test_files_are_predicted_with_the_mean(folds, tmp_path):
     images = folds.parent / "data" / "test" / "images"
     done = kseg.predict(folds, images, output=tmp_path / "out")
