@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from kseg.api import evaluate as evaluate
     from kseg.api import export as export
     from kseg.api import info as info
-    from kseg.api import open_data as open_data
     from kseg.api import predict as predict
     from kseg.api import prepare as prepare
     from kseg.api import report as report
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from kseg.data.sample import Sample as Sample
     from kseg.inference import draw as draw
     from kseg.inference import load as load
+    from kseg.inference import open_data as open_data
     from kseg.inference import read_image as read_image
     from kseg.inference import stream as stream
     from kseg.inference import write_image as write_image
@@ -77,10 +77,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 MODULES = {
     "kseg.api": (
         *("train", "evaluate", "predict", "export", "check", "report", "prepare"),
-        *("doctor", "summary", "info", "open_data"),
+        *("doctor", "summary", "info"),
     ),
     "kseg.inference": (
         *("load", "read_image", "write_image", "write_video", "draw", "stream"),
+        "open_data",
     ),
     "kseg.models": ("build_model",),
     "kseg.core.configs": (

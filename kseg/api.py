@@ -42,7 +42,6 @@ from kseg.core.signatures import AnyPath, configured, takes_options, text_of_pat
 
 if TYPE_CHECKING:
     from kseg.core.process_group import ProcessGroup
-    from kseg.data.sample import Dataset
     from kseg.deploy.lint.rules import LintIssue
 
 log = logging.getLogger(__name__)
@@ -87,6 +86,17 @@ def train(
 
 
 def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run:
+    """One training in this process, or those of all folds; see `train_once`."""
+    from kseg.training.folds import is_k_fold, train_folds
+
+    if not is_k_fold(config):
+        return train_once(config, given, group)
+    from kseg.reporting.folds import write_folds_page
+
+    return train_folds(config, given, group, train_once, write_folds_page)
+
+
+def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run:
     """One training in this process; the main process also writes the report.
 
     `config` has passed `check_train`.
@@ -96,8 +106,8 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     from kseg.core.runs import reserve
     from kseg.core.task_defaults import for_task
     from kseg.data.checks.quick import check_before_training
+    from kseg.data.fold_data import open_training_data
     from kseg.data.one_class import data_for
-    from kseg.data.open import open_data as open_dataset
     from kseg.data.open import task_of_data
     from kseg.training.distribution.group import distributed
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
@@ -108,8 +118,7 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
-    dataset = open_dataset(config.data, config.seed, config.task, config.objects)
-    dataset = data_for(config.model, dataset)
+    dataset = data_for(config.model, open_training_data(config, folder))
     check_before_training(dataset, report=group.is_main)
     backend.start()
     with distributed(config, group, dataset) as group:
@@ -146,11 +155,11 @@ def evaluate(
     """
     values = {"model": text_of_path(model), "data": text_of_path(data), **options}
     config = configured(EvaluateConfig, config, values)
-    from kseg.evaluation.measure import measure
+    from kseg.evaluation.several import measure_any
 
     output = make_folder(Path(config.output)) if config.output else None
     with reported_to(progress):
-        found = measure(config)
+        found = measure_any(config)
         if output:
             from kseg.reporting.tasks import FIGURES
 
@@ -381,19 +390,3 @@ def info() -> dict[str, Any]:
     from kseg.core.environment import environment
 
     return environment()
-
-
-def open_data(data: AnyPath = "shapes", seed: int = 0, task: str = "") -> Dataset:
-    """Opens a data folder, or "shapes", as a Dataset: classes, colours and splits.
-
-    `dataset.split("val").read(0)` gives a Sample: the image (H, W, channels) uint8 and
-    its target: a mask (H, W) uint8 of class ids, 255 void, or `Objects` for the tasks
-    instance and detection. `task` is by default what the data are labelled for;
-    "shapes" has all three. `seed` divides a folder without splits. Raises InputError
-    for the first error in the folder, and for a task that the folder is not for.
-    """
-    from kseg.data.open import open_data as open_dataset
-
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed {seed}: must be from 0 to {2**32 - 1}")
-    return open_dataset(fspath(data), seed, task)

@@ -1,4 +1,4 @@
-"""The Python API: models that predict, images, and streams of frames."""
+"""The Python API: models that predict, images, streams of frames, and data sets."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge.model_file.reading import Reading
     from edge.predict.base import Predictor
     from edge.predict.results import Result
+    from kseg.data.sample import Dataset
 
 
 def load(
@@ -26,6 +27,7 @@ def load(
 ) -> Predictor:
     """Loads a run, a .keras, .tflite or .onnx file, or "grouping:KIND", to predict.
 
+    The folder of a k-fold training, or "RUN1,RUN2", is the mean of several.
     `load(model).predict(image)` takes (H, W, channels) uint8 RGB or grey of any size.
     `options` are for files that kseg did not export, as in `kseg predict`: `classes`,
     `normalize`, `order`, `layout`, `output_name`, `threshold` and `input_size`. Raises
@@ -35,12 +37,16 @@ def load(
     from edge.core.constants import MOST_THREADS
     from edge.core.errors import InputError
     from kseg.core import backend
+    from kseg.core.fold_runs import is_several
     from kseg.evaluation.open import locate, open_predictor
+    from kseg.evaluation.several import open_several
 
-    path, _ = locate(fspath(model))
     given = reading_of_options(options)
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise InputError(f"threads {threads}: must be from 1 to {MOST_THREADS}")
+    if is_several(fspath(model)):
+        return open_several(fspath(model), engine, threads, given=given)
+    path, _ = locate(fspath(model))
     if path.suffix == ".keras":
         if engine != "auto" or threads or options:
             raise InputError(
@@ -150,3 +156,20 @@ def stream(
 
     predictor = model if isinstance(model, Predictor) else load(model, engine, threads)
     return frames_with_results(predictor, str(source))
+
+
+def open_data(data: AnyPath = "shapes", seed: int = 0, task: str = "") -> Dataset:
+    """Opens a data folder, or "shapes", as a Dataset: classes, colours and splits.
+
+    `dataset.split("val").read(0)` gives a Sample: the image (H, W, channels) uint8 and
+    its target: a mask (H, W) uint8 of class ids, 255 void, or `Objects` for the tasks
+    instance and detection. `task` is by default what the data are labelled for;
+    "shapes" has all three. `seed` divides a folder without splits. Raises InputError
+    for the first error in the folder, and for a task that the folder is not for.
+    """
+    from edge.core.errors import InputError
+    from kseg.data.open import open_data as open_dataset
+
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {seed}: must be from 0 to {2**32 - 1}")
+    return open_dataset(fspath(data), seed, task)

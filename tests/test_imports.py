@@ -15,7 +15,17 @@ ROOT = Path(__file__).resolve().parents[1]
 LONGEST_FILE = 400  # lines
 MOST_PACKAGES = 8  # at the top of kseg
 VERBS = (
-    *("train", "evaluate", "predict", "export", "check", "live", "report", "prepare"),
+    *(
+        "train",
+        "tune",
+        "evaluate",
+        "predict",
+        "export",
+        "check",
+        "live",
+        "report",
+        "prepare",
+    ),
     *("doctor", "summary", "info", "benchmark", "completion"),
 )
 
@@ -33,7 +43,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     **{f"kseg.{verb}": ("kseg.cli.entry",) for verb in VERBS},
     "kseg.__main__": ("kseg.cli.entry", "edge.core"),
     "kseg": ("kseg.core.names",),
-    "kseg.inference": ("kseg.evaluation", "kseg.core", *EDGE),
+    "kseg.inference": ("kseg.evaluation", "kseg.data", "kseg.core", *EDGE),
     "kseg.cli": (
         *("kseg.cli", "kseg.api", "kseg.reporting", "kseg.deploy", "kseg.training"),
         *("kseg.evaluation", *BELOW_TRAINING),

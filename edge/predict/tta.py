@@ -107,6 +107,11 @@ class SemanticTTA(SemanticPredictor):
         self._check_averaging()
 
     @property
+    def averages(self) -> bool:
+        """Whether the scores of several passes are averaged."""
+        return self.tta.averages
+
+    @property
     def has_fixed_size(self) -> bool:
         """Whether the network accepts images of one size only."""
         return self.engine.size is not None and not self.info.geometry.valid_border
@@ -177,7 +182,7 @@ class SemanticTTA(SemanticPredictor):
         self, image: np.ndarray, order: str, confidence: bool
     ) -> SemanticMap:
         """Like `predict`, for one tile or an image that needs no tiles."""
-        if not self.tta.averages:
+        if not self.averages:
             return super().predict(image, order, confidence)
         size, base = image.shape[:2], self.content_size_of(image.shape[:2])
         total: Any = 0

@@ -7,7 +7,8 @@ The run folder gets the best model, a checkpoint and a report, also after Ctrl-C
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from pathlib import Path
+from typing import Any, Mapping, Optional, Sequence
 
 from kseg.cli.parser import parse_given
 from kseg.core.checks import check_train
@@ -30,14 +31,31 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if needs_supervisor(group):
         return supervise(group)
     from kseg.api import run_training
+    from kseg.cli.fold_table import folds_table
     from kseg.cli.tables import metrics_table, write_result
+    from kseg.core.fold_summary import is_summary
 
     run = run_training(config, given, group)
     if not group.is_main:  # one of several processes, which does not write the run
         return 130 if run.stopped else 0
     write_result(config.json, run.metrics)
-    if config.json != "-":
+    if config.json != "-" and is_summary(run.metrics):
+        print(folds_table(run.metrics))
+        print(f"\nThe folds are in {run.folder}; open its report.html. Next:")
+        print(f"  {next_of_folds(run.metrics, run.folder)}")
+    elif config.json != "-":
         print(metrics_table(run.metrics))
         print(f"\nThe run is in {run.folder}; open its report.html. Next:")
         print(f"  {command('export', run.folder)}")
     return 130 if run.stopped else 0
+
+
+def next_of_folds(summary: Mapping[str, Any], folder: Path) -> str:
+    """The command after one of folds: to continue, or to measure all.
+
+    >>> next_of_folds({"folds": 5, "finished": 3}, Path("k"))
+    'kseg train --output k --resume'
+    """
+    if summary["finished"] < summary["folds"]:
+        return command("train", "--output", folder, "--resume")
+    return command("evaluate", folder)

@@ -34,6 +34,8 @@ def check_train(config: TrainConfig) -> None:
             "--border-weight and --class-weights cannot be combined: U-Net's formula "
             "adds the first to a class's weight; give one of them"
         )
+    if config.folds == 1:
+        raise InputError("--folds 1: must be at least 2; one part is left for each run")
     if config.encoder_rate > 1:
         raise InputError(f"--encoder-rate {config.encoder_rate}: must be from 0 to 1")
 

@@ -16,6 +16,7 @@ from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
 from kseg.core.augmentation_options import AugmentationOptions
 from kseg.core.doctor_options import DoctorOptions
+from kseg.core.fold_options import FoldOptions
 from kseg.core.hard_options import HardPixelOptions
 from kseg.core.model_options import (
     EngineOptions,
@@ -67,6 +68,7 @@ Config = TypeVar("Config")
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(
     DeviceOptions,
+    FoldOptions,
     RunOptions,
     AugmentationOptions,
     HardPixelOptions,
@@ -104,7 +106,10 @@ class TrainConfig(
         default = f"saved_models/{data}-{self.model}"
         if self.model not in OWN_LAYERS:
             default += f"-{self.encoder}"
-        return Path(self.output or default)
+        if self.folds:
+            default += f"-folds{self.folds}"
+        folder = Path(self.output or default)
+        return folder if self.fold is None else fold_folder(folder, self.fold)
 
 
 @dataclass(frozen=True)
@@ -338,6 +343,11 @@ class SummaryConfig(ArchitectureOptions):
 @dataclass(frozen=True)
 class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
     """Options of `kseg doctor`: its own, and training's augmentation."""
+
+
+def fold_folder(run: Path, fold: int) -> Path:
+    """The run folder of one fold, from 0, inside that of all folds."""
+    return run / f"fold{fold}"
 
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:

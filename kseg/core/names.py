@@ -62,6 +62,7 @@ GRID_HEADS = ("conv", "dense")  # of yolo
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 VERBS = {
     "train": "train a network on labelled images",
+    "tune": "search the options of a training by many short ones",
     "evaluate": "measure a model on a split of a data set",
     "predict": "segment images: write a mask and an overlay for each",
     "export": "convert a run to TFLite or ONNX and measure the accuracy it costs",

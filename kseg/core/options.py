@@ -37,8 +37,8 @@ Names = NewType("Names", tuple)  # of texts without commas
 DATA_HELP = "data folder, or 'shapes': generated scenes without files"
 MOVED_HELP = "data folder of the run, if it has moved"
 MODEL_HELP = (
-    "run folder, .keras, .tflite or .onnx file, or grouping:KIND, which needs no "
-    f"training; KIND is one of {', '.join(GROUPING_NAMES)}"
+    "run folder, .keras, .tflite or .onnx file, several with commas, or grouping:KIND, "
+    f"which needs no training; KIND is one of {', '.join(GROUPING_NAMES)}"
 )
 TASK_HELP = "what to predict; default: what the data are for"
 JSON_HELP = "also write the result to this JSON file; '-' is stdout"

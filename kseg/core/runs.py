@@ -15,7 +15,7 @@ from edge.core import files
 from edge.core.errors import InputError
 from edge.core.files import write_text
 from edge.core.inputs import read_text
-from kseg.core.configs import TrainConfig, from_record
+from kseg.core.configs import TrainConfig, fold_folder, from_record
 from kseg.core.names import (
     FINETUNED_SCHEMES,
     FLOAT_SCHEMES,
@@ -207,6 +207,33 @@ def run_config(folder: Path) -> TrainConfig:
     return from_record(TrainConfig, read_record(folder)["config"])
 
 
+def count_folds(folder: Path) -> int:
+    """The number of folds of the folder of a k-fold training; 0 for any other folder.
+
+    The folder of one of its folds is an ordinary run.
+    """
+    try:
+        config = json.loads(read_text(folder / CONFIG))["config"]
+        folds = config.get("folds") if config.get("fold") is None else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
+    return folds if isinstance(folds, int) else 0
+
+
+def refuse_folds(folder: Path) -> None:
+    """Raises InputError for the folder of a k-fold training, which has several models.
+
+    Of one model it is told which they are, and how they become one.
+    """
+    folds = count_folds(folder)
+    if folds:
+        raise InputError(
+            f"{folder}: has {folds} folds with a model each; give one of them, such as "
+            f"{fold_folder(folder, 0)}, or train one network on what they predict "
+            "(distillation)"
+        )
+
+
 def find_model(model: str) -> tuple[Path, Optional[Path]]:
     """A run folder or model file -> the model's file, and its run folder, if any.
 
@@ -216,6 +243,7 @@ def find_model(model: str) -> tuple[Path, Optional[Path]]:
     if not path.exists():
         raise InputError(f"{model}: no such run folder or model file")
     if path.is_dir():
+        refuse_folds(path)
         if not (path / BEST).is_file():
             require_whole_epoch(path)
             raise InputError(f"{path}: has no {BEST}; kseg train writes one")

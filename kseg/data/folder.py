@@ -10,7 +10,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -84,8 +84,11 @@ class FolderSplit:
         return to_class_ids(mask, self.masks[index], self.classes)
 
 
-def open_folder(folder: Path, seed: int) -> Dataset:
-    """Opens a data folder. Raises InputError for the first error found."""
+def open_folder(folder: Path, seed: Optional[int]) -> Dataset:
+    """Opens a data folder. Raises InputError for the first error found.
+
+    Without a `seed`, train is not divided if there is no val.
+    """
     pairs = find_pairs(folder, seed)
     declared = read_classes(folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
@@ -182,8 +185,8 @@ def unread_parts(folder: Path) -> list[Path]:
     return sorted(path for path in others if (path / "images").is_dir())
 
 
-def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
-    """Split -> pairs; without `val`, the training split is divided by `seed`.
+def find_pairs(folder: Path, seed: Optional[int]) -> dict[str, list[Pair]]:
+    """Split -> pairs; without `val`, the training split is divided by `seed`, if any.
 
     Splits without images are left out. Raises InputError for the first issue of the
     folder, and if there are no images at all.
@@ -200,12 +203,14 @@ def find_pairs(folder: Path, seed: int) -> dict[str, list[Pair]]:
     return found
 
 
-def with_validation(found: dict[str, list], folder: Path, seed: int) -> dict[str, list]:
-    """The splits that have images; without `val`, `train` is divided by `seed`.
+def with_validation(
+    found: dict[str, list], folder: Path, seed: Optional[int]
+) -> dict[str, list]:
+    """The splits that have images; without `val`, `train` is divided by `seed`, if any.
 
     A folder need not have `train`: a test split alone can be evaluated.
     """
-    if found.get("train") and not found.get("val"):
+    if seed is not None and found.get("train") and not found.get("val"):
         found = found | split_by_seed(found["train"], folder, seed)
     return {name: found[name] for name in SPLITS if found.get(name)}
 

@@ -85,17 +85,17 @@ class SemanticSplit:
         return Sample(image, to_semantic(objects, image.shape[:2]))
 
 
-def open_instances(folder: Path, seed: int) -> Dataset:
+def open_instances(folder: Path, seed: Optional[int]) -> Dataset:
     """Opens a folder of objects with masks. Raises InputError for the first error."""
     return open_objects(folder, seed, "instance")
 
 
-def open_detections(folder: Path, seed: int) -> Dataset:
+def open_detections(folder: Path, seed: Optional[int]) -> Dataset:
     """Opens a folder of objects as boxes. Raises InputError for the first error."""
     return open_objects(folder, seed, "detection")
 
 
-def open_as_semantic(folder: Path, seed: int) -> Dataset:
+def open_as_semantic(folder: Path, seed: Optional[int]) -> Dataset:
     """Opens a folder of objects with masks as classes of pixels, 0 the background.
 
     Where objects overlap, the smaller one is on top; crowds are void. Raises InputError
@@ -116,7 +116,7 @@ def open_as_semantic(folder: Path, seed: int) -> Dataset:
     )
 
 
-def open_objects(folder: Path, seed: int, task: str) -> Dataset:
+def open_objects(folder: Path, seed: Optional[int], task: str) -> Dataset:
     """Opens a folder of objects for a task of OBJECT_TASKS."""
     masks = OBJECT_TASKS[task]
     listing = list_objects(folder)
@@ -154,7 +154,7 @@ def open_objects(folder: Path, seed: int, task: str) -> Dataset:
 
 
 def divided(
-    found: dict[str, list[Entry]], folder: Path, seed: int
+    found: dict[str, list[Entry]], folder: Path, seed: Optional[int]
 ) -> dict[str, list[Entry]]:
     """Split -> entries; without `val`, the training split is divided by `seed`.
 

@@ -7,7 +7,7 @@ import logging
 import re
 import shlex
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from edge.core.errors import InputError, quoted
 from edge.core.inputs import read_text
@@ -38,7 +38,7 @@ SEMANTIC, INSTANCE, DETECTION = "semantic", "instance", "detection"
 OUTLINE = re.compile(rb'"segmentation"\s*:\s*(\[\s*(\[\s*)?[\d.-]|\{)')
 
 
-def open_semantic(folder: Path, seed: int) -> Dataset:
+def open_semantic(folder: Path, seed: Optional[int]) -> Dataset:
     """Opens masks of classes, or objects with outlines, as classes of pixels.
 
     Masks of a folder that has both are used, unless its classes.json is of objects.
@@ -53,20 +53,23 @@ def open_semantic(folder: Path, seed: int) -> Dataset:
 
 
 # Task -> function (folder, seed) -> Dataset.
-OPENERS: dict[str, Callable[[Path, int], Dataset]] = {
+OPENERS: dict[str, Callable[[Path, Optional[int]], Dataset]] = {
     SEMANTIC: open_semantic,
     INSTANCE: open_instances,
     DETECTION: open_detections,
 }
 
 
-def open_data(name: str, seed: int = 0, task: str = "", objects: int = 0) -> Dataset:
+def open_data(
+    name: str, seed: Optional[int] = 0, task: str = "", objects: int = 0
+) -> Dataset:
     """Opens `shapes` or the data folder `name`, whose files are all checked.
 
-    `seed` splits a folder that has no splits. `task` is what to open it for; by
-    default semantic for `shapes`, and what `task_of` finds for a folder. `objects` is
-    the number of objects in each scene of `shapes`, 0 for a random one. Raises
-    InputError for the first error, and for a folder that cannot give the task.
+    `seed` splits a folder that has no val split; None leaves it undivided. `task` is
+    what to open it for; by default semantic for `shapes`, and what `task_of` finds for
+    a folder. `objects` is the number of objects in each scene of `shapes`, 0 for a
+    random one. Raises InputError for the first error, and for a folder that cannot
+    give the task.
     """
     if name == "shapes":
         given = {"objects": objects} if objects else {}

@@ -17,6 +17,7 @@ from edge.predict.base import Predictor
 from edge.predict.open import SINGLE_PASS, predictor_of
 from edge.predict.tta import TTA
 from kseg.core.runs import find_model, run_config
+from kseg.data.fold_data import is_data_of_fold, open_fold
 from kseg.data.folder import is_split_by_seed, parts_of
 from kseg.data.one_class import data_for
 from kseg.data.open import SEMANTIC, open_data, task_of_data
@@ -36,7 +37,8 @@ def data_of(
 ) -> Dataset:
     """Opens the data that a command names, or the training data of the run.
 
-    `task` is that of the model; by default that of the run, else that of the data.
+    `task` is that of the model; by default that of the run, else that of the data. The
+    data of a fold are divided as they were for its training.
 
     Raises InputError if neither is known, if the folder of the run's data is missing,
     and for data that cannot be opened for the task.
@@ -53,16 +55,23 @@ def data_of(
             f"{name}: folder not found, but the run was trained on it; give its new "
             "path with --data"
         )
-    if seed is not None and not depends_on_seed(name):
+    wanted = task or (config.task if config else "")
+    fold = config is not None and config.fold is not None
+    if fold and data:
+        fold = is_data_of_fold(config, folder, data, wanted)
+    if seed is not None and (fold or not depends_on_seed(name)):
         raise InputError(
             f"--seed: has no effect: {name} has its own val split, or no train split "
             "to take one from; leave it out"
         )
     default = config.seed if config else 0
-    task = task or (config.task if config else "")
+    task = wanted
     try:
         scenes = config.objects if config and name == "shapes" else 0
-        opened = open_data(name, default if seed is None else seed, task, scenes)
+        if fold:
+            opened = open_fold(config, folder, name, task)
+        else:
+            opened = open_data(name, default if seed is None else seed, task, scenes)
     except InputError:
         if task and Path(name).is_dir():
             refuse_other_labels(model, task, name)

@@ -19,11 +19,13 @@ from edge.predict.base import Predictor
 from edge.predict.results import Result
 from kseg.core import backend
 from kseg.core.configs import PredictConfig
+from kseg.core.fold_runs import is_several
 from kseg.core.progress import bar
 from kseg.core.results import Prediction
 from kseg.evaluation.grouping import PREFIX, GroupingEngine, draw_borders, is_grouping
 from kseg.evaluation.labelled_segments import label_segments
 from kseg.evaluation.open import list_given_images, locate, open_predictor
+from kseg.evaluation.several import open_several
 from kseg.evaluation.strokes import StrokeMasks, open_strokes, write_classes
 
 
@@ -66,13 +68,7 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
     """
     check_strokes(config)
     paths = list_given_images(config.images)
-    path, _ = locate(config.model)
-    if path.suffix == ".keras":
-        backend.start()
-    predictor = open_predictor(
-        *(path, config.engine, config.threads, config.segments, config.tta),
-        given=config.reading,
-    )
+    predictor = opened(config)
     check_task_options(config, predictor.info.task)
     changes = decoder_changes(config)
     predictor = predictor.with_decoder(changes) if changes else predictor
@@ -90,6 +86,20 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
             )
             write_image(output / "overlays" / f"{image.stem}.jpg", view)
         yield Prediction(image, result, model.info, predictor.engine.channels)
+
+
+def opened(config: PredictConfig) -> Predictor:
+    """The predictor of MODEL: of one model, or of the mean of several."""
+    if is_several(config.model):
+        options = (config.engine, config.threads, config.tta, config.reading)
+        return open_several(config.model, *options)
+    path, _ = locate(config.model)
+    if path.suffix == ".keras":
+        backend.start()
+    return open_predictor(
+        *(path, config.engine, config.threads, config.segments, config.tta),
+        given=config.reading,
+    )
 
 
 def check_strokes(config: PredictConfig) -> None:

@@ -119,7 +119,7 @@ class RunSaver(keras.callbacks.Callback):
         self.network, self.validate, self.headline = network, validate, headline
         self.every = every
         self.checkpoint_step = state.step  # of the last saved checkpoint
-        self.stopped = False  # by Ctrl-C
+        self.stopped = False  # by Ctrl-C, or by `end`
         self.previous_handlers: dict[Any, Any] = {}  # of SIGINT
 
     @property
@@ -143,6 +143,10 @@ class RunSaver(keras.callbacks.Callback):
         """Ends training after the current step. The handler of Ctrl-C."""
         self.restore_handler()
         log.info("\nstopping after this step; press Ctrl-C again to stop at once")
+        self.end()
+
+    def end(self) -> None:
+        """Ends training after the current step."""
         self.stopped = self.model.stop_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.files import make_folder
@@ -96,9 +96,15 @@ def merge_resumed(
 
 
 def fit(
-    config: TrainConfig, data: Dataset, folder: Path, group: ProcessGroup = ALONE
+    config: TrainConfig,
+    data: Dataset,
+    folder: Path,
+    group: ProcessGroup = ALONE,
+    watch: Callable[[Any], Sequence[Any]] = lambda saver: (),
 ) -> bool:
     """Trains and writes models, config.json and history. True if interrupted.
+
+    `watch` makes more callbacks from the RunSaver, whose `end` ends the training.
 
     With `config.resume` training continues from the checkpoint in the folder. Raises
     InputError for options or data that do not fit. Raises GateFailed if the loss, a
@@ -110,7 +116,7 @@ def fit(
     if config.deterministic:
         backend.make_deterministic()
     model, batches, saver = prepare(config, data, folder, group)
-    callbacks = [saver, *group.callbacks(saver.stop)]
+    callbacks = [saver, *group.callbacks(saver.stop), *watch(saver)]
     if not group.is_main:
         run_epochs(model, batches, callbacks, config.epochs)
         return saver.stopped

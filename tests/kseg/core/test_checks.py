@@ -16,6 +16,7 @@ from kseg.core.configs import DoctorConfig, SummaryConfig, TrainConfig
         ({"learning_rate": 0.0}, "^--learning-rate 0: must be over 0"),
         ({"max_side": 1}, "^--max-side 1: must be at least 16"),
         ({"loss_share": 1e-30}, "^--loss-share 1e-30: must be at least 0.01"),
+        ({"folds": 1}, "^--folds 1: must be at least 2"),
         ({"data": ""}, "^--data: is empty"),
         ({"border_weight": 1.0, "class_weights": "log"}, "^--border-weight and "),
     ],

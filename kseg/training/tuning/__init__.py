@@ -1,0 +1,1 @@
+"""Searches the options of a training by many short trainings."""

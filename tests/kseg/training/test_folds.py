@@ -1,0 +1,211 @@
+"""Training of folds: which are trained, continued and left, and what is written."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from edge.core.errors import GateFailed, InputError
+from kseg.core.configs import TrainConfig, fold_folder
+from kseg.core.fold_runs import SUMMARY, is_finished, read_fold
+from kseg.core.process_group import ALONE, ProcessGroup
+from kseg.core.results import Run
+from kseg.core.runs import (
+    BEST,
+    CHECKPOINT,
+    CONFIG,
+    METRICS,
+    REPORT,
+    reserve,
+    run_config,
+    write_json,
+)
+from kseg.data.fold_data import is_data_of_fold, open_training_data
+from kseg.data.folds import image_keys
+from kseg.data.open import open_data
+from kseg.training.fit import fit, merge_resumed, read_recorded_config, record_of
+from kseg.training.folds import is_k_fold, train_folds
+from tests.kseg.training.helpers import outcome
+
+GIVEN = {"model", "width", "size", "batch_size", "epochs", "data", "output", "folds"}
+
+
+@pytest.fixture
+def config(tiny_config, tmp_path):
+    return tiny_config(tmp_path / "k", folds=3, save_seconds=0.0)
+
+
+class StandIn:
+    """Leaves the files of a training in place of one, which takes seconds.
+
+    `stop_in` is interrupted, `fail_in` fails.
+    """
+
+    def __init__(self, stop_in=None, fail_in=None):
+        self.folds, self.stop_in, self.fail_in = [], stop_in, fail_in
+
+    def __call__(self, config, given, group):
+        folder = reserve(config)
+        self.folds.append((config.fold, config.resume))
+        if config.fold == self.fail_in:
+            raise GateFailed("the loss is nan")
+        data = open_training_data(config, folder)
+        stopped = self.train(config, given, data, folder)
+        classes = {"sky": 0.5}
+        metrics = {"mean_iou": 0.1 * config.fold, "per_class_iou": classes}
+        (folder / METRICS).write_text(json.dumps(metrics), encoding="utf-8")
+        return Run(folder, {}, [], config, stopped)
+
+    def train(self, config, given, data, folder):
+        write_json(folder / CONFIG, record_of(config, data, (32, 32)))
+        for name in (BEST, CHECKPOINT):
+            (folder / name).write_bytes(b"")
+        return config.fold == self.stop_in
+
+
+class Trainer(StandIn):
+    """Trains as kseg.api does, without the report."""
+
+    def train(self, config, given, data, folder):
+        if config.resume:
+            config = merge_resumed(config, given, read_recorded_config(folder))
+        watch = interrupted if config.fold == self.stop_in else lambda saver: ()
+        return fit(config, data, folder, watch=watch)
+
+
+def interrupted(saver):
+    """Ends a training after its first step."""
+    from keras.callbacks import LambdaCallback
+
+    return [LambdaCallback(on_train_batch_end=lambda batch, logs: saver.stop())]
+
+
+def run(config, trainer, given=GIVEN):
+    def page(folder, summary):
+        (folder / REPORT).write_text(str(summary["finished"]), encoding="utf-8")
+
+    return train_folds(config, set(given), ALONE, trainer, page)
+
+
+def summary_of(folder):
+    return json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+
+
+def test_each_fold_is_a_run_validated_with_its_own_images(config, tiny):
+    trainer = StandIn()
+    done = run(config, trainer)
+    assert trainer.folds == [(0, False), (1, False), (2, False)] and not done.stopped
+    seen = []
+    for number in range(3):
+        folder = fold_folder(done.folder, number)
+        assert (folder / BEST).is_file() and is_finished(folder)
+        record = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        assert record["data"]["images"] == {"train": 8, "val": 4}
+        assert record["config"]["fold"] == number
+        seen += read_fold(folder).val
+    assert sorted(seen) == sorted(image_keys(tiny))
+    found = summary_of(done.folder)
+    assert found == done.metrics and found["finished"] == 3
+    assert found["mean"] == pytest.approx(0.1) and found["std"] == pytest.approx(0.1)
+    assert (done.folder / REPORT).read_text(encoding="utf-8") == "3"
+
+
+@pytest.mark.slow
+def test_an_interrupted_fold_is_continued_to_the_same_result(config, tmp_path):
+    stopped = run(config, Trainer(stop_in=1))
+    assert stopped.stopped and summary_of(stopped.folder)["finished"] == 1
+    assert (fold_folder(stopped.folder, 1) / BEST).is_file()
+    assert not fold_folder(stopped.folder, 2).exists()
+    trainer = Trainer()
+    resumed = TrainConfig(output=str(tmp_path / "k"), resume=True)
+    assert is_k_fold(resumed)
+    done = run(resumed, trainer, {"output", "resume"})
+    assert trainer.folds == [(1, True), (2, False)]
+    assert done.metrics["finished"] == 3
+    whole = run(replace(config, output=str(tmp_path / "whole")), Trainer())
+    for number in (1, 2):
+        ours, theirs = (outcome(fold_folder(r.folder, number)) for r in (done, whole))
+        assert ours.keys() == theirs.keys()
+        assert all(ours[name] == theirs[name] for name in ours if name != BEST)
+
+
+def test_a_failure_keeps_the_folds_before_it(config):
+    with pytest.raises(GateFailed, match="nan"):
+        run(config, StandIn(fail_in=1))
+    assert summary_of(config.run_folder)["finished"] == 1
+    trainer = StandIn()
+    assert run(replace(config, resume=True), trainer).metrics["finished"] == 3
+    assert trainer.folds == [(1, False), (2, False)]
+
+
+def test_one_fold_alone_and_then_another(config):
+    """As on two machines that share a folder."""
+    given = GIVEN | {"fold"}
+    trainer = StandIn()
+    assert run(replace(config, fold=2), trainer, given).metrics["finished"] == 1
+    assert run(replace(config, fold=0), trainer, given).metrics["finished"] == 2
+    assert trainer.folds == [(2, False), (0, False)]
+    with pytest.raises(InputError, match="fold0: already has a run"):
+        run(replace(config, fold=0), trainer, given)
+    with pytest.raises(InputError, match="--fold 3: the folds are 0 to 2"):
+        run(replace(config, fold=3), trainer, given)
+    with pytest.raises(InputError, match="--epochs 5: the resumed run .* with 1"):
+        run(replace(config, fold=1, epochs=5), trainer, given)
+    run(replace(config, resume=True), trainer)
+    assert trainer.folds[2:] == [(1, False)]
+
+
+def test_overwriting_forgets_the_old_folds(config):
+    run(config, StandIn())
+    with pytest.raises(InputError, match="already has a run"):
+        run(config, StandIn())
+    trainer = StandIn(stop_in=0)
+    run(replace(config, folds=2, overwrite=True), trainer)
+    assert trainer.folds == [(0, False)]
+    assert not fold_folder(config.run_folder, 2).exists()
+    assert summary_of(config.run_folder)["finished"] == 0
+
+
+def test_nothing_is_written_for_what_cannot_be_trained(config, tmp_path):
+    trainer = StandIn()
+    for changed, message in {
+        replace(config, folds=13): "--folds 13: .* only 12 images",
+        replace(config, resume=True): "has no folds to resume",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            run(changed, trainer)
+    several = ProcessGroup(0, 2, coordinator="here:1")
+    with pytest.raises(InputError, match="another --fold"):
+        train_folds(config, GIVEN, several, trainer, lambda *_: None)
+    assert not config.run_folder.exists() and not trainer.folds
+
+
+def test_a_folder_whose_images_changed_is_not_continued(config, tiny_folder, tmp_path):
+    import shutil
+
+    folder = tmp_path / "data"
+    shutil.copytree(tiny_folder, folder)
+    own = replace(config, data=str(folder))
+    run(own, StandIn(stop_in=0))
+    for kind in ("images", "masks"):
+        (folder / "train" / kind / "s3.png").unlink()
+    with pytest.raises(InputError, match="the data have changed"):
+        run(replace(own, resume=True), StandIn())
+
+
+def test_the_data_of_a_fold_are_known_where_they_moved(config, tiny_folder, tmp_path):
+    import shutil
+
+    run(replace(config, fold=0), StandIn(), GIVEN | {"fold"})
+    folder = fold_folder(config.run_folder, 0)
+    recorded = run_config(folder)
+    assert (folder / CHECKPOINT).is_file()
+    shutil.copytree(tiny_folder, tmp_path / "moved")
+    assert is_data_of_fold(recorded, folder, str(tiny_folder))
+    assert is_data_of_fold(recorded, folder, str(tmp_path / "moved"))
+    (tmp_path / "moved" / "val" / "masks" / "s0.png").write_bytes(
+        (tiny_folder / "val" / "masks" / "s1.png").read_bytes()
+    )
+    assert not is_data_of_fold(recorded, folder, str(tmp_path / "moved"))
+    assert not is_data_of_fold(recorded, folder, "shapes")
+    assert len(open_data(str(tiny_folder)).splits["val"].sizes) == 4
