@@ -8,6 +8,7 @@ configuration instead. Bad input raises InputError with one line.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from os import PathLike, fspath
@@ -42,6 +43,7 @@ from kseg.core.signatures import AnyPath, configured, takes_options, text_of_pat
 
 if TYPE_CHECKING:
     from kseg.core.process_group import ProcessGroup
+    from kseg.core.timing import ReportTime, WriteRun
     from kseg.data.sample import Dataset
     from kseg.deploy.lint.rules import LintIssue
 
@@ -70,6 +72,7 @@ def train(
     """
     config = configured(TrainConfig, config, {"data": text_of_path(data), **options})
     check_train(config)
+    began = time.monotonic()
     from kseg.training.distribution.environment import process_group
 
     group = process_group(config)
@@ -83,18 +86,23 @@ def train(
     if not given:
         given = {f.name for f in fields(config) if getattr(config, f.name) != f.default}
     with reported_to(progress):
-        return run_training(config, given, group)
+        return run_training(config, given, group, began)
 
 
-def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run:
+def run_training(
+    config: TrainConfig, given: set[str], group: ProcessGroup, began: float
+) -> Run:
     """One training in this process; the main process also writes the report.
 
     `config` has passed `check_train`.
     `given` names the options that were asked for: --resume refuses those that differ.
+    `began` is when the command began, by time.monotonic, for --hours.
     """
     from kseg.core import backend
     from kseg.core.runs import reserve
     from kseg.core.task_defaults import for_task
+    from kseg.core.time_options import limited_by_time
+    from kseg.core.timing import Timing
     from kseg.data.checks.quick import check_before_training
     from kseg.data.one_class import data_for
     from kseg.data.open import open_data as open_dataset
@@ -103,8 +111,13 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
     from kseg.training.objects import finish
 
+    def rehearse(write_run: WriteRun) -> ReportTime:
+        from kseg.reporting.rehearsal import rehearse_report
+
+        return rehearse_report(dataset, write_run)
+
     task = config.task or task_of_data(config.data, config.model)
-    config = for_task(config, given, task)
+    config = limited_by_time(for_task(config, given, task), given)
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
@@ -113,7 +126,7 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
     check_before_training(dataset, report=group.is_main)
     backend.start()
     with distributed(config, group, dataset) as group:
-        stopped = fit(config, dataset, folder, group)
+        stopped = fit(config, dataset, folder, group, Timing(began, rehearse))
     if group.is_main and not stopped:
         finish(config, dataset, folder)
     if not group.is_main:

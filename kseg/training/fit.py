@@ -6,7 +6,7 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.files import make_folder
@@ -16,6 +16,7 @@ from kseg.core.configs import TrainConfig, from_record, to_record
 from kseg.core.names import OF_MACHINES
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.runs import CHECKPOINT, clear_events
+from kseg.core.timing import Timing
 from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
 from kseg.training.finite import step_name
@@ -32,6 +33,10 @@ from kseg.training.setup import (
     set_batch_norm_momentum,
     weights_by_name,
 )
+from kseg.training.time_plan import is_last_epoch
+
+if TYPE_CHECKING:
+    from kseg.training.callbacks import RunSaver
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +101,16 @@ def merge_resumed(
 
 
 def fit(
-    config: TrainConfig, data: Dataset, folder: Path, group: ProcessGroup = ALONE
+    config: TrainConfig,
+    data: Dataset,
+    folder: Path,
+    group: ProcessGroup = ALONE,
+    timing: Optional[Timing] = None,
 ) -> bool:
     """Trains and writes models, config.json and history. True if interrupted.
+
+    With `config.hours` training ends in time; `timing` says when the time began, and
+    how long the report takes.
 
     With `config.resume` training continues from the checkpoint in the folder. Raises
     InputError for options or data that do not fit. Raises GateFailed if the loss, a
@@ -106,21 +118,29 @@ def fit(
     kept; in the first epoch there is no model yet, but perhaps a checkpoint.
     """
     from kseg.training.callbacks import ProgressBar, tensorboard_writer
+    from kseg.training.time_keeper import TimedBar, keeper_of
 
     if config.deterministic:
         backend.make_deterministic()
     model, batches, saver = prepare(config, data, folder, group)
     callbacks = [saver, *group.callbacks(saver.stop)]
+    keeper = keeper_of(config, data, saver, batches, group, timing)
+    callbacks += [keeper] if keeper else []
     if not group.is_main:
         run_epochs(model, batches, callbacks, config.epochs)
         return saver.stopped
     log_setup(config, data, batches.size, model)
     if config.resume:
-        log_resumed(saver.state, saver.steps, config.epochs)
+        log_resumed(saver)
     if config.tensorboard:
         callbacks.append(tensorboard_writer(folder))
     done, names = saver.state.step, METRICS[data.task](config, data).shown
-    with ProgressBar(saver.steps, done, config.epochs, names) as progress:
+    progress = (
+        TimedBar(keeper, names)
+        if keeper
+        else ProgressBar(saver.steps, done, config.epochs, names)
+    )
+    with progress:
         run_epochs(model, batches, [*callbacks, progress], config.epochs)
     return saver.stopped
 
@@ -223,16 +243,18 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
     import tensorflow as tf
 
     saver = callbacks[0]
-    if saver.done or saver.state.step >= saver.steps * epochs:
+    if saver.done or saver.state.step >= saver.end:
         log.info(f"training is complete: {len(saver.state.history)} epochs")
     try:
-        while not saver.done and saver.state.step < saver.steps * epochs:
-            epoch, index = divmod(saver.state.step, saver.steps)
+        while not saver.done and saver.state.step < saver.end:
+            epoch = len(saver.state.history)
+            index = saver.state.step - epoch * saver.steps
+            length, alone = next_epoch(saver.config, saver.end, epoch, saver.steps)
             model.fit(
                 batches.training(saver.state.step),
                 initial_epoch=epoch,
-                epochs=epoch + 1 if index else epochs,
-                steps_per_epoch=saver.steps - index,
+                epochs=epoch + 1 if index or alone else epochs,
+                steps_per_epoch=length - index,
                 callbacks=callbacks,
                 shuffle=False,
                 verbose=0,
@@ -246,6 +268,18 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
         saver.restore_handler()
 
 
+def next_epoch(
+    config: TrainConfig, end: float, epoch: int, steps: int
+) -> tuple[int, bool]:
+    """How many steps an epoch has, and whether none follows it.
+
+    The last one of a run with --hours ends where its TimeKeeper stops it.
+    """
+    if config.hours and is_last_epoch(end, epoch, steps):
+        return steps * config.epochs, True
+    return steps, False
+
+
 def check_same_data(record: dict, previous: dict, data: Dataset) -> None:
     """Raises InputError if the data differ from those the run was started with."""
     now, then = record["data"], previous["data"]
@@ -257,11 +291,12 @@ def check_same_data(record: dict, previous: dict, data: Dataset) -> None:
         )
 
 
-def log_resumed(state: TrainingState, steps: int, epochs: int) -> None:
+def log_resumed(saver: RunSaver) -> None:
     """Logs the step from which a resumed run continues."""
-    if state.step < steps * epochs:
-        where = step_name(state.step, steps)
-        log.info(f"resuming from the checkpoint of step {state.step}: {where} is next")
+    step = saver.state.step
+    if step < saver.end:
+        where = step_name(step, saver.steps)
+        log.info(f"resuming from the checkpoint of step {step}: {where} is next")
 
 
 def log_setup(
