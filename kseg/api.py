@@ -8,7 +8,6 @@ configuration instead. Bad input raises InputError with one line.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from os import PathLike, fspath
@@ -43,7 +42,6 @@ from kseg.core.signatures import AnyPath, configured, takes_options, text_of_pat
 
 if TYPE_CHECKING:
     from kseg.core.process_group import ProcessGroup
-    from kseg.core.timing import ReportTime, WriteRun
     from kseg.data.sample import Dataset
     from kseg.deploy.lint.rules import LintIssue
 
@@ -72,7 +70,6 @@ def train(
     """
     config = configured(TrainConfig, config, {"data": text_of_path(data), **options})
     check_train(config)
-    began = time.monotonic()
     from kseg.training.distribution.environment import process_group
 
     group = process_group(config)
@@ -86,38 +83,30 @@ def train(
     if not given:
         given = {f.name for f in fields(config) if getattr(config, f.name) != f.default}
     with reported_to(progress):
-        return run_training(config, given, group, began)
+        return run_training(config, given, group)
 
 
-def run_training(
-    config: TrainConfig, given: set[str], group: ProcessGroup, began: float
-) -> Run:
+def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run:
     """One training in this process; the main process also writes the report.
 
     `config` has passed `check_train`.
     `given` names the options that were asked for: --resume refuses those that differ.
-    `began` is when the command began, by time.monotonic, for --hours.
     """
     from kseg.core import backend
     from kseg.core.runs import reserve
     from kseg.core.task_defaults import for_task
-    from kseg.core.time_options import limited_by_time
-    from kseg.core.timing import Timing
     from kseg.data.checks.quick import check_before_training
     from kseg.data.one_class import data_for
     from kseg.data.open import open_data as open_dataset
     from kseg.data.open import task_of_data
+    from kseg.reporting.rehearsal import rehearse_report
+    from kseg.reporting.run_report import write_run_report
     from kseg.training.distribution.group import distributed
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
     from kseg.training.objects import finish
 
-    def rehearse(write_run: WriteRun) -> ReportTime:
-        from kseg.reporting.rehearsal import rehearse_report
-
-        return rehearse_report(dataset, write_run)
-
     task = config.task or task_of_data(config.data, config.model)
-    config = limited_by_time(for_task(config, given, task), given)
+    config = for_task(config, given, task)
     folder = reserve(config)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
@@ -126,13 +115,11 @@ def run_training(
     check_before_training(dataset, report=group.is_main)
     backend.start()
     with distributed(config, group, dataset) as group:
-        stopped = fit(config, dataset, folder, group, Timing(began, rehearse))
+        stopped = fit(config, dataset, folder, group, rehearse_report)
     if group.is_main and not stopped:
         finish(config, dataset, folder)
     if not group.is_main:
         return Run(folder, {}, [], config, stopped)
-    from kseg.reporting.run_report import write_run_report
-
     write_run_report(dataset, folder)
     return replace(Run.open(folder), stopped=stopped)
 

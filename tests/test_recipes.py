@@ -12,7 +12,6 @@ from kseg.core.checks import check_train
 from kseg.core.configs import TrainConfig
 from kseg.core.options import refuse_unused
 from kseg.core.task_defaults import for_task
-from kseg.core.time_options import limited_by_time
 from kseg.training.losses.segmentation import SegmentationLoss
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
@@ -54,7 +53,7 @@ def test_data_and_time_are_the_users(recipe):
     config, given = given_by(recipe, "--data", "streets", "--hours", "2")
     assert config.data == "streets" and not Path(config.output).is_absolute()
     # The recipe's epochs stay the limit.
-    assert limited_by_time(config, given).epochs == given_by(recipe)[0].epochs
+    assert for_task(config, given, "semantic").epochs == given_by(recipe)[0].epochs
 
 
 def test_the_recipe_of_camvid():

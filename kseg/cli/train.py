@@ -7,7 +7,6 @@ The run folder gets the best model, a checkpoint and a report, also after Ctrl-C
 
 from __future__ import annotations
 
-import time
 from typing import Optional, Sequence
 
 from kseg.cli.parser import parse_given
@@ -20,7 +19,6 @@ CONFIG = TrainConfig
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    began = time.monotonic()
     config, given = parse_given(CONFIG, "kseg train", __doc__, argv)
     refuse_unused(config, given)
     check_train(config)
@@ -34,7 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     from kseg.api import run_training
     from kseg.cli.tables import metrics_table, write_result
 
-    run = run_training(config, given, group, began)
+    run = run_training(config, given, group)
     if not group.is_main:  # one of several processes, which does not write the run
         return 130 if run.stopped else 0
     write_result(config.json, run.metrics)

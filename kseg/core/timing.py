@@ -1,11 +1,10 @@
-"""What a training with a time, `--hours`, must know of what is before and after it."""
+"""What a training with a time, `--hours`, must know of the report after it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple
 
 
 class ReportTime(NamedTuple):
@@ -22,15 +21,5 @@ class ReportTime(NamedTuple):
 
 # Writes the model and the options of a run to a folder.
 WriteRun = Callable[[Path], None]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """When the command began, by time.monotonic, and what measures its report.
-
-    `rehearse` makes the report of a run that its argument writes; None if there is
-    no report.
-    """
-
-    began: float
-    rehearse: Optional[Callable[[WriteRun], ReportTime]] = None
+# Measures the report of a run of a Dataset by making it of a few images.
+Rehearse = Callable[[Any, WriteRun], ReportTime]

@@ -16,7 +16,7 @@ from kseg.core.configs import TrainConfig, from_record, to_record
 from kseg.core.names import OF_MACHINES
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.runs import CHECKPOINT, clear_events
-from kseg.core.timing import Timing
+from kseg.core.timing import Rehearse
 from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
 from kseg.training.finite import step_name
@@ -105,12 +105,12 @@ def fit(
     data: Dataset,
     folder: Path,
     group: ProcessGroup = ALONE,
-    timing: Optional[Timing] = None,
+    rehearse: Optional[Rehearse] = None,
 ) -> bool:
     """Trains and writes models, config.json and history. True if interrupted.
 
-    With `config.hours` training ends in time; `timing` says when the time began, and
-    how long the report takes.
+    With `config.hours` training ends in time, which began at `group.began`; `rehearse`
+    measures how long the report will take.
 
     With `config.resume` training continues from the checkpoint in the folder. Raises
     InputError for options or data that do not fit. Raises GateFailed if the loss, a
@@ -124,7 +124,7 @@ def fit(
         backend.make_deterministic()
     model, batches, saver = prepare(config, data, folder, group)
     callbacks = [saver, *group.callbacks(saver.stop)]
-    keeper = keeper_of(config, data, saver, batches, group, timing)
+    keeper = keeper_of(config, data, saver, batches, group, rehearse)
     callbacks += [keeper] if keeper else []
     if not group.is_main:
         run_epochs(model, batches, callbacks, config.epochs)

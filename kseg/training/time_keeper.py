@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import ceil, inf, isfinite
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence
@@ -17,7 +18,7 @@ from edge.core.errors import InputError
 from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import BEST, CONFIG, write_json
-from kseg.core.timing import ReportTime, Timing, WriteRun
+from kseg.core.timing import Rehearse, ReportTime, WriteRun
 from kseg.data.sample import Dataset
 from kseg.models.saving import save_model
 from kseg.training.callbacks import ProgressBar, RunSaver
@@ -272,13 +273,13 @@ def keeper_of(
     saver: RunSaver,
     batches: Any,
     group: ProcessGroup,
-    timing: Optional[Timing],
+    rehearse: Optional[Rehearse],
 ) -> Optional[TimeKeeper]:
     """The TimeKeeper of a training with --hours; None without."""
     if not config.hours:
         return None
-    timing = timing or Timing(time.monotonic())
-    budget = TimeBudget(config.hours * 3600, timing.began, saver.state.used_seconds)
+    began = time.monotonic() if group.began is None else group.began
+    budget = TimeBudget(config.hours * 3600, began, saver.state.used_seconds)
 
     def on_plan(epochs: float) -> None:
         batches.epochs = epochs
@@ -288,6 +289,6 @@ def keeper_of(
         budget,
         validated=len(data.split("val").sizes),
         processes=group.processes,
-        rehearse=timing.rehearse if group.is_main else None,
+        rehearse=partial(rehearse, data) if rehearse and group.is_main else None,
         on_plan=on_plan,
     )

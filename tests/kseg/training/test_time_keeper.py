@@ -1,5 +1,6 @@
 """A training with a time ends in time, whatever its machine does meanwhile."""
 
+import time
 from types import SimpleNamespace
 
 import keras
@@ -8,7 +9,9 @@ import pytest
 
 from edge.core.errors import InputError
 from kseg.core.configs import TrainConfig
-from kseg.core.timing import ReportTime, Timing
+from kseg.core.process_group import ProcessGroup
+from kseg.core.runs import HISTORY, read_history
+from kseg.core.timing import ReportTime
 from kseg.training.checkpoint import TrainingState
 from kseg.training.fit import fit, next_epoch
 from kseg.training.optimizer import AdamW
@@ -143,14 +146,10 @@ def test_a_resumed_run_without_time_left_ends_after_a_few_steps():
 def test_a_training_ends_by_its_time_and_has_trained_to_the_final_rate(
     tiny, tiny_config, tmp_path
 ):
-    import time
-
-    began = time.monotonic()
+    group = ProcessGroup(began=time.monotonic())
     config = tiny_config(tmp_path, hours=0.006, epochs=10_000, ema=0.9)
-    assert not fit(config, tiny, tmp_path, timing=Timing(began))
-    assert time.monotonic() - began < 40  # of 22 seconds, on a busy machine
-    from kseg.core.runs import HISTORY, read_history
-
+    assert not fit(config, tiny, tmp_path, group)
+    assert time.monotonic() - group.began < 40  # of 22 seconds, on a busy machine
     lines = read_history(tmp_path / HISTORY)
     assert epochs_of(tmp_path) == list(range(1, len(lines) + 1))
     assert lines[-1]["learning_rate"] == pytest.approx(0, abs=1e-6)
