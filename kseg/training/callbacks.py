@@ -161,7 +161,7 @@ class RunSaver(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.start = self.saved = time.monotonic()
         self.start -= self.state.seconds
-        if self.state.step > epoch * self.steps:  # Keras has just reset the metrics
+        if self.state.step % self.steps:  # Keras has just reset the metrics
             checkpoint.restore(self.folder / CHECKPOINT, self.model, "metrics")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -33,7 +33,6 @@ from kseg.training.setup import (
     set_batch_norm_momentum,
     weights_by_name,
 )
-from kseg.training.time_plan import is_last_epoch
 
 if TYPE_CHECKING:
     from kseg.training.callbacks import RunSaver
@@ -247,14 +246,12 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
         log.info(f"training is complete: {len(saver.state.history)} epochs")
     try:
         while not saver.done and saver.state.step < saver.end:
-            epoch = len(saver.state.history)
-            index = saver.state.step - epoch * saver.steps
-            length, alone = next_epoch(saver.config, saver.end, epoch, saver.steps)
+            epoch, index = divmod(saver.state.step, saver.steps)
             model.fit(
                 batches.training(saver.state.step),
                 initial_epoch=epoch,
-                epochs=epoch + 1 if index or alone else epochs,
-                steps_per_epoch=length - index,
+                epochs=epoch + 1 if index else epochs,
+                steps_per_epoch=saver.steps - index,
                 callbacks=callbacks,
                 shuffle=False,
                 verbose=0,
@@ -266,18 +263,6 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
         raise
     finally:
         saver.restore_handler()
-
-
-def next_epoch(
-    config: TrainConfig, end: float, epoch: int, steps: int
-) -> tuple[int, bool]:
-    """How many steps an epoch has, and whether none follows it.
-
-    The last one of a run with --hours ends where its TimeKeeper stops it.
-    """
-    if config.hours and is_last_epoch(end, epoch, steps):
-        return steps * config.epochs, True
-    return steps, False
 
 
 def check_same_data(record: dict, previous: dict, data: Dataset) -> None:

@@ -22,13 +22,7 @@ from kseg.core.timing import Rehearse, ReportTime, WriteRun
 from kseg.data.sample import Dataset
 from kseg.models.saving import save_model
 from kseg.training.callbacks import ProgressBar, RunSaver
-from kseg.training.time_plan import (
-    Costs,
-    Pace,
-    TimeBudget,
-    is_last_epoch,
-    steps_that_fit,
-)
+from kseg.training.time_plan import Costs, Pace, TimeBudget, steps_that_fit
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +33,7 @@ LEAST = 10  # steps of a training
 EXIT = 0.5  # seconds after the report, until the process has ended
 SHARE = 0.1  # of the steps that are left, until a new plan
 SHORTEST, LONGEST = 0.5, 30.0  # seconds until a new plan
-CHANGED = 0.1  # a plan that differs by more is logged again
+CHANGED = 0.25  # a plan that differs by more is logged again
 AGAIN, CHEAP = 0.6, 0.02  # shares of the time: of the second rehearsal, and its cost
 
 
@@ -71,7 +65,7 @@ class TimeKeeper(keras.callbacks.Callback):
         self.pace, self.taken = Pace(), 0  # the steps of this process
         self.ends: dict[bool, float] = {}  # by whether an end of an epoch validates
         self.report, self.rehearsal = ReportTime(0.0, 0.0, 0.0), 0.0
-        self.next, self.last_epoch, self.said = 0, False, 0.0
+        self.next, self.said = 0, 0.0
         self.rehearsed, self.fresh = False, not saver.state.step
         self.mark = budget.clock()
         saver.end, saver.used_seconds = saver.state.end or inf, budget.used
@@ -79,7 +73,6 @@ class TimeKeeper(keras.callbacks.Callback):
     # --- what Keras calls ---
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.last_epoch = is_last_epoch(self.saver.end, epoch, self.saver.steps)
         self.mark = self.budget.clock()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -102,7 +95,6 @@ class TimeKeeper(keras.callbacks.Callback):
         row = saver.state.history[-1]
         validated = row[f"val_{saver.headline}"] is not None
         self.note_end(validated, self.budget.clock() - self.mark)
-        self.last_epoch = False
         if self.taken < FIRST:
             return
         if self.rehearse_again():
@@ -110,9 +102,6 @@ class TimeKeeper(keras.callbacks.Callback):
         self.plan()
         if self.said and abs(self.epochs / self.said - 1) > CHANGED:
             self.say("new plan")
-        # The last epoch has a length of its own: `run_epochs` starts it anew.
-        if is_last_epoch(saver.end, epoch + 1, saver.steps):
-            self.model.stop_training = True
 
     def note_end(self, validated: bool, seconds: float) -> None:
         """Notes how long the end of an epoch took.
@@ -160,7 +149,7 @@ class TimeKeeper(keras.callbacks.Callback):
         step, epoch = saver.state.step, len(saver.state.history)
         index, costs = step - epoch * saver.steps, self.costs()
         left = self.budget.left()
-        return steps_that_fit(left, index, saver.steps, costs, self.last_epoch)
+        return steps_that_fit(left, index, saver.steps, costs)
 
     def costs(self) -> Costs:
         """What was measured; a validation that was not is assumed to be as the report.

@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-LAST_EPOCHS = 1.5  # the last epoch is as long as this many, or shorter
-
 
 @dataclass
 class TimeBudget:
@@ -65,53 +63,36 @@ class Pace:
         return self.seconds / self.count if self.count else 0.0
 
 
-def epoch_ends(more: int, index: int, steps: int, last: bool = False) -> int:
+def epoch_ends(more: int, index: int, steps: int) -> int:
     """How many epochs end within the next `more` steps, without that of the last step.
 
-    `index` steps of the current epoch of `steps` steps are done. An epoch after it that
-    would have up to LAST_EPOCHS to go to the end is the last: it ends with the training
-    alone. With `last` that is the current one.
+    `index` steps of the current epoch of `steps` steps are done. The last epoch is
+    shorter where the steps do not fill it.
 
-    >>> [epoch_ends(more, 0, 10) for more in (10, 11, 24, 25, 34, 35)]
-    [0, 1, 1, 2, 2, 3]
+    >>> [epoch_ends(more, 0, 10) for more in (10, 11, 20, 21)]
+    [0, 1, 1, 2]
     """
-    rest = more - (steps - index)  # after the end of the current epoch
-    if last or rest <= 0:
-        return 0
-    return 1 + max(0, int(rest / steps - (LAST_EPOCHS - 1)))
+    return max(0, index + more - 1) // steps
 
 
-def seconds_of(
-    more: int, index: int, steps: int, costs: Costs, last: bool = False
-) -> float:
+def seconds_of(more: int, index: int, steps: int, costs: Costs) -> float:
     """Seconds until the end of everything, with `more` steps; see `epoch_ends`."""
-    ends = epoch_ends(more, index, steps, last) * costs.epoch_end
+    ends = epoch_ends(more, index, steps) * costs.epoch_end
     return more * costs.step + ends + costs.last_end + costs.report
 
 
-def steps_that_fit(
-    seconds: float, index: int, steps: int, costs: Costs, last: bool = False
-) -> int:
+def steps_that_fit(seconds: float, index: int, steps: int, costs: Costs) -> int:
     """The largest number of steps whose `seconds_of` is at most `seconds`; from 0.
 
     >>> costs = Costs(step=1, epoch_end=5, last_end=5, report=20)
-    >>> steps_that_fit(100, 0, 10, costs)  # 53 steps, 4 ends, the last end, report
-    54
+    >>> steps_that_fit(100, 0, 10, costs)  # 50 steps, 4 ends, the last end, report
+    50
     """
     low, high = 0, int(max(0.0, seconds) / max(costs.step, 1e-6)) + 1
     while high - low > 1:
         middle = (low + high) // 2
-        if seconds_of(middle, index, steps, costs, last) <= seconds:
+        if seconds_of(middle, index, steps, costs) <= seconds:
             low = middle
         else:
             high = middle
     return low
-
-
-def is_last_epoch(end: float, epoch: int, steps: int) -> bool:
-    """Whether epoch `epoch`, from 0, goes on to step `end`.
-
-    >>> is_last_epoch(34, 2, 10), is_last_epoch(35, 2, 10)
-    (True, False)
-    """
-    return end < (epoch + LAST_EPOCHS) * steps

@@ -13,7 +13,7 @@ from kseg.core.process_group import ProcessGroup
 from kseg.core.runs import HISTORY, read_history
 from kseg.core.timing import ReportTime
 from kseg.training.checkpoint import TrainingState
-from kseg.training.fit import fit, next_epoch
+from kseg.training.fit import fit
 from kseg.training.optimizer import AdamW
 from kseg.training.time_keeper import TimeKeeper
 from kseg.training.time_plan import TimeBudget
@@ -61,10 +61,8 @@ class Simulation:
         saver, state = self.saver, self.saver.state
         while state.step < min(saver.end, most):
             epoch = len(state.history)
-            length, alone = next_epoch(saver.config, saver.end, epoch, STEPS)
-            self.model.stop_training = False
             self.keeper.on_epoch_begin(epoch)
-            self.epoch(epoch * STEPS + length, most)
+            self.epoch((epoch + 1) * STEPS, most)
             self.now += self.validation
             state.history.append({"val_iou": 0.5})
             self.keeper.on_epoch_end(epoch)

@@ -15,25 +15,24 @@ COSTS = Costs(step=2.0, epoch_end=10.0, last_end=12.0, report=30.0)
 
 
 @pytest.mark.parametrize(
-    ("more", "index", "last", "expected"),
+    ("more", "index", "expected"),
     [
-        (4, 0, False, 0),  # less than an epoch
-        (10, 0, False, 0),  # its end is that of the training
-        (11, 0, False, 1),  # an epoch of 10, and the last of 1
-        (24, 0, False, 1),  # an epoch of 10, and the last of 14
-        (25, 0, False, 2),
-        (7, 4, False, 1),  # the current epoch ends after 6 more
-        (6, 4, False, 0),
-        (24, 0, True, 0),  # the current epoch goes on to the end
+        (4, 0, 0),  # less than an epoch
+        (10, 0, 0),  # its end is that of the training
+        (11, 0, 1),  # an epoch of 10, and the last of 1
+        (25, 0, 2),
+        (6, 4, 0),  # the current epoch ends after 6 more
+        (7, 4, 1),
+        (0, 0, 0),
     ],
 )
-def test_the_last_epoch_has_up_to_one_and_a_half(more, index, last, expected):
-    assert epoch_ends(more, index, 10, last) == expected
+def test_the_last_end_does_not_count(more, index, expected):
+    assert epoch_ends(more, index, 10) == expected
 
 
 def test_seconds_are_steps_ends_and_report():
-    # 24 steps: 48 s; an end after 10: 10 s; the last: 12 s; the report: 30 s
-    assert seconds_of(24, 0, 10, COSTS) == 48 + 10 + 12 + 30
+    # 24 steps: 48 s; two ends: 20 s; the last: 12 s; the report: 30 s
+    assert seconds_of(24, 0, 10, COSTS) == 48 + 20 + 12 + 30
 
 
 @pytest.mark.parametrize("seconds", [43.9, 44.0, 100.0, 99.0, 1000.0, 7200.0])
