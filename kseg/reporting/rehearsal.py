@@ -50,11 +50,12 @@ def rehearse_report(data: Dataset, write_run: WriteRun) -> ReportTime:
     """
     split = data.split("val")
     total = len(split.sizes)
+    chosen = evenly_spaced(total, IMAGES)
     with reported_to(lambda progress: None), TemporaryDirectory() as name:
         folder = Path(name)
         write_run(folder)
-        write_run_report(with_val(data, TimedSplit(split, [0])), folder)
-        few = TimedSplit(split, evenly_spaced(total, IMAGES))
+        write_run_report(with_val(data, TimedSplit(split, chosen)), folder)
+        few = TimedSplit(split, chosen)
         start = time.monotonic()
         write_run_report(with_val(data, few), folder)
         seconds = time.monotonic() - start

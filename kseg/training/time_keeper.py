@@ -82,7 +82,7 @@ class TimeKeeper(keras.callbacks.Callback):
             self.pace.add(now - self.mark)
         self.mark = now
         step = self.saver.state.step
-        if self.taken >= FIRST and step >= self.next:
+        if self.taken >= FIRST and (step >= self.next or self.is_late()):
             self.plan()
         if step >= self.saver.end:
             self.model.stop_training = True
@@ -126,7 +126,7 @@ class TimeKeeper(keras.callbacks.Callback):
         if first:
             self.measure_report()
         step, more = saver.state.step, self.agreed(self.steps_left())
-        if first and not step + more >= min(LEAST, self.limit) and self.fresh:
+        if first and self.fresh and step + more < min(LEAST, self.limit):
             raise InputError(self.too_short())
         saver.end = saver.state.end = min(step + more, self.limit)
         self.next = step + self.agreed(SAID if first else self.steps_between(more))
@@ -136,6 +136,15 @@ class TimeKeeper(keras.callbacks.Callback):
             self.say("plan")
         self.pace.forget_half()
         self.mark = self.budget.clock()
+
+    def is_late(self) -> bool:
+        """Whether a step took so long that what is left is for the report.
+
+        Several processes plan after the same steps, whatever their clocks say.
+        """
+        costs = self.costs()
+        needed = costs.last_end + costs.report
+        return self.processes == 1 and self.budget.left() < needed
 
     def steps_between(self, more: int) -> int:
         """How many steps to take before a new plan, of `more` that are left; from 1."""
@@ -199,13 +208,19 @@ class TimeKeeper(keras.callbacks.Callback):
     def measure_report(self) -> None:
         """Makes the report of a few images, and notes how long that of all takes.
 
-        It runs in a thread of its own, outside the strategy for several devices.
+        It runs in a thread of its own, outside the strategy for several devices. If it
+        fails, training goes on: a few images may have no labels, unlike all of them.
         """
         if self.rehearse is None:
             return
         start = self.budget.clock()
-        with ThreadPoolExecutor(1) as pool:
-            self.report = pool.submit(self.rehearse, self.write_run).result()
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                self.report = pool.submit(self.rehearse, self.write_run).result()
+        except Exception as error:
+            log.warning(
+                f"the time of the report is not known ({error}); training may end late"
+            )
         self.rehearsal = self.budget.clock() - start
 
     def rehearse_again(self) -> bool:

@@ -113,6 +113,22 @@ def test_a_time_without_room_for_training_is_refused():
         Simulation(36, lambda step: 0.5).run()
 
 
+def test_a_long_pause_ends_the_training_at_once():
+    run = Simulation(720, lambda step: 60.0 if step == 1000 else 0.5)
+    assert run.run() == pytest.approx(720, rel=0.05)
+
+
+def test_a_report_that_cannot_be_rehearsed_does_not_end_the_training(caplog):
+    run = Simulation(720, lambda step: 0.5)
+
+    def fail(write_run):
+        raise InputError("nothing is labelled")
+
+    run.keeper.rehearse = fail
+    assert run.run() == pytest.approx(720 + run.report, rel=0.05)
+    assert "report is not known (nothing is labelled)" in caplog.text
+
+
 def test_epochs_given_as_well_end_first():
     run = Simulation(3600, lambda step: 0.5, epochs=4)
     assert run.run() < 200
