@@ -31,9 +31,9 @@ FIRST = UNTIMED + 1  # the step after which there is a first plan
 SAID = 8  # timed steps before the plan is logged
 LEAST = 10  # steps of a training
 EXIT = 0.5  # seconds after the report, until the process has ended
-SHARE = 0.1  # of the steps that are left, until a new plan
+SHARE = 0.1  # of the steps that are left, until a new plan; of the time, to log one
 SHORTEST, LONGEST = 0.5, 30.0  # seconds until a new plan
-CHANGED = 0.25  # a plan that differs by more is logged again
+CHANGED = 0.25  # a plan that differs by more is logged again, after a while
 AGAIN, CHEAP = 0.6, 0.02  # shares of the time: of the second rehearsal, and its cost
 
 
@@ -65,7 +65,7 @@ class TimeKeeper(keras.callbacks.Callback):
         self.pace, self.taken = Pace(), 0  # the steps of this process
         self.ends: dict[bool, float] = {}  # by whether an end of an epoch validates
         self.report, self.rehearsal = ReportTime(0.0, 0.0, 0.0), 0.0
-        self.next, self.said = 0, 0.0
+        self.next, self.said, self.said_at = 0, 0.0, inf
         self.rehearsed, self.fresh = False, not saver.state.step
         self.mark = budget.clock()
         saver.end, saver.used_seconds = saver.state.end or inf, budget.used
@@ -100,7 +100,8 @@ class TimeKeeper(keras.callbacks.Callback):
         if self.rehearse_again():
             self.measure_report()
         self.plan()
-        if self.said and abs(self.epochs / self.said - 1) > CHANGED:
+        before = self.budget.used() - self.said_at > SHARE * self.budget.seconds
+        if before and abs(self.epochs / self.said - 1) > CHANGED:
             self.say("new plan")
 
     def note_end(self, validated: bool, seconds: float) -> None:
@@ -181,7 +182,8 @@ class TimeKeeper(keras.callbacks.Callback):
 
     def say(self, what: str) -> None:
         """Logs the plan in one line."""
-        self.said, costs = self.epochs, self.costs()
+        self.said, self.said_at = self.epochs, self.budget.used()
+        costs = self.costs()
         end = time.localtime(time.time() + self.budget.left())
         count = f"{self.said:.0f}" if self.said >= 10 else f"{self.said:.1f}"
         with ProgressBar.beside():
