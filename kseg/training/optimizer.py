@@ -30,9 +30,10 @@ class EncoderRate:
     def __init__(self, *args: Any, encoder_rate: float = 1.0, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.encoder_rate = encoder_rate
-        # A schedule's own variable is part of the state of a step and of a checkpoint.
-        self.schedule = self._learning_rate
-        self.progress = getattr(self.schedule, "progress", None)
+        if hasattr(self._learning_rate, "progress"):  # a TimedSchedule
+            self.schedule = self._learning_rate
+            # Its variable is part of the state of a step, and of a checkpoint.
+            self.progress = self.schedule.progress
 
     def apply(self, grads: Any, trainable_variables: Optional[Any] = None) -> None:
         variables = trainable_variables or self._trainable_variables

@@ -157,6 +157,7 @@ def test_a_resumed_run_without_time_left_ends_after_a_few_steps():
 
 
 @pytest.mark.slow
+@pytest.mark.serial
 def test_a_training_ends_by_its_time_and_has_trained_to_the_final_rate(
     tiny, tiny_config, tmp_path
 ):
