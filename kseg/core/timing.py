@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class ReportTime(NamedTuple):
-    """Seconds that evaluation and report take, and what is in them.
+    """Seconds that evaluation, report and the end of the process take.
 
     `image` is the time of one image, `first` what the first one takes beyond it: it
     builds the graph.

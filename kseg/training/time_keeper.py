@@ -30,7 +30,6 @@ UNTIMED = 2  # first steps of a process, which compile
 FIRST = UNTIMED + 1  # the step after which there is a first plan
 SAID = 8  # timed steps before the plan is logged
 LEAST = 10  # steps of a training
-EXIT = 0.5  # seconds after the report, until the process has ended
 SHARE = 0.1  # of the steps that are left, until a new plan; of the time, to log one
 SHORTEST, LONGEST = 0.5, 30.0  # seconds until a new plan
 CHANGED = 0.25  # a plan that differs by more is logged again, after a while
@@ -170,7 +169,7 @@ class TimeKeeper(keras.callbacks.Callback):
         validated = self.ends.get(True, assumed)
         plain, every = self.ends.get(False, 0.0), self.saver.every
         mean = (validated + (every - 1) * plain) / every
-        return Costs(self.pace.step, mean, validated, self.report.seconds + EXIT)
+        return Costs(self.pace.step, mean, validated, self.report.seconds)
 
     def agreed(self, number: int) -> int:
         """The number of the main process, in all of them."""
