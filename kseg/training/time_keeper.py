@@ -16,7 +16,7 @@ from keras import ops
 
 from edge.core.errors import InputError
 from kseg.core.configs import TrainConfig
-from kseg.core.process_group import ProcessGroup
+from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.runs import BEST, CONFIG, write_json
 from kseg.core.timing import Rehearse, ReportTime, WriteRun
 from kseg.data.sample import Dataset
@@ -49,7 +49,7 @@ class TimeKeeper(keras.callbacks.Callback):
         saver: RunSaver,
         budget: TimeBudget,
         validated: int,
-        processes: int = 1,
+        group: ProcessGroup = ALONE,
         rehearse: Optional[Callable[[WriteRun], ReportTime]] = None,
         on_plan: Callable[[float], None] = lambda epochs: None,
     ):
@@ -59,7 +59,7 @@ class TimeKeeper(keras.callbacks.Callback):
         """
         super().__init__()
         self.saver, self.budget, self.validated = saver, budget, validated
-        self.processes, self.rehearse, self.on_plan = processes, rehearse, on_plan
+        self.group, self.rehearse, self.on_plan = group, rehearse, on_plan
         self.limit = saver.steps * saver.config.epochs
         self.pace, self.taken = Pace(), 0  # the steps of this process
         self.ends: dict[bool, float] = {}  # by whether an end of an epoch validates
@@ -144,7 +144,7 @@ class TimeKeeper(keras.callbacks.Callback):
         """
         costs = self.costs()
         needed = costs.last_end + costs.report
-        return self.processes == 1 and self.budget.left() < needed
+        return self.group.processes == 1 and self.budget.left() < needed
 
     def steps_between(self, more: int) -> int:
         """How many steps to take before a new plan, of `more` that are left; from 1."""
@@ -173,15 +173,17 @@ class TimeKeeper(keras.callbacks.Callback):
 
     def agreed(self, number: int) -> int:
         """The number of the main process, in all of them."""
-        if self.processes == 1:
+        if self.group.processes == 1:
             return number
         from jax.experimental import multihost_utils
 
         return int(multihost_utils.broadcast_one_to_all(np.int32(number)))
 
     def say(self, what: str) -> None:
-        """Logs the plan in one line."""
+        """Logs the plan in one line, in the main process."""
         self.said, self.said_at = self.epochs, self.budget.used()
+        if not self.group.is_main:
+            return
         costs = self.costs()
         end = time.localtime(time.time() + self.budget.left())
         count = f"{self.said:.0f}" if self.said >= 10 else f"{self.said:.1f}"
@@ -293,7 +295,7 @@ def keeper_of(
         saver,
         budget,
         validated=len(data.split("val").sizes),
-        processes=group.processes,
+        group=group,
         rehearse=partial(rehearse, data) if rehearse and group.is_main else None,
         on_plan=on_plan,
     )
