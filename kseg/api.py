@@ -109,6 +109,8 @@ def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run
     from kseg.data.fold_data import open_training_data
     from kseg.data.one_class import data_for
     from kseg.data.open import task_of_data
+    from kseg.reporting.rehearsal import rehearse_report
+    from kseg.reporting.run_report import write_run_report
     from kseg.training.distribution.group import distributed
     from kseg.training.fit import fit, merge_resumed, read_recorded_config
     from kseg.training.objects import finish
@@ -122,13 +124,11 @@ def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run
     check_before_training(dataset, report=group.is_main)
     backend.start()
     with distributed(config, group, dataset) as group:
-        stopped = fit(config, dataset, folder, group)
+        stopped = fit(config, dataset, folder, group, rehearse=rehearse_report)
     if group.is_main and not stopped:
         finish(config, dataset, folder)
     if not group.is_main:
         return Run(folder, {}, [], config, stopped)
-    from kseg.reporting.run_report import write_run_report
-
     write_run_report(dataset, folder)
     return replace(Run.open(folder), stopped=stopped)
 

@@ -22,6 +22,8 @@ def check_train(config: TrainConfig) -> None:
         raise InputError(f"--max-side {config.max_side}: must be at least {LEAST_SIDE}")
     if config.learning_rate == 0:
         raise InputError("--learning-rate 0: must be over 0")
+    if config.hours == 0:
+        raise InputError("--hours 0: must be over 0; a minute is 0.017")
     if 0 < config.loss_share < LEAST_LOSS_SHARE:
         raise InputError(
             f"--loss-share {config.loss_share:g}: must be at least {LEAST_LOSS_SHARE}: "

@@ -88,18 +88,25 @@ def options_in(
 ) -> dict[str, Any]:
     """The keys of a TOML file that are for a command, as names of fields.
 
-    Raises InputError for a table that is neither a command's nor an option's.
+    Raises InputError for a table that is not a command's, and for a file that has
+    options of other commands alone.
     """
     values: dict[str, Any] = {}
     for key, value in content.items():
         if not isinstance(value, dict):
             own = {key: value}
         elif key not in VERBS:
-            raise InputError(f"{path}: [{key}] is not a command of kseg; {HINT}")
+            close = suggestion(key, VERBS)
+            raise InputError(f"{path}: [{key}] is not a command of kseg{close}")
         else:
             own = value if key == verb else {}
         for name, part in own.items():
             if name.replace("-", "_") in values:
                 raise InputError(f"{path}: {name} is given twice; remove one")
             values[name.replace("-", "_")] = part
+    if content and not values and verb not in content:
+        others = ", ".join(f"[{key}]" for key in content)
+        raise InputError(
+            f"{path}: has options of {others} alone, none of kseg {verb}; add [{verb}]"
+        )
     return with_new_names(cls, values)

@@ -61,6 +61,7 @@ from kseg.core.options import (
     positional,
 )
 from kseg.core.quantization_options import EXPORTING, FineTuningOptions, Int8Options
+from kseg.core.time_options import TimeOptions
 
 Config = TypeVar("Config")
 
@@ -75,6 +76,7 @@ class TrainConfig(
     LossOptions,
     CropOptions,
     TrainingOptions,
+    TimeOptions,
     NetworkOptions,
     DataOptions,
 ):

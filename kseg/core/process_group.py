@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from edge.core.system import handle_signals
 
@@ -22,6 +22,8 @@ class ProcessGroup:
     processes: int = 1
     devices: int = 1  # of all processes together
     coordinator: str = ""  # HOST:PORT, where process 0 listens
+    # When the command began, by time.monotonic, for --hours; None: now.
+    began: Optional[float] = field(default=None, compare=False, repr=False)
 
     @property
     def is_main(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from edge.core.system import processor_name, usable_cores
 from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.names import OF_STARTING, __version__
+from kseg.core.time_options import MOST_EPOCHS
 
 BACKENDS = {"jax": ("jax",), "torch": ("torch",)}  # in addition to those always listed
 
@@ -20,6 +21,8 @@ def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str
 
     >>> command_line(TrainConfig(data="my photos", size=(64, 96), flip=False))
     "kseg train --data 'my photos' --size 64x96 --no-flip"
+    >>> command_line(TrainConfig(hours=2.0, epochs=MOST_EPOCHS))
+    'kseg train --hours 2.0'
     >>> command_line(ExportConfig(run="a", quantize=("int8", "qat")), "export")
     'kseg export a --quantize int8,qat'
     """
@@ -27,6 +30,8 @@ def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str
     for field in fields(config):
         value, name = getattr(config, field.name), field.name.replace("_", "-")
         if value == field.default or field.name in OF_STARTING:
+            continue
+        if field.name == "epochs" and value == MOST_EPOCHS:  # not given; see --hours
             continue
         if field.metadata.get("positional"):
             words.insert(2, str(value))

@@ -8,6 +8,7 @@ from typing import Any, Callable, Collection
 from edge.core.errors import InputError
 from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.options import flag
+from kseg.core.time_options import limited_by_time
 
 OBJECTS: dict[str, Any] = {
     "model": "instances",
@@ -58,7 +59,8 @@ UNUSED_BY_MODEL: dict[str, tuple[str, ...]] = {
     "localize": ("strides", "mosaic", "paste", "fc_width"),
     "yolo": ("upsampling", "fc_width"),
     "fast_rcnn": ("mosaic", "rotate"),
-    "rcnn": ("mosaic", "rotate", "strides"),
+    # Its last stages are not planned.
+    "rcnn": ("mosaic", "rotate", "strides", "hours"),
 }
 
 
@@ -116,7 +118,7 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     defaults |= MODEL_DEFAULTS.get(model, {})
     defaults |= MODEL_RATES[model](config) if model in MODEL_RATES else {}
     changes = {name: value for name, value in defaults.items() if name not in given}
-    return replace(config, **changes, task=task)
+    return limited_by_time(replace(config, **changes, task=task), given)
 
 
 def refuse(

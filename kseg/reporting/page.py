@@ -18,6 +18,7 @@ from kseg.core.configs import TrainConfig, from_record
 from kseg.core.names import OWN_LAYERS
 from kseg.core.provenance import command_line
 from kseg.core.runs import read_record
+from kseg.core.time_options import MOST_EPOCHS
 from kseg.data.sample import Dataset
 from kseg.evaluation import EVALUATORS
 from kseg.evaluation.loop import Evaluator, Observer, evaluate
@@ -162,7 +163,7 @@ def facts(
         "Class weights": ", ".join(f"{k} {v:.3g}" for k, v in weights.items()),
         "Learning rate": f"peak {config.peak_rate:g}, {config.schedule} schedule",
         "Optimizer": config.optimizer,
-        "Epochs": f"{len(history)} of {config.epochs}",
+        "Epochs": f"{len(history)} {planned(config)}",
         "Training time": duration(sum(seconds)) if seconds else "",
         "Time per epoch": median and f"{median} (median)",
         "Prediction time": f"{millis:.3g} ms per image (median)" if millis else "",
@@ -170,6 +171,19 @@ def facts(
         "Machine": in_one_line(record.get("machine", {})),
     }
     return {name: value for name, value in values.items() if value}
+
+
+def planned(config: TrainConfig) -> str:
+    """What ends a training: a number of epochs, a time, or what is first.
+
+    >>> planned(TrainConfig(epochs=40)), planned(TrainConfig(epochs=40, hours=1.5))
+    ('of 40', 'of 40, in up to 1.5 h')
+    """
+    if not config.hours:
+        return f"of {config.epochs}"
+    if config.epochs == MOST_EPOCHS:
+        return f"in {config.hours:g} h"
+    return f"of {config.epochs}, in up to {config.hours:g} h"
 
 
 def in_one_line(record: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any, Callable, Sequence
 
 import keras
 from keras import ops
+from tqdm import tqdm
 
 from edge.core.errors import GateFailed, InputError, reason_of, remedy_of
 from edge.core.system import handle_signals, restore_signals
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
-from kseg.core.progress import bar
+from kseg.core.progress import bar, duration
 from kseg.core.runs import (
     BEST,
     CHECKPOINT,
@@ -68,11 +70,19 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         shown = {name: f"{logs[name]:.4f}" for name in self.columns if name in logs}
         values = "  ".join(f"{name} {value}" for name, value in shown.items())
-        seconds = (self.epochs - epoch - 1) * (time.monotonic() - self.start)
-        left = f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
+        left = duration(self.seconds_left(epoch))
         self.bar.set_postfix(shown, refresh=False)
-        with self.bar.external_write_mode(file=sys.stderr):  # hides the bar meanwhile
+        with self.beside():
             log.info(f"epoch {epoch + 1:3d}  {values}  {left} left")
+
+    @staticmethod
+    def beside() -> AbstractContextManager[None]:
+        """A context in which lines can be logged: bars are hidden meanwhile."""
+        return tqdm.external_write_mode(file=sys.stderr)
+
+    def seconds_left(self, epoch: int) -> float:
+        """The time of the epochs after `epoch`, each as long as this one."""
+        return (self.epochs - epoch - 1) * (time.monotonic() - self.start)
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -119,6 +129,9 @@ class RunSaver(keras.callbacks.Callback):
         self.network, self.validate, self.headline = network, validate, headline
         self.every = every
         self.checkpoint_step = state.step  # of the last saved checkpoint
+        # The last step, which --hours changes, and the time used by then.
+        self.last_step: float = steps * config.epochs
+        self.used_seconds: Callable[[], float] = lambda: 0.0
         self.stopped = False  # by Ctrl-C, or by `end`
         self.previous_handlers: dict[Any, Any] = {}  # of SIGINT
 
@@ -177,8 +190,7 @@ class RunSaver(keras.callbacks.Callback):
         self.state.seconds = time.monotonic() - self.start
         path = self.write_folder / CHECKPOINT
         try:
-            checkpoint.save(path, self.model, self.state)
-            self.checkpoint_step = self.state.step
+            self.save_checkpoint()
         except OSError as error:
             log.warning(
                 f"{path}: {reason_of(error)}; step {self.state.step} is not saved"
@@ -187,8 +199,15 @@ class RunSaver(keras.callbacks.Callback):
             log.warning(f"{path}: step {self.state.step} is not saved: {error}")
         self.saved = time.monotonic()
 
+    def save_checkpoint(self) -> None:
+        """Saves a checkpoint. Raises as `checkpoint.save` does."""
+        self.state.used_seconds = self.used_seconds()
+        checkpoint.save(self.write_folder / CHECKPOINT, self.model, self.state)
+        self.checkpoint_step = self.state.step
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        complete = not self.state.step % self.steps
+        step = self.state.step
+        complete = not step % self.steps or step >= self.last_step
         try:
             if complete:
                 self.end_epoch(epoch, logs)
@@ -220,7 +239,7 @@ class RunSaver(keras.callbacks.Callback):
         """Validates and saves the models, the history and a checkpoint."""
         self.update_saved_network()
         validated = not epoch or not (epoch + 1) % self.every
-        validated = validated or epoch + 1 == self.config.epochs
+        validated = validated or self.state.step >= self.last_step
         for name, value in self.validate().items() if validated else ():
             logs[f"val_{name}"] = value
         row = self.history_row(epoch, logs)
@@ -237,10 +256,9 @@ class RunSaver(keras.callbacks.Callback):
         write_history(self.write_folder / HISTORY, self.state.history)
         # The checkpoint is last: a run killed before it repeats the end of the epoch.
         try:
-            checkpoint.save(self.write_folder / CHECKPOINT, self.model, self.state)
+            self.save_checkpoint()
         except NotFinite as error:
             raise self.failure(f"end of epoch {epoch + 1}", str(error)) from None
-        self.checkpoint_step = self.state.step
 
     def history_row(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
         """Makes the row of an epoch in the history."""

@@ -26,13 +26,16 @@ class TrainingState:
 
     `record` is the content of config.json. `step` counts the steps of all epochs.
     `history` has a row for each complete epoch; `seconds` is the time spent so far in
-    the current epoch.
+    the current epoch. With --hours, `used_seconds` is the time used so far, and
+    `end` the last step by the plan, 0 before the first one.
     """
 
     record: dict[str, Any]
     step: int = 0
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    used_seconds: float = 0.0
+    end: int = 0
 
 
 def variables_of(model: Any) -> dict[str, list[Any]]:

@@ -6,7 +6,7 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.files import make_folder
@@ -16,6 +16,7 @@ from kseg.core.configs import TrainConfig, from_record, to_record
 from kseg.core.names import OF_MACHINES
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.runs import CHECKPOINT, clear_events
+from kseg.core.timing import Rehearse
 from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
 from kseg.training.finite import step_name
@@ -32,6 +33,9 @@ from kseg.training.setup import (
     set_batch_norm_momentum,
     weights_by_name,
 )
+
+if TYPE_CHECKING:
+    from kseg.training.callbacks import RunSaver
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +105,13 @@ def fit(
     folder: Path,
     group: ProcessGroup = ALONE,
     watch: Callable[[Any], Sequence[Any]] = lambda saver: (),
+    rehearse: Optional[Rehearse] = None,
 ) -> bool:
     """Trains and writes models, config.json and history. True if interrupted.
 
-    `watch` makes more callbacks from the RunSaver, whose `end` ends the training.
+    `watch` makes more callbacks from the RunSaver, whose `end` ends the training. With
+    `config.hours` training ends in time, which began at `group.began`; `rehearse`
+    measures how long the report will take.
 
     With `config.resume` training continues from the checkpoint in the folder. Raises
     InputError for options or data that do not fit. Raises GateFailed if the loss, a
@@ -112,21 +119,29 @@ def fit(
     kept; in the first epoch there is no model yet, but perhaps a checkpoint.
     """
     from kseg.training.callbacks import ProgressBar, tensorboard_writer
+    from kseg.training.time_keeper import TimedBar, keeper_of
 
     if config.deterministic:
         backend.make_deterministic()
     model, batches, saver = prepare(config, data, folder, group)
     callbacks = [saver, *group.callbacks(saver.stop), *watch(saver)]
+    keeper = keeper_of(config, data, saver, batches, group, rehearse)
+    callbacks += [keeper] if keeper else []
     if not group.is_main:
         run_epochs(model, batches, callbacks, config.epochs)
         return saver.stopped
     log_setup(config, data, batches.size, model)
     if config.resume:
-        log_resumed(saver.state, saver.steps, config.epochs)
+        log_resumed(saver)
     if config.tensorboard:
         callbacks.append(tensorboard_writer(folder))
     done, names = saver.state.step, METRICS[data.task](config, data).shown
-    with ProgressBar(saver.steps, done, config.epochs, names) as progress:
+    progress = (
+        TimedBar(keeper, names)
+        if keeper
+        else ProgressBar(saver.steps, done, config.epochs, names)
+    )
+    with progress:
         run_epochs(model, batches, [*callbacks, progress], config.epochs)
     return saver.stopped
 
@@ -229,10 +244,10 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
     import tensorflow as tf
 
     saver = callbacks[0]
-    if saver.done or saver.state.step >= saver.steps * epochs:
+    if saver.done or saver.state.step >= saver.last_step:
         log.info(f"training is complete: {len(saver.state.history)} epochs")
     try:
-        while not saver.done and saver.state.step < saver.steps * epochs:
+        while not saver.done and saver.state.step < saver.last_step:
             epoch, index = divmod(saver.state.step, saver.steps)
             model.fit(
                 batches.training(saver.state.step),
@@ -263,11 +278,12 @@ def check_same_data(record: dict, previous: dict, data: Dataset) -> None:
         )
 
 
-def log_resumed(state: TrainingState, steps: int, epochs: int) -> None:
+def log_resumed(saver: RunSaver) -> None:
     """Logs the step from which a resumed run continues."""
-    if state.step < steps * epochs:
-        where = step_name(state.step, steps)
-        log.info(f"resuming from the checkpoint of step {state.step}: {where} is next")
+    step = saver.state.step
+    if step < saver.last_step:
+        where = step_name(step, saver.steps)
+        log.info(f"resuming from the checkpoint of step {step}: {where} is next")
 
 
 def log_setup(

@@ -30,6 +30,10 @@ class EncoderRate:
     def __init__(self, *args: Any, encoder_rate: float = 1.0, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.encoder_rate = encoder_rate
+        if hasattr(self._learning_rate, "progress"):  # a TimedSchedule
+            self.schedule = self._learning_rate
+            # Its variable is part of the state of a step, and of a checkpoint.
+            self.progress = self.schedule.progress
 
     def apply(self, grads: Any, trainable_variables: Optional[Any] = None) -> None:
         variables = trainable_variables or self._trainable_variables
@@ -120,11 +124,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
         t = (step - self.warmup) / max(1, self.total - self.warmup)
-        t = ops.clip(t, 0.0, 1.0)
-        if self.course == "cosine":
-            rate = (1 + ops.cos(pi * t)) / 2
-        else:
-            rate = ops.power(1 - t, POWER)
+        rate = decay(t, self.course)
         rate = self.final + (1 - self.final) * rate
         if self.warmup:
             rate = ops.where(step < self.warmup, step / self.warmup, rate)
@@ -136,6 +136,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 SCHEDULES = ("cosine", "polynomial")
+
+
+def decay(t: Any, course: str) -> Any:
+    """The rate at `t`, as a share of the peak: from 1 at t = 0 to 0 at t = 1."""
+    t = ops.clip(t, 0.0, 1.0)
+    if course == "cosine":
+        return (1 + ops.cos(pi * t)) / 2
+    return ops.power(1 - t, POWER)
 
 
 def new_optimizer(

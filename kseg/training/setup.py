@@ -229,18 +229,11 @@ def compile_for(
     loss: Optional[Any] = None,
 ) -> None:
     """Compiles the network. `loss` defaults to that of the configuration."""
-    from kseg.training.optimizer import Schedule, new_optimizer
+    from kseg.training.optimizer import new_optimizer
 
-    schedule = Schedule(
-        peak=config.peak_rate,
-        total=total_steps,
-        warmup=min(config.warmup_steps, total_steps // 5),
-        course=config.schedule,
-        final=config.final_rate,
-    )
     optimizer = new_optimizer(
         config.optimizer,
-        schedule,
+        schedule_of(config, total_steps),
         config.weight_decay,
         encoder_rate=config.encoder_rate or 1.0,
         ema=config.ema,
@@ -253,6 +246,18 @@ def compile_for(
     loss = loss or new_loss(config, data)
     metrics = METRICS[data.task](config, data).for_compile()
     model.compile(optimizer, loss, metrics=metrics)
+
+
+def schedule_of(config: TrainConfig, total_steps: int) -> Any:
+    """The learning rate's course; with --hours its end is planned while it trains."""
+    from kseg.training.optimizer import Schedule
+    from kseg.training.timed_schedule import TimedSchedule
+
+    peak, course, final = config.peak_rate, config.schedule, config.final_rate
+    if config.hours:
+        return TimedSchedule(peak, config.warmup_steps, course, final)
+    warmup = min(config.warmup_steps, total_steps // 5)
+    return Schedule(peak, total_steps, warmup, course, final)
 
 
 def build_state(model: Any, group: ProcessGroup, blank_target: Any) -> None:

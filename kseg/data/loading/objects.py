@@ -61,6 +61,7 @@ class ObjectBatchLoader:
         check_crop(size, shape.minimum)
         self.config, self.channels, self.size = config, data.channels, size
         self.group = group
+        self.epochs: float = config.epochs  # with --hours those of the current plan
         share = config.memory_share
         self.readers = {
             "train": ObjectReader(training_split(config, data), config.max_side, share)
@@ -87,7 +88,7 @@ class ObjectBatchLoader:
         def other(size: tuple[int, int]) -> Sample:
             return self.crop(random, int(random.integers(count)), size)
 
-        combined = number // count < config.epochs * (1 - LAST_EPOCHS)
+        combined = number // count < self.epochs * (1 - LAST_EPOCHS)
         if combined and random.random() < config.mosaic:
             sample = mosaic(random, self.size, self.channels, other)
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from dataclasses import replace
 from typing import Any
 
 from edge.core.errors import InputError
@@ -14,11 +16,16 @@ PORT = 61440  # first port under Slurm; the job id is added, so that jobs do not
 
 
 def process_group(config: TrainConfig) -> ProcessGroup:
-    """Finds the process group of this process.
+    """Finds the process group of this process, whose command begins now.
 
     It is given by options, or by the environment of Slurm or a Kubernetes Indexed Job.
     Raises InputError for incomplete options.
     """
+    return replace(group_of(config), began=time.monotonic())
+
+
+def group_of(config: TrainConfig) -> ProcessGroup:
+    """Finds the process group as `process_group` does."""
     options = ("devices", "coordinator", "processes", "process")
     given = [name for name in options if getattr(config, name) not in (None, "")]
     if not config.distribute:

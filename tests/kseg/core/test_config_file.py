@@ -87,7 +87,16 @@ def test_keys_of_another_version_of_a_run_are_left_out(tmp_path):
         ("epochs = 0", "--epochs: '0' "),
         ("size = 'x'", "--size: 'x' "),
         ("epochs", "cannot be read"),
-        ("[trian]\nepochs = 3", r"\[trian\] is not a command of kseg"),
+        (
+            "[trian]\nepochs = 3",
+            r"\[trian\] is not a command of kseg; did you mean train[?]",
+        ),
+        ("[export]\nhead = 'raw'", r"has options of \[export\] alone, none of kseg tr"),
+        ("[train]\nhours = 'two'", "--hours: 'two' is not a number"),
+        (
+            "[train]\nhour = 2",
+            "'hour' is not an option of kseg train; did you mean hou",
+        ),
     ],
 )
 def test_bad_files_are_one_line_that_names_them(tmp_path, text, reason):

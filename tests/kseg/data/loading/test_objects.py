@@ -67,3 +67,15 @@ def test_crops_that_the_network_would_pad_are_refused(data):
     geometry = InputGeometry(minimum=32)
     with pytest.raises(InputError, match="^--size 144x96: .* of 32 .*; use 160x96$"):
         ObjectBatchLoader(CONFIG, data, (144, 96), geometry)
+
+
+def test_the_last_epochs_of_a_plan_have_no_mosaic(data):
+    """A fifth: of 10 planned epochs of 10 images, from sample 80 on."""
+    mosaic = replace(CONFIG, mosaic=1.0, epochs=1_000_000)
+    planned = ObjectBatchLoader(mosaic, data, (96, 96), InputGeometry())
+    planned.epochs = 10
+    single = replace(CONFIG, mosaic=0.0, epochs=10)
+    plain = ObjectBatchLoader(single, data, (96, 96), InputGeometry())
+    for number, same in ((79, False), (80, True)):
+        images = [loader.sample(number, 3)[0] for loader in (planned, plain)]
+        assert np.array_equal(*images) == same
