@@ -122,6 +122,9 @@ def train_fold(
     if alone is not None:
         resume, overwrite = alone.resume, alone.overwrite
     config = replace(plan.config, fold=number, resume=resume, overwrite=overwrite)
+    if config.hours:  # of all folds together
+        config = replace(config, hours=config.hours / len(plan.parts))
+    group = replace(group, began=None)
     reserve(config)  # before its files change
     log.info(f"\nfold {number} of {len(plan.parts)} (from 0), in {folder}")
     write_fold(folder, Fold(plan.parts[number]))

@@ -87,6 +87,13 @@ def run(config, trainer, given=GIVEN):
     return train_folds(config, set(given), ALONE, trainer, page)
 
 
+def test_the_folds_share_the_time(config, tiny):
+    done = run(replace(config, hours=0.6), StandIn(), GIVEN | {"hours"})
+    for number in range(3):
+        text = (fold_folder(done.folder, number) / CONFIG).read_text(encoding="utf-8")
+        assert json.loads(text)["config"]["hours"] == pytest.approx(0.2)
+
+
 def summary_of(folder):
     return json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
 
