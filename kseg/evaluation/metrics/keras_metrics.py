@@ -47,9 +47,9 @@ class MeanIoU(keras.metrics.Metric):
 
     def count(self, y_true: Any, y_pred: Any) -> Any:
         """The confusion matrix (C, C) int32 of a batch."""
-        if on_processor():
-            return count_cells(y_true, y_pred, self.ignore_index)
         classes = self.num_classes
+        if on_processor():
+            return count_cells(y_true, y_pred, classes, self.ignore_index)
         mask = ops.reshape(ops.cast(y_true, "int32"), [-1])
         labels = ops.reshape(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), [-1])
         cell = mask * classes + labels

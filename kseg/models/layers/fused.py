@@ -73,7 +73,7 @@ def adam_step(
     )
 
 
-def count_cells(mask: Any, logits: Any, ignore_index: int) -> Any:
+def count_cells(mask: Any, logits: Any, classes: int, ignore_index: int) -> Any:
     """Masks (B, H, W) and logits (B, H, W, C) -> the confusion matrix (C, C) int32.
 
     Of equal logits the first class wins, as in argmax; void does not count. On a
@@ -81,7 +81,6 @@ def count_cells(mask: Any, logits: Any, ignore_index: int) -> Any:
     """
     import tensorflow as tf
 
-    classes = logits.shape[-1]
     mask = tf.reshape(tf.cast(mask, tf.int32), [-1])
     labels = tf.math.top_k(logits, 1, sorted=False).indices
     cell = mask * classes + tf.reshape(labels, [-1])

@@ -62,7 +62,7 @@ def test_cells_are_those_of_the_confusion_matrix():
     mask = random.integers(0, 5, (2, 6, 7)).astype(np.uint8)
     mask[0, :2] = 255
     logits = random.integers(0, 3, (2, 6, 7, 5)).astype(np.float32)  # many are equal
-    found = count_cells(mask, tf.constant(logits), 255)
+    found = count_cells(mask, tf.constant(logits), 5, 255)
     expected = confusion_matrix(mask, logits.argmax(axis=-1), 5)
     assert np.array_equal(found, expected)
     metric = MeanIoU(5)
@@ -72,4 +72,4 @@ def test_cells_are_those_of_the_confusion_matrix():
 
 def test_void_alone_counts_nothing():
     mask = np.full((1, 2, 2), 255, np.uint8)
-    assert not np.any(count_cells(mask, tf.zeros((1, 2, 2, 3)), 255))
+    assert not np.any(count_cells(mask, tf.zeros((1, 2, 2, 3)), 3, 255))
