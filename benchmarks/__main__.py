@@ -32,6 +32,9 @@ BENCHMARKS = {
     "train": Benchmark(
         "training", "a training step compared with PyTorch and with its convolutions"
     ),
+    "step": Benchmark(
+        "step", "where the time of a training step goes, by kind of operation"
+    ),
     "object-inference": Benchmark(
         "object_inference",
         "large networks of objects in Keras, compared with the same in PyTorch",

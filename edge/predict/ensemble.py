@@ -29,6 +29,8 @@ class SemanticEnsemble(SemanticTTA):
     def __init__(self, predictors: Sequence[SemanticPredictor], tta: TTA):
         super().__init__(predictors[0], tta)
         self.members = [SemanticTTA(each, tta) for each in predictors]
+        # Each was fitted for its model alone; none was for the mean of all.
+        self.temperature = float(np.mean([each.temperature for each in self.members]))
         for member in self.members:
             member.stages = self.stages
             if member.info.head == "labels":

@@ -45,6 +45,27 @@ class SemanticMap:
             shares[void] = float(counts[IGNORE_INDEX]) / self.labels.size
         return shares
 
+    def confidences(self, info: ModelInfo) -> dict[str, float]:
+        """The mean confidence of the pixels of each class that occurs, by class id.
+
+        {} if the confidence is unknown.
+
+        >>> info = ModelInfo(class_names=("road", "car"), colors=((0, 0, 1), (0, 1, 0)))
+        >>> labels, confidence = np.uint8([[0, 1, 1]]), np.float32([[1, 0.5, 0.75]])
+        >>> SemanticMap(labels, confidence).confidences(info)
+        {'road': 1.0, 'car': 0.625}
+        """
+        if self.confidence is None:
+            return {}
+        ids = self.labels.ravel()
+        sums = np.bincount(ids, self.confidence.ravel(), minlength=256)
+        counts = np.bincount(ids, minlength=256)
+        return {
+            name: float(total / count)
+            for name, total, count in zip(info.class_names, sums, counts)
+            if count
+        }
+
 
 @dataclass(frozen=True)
 class Detections:

@@ -29,6 +29,7 @@ from edge.predict.resizing import (
     resized_planes,
 )
 from edge.predict.results import SemanticMap
+from edge.predict.temperature import plane_at, softened, temperature_of
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class SemanticPredictor(Predictor[SemanticMap]):
         # What the scores are; of files made by others perhaps seen from their values.
         self.head = info.head
         self.known = bool(info.decoder.get("known"))
+        self.temperature = temperature_of(info)
         self.threshold: Optional[float] = info.decoder.get("threshold")
         if self.threshold is not None:
             check_threshold(engine.outputs[self.index], info, self.layout)
@@ -56,6 +58,7 @@ class SemanticPredictor(Predictor[SemanticMap]):
     def with_decoder(self, changes: Mapping[str, Any]) -> SemanticPredictor:
         result = super().with_decoder(changes)
         result.threshold = result.info.decoder.get("threshold")
+        result.temperature = temperature_of(result.info)
         if result.threshold is not None:
             spec = result.engine.outputs[result.index]
             check_threshold(spec, result.info, result.layout)
@@ -75,7 +78,8 @@ class SemanticPredictor(Predictor[SemanticMap]):
         if not confidence:
             return SemanticMap(labels)
         with self.stages.stage("confidence"):
-            certainty = scores_to_confidence(values, full_size, self.head)
+            options = (self.head, self.temperature)
+            certainty = scores_to_confidence(values, full_size, *options)
         return SemanticMap(labels, certainty[:height, :width])
 
     def divided(
@@ -93,6 +97,7 @@ class SemanticPredictor(Predictor[SemanticMap]):
         labels = over_threshold(plane, self.threshold)
         if not confidence:
             return SemanticMap(labels)
+        plane = plane_at(plane, self.temperature)
         return SemanticMap(labels, np.where(labels == 1, plane, 1 - plane))
 
     def crop_map(
@@ -198,19 +203,25 @@ def scores_to_labels(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def scores_to_confidence(
-    scores: np.ndarray, size: tuple[int, int], head: str = "logits"
+    scores: np.ndarray,
+    size: tuple[int, int],
+    head: str = "logits",
+    temperature: float = 1.0,
 ) -> np.ndarray:
     """(h, w, C) scores -> (H, W) float32 in (0, 1]: the highest class probability.
 
-    Bilinear to `size` as for the labels, then the maximum of the softmax; with `head`
-    "probabilities" the scores are probabilities already.
+    Bilinear to `size` as for the labels, then the maximum of the softmax of the logits
+    divided by `temperature`; with `head` "probabilities" the scores are probabilities
+    already, and their logarithms are the logits if the temperature is not 1.
 
     >>> scores_to_confidence(np.log(np.float32([[[1, 3]]])), (1, 1)).round(4).tolist()
     [[0.75]]
     """
     planes = resized_planes(scores, size)
-    if head == "probabilities":
+    if head == "probabilities" and temperature == 1:
         return reduce(np.maximum, planes)
+    if temperature != 1:
+        planes = softened(planes, head, temperature)
     best = next(planes)
     total = np.ones_like(best)  # of exp(score - best)
     for plane in planes:

@@ -18,7 +18,12 @@ from edge.core.images import format_size
 from edge.predict.map_values import over_threshold
 from edge.predict.resizing import resize_plane, scale_size
 from edge.predict.results import SemanticMap
-from edge.predict.semantic import SemanticPredictor, probabilities, scores_to_labels
+from edge.predict.semantic import (
+    SemanticPredictor,
+    probabilities,
+    scores_to_confidence,
+    scores_to_labels,
+)
 from edge.predict.tiling import tile_stride
 
 MARGIN = 64  # pixels at a tile's edge that are discarded, at most
@@ -196,6 +201,9 @@ class SemanticTTA(SemanticPredictor):
             labels = over_threshold(resize_plane(total, 1, size), self.threshold)
         if not confidence:
             return SemanticMap(labels)
+        if self.temperature != 1:  # after the mean, so that labels do not depend on it
+            options = ("probabilities", self.temperature)
+            return SemanticMap(labels, scores_to_confidence(total, size, *options))
         best = total.max(axis=2, keepdims=True)
         return SemanticMap(labels, resize_plane(best, 0, size))
 

@@ -23,6 +23,7 @@ from kseg.core.configs import PredictConfig
 from kseg.core.options import refuse_unused
 
 CONFIG = PredictConfig
+CONFIDENCE = "confidence"  # a key of the JSON
 LISTED = 24  # classes of an image in the lines for people; the JSON has all
 
 
@@ -67,11 +68,22 @@ def listed_counts(summary: dict[str, Any]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts) or "no objects"
 
 
-def class_shares(result: Any, info: Any) -> dict[str, float]:
-    """The share of the image of each class that occurs, the largest first."""
+def class_shares(result: Any, info: Any) -> dict[str, Any]:
+    """The share of the image of each class that occurs, the largest first.
+
+    Under "confidence" it has the mean confidence of all pixels and of those of each
+    class, if the model gives scores and no class has this name.
+    """
     shares = result.shares(info, void="unlabelled")
     order = sorted(shares, key=shares.get, reverse=True)
-    return {name: round(shares[name], 5) for name in order}
+    found: dict[str, Any] = {name: round(shares[name], 5) for name in order}
+    if result.confidence is not None and CONFIDENCE not in info.class_names:
+        by_class = result.confidences(info)
+        found[CONFIDENCE] = {
+            "mean": round(float(result.confidence.mean()), 5),
+            "classes": {k: round(by_class[k], 5) for k in order if k in by_class},
+        }
+    return found
 
 
 # What --json says of an image; other tasks have the lines of the camera.

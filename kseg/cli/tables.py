@@ -30,6 +30,13 @@ SUMMARY = {
     "mean_iou_per_image": "mean over images of their mean IoU",
     "component_ap50": "mean component AP50",
 }
+# Only of networks that give a confidence, and of files since it is calibrated.
+CALIBRATION = {
+    "expected_calibration_error": "calibration error (ECE)",
+    "temperature": "temperature of the confidence",
+    "calibration_error_before": "ECE without temperature, second half of val",
+    "calibration_error_after": "ECE with that of the first half",
+}
 
 LISTED = 24  # names of classes that are listed
 
@@ -73,7 +80,9 @@ def iou_table(metrics: dict[str, Any]) -> str:
         for name in metrics["per_class_iou"]
     ]
     rows.append(("", "", "", ""))
-    rows += [(text, shown(metrics[key]), "", "") for key, text in SUMMARY.items()]
+    known = {k: v for k, v in CALIBRATION.items() if metrics.get(k) is not None}
+    names = SUMMARY | known
+    rows += [(text, shown(metrics[key]), "", "") for key, text in names.items()]
     align = ("left", *["right"] * len(PER_CLASS))
     header = ("class", *PER_CLASS.values())
     return tabulate(rows, header, colalign=align, disable_numparse=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from edge.core.errors import InputError
+from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from kseg.core import backend
 from kseg.core.configs import EvaluateConfig
@@ -29,6 +31,7 @@ from kseg.evaluation.open import (
 )
 from kseg.evaluation.result_transforms import ResultTransform, unchanged
 from kseg.evaluation.tasks import EVALUATORS
+from kseg.evaluation.temperature import TEMPERATURE, record_in
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +86,23 @@ def measure(config: EvaluateConfig) -> Measured:
     require_value(evaluator, data.name, config.split)
     labelled.report(data.name, config.split)
     metrics = evaluator.metrics()
+    if metrics.get("expected_calibration_error") is not None:
+        metrics |= calibration_of(predictor.info, config)
     result = Evaluation(
         config.model, data.name, config.split, evaluator.headline, metrics
     )
     return Measured(result, data, split, predictor, evaluator, shown)
+
+
+def calibration_of(info: ModelInfo, config: EvaluateConfig) -> dict[str, Any]:
+    """The temperature of a model's confidence by its name; {} without one.
+
+    On the split that it was fitted on, also the errors that were measured then.
+    """
+    record = record_in(info)
+    if config.split != "val" or config.data:
+        return {k: v for k, v in record.items() if k == TEMPERATURE}
+    return record
 
 
 def require_value(evaluator: Evaluator, data: str, split: str) -> None:

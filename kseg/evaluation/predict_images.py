@@ -31,10 +31,14 @@ from kseg.evaluation.strokes import StrokeMasks, open_strokes, write_classes
 
 @dataclass
 class ImagePredictor:
-    """A model, with the strokes that name the segments of a grouping, if any."""
+    """A model, with the strokes that name the segments of a grouping, if any.
+
+    With `confidence` its results have the confidence, if the network gives it.
+    """
 
     predictor: Predictor
     strokes: Optional[StrokeMasks]
+    confidence: bool = False
 
     @property
     def info(self) -> ModelInfo:
@@ -46,7 +50,7 @@ class ImagePredictor:
         predictor = self.predictor
         image = read_image(path, predictor.engine.channels, predictor.info.white_level)
         try:
-            result = predictor.predict(image)
+            result = predictor.predict(image, confidence=self.confidence)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         rgb = with_channels(image, 3)
@@ -73,7 +77,8 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
     changes = decoder_changes(config)
     predictor = predictor.with_decoder(changes) if changes else predictor
     strokes = open_strokes(Path(config.truth), paths) if config.truth else None
-    model, output = ImagePredictor(predictor, strokes), Path(config.output)
+    model = ImagePredictor(predictor, strokes, confidence=bool(config.json))
+    output = Path(config.output)
     if strokes and write:
         write_classes(output, strokes)
     for name in ("masks", "overlays") if write else ():

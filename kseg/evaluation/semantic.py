@@ -16,6 +16,11 @@ from kseg.evaluation.metrics.boundary import (
     boundary_iou,
 )
 from kseg.evaluation.metrics.components import Components
+from kseg.evaluation.metrics.reliability import (
+    BINS,
+    calibration_counts,
+    expected_calibration_error,
+)
 
 
 @dataclass
@@ -24,7 +29,9 @@ class SemanticEvaluator:
 
     `matrix` (C, C) is the confusion matrix, `boundary` (C, 2) the sum of
     `boundary_counts`, `per_image_iou` has the IoU (C,) of each image, nan for absent
-    classes. With `fast` only the confusion matrix is counted, which `value` needs.
+    classes. `calibration` (BINS, 3) is the sum of `calibration_counts`, None if the
+    network gives no confidence. With `fast` only the confusion matrix is counted, which
+    `value` needs.
     """
 
     names: tuple[str, ...]
@@ -34,6 +41,7 @@ class SemanticEvaluator:
     matrix: np.ndarray = field(init=False)
     boundary: np.ndarray = field(init=False)
     components: Components = field(init=False)
+    calibration: Optional[np.ndarray] = field(init=False)
     per_image_iou: list[np.ndarray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -41,6 +49,7 @@ class SemanticEvaluator:
         self.matrix = np.zeros((count, count), np.int64)
         self.boundary = np.zeros((count, 2), np.int64)
         self.components = Components(count)
+        self.calibration = np.zeros((BINS, 3))
 
     @property
     def needs_confidence(self) -> bool:
@@ -80,6 +89,17 @@ class SemanticEvaluator:
         distance = boundary_distance(mask.shape)
         self.boundary += boundary_counts(mask, labels, count, distance)
         self.components.add(mask, labels, confidence)
+        if confidence is None:
+            self.calibration = None
+        elif self.calibration is not None:
+            self.calibration += calibration_counts(mask, labels, confidence)
+
+    @property
+    def calibration_error(self) -> Optional[float]:
+        """The expected calibration error, in [0, 1]; None if it is unknown."""
+        if self.calibration is None or not self.calibration[:, 0].any():
+            return None
+        return expected_calibration_error(self.calibration)
 
     def value(self) -> float:
         """Returns the mean IoU, in [0, 1]. Raises InputError if all pixels are void."""
@@ -109,14 +129,15 @@ class SemanticEvaluator:
         return int(equal.sum()), equal.size
 
     def metrics(self) -> dict[str, Any]:
-        """Returns the content of metrics.json: those of `summarize`, and three more.
+        """Returns the content of metrics.json: those of `summarize`, and four more.
 
         boundary_iou is the mean boundary IoU over the classes; its distance is a
         fraction of the image diagonal. mean_iou_per_image is the mean over images of
         each image's mean IoU over the classes in its mask or prediction. Unlike in mean
         IoU, small images count as much as large ones, and a class counts by the number
         of images that contain it (compared by Csurka, Larlus and Perronnin, BMVC 2013).
-        component_ap50 is None if the network gives no confidence.
+        component_ap50 and the expected calibration error are None if the network gives
+        no confidence.
         """
         from kseg.evaluation.metrics.confusion import mean_of_present, named, summarize
 
@@ -132,4 +153,5 @@ class SemanticEvaluator:
             "mean_iou_per_image": float(np.mean(known)) if known else None,
             "component_ap50": mean_of_present(precision),
             "per_class_component_ap50": named(self.names, precision),
+            "expected_calibration_error": self.calibration_error,
         }

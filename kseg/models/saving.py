@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 
 from edge.core.errors import InputError, cannot_be
 from edge.core.files import atomic_write
-from edge.model_file.info import ModelInfo
+from edge.model_file.info import INFO_NAME, LABELS, ModelInfo
 from kseg.core.runs import DAMAGE
 
 
@@ -62,3 +64,15 @@ def require_finite_weights(model: Any, path: Path) -> None:
                 f"{path}: its weights are not finite ({weight.path}): training "
                 "diverged; train again with a smaller --learning-rate"
             )
+
+
+def replace_info(path: Path, info: ModelInfo) -> None:
+    """Replaces kseg.json and the class names in a `.keras` file, atomically."""
+    with atomic_write(path) as part:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(part, "w") as new:
+            for entry in old.infolist():
+                if entry.filename not in (INFO_NAME, LABELS):
+                    kept = copy.copy(entry)  # writing changes it
+                    with old.open(entry) as source, new.open(kept, "w") as target:
+                        shutil.copyfileobj(source, target)
+        info.attach(part)

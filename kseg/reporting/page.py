@@ -69,6 +69,7 @@ def evaluate_split(predictor: Predictor, data: Dataset, split: str) -> Section:
     """
     evaluator = EVALUATORS[data.task](data)
     section = SECTIONS[data.task](data, split, evaluator)
+    section.info = predictor.info
     evaluate(predictor, data.split(split), evaluator, [section])
     section.stage_millis = predictor.stages.summary()
     return section

@@ -16,6 +16,7 @@ from kseg.core.runs import (
 )
 from kseg.data.sample import Dataset
 from kseg.evaluation.open import open_predictor
+from kseg.evaluation.temperature import calibrated
 from kseg.reporting import figures
 from kseg.reporting.page import evaluate_split, write_page
 from kseg.reporting.tasks import FIGURES
@@ -24,9 +25,11 @@ from kseg.reporting.tasks import FIGURES
 def write_run_report(data: Dataset, folder: Path) -> dict[str, Any]:
     """Evaluates the best weights once; writes report.html, figures and metrics.json.
 
-    Returns the content of metrics.json.
+    Before, their confidence is calibrated, in their file too. Returns the content of
+    metrics.json.
     """
-    predictor = open_predictor(folder / BEST)
+    best = folder / BEST
+    predictor = calibrated(best, open_predictor(best), data)
     section = evaluate_split(predictor, data, "val")
     write_json(folder / METRICS, section.metrics)
     headline = section.evaluator.headline

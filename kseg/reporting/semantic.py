@@ -9,17 +9,14 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.results import SemanticMap
 from kseg.data.sample import Dataset, Sample, Split
-from kseg.evaluation.metrics.reliability import (
-    BINS,
-    calibration_counts,
-    describe_calibration,
-    expected_calibration_error,
-)
+from kseg.evaluation.metrics.reliability import describe_calibration
 from kseg.evaluation.result_transforms import ResultTransform, unchanged
 from kseg.evaluation.semantic import SemanticEvaluator
+from kseg.evaluation.temperature import record_in
 from kseg.reporting import figures
 from kseg.reporting.templates import render
 
@@ -32,17 +29,14 @@ class SemanticSection:
     """Collects what the page shows of a split, as an `Observer` of the evaluation.
 
     `ious` are the mean IoU of each image over the classes in its mask or prediction,
-    nan if nothing is labelled. `calibration` (BINS, 3) is the sum of
-    `calibration_counts`, None if the network gives no confidence. `labels` are the
-    predictions of the images to show, by index.
+    nan if nothing is labelled. `labels` are the predictions of the images to show, by
+    index; `info` describes the model, if that is known.
     """
 
     data: Dataset
     split: str
     evaluator: SemanticEvaluator
-    calibration: Optional[np.ndarray] = field(
-        default_factory=lambda: np.zeros((BINS, 3))
-    )
+    info: Optional[ModelInfo] = None
     ious: list[float] = field(default_factory=list)
     labels: dict[int, np.ndarray] = field(default_factory=dict)
 
@@ -56,11 +50,6 @@ class SemanticSection:
         order = ranked(self.ious)
         kept = {*order[:SHOWN], *order[-SHOWN:]}
         self.labels = {k: v for k, v in self.labels.items() if k in kept}
-        if result.confidence is None:
-            self.calibration = None
-        elif self.calibration is not None:
-            counts = (sample.target, result.labels, result.confidence)
-            self.calibration += calibration_counts(*counts)
 
     @property
     def matrix(self) -> np.ndarray:
@@ -70,7 +59,12 @@ class SemanticSection:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
-        return self.evaluator.metrics()
+        return {**self.evaluator.metrics(), **self.temperature}
+
+    @property
+    def temperature(self) -> dict[str, Optional[float]]:
+        """The calibration of the model, see `record_in`."""
+        return record_in(self.info) if self.info else {}
 
     def all_metrics(self) -> dict[str, Any]:
         """All values of the page, as JSON."""
@@ -80,15 +74,7 @@ class SemanticSection:
             "split": self.split,
             **self.metrics,
             "per_picture_iou": {n: None if np.isnan(v) else v for n, v in per_image},
-            "expected_calibration_error": self.calibration_error,
         }
-
-    @property
-    def calibration_error(self) -> Optional[float]:
-        """The expected calibration error, in [0, 1]; None if it is unknown."""
-        if self.calibration is None or not self.calibration[:, 0].any():
-            return None
-        return expected_calibration_error(self.calibration)
 
     def summary(self) -> str:
         """The values below the headline, as HTML."""
@@ -225,11 +211,13 @@ def calibration_of(section: SemanticSection) -> Optional[dict[str, Any]]:
     """Makes the content about the calibration; None if there is no confidence."""
     from kseg.reporting.embedded import reliability
 
-    counts, error = section.calibration, section.calibration_error
+    evaluator = section.evaluator
+    counts, error = evaluator.calibration, evaluator.calibration_error
     if counts is None or error is None:
         return None
     return {
         "error": error,
+        "fitted": section.temperature or None,
         "description": describe_calibration(counts),
         "drawing": reliability(counts),
     }

@@ -8,8 +8,9 @@ from typing import Any, Optional
 import keras
 from keras import ops
 
+from kseg.models.layers.fused import adam_step, on_processor
 from kseg.models.layers.norm import ENCODER
-from kseg.training.losses.replicas import sum_over_replicas
+from kseg.training.losses.replicas import one_replica, sum_over_replicas
 
 MOMENTUM = 0.9  # of SGD
 POWER = 0.9  # of the polynomial schedule
@@ -90,6 +91,26 @@ class EncoderRate:
 @keras.saving.register_keras_serializable("kseg")
 class AdamW(EncoderRate, keras.optimizers.AdamW):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates a variable, on one processor in one operation."""
+        plain = gradient.dtype == variable.dtype == "float32"
+        plain = plain and not (self.amsgrad or hasattr(gradient, "indices"))  # sparse
+        if not (plain and on_processor() and one_replica()):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        index = self._get_variable_index(variable)
+        adam_step(
+            variable,
+            self._momentums[index].value,
+            self._velocities[index].value,
+            gradient,
+            learning_rate,
+            self.iterations + 1,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+        )
 
 
 @keras.saving.register_keras_serializable("kseg")

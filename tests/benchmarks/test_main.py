@@ -23,6 +23,7 @@ from benchmarks.objects import ObjectsConfig
 from benchmarks.proposals import ProposalsConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
+from benchmarks.step import StepConfig
 from benchmarks.training import TrainBenchmarkConfig
 from edge.core.errors import InputError
 
@@ -31,6 +32,7 @@ CONFIGS = {
     "architectures": ArchitecturesConfig,
     "objects": ObjectsConfig,
     "train": TrainBenchmarkConfig,
+    "step": StepConfig,
     "object-inference": ObjectInferenceConfig,
     "sliding": SlidingConfig,
     "resume": ResumeConfig,
@@ -50,6 +52,7 @@ OPTIONS = {
         "--data --model --encoder --task --strides --batch-size --size --steps "
         "--rounds --precision --json"
     ),
+    "step": "--data --model --encoder --batch-size --size --steps --precision --json",
     "object-inference": "--model --size --threads --images --rounds --python --json",
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",

@@ -67,7 +67,10 @@ def test_an_old_model_has_the_same_metrics(data, tmp_path, name, expected):
     run = copied(tmp_path, name, "config.json")
     out = tmp_path / "metrics.json"
     evaluate.main([str(run / name), "--data", data, "--json", str(out)])
-    assert_near(read_json(out), read_json(OLD / expected))
+    found = read_json(out)
+    assert "temperature" not in found  # an old model has none
+    del found["expected_calibration_error"]  # a newer metric
+    assert_near(found, read_json(OLD / expected))
 
 
 def test_an_old_run_is_exported_with_the_same_result(data, tmp_path):

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from edge.core.constants import IGNORE_INDEX
+from kseg.models.layers.fused import count_cells, on_processor
 
 DIGIT = 2**24  # the metric's counters are two int32 digits of this base
 
@@ -40,16 +41,22 @@ class MeanIoU(keras.metrics.Metric):
             raise ValueError(
                 "MeanIoU does not support sample_weight; mark pixels as void instead"
             )
+        low = self.low + self.count(y_true, y_pred)
+        self.high.assign(self.high + low // DIGIT)
+        self.low.assign(low % DIGIT)
+
+    def count(self, y_true: Any, y_pred: Any) -> Any:
+        """The confusion matrix (C, C) int32 of a batch."""
         classes = self.num_classes
+        if on_processor():
+            return count_cells(y_true, y_pred, classes, self.ignore_index)
         mask = ops.reshape(ops.cast(y_true, "int32"), [-1])
         labels = ops.reshape(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), [-1])
         cell = mask * classes + labels
         # One extra cell counts void and is removed.
         cell = ops.where(ops.equal(mask, self.ignore_index), classes**2, cell)
         counts = ops.segment_sum(ops.ones_like(cell), cell, classes**2 + 1)[:-1]
-        low = self.low + ops.reshape(counts, (classes, classes))
-        self.high.assign(self.high + low // DIGIT)
-        self.low.assign(low % DIGIT)
+        return ops.reshape(counts, (classes, classes))
 
     def result(self) -> Any:
         matrix = ops.cast(self.high, "float32") * DIGIT + ops.cast(self.low, "float32")

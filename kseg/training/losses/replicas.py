@@ -28,3 +28,10 @@ def replica_share(loss: Any) -> Any:
     import tensorflow as tf
 
     return loss / tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def one_replica() -> bool:
+    """Whether the code runs outside any `tf.distribute` strategy; for TensorFlow."""
+    import tensorflow as tf
+
+    return not tf.distribute.has_strategy()

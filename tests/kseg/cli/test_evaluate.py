@@ -37,6 +37,25 @@ def test_json_to_stdout_is_all_of_stdout(trained, capsys):
     assert json.loads(capsys.readouterr().out)["images"] == 16
 
 
+def test_the_error_of_another_split_is_with_the_stored_temperature(trained, capsys):
+    main([str(trained), "--split", "train", "--json", "-"])
+    found = json.loads(capsys.readouterr().out)
+    reported = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+    assert found["temperature"] == reported["temperature"]
+    assert 0 < found["expected_calibration_error"] < 1
+    assert "calibration_error_after" not in found  # that of val
+    main([str(trained)])
+    table = capsys.readouterr().out
+    for title, key in (
+        ("calibration error (ECE)", "expected_calibration_error"),
+        ("temperature of the confidence", "temperature"),
+        ("ECE without temperature, second half of val", "calibration_error_before"),
+        ("ECE with that of the first half", "calibration_error_after"),
+    ):
+        (row,) = (line for line in table.splitlines() if line.startswith(title))
+        assert row.split()[-1] == f"{reported[key]:.4f}"
+
+
 def test_a_tflite_file_is_evaluated_by_the_same_measure(exported, capsys, tmp_path):
     """The confusion matrix counted here pixel by pixel, from the files themselves."""
     main([str(exported / "int8.tflite"), "--json", "-", "--output", str(tmp_path)])
@@ -196,6 +215,8 @@ def test_labels_alone_have_no_ap(exported, capsys):
     main([str(exported / "int8.tflite"), "--json", "-"])
     figures = json.loads(capsys.readouterr().out)
     assert figures["component_ap50"] is None
+    assert figures["expected_calibration_error"] is None
+    assert "temperature" not in figures
     assert 0 <= figures["boundary_iou"] <= 1
 
 
@@ -361,6 +382,8 @@ def test_a_test_split_alone_is_measured(trained, data_folder, tmp_path, capsys):
     shutil.copy(data_folder / "classes.json", data)
     main([str(trained), "--data", str(data), "--split", "test", "--json", "-"])
     reported = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+    for name in ("calibration_error_before", "calibration_error_after"):
+        del reported[name]  # only of the split that the temperature was fitted on
     assert json.loads(capsys.readouterr().out) == reported
     with pytest.raises(InputError, match="no split 'val'; the only split is test"):
         main([str(trained), "--data", str(data)])

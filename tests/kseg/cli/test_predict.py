@@ -1,6 +1,8 @@
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,15 @@ from edge.core.constants import palette
 from edge.core.errors import InputError
 from edge.core.images import read_image
 from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import info_of
+from edge.predict.results import SemanticMap
 from edge.predict.tta import TTA
 from edge.video import scenes
-from kseg.cli.predict import main
+from kseg.cli.predict import class_shares, main
 from kseg.data.open import open_data
 from kseg.evaluation.grouping import GROUPINGS, label_by_majority
 from kseg.evaluation.open import open_predictor
+from kseg.models.saving import load_model, replace_info
 from tests.support.posix import needs_linux
 
 ROOT = Path(__file__).parents[3]
@@ -54,7 +59,42 @@ def test_shares_add_up(trained, pictures, capsys):
     picture = pictures / "p0.png"
     main([str(trained), str(picture), "--output", str(pictures / "o"), "--json", "-"])
     shares = json.loads(capsys.readouterr().out)[str(picture)]
+    confidence = shares.pop("confidence")
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    assert list(confidence["classes"]) == list(shares)
+    mean = sum(shares[name] * value for name, value in confidence["classes"].items())
+    assert confidence["mean"] == pytest.approx(mean, abs=1e-3)
+
+
+def test_the_confidence_is_the_calibrated_one(trained, pictures, tmp_path, capsys):
+    """The mean over the pixels of the largest softmax of logits / temperature."""
+    picture, model = pictures / "p0.png", tmp_path / "model.keras"
+    shutil.copy(trained / "model.keras", model)
+    info, means = info_of(model), {}
+    for temperature in (1.0, 5.0):
+        replace_info(model, replace(info, decoder={"temperature": temperature}))
+        main([str(model), str(picture), "--output", str(tmp_path), "--json", "-"])
+        found = json.loads(capsys.readouterr().out)[str(picture)]
+        means[temperature] = found["confidence"]["mean"]
+    image = read_image(picture)
+    logits = load_model(model)([image[None]]).numpy()[0]
+    for temperature, mean in means.items():
+        odds = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
+        expected = (1 / odds.sum(axis=-1)).mean()
+        assert mean == pytest.approx(expected, abs=1e-3)
+
+
+def test_labels_alone_have_no_confidence(exported, pictures, capsys):
+    picture, model = pictures / "p0.png", exported / "float32.tflite"
+    main([str(model), str(picture), "--output", str(pictures / "o"), "--json", "-"])
+    assert "confidence" not in json.loads(capsys.readouterr().out)[str(picture)]
+    assert info_of(model).decoder == info_of(exported / "model.keras").decoder
+
+
+def test_a_class_named_confidence_keeps_its_share():
+    info = ModelInfo(("confidence", "b"), ((0, 0, 1), (0, 1, 0)))
+    result = SemanticMap(np.uint8([[0, 1]]), np.float32([[0.5, 0.5]]))
+    assert class_shares(result, info) == {"confidence": 0.5, "b": 0.5}
 
 
 def test_pictures_that_would_collide_are_refused(trained, pictures):

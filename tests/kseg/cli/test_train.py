@@ -42,6 +42,10 @@ METRICS = {
     "mean_iou_per_image",
     "component_ap50",
     "per_class_component_ap50",
+    "expected_calibration_error",
+    "temperature",
+    "calibration_error_before",
+    "calibration_error_after",
 }
 
 

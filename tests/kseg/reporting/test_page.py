@@ -82,7 +82,7 @@ def test_one_pass_collects_the_values_of_a_plain_loop(evaluation, predictor, dat
             np.testing.assert_array_equal(evaluation.labels[index], labels)
     assert evaluation.ious == pytest.approx(ious)
     pixels = 4 * 64 * 80
-    totals = evaluation.calibration.sum(0)
+    totals = evaluation.evaluator.calibration.sum(0)
     assert totals == pytest.approx([pixels, correct, confidence_sum], rel=1e-5)
     assert evaluation.metrics["pixel_accuracy"] == pytest.approx(correct / pixels)
 
@@ -133,7 +133,7 @@ def test_images_without_labelled_pixels_are_not_ranked(
 ):
     split = Counted(data.split("val"), void=(0, 1, 2, 3))
     found = evaluate_split(predictor, replace(data, splits={"val": split}), "val")
-    assert np.isnan(found.ious).all() and found.calibration_error is None
+    assert np.isnan(found.ious).all() and found.evaluator.calibration_error is None
     assert found.all_metrics()["per_picture_iou"]["s0.png"] is None
     write_page(tmp_path / "r.html", trained, found)
     text = text_of(tmp_path / "r.html")
@@ -189,6 +189,23 @@ def test_the_report_is_written_again_for_moved_data(run, data_folder, tmp_path):
     assert "The data have changed since training" in text_of(page)
 
 
+def test_the_report_shows_the_calibration(run):
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    page = " ".join(text_of(run / "report.html").split())
+    before, after = (metrics[f"calibration_error_{x}"] for x in ("before", "after"))
+    assert f"the temperature {metrics['temperature']:.3f}, fitted on" in page
+    assert f"second half is {after:.4f}; without one it is {before:.4f}." in page
+
+
+def test_the_report_of_an_older_run_has_no_temperature(predictor, data, run):
+    old = predictor.with_decoder({"temperature": 1.0})
+    old.info = replace(old.info, decoder={})
+    found = evaluate_split(old, data, "val")
+    write_page(run / "report.html", run, found)
+    page = text_of(run / "report.html")
+    assert "temperature" not in page and "expected calibration error" in page
+
+
 def test_names_of_users_are_escaped(predictor, data, run, tmp_path):
     """A class name with markup and a folder name with quotes are shown as text."""
     named = replace(
@@ -206,7 +223,8 @@ def test_a_network_that_returns_labels_has_no_confidence(trained, data, tmp_path
     found = evaluate_split(
         SemanticPredictor(KerasEngine(model, head=LABELS), data.info), data, "val"
     )
-    assert found.calibration is None
+    assert found.evaluator.calibration is None
+    assert "temperature" not in found.metrics
     write_page(tmp_path / "r.html", trained, found)
     assert "gives labels without a confidence" in text_of(tmp_path / "r.html")
 

@@ -1,0 +1,75 @@
+"""Operations of TensorFlow against Keras's own, and by hand."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from kseg.evaluation.metrics.confusion import confusion_matrix
+from kseg.evaluation.metrics.keras_metrics import MeanIoU
+from kseg.models.layers.fused import adam_step, count_cells, on_processor
+from kseg.training.optimizer import AdamW
+
+
+def test_a_step_of_adam_by_hand():
+    """m = 0.1 g, v = 0.001 g^2, both divided by 1 - beta: a step of the rate."""
+    variable, m, v = (tf.Variable(x) for x in ([3.0], [0.0], [0.0]))
+    adam_step(variable, m, v, tf.constant([2.0]), 0.5, 1, 0.9, 0.999, 1e-7)
+    assert m.numpy() == pytest.approx(0.2, abs=1e-6)
+    assert v.numpy() == pytest.approx(0.004, abs=1e-6)
+    assert variable.numpy() == pytest.approx(2.5, abs=1e-4)
+
+
+class Plain(AdamW):
+    """The update of Keras."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        keras.optimizers.AdamW.update_step(self, gradient, variable, learning_rate)
+
+
+@pytest.mark.parametrize("options", [{}, {"use_ema": True, "encoder_rate": 0.3}])
+def test_steps_are_those_of_keras(options):
+    results = []
+    for cls in (AdamW, Plain):
+        random = np.random.default_rng(0)
+        start = random.normal(size=(3, 4)).astype(np.float32)
+        weight = keras.Variable(start, name="encoder_w")
+        optimizer = cls(0.01, weight_decay=0.1, global_clipnorm=1.0, **options)
+        optimizer.build([weight])
+        step = tf.function(lambda g, o=optimizer: o.apply([g]))
+        for _ in range(5):
+            step(tf.constant(random.normal(size=(3, 4)), tf.float32))
+        results.append([ops.convert_to_numpy(x) for x in optimizer.variables])
+        results[-1].append(ops.convert_to_numpy(weight))
+        assert np.abs(results[-1][-1] - start).max() > 0.01
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_is_one_operation():
+    if not on_processor():
+        pytest.skip("on GPUs the update is that of Keras, which XLA compiles")
+    weight, optimizer = keras.Variable(np.ones((2, 2), np.float32)), AdamW(0.1)
+    optimizer.build([weight])
+    step = tf.function(lambda: optimizer.apply([tf.ones((2, 2))]))
+    kinds = [op.type for op in step.get_concrete_function().graph.get_operations()]
+    assert kinds.count("ResourceApplyAdam") == 1 and "Sqrt" not in kinds
+
+
+def test_cells_are_those_of_the_confusion_matrix():
+    random = np.random.default_rng(0)
+    mask = random.integers(0, 5, (2, 6, 7)).astype(np.uint8)
+    mask[0, :2] = 255
+    logits = random.integers(0, 3, (2, 6, 7, 5)).astype(np.float32)  # many are equal
+    found = count_cells(mask, tf.constant(logits), 5, 255)
+    expected = confusion_matrix(mask, logits.argmax(axis=-1), 5)
+    assert np.array_equal(found, expected)
+    metric = MeanIoU(5)
+    metric.update_state(mask, logits)
+    assert np.array_equal(ops.convert_to_numpy(metric.low), expected)
+
+
+def test_void_alone_counts_nothing():
+    mask = np.full((1, 2, 2), 255, np.uint8)
+    assert not np.any(count_cells(mask, tf.zeros((1, 2, 2, 3)), 3, 255))
