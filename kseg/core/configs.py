@@ -15,6 +15,7 @@ from typing import Any, Optional, TypeVar
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
 from kseg.core.augmentation_options import AugmentationOptions
+from kseg.core.batch_norm_options import BatchNormOptions
 from kseg.core.doctor_options import DoctorOptions
 from kseg.core.model_options import (
     EngineOptions,
@@ -59,6 +60,7 @@ from kseg.core.options import (
     positional,
 )
 from kseg.core.quantization_options import EXPORTING, FineTuningOptions, Int8Options
+from kseg.core.teacher_options import TeacherOptions
 
 Config = TypeVar("Config")
 
@@ -68,8 +70,10 @@ class TrainConfig(
     DeviceOptions,
     RunOptions,
     AugmentationOptions,
+    TeacherOptions,
     LossOptions,
     CropOptions,
+    BatchNormOptions,
     TrainingOptions,
     NetworkOptions,
     DataOptions,

@@ -43,7 +43,7 @@ MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
     *("loss", "class_weights", "border_weight", "loss_share"),
-    *("elastic", "rare_crops"),
+    *("elastic", "rare_crops", "teacher"),
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {

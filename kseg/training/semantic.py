@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -22,10 +23,10 @@ def semantic_loss(
     loss that does not support them.
     """
     from kseg.data.class_weights import class_weights, count_pixels
-    from kseg.training.losses.segmentation import SegmentationLoss
 
+    new_loss = kind_of_loss(config)
     try:
-        loss = SegmentationLoss(config.loss)
+        loss = new_loss(config.loss)
         if config.border_weight:
             loss.check_weights("--border-weight")
         if config.class_weights == "none":
@@ -34,11 +35,22 @@ def semantic_loss(
     except ValueError as error:
         raise InputError(f"--{error}") from None
     if known_weights:
-        return SegmentationLoss(
-            config.loss, tuple(known_weights[x] for x in data.class_names)
-        )
+        return new_loss(config.loss, tuple(known_weights[x] for x in data.class_names))
     counts = count_pixels(data.split("train"), data.num_classes)
-    return SegmentationLoss(config.loss, class_weights(config.class_weights, counts))
+    return new_loss(config.loss, class_weights(config.class_weights, counts))
+
+
+def kind_of_loss(config: TrainConfig) -> Callable[..., Any]:
+    """SegmentationLoss, or with teachers what adds their term to it."""
+    from kseg.training.losses.distillation import DistillationLoss
+    from kseg.training.losses.segmentation import SegmentationLoss
+
+    if not config.teacher:
+        return SegmentationLoss
+    teachers = config.teacher_weight, config.teacher_temperature
+    return partial(
+        DistillationLoss, teacher_weight=teachers[0], temperature=teachers[1]
+    )
 
 
 class SemanticMetrics:
