@@ -19,7 +19,7 @@ class TeacherOptions:
         (),
         "also learn from the predictions of these runs, separated by commas; semantic "
         "only",
-        basic=True,
+        metavar="RUN,...",
     )
     teacher_weight: float = option(
         1.0, "factor of their term, added to --loss", TAUGHT, most=1000
