@@ -13,7 +13,10 @@ from tests.kseg.training.conftest import objects_config, objects_data
 SIZE = (16, 24)
 
 
-def loader_of(sizes, geometry=InputGeometry()) -> BatchLoader:
+ANY = InputGeometry()
+
+
+def loader_of(sizes, geometry=ANY) -> BatchLoader:
     splits = {"train": Numbered(sizes), "val": Numbered(sizes[:1])}
     data = Dataset("numbered", ("a", "b", "c"), ((0, 0, 0),) * 3, splits)
     return BatchLoader(VARIED, data, SIZE, geometry)
@@ -57,7 +60,7 @@ def test_crops_of_objects_are_at_the_scale_of_the_image():
         size=(128, 128), mosaic=1.0, paste=1.0, color=0.5, flip_vertical=True
     )
     data = objects_data()
-    loader = ObjectBatchLoader(config, data, (128, 128), InputGeometry())
+    loader = ObjectBatchLoader(config, data, (128, 128), ANY)
     batches = list(plain_batches(loader, 5))
     assert [batch.shape for batch in batches] == [(4, 128, 128, 3)] * 2
     images = [data.split("train").read(index).image for index in range(8)]
