@@ -96,6 +96,8 @@ def settings(item: dataclasses.Field, hint: Any) -> dict[str, Any]:
 
 def metavar_of(item: dataclasses.Field, hint: Any) -> str:
     """The placeholder of an option's value in the help."""
+    if "metavar" in item.metadata:
+        return item.metadata["metavar"]
     if "choices" in item.metadata:
         return "NAME,..." if hint == tuple[str, ...] else "NAME"
     if item.name in ("output", "data", "truth"):

@@ -38,8 +38,22 @@ def check_train(config: TrainConfig) -> None:
         )
     if config.folds == 1:
         raise InputError("--folds 1: must be at least 2; one part is left for each run")
+    if config.teacher:
+        check_teacher(config)
     if config.encoder_rate > 1:
         raise InputError(f"--encoder-rate {config.encoder_rate}: must be from 0 to 1")
+
+
+def check_teacher(config: TrainConfig) -> None:
+    """Raises InputError for options that do not go with those of teachers."""
+    if config.border_weight:
+        raise InputError(
+            "--border-weight and --teacher cannot be combined: the weights are for "
+            "masks, and soft labels take their place; give one of them"
+        )
+    for name in ("teacher_weight", "teacher_temperature"):
+        if not getattr(config, name):
+            raise InputError(f"{flag(name)} 0: must be over 0")
 
 
 def check_summary(config: SummaryConfig) -> None:

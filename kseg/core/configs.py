@@ -15,6 +15,7 @@ from typing import Any, Optional, TypeVar
 from edge.core.constants import MOST_THREADS
 from edge.core.errors import InputError
 from kseg.core.augmentation_options import AugmentationOptions
+from kseg.core.batch_norm_options import BatchNormOptions
 from kseg.core.doctor_options import DoctorOptions
 from kseg.core.fold_options import FoldOptions
 from kseg.core.hard_options import HardPixelOptions
@@ -61,6 +62,7 @@ from kseg.core.options import (
     positional,
 )
 from kseg.core.quantization_options import EXPORTING, FineTuningOptions, Int8Options
+from kseg.core.teacher_options import TeacherOptions
 from kseg.core.time_options import TimeOptions
 
 Config = TypeVar("Config")
@@ -73,8 +75,10 @@ class TrainConfig(
     RunOptions,
     AugmentationOptions,
     HardPixelOptions,
+    TeacherOptions,
     LossOptions,
     CropOptions,
+    BatchNormOptions,
     TrainingOptions,
     TimeOptions,
     NetworkOptions,

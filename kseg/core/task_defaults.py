@@ -45,6 +45,7 @@ MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
     *("loss", "class_weights", "border_weight", "loss_share"),
     *("hard_probability", "hard_share", "elastic", "rare_crops", "paste_classes"),
+    "teacher",
 )
 # Task -> options that have no effect on it.
 UNUSED: dict[str, tuple[str, ...]] = {

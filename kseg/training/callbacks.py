@@ -114,6 +114,7 @@ class RunSaver(keras.callbacks.Callback):
         headline: str,
         config: TrainConfig,
         every: int = 1,
+        refresh: Callable[[], None] = lambda: None,
     ):
         """Prepares a run.
 
@@ -121,13 +122,14 @@ class RunSaver(keras.callbacks.Callback):
         `steps` is the number of steps of an epoch. `validate` returns values of
         `network` by name, among them `headline`, of which larger is better. It is
         called after the first epoch, every `every` epochs, and after the last.
+        `refresh` completes the weights of `network`: see kseg.training.batch_norm.
         """
         super().__init__()
         self.folder, self.info, self.state = folder, info, state
         self.write_folder = folder  # a temporary one in processes other than the main
         self.steps, self.config = steps, config
         self.network, self.validate, self.headline = network, validate, headline
-        self.every = every
+        self.every, self.refresh = every, refresh
         self.checkpoint_step = state.step  # of the last saved checkpoint
         # The last step, which --hours changes, and the time used by then.
         self.last_step: float = steps * config.epochs
@@ -275,11 +277,15 @@ class RunSaver(keras.callbacks.Callback):
         Raises GateFailed if they are not finite.
         """
         weights = self.model.get_weights()
+        where = "after " + step_name(self.state.step - 1, self.steps)
         if not all_finite(weights):
-            where = "after " + step_name(self.state.step - 1, self.steps)
             raise self.failure(where, "the weights are not finite")
         self.network.set_weights(weights)
         average_into(self.model.optimizer, self.network.trainable_variables)
+        try:
+            self.refresh()
+        except NotFinite as error:
+            raise self.failure(where, str(error)) from None
 
 
 def is_better(

@@ -69,6 +69,7 @@ RESUMABLE = {
     "save_seconds",
     "memory_share",
     "tensorboard",
+    "teacher",  # another folder with the same content
 }
 
 
@@ -156,8 +157,12 @@ def prepare(
     """
     from kseg.data.loading import BATCHES
     from kseg.models.layers.norm import as_float32
+    from kseg.training.batch_norm import refresher_of
     from kseg.training.callbacks import RunSaver
+    from kseg.training.soft_labels import soft_labels
+    from kseg.training.teachers import find_teachers, record_of_teachers
 
+    teachers = find_teachers(config, data)
     previous = read(folder / CHECKPOINT) if config.resume else None
     steps = max(1, len(data.split("train").sizes) // config.images_per_step)
     loss = new_loss(config, data, previous and previous.record["class_weights"])
@@ -167,12 +172,15 @@ def prepare(
     info = info_of(config, data, model, metrics)
     check_sizes(data, info)
     size = crop_size(config, data, info)
-    record = record_of(config, data, size) | {
+    record = record_of(config, data, size) | record_of_teachers(teachers)
+    record |= {
         "class_weights": weights_by_name(loss, data),
         "parameters": model.count_params(),
     }
     state = initial_state(record, previous, data, folder, model)
     batches = BATCHES[data.task](config, data, size, info.geometry, group)
+    if teachers:
+        batches.teach(soft_labels(config, data, teachers, group))
     make_folder(folder)
     saved = as_float32(model)
     validate = metrics.validation(saved, batches.validation(), loss)
@@ -186,6 +194,7 @@ def prepare(
         metrics.headline,
         config,
         every=metrics.epochs_between(steps),
+        refresh=refresher_of(config, saved, batches, group),
     )
     saver.write_folder = group.written(folder)
     return model, batches, saver
@@ -269,6 +278,9 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
 
 def check_same_data(record: dict, previous: dict, data: Dataset) -> None:
     """Raises InputError if the data differ from those the run was started with."""
+    from kseg.training.teachers import check_same_teachers
+
+    check_same_teachers(record, previous)
     now, then = record["data"], previous["data"]
     if now["fingerprint"] != then["fingerprint"]:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -22,16 +23,12 @@ def semantic_loss(
     loss that does not support them.
     """
     from kseg.data.class_weights import class_weights, count_pixels
-    from kseg.training.losses.segmentation import SegmentationLoss
 
-    hard = {
-        "hard_probability": config.hard_probability,
-        "hard_share": config.hard_share,
-    }
     if not config.hard_share:
         raise InputError("--hard-share 0: is a share of the pixels, over 0; see --help")
+    new_loss = kind_of_loss(config)
     try:
-        loss = SegmentationLoss(config.loss, **hard)
+        loss = new_loss(config.loss)
         if config.border_weight:
             loss.check_weights("--border-weight")
         if config.class_weights == "none":
@@ -40,12 +37,28 @@ def semantic_loss(
     except ValueError as error:
         raise InputError(f"--{error}") from None
     if known_weights:
-        return SegmentationLoss(
-            config.loss, tuple(known_weights[x] for x in data.class_names), **hard
-        )
+        return new_loss(config.loss, tuple(known_weights[x] for x in data.class_names))
     counts = count_pixels(data.split("train"), data.num_classes)
-    weights = class_weights(config.class_weights, counts)
-    return SegmentationLoss(config.loss, weights, **hard)
+    return new_loss(config.loss, class_weights(config.class_weights, counts))
+
+
+def kind_of_loss(config: TrainConfig) -> Callable[..., Any]:
+    """SegmentationLoss, or with teachers what adds their term to it."""
+    from kseg.training.losses.distillation import DistillationLoss
+    from kseg.training.losses.segmentation import SegmentationLoss
+
+    hard = {
+        "hard_probability": config.hard_probability,
+        "hard_share": config.hard_share,
+    }
+    if not config.teacher:
+        return partial(SegmentationLoss, **hard)
+    return partial(
+        DistillationLoss,
+        teacher_weight=config.teacher_weight,
+        temperature=config.teacher_temperature,
+        **hard,
+    )
 
 
 class SemanticMetrics:

@@ -18,11 +18,13 @@ from edge.model_file.info import InputGeometry
 from edge.predict.resizing import limit_side
 from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ALONE, ProcessGroup
-from kseg.data.loading.pasting import Paster, new_paster
+from kseg.data.loading.pasting import Paster, new_paster, pasting
 from kseg.data.loading.reader import PARALLEL, CachedReader
+from kseg.data.loading.soft_labels import SoftLabels
 from kseg.data.sample import Dataset
 from kseg.data.transforms.border_weights import border_weights
 from kseg.data.transforms.chain import Op, chain, sample_loss
+from kseg.data.transforms.coordinates import beside, with_places
 from kseg.data.transforms.crops import (
     Change,
     crop_mask,
@@ -42,13 +44,15 @@ def augmentation(
     size: tuple[int, int],
     border: int = 0,
     change: Optional[Change] = None,
+    channels: Optional[int] = None,
 ) -> Op:
     """The augmentation of a configuration, whose images have the given `size`.
 
     `border` is the width of the margin without logits of networks with valid
     convolutions; the mask is smaller by it on each side. `change` is applied to the
-    window of the image that becomes the crop. Raises InputError if nothing is left of
-    the mask.
+    window of the image that becomes the crop. With `channels`, images have so many and
+    then their `coordinates.with_places`. Raises InputError if nothing is left of the
+    mask.
     """
     if min(size) <= 2 * border:
         raise InputError(
@@ -66,17 +70,25 @@ def augmentation(
         steps.append(flip())
     if config.flip_vertical:
         steps.append(flip_vertical())
-    steps += photometric(config)
+    colors = pixelwise(config)
+    steps += [beside(op, channels) for op in colors] if channels else colors
+    if config.cutout:
+        steps.append(cutout(config.cutout))
     if border:
         steps.append(crop_mask(border))
     return chain(*steps)
 
 
 def photometric(config: TrainConfig) -> list[Op]:
+    """What a configuration changes in images without moving pixels, in its order."""
+    hiding = [cutout(config.cutout)] if config.cutout else []
+    return [*pixelwise(config), *hiding]
+
+
+def pixelwise(config: TrainConfig) -> list[Op]:
     """The changes of light and colour of a configuration, in their order."""
     # The order of effects in a camera: light, lens, sensor.
     ops = [(color, config.color), (blur, config.blur), (noise, config.noise)]
-    ops.append((cutout, config.cutout))
     return [op(value) for op, value in ops if value]
 
 
@@ -84,10 +96,15 @@ def augment_sample(
     config: TrainConfig,
     size: tuple[int, int],
     border: int,
+    soft: Optional[SoftLabels] = None,
     paster: Optional[Paster] = None,
 ) -> Callable[[Any, tuple[Any, Any]], tuple[Any, ...]]:
-    """A function (sample number, pair) -> image, mask and, if configured, weights."""
-    usual = augmentation(config, size, border)
+    """A function (sample number, pair) -> image, mask and, if configured, weights.
+
+    With `soft`, the soft labels of the crop take the place of weights.
+    """
+    channels = soft.channels if soft else None
+    usual = augmentation(config, size, border, channels=channels)
     sample = sample_loss(config.loss_share)
 
     def apply(k: Any, pair: tuple[Any, Any]) -> tuple[Any, ...]:
@@ -95,11 +112,22 @@ def augment_sample(
         augment = usual
         if paster:
             index = sample_index(k, len(paster.reader.split.sizes), config.seed)
-            augment = augmentation(config, size, border, partial(paster, k, index))
-        image, mask = augment(pair[0], pair[1], key)
+            change = pasting(paster, k, index, channels)
+            augment = augmentation(config, size, border, change, channels)
+        image = pair[0]
+        if soft:
+            image = with_places(tf.cast(image, tf.float32))
+        image, mask = augment(image, pair[1], key)
         # Computed before `sample` sets pixels to void, which would split objects.
         weights = [weights_of(mask, config)] if config.border_weight else []
+        if soft:
+            index = sample_index(k, len(soft.sizes), config.seed)
+            image, labels = soft.of_crop(index, image, border)
+            weights = [labels]
         if config.loss_share < 1:
+            if soft:
+                dropped = sample(image, tf.zeros_like(mask), key)[1] > 0
+                weights = [tf.where(dropped[..., None], tf.zeros_like(labels), labels)]
             image, mask = sample(image, mask, key)
         return image, mask, *weights
 
@@ -132,21 +160,23 @@ def training_batches(
     start_step: int = 0,
     border: int = 0,
     group: ProcessGroup = ALONE,
+    soft: Optional[SoftLabels] = None,
     paster: Optional[Paster] = None,
 ) -> tf.data.Dataset:
     """Infinite batches: image (B, h, w, C) float32 in [0, 255], mask (B, h, w) uint8.
 
     B is `config.images_per_step`. With `config.border_weight`, sample weights (B, h, w)
-    float32 for the loss follow. With `border`, mask and weights are smaller by it on
-    each side. Each epoch contains every image once. Of several processes, each gets its
-    `group.local_slice` of every batch.
+    float32 for the loss follow; with `soft`, soft labels (B, h, w, C) uint8. With
+    `border`, all but the image are smaller by it on each side. Each epoch contains
+    every image once. Of several processes, each gets its `group.local_slice` of every
+    batch.
     """
     index_of = partial(sample_index, count=len(reader.split.sizes), seed=config.seed)
     images = config.images_per_step
     numbers = sample_numbers(start_step, images, group)
     pairs = reader.dataset(numbers.map(index_of), channels)
     augmented = tf.data.Dataset.zip(numbers, pairs).map(
-        augment_sample(config, size, border, paster), num_parallel_calls=PARALLEL
+        augment_sample(config, size, border, soft, paster), num_parallel_calls=PARALLEL
     )
     return local_batches(augmented, images, group)
 
@@ -253,11 +283,16 @@ class BatchLoader:
         self.config, self.channels, self.size = config, data.channels, size
         self.shape, self.group = shape, group
         share = config.memory_share / 2
-        self.readers = {
+        self.soft: Optional[SoftLabels] = None  # of the training images
+        self.readers: dict[str, Any] = {
             name: CachedReader(data.split(name), config.max_side, share)
             for name in ("train", "val")
         }
         self.paster = new_paster(config, data, self.readers["train"])
+
+    def teach(self, soft: SoftLabels) -> None:
+        """From now on the training batches have soft labels."""
+        self.soft = self.readers["soft labels"] = soft
 
     def training(self, start_step: int = 0) -> tf.data.Dataset:
         """The training batches from `start_step` on; see `training_batches`."""
@@ -269,6 +304,7 @@ class BatchLoader:
             start_step,
             self.shape.valid_border,
             self.group,
+            self.soft,
             self.paster,
         )
 

@@ -16,6 +16,8 @@ from kseg.data.components import Components, find_components, pasted_classes
 from kseg.data.loading.reader import CachedReader
 from kseg.data.sample import Dataset
 from kseg.data.transforms.chain import Pair, uniform
+from kseg.data.transforms.coordinates import beside
+from kseg.data.transforms.crops import Change
 from kseg.data.transforms.paste import (
     Patch,
     covered_by,
@@ -147,3 +149,22 @@ def new_paster(
     found = find_components(data)
     classes = pasted_classes(config.paste_classes, data.class_names, found)
     return Paster(config, found, classes, reader)
+
+
+def pasting(
+    paster: Paster, number: Any, index: Any, channels: Optional[int] = None
+) -> Change:
+    """The pasting of sample `number`, whose image is `index`, as a change of a window.
+
+    With `channels`, images have so many and then their `coordinates.with_places`.
+    """
+
+    def change(image: Any, mask: Any, start: Any, whole: Any) -> Pair:
+        def paste(image: Any, mask: Any, seed: Any) -> Pair:
+            return paster(number, index, image, mask, start, whole)
+
+        if channels is None:
+            return paste(image, mask, None)
+        return beside(paste, channels)(image, mask, None)
+
+    return change

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kseg.data.transforms.chain import Op, Pair, uniform
+from kseg.data.transforms.coordinates import without_places
 
 GRID = 3  # grid points along each side of `elastic`
 
@@ -81,7 +82,11 @@ def deform(
     rows = rows + down @ shifts[..., 0] @ across.T
     columns = columns + down @ shifts[..., 1] @ across.T
     edge = cv2.BORDER_REFLECT_101
-    warped = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=edge)
+    parts = [
+        cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=edge)
+        for part in without_places(image)
+    ]
+    warped = parts[0] if len(parts) == 1 else np.dstack(parts)
     ids = cv2.remap(mask, columns, rows, cv2.INTER_NEAREST, borderMode=edge)
     return warped.reshape(image.shape), ids
 

@@ -19,6 +19,12 @@ from kseg.core.configs import DoctorConfig, SummaryConfig, TrainConfig
         ({"folds": 1}, "^--folds 1: must be at least 2"),
         ({"data": ""}, "^--data: is empty"),
         ({"border_weight": 1.0, "class_weights": "log"}, "^--border-weight and "),
+        ({"border_weight": 1.0, "teacher": ("a",)}, "^--border-weight and --teacher"),
+        ({"teacher": ("a",), "teacher_weight": 0.0}, "^--teacher-weight 0: must be"),
+        (
+            {"teacher": ("a",), "teacher_temperature": 0.0},
+            "^--teacher-temperature 0: must be over 0",
+        ),
     ],
 )
 def test_values_outside_their_range_are_one_line(options, reason):

@@ -1,0 +1,196 @@
+"""The runs that a student learns from: which they are, and what they predict."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from edge.core.errors import InputError
+from edge.core.images import format_size
+from edge.model_file.info import ModelInfo
+from edge.model_file.metadata import info_of
+from edge.predict.semantic import SemanticPredictor, probabilities
+from kseg.core.configs import TrainConfig
+from kseg.core.names import OBJECT_TASKS
+from kseg.core.runs import find_model, read_record
+from kseg.data.sample import DIGITS, Dataset, Split, digest, with_white_level
+from kseg.evaluation.open import listed, open_predictor
+
+FOLD = re.compile(r"fold\d+")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A run whose predictions are learned; `fingerprint` identifies its weights."""
+
+    name: str  # as it was given
+    model: Path
+    info: ModelInfo
+    fingerprint: str
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The runs of a folder: itself, or the folders fold0, fold1... of a k-fold run."""
+    folds = [path for path in folder.glob("fold*") if FOLD.fullmatch(path.name)]
+    return sorted(folds, key=lambda path: int(path.name[4:])) or [folder]
+
+
+def find_teachers(config: TrainConfig, data: Dataset) -> list[Teacher]:
+    """The teachers of a configuration, in its order.
+
+    Raises InputError for what is no run, and for a run of another task, of other
+    classes or of images with other channels than `data`.
+    """
+    return [
+        teacher_of(name, folder, data)
+        for name in config.teacher
+        for folder in runs_in(Path(name))
+    ]
+
+
+def teacher_of(name: str, folder: Path, data: Dataset) -> Teacher:
+    """Opens a run's description as a teacher. Raises InputError: see `find_teachers`.
+
+    Its network is loaded later, and only if something is to be predicted.
+    """
+    option = f"--teacher {folder}"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{option}: is a file; give the run folder that it is in")
+    try:
+        model, _ = find_model(str(folder))
+        record = read_record(folder)
+        info = info_of(model)
+    except InputError as error:
+        raise InputError(f"--teacher {error}") from None
+    if info.task in OBJECT_TASKS:
+        raise InputError(
+            f"{option}: its task is {info.task}; give a run of the task {data.task}"
+        )
+    if info.class_names != data.class_names:
+        raise InputError(
+            f"{option}: has the classes {listed(info.class_names)}, but {data.name} "
+            f"has {listed(data.class_names)}; give a run of the same classes in the "
+            "same order"
+        )
+    if record["data"].get("channels", data.channels) != data.channels:
+        raise InputError(
+            f"{option}: was trained on images of {record['data']['channels']} "
+            f"channels, but those of {data.name} have {data.channels}; give a run of "
+            "such images"
+        )
+    return Teacher(name, model, info, digest(model)[:DIGITS])
+
+
+def record_of_teachers(teachers: Sequence[Teacher]) -> dict[str, Any]:
+    """What config.json records of teachers; nothing if there are none."""
+    if not teachers:
+        return {}
+    runs = [
+        {"run": str(teacher.model.parent), "fingerprint": teacher.fingerprint}
+        for teacher in teachers
+    ]
+    return {"teachers": runs}
+
+
+def check_same_teachers(record: dict[str, Any], previous: dict[str, Any]) -> None:
+    """Raises InputError if the teachers of two records differ in their weights."""
+    now, then = (each.get("teachers", []) for each in (record, previous))
+    if len(now) != len(then):
+        raise InputError(
+            f"--teacher: {len(now)} runs, but the resumed run was started with "
+            f"{len(then)}; leave the option out"
+        )
+    for teacher, known in zip(now, then, strict=True):
+        if teacher["fingerprint"] != known["fingerprint"]:
+            raise InputError(
+                f"--teacher {teacher['run']}: has changed since the run was started; "
+                "restore it, or train again with another --output"
+            )
+
+
+class Predictions:
+    """What a teacher predicts, at a temperature, of the training images of `data`."""
+
+    def __init__(self, config: TrainConfig, teacher: Teacher, data: Dataset):
+        """Loads the network. Raises InputError for scales that it does not support."""
+        self.config, self.name = config, f"--teacher {teacher.model.parent}"
+        predictor = open_predictor(teacher.model)
+        assert isinstance(predictor, SemanticPredictor)
+        self.predictor = predictor
+        fixed = predictor.engine.size
+        if config.teacher_scales != (1.0,) and fixed and not self.border:
+            raise InputError(
+                f"--teacher-scales: {teacher.model.parent} accepts only images of "
+                f"{format_size(fixed)}; leave the option out"
+            )
+        level = teacher.info.white_level
+        same = level <= 255 or level == data.white_level
+        # It sees the images as bright as those that it was trained on.
+        seen = data if same else with_white_level(data, level)
+        self.split: Split = seen.split("train")
+
+    @property
+    def border(self) -> int:
+        return self.predictor.info.geometry.valid_border
+
+    def passes(self) -> Iterator[tuple[float, bool]]:
+        """The scale of each pass, and whether it sees the image mirrored."""
+        for scale in self.config.teacher_scales:
+            yield scale, False
+            if self.config.teacher_flip:
+                yield scale, True
+
+    def of(self, index: int, size: tuple[int, int]) -> np.ndarray:
+        """The mean of all passes for an image: (*size, C) float32, their sum is 1."""
+        image = self.split.read(index).image
+        try:
+            parts = [self.single(image, size, *each) for each in self.passes()]
+        except InputError as error:
+            raise InputError(
+                f"{self.name}: {self.split.names[index]}: {error}"
+            ) from None
+        return sum(parts) / len(parts)
+
+    def single(
+        self, image: np.ndarray, size: tuple[int, int], scale: float, mirrored: bool
+    ) -> np.ndarray:
+        """One pass: the softmax of the logits over the temperature, at `size`."""
+        predictor, base = self.predictor, image.shape[:2]
+        least = predictor.info.geometry.minimum
+        if min(predictor.content_size_of(base, scale)) < least:
+            raise InputError(
+                f"is smaller than the network's minimum of {least}x{least} at the "
+                f"scale {scale:g}; leave that out of --teacher-scales"
+            )
+        view = np.ascontiguousarray(image[:, ::-1]) if mirrored else image
+        values, whole = predictor.crop_map(*predictor.run(view, scale=scale), size)
+        soft = softened(values, predictor.head, self.config.teacher_temperature)
+        found = resized(soft, whole)[: size[0], : size[1]]
+        return found[:, ::-1] if mirrored else found
+
+
+def softened(scores: np.ndarray, head: str, temperature: float) -> np.ndarray:
+    """(h, w, C) scores of a head -> probabilities at a temperature, float32.
+
+    >>> softened(np.log(np.float32([[[1, 9]]])), "logits", 2).round(3).tolist()
+    [[[0.25, 0.75]]]
+    """
+    if head == "probabilities":  # their logarithms are logits
+        scores = np.log(np.maximum(scores, np.float32(1e-12)))
+    return probabilities(scores / np.float32(temperature), "logits")
+
+
+def resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w, C) float32 -> (*size, C): the mean of areas if smaller, else bilinear."""
+    if values.shape[:2] == tuple(size):
+        return values
+    smaller = values.shape[0] >= size[0] and values.shape[1] >= size[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    planes = (np.ascontiguousarray(values[..., i]) for i in range(values.shape[2]))
+    resized = [cv2.resize(plane, size[::-1], interpolation=how) for plane in planes]
+    return np.stack(resized, axis=-1)
