@@ -216,8 +216,8 @@ class ExportChecks:
 
     max_drop: Optional[float] = option(
         None,
-        "largest allowed drop of the headline metric, also in other light; exit status 3 "
-        "beyond it; default 0.02, for objects 0.01",
+        "largest allowed drop of the headline metric, also in other light, exit status "
+        "3 beyond it; default 0.02, for objects 0.01",
         EXPORTING,
         basic=True,
     )
