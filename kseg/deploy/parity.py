@@ -199,7 +199,8 @@ def check_gate(parity: Parity, max_drop: float) -> None:
     """
     found = rows(parity)
     for name, row in found.items():
-        if row["drop"] is None or not isfinite(row["drop"]):
+        drops = [row["drop"], *(drop for drop, _ in shifted_drops(row))]
+        if any(drop is None or not isfinite(drop) for drop in drops):
             raise GateFailed(
                 f"{name}: {metric_name(parity['headline'])} is not a finite number, so "
                 "nothing was measured; check the data with kseg doctor"

@@ -6,6 +6,7 @@ is deterministic: the noise of an image depends on its content alone.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,8 @@ from edge.predict.resizing import resize
 from kseg.core.progress import bar, evenly_spaced
 from kseg.data.sample import Split
 from kseg.evaluation.loop import Evaluator, decoding_for, errors_name_image
+
+log = logging.getLogger(__name__)
 
 Shift = Callable[[np.ndarray], np.ndarray]
 
@@ -127,4 +130,8 @@ def values_under_shifts(
             for name in predictors
         }
     except InputError:
+        log.info(
+            f"nothing is labelled in {len(indices)} images of the split, so the files "
+            "are not compared in other light"
+        )
         return {}

@@ -1,3 +1,4 @@
+import math
 import zlib
 
 import pytest
@@ -59,6 +60,11 @@ def test_the_gate_holds_in_other_light():
     line = "int8: mean IoU dropped by 0.03 on images of val with gamma 2; the limit is"
     with pytest.raises(GateFailed, match=line):
         check_gate(parity, max_drop=0.02)
+
+
+def test_a_drop_in_other_light_that_is_no_number_does_not_pass():
+    with pytest.raises(GateFailed, match="^int8: mean IoU is not a finite number"):
+        check_gate(with_shifts(gamma_2=math.nan), 0.5)
 
 
 def test_a_gate_passes_a_gain_in_all_light():

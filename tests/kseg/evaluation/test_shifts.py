@@ -133,5 +133,7 @@ def test_at_most_so_many_images_are_used():
     assert split.read_indices[0] == 0 and split.read_indices[-1] == 199
 
 
-def test_images_without_a_label_give_no_values():
+def test_images_without_a_label_give_no_values(caplog):
+    caplog.set_level("INFO")
     assert measured(Pictures(2, void=True)) == {}
+    assert "nothing is labelled in 2 images of the split" in caplog.text
