@@ -59,6 +59,9 @@ BENCHMARKS = {
     "localize": Benchmark(
         "localize", "one object: the loss of its class, of its box, and of both"
     ),
+    "padding": Benchmark(
+        "padding", "accuracy by the padding inside a network, and without it"
+    ),
     "mediapipe": Benchmark(
         "mediapipe", "the camera loop compared with MediaPipe's own tasks"
     ),

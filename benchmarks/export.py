@@ -108,9 +108,9 @@ def converted(
     source: Any, scheme: str, head: str, low_resolution: bool, calibration: Any
 ) -> bytes:
     """A file of kseg. Raises InputError if low resolution is not possible."""
-    from kseg.deploy.conversion.tflite import convert
     from kseg.deploy.heads import HEADS as FUNCTIONS
     from kseg.deploy.heads import at_low_resolution
+    from kseg.deploy.int8.corrected_conversion import convert
 
     network = source.network
     if low_resolution:

@@ -274,6 +274,11 @@ def reshape(layer: Any) -> Steps:
     return [(to_rows, ())]
 
 
+def padding_to_multiple(layer: Any) -> Steps:
+    require(layer, mode="zeros")
+    return [(pad_to_multiple, (layer.multiple,))]
+
+
 LAYERS: dict[str, Callable[[Any], Steps]] = {
     "Activation": activation_layer,
     "Add": lambda layer: [(operator.add, ())],
@@ -287,7 +292,7 @@ LAYERS: dict[str, Callable[[Any], Steps]] = {
     "Dropout": dropout,
     "Enlarge": enlarge,
     "MaxPooling2D": max_pooling,
-    "PadToMultiple": lambda layer: [(pad_to_multiple, (layer.multiple,))],
+    "PadToMultiple": padding_to_multiple,
     "ReLU": relu,
     "Rescaling": rescaling,
     "Reshape": reshape,

@@ -117,6 +117,7 @@ def parity_table(
         metric_name(headline),
         *(title for title, _ in beside.values()),
         "drop",
+        *(("worst in other light",) if shown_shifts(reference) else ()),
         SAME.get(headline, "same results"),
         *(title for title, _ in compared.values()),
         "KiB",
@@ -155,6 +156,7 @@ def parity_line(
         f"{row[headline]:.4f}",
         *(shown(row[key], form) for key, (_, form) in beside.items()),
         f"{row['drop']:+.4f}" if is_file else "",
+        *((worst_shift(row) if is_file else "",) if shown_shifts(row) else ()),
         f"{row['agreement']:.4%}" if is_file else "",
         *(shown(row[k] if is_file else None, f) for k, (_, f) in compared.items()),
         shown(row["bytes"], ",.0f", 1024),
@@ -162,6 +164,19 @@ def parity_line(
         shown(row["latency_millis"], ".1f"),
         shown(row["single_thread_millis"], ".1f"),
     )
+
+
+def shown_shifts(row: dict[str, Any]) -> bool:
+    """Whether an entry of parity.json was measured in other light."""
+    return bool(row.get("shifts"))
+
+
+def worst_shift(row: dict[str, Any]) -> str:
+    """The largest drop of a file in other light, and where it was."""
+    from kseg.deploy.parity import shifted_drops
+
+    drop, shift = max(shifted_drops(row))
+    return f"{drop:+.4f} {shift}"
 
 
 def lint_table(findings: dict[str, list[LintIssue]]) -> str:

@@ -229,10 +229,15 @@ class ExportChecks:
 
     max_drop: Optional[float] = option(
         None,
-        "largest allowed drop of the headline metric, exit status 3 beyond it; default "
-        "0.02, for objects 0.01",
+        "largest allowed drop of the headline metric, also in other light, exit status "
+        "3 beyond it; default 0.02, for objects 0.01",
         EXPORTING,
         basic=True,
+    )
+    shifts: bool = option(
+        True,
+        "also compare in other light, and with noise and blur; the limit holds there",
+        EXPORTING,
     )
     data: str = option("", MOVED_HELP, EXPORTING, basic=True)
     threads: Optional[int] = option(

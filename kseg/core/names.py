@@ -127,3 +127,14 @@ def uses_calibration(scheme: str) -> bool:
     ['int8', 'int16x8']
     """
     return scheme.endswith(("int8", "qat")) or scheme == "int16x8"
+
+
+def corrects_biases(scheme: str) -> bool:
+    """Whether an export corrects the biases of a scheme's files.
+
+    Those of qat were trained with rounded weights.
+
+    >>> [scheme for scheme in (*SCHEMES, "qat") if corrects_biases(scheme)]
+    ['dynamic', 'int8', 'int16x8']
+    """
+    return scheme == "dynamic" or (uses_calibration(scheme) and "qat" not in scheme)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from kseg.core.names import FINETUNED_SCHEMES, uses_calibration
+from kseg.core.names import FINETUNED_SCHEMES, corrects_biases, uses_calibration
 from kseg.core.options import Share, Use, option
 
 EXPORTING = Use(lambda config: not config.check, "with --check")
@@ -17,6 +17,11 @@ INT8 = Use(
 CALIBRATED = Use(
     lambda config: any(map(uses_calibration, config.schemes)),
     "without a scheme of int8 activations; add int8 to --quantize",
+)
+
+ROUNDED = Use(
+    lambda config: any(map(corrects_biases, config.schemes)),
+    "without a scheme whose weights are rounded after training; add int8 to --quantize",
 )
 
 
@@ -42,6 +47,12 @@ class Int8Options:
         EXPORTING,
         CALIBRATED,
         basic=True,
+    )
+    bias_correction: bool = option(
+        True,
+        "correct the biases for the rounding of the weights, in int8 and other schemes",
+        EXPORTING,
+        ROUNDED,
     )
     explain: bool = option(
         False,

@@ -17,7 +17,7 @@ from edge.predict.decoder import decoder_of
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
 from kseg.core.names import OWN_LAYERS, __version__
 from kseg.core.provenance import command_line
-from kseg.deploy.parity import Parity, metric_name, rows
+from kseg.deploy.parity import Parity, metric_name, rows, shifted_drops
 from kseg.evaluation.loop import REFERENCE
 
 if TYPE_CHECKING:
@@ -123,8 +123,23 @@ def file_table(source: TrainedRun, files: Mapping[str, Path], parity: Parity) ->
         "",
         f"Split val at {format_size(source.size)}. Time of the network alone, one "
         f"image, {threads} threads, on {board_name()}.",
+        *in_other_light(parity),
     ]
     return "\n".join(lines)
+
+
+def in_other_light(parity: Parity) -> list[str]:
+    """The largest drop of a file in other light, in a sentence, if it was measured."""
+    files = {name: row for name, row in rows(parity).items() if name != REFERENCE}
+    drops = [(*each, name) for name in files for each in shifted_drops(files[name])]
+    if not drops:
+        return []
+    drop, shift, name = max(drops)
+    images = f"{files[name]['shift_images']} images of val"
+    return [
+        f"With another gamma, less contrast, noise and blur on {images}, the largest "
+        f"drop is {drop:+.4f}: {name}, {shift}."
+    ]
 
 
 def file_names(path: Path) -> str:

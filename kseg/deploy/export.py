@@ -19,7 +19,12 @@ from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from kseg.core import backend
 from kseg.core.configs import ExportConfig
-from kseg.core.names import FINETUNED_SCHEMES, ONNX, uses_calibration
+from kseg.core.names import (
+    FINETUNED_SCHEMES,
+    ONNX,
+    corrects_biases,
+    uses_calibration,
+)
 from kseg.core.options import refuse_unused
 from kseg.core.results import Exported
 from kseg.core.runs import (
@@ -38,7 +43,6 @@ from kseg.deploy.parity import (
     metric_name,
     require_measurable,
     rows,
-    value_of,
     value_of_file,
 )
 from kseg.deploy.roles import roles_of_content
@@ -51,7 +55,6 @@ from kseg.evaluation.open import check_classes, data_of
 from kseg.training.setup import check_size
 
 if TYPE_CHECKING:
-    from kseg.deploy.conversion.tflite import Calibration
     from kseg.deploy.heads import Head
     from kseg.deploy.int8.sensitivity import Sensitivity
 
@@ -129,10 +132,12 @@ def export(config: ExportConfig) -> Exported:
             (folder / f"{name}.tflite").unlink(missing_ok=True)
     files = write_files(config, source, folder, calibration_set)
     found = analyze_int8(config, source, folder, files, calibration_set)
-    parity = measure_files(source, files, config.threads)
+    parity = measure_files(source, files, config)
     for scheme in files:
         if calibration_set and (scheme == MIXED or uses_calibration(scheme)):
             parity[scheme]["calibration"] = calibration_set.record()
+        if scheme == MIXED or corrects_biases(scheme):
+            parity[scheme]["bias_correction"] = config.bias_correction
     if "int8" in files and found:
         parity["int8"] |= found.record()
     for row in rows(parity).values():
@@ -148,18 +153,18 @@ def export(config: ExportConfig) -> Exported:
 
 
 def measure_files(
-    source: TrainedRun, files: dict[str, Path], threads: Optional[int]
+    source: TrainedRun, files: dict[str, Path], config: ExportConfig
 ) -> Parity:
-    """The content of parity.json, on the validation images.
+    """The content of parity.json, on the validation images, also in other light.
 
     Raises GateFailed if nothing could be measured on them.
     """
     data, new = source.data, source.new_evaluator
     labelled = LabelledClasses(data.class_names)
+    split, shifts = data.split("val"), config.shifts
+    options = (config.threads, [labelled], shifts)
     try:
-        found = measure(
-            source.reference, files, data.split("val"), new, threads, [labelled]
-        )
+        found = measure(source.reference, files, split, new, *options)
     except (InputError, GateFailed) as error:
         raise type(error)(f"{data.name}, split val: {error}") from None
     labelled.report(data.name, "val")
@@ -255,8 +260,9 @@ def check_backend() -> None:
 def calibration_set_for(
     config: ExportConfig, data: Dataset
 ) -> Optional[CalibrationSet]:
-    """The images for calibration; None if no scheme needs any."""
-    if not any(map(uses_calibration, config.schemes)):
+    """The images for calibration, and correction of biases; None if none are needed."""
+    corrected = config.bias_correction and any(map(corrects_biases, config.schemes))
+    if not corrected and not any(map(uses_calibration, config.schemes)):
         return None
     return choose_images(data, config.calibration_images)
 
@@ -268,7 +274,7 @@ def write_files(
     calibration_set: Optional[CalibrationSet],
 ) -> dict[str, Path]:
     """Converts to each requested scheme; returns scheme -> file, written atomically."""
-    from kseg.deploy.conversion.tflite import convert
+    from kseg.deploy.int8.corrected_conversion import converter_for
     from kseg.deploy.parts import PARTED, write_parts
 
     files, tuner = {}, None
@@ -277,6 +283,7 @@ def write_files(
 
         tuner = FineTuner(source.model, source.data, source.record, config)
     calibration = source.calibration(calibration_set)
+    convert = converter_for(config.bias_correction)
     for scheme in config.quantize:
         log.info(
             f"converting to {describe_scheme(scheme, config, source, calibration_set)}"
@@ -326,13 +333,14 @@ def analyze_int8(
     files: dict[str, Path],
     calibration_set: Optional[CalibrationSet],
 ) -> Optional[Sensitivity]:
-    """Measures int8 by layer; with --mixed-precision, also writes that file.
+    """Measures int8 by layer; with --mixed-precision, also writes that file if needed.
 
     The file is added to `files`. Returns None without --explain and --mixed-precision.
     """
     if not (config.explain or config.mixed_precision):
         return None
     from kseg.deploy.int8 import sensitivity
+    from kseg.deploy.mixed import mixed_content
 
     calibration = source.calibration(calibration_set)
     images = list(islice(calibration(), SENSITIVITY_IMAGES))
@@ -341,45 +349,11 @@ def analyze_int8(
     log.info(f"int8 error by layer: {folder / SENSITIVITY_FIGURE}")
     if config.mixed_precision:
         worst = [each.op for each in sensitivity.worst_first(found.layers)]
-        write_mixed(config, source, folder, files, calibration, worst)
+        content = mixed_content(config, source, files["int8"], calibration, worst)
+        if content is not None:
+            files[MIXED] = folder / f"{MIXED}.tflite"
+            write_file(files[MIXED], content, source)
     return found
-
-
-def write_mixed(
-    config: ExportConfig,
-    source: TrainedRun,
-    folder: Path,
-    files: dict[str, Path],
-    calibration: Calibration,
-    worst: list[str],
-) -> None:
-    """Writes the file with some operators in float, if int8 drops more than allowed.
-
-    `worst` are the operators, the most sensitive first. The file is added to `files`.
-    """
-    from kseg.deploy.int8 import mixed_precision
-
-    split, new = source.data.split("val"), source.new_evaluator
-    expected = value_of(source.reference, split, new)
-
-    def drop(content: bytes) -> float:
-        return expected - source.value_of_file(content)
-
-    before = drop(files["int8"].read_bytes())
-    max_drop = max_drop_of(config, source.data.task)
-    if before <= max_drop:
-        log.info(
-            f"int8: drop {before:.4f} is within --max-drop {max_drop}; no "
-            f"{MIXED}.tflite is needed"
-        )
-        return
-    log.info(f"int8: drop {before:.4f}; trying its most sensitive layers in float")
-    selective = mixed_precision.SelectiveInt8(
-        source.network, source.size, source.head, calibration
-    )
-    files[MIXED] = folder / f"{MIXED}.tflite"
-    content, _, _ = mixed_precision.mixed_precision(selective, worst, drop, max_drop)
-    write_file(files[MIXED], content, source)
 
 
 def describe_scheme(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import tempfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 from edge.core.errors import GateFailed, InputError
 from edge.core.system import usable_cores
@@ -37,6 +38,7 @@ from kseg.evaluation.loop import (
     Observer,
     compare,
 )
+from kseg.evaluation.shifts import MOST_IMAGES, values_under_shifts
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ def measure(
     new: NewEvaluator,
     threads: Optional[int],
     observers: Sequence[Observer] = (),
+    shifts: bool = False,
 ) -> Parity:
     """The content of parity.json: each file compared with the Keras model on a split.
 
@@ -63,7 +66,9 @@ def measure(
     `differences`; "bytes" and "compressed_bytes" (deflate); the median latency in
     milliseconds of the engine alone on `threads` ("latency_millis") and on one thread
     ("single_thread_millis"). Sizes and the latter are None for the Keras model.
-    `observers` receive its results. Raises GateFailed if the split has no labels.
+    `observers` receive its results. With `shifts`, each entry has "shifts": the metric
+    and drop with each of kseg.evaluation.shifts, on "shift_images" images. Raises
+    GateFailed if the split has no labels.
     """
     others = {scheme: opened(path, threads) for scheme, path in files.items()}
     found = compare(reference, others, split, new, observers=observers)
@@ -84,6 +89,10 @@ def measure(
             **sizes(files.get(name)),
             **times[name],
         }
+    if shifts:
+        models = {REFERENCE: reference, **others}
+        values = values_under_shifts(models, split, new)
+        add_shifts(parity, values, min(MOST_IMAGES, len(split.sizes)))
     return parity
 
 
@@ -111,12 +120,18 @@ def value_of_file(
 
     `reference` is the network in Keras with the same head; its outputs name the file's.
     """
+    with candidate(content, reference) as predictor:
+        return value_of(predictor, split, new)
+
+
+@contextmanager
+def candidate(content: bytes, reference: Predictor) -> Iterator[Predictor]:
+    """The predictor of a .tflite file given by its content, with `reference`'s head."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidate.tflite"
         path.write_bytes(content)
         info = replace(reference.info, outputs=roles_of(path, reference))
-        predictor = predictor_of(open_engine(path, trial=False), info)
-        return value_of(predictor, split, new)
+        yield predictor_of(open_engine(path, trial=False), info)
 
 
 def sizes(path: Optional[Path]) -> dict[str, Optional[int]]:
@@ -178,25 +193,61 @@ REMEDIES = {"int8": "try --mixed-precision, or --quantize qat; see docs/export.m
 def check_gate(parity: Parity, max_drop: float) -> None:
     """Raises GateFailed if the largest drop of a file exceeds `max_drop`.
 
-    A drop that is not a finite number fails too: no comparison with it is true. A
-    mixed-precision file replaces the int8 file that it was made from.
+    Drops in other light count as well. A drop that is not a finite number fails too: no
+    comparison with it is true. A mixed-precision file replaces the int8 file that it
+    was made from.
     """
     found = rows(parity)
     for name, row in found.items():
-        if row["drop"] is None or not isfinite(row["drop"]):
+        drops = [row["drop"], *(drop for drop, _ in shifted_drops(row))]
+        if any(drop is None or not isfinite(drop) for drop in drops):
             raise GateFailed(
                 f"{name}: {metric_name(parity['headline'])} is not a finite number, so "
                 "nothing was measured; check the data with kseg doctor"
             )
     mixed = {MIXED, OLD_MIXED} & set(found)
     checked = {k: v for k, v in found.items() if k != "int8" or not mixed}
-    name, worst = max(checked.items(), key=lambda item: item[1]["drop"])
-    if not worst["drop"] <= max_drop:  # a limit of nan passes nothing
+    name, worst = max(checked.items(), key=lambda item: largest_drop(item[1])[0])
+    drop, shift = largest_drop(worst)
+    if not drop <= max_drop:  # a limit of nan passes nothing
         raise GateFailed(
-            f"{name}: {metric_name(parity['headline'])} dropped by "
-            f"{worst['drop']:.4g}; the limit is --max-drop {max_drop}; the files are "
-            f"written; {REMEDIES.get(name, 'docs/export.md has remedies')}"
+            f"{name}: {metric_name(parity['headline'])} dropped by {drop:.4g}"
+            f"{shift and f' on images of val with {shift}'}; the limit is --max-drop "
+            f"{max_drop}; the files are written; "
+            f"{REMEDIES.get(name, 'docs/export.md has remedies')}"
         )
+
+
+def largest_drop(row: Mapping[str, Any]) -> tuple[float, str]:
+    """The largest drop of an entry, and the shift it was measured with.
+
+    The shift is "" for the validation images as they are.
+
+    >>> largest_drop({"drop": 0.01, "shifts": {"gamma 2": {"drop": 0.02}}})
+    (0.02, 'gamma 2')
+    """
+    return max([(row["drop"], ""), *shifted_drops(row)], key=lambda found: found[0])
+
+
+def shifted_drops(row: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """The drop of an entry with each shift, and the shift; none in older files."""
+    return [(each["drop"], shift) for shift, each in row.get("shifts", {}).items()]
+
+
+def add_shifts(
+    parity: Parity, values: Mapping[str, Mapping[str, float]], images: int
+) -> None:
+    """Adds to each entry its metric and drop with each shift, on so many `images`.
+
+    `values` are those of `kseg.evaluation.shifts.values_under_shifts`.
+    """
+    headline, expected = parity["headline"], values.get(REFERENCE, {})
+    for name, found in values.items():
+        parity[name]["shifts"] = {
+            shift: {headline: value, "drop": expected[shift] - value}
+            for shift, value in found.items()
+        }
+        parity[name]["shift_images"] = images
 
 
 def metric_name(key: str) -> str:

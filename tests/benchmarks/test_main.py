@@ -20,6 +20,7 @@ from benchmarks.export import ExportBenchmarkConfig
 from benchmarks.localize import LocalizeConfig
 from benchmarks.object_inference import ObjectInferenceConfig
 from benchmarks.objects import ObjectsConfig
+from benchmarks.padding import PaddingConfig
 from benchmarks.proposals import ProposalsConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
@@ -41,6 +42,7 @@ CONFIGS = {
     "proposals": ProposalsConfig,
     "drawing": DrawingConfig,
     "localize": LocalizeConfig,
+    "padding": PaddingConfig,
 }
 OPTIONS = {
     "architectures": (
@@ -61,6 +63,7 @@ OPTIONS = {
     "proposals": "--runs --images --json",
     "drawing": "--objects --frame --rounds --json",
     "localize": "--encoder --size --epochs --batch-size --seed --json",
+    "padding": "--run --data --size --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "
         "--python --mediapipe-model --compare"

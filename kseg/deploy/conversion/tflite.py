@@ -131,6 +131,24 @@ def to_int8(model, size, head, folder, calibration: Calibration) -> bytes:
     return int8_converter(model, size, head, folder, calibration).convert()
 
 
+def int8_input(
+    model: keras.Model, size: tuple[int, int]
+) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
+    """The network that int8 converts, and a function from an image to its input.
+
+    (H, W, C) uint8 -> (1, H, W, C) float32. Where it can, the network takes the image
+    minus 128, scaled, in place of the image.
+    """
+    network, scale, zero_point = model, 1.0, 0
+    if (folded := without_normalization(model, size)) is not None:
+        (network, scale), zero_point = folded, ZERO_POINT
+
+    def to_input(image: np.ndarray) -> np.ndarray:
+        return (image[None].astype(np.float32) - zero_point) * np.float32(scale)
+
+    return network, to_input
+
+
 def int8_converter(
     model: keras.Model,
     size: tuple[int, int],
@@ -139,18 +157,16 @@ def int8_converter(
     calibration: Calibration,
 ) -> tf.lite.TFLiteConverter:
     """A converter to full-integer int8."""
-    network, scale, zero_point = model, 1.0, 0
-    if (folded := without_normalization(model, size)) is not None:
-        (network, scale), zero_point = folded, ZERO_POINT
+    network, to_input = int8_input(model, size)
 
     def representative() -> Iterable[list[np.ndarray]]:
         for index, image in enumerate(calibration()):
-            image = image.astype(np.float32)
             if index == 0:
                 # The input range must be 0..255, so that uint8 needs no rescaling and
                 # int8 is x - 128.
-                image[0, 0], image[-1, -1] = 0.0, 255.0
-            yield [(image[None] - zero_point) * np.float32(scale)]
+                image = image.copy()
+                image[0, 0], image[-1, -1] = 0, 255
+            yield [to_input(image)]
 
     converter = converter_of(network, size, head, folder, tf.float32)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

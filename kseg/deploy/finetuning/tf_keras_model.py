@@ -19,6 +19,7 @@ import tf_keras
 
 from edge.core.errors import InputError
 from kseg.models.analysis.graph import Step, Tensor, trace
+from kseg.models.layers.sizes import ZEROS
 
 Weights = dict[str, list[np.ndarray]]  # layer name -> [kernel] or [kernel, bias]
 
@@ -256,10 +257,12 @@ def rescaled(step: Step, x: Any) -> Any:
 
 
 def padded(step: Step, x: Any) -> Any:
-    """Zero padding at the bottom and right, of static size."""
+    """Padding at the bottom and right, of static size."""
     below, right = (after - x.shape[i] for i, after in sides(step))
     if not below + right:
         return x
+    if step.layer.mode != ZEROS:
+        raise InputError(unsupported(step, f"padding by {step.layer.mode}"))
     pad = tf_keras.layers.ZeroPadding2D(((0, below), (0, right)), name=step.layer.name)
     return pad(x)
 

@@ -33,7 +33,6 @@ from kseg.core.configs import ExportConfig, TrainConfig, from_record
 from kseg.core.progress import bar
 from kseg.data.loading import BATCHES
 from kseg.data.sample import Dataset
-from kseg.deploy.conversion import tflite
 from kseg.deploy.conversion.tflite import Calibration
 from kseg.deploy.finetuning.fake_quant import (
     convert_quantized,
@@ -51,6 +50,7 @@ from kseg.deploy.finetuning.step import training_step
 from kseg.deploy.finetuning.tf_keras_model import rebuild
 from kseg.deploy.finetuning.toolkit import clone_with, clustering, tfmot
 from kseg.deploy.heads import Head, heads_of, info_with_head
+from kseg.deploy.int8.corrected_conversion import converter_for
 from kseg.deploy.parity import metric_name, value_of_file
 from kseg.evaluation import EVALUATORS
 from kseg.models import geometry
@@ -113,9 +113,8 @@ class FineTuner:
         recipe = RECIPES[scheme]
         network = self.network(recipe.steps)
         if recipe.file != "qat":
-            return tflite.convert(
-                network, recipe.file, size, self.head(head), calibration
-            )
+            convert = converter_for(self.options.bias_correction)
+            return convert(network, recipe.file, size, self.head(head), calibration)
         return self.quantized(network, recipe.steps, size, head, calibration)
 
     def network(self, steps: tuple[str, ...]) -> Any:

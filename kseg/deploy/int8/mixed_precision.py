@@ -18,6 +18,8 @@ from tensorflow.lite.python.util import modify_model_io_type
 from edge.core.errors import InputError
 from kseg.deploy.conversion.tflite import Calibration, int8_converter, quiet
 from kseg.deploy.heads import Head
+from kseg.deploy.int8.bias_correction import corrected
+from kseg.deploy.int8.corrected_conversion import exact_network
 from kseg.deploy.int8.sensitivity import FusedOp
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class SelectiveInt8:
         size: tuple[int, int],
         head: Head,
         calibration: Calibration,
+        bias_correction: bool = False,
     ):
         with quiet(), tempfile.TemporaryDirectory() as folder:
             converter = int8_converter(model, size, head, folder, calibration)
@@ -39,6 +42,8 @@ class SelectiveInt8:
                 converter=converter, debug_dataset=converter.representative_dataset
             )
         self._outputs = operator_outputs(self._debugger.calibrated_model)
+        arguments = (model, "int8", size, head, calibration)
+        self._exact = exact_network(*arguments) if bias_correction else []
 
     def convert(self, ops: Sequence[FusedOp]) -> bytes:
         """As `tflite.to_int8`, with the operators `ops` in float but for the first.
@@ -54,9 +59,10 @@ class SelectiveInt8:
             content = self._debugger.get_nondebug_quantized_model()
             for kind in (tf.uint8, tf.float32):  # float32 if the last layer is in float
                 try:
-                    return modify_model_io_type(content, tf.uint8, kind)
+                    content = modify_model_io_type(content, tf.uint8, kind)
                 except ValueError:
                     continue
+                return corrected(content, self._exact).content
         raise InputError(
             "--mixed-precision: the input cannot be uint8 with these layers in float"
         )

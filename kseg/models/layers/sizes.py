@@ -14,23 +14,33 @@ def fixed_size(model: keras.Model) -> Optional[tuple[int, int]]:
     return (height, width) if height and width else None
 
 
+# The zeros are those after scaling: the middle of -1..1, like the grey that fills crops
+# of small images in training. The edge continues the last row and column.
+ZEROS, EDGE = PADDINGS = ("zeros", "edge")
+
+
 @keras.saving.register_keras_serializable("kseg")
 class PadToMultiple(layers.Layer):
-    """Pads with zeros below and to the right to multiples of `multiple`.
+    """Pads below and to the right to multiples of `multiple`, in one of PADDINGS.
 
     Sizes are read at run time, so that a network accepts any size. If the size is
-    static and already a multiple, no operation is added to the graph.
+    static and already a multiple, no operation is added to the graph. Raises ValueError
+    for an unknown `mode`.
     """
 
-    def __init__(self, multiple: int, **kwargs: Any):
+    def __init__(self, multiple: int, mode: str = ZEROS, **kwargs: Any):
         super().__init__(**kwargs)
-        self.multiple = multiple
+        if mode not in PADDINGS:
+            raise ValueError(f"`mode` must be one of {PADDINGS}, got {mode!r}.")
+        self.multiple, self.mode = multiple, mode
 
     def call(self, x: Any) -> Any:
         _, height, width, _ = ops.shape(x)
         below, right = -height % self.multiple, -width % self.multiple
         if isinstance(below, int) and isinstance(right, int) and not below + right:
             return x
+        if self.mode == EDGE:
+            return repeat_last(repeat_last(x, 1, below), 2, right)
         return ops.pad(x, [[0, 0], [0, below], [0, right], [0, 0]])
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -39,7 +49,30 @@ class PadToMultiple(layers.Layer):
         return batch, height, width, channels
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "multiple": self.multiple}
+        mode = {"mode": self.mode} if self.mode != ZEROS else {}
+        return {**super().get_config(), "multiple": self.multiple, **mode}
+
+
+def repeat_last(x: Any, axis: int, count: Any) -> Any:
+    """x (B, H, W, C) with `count` more copies of the last slice along an axis.
+
+    A slice and a concatenation for a static count: operators that every accelerator
+    takes. Gathered for another, whose size is known at run time.
+    """
+    if not isinstance(count, int):
+        size = ops.shape(x)[axis]
+        return ops.take(x, ops.minimum(ops.arange(size + count), size - 1), axis=axis)
+    if not count:
+        return x
+    last = x[:, -1:] if axis == 1 else x[:, :, -1:]
+    return ops.concatenate([x, *[last] * count], axis=axis)
+
+
+def set_padding(model: keras.Model, mode: str) -> None:
+    """Sets the mode of a network's PadToMultiple, if it has one."""
+    for layer in model.layers:
+        if isinstance(layer, PadToMultiple):
+            layer.mode = mode
 
 
 @keras.saving.register_keras_serializable("kseg")

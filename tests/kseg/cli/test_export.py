@@ -19,7 +19,9 @@ from kseg.cli.export import main
 from kseg.data.open import open_data
 from kseg.deploy.conversion import tflite
 from kseg.deploy.export import log_effect_of_size
+from kseg.deploy.parity import largest_drop
 from kseg.evaluation.open import open_predictor
+from kseg.evaluation.shifts import SHIFTS
 from tests.support.engines import only
 from tests.support.posix import needs_posix
 
@@ -38,7 +40,9 @@ def test_parity_has_the_keys_of_the_contract(exported):
     assert list(parity) == ["keras", "float32", "int8"]
     for scheme in ("float32", "int8"):
         row = parity[scheme]
-        assert set(row) - {"calibration"} == set(parity["keras"])
+        of_int8 = {"calibration", "bias_correction"}
+        assert set(row) - of_int8 == set(parity["keras"])
+        assert set(row["shifts"]) == set(SHIFTS) and row["shift_images"] == 4
         content = (exported / f"{scheme}.tflite").read_bytes()
         assert row["bytes"] == len(content)
         assert row["compressed_bytes"] == len(zlib.compress(content, 9))
@@ -47,7 +51,9 @@ def test_parity_has_the_keys_of_the_contract(exported):
             parity["keras"]["mean_iou"] - row["mean_iou"], abs=1e-12
         )
     assert parity["int8"]["calibration"]["images"] == 8
+    assert parity["int8"]["bias_correction"] is True
     assert "calibration" not in parity["float32"]
+    assert largest_drop(parity["float32"])[0] < 1e-3
     assert parity["float32"]["agreement"] > 0.9999
     assert abs(parity["float32"]["drop"]) < 1e-3
     assert parity["int8"]["agreement"] > 0.9

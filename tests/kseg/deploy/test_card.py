@@ -11,7 +11,7 @@ from edge.core.constants import palette
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import ExportConfig, TrainConfig, to_record
 from kseg.data.sample import Dataset
-from kseg.deploy.card import card_text, license_of
+from kseg.deploy.card import card_text, in_other_light, license_of
 from kseg.deploy.export import TrainedRun
 
 NAMES = ("disc", "square")
@@ -81,6 +81,17 @@ def test_the_card_of_a_semantic_run():
     assert "mean IoU 0.7500, pixel accuracy 0.9000." in text
     assert "- Each pixel gets one of the classes" in text
     assert "objects" not in text and "| file | KiB | mean IoU | drop | ms |" in text
+
+
+def test_the_card_says_the_largest_drop_in_other_light():
+    parity = parity_of("mean_iou")
+    parity["keras"]["shifts"] = {"gamma 2": {"drop": 0.0}}
+    parity["int8"]["shifts"] = {"gamma 2": {"drop": 0.0123}, "blur 1.5": {"drop": 0}}
+    parity["int8"]["shift_images"] = 40
+    (line,) = in_other_light(parity)
+    assert "on 40 images of val" in line
+    assert line.endswith("the largest drop is +0.0123: int8, gamma 2.")
+    assert in_other_light(parity_of("mean_iou")) == []
 
 
 def test_the_card_of_detection_without_figures():

@@ -1,3 +1,4 @@
+import math
 import zlib
 
 import pytest
@@ -6,7 +7,7 @@ from edge.core.errors import GateFailed
 from kseg.cli.tables import parity_table
 from kseg.core.configs import ExportConfig
 from kseg.core.task_defaults import max_drop_of
-from kseg.deploy.parity import check_gate, sizes
+from kseg.deploy.parity import add_shifts, check_gate, largest_drop, sizes
 
 ROW = {
     "mean_iou": 0.7,
@@ -46,6 +47,51 @@ def test_a_mixed_precision_file_replaces_its_int8_file(name):
     check_gate(parity, max_drop=0.02)
     with pytest.raises(GateFailed, match=f"{name}: mean IoU dropped by 0.01; the"):
         check_gate(parity, max_drop=0.005)
+
+
+def with_shifts(**drops):
+    shifts = {name.replace("_", " "): {"drop": drop} for name, drop in drops.items()}
+    return {"headline": "mean_iou", "keras": ROW, "int8": ROW | {"shifts": shifts}}
+
+
+def test_the_gate_holds_in_other_light():
+    parity = with_shifts(gamma_2=0.03, blur=-0.01)
+    check_gate(parity, max_drop=0.03)
+    line = "int8: mean IoU dropped by 0.03 on images of val with gamma 2; the limit is"
+    with pytest.raises(GateFailed, match=line):
+        check_gate(parity, max_drop=0.02)
+
+
+def test_a_drop_in_other_light_that_is_no_number_does_not_pass():
+    with pytest.raises(GateFailed, match="^int8: mean IoU is not a finite number"):
+        check_gate(with_shifts(gamma_2=math.nan), 0.5)
+
+
+def test_a_gate_passes_a_gain_in_all_light():
+    assert largest_drop(with_shifts(gamma_2=-0.03)["int8"]) == (0, "")
+    parity = with_shifts(gamma_2=-0.03)
+    parity["int8"]["drop"] = -0.01
+    check_gate(parity, max_drop=0)
+
+
+def test_each_shift_is_compared_with_the_same_shift_of_keras():
+    parity = {"headline": "mean_iou", "keras": dict(ROW), "int8": dict(ROW)}
+    values = {"keras": {"gamma 2": 0.75}, "int8": {"gamma 2": 0.5}}
+    add_shifts(parity, values, 40)
+    assert parity["int8"]["shifts"] == {"gamma 2": {"mean_iou": 0.5, "drop": 0.25}}
+    assert parity["keras"]["shifts"] == {"gamma 2": {"mean_iou": 0.75, "drop": 0}}
+    assert parity["int8"]["shift_images"] == 40
+    add_shifts(parity, {}, 40)  # nothing is labelled in these images
+
+
+def test_the_table_shows_the_worst_shift_of_each_file():
+    parity = with_shifts(gamma_2=0.0123, blur=-0.01)
+    parity["keras"] = ROW | {"shifts": {"gamma 2": {"drop": 0.0}}}
+    parity["int8"] |= {"bytes": 2048, "compressed_bytes": 1536}
+    header, _, keras, int8 = parity_table(parity, (64, 64), None).splitlines()
+    assert "worst in other light" in header
+    assert keras.split() == ["keras,", "64x64", "0.7000", "80.0"]
+    assert int8.split()[:5] == ["int8", "0.7000", "+0.0000", "+0.0123", "gamma"]
 
 
 def test_sizes_are_plain_and_deflated_bytes(tmp_path):

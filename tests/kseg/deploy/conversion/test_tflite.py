@@ -1,5 +1,6 @@
 """Networks converted and run in the interpreter."""
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -9,8 +10,10 @@ from edge.engines.select import open_engine
 from kseg.deploy.conversion.folding import without_normalization
 from kseg.deploy.conversion.tflite import convert
 from kseg.deploy.heads import HEADS
+from kseg.deploy.lint.graph import read_graphs
 from kseg.models import geometry
 from kseg.models.keras_engine import KerasEngine
+from kseg.models.layers.sizes import PadToMultiple
 from tests.support.engines import only
 from tests.support.networks import sampled
 
@@ -100,3 +103,23 @@ def test_float32_equals_keras_and_int8_runs(case, tmp_path):
     labels = only(open_engine(path), image)
     assert labels.shape == inside and labels.dtype == np.uint8
     assert labels.max() < CLASSES
+
+
+@pytest.mark.slow
+def test_padding_by_the_edge_is_a_slice_and_a_concatenation(tmp_path):
+    size = (12, 16)  # to 16x16
+    image = keras.Input((None, None, 3))
+    x = PadToMultiple(8, "edge")(keras.layers.Rescaling(1 / 127.5, offset=-1)(image))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same")(x))
+    picture = np.random.RandomState(0).randint(0, 256, (*size, 3), np.uint8)
+    expected = only(KerasEngine(model), picture)
+    for scheme in ("float32", "int8"):
+        path = tmp_path / f"{scheme}.tflite"
+        path.write_bytes(convert(model, scheme, size, lambda x: x, lambda: [picture]))
+        assert_builtin_and_static(path)
+        (graph,) = read_graphs(path)
+        names = {operator.name for operator in graph.operators}
+        scaling = {"CAST", "MUL", "ADD", "SUB", "QUANTIZE"}
+        assert names - scaling == {"STRIDED_SLICE", "CONCATENATION", "CONV_2D"}
+        found = open_engine(path)(picture)[0].dequantize()
+        assert np.abs(found - expected).max() < 0.05 * np.ptp(expected)

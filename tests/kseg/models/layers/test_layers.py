@@ -6,7 +6,7 @@ from keras import layers, ops
 from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.heads import prepare_input
 from kseg.models.layers.norm import BatchNorm, with_batch_norm
-from kseg.models.layers.sizes import CropLike, PadToMultiple, ValidInput
+from kseg.models.layers.sizes import CropLike, PadToMultiple, ValidInput, set_padding
 from kseg.models.layers.upsampling import (
     Bilinear,
     Enlarge,
@@ -58,6 +58,30 @@ def test_padding_is_below_and_to_the_right(size, padded):
         assert y.shape == (1, *padded, 2)
         np.testing.assert_array_equal(y[:, : size[0], : size[1]], image)
         assert np.count_nonzero(y) == image.size
+
+
+def test_the_edge_is_repeated():
+    """Rows of 1, 2 and columns of 10, 20, 30 to 4x4: the last of each once more."""
+    image = np.array([[[11], [21], [31]], [[12], [22], [32]]], np.float32)[None]
+    for y in both_ways(PadToMultiple(4, "edge"), image):
+        first, second = [11, 21, 31, 31], [12, 22, 32, 32]
+        assert y[0, :, :, 0].tolist() == [first, second, second, second]
+
+
+def test_the_mode_of_padding_is_saved_and_old_files_have_zeros():
+    config = PadToMultiple(8, "edge").get_config()
+    assert PadToMultiple.from_config(config).mode == "edge"
+    old = PadToMultiple(8).get_config()
+    assert "mode" not in old and PadToMultiple.from_config(old).mode == "zeros"
+    with pytest.raises(ValueError, match="`mode` must be one of .*, got 'wrap'"):
+        PadToMultiple(8, "wrap")
+
+
+def test_the_padding_of_a_network_can_be_changed():
+    image = keras.Input((None, None, 1))
+    model = keras.Model(image, PadToMultiple(4)(image))
+    set_padding(model, "edge")
+    assert np.asarray(model(np.ones((1, 3, 3, 1), np.float32))).min() == 1
 
 
 def test_multiples_are_not_padded():
