@@ -58,6 +58,7 @@ from kseg.core.options import (
     option,
     positional,
 )
+from kseg.core.part_options import HeadOptions, PartOptions
 from kseg.core.quantization_options import EXPORTING, FineTuningOptions, Int8Options
 
 Config = TypeVar("Config")
@@ -68,9 +69,11 @@ class TrainConfig(
     DeviceOptions,
     RunOptions,
     AugmentationOptions,
+    HeadOptions,
     LossOptions,
     CropOptions,
     TrainingOptions,
+    PartOptions,
     NetworkOptions,
     DataOptions,
 ):
@@ -308,7 +311,7 @@ class PrepareConfig:
 
 
 @dataclass(frozen=True)
-class SummaryConfig(ArchitectureOptions):
+class SummaryConfig(PartOptions, ArchitectureOptions):
     """Options of `kseg summary`."""
 
     model: str = positional(
@@ -340,9 +343,11 @@ class DoctorConfig(AugmentationOptions, CropOptions, DoctorOptions):
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
     """The arguments of `build_model` for a network; None for options not given."""
-    names = {field.name for field in dataclasses.fields(ArchitectureOptions)}
+    groups = (ArchitectureOptions, PartOptions)
+    names = {field.name for group in groups for field in dataclasses.fields(group)}
     given = {name: getattr(config, name) for name in sorted(names)}
-    return {name: None if value in ("", ()) else value for name, value in given.items()}
+    unset = ("", (), "none")
+    return {name: None if value in unset else value for name, value in given.items()}
 
 
 def to_record(config: Any) -> dict[str, Any]:
