@@ -11,14 +11,13 @@ from kseg.core.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class PartOptions:
-    """Parts of a network that also its files have."""
+    """Parts that are also in the files of a network."""
 
     title = "Network"
 
     context: str = option(
         "none",
-        "what the coarsest features of unet and FCN pass through: pyramid is the "
-        "pyramid pooling of PP-LiteSeg",
+        "what the coarsest features of unet and FCN pass through",
         choices=CONTEXTS,
     )
     output_stride: Optional[int] = option(

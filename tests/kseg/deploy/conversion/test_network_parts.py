@@ -15,6 +15,7 @@ from tests.support.engines import only
 
 SIZE = (160, 224)  # 10x14 cells at stride 16, which 4 does not divide
 SLOW = pytest.mark.slow
+DENSE = {"output_stride": 16}
 
 
 def operators(path) -> set[str]:
@@ -25,15 +26,15 @@ def operators(path) -> set[str]:
 @pytest.mark.parametrize(
     "encoder, options",
     [
-        ("mobilenetv2", {"alpha": 0.35}),
-        pytest.param("resnet50", {}, marks=SLOW),
-        pytest.param("mobilenetv3", {}, marks=SLOW),
-        pytest.param("efficientnetv2b0", {}, marks=SLOW),
+        ("plain", {"width": 4}),
+        pytest.param("mobilenetv2", {"alpha": 0.35, **DENSE}, marks=SLOW),
+        pytest.param("resnet50", DENSE, marks=SLOW),
+        pytest.param("mobilenetv3", DENSE, marks=SLOW),
+        pytest.param("efficientnetv2b0", DENSE, marks=SLOW),
     ],
 )
 def test_files_equal_keras(encoder, options, tmp_path):
-    parts = {"context": "pyramid", "output_stride": 16}
-    model = build_model("unet", 3, encoder, **options, **parts)
+    model = build_model("unet", 3, encoder, **options, context="pyramid")
     head = HEADS["semantic"]["logits"]
     random = np.random.RandomState(0)
     images = [random.randint(0, 256, (*SIZE, 3), np.uint8) for _ in range(3)]
