@@ -142,8 +142,8 @@ from kseg.training.optimizer import Schedule, new_optimizer
 from kseg.evaluation.metrics.keras_metrics import MeanIoU
 
 config = TrainConfig(auxiliary=0.4, boundary=1.0)
-options = {"heads": config.training_heads, "context": "pyramid", "output_stride": 16}
-model = build_model("unet", 3, "mobilenetv2", alpha=0.35, **options)
+options = {"heads": config.training_heads, "context": "pyramid"}
+model = build_model("unet", 3, width=2, **options)
 random = np.random.RandomState(0)
 for variable in model.trainable_variables:
     if "kernel" in variable.name:
