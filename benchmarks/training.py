@@ -5,7 +5,8 @@
 
 `fit` is timed on the input pipeline and on one batch in memory; PyTorch, if installed,
 on the same batch. The results show the time of the input pipeline, the speed relative
-to PyTorch, and the share of the convolutions.
+to PyTorch, and the share of the convolutions. With --auxiliary or --boundary, a step
+without the heads is timed too; PyTorch's step and the convolutions have none.
 
 Measurements alternate, because the speed of a machine varies over minutes: a ratio is
 computed within each round, and the median over the rounds is reported. Processor time,
@@ -46,6 +47,7 @@ STEPS_OF_EPOCH = 10_000  # of the schedule of the learning rate
 NAMES = {
     "pipeline": "fit on the input pipeline",
     "memory": "fit on one batch in memory",
+    "without_heads": "fit without heads, same batch",
     "pytorch": "PyTorch, channels last, same batch",
     "convolutions": "convolutions only",
 }
@@ -67,6 +69,8 @@ class TrainBenchmarkConfig:
     strides: Strides = option(
         (), "strides of the levels of `instances`; default as in kseg train"
     )
+    auxiliary: float = option(0.0, "weight of auxiliary heads, as in kseg train")
+    boundary: float = option(0.0, "weight of the boundary head, as in kseg train")
     batch_size: int = option(8, "images per training step")
     size: Optional[Size] = option(
         None, "training crop in pixels; default: the images' size, at most 320x320"
@@ -88,9 +92,11 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
     """Medians over the rounds: milliseconds per step, images per second, ratios.
 
     The first three have the keys of NAMES. "pytorch" is missing if PyTorch is not
-    installed or does not support the network, and its ratio is None then.
+    installed or does not support the network, "without_heads" without heads; the ratio
+    of a missing one is None.
     """
     training = training_config(config)
+    headless = replace(training, auxiliary=0.0, boundary=0.0)
     data = open_data(training.data, training.seed, training.task)
     with pytorch_process(training) as pytorch:
         backend.start()
@@ -105,11 +111,14 @@ def train_speed(config: TrainBenchmarkConfig) -> dict[str, Any]:
             "pipeline": partial(fit_millis, model, batches),
             "memory": partial(fit_millis, model, one_batch),
         }
+        if training.training_heads:
+            plain = compiled_network(headless, data, STEPS_OF_EPOCH, loss)
+            variants["without_heads"] = partial(fit_millis, plain, one_batch)
         for run in variants.values():  # traces and allocates
             run(config.steps)
         peaks = {"kseg": peak_mebibytes()}
         batch = next(one_batch.as_numpy_iterator())
-        if pytorch and pytorch.prepare(network_of(training, data), *batch):
+        if pytorch and pytorch.prepare(network_of(headless, data), *batch):
             variants["pytorch"] = pytorch.millis
         graph = trace(model, size)
         variants["convolutions"] = partial(
@@ -145,6 +154,8 @@ def training_config(config: TrainBenchmarkConfig) -> TrainConfig:
         size=config.size,
         loss="ce",  # that of the PyTorch step; the tasks of objects have one loss
         precision=config.precision,
+        auxiliary=config.auxiliary,
+        boundary=config.boundary,
     )
     task = found if config.task or found in tasks else tasks[0]
     given = {"model", "batch_size", *(["strides"] if config.strides else [])}
@@ -207,7 +218,7 @@ def summary(rounds: list[dict[str, Millis]], batch_size: int) -> dict[str, Any]:
         return {name: median(x[name][kind] for x in rounds) for name in rounds[0]}
 
     def ratio(over: str, under: str) -> Optional[float]:
-        if over not in rounds[0]:
+        if not {over, under} <= set(rounds[0]):
             return None
         return round(median(x[over][0] / x[under][0] for x in rounds), 4)
 
@@ -220,6 +231,7 @@ def summary(rounds: list[dict[str, Millis]], batch_size: int) -> dict[str, Any]:
         },
         "input_cost": round(ratio("pipeline", "memory") - 1, 4),
         "speed_of_pytorch": ratio("pytorch", "memory"),
+        "step_with_heads": ratio("memory", "without_heads"),
         "convolutions_share": ratio("convolutions", "memory"),
     }
 
@@ -248,6 +260,11 @@ def train_table(figures: dict[str, Any]) -> str:
     ]
     if figures["speed_of_pytorch"]:
         lines.append(f"speed relative to PyTorch: {figures['speed_of_pytorch']:.2f}")
+    if figures["step_with_heads"]:
+        lines.append(
+            f"a step with heads takes {figures['step_with_heads']:.2f} times that "
+            "without"
+        )
     shown = (f"{name} {peak} MiB" for name, peak in peaks.items())
     return "\n".join([*lines, f"peak memory: {', '.join(shown)}"])
 

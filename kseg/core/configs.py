@@ -61,6 +61,7 @@ from kseg.core.options import (
     option,
     positional,
 )
+from kseg.core.part_options import HeadOptions, PartOptions
 from kseg.core.quantization_options import EXPORTING, FineTuningOptions, Int8Options
 from kseg.core.teacher_options import TeacherOptions
 from kseg.core.time_options import TimeOptions
@@ -76,11 +77,13 @@ class TrainConfig(
     AugmentationOptions,
     HardPixelOptions,
     TeacherOptions,
+    HeadOptions,
     LossOptions,
     CropOptions,
     BatchNormOptions,
     TrainingOptions,
     TimeOptions,
+    PartOptions,
     NetworkOptions,
     DataOptions,
 ):
@@ -326,7 +329,7 @@ class PrepareConfig:
 
 
 @dataclass(frozen=True)
-class SummaryConfig(ArchitectureOptions):
+class SummaryConfig(PartOptions, ArchitectureOptions):
     """Options of `kseg summary`."""
 
     model: str = positional(
@@ -363,9 +366,11 @@ def fold_folder(run: Path, fold: int) -> Path:
 
 def network_options(config: TrainConfig | SummaryConfig) -> dict[str, Any]:
     """The arguments of `build_model` for a network; None for options not given."""
-    names = {field.name for field in dataclasses.fields(ArchitectureOptions)}
+    groups = (ArchitectureOptions, PartOptions)
+    names = {field.name for group in groups for field in dataclasses.fields(group)}
     given = {name: getattr(config, name) for name in sorted(names)}
-    return {name: None if value in ("", ()) else value for name, value in given.items()}
+    unset = ("", (), "none")
+    return {name: None if value in unset else value for name, value in given.items()}
 
 
 def to_record(config: Any) -> dict[str, Any]:

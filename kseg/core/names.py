@@ -59,6 +59,8 @@ CLASS_WEIGHTS = ("none", "median", "log")
 GROUPING_NAMES = ("color", "edges", "intensity", "texture")
 OWN_LAYERS = ("dense", "patch", "unet_paper", "yolo")  # networks that take no encoder
 GRID_HEADS = ("conv", "dense")  # of yolo
+CONTEXTS = ("none", "pyramid")
+OUTPUT_STRIDES = (16, 32)
 UPSAMPLINGS = ("bilinear", "nearest", "resize-conv", "transposed", "unpool")
 VERBS = {
     "train": "train a network on labelled images",

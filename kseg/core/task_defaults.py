@@ -43,6 +43,7 @@ MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
 MAX_DROP = 0.02
 MAX_DROPS: dict[str, float] = {"instance": 0.01, "detection": 0.01}
 OF_PIXELS = (
+    *("auxiliary", "boundary", "context", "output_stride"),
     *("loss", "class_weights", "border_weight", "loss_share"),
     *("hard_probability", "hard_share", "elastic", "rare_crops", "paste_classes"),
     "teacher",

@@ -280,7 +280,8 @@ class RunSaver(keras.callbacks.Callback):
         where = "after " + step_name(self.state.step - 1, self.steps)
         if not all_finite(weights):
             raise self.failure(where, "the weights are not finite")
-        self.network.set_weights(weights)
+        # Without those of heads that only training has, which are the last.
+        self.network.set_weights(weights[: len(self.network.weights)])
         average_into(self.model.optimizer, self.network.trainable_variables)
         try:
             self.refresh()

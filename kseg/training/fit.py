@@ -20,6 +20,7 @@ from kseg.core.timing import Rehearse
 from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
 from kseg.training.finite import step_name
+from kseg.training.heads import head_parameters, with_head_losses
 from kseg.training.joint_loss import for_loss
 from kseg.training.setup import (
     METRICS,
@@ -175,7 +176,7 @@ def prepare(
     record = record_of(config, data, size) | record_of_teachers(teachers)
     record |= {
         "class_weights": weights_by_name(loss, data),
-        "parameters": model.count_params(),
+        "parameters": model.count_params() - head_parameters(model),
     }
     state = initial_state(record, previous, data, folder, model)
     batches = BATCHES[data.task](config, data, size, info.geometry, group)
@@ -219,8 +220,8 @@ def compiled_network(config: TrainConfig, data: Dataset, steps: int, loss: Any) 
     """Makes the network of a configuration. `steps` is the length of an epoch."""
     with backend.precision(config.precision):
         model = new_network(config, data, fresh=not config.resume)
-        model = for_loss(model, loss)
-    set_batch_norm_momentum(model, steps)
+        set_batch_norm_momentum(model, steps)
+        model = with_head_losses(for_loss(model, loss), config, loss)
     compile_for(model, config, data, steps * config.epochs, loss)
     return model
 
@@ -310,9 +311,12 @@ def log_setup(
     kind = "grey" if data.channels == 1 else "RGB"
     log.info(f"{data.name}: {data.num_classes} classes, {kind} images: {counts}")
     encoder = f", encoder {config.encoder} (weights {config.weights})"
+    heads = head_parameters(model)
+    more = f" and {heads:,} in heads for training" if heads else ""
     log.info(
         f"{config.model}{encoder if has_encoder(config.model) else ''}, "
-        f"{model.count_params():,} parameters, crops of {size[0]}x{size[1]}"
+        f"{model.count_params() - heads:,} parameters{more}, "
+        f"crops of {size[0]}x{size[1]}"
     )
     if model.loss:
         weights = (weights_by_name(model.loss, data) or {}).items()

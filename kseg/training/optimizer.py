@@ -78,8 +78,12 @@ class EncoderRate:
         """Does nothing: see `average_into`."""
 
     def average_into(self, variables: Any) -> None:
-        """Assigns the averages to `variables`, in the order of the trained ones."""
-        super().finalize_variable_values(variables)
+        """Assigns the averages to `variables`, in the order of the trained ones.
+
+        Those of heads, which are the last and are not saved, may be missing.
+        """
+        rest = self._model_variables_moving_average[len(variables) :]
+        super().finalize_variable_values([*variables, *rest])  # Keras wants them all
         # On JAX they share memory with the averages, which the next step frees.
         for variable in variables:
             variable.assign(ops.copy(variable))

@@ -68,10 +68,13 @@ class SemanticMetrics:
     shown = (headline,)
 
     def __init__(self, config: TrainConfig, data: Dataset):
-        self.num_classes = data.num_classes
+        self.num_classes, self.config = data.num_classes, config
 
     def network_options(self) -> dict[str, Any]:
-        return {}
+        from kseg.training.heads import checked_heads
+
+        heads = checked_heads(self.config)
+        return {"heads": heads} if heads else {}
 
     def decoder(self) -> dict[str, Any]:
         return {}

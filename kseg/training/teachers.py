@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Sequence
@@ -16,12 +15,11 @@ from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
 from edge.predict.semantic import SemanticPredictor, probabilities
 from kseg.core.configs import TrainConfig
+from kseg.core.fold_runs import trained_folds
 from kseg.core.names import OBJECT_TASKS
-from kseg.core.runs import find_model, read_record
+from kseg.core.runs import count_folds, find_model, read_record
 from kseg.data.sample import DIGITS, Dataset, Split, digest, with_white_level
 from kseg.evaluation.open import listed, open_predictor
-
-FOLD = re.compile(r"fold\d+")
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,8 @@ class Teacher:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The runs of a folder: itself, or the folders fold0, fold1... of a k-fold run."""
-    folds = [path for path in folder.glob("fold*") if FOLD.fullmatch(path.name)]
-    return sorted(folds, key=lambda path: int(path.name[4:])) or [folder]
+    """The runs of a folder: itself, or the finished folds of a k-fold training."""
+    return trained_folds(folder) if count_folds(folder) else [folder]
 
 
 def find_teachers(config: TrainConfig, data: Dataset) -> list[Teacher]:

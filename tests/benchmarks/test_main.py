@@ -51,8 +51,8 @@ OPTIONS = {
     ),
     "objects": "--models --encoder --epochs --size --images --output --json",
     "train": (
-        "--data --model --encoder --task --strides --batch-size --size --steps "
-        "--rounds --precision --json"
+        "--data --model --encoder --task --strides --auxiliary --boundary --batch-size "
+        "--size --steps --rounds --precision --json"
     ),
     "step": "--data --model --encoder --batch-size --size --steps --precision --json",
     "object-inference": "--model --size --threads --images --rounds --python --json",

@@ -288,7 +288,19 @@ class BatchLoader:
             name: CachedReader(data.split(name), config.max_side, share)
             for name in ("train", "val")
         }
+        self.planned: float = config.epochs
         self.paster = new_paster(config, data, self.readers["train"])
+
+    @property
+    def epochs(self) -> float:
+        """The number of epochs; with --hours that of the current plan."""
+        return self.planned
+
+    @epochs.setter
+    def epochs(self, number: float) -> None:
+        self.planned = number
+        if self.paster:
+            self.paster.epochs.assign(number)
 
     def teach(self, soft: SoftLabels) -> None:
         """From now on the training batches have soft labels."""

@@ -28,9 +28,8 @@ from kseg.data.transforms.paste import (
 )
 
 MOST_OBJECTS = 4  # in a crop
-LAST_EPOCHS = (
-    0.2  # share of the epochs without pasting: classes as frequent as they are
-)
+# Share of the epochs without pasting, so that classes are as frequent as they are.
+LAST_EPOCHS = 0.2
 PATCH_BYTES = 128 * 2**20  # of objects that are kept in memory
 DRAW = 1_000_003  # folded into the seed of a sample, apart from those of `chain`
 
@@ -46,6 +45,8 @@ class Paster:
         reader: CachedReader,
     ):
         self.config, self.found, self.reader = config, found, reader
+        # With --hours those of the current plan, which changes while training.
+        self.epochs = tf.Variable(float(config.epochs), trainable=False)
         self.of_class = {
             each: np.flatnonzero(found.class_ids == each) for each in classes
         }
@@ -63,7 +64,7 @@ class Paster:
         """
         config = self.config
         images = len(self.reader.split.sizes)
-        last = int(images * config.epochs * (1 - LAST_EPOCHS))
+        last = tf.cast(images * (1 - LAST_EPOCHS) * self.epochs, tf.int64)
         key = tf.cast(tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32)
         if (uniform(key, DRAW) < config.paste) & (number < last):
             inputs = [number, index, image, mask, start[0], whole[0]]

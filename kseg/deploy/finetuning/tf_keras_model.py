@@ -322,6 +322,7 @@ COUNTERPARTS = {
 }
 
 REASONS = {
+    "BinPool": "the means of pyramid pooling cannot be fake-quantized",
     "BatchNorm": "it does not follow a convolution that it could be folded into",
     "Dense": "only fully convolutional networks can be fine-tuned",
     "GlobalAveragePooling2D": "the library's 8-bit scheme does not support the product "

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from kseg.models.encoders.output_stride import with_output_stride
 from kseg.models.encoders.weights import check_file, weights_error
 from kseg.models.layers.heads import prepare_input
 
@@ -28,36 +29,52 @@ def vgg16(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
     return from_bgr(load_application(keras.applications.VGG16, x, weights), weights)
 
 
-def resnet50(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
+def resnet50(
+    image: Any, weights: str = "none", deepest: int = 32, output_stride: int = 32
+) -> keras.Model:
     """ResNet50 (He et al., 2016), version 1."""
-    x = prepare_input(as_rgb(image), 32, **CAFFE)
-    return from_bgr(load_application(keras.applications.ResNet50, x, weights), weights)
+    x = prepare_input(as_rgb(image), output_stride, **CAFFE)
+    network = load_application(keras.applications.ResNet50, x, weights)
+    return with_output_stride(from_bgr(network, weights), output_stride)
 
 
 def mobilenetv2(
-    image: Any, weights: str = "none", alpha: float = 1.0, deepest: int = 32
+    image: Any,
+    weights: str = "none",
+    alpha: float = 1.0,
+    deepest: int = 32,
+    output_stride: int = 32,
 ) -> keras.Model:
     """MobileNetV2 (Sandler et al., 2018), any width multiplier `alpha`."""
-    x = prepare_input(as_rgb(image), 32)
-    return load_application(keras.applications.MobileNetV2, x, weights, alpha=alpha)
+    x = prepare_input(as_rgb(image), output_stride)
+    build = keras.applications.MobileNetV2
+    network = load_application(build, x, weights, alpha=alpha)
+    return with_output_stride(network, output_stride)
 
 
 def mobilenetv3(
-    image: Any, weights: str = "none", alpha: float = 1.0, deepest: int = 32
+    image: Any,
+    weights: str = "none",
+    alpha: float = 1.0,
+    deepest: int = 32,
+    output_stride: int = 32,
 ) -> keras.Model:
     """MobileNetV3-Large (Howard et al., 2019): squeeze-and-excite, hard swish."""
     options = {"alpha": alpha, "include_preprocessing": False}
-    x = prepare_input(as_rgb(image), 32)
-    return load_application(keras.applications.MobileNetV3Large, x, weights, **options)
+    x = prepare_input(as_rgb(image), output_stride)
+    build = keras.applications.MobileNetV3Large
+    network = load_application(build, x, weights, **options)
+    return with_output_stride(network, output_stride)
 
 
 def efficientnetv2b0(
-    image: Any, weights: str = "none", deepest: int = 32
+    image: Any, weights: str = "none", deepest: int = 32, output_stride: int = 32
 ) -> keras.Model:
     """EfficientNetV2-B0 (Tan and Le, 2021)."""
-    x = prepare_input(as_rgb(image), 32, **TORCH)
+    x = prepare_input(as_rgb(image), output_stride, **TORCH)
     build = keras.applications.EfficientNetV2B0
-    return load_application(build, x, weights, include_preprocessing=False)
+    network = load_application(build, x, weights, include_preprocessing=False)
+    return with_output_stride(network, output_stride)
 
 
 def as_rgb(image: Any) -> Any:

@@ -16,6 +16,26 @@ def resize(x: Any, size: tuple[Any, Any], method: str) -> Any:
     return tf.cast(tf.image.resize(x, size, method=method), x.dtype)
 
 
+def average_bins(x: Any, bins: int) -> Any:
+    """Means of (B, H, W, C) over the bins of `pyramid_pooling.bin_windows`.
+
+    H and W may be tensors, for which a pooling has no window: each side is multiplied
+    by a matrix whose rows are the bins.
+    """
+    import tensorflow as tf
+
+    def means(side: Any) -> Any:
+        count = tf.minimum(side, bins)
+        step = side // count
+        length = side - (count - 1) * step
+        first, cells = step * tf.range(count)[:, None], tf.range(side)[None]
+        inside = (cells >= first) & (cells < first + length)
+        return tf.cast(inside, x.dtype) / tf.cast(length, x.dtype)
+
+    _, height, width, _ = tf.unstack(tf.shape(x))
+    return tf.einsum("ih,bhwc,jw->bijc", means(height), x, means(width))
+
+
 def normalize_batch(
     x: Any, gamma: Any, beta: Any, epsilon: float
 ) -> tuple[Any, Any, Any]:

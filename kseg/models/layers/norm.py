@@ -77,13 +77,15 @@ def with_batch_norm(
 def as_float32(model: keras.Model) -> keras.Model:
     """A copy of the network in float32, whatever the dtype it was trained in.
 
-    Its outputs have the same structure. Loss and optimizer are not copied.
+    Its outputs have the same structure. Loss, optimizer and heads that only training
+    has are not copied.
     """
 
     def clone(layer: layers.Layer) -> layers.Layer:
         return layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
 
     copy = keras.models.clone_model(model, clone_function=clone)
-    copy.set_weights(model.get_weights())
+    # Those of heads that only training has are the last.
+    copy.set_weights(model.get_weights()[: len(copy.weights)])
     # A clone of a compiled model is compiled, so build a new model.
     return keras.Model(copy.inputs, copy.output, name=model.name)

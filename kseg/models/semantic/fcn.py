@@ -9,13 +9,15 @@ have 136,152,917, 134,815,994 and 134,489,759 parameters, as in the paper.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Collection, Optional
 
 from keras import layers
 
 from kseg.models.encoders.features import Features
+from kseg.models.layers.auxiliary_heads import with_heads
 from kseg.models.layers.blocks import conv_relu
 from kseg.models.layers.heads import to_logits
+from kseg.models.layers.pyramid_pooling import WIDTH, with_context
 from kseg.models.layers.upsampling import upsample
 
 # Kernel size of fc6, and channels of fc6 and fc7, in the original classifiers.
@@ -31,17 +33,22 @@ def fcn(
     finest: int,
     upsampling: str = "transposed",
     fc_width: Optional[int] = None,
+    context: Optional[str] = None,
+    heads: Collection[str] = (),
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H, W, num_classes).
 
     The scores of stride 32 and of every finer stride down to `finest` are summed. Those
     of the finer taps are initialized to zero, so that a finer network starts with the
-    output of the coarser one.
+    output of the coarser one. An encoder of output stride 16 has no scores at 32.
+
+    `context` names what the features pass through before they are scored (CONTEXTS).
+    With `heads`, which read the encoder, the result is a dict, see `with_heads`.
     """
     features = encode(image, deepest=32)
-    x = classifier(features, fc_width)
-    score = layers.Conv2D(num_classes, 1, name="score32")(x)  # (H / 32, W / 32)
-    stride = 32
+    stride = features.deepest
+    x = with_context(classifier(features, fc_width), context, WIDTH)
+    score = layers.Conv2D(num_classes, 1, name=f"score{stride}")(x)
     while stride > finest:
         stride //= 2
         score = upsample(score, 2, upsampling, f"up{stride}")
@@ -49,12 +56,14 @@ def fcn(
             num_classes, 1, kernel_initializer="zeros", name=f"score{stride}"
         )(features.pooled_features(stride))
         score = layers.Add(name=f"join{stride}")([score, skip])
-    return to_logits(score, image, stride, upsampling)
+    logits = to_logits(score, image, stride, upsampling)
+    encoded = {s: features.pooled_features(s) for s in features.taps}
+    return with_heads(logits, num_classes, heads, encoded, encoded)
 
 
 def classifier(features: Features, fc_width: Optional[int]) -> Any:
     """Applies fc6 and fc7 as convolutions, with dropout, to the coarsest features."""
-    x = features.tap(32)
+    x = features.tap(features.deepest)
     kernel, width = CLASSIFIERS.get(features.encoder, DEFAULT_CLASSIFIER)
     if not kernel:
         if fc_width:

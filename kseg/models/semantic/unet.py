@@ -7,13 +7,15 @@ input, and large images are processed in tiles without visible seams.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Collection, Optional
 
 from keras import layers
 
 from kseg.models.encoders.features import Features
+from kseg.models.layers.auxiliary_heads import with_heads
 from kseg.models.layers.blocks import conv_bn_relu, conv_relu
 from kseg.models.layers.heads import to_logits
+from kseg.models.layers.pyramid_pooling import with_context
 from kseg.models.layers.sizes import ValidInput
 from kseg.models.layers.upsampling import upsample
 
@@ -25,6 +27,8 @@ def unet(
     num_classes: int,
     encode: Callable[..., Features],
     upsampling: str = "bilinear",
+    context: Optional[str] = None,
+    heads: Collection[str] = (),
 ) -> Any:
     """image (B, H, W, C) -> logits (B, H, W, num_classes).
 
@@ -33,13 +37,19 @@ def unet(
     it, as in the paper. Encoders of classification networks have none, and their taps
     have more channels than a decoder needs: 1x1 convolutions reduce them, each stage
     has a single 3x3 convolution, and the scores are upsampled at the end.
+
+    `context` names what the coarsest features pass through (CONTEXTS), instead of a 1x1
+    convolution. With `heads` the result is a dict, see `with_heads`.
     """
     features = encode(image)
     mirrored = 1 in features.taps
     deepest, *strides = sorted(features.taps, reverse=True)
     x = features.tap(deepest)
-    if not mirrored:
+    if context:
+        x = with_context(x, context, x.shape[-1] if mirrored else MAX_WIDTH)
+    elif not mirrored:
         x = conv_bn_relu(x, MAX_WIDTH, kernel=1, name="neck")
+    decoded, skips = {deepest: x}, {}
     for stride in strides:
         skip = features.tap(stride)
         width = skip.shape[-1] if mirrored else min(MAX_WIDTH, 16 * stride)
@@ -50,8 +60,10 @@ def unet(
         x = layers.Concatenate(name=f"up{stride}_join")([x, skip])
         for number in (1, 2) if mirrored else (1,):
             x = conv_bn_relu(x, width, name=f"up{stride}_{number}")
+        decoded[stride], skips[stride] = x, skip
     score = layers.Conv2D(num_classes, 1, name="score")(x)  # (H / stride, W / stride)
-    return to_logits(score, image, stride, upsampling)
+    logits = to_logits(score, image, stride, upsampling)
+    return with_heads(logits, num_classes, heads, decoded, skips)
 
 
 DEPTH = 4  # poolings of unet_paper

@@ -64,6 +64,10 @@ class DistillationLoss(SegmentationLoss):
         super().__init__(*args, **kwargs)
         self.teacher_weight, self.temperature = teacher_weight, temperature
 
+    def pixel_weights(self, sample_weight: Optional[Any]) -> Optional[Any]:
+        """None: the sample weights are soft labels."""
+        return None
+
     def total(self, mask: Any, logits: Any, weight: Optional[Any] = None) -> Any:
         """Computes the sum: scalar float32. `weight` are soft labels."""
         loss = super().total(mask, logits)

@@ -96,6 +96,10 @@ class SegmentationLoss(keras.losses.Loss):
         """Whether a loss of the sum supports weights."""
         return any(name in OVER_PIXELS for _, name in self.terms)
 
+    def pixel_weights(self, sample_weight: Optional[Any]) -> Optional[Any]:
+        """The weights (B, H, W) of the pixels among the sample weights; None: none."""
+        return sample_weight
+
     def check_weights(self, what: str) -> None:
         """Raises ValueError if weights, described by `what`, would have no effect."""
         if not self.takes_weights:

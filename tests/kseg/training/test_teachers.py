@@ -9,7 +9,9 @@ import pytest
 
 from edge.core.errors import InputError
 from edge.model_file.metadata import info_of
-from kseg.core.runs import BEST, CONFIG
+from kseg.core.configs import fold_folder
+from kseg.core.fold_runs import Fold, write_fold
+from kseg.core.runs import BEST, CONFIG, write_json
 from kseg.models.saving import load_model, save_model
 from kseg.training.teachers import (
     Predictions,
@@ -55,10 +57,13 @@ def test_a_run_is_recorded_with_its_fingerprint(tiny, tiny_config, teacher, copi
     assert record_of_teachers([]) == {}
 
 
-def test_the_folds_of_a_k_fold_run_are_its_runs(tmp_path):
-    for name in ("fold10", "fold2", "fold0", "folder"):
-        (tmp_path / name).mkdir()
-    assert [path.name for path in runs_in(tmp_path)] == ["fold0", "fold2", "fold10"]
+def test_the_finished_folds_of_a_k_fold_run_are_its_runs(tmp_path):
+    write_json(tmp_path / CONFIG, {"config": {"folds": 3}})
+    for fold in (2, 0, 1):
+        folder = fold_folder(tmp_path, fold)
+        write_fold(folder, Fold([], finished=fold != 1))
+        (folder / BEST).write_bytes(b"")
+    assert [path.name for path in runs_in(tmp_path)] == ["fold0", "fold2"]
     assert runs_in(tmp_path / "fold2") == [tmp_path / "fold2"]
 
 
