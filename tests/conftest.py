@@ -27,6 +27,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         "OPENBLAS_NUM_THREADS",
     ):
         os.environ.setdefault(name, "1")
+# XLA optimizes for longer than a tiny network then runs: three steps of two networks on
+# JAX take 43 s of processor time with optimization and 25 s without.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -40,10 +39,10 @@ SMALLER_PYTHON = (
     ('"float16"]', '"float16"], calibration_images=2, max_drop=1'),
     (", max_drop=1, max_drop=0.02", ", max_drop=1"),
 )
-SLOW = ("README.md", "docs/data.md", "docs/python.md")
+SLOW = ("docs/data.md", "docs/python.md")
 RUNNABLE = sorted(
     str(page.relative_to(ROOT))
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+    for page in (ROOT / "docs").glob("*.md")
     if any(not b.reason and b.language in (*SHELL, "python") for b in blocks(page))
 )
 
@@ -83,8 +82,19 @@ def run_python(block: Block, folder: Path) -> None:
     start([sys.executable, "-c", text], folder)
 
 
+def run_page(page: str, folder: Path) -> None:
+    """Run the blocks of a page in `folder`, without those that have a reason."""
+    for block in blocks(ROOT / page):
+        if block.reason:
+            continue
+        for line in lines(block) if block.language in SHELL else ():
+            run_line(line, folder)
+        if block.language == "python":
+            run_python(block, folder)
+
+
 def draw_photos(folder: Path) -> None:
-    """What the pages take for granted: photos/, a model of them, a photo, a video."""
+    """What README takes for granted: photos/, a photo, a video."""
     random = np.random.default_rng(0)
     for split, count in (("train", 6), ("val", 3)):
         for kind in ("images", "masks"):
@@ -109,13 +119,12 @@ def draw_photos(folder: Path) -> None:
 
 
 @pytest.fixture
-def workspace(tmp_path_factory, tmp_path) -> Callable[[str], Path]:
-    """A folder with what the pages take for granted."""
+def workspace(tmp_path_factory, tmp_path) -> Path:
+    """A folder with what the pages take for granted: what the blocks of README make."""
 
     def make(folder: Path) -> None:
         draw_photos(folder)
-        run_line("kseg train --data photos --encoder mobilenetv2", folder)
-        run_line(f"kseg export saved_models/{RUN}", folder)
+        run_page("README.md", folder)
         shutil.copy(folder / "saved_models" / RUN / "int8.tflite", folder)
         shutil.copytree(folder / "saved_models" / RUN, folder / "saved_models" / "RUN")
 
@@ -124,17 +133,21 @@ def workspace(tmp_path_factory, tmp_path) -> Callable[[str], Path]:
 
 
 def marked(page: str) -> object:
-    """README and two pages are samples of all."""
+    """Two pages are samples of all, and README is run for each."""
     marks = pytest.mark.slow if page in SLOW else pytest.mark.full
     return pytest.param(page, marks=marks, id=page)
 
 
+@pytest.mark.slow
+def test_the_blocks_of_the_readme_run(workspace):
+    """They train twice: by commands, and in Python."""
+    runs = sorted(path.parent for path in workspace.glob("**/model.keras"))
+    made = [workspace / "saved_models" / RUN, workspace / "second"]
+    assert set(made) <= set(runs)
+    assert all((run / "int8.tflite").is_file() for run in made)
+    assert (workspace / "overlay.jpg").is_file()
+
+
 @pytest.mark.parametrize("page", [marked(page) for page in RUNNABLE])
 def test_the_blocks_of_a_page_run(page, workspace):
-    for block in blocks(ROOT / page):
-        if block.reason:
-            continue
-        for line in lines(block) if block.language in SHELL else ():
-            run_line(line, workspace)
-        if block.language == "python":
-            run_python(block, workspace)
+    run_page(page, workspace)

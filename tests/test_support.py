@@ -42,6 +42,7 @@ def test_workers_share_what_is_made_once(tmp_path, monkeypatch):
         (folder / "model").write_text("whole", encoding="utf-8")
 
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    monkeypatch.delenv("KSEG_TEST_MADE", raising=False)
     folders = {
         made_once(Factory(tmp_path / worker), "runs", make) for worker in ("gw0", "gw1")
     }
@@ -49,8 +50,18 @@ def test_workers_share_what_is_made_once(tmp_path, monkeypatch):
     assert len(made) == 1
 
 
+def test_runs_share_what_is_made_in_a_folder_that_they_are_given(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setenv("KSEG_TEST_MADE", str(tmp_path))
+    folders = {
+        made_once(Factory(tmp_path / run), "runs", made.append) for run in ("a", "b")
+    }
+    assert folders == {tmp_path / "runs"} == set(made) and len(made) == 1
+
+
 def test_what_failed_half_way_is_made_anew(tmp_path, monkeypatch):
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    for name in ("PYTEST_XDIST_WORKER", "KSEG_TEST_MADE"):
+        monkeypatch.delenv(name, raising=False)
 
     def fail(folder: Path) -> None:
         (folder / "half").touch()

@@ -15,6 +15,7 @@ import pytest
 
 from edge.app.shipped import SHIPPED
 from kseg.core.names import __version__
+from tests.kseg.conftest import write_data
 from tests.support.environments import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,8 +141,9 @@ def test_the_wheel_trains_exports_and_runs_live(installed, tmp_path):
     # As conftest.py does: what this machine remembers of models decides nothing.
     run = partial(run_command, cwd=tmp_path, env={**VARIABLES, "KSEG_CACHE": "cache"})
     kseg = installed / "kseg"
-    model = ["--model", "dense", "--size", "32x32", "--batch-size", "4"]
-    command = [kseg, "train", "--data", "shapes", "--epochs", "1", *model]
+    write_data(tmp_path / "data", {"train": 8, "val": 4}, (32, 32))
+    model = ["--model", "dense", "--width", "4", "--size", "32x32", "--batch-size", "4"]
+    command = [kseg, "train", "--data", tmp_path / "data", "--epochs", "1", *model]
     run(*command, "--output", "run")
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000  # its templates
     # After an epoch int8 may cost more than 0.02.

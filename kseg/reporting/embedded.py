@@ -22,6 +22,7 @@ VOID = (255, 255, 255)
 WRONG = (214, 39, 40)
 # The two colour schemes of the page, and a matplotlib style for each.
 STYLES = {"light": "default", "dark": "dark_background"}
+CYCLE = "axes.prop_cycle"  # matplotlib's setting for the colours of lines and bars
 
 Drawing = dict[str, str]  # colour scheme -> data URI
 
@@ -86,22 +87,54 @@ def error_map(image: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> np.nda
 def drawn(draw: Callable[[], Any]) -> Drawing:
     """Renders a matplotlib figure as SVG for each colour scheme.
 
-    `draw` makes the figure.
+    `draw` makes the figure. Layout takes most of the time, so it is done once: in a
+    placeholder for each colour that the schemes do not share.
     """
-    import matplotlib
     import matplotlib.style
 
+    schemes = {scheme: colors_of(style) for scheme, style in STYLES.items()}
+    # Near black, so that no other colour of a figure is the same.
+    placeholders = [f"#{index:02x}0100" for index in range(len(schemes["light"]))]
+    # Letters as paths need no font; a fixed salt makes the page reproducible.
+    rules = {"svg.fonttype": "path", "svg.hashsalt": "kseg"}
+    text = io.StringIO()
+    with matplotlib.style.context(["default", as_style(placeholders), rules]):
+        draw().savefig(text, format="svg", transparent=True, metadata={"Date": None})
     result = {}
-    for scheme, style in STYLES.items():
-        # Letters as paths need no font; a fixed salt makes the page reproducible.
-        rules = {"svg.fonttype": "path", "svg.hashsalt": "kseg"}
-        with matplotlib.style.context([style, rules]):
-            text = io.BytesIO()
-            draw().savefig(
-                text, format="svg", transparent=True, metadata={"Date": None}
-            )
-        result[scheme] = data_uri("svg+xml", text.getvalue())
+    for scheme, colors in schemes.items():
+        svg = text.getvalue()
+        for placeholder, color in zip(placeholders, colors, strict=True):
+            svg = svg.replace(placeholder, color)
+        result[scheme] = data_uri("svg+xml", svg.encode())
     return result
+
+
+def color_names() -> list[str]:
+    """The settings of matplotlib in which the styles differ, without CYCLE."""
+    import matplotlib.style
+
+    return [name for name in matplotlib.style.library[STYLES["dark"]] if name != CYCLE]
+
+
+def colors_of(style: str) -> list[str]:
+    """The colours of `color_names` in a style, then those of CYCLE, such as #1f77b4."""
+    import matplotlib
+    import matplotlib.style
+    from matplotlib.colors import to_hex
+
+    with matplotlib.style.context(style):
+        settings: Any = matplotlib.rcParams
+        cycle = settings[CYCLE].by_key()["color"]
+        return [to_hex(x) for x in (*(settings[n] for n in color_names()), *cycle)]
+
+
+def as_style(colors: Sequence[str]) -> dict[str, Any]:
+    """Settings of matplotlib from colours in the order of `colors_of`."""
+    from cycler import cycler
+
+    names = color_names()
+    cycle = cycler(color=colors[len(names) :])
+    return {**dict(zip(names, colors, strict=False)), CYCLE: cycle}
 
 
 def curve(history: Sequence[dict[str, float]], name: str) -> Drawing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import time
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ from keras import ops
 from tqdm import tqdm
 
 from edge.core.errors import GateFailed, InputError, reason_of, remedy_of
+from edge.core.files import atomic_write
 from edge.core.system import handle_signals, restore_signals
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
@@ -250,9 +252,7 @@ class RunSaver(keras.callbacks.Callback):
         if not self.state.history:
             self.start_run_folder()
         write_json(self.write_folder / CONFIG, self.state.record)
-        if is_better(row, self.state.history, self.headline):
-            save_model(self.network, self.write_folder / BEST, self.info)
-        save_model(self.network, self.write_folder / LAST, self.info)
+        self.save_network(is_better(row, self.state.history, self.headline))
         self.state.history.append(row)
         self.state.seconds = 0.0
         write_history(self.write_folder / HISTORY, self.state.history)
@@ -261,6 +261,16 @@ class RunSaver(keras.callbacks.Callback):
             self.save_checkpoint()
         except NotFinite as error:
             raise self.failure(f"end of epoch {epoch + 1}", str(error)) from None
+
+    def save_network(self, best: bool) -> None:
+        """Saves the last network. The best one is saved once and copied."""
+        last = self.write_folder / LAST
+        if best:
+            save_model(self.network, self.write_folder / BEST, self.info)
+            with atomic_write(last) as part:
+                shutil.copyfile(self.write_folder / BEST, part)
+        else:
+            save_model(self.network, last, self.info)
 
     def history_row(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
         """Makes the row of an epoch in the history."""

@@ -74,10 +74,14 @@ RESUMABLE = {
 }
 
 
+# Options that older runs do not record, with what they did.
+UNRECORDED = {"hard_probability": 0.0, "hard_share": 0.25}
+
+
 def read_recorded_config(folder: Path) -> TrainConfig:
     """Reads the options of the run whose checkpoint is in a folder."""
     record = read(folder / CHECKPOINT).record
-    return from_record(TrainConfig, record["config"])
+    return from_record(TrainConfig, UNRECORDED | record["config"])
 
 
 def merge_resumed(

@@ -16,8 +16,8 @@ def test_parts_that_differ_are_named():
 
 @pytest.mark.slow
 def test_killed_trainings_end_bit_identical():
-    """Kills and resumes real trainings at random times."""
-    figures = run_kill_test(ResumeConfig(kills=2))
-    assert len(figures["resumed_at_steps"]) == 2
+    """Kills and resumes a real training at a random time."""
+    figures = run_kill_test(ResumeConfig(kills=1))
+    assert len(figures["resumed_at_steps"]) == 1
     assert all(0 < step <= 24 for step in figures["resumed_at_steps"])
-    assert "2 trainings killed and resumed, all results equal" in table(figures)
+    assert "1 trainings killed and resumed, all results equal" in table(figures)

@@ -62,10 +62,16 @@ def test_a_run_has_typed_fields_and_shows_itself(run, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_training_reports_its_progress(data_folder, tmp_path, capsys, caplog):
+def test_training_starts_from_a_run_and_reports_its_progress(
+    run, data_folder, tmp_path, capsys, caplog
+):
+    """A run is a path wherever a folder is expected."""
     seen = []
+    options = {"init_from": run, "output": tmp_path / "run", **TINY}
     with caplog.at_level(logging.INFO, "kseg"):
-        kseg.train(data_folder, output=tmp_path / "run", progress=seen.append, **TINY)
+        again = kseg.train(data_folder, progress=seen.append, **options)
+    assert str(again) == str(tmp_path / "run") and {again} == {again}
+    assert again.config.init_from == str(run.folder)
     steps = [x for x in seen if x.unit == "step"]
     assert steps and steps[-1].done == steps[-1].total
     assert "loss" in steps[-1].values
@@ -215,12 +221,6 @@ def test_the_example_runs_away_from_the_checkout(tmp_path):
     assert first.startswith("saved_models") and 0 <= float(second) <= 1
     assert shares and all(line.endswith("%") for line in shares)
     assert (tmp_path / "overlay.jpg").is_file()
-
-
-def test_a_run_is_a_path_wherever_a_folder_is_expected(run, data_folder, tmp_path):
-    again = kseg.train(data_folder, init_from=run, output=tmp_path / "run", **TINY)
-    assert str(again) == str(tmp_path / "run") and {again} == {again}
-    assert again.config.init_from == str(run.folder)
 
 
 def test_resume_refuses_what_was_named_and_differs(run, data_folder):

@@ -72,7 +72,7 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
     data, run = tmp_path / "set", tmp_path / "run"
     make(data)
     arguments = ["--data", str(data), "--output", str(run)]
-    assert train([*arguments, "--epochs", "6", "--batch-size", "4", *options]) == 0
+    assert train([*arguments, "--epochs", "2", "--batch-size", "4", *options]) == 0
     export([str(run), "--max-drop", "1"])
     info = read_info(run / "int8.tflite")
     assert info.class_names == names

@@ -14,6 +14,7 @@ from edge.predict.resizing import fit_within
 from edge.video import scenes
 from kseg.cli.doctor import main
 from kseg.core.configs import TrainConfig
+from kseg.data import shapes
 from kseg.data.open import open_data
 from kseg.reporting.dataset_figures import CROP_CELL, EPOCHS, ROWS, WIDTH, augmented
 from kseg.reporting.figures import GAP
@@ -238,7 +239,8 @@ def test_damaged_folders_are_examined_completely(data_folder, tmp_path, ruin):
     assert (tmp_path / "out" / "doctor.png").exists()
 
 
-def test_shapes(tmp_path, capsys):
+def test_shapes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(shapes, "SHAPES_SCENES", {"train": 40, "val": 20, "test": 20})
     main(["shapes", "--output", str(tmp_path)])
     assert "no errors found" in capsys.readouterr().out
     assert read_image(tmp_path / "doctor.png").shape[1] == WIDTH

@@ -18,6 +18,7 @@ from kseg.data.sample import Dataset
 from kseg.data.shapes import ObjectShapesSplit
 from kseg.training.fit import fit
 from tests.kseg.conftest import write_pair
+from tests.support.once import made_once
 
 SIZE = (32, 32)
 COUNTS = {"train": 8, "val": 4}
@@ -30,11 +31,14 @@ FCN = {"model": "fcn8s", "width": 4, "fc_width": 8, "upsampling": "nearest"}
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory) -> Path:
     """Eight training images of 32x32 and four for validation."""
-    folder = tmp_path_factory.mktemp("tiny") / "tiny"
-    for seed, (split, count) in enumerate(COUNTS.items()):
-        for index in range(count):
-            write_pair(folder / split, f"s{index}", *scenes.scene(seed, index, SIZE))
-    return folder
+
+    def make(folder: Path) -> None:
+        for seed, (split, count) in enumerate(COUNTS.items()):
+            for index in range(count):
+                pair = scenes.scene(seed, index, SIZE)
+                write_pair(folder / "tiny" / split, f"s{index}", *pair)
+
+    return made_once(tmp_path_factory, "tiny-data", make) / "tiny"
 
 
 @pytest.fixture(scope="session")
@@ -70,23 +74,32 @@ def train(tiny, tiny_config) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def coarse(train, tmp_path_factory) -> Path:
     """A run of FCN-32s. Tests only read it."""
-    folder = tmp_path_factory.mktemp("runs") / "fcn32s"
-    return train(folder, **FCN | {"model": "fcn32s"})
+
+    def make(folder: Path) -> None:
+        train(folder / "fcn32s", **FCN | {"model": "fcn32s"})
+
+    return made_once(tmp_path_factory, "coarse-run", make) / "fcn32s"
 
 
 @pytest.fixture(scope="session")
 def finer(train, coarse, tmp_path_factory) -> Path:
     """A run of FCN-16s with the weights of `coarse` and a frozen encoder."""
-    folder = tmp_path_factory.mktemp("runs") / "fcn16s"
     stage = {"model": "fcn16s", "init_from": str(coarse), "encoder_rate": 0.0}
-    return train(folder, **FCN | stage)
+
+    def make(folder: Path) -> None:
+        train(folder / "fcn16s", **FCN | stage)
+
+    return made_once(tmp_path_factory, "finer-run", make) / "fcn16s"
 
 
 @pytest.fixture(scope="session")
 def weighted(train, tmp_path_factory) -> Path:
     """A run with a sum of losses and class weights."""
-    folder = tmp_path_factory.mktemp("runs") / "weighted"
-    return train(folder, loss="ce+0.5*dice", class_weights="median")
+
+    def make(folder: Path) -> None:
+        train(folder / "weighted", loss="ce+0.5*dice", class_weights="median")
+
+    return made_once(tmp_path_factory, "weighted-run", make) / "weighted"
 
 
 # --- objects ---

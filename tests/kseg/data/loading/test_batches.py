@@ -121,11 +121,20 @@ def test_order_of_augmentation(monkeypatch):
     assert bordered == ["mirrored_crop", *order, "crop_mask"]
 
 
+AUGMENTED = ((VARIED, 0), (PAPERS, 0), (PAPERS, BORDER), (ALL, 0), (ALL, BORDER))
+QUICK = {(1, 0), (4, 1), (9, 2), (4, 3), (9, 4)}  # pairs of all steps and AUGMENTED
+
+
 @pytest.mark.parametrize(
-    "config, border",
-    ((VARIED, 0), (PAPERS, 0), (PAPERS, BORDER), (ALL, 0), (ALL, BORDER)),
+    "step, config, border",
+    [
+        pytest.param(
+            step, *augmented, marks=() if (step, i) in QUICK else pytest.mark.slow
+        )
+        for step in (1, 4, 9)
+        for i, augmented in enumerate(AUGMENTED)
+    ],
 )
-@pytest.mark.parametrize("step", (1, 4, 9))
 def test_a_stream_continues_from_any_step(step, config, border):
     split = Noisy([(40, 48)] * COUNT, side=4)
     whole = batches_of(config, 12, split=split, border=border)

@@ -41,7 +41,7 @@ from kseg.training.losses.joint import JointLoss
 if not find_spec("tensorflow_model_optimization"):
     pytest.skip("tensorflow-model-optimization is absent", allow_module_level=True)
 
-
+slow, full = pytest.mark.slow, pytest.mark.full
 SIZE = (64, 80)
 LABELS = HEADS["semantic"]["labels"]
 OPTIONS = ExportConfig("", fine_tune_epochs=1, sparsity=0.5, clusters=6)
@@ -158,8 +158,14 @@ def test_qat_is_at_least_as_accurate_as_plain_int8(tuner, trained):
     assert found > plain - 0.01
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["clustered", "clustered-int8", "clustered-qat"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        pytest.param("clustered", marks=slow),
+        pytest.param("clustered-int8", marks=full),
+        pytest.param("clustered-qat", marks=slow),
+    ],
+)
 def test_clustered_files_have_few_values(tuner, scheme):
     content = convert(tuner, scheme)
     if scheme != "clustered":
@@ -169,9 +175,13 @@ def test_clustered_files_have_few_values(tuner, scheme):
         assert max(len(np.unique(channel)) for channel in kernel) <= OPTIONS.clusters
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "scheme", ["pruned-qat", "pruned-clustered-int8", "pruned-clustered-qat"]
+    "scheme",
+    [
+        pytest.param("pruned-qat", marks=full),
+        pytest.param("pruned-clustered-int8", marks=full),
+        pytest.param("pruned-clustered-qat", marks=slow),
+    ],
 )
 def test_combinations_keep_zeros_and_clusters(tuner, scheme):
     content = convert(tuner, scheme)
@@ -183,14 +193,16 @@ def test_combinations_keep_zeros_and_clusters(tuner, scheme):
             assert values <= OPTIONS.clusters
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("head", ["logits", "probabilities"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param("logits", marks=full),
+        pytest.param("probabilities", marks=slow),
+    ],
+)
 def test_other_heads(tuner, head):
     content = tuner.convert("qat", SIZE, head, images)
     assert_int8_throughout(content)
-
-
-slow, full = pytest.mark.slow, pytest.mark.full
 
 
 @pytest.mark.parametrize(
