@@ -178,8 +178,8 @@ class PredictConfig(
     )
     json: Output = option(
         "",
-        "write each image's share of each class and its confidence, or its objects, "
-        "to this JSON file; '-' is stdout",
+        "write class shares and confidence, or objects, to this JSON file; '-' is "
+        "stdout",
         basic=True,
         group="Output",
     )

@@ -305,7 +305,6 @@ class TrainingOptions:
     patience: int = option(
         0,
         "stop after this many validated epochs without improvement; 0 never",
-        basic=True,
         zero=True,
     )
     precision: str = option(

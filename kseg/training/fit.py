@@ -20,7 +20,6 @@ from kseg.core.timing import Rehearse
 from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
 from kseg.training.finite import step_name
-from kseg.training.heads import head_parameters, with_head_losses
 from kseg.training.joint_loss import for_loss
 from kseg.training.setup import (
     METRICS,
@@ -164,6 +163,7 @@ def prepare(
     from kseg.models.layers.norm import as_float32
     from kseg.training.batch_norm import refresher_of
     from kseg.training.callbacks import RunSaver
+    from kseg.training.heads import head_parameters
     from kseg.training.soft_labels import soft_labels
     from kseg.training.teachers import find_teachers, record_of_teachers
 
@@ -222,6 +222,8 @@ def info_of(
 
 def compiled_network(config: TrainConfig, data: Dataset, steps: int, loss: Any) -> Any:
     """Makes the network of a configuration. `steps` is the length of an epoch."""
+    from kseg.training.heads import with_head_losses
+
     with backend.precision(config.precision):
         model = new_network(config, data, fresh=not config.resume)
         set_batch_norm_momentum(model, steps)
@@ -310,6 +312,7 @@ def log_setup(
     import tensorflow as tf
 
     from kseg.models import has_encoder
+    from kseg.training.heads import head_parameters
 
     counts = ", ".join(f"{len(s.sizes)} {name}" for name, s in data.splits.items())
     kind = "grey" if data.channels == 1 else "RGB"

@@ -22,6 +22,7 @@ from kseg.evaluation.grouping import GROUPINGS, label_by_majority
 from kseg.evaluation.loop import evaluate
 from kseg.evaluation.open import open_predictor
 from kseg.evaluation.semantic import SemanticEvaluator
+from kseg.evaluation.temperature import record_in
 from kseg.reporting.figures import GAP
 from tests.support.posix import needs_posix
 
@@ -247,7 +248,7 @@ def test_options_are_passes(trained, options, passes, capsys):
     assert predictor.tta == passes
     evaluator = SemanticEvaluator(data.class_names)
     expected = evaluate(predictor, data.split("val"), evaluator).metrics()
-    assert found == expected
+    assert found == expected | record_in(predictor.info)
     plain = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
     # Pictures of 64x80 are at full size and one tile by default.
     assert (found == plain) == (options == ["--full-size"])

@@ -9,7 +9,7 @@ import pytest
 from edge.video import scenes
 from kseg.cli.parser import parse
 from kseg.core.configs import TrainConfig
-from kseg.core.options import Share, Size, Strides
+from kseg.core.options import Names, Scales, Share, Size, Strides
 from kseg.core.provenance import command_line, machine, versions
 from kseg.data.open import open_data
 
@@ -34,6 +34,7 @@ def another(field):
         return field.metadata["choices"][1]
     kinds = {Size | None: (64, 96), int | None: 4, float | None: 0.5, Strides: (4, 8)}
     kinds[Share | None] = 0.5
+    kinds |= {Names: ("a", "it's"), Scales: (0.75, 1.0)}
     return kinds.get(get_type_hints(TrainConfig)[field.name], "it's a name")
 
 

@@ -39,14 +39,20 @@ def data_of(folds):
 
 
 def mean_labels(folds, image):
-    """The best class of the mean of both networks' softmax, by hand."""
-    total = 0
+    """The best class of the mean of both networks' softmax, by hand.
+
+    The confidence is that of the mean of both temperatures.
+    """
+    total, temperatures = 0, []
     for number in range(2):
         network = load_model(folds / f"fold{number}" / "model.keras")
+        temperatures.append(kseg.load(folds / f"fold{number}").temperature)
         logits = np.asarray(network([image[None].astype(np.float32)]))[0]
         odds = np.exp(logits - logits.max(axis=2, keepdims=True))
         total = total + odds / odds.sum(axis=2, keepdims=True)
-    return (total / 2).argmax(axis=2), (total / 2).max(axis=2)
+    softened = (total / 2) ** (1 / np.mean(temperatures))
+    confidence = softened.max(axis=2) / softened.sum(axis=2)
+    return total.argmax(axis=2), confidence
 
 
 def test_the_command_leaves_runs_and_a_table_of_them(folds):
@@ -93,7 +99,9 @@ def test_on_its_own_data_each_image_is_measured_by_the_fold_that_did_not_see_it(
 
 
 def test_one_fold_is_measured_on_its_own_images(folds):
-    recorded = json.loads((folds / "fold1" / "metrics.json").read_text("utf-8"))
+    recorded = json.loads(
+        (folds / "fold1" / "metrics.json").read_text(encoding="utf-8")
+    )
     assert kseg.evaluate(folds / "fold1").value == pytest.approx(recorded["mean_iou"])
 
 

@@ -203,7 +203,10 @@ def test_the_report_of_an_older_run_has_no_temperature(predictor, data, run):
     found = evaluate_split(old, data, "val")
     write_page(run / "report.html", run, found)
     page = text_of(run / "report.html")
-    assert "temperature" not in page and "expected calibration error" in page
+    assert (
+        "temperature of the confidence" not in page
+        and "expected calibration error" in page
+    )
 
 
 def test_names_of_users_are_escaped(predictor, data, run, tmp_path):
