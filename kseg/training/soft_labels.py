@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Sequence
 
@@ -50,7 +51,8 @@ def soft_labels(
         remove_unused(folder.parent)
         make_folder(folder)
         compute(config, data, teachers, soft, missing)
-    os.utime(folder)
+    with suppress(OSError):  # a folder of soft labels may be another user's
+        os.utime(folder)
     return soft
 
 
@@ -118,5 +120,6 @@ def megabytes(count: int) -> str:
 def remove_unused(folder: Path) -> None:
     """Removes soft labels that no training used for KEPT_DAYS."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another training has just removed it
+            if time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
+                shutil.rmtree(path, ignore_errors=True)
