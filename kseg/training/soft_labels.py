@@ -101,9 +101,10 @@ def announce(soft: SoftLabels, missing: Sequence[int], passes: int) -> None:
     known = len(soft.sizes) - len(missing)
     more = f" ({known:,} are there from before)" if known else ""
     free = shutil.disk_usage(soft.folder).free
+    each = "1 pass" if passes == 1 else f"{passes} passes"
     log.info(
-        f"computing soft labels of {len(missing):,} images{more}, {passes} passes "
-        f"each; they take at most {megabytes(soft.nbytes)} of {megabytes(free)} free "
+        f"computing soft labels of {len(missing):,} images{more}, {each} each; they "
+        f"take at most {megabytes(soft.nbytes)} of {megabytes(free)} free "
         f"in {soft.folder}"
     )
 
