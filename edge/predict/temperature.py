@@ -44,9 +44,16 @@ def softened(
     [array([3.], dtype=float32)]
     """
     for plane in planes:
-        if head == "probabilities":
-            plane = np.log(np.maximum(plane, TINY))
-        yield plane / np.float32(temperature)
+        yield as_logits(plane, head) / np.float32(temperature)
+
+
+def as_logits(scores: np.ndarray, head: str) -> np.ndarray:
+    """Scores of a head, of any shape, as logits: those of probabilities are their logs.
+
+    >>> as_logits(np.float32([1, 0]), "probabilities").round(2).tolist()
+    [0.0, -16.12]
+    """
+    return np.log(np.maximum(scores, TINY)) if head == "probabilities" else scores
 
 
 def plane_at(plane: np.ndarray, temperature: float) -> np.ndarray:

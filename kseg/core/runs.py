@@ -229,8 +229,8 @@ def refuse_folds(folder: Path) -> None:
     if folds:
         raise InputError(
             f"{folder}: has {folds} folds with a model each; give one of them, such as "
-            f"{fold_folder(folder, 0)}, or train one network on what they predict "
-            "(distillation)"
+            f"{fold_folder(folder, 0)}, or train one network on what they predict: "
+            f"kseg train --teacher {folder}"
         )
 
 

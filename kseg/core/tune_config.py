@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Collection, Optional
 
 from kseg.core.augmentation_options import AugmentationOptions
+from kseg.core.batch_norm_options import BatchNormOptions
 from kseg.core.configs import TrainConfig
+from kseg.core.hard_options import HardPixelOptions
 from kseg.core.options import (
     JSON_HELP,
     CropOptions,
@@ -19,6 +21,8 @@ from kseg.core.options import (
     TrainingOptions,
     option,
 )
+from kseg.core.part_options import HeadOptions, PartOptions
+from kseg.core.teacher_options import TeacherOptions
 
 MOST_TRIALS = 10_000
 
@@ -46,9 +50,14 @@ class SearchOptions:
 class TuneConfig(
     SearchOptions,
     AugmentationOptions,
+    HardPixelOptions,
+    TeacherOptions,
+    HeadOptions,
     LossOptions,
     CropOptions,
+    BatchNormOptions,
     TrainingOptions,
+    PartOptions,
     NetworkOptions,
     DataOptions,
 ):

@@ -14,7 +14,7 @@ from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.resizing import resized_planes
 from edge.predict.semantic import SemanticPredictor
-from edge.predict.temperature import KEY, TINY
+from edge.predict.temperature import KEY, as_logits
 from kseg.core.progress import bar, evenly_spaced
 from kseg.data.sample import Dataset, Split
 from kseg.evaluation.loop import errors_name_image
@@ -120,10 +120,8 @@ def logits_at(
     scores, full_size = predictor.crop_map(outputs, placement, size)
     planes = resized_planes(scores, full_size)
     rows, columns = np.unravel_index(pixels, size)
-    logits = np.stack([plane[rows, columns] for plane in planes], axis=1)
-    if predictor.head == "probabilities":
-        logits = np.log(np.maximum(logits, TINY))
-    return logits.astype(np.float32)
+    values = np.stack([plane[rows, columns] for plane in planes], axis=1)
+    return as_logits(values, predictor.head).astype(np.float32)
 
 
 def calibration_record(scores: PixelScores) -> dict[str, Optional[float]]:

@@ -210,7 +210,8 @@ def augmented(
 
     split = data.split("train")
     reader = CachedReader(split, config.max_side)
-    augment = augment_sample(config, size, 0, new_paster(config, data, reader))
+    paster = new_paster(config, data, reader)
+    augment = augment_sample(config, size, 0, paster=paster)
     result = [[reader.read(index)] for index in chosen]
     for row, numbers in zip(
         result, sample_numbers(len(split.sizes), config.seed, chosen), strict=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -93,6 +94,7 @@ def train_folds(
     stopped = False
     for number in [config.fold] if one else range(len(plan.parts)):
         stopped = train_fold(plan, number, config if one else None, group, train_one)
+        group = replace(group, began=time.monotonic())  # the next fold, for --hours
         summary = summarize_folds(plan.folder, headline)
         write_json(plan.folder / SUMMARY, summary)
         write_page(plan.folder, summary)
@@ -124,7 +126,6 @@ def train_fold(
     config = replace(plan.config, fold=number, resume=resume, overwrite=overwrite)
     if config.hours:  # of all folds together
         config = replace(config, hours=config.hours / len(plan.parts))
-    group = replace(group, began=None)
     reserve(config)  # before its files change
     log.info(f"\nfold {number} of {len(plan.parts)} (from 0), in {folder}")
     write_fold(folder, Fold(plan.parts[number]))

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Sequence
 
@@ -50,7 +51,8 @@ def soft_labels(
         remove_unused(folder.parent)
         make_folder(folder)
         compute(config, data, teachers, soft, missing)
-    os.utime(folder)
+    with suppress(OSError):  # a folder of soft labels may be another user's
+        os.utime(folder)
     return soft
 
 
@@ -99,9 +101,10 @@ def announce(soft: SoftLabels, missing: Sequence[int], passes: int) -> None:
     known = len(soft.sizes) - len(missing)
     more = f" ({known:,} are there from before)" if known else ""
     free = shutil.disk_usage(soft.folder).free
+    each = "1 pass" if passes == 1 else f"{passes} passes"
     log.info(
-        f"computing soft labels of {len(missing):,} images{more}, {passes} passes "
-        f"each; they take at most {megabytes(soft.nbytes)} of {megabytes(free)} free "
+        f"computing soft labels of {len(missing):,} images{more}, {each} each; they "
+        f"take at most {megabytes(soft.nbytes)} of {megabytes(free)} free "
         f"in {soft.folder}"
     )
 
@@ -118,5 +121,6 @@ def megabytes(count: int) -> str:
 def remove_unused(folder: Path) -> None:
     """Removes soft labels that no training used for KEPT_DAYS."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another training has just removed it
+            if time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
+                shutil.rmtree(path, ignore_errors=True)

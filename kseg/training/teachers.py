@@ -13,11 +13,12 @@ from edge.core.errors import InputError
 from edge.core.images import format_size
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
+from edge.predict.ensemble import ENSEMBLES
 from edge.predict.semantic import SemanticPredictor, probabilities
+from edge.predict.temperature import as_logits
 from kseg.core.configs import TrainConfig
-from kseg.core.fold_runs import trained_folds
-from kseg.core.names import OBJECT_TASKS
-from kseg.core.runs import count_folds, find_model, read_record
+from kseg.core.fold_runs import resolve_runs
+from kseg.core.runs import find_model, read_record
 from kseg.data.sample import DIGITS, Dataset, Split, digest, with_white_level
 from kseg.evaluation.open import listed, open_predictor
 
@@ -26,37 +27,33 @@ from kseg.evaluation.open import listed, open_predictor
 class Teacher:
     """A run whose predictions are learned; `fingerprint` identifies its weights."""
 
-    name: str  # as it was given
     model: Path
     info: ModelInfo
     fingerprint: str
 
 
-def runs_in(folder: Path) -> list[Path]:
-    """The runs of a folder: itself, or the finished folds of a k-fold training."""
-    return trained_folds(folder) if count_folds(folder) else [folder]
-
-
 def find_teachers(config: TrainConfig, data: Dataset) -> list[Teacher]:
-    """The teachers of a configuration, in its order.
+    """The teachers of a configuration, in its order; of a k-fold run, its folds.
 
-    Raises InputError for what is no run, and for a run of another task, of other
-    classes or of images with other channels than `data`.
+    Raises InputError for what is no run, for one that is named twice, and for a run of
+    another task, of other classes or of images with other channels than `data`.
     """
-    return [
-        teacher_of(name, folder, data)
-        for name in config.teacher
-        for folder in runs_in(Path(name))
-    ]
+    if not config.teacher:
+        return []
+    try:
+        folders = resolve_runs(",".join(config.teacher))
+    except InputError as error:
+        raise InputError(f"--teacher {error}") from None
+    return [teacher_of(folder, data) for folder in folders]
 
 
-def teacher_of(name: str, folder: Path, data: Dataset) -> Teacher:
+def teacher_of(folder: Path, data: Dataset) -> Teacher:
     """Opens a run's description as a teacher. Raises InputError: see `find_teachers`.
 
     Its network is loaded later, and only if something is to be predicted.
     """
     option = f"--teacher {folder}"
-    if folder.exists() and not folder.is_dir():
+    if not folder.is_dir():
         raise InputError(f"{option}: is a file; give the run folder that it is in")
     try:
         model, _ = find_model(str(folder))
@@ -64,7 +61,7 @@ def teacher_of(name: str, folder: Path, data: Dataset) -> Teacher:
         info = info_of(model)
     except InputError as error:
         raise InputError(f"--teacher {error}") from None
-    if info.task in OBJECT_TASKS:
+    if info.task not in ENSEMBLES:
         raise InputError(
             f"{option}: its task is {info.task}; give a run of the task {data.task}"
         )
@@ -80,7 +77,7 @@ def teacher_of(name: str, folder: Path, data: Dataset) -> Teacher:
             f"channels, but those of {data.name} have {data.channels}; give a run of "
             "such images"
         )
-    return Teacher(name, model, info, digest(model)[:DIGITS])
+    return Teacher(model, info, digest(model)[:DIGITS])
 
 
 def record_of_teachers(teachers: Sequence[Teacher]) -> dict[str, Any]:
@@ -177,9 +174,8 @@ def softened(scores: np.ndarray, head: str, temperature: float) -> np.ndarray:
     >>> softened(np.log(np.float32([[[1, 9]]])), "logits", 2).round(3).tolist()
     [[[0.25, 0.75]]]
     """
-    if head == "probabilities":  # their logarithms are logits
-        scores = np.log(np.maximum(scores, np.float32(1e-12)))
-    return probabilities(scores / np.float32(temperature), "logits")
+    logits = as_logits(scores, head) / np.float32(temperature)
+    return probabilities(logits, "logits")
 
 
 def resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -167,16 +167,22 @@ def test_doctor_png_shows_worst_pictures(broken, data_folder, tmp_path):
     assert not (good == (255, 0, 255)).all(axis=2).any()
 
 
-def test_shown_augmentation_is_what_training_sees(data_folder):
+@pytest.mark.parametrize(
+    "options", ({"elastic": 3}, {"paste": 1, "paste_classes": ("square",)})
+)
+def test_shown_augmentation_is_what_training_sees(data_folder, options):
     """Picture and epoch as `training_batches` counts them, pixel for pixel."""
     from kseg.data.loading.batches import training_batches
+    from kseg.data.loading.pasting import new_paster
     from kseg.data.loading.reader import CachedReader
 
-    config = TrainConfig(batch_size=1, size=(64, 64), elastic=3, seed=5)
+    config = TrainConfig(batch_size=1, size=(64, 64), seed=5, **options)
     data = open_data(str(data_folder))
     split = data.split("train")
     rows = augmented(config, data, (64, 64), [0, 9])
-    batches = training_batches(CachedReader(split, 1024), config, (64, 64), 3)
+    reader = CachedReader(split, 1024)
+    paster = new_paster(config, data, reader)
+    batches = training_batches(reader, config, (64, 64), 3, paster=paster)
     seen = [
         (np.rint(image[0]).astype(np.uint8), mask[0].numpy())
         for image, mask in batches.take(16 * EPOCHS)

@@ -7,6 +7,7 @@ import pytest
 
 from kseg.core.runs import BEST, CONFIG
 from kseg.data.open import open_data
+from kseg.reporting import rehearsal
 from kseg.reporting.rehearsal import TimedSplit, rehearse_report
 
 
@@ -17,6 +18,29 @@ def test_a_timed_split_has_some_images_and_notes_when_they_are_read(data_folder)
     np.testing.assert_array_equal(some.read(0).image, whole.read(1).image)
     some.read(0)
     assert len(some.times) == 2 and some.times == sorted(some.times)
+
+
+def test_the_time_of_all_images_has_that_of_calibration_and_that_of_evaluation(
+    data_folder, monkeypatch
+):
+    """Reads at 0, 1, 2, ... seconds: one a calibration takes 1 s, an evaluation 3 s."""
+    data = open_data(str(data_folder))
+    total, now = len(data.split("val").sizes), [0.0]
+    monkeypatch.setattr(rehearsal, "IMAGES", 3)
+    monkeypatch.setattr(rehearsal, "CALIBRATED", 4)
+    monkeypatch.setattr(rehearsal.time, "monotonic", lambda: now[0])
+
+    def report(few, folder) -> None:
+        for seconds in (1, 3):
+            for index in range(3):
+                few.split("val").read(index)
+                now[0] += seconds
+
+    monkeypatch.setattr(rehearsal, "write_run_report", report)
+    found = rehearse_report(data, lambda folder: None)
+    few = 3 * 1 + 3 * 3
+    more = (min(4, total) - 3) * 1 + (total - 3) * 3
+    assert found == (2 * few + more, 3, 0)  # its end takes as long as the few
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Training of folds: which are trained, continued and left, and what is written."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -92,6 +93,19 @@ def test_the_folds_share_the_time(config, tiny):
     for number in range(3):
         text = (fold_folder(done.folder, number) / CONFIG).read_text(encoding="utf-8")
         assert json.loads(text)["config"]["hours"] == pytest.approx(0.2)
+
+
+def test_the_time_of_a_fold_begins_when_that_of_the_fold_before_it_ends(config, tiny):
+    began, trainer = [], StandIn()
+
+    def train_one(config, given, group):
+        began.append(group.began)
+        return trainer(config, given, group)
+
+    group = ProcessGroup(began=-1.0)
+    train_folds(config, set(GIVEN), group, train_one, lambda folder, summary: None)
+    first, *others = began
+    assert first == -1 and 0 < others[0] <= others[1] <= time.monotonic()
 
 
 def summary_of(folder):

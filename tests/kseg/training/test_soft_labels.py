@@ -113,6 +113,17 @@ def test_soft_labels_that_are_not_used_are_removed(taught, tiny, tmp_path):
     assert new.is_dir() and not old.exists()
 
 
+def test_soft_labels_of_another_user_are_read(taught, tiny, monkeypatch):
+    first = computed(taught(), tiny)
+
+    def refuse(path) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "utime", refuse)
+    second = computed(taught(), tiny)
+    np.testing.assert_array_equal(second.read(0), first.read(0))
+
+
 def test_the_key_has_all_that_they_depend_on(taught, tiny, teachers, tmp_path):
     def key(config):
         return key_of(config, tiny, find_teachers(config, tiny))

@@ -19,7 +19,6 @@ from kseg.training.teachers import (
     find_teachers,
     record_of_teachers,
     resized,
-    runs_in,
     softened,
 )
 
@@ -57,14 +56,21 @@ def test_a_run_is_recorded_with_its_fingerprint(tiny, tiny_config, teacher, copi
     assert record_of_teachers([]) == {}
 
 
-def test_the_finished_folds_of_a_k_fold_run_are_its_runs(tmp_path):
+def test_the_finished_folds_of_a_k_fold_run_are_teachers(
+    tiny, tiny_config, teacher, tmp_path
+):
     write_json(tmp_path / CONFIG, {"config": {"folds": 3}})
     for fold in (2, 0, 1):
         folder = fold_folder(tmp_path, fold)
+        shutil.copytree(teacher, folder)
         write_fold(folder, Fold([], finished=fold != 1))
-        (folder / BEST).write_bytes(b"")
-    assert [path.name for path in runs_in(tmp_path)] == ["fold0", "fold2"]
-    assert runs_in(tmp_path / "fold2") == [tmp_path / "fold2"]
+    config = tiny_config("out", teacher=(str(tmp_path), str(tmp_path / "fold1")))
+    found = [each.model.parent.name for each in find_teachers(config, tiny)]
+    assert found == ["fold0", "fold2", "fold1"]
+
+
+def test_a_run_that_is_named_twice_is_refused(tiny, tiny_config, teacher):
+    assert "names a run twice" in refused(tiny_config, tiny, teacher, teacher)
 
 
 def test_what_is_no_run_is_refused(tiny, tiny_config, copied, tmp_path):

@@ -1,12 +1,14 @@
 """A search from its start to best.toml, with trainings of seconds."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from edge.core.errors import GateFailed, InputError
 from kseg.cli.tune import trials_table
+from kseg.core.configs import TrainConfig
+from kseg.core.names import OF_MACHINES
 from kseg.core.tune_config import TuneConfig, training_of
 from kseg.training.tuning import search
 from kseg.training.tuning.record import BEST_OPTIONS, TRIALS
@@ -70,6 +72,16 @@ def test_options_that_are_given_are_those_of_every_trial():
     assert (fixed.data, fixed.scale, fixed.epochs) == ("photos", 2.0, 4)
     assert fixed.output == "" and str(config.folder) == "t"
     assert TuneConfig(data="a/photos").folder.parts == ("saved_models", "photos-tune")
+
+
+def test_every_option_of_learning_can_be_given():
+    """All but those of starting, of folds, of the time, of machines and of the run."""
+    trained = {item.name for item in fields(TrainConfig)}
+    missing = trained - {item.name for item in fields(TuneConfig)}
+    assert missing == {
+        *("fold", "folds", "resume", "overwrite", "save_seconds", "tensorboard"),
+        *OF_MACHINES,
+    }
 
 
 @pytest.mark.slow
