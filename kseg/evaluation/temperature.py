@@ -19,7 +19,6 @@ from kseg.core.progress import bar, evenly_spaced
 from kseg.data.sample import Dataset, Split
 from kseg.evaluation.loop import errors_name_image
 from kseg.evaluation.metrics.temperature import calibration_error, fit_temperature
-from kseg.models.saving import replace_info
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +52,8 @@ def calibrate_semantic(
 
     Returns the predictor with it. Without a labelled pixel neither is changed.
     """
+    from kseg.models.saving import replace_info
+
     scores = sample_scores(predictor, data.split("val"))
     if not len(scores.labels):
         return predictor
