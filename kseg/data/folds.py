@@ -29,7 +29,6 @@ from kseg.data.sample import Dataset
 log = logging.getLogger(__name__)
 
 POOLED = ("train", "val")  # splits whose images are divided; test stays out
-LEAST_FOLDS = 2
 UNEVEN = 1.5  # times its share: a fold as large as that is named
 
 
@@ -51,9 +50,11 @@ def divide(data: Dataset, folds: int, seed: int) -> list[list[str]]:
     """
     keys = image_keys(data)
     if len(keys) < folds:
+        count = "1 image" if len(keys) == 1 else f"{len(keys)} images"
+        fitting = f"use at most --folds {len(keys)}, or " if len(keys) > 1 else ""
         raise InputError(
-            f"--folds {folds}: {data.name} has only {len(keys)} images in train and "
-            f"val; use at most --folds {max(LEAST_FOLDS, len(keys))}, or add images"
+            f"--folds {folds}: {data.name} has only {count} in train and val; "
+            f"{fitting}add images"
         )
     groups = similar_groups(data)
     found = len(set(groups))

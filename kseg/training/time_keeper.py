@@ -199,11 +199,16 @@ class TimeKeeper(keras.callbacks.Callback):
         """The message on a time in which there is no training."""
         costs, used = self.costs(), self.budget.used()
         least = used + costs.last_end + costs.report + LEAST * costs.step
+        # That of a fold is its share of the option's value.
+        folds = self.saver.config.folds or 1
+        given = f"{self.budget.seconds / 3600 * folds:g}"
+        what = f"is too short for {folds} folds" if folds > 1 else "is too short"
         return (
-            f"--hours {self.saver.config.hours:g}: is too short: the start took "
+            f"--hours {given}: {what}: the start took "
             f"{used:.0f} s, a validation and the report take about "
             f"{costs.last_end + costs.report:.0f} s, and {LEAST} steps "
-            f"{LEAST * costs.step:.0f} s; give at least {2 * least / 3600:.2g}"
+            f"{LEAST * costs.step:.0f} s; give at least "
+            f"{2 * least * folds / 3600:.2g}"
         )
 
     # --- the report ---

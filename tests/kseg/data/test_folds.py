@@ -79,6 +79,13 @@ def test_fewer_images_than_folds_are_refused(data):
         divide(data, 11, seed=0)
 
 
+def test_one_image_cannot_be_divided(tmp_path):
+    write_data(tmp_path / "one", {"train": 1}, SIZE)
+    one = open_data(str(tmp_path / "one"), None)
+    with pytest.raises(InputError, match="only 1 image in train and val; add images"):
+        divide(one, 2, seed=0)
+
+
 # --- images that look alike ---
 
 

@@ -113,6 +113,18 @@ def test_a_time_without_room_for_training_is_refused():
         Simulation(36, lambda step: 0.5).run()
 
 
+def test_the_time_of_folds_is_refused_as_it_was_given():
+    def refused(**options):
+        with pytest.raises(InputError) as error:
+            Simulation(36, lambda step: 0.5, **options).run()
+        return str(error.value)
+
+    message = refused(folds=3, fold=0)
+    assert "--hours 0.03: is too short for 3 folds: " in message
+    least, alone = (float(text.split()[-1]) for text in (message, refused()))
+    assert least == pytest.approx(3 * alone, rel=0.1)
+
+
 def test_a_long_pause_ends_the_training_at_once():
     run = Simulation(720, lambda step: 60.0 if step == 1000 else 0.5)
     assert run.run() == pytest.approx(720, rel=0.05)
