@@ -18,7 +18,12 @@ from edge.predict.temperature import KEY, as_logits
 from kseg.core.progress import bar, evenly_spaced
 from kseg.data.sample import Dataset, Split
 from kseg.evaluation.loop import errors_name_image
-from kseg.evaluation.metrics.temperature import calibration_error, fit_temperature
+from kseg.evaluation.metrics.temperature import (
+    LARGEST,
+    SMALLEST,
+    calibration_error,
+    fit_temperature,
+)
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +154,10 @@ def describe_record(record: dict[str, Optional[float]]) -> str:
     >>> describe_record({TEMPERATURE: 1.31, BEFORE: 0.0412, AFTER: 0.0069})
     'confidence: temperature 1.310; calibration error 0.0412 without it, 0.0069 with it'
     """
-    text = f"confidence: temperature {record[TEMPERATURE]:.3f}"
+    fitted = record[TEMPERATURE]
+    text = f"confidence: temperature {fitted:.3f}"
+    if fitted in (SMALLEST, LARGEST):
+        text += ", the limit, so the confidence stays wrong; train longer"
     if record[BEFORE] is None:
         return text
     errors = f"{record[BEFORE]:.4f} without it, {record[AFTER]:.4f} with it"

@@ -17,7 +17,7 @@ from keras import ops
 from edge.core.errors import InputError
 from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ALONE, ProcessGroup
-from kseg.core.runs import BEST, CONFIG, write_json
+from kseg.core.runs import BEST, CHECKPOINT, CONFIG, write_json
 from kseg.core.timing import Rehearse, ReportTime, WriteRun
 from kseg.data.sample import Dataset
 from kseg.models.saving import save_model
@@ -203,12 +203,15 @@ class TimeKeeper(keras.callbacks.Callback):
         folds = self.saver.config.folds or 1
         given = f"{self.budget.seconds / 3600 * folds:g}"
         what = f"is too short for {folds} folds" if folds > 1 else "is too short"
+        # What was saved by then, and the plan of the folds, are a run.
+        written = folds > 1 or (self.saver.folder / CHECKPOINT).exists()
+        again = ", and --overwrite" if written else ""
         return (
             f"--hours {given}: {what}: the start took "
             f"{used:.0f} s, a validation and the report take about "
             f"{costs.last_end + costs.report:.0f} s, and {LEAST} steps "
             f"{LEAST * costs.step:.0f} s; give at least "
-            f"{2 * least * folds / 3600:.2g}"
+            f"{2 * least * folds / 3600:.2g}{again}"
         )
 
     # --- the report ---

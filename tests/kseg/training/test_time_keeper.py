@@ -1,6 +1,8 @@
 """A training with a time ends in time, whatever its machine does meanwhile."""
 
+import re
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -40,7 +42,8 @@ class Simulation:
             every=1,
             headline="iou",
             done=False,
-            end=0,
+            last_step=0,
+            folder=Path("nothing was saved here"),
         )
         budget = TimeBudget(seconds, 0.0, used, clock=lambda: self.now)
         optimizer = AdamW(TimedSchedule(1.0, 10, "cosine"))
@@ -121,7 +124,9 @@ def test_the_time_of_folds_is_refused_as_it_was_given():
 
     message = refused(folds=3, fold=0)
     assert "--hours 0.03: is too short for 3 folds: " in message
-    least, alone = (float(text.split()[-1]) for text in (message, refused()))
+    assert message.endswith(", and --overwrite")  # the plan of the folds is written
+    number = re.compile(r"give at least ([\d.e-]+)")
+    least, alone = (float(number.search(x)[1]) for x in (message, refused()))
     assert least == pytest.approx(3 * alone, rel=0.1)
 
 
