@@ -145,7 +145,7 @@ class ObjectPredictor(Predictor[D]):
         if len(kept) > most and not self._reported:
             log.warning(
                 "more than %d objects are found in an image: the %d with the highest "
-                "scores are kept (max_detections)",
+                "scores are kept; --max-objects changes that",
                 most,
                 most,
             )

@@ -45,9 +45,26 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print(f"  {next_of_folds(run.metrics, run.folder)}")
     elif config.json != "-":
         print(metrics_table(run.metrics))
-        print(f"\nThe run is in {run.folder}; open its report.html. Next:")
-        print(f"  {command('export', run.folder)}")
+        print(f"\n{end_of_run(run.folder, run.stopped)}")
     return 130 if run.stopped else 0
+
+
+def end_of_run(folder: Path, stopped: bool) -> str:
+    """Where the run is, and the next command.
+
+    >>> print(end_of_run(Path("first"), stopped=True))
+    Training was stopped; what it has learnt so far is in first. To go on:
+      kseg train --output first --resume
+    """
+    if stopped:
+        return (
+            f"Training was stopped; what it has learnt so far is in {folder}. To go on:"
+            f"\n  {command('train', '--output', folder, '--resume')}"
+        )
+    return (
+        f"The run is in {folder}; open its report.html. Next:"
+        f"\n  {command('export', folder)}"
+    )
 
 
 def next_of_folds(summary: Mapping[str, Any], folder: Path) -> str:

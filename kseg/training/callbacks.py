@@ -159,7 +159,10 @@ class RunSaver(keras.callbacks.Callback):
     def stop(self, *_: Any) -> None:
         """Ends training after the current step. The handler of Ctrl-C."""
         self.restore_handler()
-        log.info("\nstopping after this step; press Ctrl-C again to stop at once")
+        log.info(
+            "\nstopping after this step; then the network is measured for the report; "
+            "press Ctrl-C again to stop at once"
+        )
         self.end()
 
     def end(self) -> None:
