@@ -10,7 +10,7 @@ The recorder therefore finishes the file while there is still room for it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Tuple
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ class Recorder:
         self._writer: Optional[cv2.VideoWriter] = None
 
     def write(self, frame: np.ndarray, seconds: float) -> None:
-        """Write a frame; the first one sets the size, later ones are resized to it.
+        """Write a frame; the first one sets the size, later ones are fitted into it.
 
         Frames that are late by more than one position, because the source is faster
         than its frame rate, are dropped. Raises GateFailed when there is no room left:
@@ -49,7 +49,7 @@ class Recorder:
             self._open(frame)
             self._start, self._last = seconds, frame
         if frame.shape[1::-1] != self.size_wh:
-            frame = cv2.resize(frame, self.size_wh)
+            frame = with_bars(frame, self.size_wh)
         position = round((seconds - self._start) * self.fps)
         gap = position - (self.written - 1) - round(LONGEST_GAP * self.fps)
         if gap > 0:
@@ -105,6 +105,19 @@ class Recorder:
                 f"video does not play: it is removed; {MAKE_ROOM}"
             )
         replace_file(self.part, self._target)
+
+
+def with_bars(frame: np.ndarray, size_wh: Tuple[int, int]) -> np.ndarray:
+    """(h, w, 3) uint8 -> (H, W, 3): as large as fits, in the middle, on black."""
+    width, height = size_wh
+    scale = min(height / frame.shape[0], width / frame.shape[1])
+    rows = max(1, round(frame.shape[0] * scale))
+    columns = max(1, round(frame.shape[1] * scale))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    result = np.zeros((height, width, 3), np.uint8)
+    part = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
+    result[top : top + rows, left : left + columns] = part
+    return result
 
 
 def plays(path: Path) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.core.errors import GateFailed, InputError
-from edge.video.recorder import LONGEST_GAP, Recorder
+from edge.video.recorder import LONGEST_GAP, Recorder, with_bars
 from edge.video.sources import open_source
 from tests.support.posix import needs_linux
 
@@ -77,6 +77,15 @@ def test_frames_of_another_size_are_resized_to_the_first(tmp_path):
     video.close()
     with open_source(str(path)) as source:
         assert [frame.image.shape for frame in source.frames] == [(48, 64, 3)] * 2
+
+
+def test_frames_of_another_shape_get_bars():
+    tall = np.full((8, 4, 3), 200, np.uint8)
+    found = with_bars(tall, (8, 4))
+    assert found.shape == (4, 8, 3)
+    assert (found[:, 3:5] == 200).all() and not found[:, [0, 1, 2, 5, 6, 7]].any()
+    same_shape = with_bars(np.full((8, 16, 3), 200, np.uint8), (8, 4))
+    assert (same_shape == 200).all()
 
 
 def test_a_recorder_without_frames_writes_no_file(tmp_path):
