@@ -29,7 +29,7 @@ OF_THE_WHEEL = {
     "kseg": {"py.typed"},
     "kseg/reporting/templates": {
         *("report.html", "drawing.html", "semantic.html", "semantic_summary.html"),
-        *("objects.html", "objects_summary.html"),
+        *("objects.html", "objects_summary.html", "folds.html"),
     },
 }
 OF_THE_SOURCE = {

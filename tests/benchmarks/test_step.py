@@ -50,7 +50,7 @@ def test_shares_by_hand():
 
 @pytest.mark.slow
 def test_a_step_is_profiled():
-    config = StepConfig(model="fcn", size=(32, 32), batch_size=2, steps=2)
+    config = StepConfig(model="unet", size=(32, 32), batch_size=2, steps=2)
     found = parts(config)
     for kind in ("convolution, by weights", "batch norm, backward", "optimizer"):
         assert found["kinds"][kind]["millis"] > 0

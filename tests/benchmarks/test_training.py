@@ -129,7 +129,7 @@ def test_the_benchmark_of_objects(tmp_path, capsys):
     figures = json.loads(capsys.readouterr().out)
     assert figures["model"] == "instances-plain" and figures["size"] == [64, 64]
     assert min(figures["step_millis"].values()) > 0
-    assert set(figures["step_millis"]) == {*NAMES}
+    assert set(figures["step_millis"]) == {*NAMES} - {"without_heads"}
     assert figures["speed_of_pytorch"] > 0
 
 

@@ -17,6 +17,7 @@ import pytest
 from edge.app import camera
 from edge.predict import open_predictor
 from kseg.cli import evaluate, export
+from kseg.cli.tables import CALIBRATION
 from tests.kseg.conftest import COUNTS, SIZE, write_data
 
 ROOT = Path(__file__).parents[2]
@@ -101,8 +102,12 @@ def test_an_old_checkpoint_is_resumed_with_the_same_result(data, tmp_path):
     command = [sys.executable, "-m", "kseg.train", *TRAINING, *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for name in ("history.csv", "metrics.json"):
-        assert_near(content(run / name), content(OLD / name))
+    assert_near(content(run / "history.csv"), content(OLD / "history.csv"))
+    found, then = read_json(run / "metrics.json"), read_json(OLD / "metrics.json")
+    for name in set(found) - set(then):  # the calibration of a later version
+        assert name in CALIBRATION
+        del found[name]
+    assert_near(found, then)
 
 
 def fingerprint_of(data: str) -> str:
@@ -112,9 +117,7 @@ def fingerprint_of(data: str) -> str:
 
 
 def content(path: Path) -> dict:
-    """The numbers of metrics.json, or of history.csv without seconds."""
-    if path.suffix == ".json":
-        return read_json(path)
+    """The numbers of history.csv without seconds."""
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     kept = [{k: float(v) for k, v in x.items() if k != "seconds"} for x in lines]

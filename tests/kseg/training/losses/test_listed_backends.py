@@ -49,9 +49,14 @@ def expected() -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ("jax", "torch"))
 def test_losses_are_the_same_on_every_backend(name, expected):
-    """The first to 1e-4; later ones differ by the rounding of the steps before."""
+    """The first two to 1e-4; the third differs by the rounding of the steps before.
+
+    A difference of 1e-5 in the second loss of `localize`, whose positions are those of
+    peaks, has become one of 1.4e-3 in the third.
+    """
     found = [float(line) for line in run(name, SCRIPT)]
     for first in (0, 3):
-        assert found[first] == pytest.approx(expected[first], rel=1e-4)
+        two = slice(first, first + 2)
+        assert found[two] == pytest.approx(expected[two], rel=1e-4)
         assert found[first + 2] < found[first]
-    assert found == pytest.approx(expected, rel=1e-3)
+    assert found == pytest.approx(expected, rel=2e-3)
