@@ -74,7 +74,7 @@ def test_a_limit_without_suppression_keeps_the_best_and_is_said(caplog):
     with caplog.at_level(logging.WARNING):
         found = predict(arrays(FIRST, SECOND), info=info)
     assert found.class_ids.tolist() == [1]
-    assert "max_detections" in caplog.text
+    assert "--max-objects" in caplog.text
 
 
 def test_padding_of_the_image_is_part_of_the_input():

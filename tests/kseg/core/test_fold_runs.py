@@ -81,7 +81,9 @@ def test_names_that_are_wrong_are_one_line(folds, tmp_path):
 
 
 def test_what_needs_one_model_says_which_there_are(folds):
-    with pytest.raises(InputError, match="has 3 folds .* such as .*fold0, or .*distil"):
+    with pytest.raises(
+        InputError, match="has 3 folds .* such as .*fold0, or .*--teacher"
+    ):
         find_model(str(folds))
 
 
