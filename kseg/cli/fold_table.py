@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping
 
+from kseg.cli.tables import value_text
 from kseg.core.fold_summary import summary_rows
 
 MOST_COLUMNS = 10  # folds that have a column; mean and std are of all
@@ -19,9 +20,9 @@ def folds_table(summary: Mapping[str, Any]) -> str:
     rows = [
         (
             name,
-            *(shown(values["values"].get(fold)) for fold in folds),
-            shown(values["mean"]),
-            shown(values["std"]),
+            *(value_text(values["values"].get(fold)) for fold in folds),
+            value_text(values["mean"]),
+            value_text(values["std"]),
         )
         for name, values in summary_rows(summary)
     ]
@@ -33,12 +34,3 @@ def folds_table(summary: Mapping[str, Any]) -> str:
     if summary["finished"] < summary["folds"]:
         table += f"\n{summary['finished']} of {summary['folds']} folds are finished"
     return table
-
-
-def shown(value: Optional[float]) -> str:
-    """A value in [0, 1] as text; - if it is not defined.
-
-    >>> shown(0.5), shown(None)
-    ('0.5000', '-')
-    """
-    return "-" if value is None else f"{value:.4f}"

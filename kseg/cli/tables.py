@@ -72,17 +72,14 @@ def iou_table(metrics: dict[str, Any]) -> str:
     """The figures per class and the summaries, for people."""
     from tabulate import tabulate
 
-    def shown(value: Optional[float]) -> str:
-        return "-" if value is None else f"{value:.4f}"
-
     rows: list[tuple[str, ...]] = [
-        (name, *(shown(metrics[key][name]) for key in PER_CLASS))
+        (name, *(value_text(metrics[key][name]) for key in PER_CLASS))
         for name in metrics["per_class_iou"]
     ]
     rows.append(("", "", "", ""))
     known = {k: v for k, v in CALIBRATION.items() if metrics.get(k) is not None}
     names = SUMMARY | known
-    rows += [(text, shown(metrics[key]), "", "") for key, text in names.items()]
+    rows += [(text, value_text(metrics[key]), "", "") for key, text in names.items()]
     align = ("left", *["right"] * len(PER_CLASS))
     header = ("class", *PER_CLASS.values())
     return tabulate(rows, header, colalign=align, disable_numparse=True)
@@ -98,6 +95,15 @@ def object_tables(metrics: dict[str, Any]) -> str:
         align = ("left", *["right"] * (len(header) - 1))
         tables.append(tabulate(rows, header, colalign=align, disable_numparse=True))
     return "\n\n".join([*tables, "\n".join(object_metrics.notes(metrics))])
+
+
+def value_text(value: Optional[float]) -> str:
+    """A value in [0, 1] as text; - if it is not defined.
+
+    >>> value_text(0.5), value_text(None)
+    ('0.5000', '-')
+    """
+    return "-" if value is None else f"{value:.4f}"
 
 
 def parity_table(

@@ -1,8 +1,9 @@
-"""A split made of some images of other splits."""
+"""Splits made of some images of other splits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -15,12 +16,35 @@ Part = tuple[Split, Sequence[int]]
 
 
 @dataclass(frozen=True)
+class SomeImages:
+    """The images of a split at `indices`."""
+
+    split: Split
+    indices: list[int]
+
+    @property
+    def names(self) -> list[str]:
+        return [self.split.names[index] for index in self.indices]
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        return [self.split.sizes[index] for index in self.indices]
+
+    @property
+    def files(self) -> list[Path]:
+        return self.split.files
+
+    def read(self, index: int) -> Sample:
+        return self.split.read(self.indices[index])
+
+
+@dataclass(frozen=True)
 class ChosenSplit:
     """The images of other splits at their indices, in this order."""
 
     parts: tuple[Part, ...]
 
-    @property
+    @cached_property
     def places(self) -> list[tuple[Split, int]]:
         return [(split, index) for split, indices in self.parts for index in indices]
 

@@ -12,7 +12,8 @@ from typing import Sequence
 
 from kseg.core.progress import evenly_spaced, reported_to
 from kseg.core.timing import ReportTime, WriteRun
-from kseg.data.sample import Dataset, Sample, Split
+from kseg.data.chosen import SomeImages
+from kseg.data.sample import Dataset, Sample
 from kseg.evaluation.temperature import CALIBRATORS
 from kseg.evaluation.temperature import IMAGES as CALIBRATED
 from kseg.reporting.run_report import write_run_report
@@ -21,28 +22,14 @@ IMAGES = 8
 
 
 @dataclass(frozen=True)
-class TimedSplit:
+class TimedSplit(SomeImages):
     """The images of a split at `indices`; `times` are when they were read."""
 
-    split: Split
-    indices: list[int]
     times: list[float] = field(default_factory=list)
-
-    @property
-    def names(self) -> list[str]:
-        return [self.split.names[index] for index in self.indices]
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        return [self.split.sizes[index] for index in self.indices]
-
-    @property
-    def files(self) -> list[Path]:
-        return self.split.files
 
     def read(self, index: int) -> Sample:
         self.times.append(time.monotonic())
-        return self.split.read(self.indices[index])
+        return super().read(index)
 
 
 def rehearse_report(data: Dataset, write_run: WriteRun) -> ReportTime:

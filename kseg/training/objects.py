@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OBJECT_TASKS
 from kseg.core.progress import evenly_spaced
-from kseg.data.sample import Dataset, Sample, Split
+from kseg.data.chosen import SomeImages
+from kseg.data.sample import Dataset, Split
 from kseg.training.detection import SYSTEMS
 from kseg.training.losses.joint import JointLoss
 
@@ -101,29 +102,6 @@ class ObjectMetrics:
             return evaluator.headlines()
 
         return validate
-
-
-@dataclass(frozen=True)
-class SomeImages:
-    """The images of a split at `indices`."""
-
-    split: Split
-    indices: list[int]
-
-    @property
-    def names(self) -> list[str]:
-        return [self.split.names[index] for index in self.indices]
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        return [self.split.sizes[index] for index in self.indices]
-
-    @property
-    def files(self) -> list[Path]:
-        return self.split.files
-
-    def read(self, index: int) -> Sample:
-        return self.split.read(self.indices[index])
 
 
 def some_images(split: Split, count: int) -> Split:

@@ -38,10 +38,9 @@ class Choice:
 
 
 Space = dict[str, Union[Range, Choice]]
-RATE_BELOW, RATE_ABOVE = (
-    10,
-    5,
-)  # the learning rate is searched this far from its default
+# The learning rate is searched from its default divided by the first to its default
+# times the second.
+RATE_BELOW, RATE_ABOVE = 10, 5
 AVERAGES = (0.0, 0.9, 0.98)  # --ema; a longer memory than a short trial is of no use
 AVERAGES_OF_OBJECTS = (0.0, 0.99, 0.999)
 LOSSES = ("ce", "ce+dice", "ohem+0.5*dice", "ce+lovasz")
