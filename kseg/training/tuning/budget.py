@@ -1,41 +1,14 @@
-"""The time of a search: how much is left, and how many epochs a trial gets."""
+"""The time of a search: how many epochs a trial gets, and whether one fits."""
 
 from __future__ import annotations
 
-import time
-from typing import Callable, Sequence
+from typing import Sequence
 
 from edge.core.errors import InputError
 
 WHOLE_TRIALS = 20  # at least so many trials should fit into the time
 LEAST_EPOCHS, MOST_EPOCHS = 3, 30  # of a trial
 HOUR = 3600.0
-
-
-class Clock:
-    """Counts the seconds of a search over several calls.
-
-    `used` are those of earlier calls.
-    """
-
-    def __init__(
-        self,
-        limit: float,
-        used: float = 0.0,
-        now: Callable[[], float] = time.monotonic,
-    ):
-        self.limit, self.now = limit, now
-        self.start = now() - used
-
-    @property
-    def used(self) -> float:
-        """Seconds of this call and of those before it."""
-        return self.now() - self.start
-
-    @property
-    def left(self) -> float:
-        """Seconds until the end; negative after it."""
-        return self.limit - self.used
 
 
 def plan_epochs(left: float, startup: float, epoch_seconds: float) -> int:

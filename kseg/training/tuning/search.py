@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -22,9 +23,9 @@ from kseg.data.sample import Dataset
 from kseg.training.fit import fit
 from kseg.training.folds import forget_networks
 from kseg.training.setup import METRICS
+from kseg.training.time_plan import TimeBudget
 from kseg.training.tuning.budget import (
     HOUR,
-    Clock,
     check_hours,
     plan_epochs,
     times_of,
@@ -64,7 +65,7 @@ class Search:
     space: Space
     headline: str
     study: Any
-    clock: Clock
+    clock: TimeBudget
     stopped: bool = field(default=False, init=False)
 
     @property
@@ -77,7 +78,7 @@ class Search:
 
     def note_time(self) -> None:
         """Writes down the time that was used, for another call."""
-        self.study.set_user_attr(USED, self.clock.used)
+        self.study.set_user_attr(USED, self.clock.used())
 
     def trial_seconds(self) -> float:
         """The seconds of a whole trial: the mean of those known, else the estimate."""
@@ -141,7 +142,8 @@ def open_search(config: TuneConfig, given: set[str]) -> Search:
         study.set_user_attr(STARTED, started)
         study.enqueue_trial(default_point(base, space))
     retry_interrupted(study)
-    clock = Clock(config.hours * HOUR, study.user_attrs.get(USED, 0.0))
+    earlier = study.user_attrs.get(USED, 0.0)
+    clock = TimeBudget(config.hours * HOUR, time.monotonic(), earlier)
     headline = METRICS[data.task](base, data).headline
     return Search(folder, base, names, data, space, headline, study, clock)
 
@@ -161,10 +163,10 @@ def plan(search: Search, config: TuneConfig) -> None:
     seconds = [line["seconds"] for line in read_history(folder / "history.csv")]
     shutil.rmtree(folder)
     startup, each = times_of(seconds)
-    left = search.clock.left
+    left = search.clock.left()
     epochs = config.epochs or plan_epochs(left, startup, each)
     whole = startup + epochs * each
-    check_hours(config.hours, search.clock.used, whole)
+    check_hours(config.hours, search.clock.used(), whole)
     search.study.set_user_attr(TRIAL_SECONDS, whole)
     search.study.set_user_attr(EPOCHS, epochs)
     log.info(
@@ -179,7 +181,7 @@ def may_start(search: Search, config: TuneConfig) -> bool:
     if done >= config.trials:
         log.info(f"\n{done} trials are done (--trials)")
         return False
-    if search.clock.left < SPARE * search.trial_seconds():
+    if search.clock.left() < SPARE * search.trial_seconds():
         log.info(f"\n--hours {config.hours:g}: no time is left for another trial")
         return False
     return True
@@ -207,7 +209,7 @@ def run_trial(search: Search) -> None:
         watches.append(TrialWatch(trial, name, search.clock, saver, search.note_time))
         return watches
 
-    start, ended = search.clock.used, ""
+    start, ended = search.clock.used(), ""
     forget_networks()
     try:
         stopped = fit(config, search.data, folder, watch=watch)
@@ -215,7 +217,7 @@ def run_trial(search: Search) -> None:
     except GateFailed as failure:
         log.warning(f"trial {trial.number}: {failure}")
         ended = NOT_FINITE
-    trial.set_user_attr(SECONDS, search.clock.used - start)
+    trial.set_user_attr(SECONDS, search.clock.used() - start)
     trial.set_user_attr(ENDED, ended)
     tell(study, trial, ended, watches[0].best if watches else None)
     if ended == BY_USER:
@@ -242,7 +244,7 @@ def write(search: Search) -> dict[str, Any]:
     facts = {
         "headline": search.headline,
         "epochs": search.study.user_attrs.get(EPOCHS),
-        "hours": round(search.clock.used / HOUR, 4),
+        "hours": round(search.clock.used() / HOUR, 4),
         "importance": importances(search.study),
     }
     fixed = fixed_options(search.config, search.given)

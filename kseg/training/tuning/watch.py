@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional
 
 import keras
 
-from kseg.training.tuning.budget import Clock
+from kseg.training.time_plan import TimeBudget
 
 PRUNED, LATE = "pruned", "out of time"  # why a trial ended early
 
@@ -23,7 +23,7 @@ class TrialWatch(keras.callbacks.Callback):
         self,
         trial: Any,
         name: str,
-        clock: Clock,
+        clock: TimeBudget,
         saver: Any,
         note: Callable[[], None],
     ):
@@ -34,7 +34,7 @@ class TrialWatch(keras.callbacks.Callback):
         self.ended = ""
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.clock.left <= 0 and not self.ended:
+        if self.clock.left() <= 0 and not self.ended:
             self.end(LATE)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -3,14 +3,15 @@
 import pytest
 
 from edge.core.errors import InputError
-from kseg.training.tuning.budget import Clock, check_hours, plan_epochs, times_of
+from kseg.training.time_plan import TimeBudget
+from kseg.training.tuning.budget import check_hours, plan_epochs, times_of
 
 
 def test_the_time_of_earlier_calls_counts():
-    times = iter([100.0, 130.0, 170.0])
-    clock = Clock(limit=60, used=10, now=lambda: next(times))
-    assert clock.used == 40  # 10 before, 30 in this call
-    assert clock.left == -20
+    times = iter([130.0, 170.0])
+    clock = TimeBudget(60, began=100.0, earlier=10, clock=lambda: next(times))
+    assert clock.used() == 40  # 10 before, 30 in this call
+    assert clock.left() == -20
 
 
 def test_twenty_trials_fill_the_time():

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kseg.training.tuning.budget import Clock
+from kseg.training.time_plan import TimeBudget
 from kseg.training.tuning.watch import LATE, PRUNED, TrialWatch
 
 
@@ -31,7 +31,7 @@ class Saver:
 def follow():
     def make(trial, left=1.0):
         notes = []
-        clock = Clock(left, now=lambda: 0.0)
+        clock = TimeBudget(left, 0.0, clock=lambda: 0.0)
         watch = TrialWatch(trial, "val_x", clock, Saver(), lambda: notes.append(1))
         watch.notes = notes
         return watch
