@@ -1,0 +1,148 @@
+"""The condition of a rule: a tree that is evaluated for each frame."""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, Optional, Protocol, Tuple
+
+from edge.zones.measures import DWELL, MEAN_DWELL, SHARE, Measures
+
+# How a comparison becomes easier: +1 by a lower value, -1 by a higher one, 0 by either.
+OPERATORS: Dict[str, Tuple[Callable[[Any, Any], bool], int]] = {
+    ">": (operator.gt, 1),
+    ">=": (operator.ge, 1),
+    "<": (operator.lt, -1),
+    "<=": (operator.le, -1),
+    "==": (operator.eq, 0),
+    "!=": (operator.ne, 0),
+}
+CONTINUOUS = (SHARE, DWELL, MEAN_DWELL)  # the others are whole numbers
+DEFAULT_SHARE = 0.1  # of the threshold of a share, its hysteresis
+
+
+@dataclass
+class Moment:
+    """What a condition is evaluated with.
+
+    `since` keeps, for each "for", since when its condition holds: it is given again
+    with the next frame. `slack` is +1 while the event runs, which makes comparisons
+    true that have fallen back by less than the hysteresis; "not" turns it round.
+    `hysteresis` None is the default of each comparison.
+    """
+
+    measures: Measures
+    seconds: float
+    since: Dict[int, float]
+    slack: int = 0
+    hysteresis: Optional[float] = None
+
+
+class Condition(Protocol):
+    """A node of the tree."""
+
+    def holds(self, moment: Moment) -> bool: ...
+
+    def comparisons(self) -> Iterator[Comparison]: ...
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A measure of a class in a zone; `text` is as it was written."""
+
+    measure: str
+    class_name: str
+    zone: str
+    text: str
+
+    def value(self, measures: Measures) -> float:
+        return measures.value(self.measure, self.class_name, self.zone)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A quantity and a threshold: a share in [0, 1], seconds, or a number."""
+
+    quantity: Quantity
+    operator: str
+    threshold: float
+
+    def comparisons(self) -> Iterator[Comparison]:
+        yield self
+
+    def holds(self, moment: Moment) -> bool:
+        compare, direction = OPERATORS[self.operator]
+        value = self.quantity.value(moment.measures)
+        slack = moment.slack * self.hysteresis(moment.hysteresis)
+        if direction or not slack:
+            return compare(value, self.threshold - direction * slack)
+        near = abs(value - self.threshold) <= abs(slack)
+        return near if self.operator == "==" else not near
+
+    def hysteresis(self, given: Optional[float]) -> float:
+        """How far the value must fall back: of whole numbers whole steps only."""
+        if given is None:
+            share = self.quantity.measure == SHARE
+            return DEFAULT_SHARE * abs(self.threshold) if share else 0.0
+        return given if self.quantity.measure in CONTINUOUS else math.floor(given)
+
+    def farther(self, value: float, than: float) -> bool:
+        """Whether a value is farther beyond the threshold than another one."""
+        _, direction = OPERATORS[self.operator]
+        if direction:
+            return (value - than) * direction > 0
+        return abs(value - self.threshold) > abs(than - self.threshold)
+
+
+@dataclass(frozen=True)
+class Held:
+    """`condition` for a time: true once it has held for `seconds` without a break."""
+
+    condition: Condition
+    seconds: float
+
+    def comparisons(self) -> Iterator[Comparison]:
+        return self.condition.comparisons()
+
+    def holds(self, moment: Moment) -> bool:
+        if not self.condition.holds(moment):
+            moment.since.pop(id(self), None)
+            return False
+        return moment.seconds - moment.since.setdefault(id(self), moment.seconds) >= (
+            self.seconds
+        )
+
+
+@dataclass(frozen=True)
+class Not:
+    """True where `condition` is not."""
+
+    condition: Condition
+
+    def comparisons(self) -> Iterator[Comparison]:
+        return self.condition.comparisons()
+
+    def holds(self, moment: Moment) -> bool:
+        moment.slack = -moment.slack
+        try:
+            return not self.condition.holds(moment)
+        finally:
+            moment.slack = -moment.slack
+
+
+@dataclass(frozen=True)
+class Both:
+    """Several conditions with "and" between them, or with `either` "or"."""
+
+    conditions: Tuple[Condition, ...]
+    either: bool = False
+
+    def comparisons(self) -> Iterator[Comparison]:
+        for condition in self.conditions:
+            yield from condition.comparisons()
+
+    def holds(self, moment: Moment) -> bool:
+        # All of them, so that each "for" sees each frame.
+        held = [condition.holds(moment) for condition in self.conditions]
+        return any(held) if self.either else all(held)
