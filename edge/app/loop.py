@@ -16,6 +16,7 @@ from edge.display.sinks import Controls, DisplayFrame
 from edge.display.summaries import crossings_text
 from edge.display.tasks import DRAW
 from edge.events.event import END_OF_SOURCE, FAILED, STOPPED
+from edge.events.text import running_text
 from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
@@ -111,6 +112,8 @@ class CameraLoop:
         if self._draws:
             with self.predictor.stages.stage("draw"):
                 text = f"{self._recent.fps:.1f} fps" if self._recent.fps else ""
+                running = running_text(watched.get("running", ()), seconds)
+                text = "\n".join(filter(None, (running, text)))
                 view = self._draw(image, result, text, crossings)
             millis.update(self.predictor.stages.last("draw"))
         displayed = DisplayFrame(

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from edge.display.draw import Box, put_caption, put_in_front, put_legend, with_hint
+from edge.display.draw_zones import put_zones
 from edge.display.labels import Color, put_labels
 from edge.display.names import written_name
 from edge.display.view import View
@@ -47,6 +48,7 @@ def draw_objects(
         image = frame.copy()
     colors = colors_of(shown, info, view)
     put_masks(image, shown, colors, view)
+    put_zones(image, view.zones)
     if view.line:
         put_line(image, *view.line)
     boxes = pixel_boxes(shown)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
 import numpy as np
 
@@ -99,7 +99,8 @@ class FrameLines:
 
     The keys are `frame`, `seconds` since the first frame, `time` of day, those of
     SUMMARIES for the task, or of WITH_POLYGONS with `polygons`, `crossings` if they are
-    counted, and `stage_millis`.
+    counted, the measures of `zones` and the rules of running `events` if there are
+    zones, and `stage_millis`.
     """
 
     wants_view = False
@@ -121,12 +122,17 @@ class FrameLines:
         crossings = {}
         if displayed.crossings is not None:
             crossings["crossings"] = displayed.crossings
+        watched: dict[str, Any] = {}
+        if displayed.measures is not None:
+            watched["zones"] = displayed.measures.to_json()
+            watched["events"] = [event.rule for event in displayed.running]
         line = {
             "frame": displayed.index,
             "seconds": round(displayed.seconds - self._first, 3),
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             **self._summary(displayed.result, self.info),
             **crossings,
+            **watched,
             "stage_millis": {k: round(v, 3) for k, v in displayed.millis.items()},
         }
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, Optional, Protocol, Tuple
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Deque, Dict, Iterator, Optional, Protocol, Tuple
 
 from edge.zones.measures import DWELL, MEAN_DWELL, SHARE, Measures
 
@@ -18,6 +19,7 @@ OPERATORS: Dict[str, Tuple[Callable[[Any, Any], bool], int]] = {
     "==": (operator.eq, 0),
     "!=": (operator.ne, 0),
 }
+INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 CONTINUOUS = (SHARE, DWELL, MEAN_DWELL)  # the others are whole numbers
 DEFAULT_SHARE = 0.1  # of the threshold of a share, its hysteresis
 
@@ -26,15 +28,17 @@ DEFAULT_SHARE = 0.1  # of the threshold of a share, its hysteresis
 class Moment:
     """What a condition is evaluated with.
 
-    `since` keeps, for each "for", since when its condition holds: it is given again
-    with the next frame. `slack` is +1 while the event runs, which makes comparisons
-    true that have fallen back by less than the hysteresis; "not" turns it round.
-    `hysteresis` None is the default of each comparison.
+    `since` keeps, for each "for", since when its condition holds, and `past` the values
+    of quantities over a time: both are given again with the next frame. `slack` is +1
+    while the event runs, which makes comparisons true that have fallen back by less
+    than the hysteresis; "not" turns it round. `hysteresis` None is the default of each
+    comparison.
     """
 
     measures: Measures
     seconds: float
     since: Dict[int, float]
+    past: Dict[Quantity, Deque[Tuple[float, float]]]
     slack: int = 0
     hysteresis: Optional[float] = None
 
@@ -44,20 +48,34 @@ class Condition(Protocol):
 
     def holds(self, moment: Moment) -> bool: ...
 
-    def comparisons(self) -> Iterator[Comparison]: ...
+    def comparisons(self) -> Iterator[Comparison]:
+        """All comparisons, those under "not" the other way round."""
+        ...
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A measure of a class in a zone; `text` is as it was written."""
+    """A measure of a class in a zone; `text` is as it was written.
+
+    With `window`, in seconds, it is by how much the measure has grown in this time.
+    """
 
     measure: str
     class_name: str
     zone: str
     text: str
+    window: Optional[float] = None
 
-    def value(self, measures: Measures) -> float:
-        return measures.value(self.measure, self.class_name, self.zone)
+    def value(self, moment: Moment) -> float:
+        now = moment.measures.value(self.measure, self.class_name, self.zone)
+        if self.window is None:
+            return now
+        past = moment.past.setdefault(self, deque())
+        if not past or past[-1][1] != now:
+            past.append((moment.seconds, now))
+        while len(past) > 1 and past[1][0] <= moment.seconds - self.window:
+            past.popleft()
+        return now - past[0][1]
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,7 @@ class Comparison:
 
     def holds(self, moment: Moment) -> bool:
         compare, direction = OPERATORS[self.operator]
-        value = self.quantity.value(moment.measures)
+        value = self.quantity.value(moment)
         slack = moment.slack * self.hysteresis(moment.hysteresis)
         if direction or not slack:
             return compare(value, self.threshold - direction * slack)
@@ -86,6 +104,9 @@ class Comparison:
             share = self.quantity.measure == SHARE
             return DEFAULT_SHARE * abs(self.threshold) if share else 0.0
         return given if self.quantity.measure in CONTINUOUS else math.floor(given)
+
+    def inverse(self) -> Comparison:
+        return replace(self, operator=INVERSE[self.operator])
 
     def farther(self, value: float, than: float) -> bool:
         """Whether a value is farther beyond the threshold than another one."""
@@ -121,7 +142,7 @@ class Not:
     condition: Condition
 
     def comparisons(self) -> Iterator[Comparison]:
-        return self.condition.comparisons()
+        return (each.inverse() for each in self.condition.comparisons())
 
     def holds(self, moment: Moment) -> bool:
         moment.slack = -moment.slack

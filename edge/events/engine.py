@@ -6,9 +6,9 @@ import secrets
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from edge.events.conditions import Moment
+from edge.events.conditions import Comparison, Moment, Quantity
 from edge.events.event import ENDED, OVER, STARTED, Event, EventChange
 from edge.events.rule import Rule
 from edge.zones.measures import Measures
@@ -24,7 +24,9 @@ class RuleState:
 
     rule: Rule
     event: Optional[Event] = None
+    leading: Optional[Comparison] = None  # of the event
     since: Dict[int, float] = field(default_factory=dict)
+    past: Dict[Quantity, Deque[Tuple[float, float]]] = field(default_factory=dict)
     ended: float = float("-inf")  # when its last event has ended
 
 
@@ -60,7 +62,7 @@ class Engine:
         """Take the measures of the next frame, at `seconds` of the source's time."""
         if seconds < self._last:  # the source has started again
             for state in self._states:
-                state.since, state.ended = {}, float("-inf")
+                state.since, state.past, state.ended = {}, {}, float("-inf")
         self._last = seconds
         return tuple(
             change
@@ -77,21 +79,27 @@ class Engine:
         self, state: RuleState, seconds: float, measures: Measures
     ) -> Iterator[EventChange]:
         rule, slack = state.rule, int(state.event is not None)
-        moment = Moment(measures, seconds, state.since, slack, rule.hysteresis)
+        moment = Moment(
+            *(measures, seconds, state.since, state.past, slack, rule.hysteresis)
+        )
         held = rule.condition.holds(moment)
-        value = rule.leading.quantity.value(measures)
-        if state.event:
-            beyond = rule.leading.farther(value, than=state.event.peak)
-            peak = value if beyond else state.event.peak
-            state.event = replace(state.event, value=value, peak=peak)
+        if state.event and state.leading:
+            value = state.leading.quantity.value(moment)
+            if state.leading.farther(value, than=state.event.peak):
+                state.event = replace(state.event, peak=value)
+            state.event = replace(state.event, value=value)
             if not held:
                 yield self._end(state, seconds, OVER)
         elif held and seconds - state.ended >= rule.cool_down_seconds:
-            state.event = self._new(rule, seconds, value)
+            state.leading = rule.leading(moment)
+            value = state.leading.quantity.value(moment)
+            state.event = self._new(rule, state.leading.quantity, seconds, value)
             self.counts[rule.name] += 1
             yield EventChange(STARTED, state.event)
 
-    def _new(self, rule: Rule, seconds: float, value: float) -> Event:
+    def _new(
+        self, rule: Rule, quantity: Quantity, seconds: float, value: float
+    ) -> Event:
         now = self.clock()
         number = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         return Event(
@@ -101,8 +109,8 @@ class Engine:
             source=self.source,
             start=seconds,
             started=now.isoformat(timespec="milliseconds"),
-            quantity=rule.leading.quantity.text,
-            measure=rule.leading.quantity.measure,
+            quantity=quantity.text,
+            measure=quantity.measure,
             value=value,
             peak=value,
             snapshot=f"{number}.jpg" if self.files and rule.snapshot else "",

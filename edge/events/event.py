@@ -27,9 +27,10 @@ class Event:
     time of a live source; `started` and `ended` the time of day, ISO 8601 in UTC. `end`
     and `ended` are None, and `reason` is "", while the event runs.
 
-    `quantity` is the rule's first measure as written, such as "share(smoke, door)", and
-    `measure` its name, such as "share"; `value` is what it was at last, `peak` the
-    farthest beyond the rule's threshold since the start. `snapshot` and `recording` are
+    `quantity` is a measure of the rule as written, such as "share(smoke, door)", of
+    several the first one whose comparison held at the start, and `measure` its name,
+    such as "share"; `value` is what it was at last, `peak` the farthest beyond the
+    rule's threshold since the start. `snapshot` and `recording` are
     names of files in the folder of --event-folder, or "".
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from edge.events.conditions import Comparison, Condition
+from edge.events.conditions import Comparison, Condition, Moment
 
 COOL_DOWN_SECONDS = 10.0  # by default
 
@@ -35,7 +35,7 @@ class Rule:
     def records(self) -> bool:
         return self.before_seconds is not None
 
-    @property
-    def leading(self) -> Comparison:
-        """The first comparison, whose quantity an event tells."""
-        return next(iter(self.condition.comparisons()))
+    def leading(self, moment: Moment) -> Comparison:
+        """The comparison whose quantity an event tells: the first one that holds."""
+        comparisons = list(self.condition.comparisons())
+        return next((c for c in comparisons if c.holds(moment)), comparisons[0])

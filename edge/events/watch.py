@@ -9,12 +9,13 @@ from edge.events.event import Event, EventChange
 from edge.predict.results import Result
 from edge.zones.measures import Measures
 from edge.zones.measuring import Measurer
+from edge.zones.zone import Zone
 
 
 class Watch:
     """Measures each result, and applies the rules of `engine` to the measures.
 
-    `measurer.zones` and `engine.rules` say what there is. After a call, `measures` and
+    `zones` and `engine.rules` say what there is. After a call, `measures` and
     `changes` are those of the frame, and `running` are the events that run. Only the
     loop's thread calls it; all attributes can be read in any thread, as they are
     replaced and never changed.
@@ -25,6 +26,11 @@ class Watch:
         self.measures: Optional[Measures] = None
         self.changes: Tuple[EventChange, ...] = ()
         self.running: Tuple[Event, ...] = ()
+
+    @property
+    def zones(self) -> Tuple[Zone, ...]:
+        """The zones of the file, without the whole frame."""
+        return self.measurer.zones[1:]
 
     def __call__(self, seconds: float, result: Result) -> None:
         """Take the result of the next frame, at `seconds` of the source's time."""
