@@ -6,13 +6,14 @@ place.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from edge.display.colors import color_table, colored, hide_classes
-from edge.display.draw_zones import put_zones
+from edge.display.draw_zones import put_names, put_outlines
 from edge.display.names import written_name
 from edge.display.panels import darken, text_scale
 from edge.display.text import text_size, write
@@ -184,10 +185,12 @@ def draw_semantic(
         image = outlined(image, labels, shown, order="BGR")
     if image is frame:
         image = frame.copy()
-    put_zones(image, view.zones)
+    put_outlines(image, view.zones)
+    panels = [put_caption(image, with_hint(text, info, view))]
     if view.legend and (view.opacity or view.outlines):
-        put_legend(image, info, lambda: present_classes(labels, info), view)
-    put_caption(image, with_hint(text, info, view))
+        present = partial(present_classes, labels, info)
+        panels.append(put_legend(image, info, present, view))
+    put_names(image, view.zones, panels)
     return image
 
 

@@ -1,10 +1,12 @@
 """Zones and events from the command line of the camera."""
 
 import json
+import re
 import shutil
 import threading
 from argparse import Namespace
 from http.server import HTTPServer
+from pathlib import Path
 
 import psutil
 import pytest
@@ -19,11 +21,15 @@ from edge.app.event_options import (
 )
 from edge.app.shipped import shipped_model
 from edge.core.errors import InputError
+from edge.events.grammar import Vocabulary, parse_condition
 from edge.model_file.info import ModelInfo
-from edge.video import sources
+from edge.video import scenes, sources
 from edge.video.frames import Source
 from tests.edge.events.test_webhook import Receiver
+from tests.support.events import END
 from tests.support.object_results import DETECTION
+
+ROOT = Path(__file__).resolve().parents[3]
 
 DOOR = {"door": [[0.05, 0.3], [0.45, 0.3], [0.45, 0.95], [0.05, 0.95]]}
 INFO = ModelInfo(("road", "traffic light"), ((0, 0, 1), (0, 1, 0)))
@@ -266,3 +272,26 @@ class Memory:
 
     def take(self, displayed):
         self.bytes.append(self.process.memory_info().rss)
+
+
+def blocks_of(language):
+    text = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_file_of_the_documentation(tmp_path):
+    zones, event = blocks_of("json")
+    path = tmp_path / "zones.json"
+    path.write_text(zones, encoding="utf-8")
+    info = ModelInfo(scenes.CLASSES, scenes.COLORS, task="instance")
+    watch = watch_of(options(zones=path, track=True, event_folder="x"), info, SOURCE)
+    assert [rule.records for rule in watch.engine.rules] == [True, False, False]
+    assert list(json.loads(event)) == list(END.to_json())
+
+
+def test_the_rules_of_the_documentation():
+    measures = dict.fromkeys(usable_measures("instance", track=True), "")
+    zones = ("frame", "door", "exit", "left bank", "quay")
+    words = Vocabulary(measures, zones, str, "")
+    (rules,) = blocks_of("text")
+    assert all(parse_condition(rule, words) for rule in rules.splitlines())
