@@ -81,7 +81,7 @@ def check_prefix(prefix: str, option: str = "--mqtt-prefix") -> str:
     ):
         raise InputError(
             f"{option}: {quoted(prefix)} cannot begin topics; write words with / "
-            "between them, without + and #, such as kseg/door"
+            "between them, without + and #, such as home/door"
         )
     return prefix
 

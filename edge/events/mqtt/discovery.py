@@ -1,6 +1,6 @@
 """Home Assistant's MQTT discovery: what the camera has, in one retained message.
 
-It is the device discovery of Home Assistant 2024.11 and later:
+It is the device discovery of Home Assistant 2024.12 and later:
 https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 """
 

@@ -13,7 +13,7 @@ LONGEST_NAME = 60  # characters of a camera's name by default
 
 @dataclass(frozen=True)
 class Topics:
-    """Topics below `prefix`, such as kseg/door."""
+    """Topics below `prefix`, such as home/door."""
 
     prefix: str
 
@@ -72,8 +72,8 @@ def level(name: str) -> str:
 def plain(name: str) -> str:
     """A name of A-Z, a-z, 0-9, _ and - only; others may become the same.
 
-    >>> plain("kseg/front door")
-    'kseg_front_door'
+    >>> plain("home/front door")
+    'home_front_door'
     """
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:LONGEST_NAME]
 
