@@ -21,6 +21,7 @@ OPERATORS: Dict[str, Tuple[Callable[[Any, Any], bool], int]] = {
 }
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 CONTINUOUS = (SHARE, DWELL, MEAN_DWELL)  # the others are whole numbers
+ROUNDING = 1e-6  # seconds: 0.7 - 0.2 is a bit less than 0.5
 DEFAULT_SHARE = 0.1  # of the threshold of a share, its hysteresis
 
 
@@ -130,9 +131,8 @@ class Held:
         if not self.condition.holds(moment):
             moment.since.pop(id(self), None)
             return False
-        return moment.seconds - moment.since.setdefault(id(self), moment.seconds) >= (
-            self.seconds
-        )
+        since = moment.since.setdefault(id(self), moment.seconds)
+        return moment.seconds - since >= self.seconds - ROUNDING
 
 
 @dataclass(frozen=True)
