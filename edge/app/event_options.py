@@ -168,7 +168,7 @@ def check_address(address: str) -> None:
     """Raises InputError if it is not an address of a web server."""
     try:
         parts = urlsplit(address)
-        valid = parts.scheme in ("http", "https") and parts.hostname
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
         valid = valid and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False

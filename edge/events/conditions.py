@@ -94,10 +94,12 @@ class Comparison:
         compare, direction = OPERATORS[self.operator]
         value = self.quantity.value(moment)
         slack = moment.slack * self.hysteresis(moment.hysteresis)
-        if direction or not slack:
+        equality = self.operator == "=="
+        # "!=" becomes no easier, and "==" under "not", which is the same, neither.
+        if direction or not slack or equality != (slack > 0):
             return compare(value, self.threshold - direction * slack)
         near = abs(value - self.threshold) <= abs(slack)
-        return near if self.operator == "==" else not near
+        return near if equality else not near
 
     def hysteresis(self, given: Optional[float]) -> float:
         """How far the value must fall back: of whole numbers whole steps only."""

@@ -102,10 +102,12 @@ def test_hysteresis_of_equality():
         ("started", 0),
         ("ended", 3),
     ]
-    assert changes("count(a) != 0", [0, 1, 2, 0], measure="count") == [
-        ("started", 1),
-        ("ended", 3),
-    ]
+    # not (a != 0) is the same, and a != 0 has no value to fall back to.
+    kinds = changes("not count(a) != 0", series, measure="count", hysteresis=1)
+    assert kinds == [("started", 0), ("ended", 3)]
+    for when in ("count(a) != 0", "not count(a) == 0"):
+        kinds = changes(when, [0, 1, 2, 1, 0], measure="count", hysteresis=1)
+        assert kinds == [("started", 1), ("ended", 4)]
 
 
 def test_no_event_starts_while_the_rule_cools_down():
