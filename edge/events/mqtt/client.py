@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 from edge.core.errors import shortened
 from edge.core.log import say
@@ -44,6 +44,8 @@ class Client:
 
     `birth` are the messages after each connection, `will` is the one that the broker
     publishes when the connection breaks; at the end of the program the client does.
+    `renew` gets what the broker has kept of the first message of `birth`, from an
+    earlier run, and returns the one that takes its place, or None if it is as it was.
     `context` is the ssl.SSLContext of a broker with TLS. No method waits for the
     broker but `close`, which waits for at most CLOSE_SECONDS.
     """
@@ -56,10 +58,12 @@ class Client:
         birth: Sequence[Message],
         will: Message,
         context: Any = None,
+        renew: Optional[Callable[[bytes], Optional[Message]]] = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.broker, self.outbox, self.client_id = broker, outbox, client_id
-        self.birth, self.will, self.context = birth, will, context
+        self.birth: List[Message] = list(birth)
+        self.will, self.context, self._renew = will, context, renew
         self.connected = False
         self._clock, self._deadline = clock, float("inf")
         self._closing = threading.Event()
@@ -124,6 +128,7 @@ class Client:
         client.will_set(self.will.topic, self.will.payload, qos=1, retain=True)
         client.connect_timeout = max(0.1, min(CONNECT_SECONDS, self._time_left()))
         client.on_connect, client.on_publish = self._on_connect, self._on_publish
+        client.on_message = self._on_message
         return client
 
     def _time_left(self) -> float:
@@ -151,6 +156,9 @@ class Client:
         return self._refusal or self._broken(self._clock() - began)
 
     def _begin(self, client: Any) -> None:
+        if self._renew:
+            # Before the message is replaced: the broker keeps to the order.
+            client.subscribe(self.birth[0].topic)
         for message in self.birth:
             publish(client, message)
         self.connected = True
@@ -172,6 +180,15 @@ class Client:
 
     def _on_publish(self, client: Any, _: Any, number: int, *__: Any) -> None:
         self.outbox.acknowledge(number)
+
+    def _on_message(self, client: Any, _: Any, message: Any) -> None:
+        """The kept message comes first, and then, or only, the one that replaces it."""
+        client.unsubscribe(message.topic)
+        renew, self._renew = self._renew, None
+        newer = renew(message.payload) if renew and message.retain else None
+        if newer:
+            self.birth[0] = newer
+            publish(client, newer)
 
 
 def reason_of_failure(error: OSError) -> str:

@@ -6,8 +6,9 @@ https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, Iterator, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, Optional, Sequence, Tuple
 
 from edge.core.files import json_text
 from edge.events.mqtt.outbox import Message
@@ -69,6 +70,29 @@ def discovery_message(topics: Topics, contents: Contents) -> Message:
     }
     topic = f"{DISCOVERY}/device/{topics.node}/config"
     return Message(topic, json_text(content).encode(), retain=True)
+
+
+def without_old(message: Message, old: bytes) -> Optional[Message]:
+    """The message that also removes entities that an older one had; None without such.
+
+    Home Assistant removes an entity of which only the platform is left. `old` is the
+    older payload; one that is not of this form is ignored.
+    """
+    content = json.loads(message.payload)
+    try:
+        before = json.loads(old)["components"].items()
+        gone = {
+            key: {"platform": str(entity["platform"])}
+            for key, entity in before
+            if key not in content["components"] and len(entity) > 1
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    if not gone:
+        return None
+    # First, as Home Assistant ignores the rest after an entity that it is adding.
+    content["components"] = {**gone, **content["components"]}
+    return message._replace(payload=json_text(content).encode())
 
 
 def components(

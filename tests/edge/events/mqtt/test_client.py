@@ -146,6 +146,24 @@ def answer_all(server, answer):
             connection.sendall(answer)
 
 
+def test_the_first_message_is_renewed_from_what_the_broker_has(mosquitto, connect):
+    """As the entities of an earlier run are removed from Home Assistant."""
+    seen = []
+
+    def renew(old):
+        seen.append(old)
+        return Message("config", b"new, without " + old, retain=True)
+
+    births = [Message("config", b"new", retain=True)]
+    for run in range(2):
+        client = connect(mosquitto.port, birth=births, renew=renew)
+        until(lambda: client.connected)  # noqa: B023
+        until(lambda: run == 0 or seen)  # noqa: B023
+        client.close()
+    assert seen == [b"new"]
+    assert mosquitto.retained()["config"] == b"new, without new"
+
+
 # Passwords and TLS
 
 

@@ -11,7 +11,12 @@ from dataclasses import replace
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from edge.events.mqtt.discovery import Contents, discovery_message, template
+from edge.events.mqtt.discovery import (
+    Contents,
+    discovery_message,
+    template,
+    without_old,
+)
 from edge.events.mqtt.topics import Topics
 
 TOPICS = Topics("kseg/door")
@@ -142,3 +147,30 @@ def test_measures_that_the_model_lacks_have_no_sensor():
     contents = replace(CONTENTS, measures=("share",), rules=(), picture=False)
     entities = content_of(contents)["components"].values()
     assert {entity["name"].split()[-1] for entity in entities} == {"share"}
+
+
+def test_entities_that_are_gone_are_removed():
+    old = discovery_message(TOPICS, CONTENTS)
+    message = discovery_message(TOPICS, replace(CONTENTS, zones=("frame", "back door")))
+    components = json.loads(without_old(message, old.payload).payload)["components"]
+    gone = {k: v for k, v in components.items() if set(v) == {"platform"}}
+    before = content_of()["components"]
+    assert {before[key]["name"] for key in gone} == {
+        f"front door {name} {measure}"
+        for name in CONTENTS.classes
+        for measure in CONTENTS.measures
+    }
+    assert {entity["platform"] for entity in gone.values()} == {"sensor"}
+    assert list(components)[: len(gone)] == list(gone)
+    rest = {key: value for key, value in components.items() if key not in gone}
+    assert rest == json.loads(message.payload)["components"]
+    # Next time they need not be removed again.
+    assert without_old(message, without_old(message, old.payload).payload) is None
+
+
+@pytest.mark.parametrize(
+    "old",
+    [b"", b"[]", b"{}", b'{"components": 1}', b'{"components": {"a": 1}}', b"\xff"],
+)
+def test_an_older_message_of_another_form_is_ignored(old):
+    assert without_old(discovery_message(TOPICS, CONTENTS), old) is None
