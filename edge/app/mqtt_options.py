@@ -111,18 +111,17 @@ def mqtt_sinks(
     from edge.events.mqtt.client import Client
     from edge.events.mqtt.discovery import discovery_message, without_old
     from edge.events.mqtt.outbox import Message, Outbox
-    from edge.events.mqtt.sink import OFFLINE, ONLINE, PICTURE_SECONDS, Mqtt
+    from edge.events.mqtt.sink import OFFLINE, PICTURE_SECONDS, Mqtt
     from edge.events.mqtt.topics import Topics, default_prefix
 
     broker = arguments.broker
     topics = Topics(broker.prefix or default_prefix(source.name))
     seconds = arguments.mqtt_picture
     seconds = PICTURE_SECONDS if seconds is None else seconds
-    birth = [Message(topics.availability, ONLINE, retain=True)]
-    renew = None
+    birth, renew = [], None
     if not arguments.no_discovery:
         contents = contents_of(arguments, watch, info, picture=seconds > 0)
-        birth.insert(0, discovery_message(topics, contents))
+        birth.append(discovery_message(topics, contents))
         renew = partial(without_old, birth[0])
     client = Client(
         *(broker, Outbox(), topics.client_id, birth),
@@ -131,7 +130,8 @@ def mqtt_sinks(
         renew=renew,
     )
     client.say(f"topics {topics.prefix}/#")
-    return [Mqtt(client, topics, [rule.name for rule in watch.engine.rules], seconds)]
+    rules = [rule.name for rule in watch.engine.rules]
+    return [Mqtt(client, topics, rules, seconds, live=source.live)]
 
 
 def contents_of(

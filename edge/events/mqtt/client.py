@@ -65,6 +65,7 @@ class Client:
         self.birth: List[Message] = list(birth)
         self.will, self.context, self._renew = will, context, renew
         self.connected = False
+        self.on_poll: Callable[[], None] = lambda: None  # the thread calls it regularly
         self._clock, self._deadline = clock, float("inf")
         self._closing = threading.Event()
         self._accepted, self._refusal, self._leaving = False, "", False
@@ -82,7 +83,7 @@ class Client:
         self._thread.join(CLOSE_SECONDS + 1)
         missing = self.outbox.lost + self.outbox.waiting
         if missing:
-            self.say(f"{missing} messages of events were not delivered")
+            self.say(f"messages of events that were not delivered: {missing}")
 
     # The methods below run in the thread.
 
@@ -147,6 +148,7 @@ class Client:
             if self._closing.is_set() and not self._leaving:
                 self._leaving = True
                 self.outbox.set_state(self.will)  # after all that waits
+            self.on_poll()
             self.outbox.send(lambda message: publish(client, message))
             if self._leaving and self.outbox.empty:
                 client.disconnect()

@@ -18,6 +18,7 @@ from edge.zones.measures import SHARE, Measures
 STATE_SECONDS = 1.0  # the shortest time between two messages of the measures
 SHARE_DIGITS = 4  # less than the measures have: their noise is no news
 PICTURE_SECONDS = 10.0  # by default
+AWAY_SECONDS = 10.0  # without a frame, after which a live source counts as away
 LONGEST, QUALITY = 1280, 80  # pixels of the longer side of a picture, and of its JPEG
 ONLINE, OFFLINE = b"online", b"offline"
 
@@ -29,7 +30,9 @@ class Mqtt:
       whenever it has changed, but at most once in STATE_SECONDS;
     - `events`: the JSON of EventChange.to_json for each start and end of an event;
     - `rules/RULE`, retained: the same of its last event, and whether one is `running`;
-    - `picture`, retained: the view as JPEG every `picture_seconds`, 0 for none.
+    - `picture`, retained: the view as JPEG every `picture_seconds`, 0 for none;
+    - `availability`, retained: "online", or "offline" while a `live` source gives no
+      frames; the last will of the client is "offline" too.
 
     `client` sends them. The loop never waits for the broker. See edge.display.sinks.
     """
@@ -40,6 +43,7 @@ class Mqtt:
         topics: Topics,
         rules: Sequence[str] = (),
         picture_seconds: float = PICTURE_SECONDS,
+        live: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.client, self.topics = client, topics
@@ -48,8 +52,23 @@ class Mqtt:
         self._published: Dict[str, bytes] = {}  # zone -> payload
         self._measured = self._pictured = float("-inf")
         self._lossy = False
+        self.live, self._last, self._away = live, clock(), False
         for rule in rules:
             self._set(topics.rule(rule), {"running": False, "rule": rule})
+        self._set_availability()
+        client.on_poll = self._look_at_source
+
+    def _look_at_source(self) -> None:
+        """Called by the client's thread, as the loop does nothing without a frame."""
+        away = self.live and self._clock() - self._last > AWAY_SECONDS
+        if away != self._away:
+            self._away = away
+            self._set_availability()
+
+    def _set_availability(self) -> None:
+        payload = OFFLINE if self._away else ONLINE
+        message = Message(self.topics.availability, payload, retain=True)
+        self.client.outbox.set_state(message)
 
     @property
     def wants_view(self) -> bool:
@@ -61,6 +80,8 @@ class Mqtt:
     def take(self, displayed: Any) -> None:
         for change in displayed.events:
             self._take_event(change)
+        if not displayed.redrawn:
+            self._last = self._clock()
         self._measures = displayed.measures
         if self._clock() - self._measured >= STATE_SECONDS:
             self._publish_measures()
@@ -96,6 +117,7 @@ class Mqtt:
                 self.client.outbox.set_state(message)
 
     def close(self) -> None:
+        self.client.on_poll = lambda: None
         self._publish_measures()
         self.client.close()
 

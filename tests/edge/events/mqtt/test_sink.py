@@ -38,9 +38,9 @@ def clock():
 def start(mosquitto, connect, clock):
     """`start(**options)` gives a connected sink, and what the broker has told."""
 
-    def start(outbox=None, **options):
+    def start(outbox=None, birth=(), **options):
         heard = mosquitto.listen("kseg/#")
-        client = connect(mosquitto.port, outbox)
+        client = connect(mosquitto.port, outbox, birth=birth)
         until(lambda: client.connected)
         return Mqtt(client, TOPICS, clock=clock, **options), heard
 
@@ -118,7 +118,7 @@ def test_too_many_events_are_said_once(start, capsys):
     sink.close()
     lines = capsys.readouterr().err.splitlines()
     assert sum("events wait to be sent; the oldest are lost" in x for x in lines) == 1
-    assert any("2 messages of events were not delivered" in x for x in lines)
+    assert any("messages of events that were not delivered: 2" in x for x in lines)
 
 
 def test_a_picture_is_published_every_few_seconds(start, clock):
@@ -146,6 +146,28 @@ def test_no_picture_is_drawn_where_none_is_wanted_or_no_broker_is_there(
     assert not sink.wants_view
     mosquitto.kill()
     assert not Mqtt(connect(mosquitto.port), TOPICS).wants_view
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_live_source_without_frames_is_offline(live, start, clock):
+    def values():
+        found = [m.payload for m in heard() if m.topic == "kseg/door/availability"]
+        return b" ".join(found)
+
+    sink, heard = start(live=live)
+    until(lambda: sink.client.outbox.empty)
+    clock.now = 9.0
+    sink.take(shown())
+    clock.now = 19.5  # 10.5 seconds later
+    sink.take(shown(redrawn=True))  # as the loop draws the last frame again
+    time.sleep(0.3)
+    until(lambda: values().endswith(b"offline" if live else b"online"))
+    clock.now = 20.0
+    sink.take(shown())
+    until(lambda: values().endswith(b"online"))
+    sink.close()
+    expected = b"online offline online offline" if live else b"online offline"
+    until(lambda: values() == expected)
 
 
 def test_pictures_are_made_smaller():
