@@ -94,7 +94,11 @@ class Client:
             why = self._session()
             self.connected = False
             self.outbox.restart()
-            if last or not why:
+            if not why or (last and not self.outbox.waiting):
+                return
+            if last:
+                time.sleep(FIRST_PAUSE / 4)
+            if self._time_left() < 0:
                 return
             steady = self._clock() - began > STEADY_SECONDS
             waits = pauses() if steady else waits
@@ -106,8 +110,8 @@ class Client:
     def _session(self) -> str:
         """One connection, from its beginning. Why it has ended; "" at the end."""
         self._accepted, self._refusal = False, ""
-        client = self._new_client()
         try:
+            client = self._new_client()
             client.connect(self.broker.host, self.broker.port, KEEP_ALIVE)
             return self._talk(client)
         except OSError as error:  # TLS and unknown hosts too

@@ -53,9 +53,9 @@ class Mqtt:
         self._measured = self._pictured = float("-inf")
         self._lossy = False
         self.live, self._last, self._away = live, clock(), False
+        self._set_availability()
         for rule in rules:
             self._set(topics.rule(rule), {"running": False, "rule": rule})
-        self._set_availability()
         client.on_poll = self._look_at_source
 
     def _look_at_source(self) -> None:

@@ -100,7 +100,36 @@ def test_an_unknown_host_is_one_line(connect, capsys):
     assert len(capsys.readouterr().err.splitlines()) <= 1
 
 
-def test_the_end_of_the_program_counts_what_was_not_delivered(connect, capsys):
+def test_a_broker_that_comes_while_the_program_ends_gets_the_events(
+    mosquitto, connect, capsys
+):
+    heard = mosquitto.listen("#", "-c", "-i", "watcher")
+    time.sleep(1.2)  # until the broker has saved that somebody listens
+    mosquitto.kill()
+    client = connect(mosquitto.port)
+    add(client.outbox, range(3))
+    closing = threading.Thread(target=client.close)
+    closing.start()
+    time.sleep(0.5)
+    mosquitto.start()
+    closing.join()
+    until(lambda: numbers(heard) == [0, 1, 2])
+    assert "not delivered" not in capsys.readouterr().err
+
+
+def test_without_events_the_end_does_not_wait_for_a_broker(connect, capsys):
+    client = connect(free_port())
+    client.outbox.set_state(Message("kseg/door/zones/frame", b"{}", retain=True))
+    began = time.monotonic()
+    client.close()
+    assert time.monotonic() - began < 1
+    assert "not delivered" not in capsys.readouterr().err
+
+
+def test_the_end_of_the_program_counts_what_was_not_delivered(
+    connect, capsys, monkeypatch
+):
+    monkeypatch.setattr(client_module, "CLOSE_SECONDS", 0.5)
     client = connect(free_port())
     add(client.outbox, range(3))
     began = time.monotonic()
