@@ -18,6 +18,7 @@ LISTENER = "mosquitto_sub"
 class Received(NamedTuple):
     topic: str
     payload: bytes
+    retained: bool  # whether the broker had kept it
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
@@ -37,8 +38,8 @@ def free_port() -> int:
 class Mosquitto:
     """A broker on a port of 127.0.0.1 that may be killed and started again.
 
-    It remembers sessions and retained messages like a broker at home. `lines` are
-    further lines of its configuration.
+    What it knows it writes when it is told to. `lines` are further lines of its
+    configuration.
     """
 
     def __init__(self, folder: Path, lines: Iterable[str] = ()):
@@ -53,8 +54,8 @@ class Mosquitto:
     def start(self) -> None:
         lines = (
             *(f"listener {self.port} 127.0.0.1", "persistence true", "user root"),
-            *(f"persistence_location {self.folder}/", "autosave_on_changes true"),
-            *("autosave_interval 1", "log_type all", *self.lines, ""),
+            *(f"persistence_location {self.folder}/", "autosave_interval 0"),
+            *("log_type all", *self.lines, ""),
         )
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join(lines), encoding="utf-8")
@@ -82,6 +83,14 @@ class Mosquitto:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def save(self) -> None:
+        """Let it write who listens to what, which it knows then if it is killed."""
+        assert self.process
+        path = self.folder / "mosquitto.db"
+        before = path.stat().st_ino if path.exists() else 0
+        self.process.send_signal(signal.SIGUSR1)
+        until(lambda: path.exists() and path.stat().st_ino != before)
+
     def listen(self, topic: str = "#", *options: str) -> Callable[[], list[Received]]:
         """Subscribe; returns a function that gives what has come so far."""
         path = self.folder / f"heard{len(self.listeners)}"
@@ -97,7 +106,7 @@ class Mosquitto:
                 "-q",
                 "1",
             ),
-            *("-F", "%t\t%x", *options),
+            *("-F", "%t\t%r\t%x", *options),
         ]
         before, out = self.log().count("SUBACK"), path.open("wb")
         self.listeners.append(
@@ -108,21 +117,23 @@ class Mosquitto:
         def heard() -> list[Received]:
             text = path.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1].splitlines()
-            pairs = (line.split("\t") for line in whole if "\t" in line)
-            return [Received(topic, bytes.fromhex(data)) for topic, data in pairs]
+            rows = (line.split("\t") for line in whole)
+            return [
+                Received(topic, bytes.fromhex(data), retained == "1")
+                for topic, retained, data in rows
+            ]
 
         until(lambda: self.log().count("SUBACK") > before)
         return heard
 
-    def retained(self, *options: str) -> dict[str, bytes]:
+    def retained(self) -> dict[str, bytes]:
         """What a new subscriber gets at once: topic -> payload."""
-        command = [
-            *(LISTENER, "-h", "127.0.0.1", "-p", str(self.port), "-t", "#"),
-            *("-F", "%t\t%x", "--retained-only", "-W", "1", *options),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-        pairs = (line.split("\t") for line in done.stdout.splitlines())
-        return {topic: bytes.fromhex(data) for topic, data in pairs}
+        heard = self.listen()
+        place = ("-h", "127.0.0.1", "-p", str(self.port))
+        command = ["mosquitto_pub", *place, "-t", "end", "-m", "", "-q", "1"]
+        subprocess.run(command, check=True, timeout=20)
+        until(lambda: "end" in [message.topic for message in heard()])
+        return {m.topic: m.payload for m in heard() if m.retained}
 
     def close(self) -> None:
         for process in (*self.listeners, self.process):

@@ -48,7 +48,7 @@ def test_no_event_is_lost_while_the_broker_is_away(mosquitto, connect, capsys):
     add(client.outbox, range(3))
     client.outbox.set_state(Message("kseg/door/zones/frame", b"old", retain=True))
     until(lambda: numbers(heard) == [0, 1, 2])
-    time.sleep(1.2)  # until the broker has saved that somebody listens
+    mosquitto.save()
     mosquitto.kill()
     add(client.outbox, range(3, 60))
     client.outbox.set_state(Message("kseg/door/zones/frame", b"new", retain=True))
@@ -104,7 +104,7 @@ def test_a_broker_that_comes_while_the_program_ends_gets_the_events(
     mosquitto, connect, capsys
 ):
     heard = mosquitto.listen("#", "-c", "-i", "watcher")
-    time.sleep(1.2)  # until the broker has saved that somebody listens
+    mosquitto.save()
     mosquitto.kill()
     client = connect(mosquitto.port)
     add(client.outbox, range(3))
