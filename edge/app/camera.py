@@ -16,6 +16,7 @@ import argparse
 import os
 import re
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional, Sequence
@@ -25,6 +26,7 @@ import numpy as np
 
 from edge.app.camera_options import parse
 from edge.app.class_names import class_ids
+from edge.app.event_options import event_sinks, watch_of
 from edge.app.loop import CameraLoop
 from edge.app.object_options import (
     check_task_options,
@@ -239,14 +241,18 @@ def open_loop(
         arguments.headless = True
         say(f"{why_headless()}: running headless ({other_views()})")
     predictor = load(arguments)
-    controls = Controls(view_of(arguments, predictor.info))
+    watch = watch_of(arguments, predictor.info, source)
+    view = view_of(arguments, predictor.info)
+    controls = Controls(replace(view, zones=watch.zones) if watch else view)
     sinks = sinks_of(arguments, source, predictor.info, controls, listener)
+    sinks += event_sinks(arguments, watch, source)
     for sink in sinks:
         stack.enter_context(closing(sink))
     say(f"source {source.name}")
     smooth, stage = smoother_of(arguments, predictor.info.task)
     counter = counter_of(arguments)
-    return CameraLoop(source, predictor, sinks, controls, smooth, counter, stage)
+    steps = smooth, counter, stage
+    return CameraLoop(source, predictor, sinks, controls, *steps, watch=watch)
 
 
 def finish(
