@@ -84,7 +84,8 @@ def watch_of(
     Raises InputError for a file of zones that is wrong, and options that need rules
     where there are none.
     """
-    arguments.webhook = arguments.webhook or os.environ.get(ADDRESS)
+    if arguments.webhook_header and not webhook_of(arguments):
+        raise InputError(f"--webhook-header needs --webhook, or the variable {ADDRESS}")
     file = zones_to_start(arguments.zones, getattr(arguments, "serve", None))
     rules = rules_of(arguments, file, info)
     for name in NEED_RULES if not rules else ():
@@ -149,20 +150,26 @@ def event_sinks(
     if arguments.event_folder:
         folder = make_folder(arguments.event_folder)
         sinks.append(EventFolder(folder, watch, source))
-    if arguments.webhook:
+    address = webhook_of(arguments)
+    if address:
         # Here, because it imports HTTP and TLS, which takes long on a board.
         from edge.events.webhook import Webhook
 
-        check_address(arguments.webhook)
-        sinks.append(Webhook(arguments.webhook, header_of(arguments.webhook_header)))
+        check_address(address)
+        sinks.append(Webhook(address, header_of(arguments.webhook_header)))
     return sinks
+
+
+def webhook_of(arguments: argparse.Namespace) -> Optional[str]:
+    """The address of --webhook, or of the environment."""
+    return arguments.webhook or os.environ.get(ADDRESS) or None
 
 
 def check_address(address: str) -> None:
     """Raises InputError if it is not an address of a web server."""
     try:
         parts = urlsplit(address)
-        valid = parts.scheme in ("http", "https") and parts.hostname
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
         valid = valid and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False

@@ -21,6 +21,7 @@ OPERATORS: Dict[str, Tuple[Callable[[Any, Any], bool], int]] = {
 }
 INVERSE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 CONTINUOUS = (SHARE, DWELL, MEAN_DWELL)  # the others are whole numbers
+ROUNDING = 1e-6  # seconds: 0.7 - 0.2 is a bit less than 0.5
 DEFAULT_SHARE = 0.1  # of the threshold of a share, its hysteresis
 
 
@@ -93,10 +94,12 @@ class Comparison:
         compare, direction = OPERATORS[self.operator]
         value = self.quantity.value(moment)
         slack = moment.slack * self.hysteresis(moment.hysteresis)
-        if direction or not slack:
+        equality = self.operator == "=="
+        # "!=" becomes no easier, and "==" under "not", which is the same, neither.
+        if direction or not slack or equality != (slack > 0):
             return compare(value, self.threshold - direction * slack)
         near = abs(value - self.threshold) <= abs(slack)
-        return near if self.operator == "==" else not near
+        return near if equality else not near
 
     def hysteresis(self, given: Optional[float]) -> float:
         """How far the value must fall back: of whole numbers whole steps only."""
@@ -130,9 +133,8 @@ class Held:
         if not self.condition.holds(moment):
             moment.since.pop(id(self), None)
             return False
-        return moment.seconds - moment.since.setdefault(id(self), moment.seconds) >= (
-            self.seconds
-        )
+        since = moment.since.setdefault(id(self), moment.seconds)
+        return moment.seconds - since >= self.seconds - ROUNDING
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from edge.events.conditions import Comparison, Moment, Quantity
+from edge.events.conditions import ROUNDING, Comparison, Moment, Quantity
 from edge.events.event import ENDED, OVER, STARTED, Event, EventChange
 from edge.events.rule import Rule
 from edge.zones.measures import Measures
@@ -90,7 +90,7 @@ class Engine:
             state.event = replace(state.event, value=value)
             if not held:
                 yield self._end(state, seconds, OVER)
-        elif held and seconds - state.ended >= rule.cool_down_seconds:
+        elif held and seconds - state.ended >= rule.cool_down_seconds - ROUNDING:
             state.leading = rule.leading(moment)
             value = state.leading.quantity.value(moment)
             state.event = self._new(rule, state.leading.quantity, seconds, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Deque, Dict, Optional, Tuple
 
@@ -18,6 +19,8 @@ from edge.video.recorder import Recorder
 MOST_BYTES = 64 * 2**20  # of the pictures that wait to be written
 WAIT_SECONDS = 10.0  # for which a file as source waits for a slow disk
 CLOSE_SECONDS = 30.0  # for what waits at the end of the program
+
+FAILURES = (InputError, GateFailed, OSError, cv2.error)
 
 Work = Callable[[], None]
 
@@ -44,7 +47,8 @@ class FileWriter:
 
     def save(self, path: Path, picture: Picture) -> None:
         """Write a JPEG."""
-        self._put(len(picture.jpeg), lambda: self._save(path, picture))
+        if not self._put(len(picture.jpeg), lambda: self._save(path, picture)):
+            say(f"--event-folder: {path} is left out; the disk is slow")
 
     def open(self, number: str, path: Path) -> None:
         """Begin the video `number`."""
@@ -71,10 +75,14 @@ class FileWriter:
             say("--event-folder: the disk is too slow; the last files are incomplete")
 
     def _put(self, size: int, work: Work) -> bool:
-        """Add work; False if its picture does not fit."""
+        """Add work; False if its picture of `size` bytes does not fit."""
+
+        def fits() -> bool:
+            return not size or self._bytes + size <= MOST_BYTES
+
+        wait = WAIT_SECONDS if self.waits and self._thread.is_alive() else 0
         with self._changed:
-            fits = lambda: not size or self._bytes + size <= MOST_BYTES  # noqa: E731
-            if not self._changed.wait_for(fits, WAIT_SECONDS if self.waits else 0):
+            if not self._changed.wait_for(fits, wait):
                 return False
             self._bytes += size
             self._work.append((size, work))
@@ -129,7 +137,9 @@ class FileWriter:
         if video and not self._tried(
             video.path, lambda: video.write(decoded(picture), picture.seconds)
         ):
-            self._videos[number] = None  # what was written before it is closed
+            self._videos[number] = None
+            with suppress(*FAILURES):  # which was told
+                video.close()  # with the frames before this one
 
     def _close_video(self, number: str, left_out: int) -> None:
         video = self._videos.pop(number)

@@ -40,7 +40,7 @@ class EventFolder:
     def __init__(self, folder: Path, watch: Watch, source: Source):
         self.folder, self.watch = folder, watch
         self._rules = {rule.name: rule for rule in watch.engine.rules}
-        before = [r.before_seconds for r in watch.engine.rules if r.records]
+        before = [r.before_seconds or 0.0 for r in watch.engine.rules if r.records]
         self._ring: Optional[Ring] = Ring(max(before)) if before else None
         self._clips: Dict[str, Clip] = {}
         self._writer = FileWriter(source.fps, waits=not source.live)

@@ -115,8 +115,9 @@ def tree_of(text: str) -> Any:
         if error.token.type == "NAME" and "_COMMA" in accepted:
             found += "; a name of several words is in quotation marks"
     except UnexpectedCharacters as error:
-        accepted, column = set(error.allowed or ()), error.pos_in_stream + 1
-        found = quoted(text[error.pos_in_stream])
+        at = error.pos_in_stream or 0
+        accepted, column = set(error.allowed or ()), at + 1
+        found = quoted(text[at])
     except UnexpectedInput as error:  # no others are known
         raise RuleError(1, str(error).splitlines()[0]) from None
     raise RuleError(column, f"expected {expectation(accepted)}, found {found}")

@@ -28,7 +28,7 @@ def encoded(view: np.ndarray, seconds: float) -> Picture:
 def decoded(picture: Picture) -> np.ndarray:
     """The view (H, W, 3) uint8 BGR of a picture."""
     data = np.frombuffer(picture.jpeg, np.uint8)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 class Ring:

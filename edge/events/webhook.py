@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import queue
+import ssl
 import threading
 import time
 import urllib.error
@@ -141,6 +142,9 @@ class Webhook:
             again = error.code >= 500 or error.code in TRIED_AGAIN
             return f"the server answers with status {error.code}", again
         except urllib.error.URLError as error:
+            if isinstance(error.reason, ssl.SSLCertVerificationError):
+                why = error.reason.verify_message
+                return f"the server's certificate is not trusted ({why})", False
             reason = getattr(error.reason, "strerror", None) or error.reason
             return f"no connection ({reason})", True
         except (OSError, http.client.HTTPException, ValueError) as error:

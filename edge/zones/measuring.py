@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Dict, List, Sequence, Set, Tuple, Union
+from typing import Dict, List, Sequence, Set, Tuple
 
 import cv2
 import numpy as np
@@ -158,6 +158,6 @@ def covered_by(result: Detections) -> Dict[int, np.ndarray]:
 
 def places_of(result: Detections, inside: np.ndarray) -> Dict[int, Place]:
     """Track -> its class and whether it is in a zone, of objects that have a track."""
-    tracks: Union[np.ndarray, Sequence[int]] = result.track_ids
-    rows = zip(np.asarray(tracks).tolist(), result.class_ids.tolist(), inside.tolist())
+    tracks = np.asarray(result.track_ids).tolist()
+    rows = zip(tracks, result.class_ids.tolist(), inside.tolist())
     return {track: Place(class_id, held) for track, class_id, held in rows if track > 0}

@@ -34,14 +34,14 @@ class ZonePixels:
 def zone_pixels(points: Sequence[Point], size: Tuple[int, int]) -> ZonePixels:
     """The pixels of a polygon, in shares of the frame, in a frame (height, width)."""
     inside = rasterized(points, size)
-    rows, columns = window_of(inside.any(axis=1)), window_of(inside.any(axis=0))
+    rows, columns = window_of(inside, axis=1), window_of(inside, axis=0)
     part = np.ascontiguousarray(inside[rows, columns]).astype(np.uint8)
     return ZonePixels(rows, columns, part, int(np.count_nonzero(part)))
 
 
-def window_of(used: np.ndarray) -> slice:
-    """From the first to the last true value of a line; empty if there is none."""
-    places = np.flatnonzero(used)
+def window_of(inside: np.ndarray, axis: int) -> slice:
+    """The rows of (H, W) bool with true values, axis 1, or the columns, axis 0."""
+    places = np.flatnonzero(inside.any(axis=axis))
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import Deque, Dict, Generic, Hashable, Mapping, NamedTuple, TypeVar
+from typing import (
+    Any,
+    Deque,
+    Dict,
+    Generic,
+    Hashable,
+    Mapping,
+    NamedTuple,
+    Optional,
+    TypeVar,
+)
 
 K = TypeVar("K", bound=Hashable)
 NANOS = 10**9
@@ -14,7 +24,7 @@ class Span(NamedTuple):
 
     end: int
     nanos: int
-    values: Mapping[Hashable, int]
+    values: Mapping[Any, int]
 
 
 class MovingAverage(Generic[K]):
@@ -41,7 +51,7 @@ class MovingAverage(Generic[K]):
         self._spans: Deque[Span] = deque()
         self._sums: Dict[K, int] = defaultdict(int)
         self._covered = 0
-        self._last = None
+        self._last: Optional[int] = None
 
     def __call__(self, seconds: float, values: Mapping[K, int]) -> Dict[K, float]:
         """Take the values of the next frame, at `seconds`; the means up to now."""

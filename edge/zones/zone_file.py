@@ -11,7 +11,6 @@ What a rule says is read by edge.events.rule_reading.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -120,6 +119,8 @@ def read_content(path: Path) -> Dict[str, Any]:
             f"{path}: line {error.lineno}, column {error.colno}: is not JSON "
             f"({error.msg}); correct it there or just before"
         ) from None
+    except ValueError:  # Python reads no number of more than 4300 digits
+        raise InputError(f"{path}: has a number that is too long") from None
     except RecursionError:
         raise InputError(f"{path}: has too many brackets in each other") from None
     if not isinstance(content, dict):
@@ -190,4 +191,4 @@ def point_of(point: Any, place: str, number: int) -> Point:
 def is_number(value: Any) -> bool:
     """Whether a value of JSON is a finite number."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    return number and abs(value) < float("inf")

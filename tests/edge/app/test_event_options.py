@@ -3,7 +3,11 @@
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
 from argparse import Namespace
 from http.server import HTTPServer
 from pathlib import Path
@@ -113,6 +117,18 @@ def test_sinks_of_events_need_rules(tmp_path, option):
     given.zones = zone_file(tmp_path)
     with pytest.raises(InputError, match=f"{name}: there are no rules.*; add them"):
         watch_of(given, INFO, SOURCE)
+
+
+def test_an_address_in_the_environment(tmp_path, monkeypatch):
+    given = options(webhook_header=tmp_path / "header.txt")
+    with pytest.raises(InputError, match="--webhook-header needs --webhook, or"):
+        watch_of(given, INFO, SOURCE)
+    monkeypatch.setenv("KSEG_WEBHOOK", "http://127.0.0.1:9/")
+    assert watch_of(options(), INFO, SOURCE) is None  # it may be there for others
+    given = options(zones=zone_file(tmp_path, "share(road) > 2 %"))
+    log, hook = event_sinks(given, watch_of(given, INFO, SOURCE), SOURCE)
+    assert hook.address == "http://127.0.0.1:9/"
+    hook.close()
 
 
 @pytest.mark.parametrize(
@@ -227,6 +243,27 @@ def test_measures_and_events_of_each_frame(run):
     during = next(frame for frame in frames if "r1" in frame["events"])
     square = during["zones"]["door"]["square"]
     assert square["count"] >= 1 and square["dwell"] > 1 and 0 < square["share"] < 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_events_that_run(tmp_path):
+    path, events = zone_file(tmp_path, "share(disc) >= 0"), tmp_path / "events.jsonl"
+    command = [sys.executable, str(ROOT / "edge" / "camera_demo.py"), "--headless"]
+    command += ["--model", "shapes", "--source", "shapes", "--zones", str(path)]
+    process = subprocess.Popen(
+        [*command, "--events", str(events)], stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (events.exists() and events.stat().st_size):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    assert [(e["event"], e["reason"]) for e in lines_of(events)] == [
+        ("started", ""),
+        ("ended", "stopped"),
+    ]
+    assert "event r0: started, share(disc) is " in log and "(stopped), peak" in log
 
 
 @pytest.mark.slow

@@ -48,6 +48,15 @@ def test_for_needs_the_whole_time_without_a_break():
     assert changes("share(a) > 0.5 for 4 s", held) == []
 
 
+def test_times_that_are_not_exact():
+    series = [0] * 2 + [1] * 6
+    # From 0.2 to 0.7, whose difference is 0.49999999999999994.
+    assert (
+        changes("share(a) > 0.5 for 0.5 s", series, step=0.1)[0][1]
+        == 0.7000000000000001
+    )
+
+
 def test_flicker_around_the_threshold_is_one_event():
     # By default the value must fall by a tenth of the threshold: to 0.45 or less.
     flicker = [0.51, 0.49, 0.51, 0.46, 0.52, 0.44, 0.51]
@@ -93,10 +102,12 @@ def test_hysteresis_of_equality():
         ("started", 0),
         ("ended", 3),
     ]
-    assert changes("count(a) != 0", [0, 1, 2, 0], measure="count") == [
-        ("started", 1),
-        ("ended", 3),
-    ]
+    # not (a != 0) is the same, and a != 0 has no value to fall back to.
+    kinds = changes("not count(a) != 0", series, measure="count", hysteresis=1)
+    assert kinds == [("started", 0), ("ended", 3)]
+    for when in ("count(a) != 0", "not count(a) == 0"):
+        kinds = changes(when, [0, 1, 2, 1, 0], measure="count", hysteresis=1)
+        assert kinds == [("started", 1), ("ended", 4)]
 
 
 def test_no_event_starts_while_the_rule_cools_down():

@@ -1,6 +1,8 @@
 """Posts of events to real servers on this machine."""
 
 import json
+import ssl
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import pytest
 from edge.events import webhook
 from edge.events.webhook import WAITING, Webhook
 from tests.support.events import END, START, shown
+from tests.support.posix import needs_linux
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -147,6 +150,27 @@ def test_the_loop_never_waits_and_what_does_not_fit_is_counted(capsys, monkeypat
     first, last = capsys.readouterr().err.splitlines()
     assert first.endswith(f"an event is lost ({WAITING} events wait to be sent)")
     assert last.endswith(f"{WAITING + 6} messages were not delivered")
+
+
+@needs_linux
+def test_a_certificate_that_nobody_has_signed_is_refused(tmp_path, capsys):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with receiving() as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # the handshake that the client ends
+        sink = Webhook(address(server).replace("http:", "https:"))
+        sink.take(shown(START))
+        until(lambda: sink.lost)
+        sink.close()
+    assert not server.got
+    text = capsys.readouterr().err
+    assert "the server's certificate is not trusted (self" in text
+    assert "; the event is lost" in text
 
 
 def test_a_server_without_https_is_not_spoken_to_as_if_it_had_it(capsys):

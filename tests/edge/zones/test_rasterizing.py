@@ -1,5 +1,6 @@
 """Polygons to pixels: centres worked out by hand."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,6 +24,20 @@ def test_a_pixel_is_inside_if_its_centre_is():
 def test_the_direction_of_the_points_does_not_matter():
     for points in (TRIANGLE[::-1], TRIANGLE[1:] + TRIANGLE[:1]):
         assert (rasterized(points, (9, 7)) == rasterized(TRIANGLE, (9, 7))).all()
+
+
+def test_random_polygons_as_opencv_tests_points():
+    random = np.random.RandomState(1)
+    for corners in (3, 4, 6, 9):
+        angles = np.sort(random.uniform(0, 2 * np.pi, corners))
+        radii = random.uniform(0.1, 0.5, corners)  # a star: no edges cross
+        x, y = 0.5 + radii * np.cos(angles), 0.5 + radii * np.sin(angles)
+        inside = rasterized(list(zip(x, y, strict=True)), (20, 30))
+        outline = np.float32(np.stack([30 * x, 20 * y], axis=1))
+        for row, column in np.ndindex(20, 30):
+            center = column + 0.5, row + 0.5
+            distance = cv2.pointPolygonTest(outline, center, True)
+            assert abs(distance) < 1e-4 or inside[row, column] == (distance > 0)
 
 
 def test_a_concave_polygon():

@@ -53,6 +53,19 @@ def test_a_time_that_runs_backwards_starts_again():
     assert means(1.0, [(10, 4), (10.5, 4), (0, 1), (0.5, 3)])[2:] == [1, 3]
 
 
+def test_random_frames_as_their_integral():
+    random = np.random.RandomState(2)
+    times = np.cumsum(random.uniform(0.01, 0.7, 60)).round(3)
+    values = random.randint(0, 50, 60)
+    found = means(1.5, list(zip(times.tolist(), values.tolist(), strict=True)))
+    for index in range(1, 60):
+        start = max(times[0], times[index] - 1.5)
+        begins = np.maximum(times[:index], start)
+        widths = np.maximum(0, times[1 : index + 1] - begins)
+        mean = (widths * values[1 : index + 1]).sum() / widths.sum()
+        assert found[index] == pytest.approx(mean, rel=1e-6)
+
+
 def test_nothing_adds_up_over_many_frames():
     random = np.random.RandomState(3)
     mean, time = MovingAverage(1.0), 0.0

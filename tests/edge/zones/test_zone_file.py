@@ -53,6 +53,8 @@ def test_defaults(tmp_path):
         ({"rules": {}}, "rules is {}; write a list"),
         ({"smoothing_seconds": -1}, "smoothing_seconds is -1; write a number from 0"),
         ({"smoothing_seconds": True}, "smoothing_seconds is True"),
+        ({"smoothing_seconds": 10**400}, "smoothing_seconds is 10"),
+        ('{"smoothing_seconds": ' + "1" * 5000 + "}", "a number that is too long"),
         ({"object_point": "top"}, "object_point is 'top'; write bottom or center"),
         ({"zones": {"frame": DOOR}}, "zone 'frame': is the name of the whole frame"),
         ({"zones": {"": DOOR}}, "zone '': give it a name"),
