@@ -6,6 +6,7 @@ import argparse
 from typing import Any, Optional
 
 from edge.app.event_options import rules_of
+from edge.core.errors import InputError
 from edge.display.sinks import Controls
 from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo
@@ -28,6 +29,11 @@ def zone_store_of(
     from edge.display.web.zone_store import ZoneStore
 
     def check(file: ZoneFile) -> None:
-        rules_of(arguments, file, info)
+        try:
+            rules_of(arguments, file, info)
+        except InputError as error:
+            raise InputError(
+                f"zones: a rule cannot be used with them ({error}); change it first"
+            ) from None
 
     return ZoneStore(watch, controls, info, arguments.zones, check)

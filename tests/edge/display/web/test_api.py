@@ -1,12 +1,16 @@
 """What other programs get and may change."""
 
 import json
+import shutil
 import socket
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from edge.zones.zone import Zone
+from tests.support.pages import blocks, commands, lines
 from tests.support.posix import needs_posix
 from tests.support.viewer import (
     LONG,
@@ -22,6 +26,7 @@ from tests.support.viewer import (
     watch_of,
 )
 
+DOCS = Path(__file__).resolve().parents[4] / "docs" / "rest.md"
 RIGHT = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
 LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
 
@@ -229,3 +234,32 @@ def test_a_request_that_is_too_long_is_refused(watched):
             caller.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
             assert caller.recv(100).startswith(b"HTTP/1.1 400")
     assert shown.zones.to_json()
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
+def test_the_examples_of_the_docs(tmp_path):
+    examples = [
+        words
+        for block in blocks(DOCS)
+        if block.language == "sh"
+        for line in lines(block)
+        for words in commands(line)
+        if words[0] == "curl"
+    ]
+    assert len(examples) == 4
+    options = {"watch": watch_of(RIGHT), "zones_file": tmp_path / "zones.json"}
+    with running(scene(), "0", "A-LONG-SECRET", **options) as (shown, loop):
+        until(lambda: loop.rate.count > 1, "no frames")
+        for words in examples:
+            port = f":{shown.listener.port}/"
+            done = subprocess.run(
+                [word.replace(":8080/", port) for word in words] + ["-sf"],
+                capture_output=True,
+                cwd=tmp_path,
+                timeout=LONG,
+            )
+            assert done.returncode == 0, (words, done.stdout, done.stderr)
+            if "-o" not in words:
+                assert "error" not in json.loads(done.stdout)
+    assert (tmp_path / "view.jpg").stat().st_size > 1000
+    assert list(json.loads((tmp_path / "zones.json").read_bytes())["zones"]) == ["door"]
