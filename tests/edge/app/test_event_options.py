@@ -279,7 +279,7 @@ def test_two_thousand_frames_take_no_memory(tmp_path, monkeypatch):
         rule["record"] = {"before_seconds": 2, "after_seconds": 1}
         rule["cool_down_seconds"] = 1
     path.write_text(json.dumps(content), encoding="utf-8")
-    monkeypatch.setattr(sources, "SHAPES_SIZE", (128, 128))
+    monkeypatch.setattr(sources, "SHAPES_SIZE", (96, 96))
     used = Memory()
     given = camera.parse(
         [
