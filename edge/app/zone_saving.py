@@ -36,4 +36,4 @@ def zone_store_of(
                 f"zones: a rule cannot be used with them ({error}); change it first"
             ) from None
 
-    return ZoneStore(watch, controls, info, arguments.zones, check)
+    return ZoneStore(watch, controls, arguments.zones, check)

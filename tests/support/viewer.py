@@ -90,7 +90,7 @@ def running(
     controls = Controls(View(opacity=1.0, zones=zones))
     predictor = predictor or SemanticPredictor(Threshold(), INFO)
     info = predictor.info
-    store = ZoneStore(watch, controls, info, zones_file) if watch else None
+    store = ZoneStore(watch, controls, zones_file) if watch else None
     shown = Web(listen(address, token), controls, info, background, source, store)
     loop = CameraLoop(
         source, predictor, [shown], controls, counter=counter, watch=watch

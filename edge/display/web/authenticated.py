@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from typing import Any, ContextManager, Dict, Optional, Protocol
-from urllib.parse import urlsplit
 
 import tornado.web
 
+from edge.core.log import say
 from edge.display.sinks import DisplayFrame
 from edge.display.web.access import Listener
 from edge.display.web.event_history import EventHistory
@@ -94,19 +94,11 @@ class AuthenticatedHandler(tornado.web.RequestHandler):
             reason = "Open the address that the camera program printed, with its token"
             raise tornado.web.HTTPError(403, reason=reason)
 
-    def is_of_another_site(self) -> bool:
-        """Whether a page of another origin makes this request.
-
-        A browser says so by Origin, or by Sec-Fetch-Site; a link that a user follows
-        is no request of the page. Programs send neither header.
-        """
-        headers = self.request.headers
-        origin, host = headers.get("Origin"), headers.get("Host", "")
-        if origin and urlsplit(origin).netloc.lower() != host.lower():
-            return True
-        follows = headers.get("Sec-Fetch-Mode") == "navigate"
-        reads = follows and self.request.method == "GET"
-        return headers.get("Sec-Fetch-Site") in OTHER_SITES and not reads
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """Say an error of this program in one line, without the query's token."""
+        if not isinstance(error, tornado.web.HTTPError):
+            request = f"{self.request.method} {self.request.path}"
+            say(f"--serve: {request} failed ({error!r}); please report this")
 
     def write_error(self, status_code: int, **_: Any) -> None:
         self.set_error_headers(status_code)
@@ -119,6 +111,38 @@ class AuthenticatedHandler(tornado.web.RequestHandler):
             self.set_header("Allow", ", ".join(methods_of(type(self))))
         if status_code == 429:
             self.set_header("Retry-After", str(self.retry_after))
+
+
+class SameSiteHandler(AuthenticatedHandler):
+    """Gives no answer to pages of other origins, as a browser names them.
+
+    They could not read it. But some requests change something, and others are work.
+    """
+
+    def check_access(self) -> None:
+        super().check_access()
+        if self.is_of_another_site():
+            reason = "Pages of other sites get no answer"
+            raise tornado.web.HTTPError(403, reason=reason)
+
+    def is_of_another_site(self) -> bool:
+        """Whether a page of another origin makes this request.
+
+        A browser says so by Origin, or by Sec-Fetch-Site; a link that a user follows
+        is no request of the page. Programs send neither header.
+        """
+        headers = self.request.headers
+        origin = headers.get("Origin")
+        if origin and not self.is_own(origin):
+            return True
+        follows = headers.get("Sec-Fetch-Mode") == "navigate"
+        reads = follows and self.request.method == "GET"
+        return headers.get("Sec-Fetch-Site") in OTHER_SITES and not reads
+
+    def is_own(self, origin: str) -> bool:
+        """Whether an origin is that of this server, perhaps behind a proxy with TLS."""
+        host = self.request.headers.get("Host", "").lower()
+        return origin.lower() in (f"http://{host}", f"https://{host}")
 
 
 class NotFound(AuthenticatedHandler):

@@ -11,7 +11,7 @@ import tornado.iostream
 import tornado.web
 import tornado.websocket
 
-from edge.display.web.authenticated import AuthenticatedHandler
+from edge.display.web.authenticated import AuthenticatedHandler, SameSiteHandler
 
 FOLDER = Path(__file__).parent
 STALLED_SECONDS = 10.0  # after which a viewer that does not read is disconnected
@@ -95,8 +95,8 @@ class Snapshot(AuthenticatedHandler):
         self.finish(data)
 
 
-class ViewSocket(tornado.websocket.WebSocketHandler, AuthenticatedHandler):
-    """A page's WebSocket. Tornado rejects pages of other origins."""
+class ViewSocket(tornado.websocket.WebSocketHandler, SameSiteHandler):
+    """A page's WebSocket."""
 
     def open(self) -> None:
         self.web.sockets.add(self)

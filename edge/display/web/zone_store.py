@@ -13,8 +13,7 @@ from edge.core.errors import InputError, quoted
 from edge.core.files import json_text
 from edge.display.sinks import Controls
 from edge.events.watch import Watch
-from edge.model_file.info import ModelInfo
-from edge.zones.measuring import Measurer
+from edge.zones.replacing import with_zones
 from edge.zones.zone import Zone
 from edge.zones.zone_file import (
     MOST_ZONES,
@@ -48,11 +47,10 @@ class ZoneStore:
         self,
         watch: Watch,
         controls: Controls,
-        info: ModelInfo,
         path: Optional[Path] = None,
         check: Callable[[ZoneFile], Any] = lambda file: None,
     ):
-        self.watch, self.controls, self.info = watch, controls, info
+        self.watch, self.controls = watch, controls
         self.path, self.check = path, check
         self.version = version_of(watch.zones)
         self._saving = threading.Lock()
@@ -60,9 +58,9 @@ class ZoneStore:
     def save(self, zones: Sequence[Zone], version: Optional[str] = None) -> None:
         """Save zones, and use them from the next frame on; rules stay as they are.
 
-        What is measured over a time starts again. Raises Outdated if the zones are not
-        those of `version`, InputError if the rules do not fit, and NotSaved; then
-        nothing changes.
+        See with_zones for what is measured over a time. Raises Outdated if the zones
+        are not those of `version`, InputError if the rules do not fit, and NotSaved;
+        then nothing changes.
         """
         with self._saving:
             if version and version != self.version:
@@ -70,8 +68,7 @@ class ZoneStore:
             new = replace(self._read(), zones=tuple(zones))
             self.check(new)
             self._write(new)
-            how = new.smoothing_seconds, new.object_point
-            self.watch.measurer = Measurer(self.info, new.zones, *how)
+            self.watch.measurer = with_zones(self.watch.measurer, new)
             self.controls.view = replace(self.controls.view, zones=new.zones)
             self.version = version_of(new.zones)
 

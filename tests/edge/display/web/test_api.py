@@ -167,6 +167,7 @@ def test_pages_of_other_sites_get_no_answer(watched):
             ({"Origin": "http://evil.example"}, 403),
             ({"Origin": "null"}, 403),
             ({"Origin": here.replace("http", "https") + "1"}, 403),
+            ({"Origin": "http://[::1"}, 403),  # no address at all
             ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
             ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}, 403),
             ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200),
@@ -193,6 +194,20 @@ def test_a_program_gives_the_token_in_a_header():
         assert get(shown, "/api/state?token=open-sesame").status == 200
         cookie = {"Cookie": f"{shown.listener.cookie}=open-sesame"}
         assert get(shown, "/api/state", **cookie).status == 200
+
+
+def test_an_error_of_the_program_is_one_line_without_the_token(capsys):
+    with running(scene(), "127.0.0.1:0", "open-sesame") as (shown, loop):
+        shown.source = None  # a mistake of this program
+        answer = get(shown, "/api/state?token=open-sesame")
+        assert (answer.status, answer.body) == (
+            500,
+            b'{"error": "Internal Server Error"}\n',
+        )
+        assert get(shown, "/api/classes?token=open-sesame").status == 200
+    log = capsys.readouterr().err
+    assert "--serve: GET /api/state failed (AttributeError(" in log
+    assert "sesame" not in log and "Traceback" not in log
 
 
 def test_a_client_that_asks_too_often_is_told_when_to_ask_again(watched):

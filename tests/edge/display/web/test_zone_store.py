@@ -25,7 +25,7 @@ POINTS = [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]
 
 def store_of(path, zones=(), **options):
     watch = Watch(Measurer(INFO, zones, 0), Engine([]))
-    return ZoneStore(watch, Controls(View(zones=zones)), INFO, path, **options)
+    return ZoneStore(watch, Controls(View(zones=zones)), path, **options)
 
 
 def test_saved_zones_are_measured_drawn_and_in_the_file(tmp_path):
