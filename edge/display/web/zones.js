@@ -179,7 +179,8 @@ function linesOf(classes) {
   const there = Object.entries(classes).filter(([name, values]) =>
     shown.includes(name) && LISTED.some(measure => values[measure] >= 0.0005));
   there.sort(([, a], [, b]) => b.share - a.share);
-  return there.slice(0, MOST_LINES).map(([name, values]) => [name, describe(values)]);
+  const lines = there.slice(0, MOST_LINES).map(([name, values]) => [name, describe(values)]);
+  return lines.length ? lines : [["nothing", ""]];
 }
 
 function rowOf(name, whole) {
