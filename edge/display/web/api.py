@@ -155,7 +155,8 @@ class Zones(ApiHandler):
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip()
         if kind.lower() != JSON:
             raise Refused(415, f"Send JSON with the header Content-Type: {JSON}")
-        version = self.request.headers.get("If-Match", "").strip().strip('"')
+        version = self.request.headers.get("If-Match", "").strip()
+        version = version.removeprefix("W/").strip('"')  # proxies that compress add W/
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, save, store, bytes(self._body), version)
         self.web.states.put(self.web.state())

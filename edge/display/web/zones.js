@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const SNAP = 6;  // pixels from the picture's edge, within which a point is on it
 const MOST_LINES = 8;  // classes of a zone that are listed
 const LISTED = ["share", "count", "entered", "left"];  // a class without any is not listed
-const DRAWING = "Click the corners of the zone on the picture. Double-click, or click the first corner, to close it.";
+const DRAWING = "Click or tap the corners of the zone on the picture. The last one twice, or the first one again, closes it.";
 const NAMING = "Give the zone a name.";
 const UNDER_OTHER = "Another viewer has changed the zones meanwhile. Save again.";
 
