@@ -37,6 +37,7 @@ from edge.app.object_options import (
 )
 from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table
+from edge.app.zone_saving import zone_store_of
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import make_folder, write_json
 from edge.core.images import read_image
@@ -49,6 +50,7 @@ from edge.display.view import Background, View
 from edge.display.web.access import Listener, listen
 from edge.display.window import Window
 from edge.engines.select import describe
+from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo, made_by_others
 from edge.model_file.reading import reading_of
 from edge.predict import open_predictor
@@ -157,6 +159,7 @@ def sinks_of(
     info: ModelInfo,
     controls: Controls,
     listener: Optional[Listener],
+    watch: Optional[Watch] = None,
 ) -> list[Any]:
     """The sinks of the options; see edge.display.sinks."""
     sinks: list[Any] = []
@@ -171,7 +174,8 @@ def sinks_of(
     if listener:
         from edge.display.web.server import Web
 
-        sinks.append(Web(listener, controls, info, background, source))
+        zones = zone_store_of(arguments, watch, info, controls)
+        sinks.append(Web(listener, controls, info, background, source, zones))
         say_link(listener, arguments.token)
     if not arguments.headless:
         sinks.append(Window(controls, info, background, source.still))
@@ -246,7 +250,7 @@ def open_loop(
     watch = watch_of(arguments, predictor.info, source)
     view = view_of(arguments, predictor.info)
     controls = Controls(replace(view, zones=watch.zones) if watch else view)
-    sinks = sinks_of(arguments, source, predictor.info, controls, listener)
+    sinks = sinks_of(arguments, source, predictor.info, controls, listener, watch)
     sinks += event_sinks(arguments, watch, source)
     sinks += mqtt_sinks(arguments, watch, source, predictor.info)
     for sink in sinks:

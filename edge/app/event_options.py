@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import urlsplit
 
 from edge.app.class_names import find, listed
+from edge.app.new_zones import zones_to_start
 from edge.app.object_options import OF_OBJECTS, WITHOUT_EFFECT
 from edge.core.arguments import Parser, writable
 from edge.core.errors import InputError, reason_of
@@ -27,7 +28,7 @@ from edge.video.frames import Source
 from edge.zones.measures import COUNT, OF_TRACKS, SHARE
 from edge.zones.measuring import Measurer
 from edge.zones.zone import FRAME
-from edge.zones.zone_file import ZoneFile, read_zone_file
+from edge.zones.zone_file import ZoneFile
 
 # Options that need the measures of the zones, or of the whole frame without --zones.
 ASK_FOR_MEASURES: Tuple[str, ...] = ("zones", "mqtt")
@@ -85,7 +86,7 @@ def watch_of(
     """
     if arguments.webhook_header and not webhook_of(arguments):
         raise InputError(f"--webhook-header needs --webhook, or the variable {ADDRESS}")
-    file = read_zone_file(arguments.zones) if arguments.zones else ZoneFile()
+    file = zones_to_start(arguments.zones, getattr(arguments, "serve", None))
     rules = rules_of(arguments, file, info)
     for name in NEED_RULES if not rules else ():
         if getattr(arguments, name):

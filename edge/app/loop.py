@@ -119,6 +119,7 @@ class CameraLoop:
         displayed = DisplayFrame(
             *(self.rate.count, seconds, image, result, view, millis),
             crossings=crossings,
+            dropped=self.dropped,
             **watched,
         )
         self._last, self._last_time = displayed, time.monotonic()

@@ -32,6 +32,7 @@ class DisplayFrame:
     holds the time of each stage. `redrawn` marks the last frame drawn again, because a
     live source has stalled or a viewer changed the view. `crossings` are the numbers of
     objects that have crossed the line of --count-line: {class: {direction: number}}.
+    `dropped` is how many frames of a live source newer ones have replaced so far.
 
     `measures` are those of the zones, None if nothing asks for them. `events` are those
     that start or end in this frame, `running` those that run, in the order of
@@ -47,6 +48,7 @@ class DisplayFrame:
     millis: dict[str, float]
     redrawn: bool = False
     crossings: Optional[dict[str, dict[str, int]]] = None
+    dropped: int = 0
     measures: Optional[Measures] = None
     events: Tuple[EventChange, ...] = ()
     running: Tuple[Event, ...] = ()
