@@ -20,6 +20,7 @@ from edge.core.system import usable_cores
 from edge.video.frames import Limits
 from edge.video.hardware import hardware_context
 
+LARGE = 1280 * 720  # pixels; larger frames of files are decoded in several threads
 FULL_RANGE = 2  # of bytes: 0 to 255; FFmpeg's AVCOL_RANGE_JPEG
 # Options of FFmpeg that people have set for OpenCV: "rtsp_transport;udp|..."
 OPENCV_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
@@ -59,15 +60,19 @@ class PyAVReader:
         self._reformatter = VideoReformatter()
         self._first_seconds = seconds_of(self._stream.start_time, self._stream) or 0.0
         self._seconds = 0.0
+        self._matrix: Optional[Matrix] = None
 
     def _open_decoder(self, is_stream: bool, hardware: bool) -> None:
         context = hardware_context(self._stream) if hardware else None
         self.decoder = context.name if context else self._stream.codec_context.name
         self._context = context or self._stream.codec_context
         if context is None:
-            # Threads that decode several frames delay a stream by a frame each.
-            self._context.thread_type = "SLICE" if is_stream else "FRAME"
-            self._context.thread_count = 1 if is_stream else usable_cores()
+            # Threads for several frames delay a stream by a frame each, and cost the
+            # network time; a file of large frames needs them to keep up with it.
+            size = self._context.width * self._context.height
+            several = size > LARGE and not is_stream
+            self._context.thread_type = "FRAME" if several else "SLICE"
+            self._context.thread_count = usable_cores() if several else 1
 
     def read(self) -> tuple[bool, Optional[np.ndarray]]:
         """(True, frame (H, W, 3) uint8 BGR), upright.
@@ -106,7 +111,18 @@ class PyAVReader:
             interpolation="BICUBIC",  # of colours at half size, as in OpenCV
             threads=1,  # more would compete with the network
         )
-        return upright(converted.to_ndarray(), display_matrix(frame))
+        # The copy costs less than what FFmpeg pays for memory that is held longer.
+        return upright(converted.to_ndarray(), self._matrix_of(frame)).copy()
+
+    def _matrix_of(self, frame: Any) -> Matrix:
+        """The display matrix of a frame: that of the video, unless it says another.
+
+        PyAV's side data refers to its frame and the frame to it: reading it for each
+        frame would keep memory until Python looks for such circles.
+        """
+        if self._matrix is None or frame.rotation != self._rotation:
+            self._rotation, self._matrix = frame.rotation, display_matrix(frame)
+        return self._matrix
 
     def get(self, name: int) -> float:
         """A property that is known by the number of OpenCV; 0.0 for all others."""
@@ -161,7 +177,7 @@ def display_matrix(frame: Any) -> Matrix:
 
 
 def upright(image: np.ndarray, matrix: Matrix) -> np.ndarray:
-    """(H, W, 3) -> the image as a display matrix shows it, contiguous.
+    """(H, W, 3) -> a view of the image, as a display matrix shows it.
 
     >>> wide = np.arange(6).reshape(1, 2, 3)
     >>> upright(wide, (0, 1, -1, 0)).shape  # a quarter turn clockwise
@@ -174,4 +190,4 @@ def upright(image: np.ndarray, matrix: Matrix) -> np.ndarray:
         image = image[:, ::-1]
     if d < 0:
         image = image[::-1]
-    return np.ascontiguousarray(image)
+    return image

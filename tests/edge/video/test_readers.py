@@ -156,9 +156,7 @@ def test_a_mirrored_video_is_turned_by_its_matrix():
         (0, -1, 1, 0): np.rot90(image),
         (0, 1, 1, 0): image.swapaxes(0, 1),
     }.items():
-        found = upright(image, matrix)
-        assert found.flags.c_contiguous
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(upright(image, matrix), expected)
 
 
 @needs_pyav
@@ -180,6 +178,7 @@ def test_the_readers_agree_in_every_pixel(tmp_path, monkeypatch, name, codec, op
         monkeypatch.setenv("KSEG_READER", reader)
         found[reader] = frames_of(path)
         assert [f.image.shape for f in found[reader]] == [(*size, 3)] * 4
+        assert all(f.image.flags.c_contiguous for f in found[reader])
         assert [f.image[:, :20].mean() for f in found[reader]] == pytest.approx(
             [0, 10, 20, 30], abs=4
         )
