@@ -7,8 +7,8 @@
 In each round, every engine is measured with every number of threads: the network alone,
 then the loop of camera_demo.py. The results are medians over the rounds; ratios are
 taken within a round. Processor time is the work of all processors for one frame. Unlike
-frames per second, it hardly depends on other load on the machine. "decoding" is its part
-for reading the source, of which the loop cannot be rid.
+frames per second, it hardly depends on other load on the machine. "decoding" is the
+part of it that reading the source takes.
 
 `--live-fps` plays the frames like a camera that does not wait, with a timestamp in the
 first pixels, and reports how old frames are when they are shown.
@@ -191,7 +191,9 @@ class Benchmark:
         )
         overhead = loop["processor_millis"] - alone["processor_millis"]
         in_memory = self.arguments.live_fps or self.arguments.source == "shapes"
-        read = {} if in_memory else {"decoding_millis": decoding(self.open_frames, count)}
+        read = (
+            {} if in_memory else {"decoding_millis": decoding(self.open_frames, count)}
+        )
         return {
             "network": alone,
             "loop": loop,

@@ -98,9 +98,8 @@ def decoding(open_frames: SourceOpener, count: int) -> float:
     That of the threads of FFmpeg counts too. Raises InputError as `open_source`.
     """
     with open_frames() as source:
-        start, number = time.process_time(), 0
-        for number, _ in enumerate(islice(source.frames, count), start=1):
-            pass
+        start = time.process_time()
+        number = sum(1 for _ in islice(source.frames, count))
         return round(1e3 * (time.process_time() - start) / max(1, number), 3)
 
 
