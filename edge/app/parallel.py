@@ -3,8 +3,9 @@
 A network on two threads is not twice as fast: its threads wait for each other after
 each operator, and longer where another thread, such as that of a video decoder, needs
 their processor. Two interpreters with one thread each do not wait. They are taken for
-files, if a short measurement shows that they are faster. A live source needs each
-result as early as possible, and has one interpreter with all threads.
+videos, if a short measurement shows that they are faster. A live source needs each
+result as early as possible, and has one interpreter with all threads; so has a folder
+of images, which may be few.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from edge.video.frames import Source
 log = logging.getLogger(__name__)
 
 ROUNDS = 3  # of the measurement
-LONGEST_RUN = 0.5  # seconds; a slower network is not measured
+LONGEST_RUN = 0.15  # seconds; slower networks would make the start wait
 MOST = 8  # frames at a time
 LARGEST_FILE = 64 * 2**20  # bytes; each interpreter has weights of its own
 
@@ -38,7 +39,7 @@ def predictors_for(predictor: Predictor, source: Source) -> list[Predictor]:
 
     Each copy has an engine with one thread and a StageTimer of its own.
     """
-    if source.live or not can_be_copied(predictor):
+    if source.live or source.still or not can_be_copied(predictor):
         return [predictor]
     engines = copies_of(predictor.engine)
     return [with_engine(predictor, engine) for engine in engines] or [predictor]

@@ -103,8 +103,9 @@ def test_leaving_early_ends_all_threads(predictor):
     assert not any(thread.is_alive() for thread in threads._threads)
 
 
-def test_a_live_source_has_one_interpreter(predictor):
-    source = Source(make_frames(1), "camera", live=True)
+@pytest.mark.parametrize("kind", ["live", "still"])
+def test_a_live_source_and_images_have_one_interpreter(predictor, kind):
+    source = Source(make_frames(1), "camera", **{kind: True})
     assert predictors_for(predictor, source) == [predictor]
 
 
@@ -117,7 +118,7 @@ def test_one_thread_and_files_of_others_are_left_alone(path):
     assert can_be_copied(predictor_with(path, 2))
     assert not can_be_copied(predictor_with(path, 1))
     slow = predictor_with(path, 2)
-    slow.engine.first_millis = 501.0
+    slow.engine.first_millis = 151.0
     assert not can_be_copied(slow)
 
 
