@@ -29,6 +29,9 @@ BENCHMARKS = {
     "objects": Benchmark(
         "objects", "train every network that finds objects and compare them"
     ),
+    "ablation": Benchmark(
+        "ablation", "train variants of one training with several seeds and compare them"
+    ),
     "train": Benchmark(
         "training", "a training step compared with PyTorch and with its convolutions"
     ),

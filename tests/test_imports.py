@@ -64,13 +64,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "edge.camera_demo": ("edge.app", "edge.core"),
     "edge.benchmark": ("edge.app", "edge.core"),
     "edge.app": (
-        *("edge.app", "edge.display", "edge.video", "edge.predict"),
-        *("edge.engines", "edge.model_file", "edge.core"),
+        *("edge.app", "edge.display", "edge.events", "edge.zones", "edge.video"),
+        *("edge.predict", "edge.engines", "edge.model_file", "edge.core"),
     ),
     "edge.display": (
-        *("edge.display", "edge.video", "edge.predict", "edge.engines"),
+        *("edge.display", "edge.events", "edge.zones", "edge.video", "edge.predict"),
+        *("edge.engines", "edge.model_file", "edge.core"),
+    ),
+    "edge.events": (
+        *("edge.events", "edge.zones", "edge.video", "edge.predict"),
         *("edge.model_file", "edge.core"),
     ),
+    "edge.zones": ("edge.zones", "edge.predict", "edge.model_file", "edge.core"),
     "edge.predict": ("edge.predict", "edge.engines", "edge.model_file", "edge.core"),
     "edge.engines": ("edge.engines", "edge.model_file", "edge.core"),
     "edge.model_file": ("edge.model_file", "edge.core"),

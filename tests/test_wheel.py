@@ -25,7 +25,10 @@ BIN = "Scripts" if os.name == "nt" else "bin"
 OF_THE_WHEEL = {
     "edge": {"py.typed"},
     "edge/board": set(),  # boards take the folder edge/ of a checkout
-    "edge/display/web": {"page.html"},
+    "edge/display/web": {
+        *("page.html", "page.css", "page.js", "elements.js", "zones.js"),
+        "openapi.json",
+    },
     "kseg": {"py.typed"},
     "kseg/reporting/templates": {
         *("report.html", "drawing.html", "semantic.html", "semantic_summary.html"),

@@ -16,6 +16,7 @@ import argparse
 import os
 import re
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional, Sequence
@@ -25,6 +26,7 @@ import numpy as np
 
 from edge.app.camera_options import parse
 from edge.app.class_names import class_ids
+from edge.app.event_options import event_sinks, watch_of
 from edge.app.loop import CameraLoop
 from edge.app.object_options import (
     check_task_options,
@@ -34,6 +36,7 @@ from edge.app.object_options import (
 )
 from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table
+from edge.app.zone_saving import zone_store_of
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import make_folder, write_json
 from edge.core.images import read_image
@@ -46,6 +49,7 @@ from edge.display.view import Background, View
 from edge.display.web.access import Listener, listen
 from edge.display.window import Window
 from edge.engines.select import describe
+from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo, made_by_others
 from edge.model_file.reading import reading_of
 from edge.predict import open_predictor
@@ -154,6 +158,7 @@ def sinks_of(
     info: ModelInfo,
     controls: Controls,
     listener: Optional[Listener],
+    watch: Optional[Watch] = None,
 ) -> list[Any]:
     """The sinks of the options; see edge.display.sinks."""
     sinks: list[Any] = []
@@ -168,7 +173,8 @@ def sinks_of(
     if listener:
         from edge.display.web.server import Web
 
-        sinks.append(Web(listener, controls, info, background, source))
+        zones = zone_store_of(arguments, watch, info, controls)
+        sinks.append(Web(listener, controls, info, background, source, zones))
         say_link(listener, arguments.token)
     if not arguments.headless:
         sinks.append(Window(controls, info, background, source.still))
@@ -239,14 +245,18 @@ def open_loop(
         arguments.headless = True
         say(f"{why_headless()}: running headless ({other_views()})")
     predictor = load(arguments)
-    controls = Controls(view_of(arguments, predictor.info))
-    sinks = sinks_of(arguments, source, predictor.info, controls, listener)
+    watch = watch_of(arguments, predictor.info, source)
+    view = view_of(arguments, predictor.info)
+    controls = Controls(replace(view, zones=watch.zones) if watch else view)
+    sinks = sinks_of(arguments, source, predictor.info, controls, listener, watch)
+    sinks += event_sinks(arguments, watch, source)
     for sink in sinks:
         stack.enter_context(closing(sink))
     say(f"source {source.name}")
     smooth, stage = smoother_of(arguments, predictor.info.task)
     counter = counter_of(arguments)
-    return CameraLoop(source, predictor, sinks, controls, smooth, counter, stage)
+    steps = smooth, counter, stage
+    return CameraLoop(source, predictor, sinks, controls, *steps, watch=watch)
 
 
 def finish(

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
+from edge.app.event_options import add_events
 from edge.app.given_source import given_source
 from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
@@ -74,6 +75,7 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
     add_view(parser)
     add_objects(parser)
     add_tracking(parser)
+    add_events(parser)
     add_output(parser)
     parser.add_help_options("General")
     return parser

@@ -15,6 +15,9 @@ from edge.core.timing import MAX_TIMES, Rate
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.summaries import crossings_text
 from edge.display.tasks import DRAW
+from edge.events.event import END_OF_SOURCE, FAILED, STOPPED
+from edge.events.text import running_text
+from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.results import Detections, Result
@@ -36,7 +39,8 @@ class CameraLoop:
 
     `sinks` are as described in edge.display.sinks. Frames are drawn only if a sink
     wants the view. `smooth` changes each result, and `stage` is the name of its times.
-    `counter` counts the objects of the results; `objects` are their numbers.
+    `counter` counts the objects of the results; `objects` are their numbers. `watch`
+    measures zones and finds events.
     """
 
     def __init__(
@@ -48,9 +52,10 @@ class CameraLoop:
         smooth: Optional[Smoother] = None,
         counter: Optional[Counter] = None,
         stage: str = "steady",
+        watch: Optional[Watch] = None,
     ):
         self.source, self.predictor, self.sinks = source, predictor, sinks
-        self.controls, self.counter = controls, counter
+        self.controls, self.counter, self.watch = controls, counter, watch
         self.rate, self._recent = Rate(), Rate(window=20)
         self.objects: deque[int] = deque(maxlen=MAX_TIMES)
         self.threads = CaptureThreads(source, predictor, smooth, stage)
@@ -68,7 +73,22 @@ class CameraLoop:
         return any(sink.wants_view for sink in self.sinks)
 
     def run(self, limit: Optional[int] = None) -> None:
-        """Run the loop, for at most `limit` frames if given."""
+        """Run the loop, for at most `limit` frames if given.
+
+        Events that run at the end are ended, and passed to the sinks.
+        """
+        reason = FAILED
+        try:
+            self._run(limit)
+            ended = self.controls.ended or self.rate.count == limit
+            reason = STOPPED if ended else END_OF_SOURCE
+        except KeyboardInterrupt:
+            reason = STOPPED
+            raise
+        finally:
+            self._end_events(reason)
+
+    def _run(self, limit: Optional[int]) -> None:
         # More OpenCV threads would compete with the network's: with two threads on two
         # cores, frames per second drop by 5 %.
         cv2.setNumThreads(1)
@@ -88,19 +108,25 @@ class CameraLoop:
         (image, seconds), result = predicted.frame, predicted.result
         millis = predicted.millis
         crossings, view = self._count(result), None
+        watched = self._watch(seconds, result, millis)
         if self._draws:
             with self.predictor.stages.stage("draw"):
                 text = f"{self._recent.fps:.1f} fps" if self._recent.fps else ""
+                running = running_text(watched.get("running", ()), seconds)
+                text = "\n".join(filter(None, (running, text)))
                 view = self._draw(image, result, text, crossings)
             millis.update(self.predictor.stages.last("draw"))
         displayed = DisplayFrame(
-            self.rate.count, seconds, image, result, view, millis, crossings=crossings
+            *(self.rate.count, seconds, image, result, view, millis),
+            crossings=crossings,
+            dropped=self.dropped,
+            **watched,
         )
+        self._last, self._last_time = displayed, time.monotonic()
         for sink in self.sinks:
             sink.take(displayed)
         self.rate.tick()
         self._recent.tick()
-        self._last, self._last_time = displayed, time.monotonic()
 
     def _count(self, result: Result) -> Optional[Crossings]:
         """Count the objects of a result; returns the crossings of the line so far."""
@@ -110,6 +136,30 @@ class CameraLoop:
             return None
         self.counter(result)
         return self.counter.counts(self.predictor.info)
+
+    def _watch(
+        self, seconds: float, result: Result, millis: dict[str, float]
+    ) -> dict[str, Any]:
+        """Measure the zones and find events: the fields of DisplayFrame for them."""
+        if not self.watch:
+            return {}
+        with self.predictor.stages.stage("zones"):
+            self.watch(seconds, result)
+        millis.update(self.predictor.stages.last("zones"))
+        watch = self.watch
+        return {
+            "measures": watch.measures,
+            "events": watch.changes,
+            "running": watch.running,
+        }
+
+    def _end_events(self, reason: str) -> None:
+        """End the events that run, and pass the last frame to the sinks with them."""
+        changes = self.watch.end(reason) if self.watch else ()
+        if changes and self._last:
+            last = replace(self._last, events=changes, running=(), redrawn=True)
+            for sink in self.sinks:
+                sink.take(last)
 
     def _draw(
         self,
@@ -143,7 +193,7 @@ class CameraLoop:
             return
         last = self._last
         view = self._draw(last.frame, last.result, text, last.crossings)
-        self._last = replace(self._last, view=view, redrawn=True)
+        self._last = replace(self._last, view=view, redrawn=True, events=())
         for sink in self.sinks:
             sink.take(self._last)
 

@@ -13,7 +13,7 @@ def statistics(live: CameraLoop) -> dict[str, Any]:
     """The content of --stats; `fps` is of the whole loop, unused stages have 0 ms.
 
     Results that are objects have the key `objects`, their number in a frame, and
-    `crossings`, if they are counted.
+    `crossings`, if they are counted. With rules, `events` is how often each held.
     """
     engine = live.predictor.engine
     none = {stage: {"p50": 0.0, "p95": 0.0} for stage in STAGES}
@@ -27,6 +27,9 @@ def statistics(live: CameraLoop) -> dict[str, Any]:
     }
     if live.objects:
         result["objects"] = percentiles(live.objects)
+    if live.watch and live.watch.engine.rules:
+        counts = live.watch.engine.counts
+        result["events"] = {r.name: counts[r.name] for r in live.watch.engine.rules}
     if live.counter:
         result["crossings"] = live.counter.counts(live.predictor.info)
     return result
@@ -45,4 +48,6 @@ def table(stats: dict[str, Any]) -> str:
     for name, counts in stats.get("crossings", {}).items():
         numbers = ", ".join(f"{number} {way}" for way, number in counts.items())
         rows.append(f"{name} crossed: {numbers}")
+    for name, number in stats.get("events", {}).items():
+        rows.append(f"event {name}: {number} times")
     return "\n".join(rows)

@@ -1,18 +1,21 @@
 """Drawing labels on images.
 
-All functions return a new image, except `put_legend`, `put_caption` and `darken`, which
-draw in place.
+All functions return a new image, except `put_legend` and `put_caption`, which draw in
+place.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from edge.display.colors import color_table, colored, hide_classes
+from edge.display.draw_zones import put_names, put_outlines
 from edge.display.names import written_name
+from edge.display.panels import darken, text_scale
 from edge.display.text import text_size, write
 from edge.display.view import View, help_of, legend_classes
 from edge.model_file.info import ModelInfo
@@ -157,16 +160,6 @@ def put_caption(image: np.ndarray, text: str) -> Box:
     return 0, image.shape[0] - panel.shape[0], panel.shape[1], image.shape[0]
 
 
-def darken(part: np.ndarray) -> None:
-    """Darken a part of an image to a third of its brightness, for legible text."""
-    part[:] = part // 3
-
-
-def text_scale(image: np.ndarray) -> float:
-    """The size of letters in legends and labels, in units of OpenCV's font."""
-    return max(0.35, min(0.6, image.shape[0] / 900))
-
-
 def present_classes(labels: np.ndarray, info: ModelInfo) -> list[int]:
     """The classes that occur in the labels."""
     counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
@@ -192,9 +185,12 @@ def draw_semantic(
         image = outlined(image, labels, shown, order="BGR")
     if image is frame:
         image = frame.copy()
+    put_outlines(image, view.zones)
+    panels = [put_caption(image, with_hint(text, info, view))]
     if view.legend and (view.opacity or view.outlines):
-        put_legend(image, info, lambda: present_classes(labels, info), view)
-    put_caption(image, with_hint(text, info, view))
+        present = partial(present_classes, labels, info)
+        panels.append(put_legend(image, info, present, view))
+    put_names(image, view.zones, panels)
     return image
 
 

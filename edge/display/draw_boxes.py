@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from edge.display.draw import Box, put_caption, put_in_front, put_legend, with_hint
+from edge.display.draw_zones import put_names, put_outlines
 from edge.display.labels import Color, put_labels
 from edge.display.names import written_name
 from edge.display.view import View
@@ -47,6 +48,7 @@ def draw_objects(
         image = frame.copy()
     colors = colors_of(shown, info, view)
     put_masks(image, shown, colors, view)
+    put_outlines(image, view.zones)
     if view.line:
         put_line(image, *view.line)
     boxes = pixel_boxes(shown)
@@ -55,6 +57,7 @@ def draw_objects(
     panels = [put_caption(image, with_hint(text, info, view))]
     if view.legend and draws_anything(result, view):
         panels.append(put_counts(image, result, info, view))
+    panels += put_names(image, view.zones, panels)
     if view.boxes:
         put_labels(image, boxes, texts_of(shown, info), colors, panels)
     return image

@@ -7,7 +7,8 @@ from typing import Sequence, Tuple
 
 import numpy as np
 
-from edge.display.draw import Box, text_scale
+from edge.display.draw import Box
+from edge.display.panels import text_scale
 from edge.display.text import text_size, write
 
 Color = Tuple[int, int, int]

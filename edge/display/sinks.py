@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional, Tuple
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from edge.core.errors import cannot_be
 from edge.core.files import json_text
 from edge.display.tasks import FRAME_FILES, SUMMARIES, WITH_POLYGONS
 from edge.display.view import View
+from edge.events.event import Event, EventChange
 from edge.model_file.info import ModelInfo
 from edge.predict.results import Result
 from edge.video.recording import open_recorder
+from edge.zones.measures import Measures
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class DisplayFrame:
     holds the time of each stage. `redrawn` marks the last frame drawn again, because a
     live source has stalled or a viewer changed the view. `crossings` are the numbers of
     objects that have crossed the line of --count-line: {class: {direction: number}}.
+    `dropped` is how many frames of a live source newer ones have replaced so far.
+
+    `measures` are those of the zones, None if nothing asks for them. `events` are those
+    that start or end in this frame, `running` those that run, in the order of
+    the rules. At the end of the program, the last frame comes once more, `redrawn`, if
+    there are events that end with it: a sink of events looks at redrawn frames too.
     """
 
     index: int
@@ -40,6 +48,10 @@ class DisplayFrame:
     millis: dict[str, float]
     redrawn: bool = False
     crossings: Optional[dict[str, dict[str, int]]] = None
+    dropped: int = 0
+    measures: Optional[Measures] = None
+    events: Tuple[EventChange, ...] = ()
+    running: Tuple[Event, ...] = ()
 
 
 @dataclass
@@ -89,7 +101,8 @@ class FrameLines:
 
     The keys are `frame`, `seconds` since the first frame, `time` of day, those of
     SUMMARIES for the task, or of WITH_POLYGONS with `polygons`, `crossings` if they are
-    counted, and `stage_millis`.
+    counted, the measures of `zones` and the rules of running `events` if there are
+    zones, and `stage_millis`.
     """
 
     wants_view = False
@@ -111,12 +124,17 @@ class FrameLines:
         crossings = {}
         if displayed.crossings is not None:
             crossings["crossings"] = displayed.crossings
+        watched: dict[str, Any] = {}
+        if displayed.measures is not None:
+            watched["zones"] = displayed.measures.to_json()
+            watched["events"] = [event.rule for event in displayed.running]
         line = {
             "frame": displayed.index,
             "seconds": round(displayed.seconds - self._first, 3),
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             **self._summary(displayed.result, self.info),
             **crossings,
+            **watched,
             "stage_millis": {k: round(v, 3) for k, v in displayed.millis.items()},
         }
         try:

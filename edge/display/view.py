@@ -8,6 +8,7 @@ from typing import Callable, FrozenSet, Optional, Tuple
 import numpy as np
 
 from edge.model_file.info import ModelInfo
+from edge.zones.zone import Zone
 
 Background = Callable[[np.ndarray], np.ndarray]  # frame -> its background
 
@@ -17,9 +18,10 @@ class View:
     """How frames are drawn.
 
     Classes in `hidden` are not drawn. A `background` replaces all classes but `keep`.
-    `keys` shows the number keys of the first ten classes in the legend.
+    `keys` shows the number keys of the first ten classes in the legend. `zones` are
+    drawn with their names.
 
-    The last four are for objects: whether masks and boxes are drawn, whether colours
+    Four are for objects: whether masks and boxes are drawn, whether colours
     are those of the classes ("class") or differ for each track ("track"), and the line
     whose crossings are counted: its axis, "x" or "y", and its position in [0, 1].
     """
@@ -36,6 +38,7 @@ class View:
     boxes: bool = True
     color_by: str = "class"
     line: Optional[Tuple[str, float]] = None
+    zones: Tuple[Zone, ...] = ()
 
 
 # Task -> the fields of View that have an effect only on some tasks. Other tasks are

@@ -64,7 +64,7 @@ class PyAVRecorder(Recorder):
         self._last_moment, self._key_seconds = -1, -PART_SECONDS
         self._syncing: Optional[threading.Thread] = None
         self._synced = time.monotonic()
-        log.info(f"--record {self.path}: encoded by {self.encoder}")
+        log.log(self._level, f"--record {self.path}: encoded by {self.encoder}")
 
     def write(self, frame: np.ndarray, seconds: float) -> None:
         """Write a frame; the first one sets the size, later ones are fitted into it.

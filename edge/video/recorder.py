@@ -33,10 +33,11 @@ PER_FRAME = 64  # bytes of the tables at the end of a file, for each of its fram
 class Recorder:
     """Writes frames to a video file, which gets its name when it is closed."""
 
-    def __init__(self, path: Path, fps: float):
+    def __init__(self, path: Path, fps: float, quiet: bool = False):
         if path.suffix.lower() not in CODECS:
             raise InputError(f"--record {path}: use one of {', '.join(CODECS)}")
         self.path, self.fps = path, fps
+        self._level = logging.DEBUG if quiet else logging.INFO
         self._target = real_path(path)
         self.part = part_of(self._target)
         self.written = 0
@@ -115,7 +116,8 @@ class Recorder:
 
     def _say(self, seconds: float) -> None:
         """Tell what was recorded; `seconds` is the time of the last frame in it."""
-        log.info(f"recorded {self.written} frames, {seconds:.1f} s, in {self.path}")
+        text = f"recorded {self.written} frames, {seconds:.1f} s, in {self.path}"
+        log.log(self._level, text)
 
     def close(self) -> None:
         """Finish the file and rename it.

@@ -136,6 +136,9 @@ class DataOptions:
         most=100,
         zero=True,
     )
+    images: Optional[int] = option(
+        None, "train on so many images, chosen by the seed; default: all", most=10**9
+    )
     seed: int = option(
         0,
         "random seed of weights, shuffling, augmentation and split",

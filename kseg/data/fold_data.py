@@ -12,6 +12,7 @@ from kseg.data.folds import with_fold
 from kseg.data.one_class import data_for
 from kseg.data.open import open_data
 from kseg.data.sample import Dataset
+from kseg.data.some_images import with_some_images
 
 
 def open_undivided(config: TrainConfig, name: str = "", task: str = "") -> Dataset:
@@ -28,11 +29,13 @@ def open_undivided(config: TrainConfig, name: str = "", task: str = "") -> Datas
 def open_training_data(config: TrainConfig, folder: Path) -> Dataset:
     """The data that a training reads; those of a fold as fold.json in `folder` says.
 
-    Raises InputError for data that cannot be opened.
+    Raises InputError for data that cannot be opened, or with fewer than --images.
     """
     if config.fold is None:
-        return open_data(config.data, config.seed, config.task, config.objects)
-    return open_fold(config, folder)
+        data = open_data(config.data, config.seed, config.task, config.objects)
+    else:
+        data = open_fold(config, folder)
+    return with_some_images(data, config.images, config.seed)
 
 
 def open_fold(

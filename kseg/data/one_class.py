@@ -47,4 +47,5 @@ def data_for(model: str, data: Dataset) -> Dataset:
         class_names=(OBJECT,),
         colors=bright_colors(1),
         splits={name: OneClassSplit(split) for name, split in data.splits.items()},
+        whole=data.whole and data_for(model, data.whole),
     )

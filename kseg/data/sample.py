@@ -73,7 +73,8 @@ class Split(Protocol):
 class Dataset:
     """A data set: its task, classes and splits, and the format of its images.
 
-    `white_level` is the value of 16-bit images that is displayed as white.
+    `white_level` is the value of 16-bit images that is displayed as white. `whole` is
+    the data set that this one has some images of, if not all.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Dataset:
     channels: int = 3
     white_level: float = 255.0
     task: str = "semantic"
+    whole: Optional[Dataset] = None
 
     @property
     def num_classes(self) -> int:
@@ -117,8 +119,10 @@ class Dataset:
         A SHA-256 of the classes, and of the names and contents of the files; it does
         not depend on the path of the folder. For procedural scenes, which have no
         files, it depends on their number. Files are read on first access, unless their
-        digests are remembered.
+        digests are remembered. Some images have the fingerprint of all.
         """
+        if self.whole is not None:
+            return self.whole.fingerprint
         total = hashlib.sha256(repr((self.class_names, self.colors)).encode())
         for name, split in self.splits.items():
             about = "sha256", os.path.abspath(self.name), name

@@ -22,6 +22,7 @@ from kseg.data.folder import is_split_by_seed, parts_of
 from kseg.data.one_class import data_for
 from kseg.data.open import SEMANTIC, open_data, task_of_data
 from kseg.data.sample import Dataset, with_white_level
+from kseg.data.some_images import with_some_images
 from kseg.evaluation.grouped_objects import OPENERS
 from kseg.evaluation.grouping import is_grouping
 
@@ -38,7 +39,8 @@ def data_of(
     """Opens the data that a command names, or the training data of the run.
 
     `task` is that of the model; by default that of the run, else that of the data. The
-    data of a fold are divided as they were for its training.
+    data of a fold are divided as they were for its training, and the train split of the
+    run's own data has the images that were trained on.
 
     Raises InputError if neither is known, if the folder of the run's data is missing,
     and for data that cannot be opened for the task.
@@ -76,6 +78,8 @@ def data_of(
         if task and Path(name).is_dir():
             refuse_other_labels(model, task, name)
         raise
+    if config and not data:
+        opened = with_some_images(opened, config.images, config.seed)
     if name != "shapes":
         opened = as_seen_by(model, opened)
     return data_for(config.model, opened) if config else opened

@@ -13,6 +13,7 @@ import pytest
 from setuptools import find_namespace_packages
 
 from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.ablation import AblationConfig
 from benchmarks.architectures import ArchitecturesConfig
 from benchmarks.decoding import DecodingConfig
 from benchmarks.drawing import DrawingConfig
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = {
     "architectures": ArchitecturesConfig,
     "objects": ObjectsConfig,
+    "ablation": AblationConfig,
     "train": TrainBenchmarkConfig,
     "step": StepConfig,
     "object-inference": ObjectInferenceConfig,
@@ -50,6 +52,7 @@ OPTIONS = {
         "--calibration-images --output --json"
     ),
     "objects": "--models --encoder --epochs --size --images --output --json",
+    "ablation": "--variants --data --seeds --only --output --json",
     "train": (
         "--data --model --encoder --task --strides --auxiliary --boundary --batch-size "
         "--size --steps --rounds --precision --json"

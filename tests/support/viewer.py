@@ -20,9 +20,16 @@ from edge.display.sinks import Controls
 from edge.display.view import View
 from edge.display.web.access import listen
 from edge.display.web.server import Web
+from edge.display.web.zone_store import ZoneStore
+from edge.events.conditions import Comparison, Quantity
+from edge.events.engine import Engine
+from edge.events.rule import Rule
+from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from edge.video.frames import Frame, Source
+from edge.zones.measuring import Measurer
+from edge.zones.zone import Zone
 from tests.support.engines import ArrayEngine
 
 LONG = 60  # seconds, the time limit of tests that may hang
@@ -75,12 +82,19 @@ def running(
     background=None,
     predictor=None,
     counter=None,
+    watch=None,
+    zones_file=None,
 ):
     """(web, loop): the real loop in a thread, with the real server."""
-    controls = Controls(View(opacity=1.0))
+    zones = watch.zones if watch else ()
+    controls = Controls(View(opacity=1.0, zones=zones))
     predictor = predictor or SemanticPredictor(Threshold(), INFO)
-    shown = Web(listen(address, token), controls, predictor.info, background, source)
-    loop = CameraLoop(source, predictor, [shown], controls, counter=counter)
+    info = predictor.info
+    store = ZoneStore(watch, controls, zones_file) if watch else None
+    shown = Web(listen(address, token), controls, info, background, source, store)
+    loop = CameraLoop(
+        source, predictor, [shown], controls, counter=counter, watch=watch
+    )
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
@@ -109,11 +123,11 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def asked(port: int, path: str, **headers: str):
+def asked(port: int, path: str, method="GET", body=None, **headers: str):
     """An answer whose body has not been read."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
     with closing(connection):
-        connection.request("GET", path, headers=headers)
+        connection.request(method, path, body, headers)
         with connection.getresponse() as answer:
             yield answer
 
@@ -123,6 +137,19 @@ def get(shown: Web, path: str, **headers: str) -> Answer:
         if path.startswith("/stream") and answer.status == 200:
             return Answer(200, answer.headers, b"")
         return Answer(answer.status, answer.headers, answer.read())
+
+
+def request(shown: Web, method: str, path: str, body=None, **headers: str) -> Answer:
+    """The answer to a request of any method."""
+    with asked(shown.listener.port, path, method, body, **headers) as answer:
+        return Answer(answer.status, answer.headers, answer.read())
+
+
+def put_zones(shown: Web, zones: Any, **headers: str) -> Answer:
+    """The answer to zones that are to be saved."""
+    headers = {"Content-Type": "application/json", **headers}
+    body = json.dumps({"zones": zones})
+    return request(shown, "PUT", "/api/zones", body, **headers)
 
 
 def stream(shown: Web):
@@ -189,3 +216,15 @@ async def state_where(link, holds) -> dict:
         assert message is not None, "the link was closed"
         if isinstance(message, str) and holds(state := json.loads(message)):
             return state
+
+
+GLARE = Rule(
+    name="glare",
+    when="share(dark, frame) > 0.4",
+    condition=Comparison(Quantity("share", "dark", "frame", "share(dark)"), ">", 0.4),
+)
+
+
+def watch_of(*zones: Zone, rules=(GLARE,), info=INFO) -> Watch:
+    """Measures zones; the event `glare` runs as long as the scene is half dark."""
+    return Watch(Measurer(info, zones), Engine(rules, "street"))

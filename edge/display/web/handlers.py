@@ -5,40 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Any, Awaitable, Callable, ContextManager, Optional, Protocol
+from typing import Any, Awaitable, Callable
 
+import tornado.iostream
+import tornado.web
 import tornado.websocket
 
-from edge.display.web.access import Listener
+from edge.display.web.authenticated import AuthenticatedHandler, SameSiteHandler
 
-PAGE = Path(__file__).with_name("page.html")
+FOLDER = Path(__file__).parent
 STALLED_SECONDS = 10.0  # after which a viewer that does not read is disconnected
 IDLE_SECONDS = 1.0  # after which a page that requests no image is not a viewer
 BOUNDARY = "kseg-frame"
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; img-src blob:; connect-src "
-    "'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",  # the URL may contain the token
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-class Web(Protocol):
-    """The part of edge.display.web.server.Web that the handlers use."""
-
-    listener: Listener
-    images: Any
-    states: Any
-    sockets: set
-
-    def watch_images(self) -> ContextManager[asyncio.Event]: ...
-    def snapshot(self) -> Optional[bytes]: ...
-    def page_info(self) -> dict[str, Any]: ...
-    def state(self) -> dict[str, Any]: ...
-    def apply_change(self, message: str) -> None: ...
+SNAPSHOT_COST = 5.0  # in requests; see RateLimit
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+IMAGES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
 def multipart_frame(index: int, jpeg: bytes) -> bytes:
@@ -48,55 +29,14 @@ def multipart_frame(index: int, jpeg: bytes) -> bytes:
     return head.encode() + jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
 
 
-def application(web: Web) -> tornado.web.Application:
-    handlers = [
-        (pattern, handler, {"web": web})
-        for pattern, handler in (
-            ("/", Page),
-            ("/stream.mjpg", Stream),
-            ("/snapshot.png", Snapshot),
-            ("/link", ViewSocket),
-        )
-    ]
-    return tornado.web.Application(
-        handlers,
-        log_function=lambda _: None,  # viewers are not logged
-        websocket_ping_interval=5,  # detects pages that are gone
-        websocket_ping_timeout=5,
-        websocket_max_message_size=1000,
-    )
+class FileHandler(AuthenticatedHandler):
+    def send_file(self, name: str) -> None:
+        path = FOLDER / name
+        self.set_header("Content-Type", f"{KINDS[path.suffix]}; charset=UTF-8")
+        self.finish(path.read_bytes())
 
 
-class AuthenticatedHandler(tornado.web.RequestHandler):
-    """Base class of the handlers: headers, and the check of the token."""
-
-    def initialize(self, web: Web) -> None:
-        self.web = web
-
-    def set_default_headers(self) -> None:
-        for name, value in HEADERS.items():
-            self.set_header(name, value)
-        self.clear_header("Server")
-
-    def prepare(self) -> None:
-        listener = self.web.listener
-        if not listener.token:
-            if not listener.accepts_host(self.request.host_name.strip("[]")):
-                reason = "The host name is not that of this machine"
-                raise tornado.web.HTTPError(403, reason=reason)
-            return
-        tokens = [self.get_query_argument("token", "")]
-        tokens.append(self.get_cookie(listener.cookie, ""))
-        if not listener.accepts_token(tokens):
-            reason = "Open the address that the camera program printed, with its token"
-            raise tornado.web.HTTPError(403, reason=reason)
-
-    def write_error(self, status_code: int, **_: Any) -> None:
-        self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        self.finish(f"{status_code}: {self._reason}\n")
-
-
-class Page(AuthenticatedHandler):
+class Page(FileHandler):
     def get(self) -> None:
         listener = self.web.listener
         if "token" in self.request.arguments:  # move it to a cookie
@@ -105,8 +45,14 @@ class Page(AuthenticatedHandler):
             self.set_cookie(listener.cookie, listener.token, **options)
             self.redirect("./")
             return
-        self.set_header("Content-Type", "text/html; charset=UTF-8")
-        self.finish(PAGE.read_bytes())
+        self.send_file("page.html")
+
+
+class PageFile(FileHandler):
+    """A file beside page.html, which the page loads."""
+
+    def get(self) -> None:
+        self.send_file(self.request.path.lstrip("/"))
 
 
 class Stream(AuthenticatedHandler):
@@ -132,19 +78,25 @@ class Stream(AuthenticatedHandler):
 
 
 class Snapshot(AuthenticatedHandler):
+    """The current view, in the format that the path's suffix says."""
+
+    def cost(self) -> float:
+        return SNAPSHOT_COST
+
     async def get(self) -> None:
+        suffix = Path(self.request.path).suffix
         loop = asyncio.get_running_loop()
-        png = await loop.run_in_executor(None, self.web.snapshot)
-        if png is None:
+        data = await loop.run_in_executor(None, self.web.snapshot, suffix)
+        if data is None:
             raise tornado.web.HTTPError(503, reason="No frame has been captured yet")
-        name = time.strftime("kseg-%Y%m%d-%H%M%S.png")
-        self.set_header("Content-Type", "image/png")
+        name = time.strftime("kseg-%Y%m%d-%H%M%S") + suffix
+        self.set_header("Content-Type", IMAGES[suffix])
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-        self.finish(png)
+        self.finish(data)
 
 
-class ViewSocket(tornado.websocket.WebSocketHandler, AuthenticatedHandler):
-    """A page's WebSocket. Tornado rejects pages of other origins."""
+class ViewSocket(tornado.websocket.WebSocketHandler, SameSiteHandler):
+    """A page's WebSocket."""
 
     def open(self) -> None:
         self.web.sockets.add(self)

@@ -4,6 +4,7 @@
     GET /snapshot.png  the current view
     GET /stream.mjpg   the views as a multipart stream, for other programs
     WebSocket /link    of the page: the state twice a second, images on request
+    /api/, /metrics    for other programs; openapi.json in this folder describes them
 
 The page requests the next image after it has shown the last one, so that no old images
 are queued. It needs Tornado, an optional dependency without dependencies of its own.
@@ -38,7 +39,12 @@ from edge.display.view import (
     legend_classes,
 )
 from edge.display.web.access import Listener
-from edge.display.web.handlers import ViewSocket, application
+from edge.display.web.event_history import EventHistory, event_json
+from edge.display.web.handlers import ViewSocket
+from edge.display.web.metrics import Totals
+from edge.display.web.rates import RateLimit
+from edge.display.web.routes import application
+from edge.display.web.zone_store import ZoneStore
 from edge.model_file.info import ModelInfo
 from edge.video.frames import STALL_SECONDS, Source
 
@@ -112,7 +118,7 @@ class Web:
     """The sink that shows frames in browsers; see edge.display.sinks.
 
     Frames are drawn and encoded only while there are viewers. All viewers share one
-    view and may change it.
+    view and may change it. With `zones` they see zones and events too.
     """
 
     def __init__(
@@ -122,9 +128,13 @@ class Web:
         info: ModelInfo,
         background: Optional[Background],
         source: Source,
+        zones: Optional[ZoneStore] = None,
     ):
         self.listener, self.controls, self.info = listener, controls, info
-        self.background, self.source = background, source
+        self.background, self.source, self.zones = background, source, zones
+        self.history, self.limit = EventHistory(), RateLimit()
+        rules = zones.watch.engine.rules if zones else []
+        self.totals = Totals([rule.name for rule in rules])
         self.images, self.states = Latest(), Latest()
         self.sockets: set[ViewSocket] = set()
         self._displayed: Optional[DisplayFrame] = None
@@ -137,6 +147,16 @@ class Web:
         self._started.wait()
 
     @property
+    def displayed(self) -> Optional[DisplayFrame]:
+        """The newest frame; None before the first."""
+        return self._displayed
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, of the last frames."""
+        return round(self._rate.fps, 1)
+
+    @property
     def wants_view(self) -> bool:
         """Whether there are viewers."""
         return bool(self.images.readers)
@@ -147,6 +167,8 @@ class Web:
             self._rate.tick()
             self._millis.append(displayed.millis)
             self._last_time = time.monotonic()
+        self.totals.take(displayed)
+        self.history.take(displayed)
         self._displayed = displayed
         if self.wants_view:
             self._loop.call_soon_threadsafe(self._view_ready.set)
@@ -219,6 +241,7 @@ class Web:
             "classes": classes,
             "controls": controls_of(self.info),
             "replaceable": self.background is not None,
+            "zones_editable": bool(self.zones and self.zones.path),
         }
 
     def state(self) -> dict[str, Any]:
@@ -227,13 +250,14 @@ class Web:
         displayed, task = self._displayed, self.info.task
         summarize = IN_BRIEF.get(task, SUMMARIES[task])
         return {
-            "fps": round(self._rate.fps, 1),
+            "fps": self.fps,
             "millis": {
                 stage: round(float(np.mean([m.get(stage, 0.0) for m in millis])), 1)
                 for stage in (millis[-1] if millis else ())
             },
             **(summarize(displayed.result, self.info) if displayed else {}),
             "crossings": displayed.crossings if displayed else None,
+            **self._watched(displayed),
             "waiting": self._waiting(),
             "paused": self.controls.paused,
             "hidden": sorted(view.hidden),
@@ -243,6 +267,17 @@ class Web:
             "outlines": view.outlines,
             "legend": view.legend,
             "background": view.background is not None,
+        }
+
+    def _watched(self, displayed: Optional[DisplayFrame]) -> dict[str, Any]:
+        """What is in the zones, and the events that run."""
+        if not (self.zones and displayed and displayed.measures):
+            return {"zones": None, "zones_version": "", "events": []}
+        running = self.history.running
+        return {
+            "zones": displayed.measures.to_json(),
+            "zones_version": self.zones.version,
+            "events": [event_json(event, displayed.seconds) for event in running],
         }
 
     def _waiting(self) -> str:
@@ -275,12 +310,15 @@ class Web:
             self._view_ready.set()
             yield updated
 
-    def snapshot(self) -> Optional[bytes]:
-        """The newest frame with the current view, as PNG; None before the first."""
+    def snapshot(self, suffix: str) -> Optional[bytes]:
+        """The newest frame with the current view, as ".png" or ".jpg" says.
+
+        None before the first frame.
+        """
         displayed, view = self._displayed, self.controls.view
         if displayed is None:
             return None
         text = crossings_text(displayed.crossings, self.info)
         draw = DRAW[self.info.task]
         image = draw(displayed.frame, displayed.result, self.info, text, view)
-        return cv2.imencode(".png", image)[1].tobytes()
+        return cv2.imencode(suffix, image)[1].tobytes()

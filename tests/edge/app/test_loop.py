@@ -70,6 +70,25 @@ def test_sinks_get_every_frame_in_order():
     assert (loop.rate.count, loop.dropped) == (12, 0)
 
 
+def test_sinks_are_told_how_many_frames_were_dropped():
+    class Slow(Notes):
+        def take(self, displayed):
+            super().take(displayed)
+            time.sleep(0.05)
+
+    def fast():
+        for frame in make_frames(12):
+            yield frame
+            time.sleep(0.01)
+
+    notes = Slow()
+    loop = live(Source(fast(), "camera", live=True), notes)
+    loop.run()
+    told = [displayed.dropped for displayed in notes.taken]
+    assert told[0] == 0 and told == sorted(told)
+    assert 0 < told[-1] <= loop.dropped
+
+
 def test_objects_and_crossings_are_counted():
     found = detections((0, 0.9, 20, 40, 60, 80), (2, 0.5, 0, 0, 3, 2), size=SIZE)
     notes, predictor = Notes(), Repeated(found, DETECTION)

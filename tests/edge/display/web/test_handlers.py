@@ -77,6 +77,7 @@ def test_pages_of_other_origins_are_rejected():
         for host in (f"localhost:{port}", "127.0.0.9", "[::1]:80"):
             assert get(shown, "/", Host=host).status == 200
         assert handshake(shown, Origin="http://evil.example") == 403
+        assert handshake(shown, Origin="http://[::1") == 403
         assert handshake(shown, Origin=f"http://127.0.0.1:{port}") == 101
 
 

@@ -1,0 +1,72 @@
+"""Drawing the outlines and names of zones."""
+
+from __future__ import annotations
+
+from typing import List, Sequence, Tuple
+
+import cv2
+import numpy as np
+
+from edge.display.panels import darken, text_scale
+from edge.display.text import text_size, write
+from edge.zones.zone import Zone
+
+Box = Tuple[int, int, int, int]  # x0, y0, x1, y1; right and bottom edges exclusive
+MARGIN = 3  # pixels around a name
+
+
+def put_outlines(image: np.ndarray, zones: Sequence[Zone]) -> None:
+    """Draw the outlines of zones into `image` (H, W, 3): white lines on black."""
+    for zone in zones:
+        corners = corners_of(zone, image)
+        cv2.polylines(image, [corners], True, (0, 0, 0), 3)
+        cv2.polylines(image, [corners], True, (255, 255, 255), 1)
+
+
+def corners_of(zone: Zone, image: np.ndarray) -> np.ndarray:
+    """(N, 2) int32: the pixels x, y of the points of a zone."""
+    height, width = image.shape[:2]
+    points = np.rint(np.array(zone.points) * (width, height))
+    return np.clip(points, 0, (width - 1, height - 1)).astype(np.int32)
+
+
+def put_names(
+    image: np.ndarray, zones: Sequence[Zone], taken: Sequence[Box] = ()
+) -> List[Box]:
+    """Draw the names of zones into `image`, and return where they are.
+
+    A name is below the highest corner of its zone where it covers no box of `taken` and
+    no other name; at the highest one of all if there is none.
+    """
+    placed: List[Box] = []
+    scale = text_scale(image)
+    for zone in zones:
+        (wide, high), low = text_size(zone.name, scale)
+        size = wide + 2 * MARGIN, high + low + 2 * MARGIN
+        corners = sorted(corners_of(zone, image).tolist(), key=lambda xy: xy[::-1])
+        middle = sum(x for x, _ in corners) / len(corners)
+        boxes = [box_at(x - size[0] * (x > middle), y, size, image) for x, y in corners]
+        free = (
+            box for box in boxes if not any(meet(box, b) for b in (*taken, *placed))
+        )
+        x0, y0, x1, y1 = box = next(free, boxes[0])
+        darken(image[y0:y1, x0:x1])
+        write(image, zone.name, (x0 + MARGIN, y0 + MARGIN + high), scale)
+        placed.append(box)
+    return placed
+
+
+def box_at(x: int, y: int, size: Tuple[int, int], image: np.ndarray) -> Box:
+    """A box of a size (width, height) below a point, inside of the image."""
+    left = max(0, min(x, image.shape[1] - size[0]))
+    top = max(0, min(y, image.shape[0] - size[1]))
+    return left, top, left + size[0], top + size[1]
+
+
+def meet(a: Box, b: Box) -> bool:
+    """Whether two boxes have a pixel in common.
+
+    >>> meet((0, 0, 5, 5), (4, 4, 9, 9)), meet((0, 0, 5, 5), (5, 0, 9, 5))
+    (True, False)
+    """
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

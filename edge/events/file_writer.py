@@ -1,0 +1,150 @@
+"""A thread that writes images and videos."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import Callable, Deque, Dict, Optional, Tuple
+
+import cv2
+
+from edge.core.errors import GateFailed, InputError, reason_of, remedy_of
+from edge.core.files import atomic_write
+from edge.core.log import say
+from edge.events.ring import Picture, decoded
+from edge.video.recorder import Recorder
+from edge.video.recording import open_recorder
+
+MOST_BYTES = 64 * 2**20  # of the pictures that wait to be written
+WAIT_SECONDS = 10.0  # for which a file as source waits for a slow disk
+CLOSE_SECONDS = 30.0  # for what waits at the end of the program
+
+FAILURES = (InputError, GateFailed, OSError, cv2.error)
+
+Work = Callable[[], None]
+
+
+class FileWriter:
+    """Writes snapshots and videos in a thread, in the order in which they are given.
+
+    Pictures that wait take at most MOST_BYTES. What comes on top of that is left out,
+    if it does not fit after WAIT_SECONDS with `waits`; it is counted when the video is
+    closed. A disk that fails costs one line of the log, until it works again.
+    """
+
+    def __init__(self, fps: float, waits: bool):
+        self.fps, self.waits = fps, waits
+        self._work: Deque[Tuple[int, Work]] = deque()
+        self._bytes = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._left_out: Dict[str, int] = {}
+        self._videos: Dict[str, Optional[Recorder]] = {}  # None after a failure
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self._thread.start()
+
+    def save(self, path: Path, picture: Picture) -> None:
+        """Write a JPEG."""
+        if not self._put(len(picture.jpeg), lambda: self._save(path, picture)):
+            say(f"--event-folder: {path} is left out; the disk is slow")
+
+    def open(self, number: str, path: Path) -> None:
+        """Begin the video `number`."""
+        self._left_out[number] = 0
+        self._put(0, lambda: self._open(number, path))
+
+    def add(self, number: str, picture: Picture) -> None:
+        """Add a picture to a video."""
+        if not self._put(len(picture.jpeg), lambda: self._add(number, picture)):
+            self._left_out[number] += 1
+
+    def close_video(self, number: str) -> None:
+        """Finish a video."""
+        left_out = self._left_out.pop(number)
+        self._put(0, lambda: self._close_video(number, left_out))
+
+    def close(self) -> None:
+        """Write what waits, for at most CLOSE_SECONDS."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            say("--event-folder: the disk is too slow; the last files are incomplete")
+
+    def _put(self, size: int, work: Work) -> bool:
+        """Add work; False if its picture of `size` bytes does not fit."""
+
+        def fits() -> bool:
+            return not size or self._bytes + size <= MOST_BYTES
+
+        wait = WAIT_SECONDS if self.waits and self._thread.is_alive() else 0
+        with self._changed:
+            if not self._changed.wait_for(fits, wait):
+                return False
+            self._bytes += size
+            self._work.append((size, work))
+            self._changed.notify_all()
+            return True
+
+    # The methods below run in the thread.
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._work or self._closing)
+                if not self._work:
+                    return
+                size, work = self._work.popleft()
+            work()
+            with self._changed:
+                self._bytes -= size
+                self._changed.notify_all()
+
+    def _tried(self, path: Path, work: Work) -> bool:
+        """Do work that may fail; the first failure is one line of the log."""
+        try:
+            work()
+        except (InputError, GateFailed) as error:
+            # The recorder names the option that it was made for.
+            why = str(error).replace("--record ", "", 1)
+        except OSError as error:
+            why = f"{path}: cannot be written ({reason_of(error)}); {remedy_of(error)}"
+        except cv2.error as error:
+            why = f"{path}: cannot be written ({error.err})"
+        else:
+            self._failing = False
+            return True
+        if not self._failing:
+            say(f"--event-folder: {why}; the camera goes on")
+        self._failing = True
+        return False
+
+    def _save(self, path: Path, picture: Picture) -> None:
+        def write() -> None:
+            with atomic_write(path) as part:
+                part.write_bytes(picture.jpeg)
+
+        self._tried(path, write)
+
+    def _open(self, number: str, path: Path) -> None:
+        self._videos[number] = open_recorder(path, self.fps, quiet=True)
+
+    def _add(self, number: str, picture: Picture) -> None:
+        video = self._videos[number]
+        if video and not self._tried(
+            video.path, lambda: video.write(decoded(picture), picture.seconds)
+        ):
+            self._videos[number] = None
+            with suppress(*FAILURES):  # which was told
+                video.close()  # with the frames before this one
+
+    def _close_video(self, number: str, left_out: int) -> None:
+        video = self._videos.pop(number)
+        if video:
+            self._tried(video.path, video.close)
+            if left_out:
+                say(f"{video.path}: {left_out} frames are missing; the disk is slow")
