@@ -18,7 +18,7 @@ from kseg.core.names import __version__
 PACKAGES = (
     *("numpy", "opencv-python", "opencv-python-headless", "tensorflow", "keras"),
     *("ai-edge-litert", "tflite-runtime", "tensorflow-model-optimization", "tf-keras"),
-    *("onnx", "onnxruntime", "tf2onnx", "jax", "torch", "tornado", "tensorboard"),
+    *("onnx", "onnxruntime", "tf2onnx", "jax", "torch", "tornado", "av", "tensorboard"),
     *("lark", "paho-mqtt"),
 )
 # Extensions of the processor that make int8 and float kernels fast.
