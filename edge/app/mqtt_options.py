@@ -109,7 +109,7 @@ def mqtt_sinks(
     # Here, because they import the library and TLS, which takes long on a board.
     from edge.events.mqtt.broker import tls_context
     from edge.events.mqtt.client import Client
-    from edge.events.mqtt.discovery import discovery_message, without_old
+    from edge.events.mqtt.discovery import Announcer
     from edge.events.mqtt.outbox import Message, Outbox
     from edge.events.mqtt.sink import OFFLINE, PICTURE_SECONDS, Mqtt
     from edge.events.mqtt.topics import Topics, default_prefix
@@ -118,16 +118,15 @@ def mqtt_sinks(
     topics = Topics(broker.prefix or default_prefix(source.name))
     seconds = arguments.mqtt_picture
     seconds = PICTURE_SECONDS if seconds is None else seconds
-    birth, renew = [], None
+    announcer = None
     if not arguments.no_discovery:
         contents = contents_of(arguments, watch, info, picture=seconds > 0)
-        birth.append(discovery_message(topics, contents))
-        renew = partial(without_old, birth[0])
+        announcer = Announcer(topics, contents)
     client = Client(
-        *(broker, Outbox(), topics.client_id, birth),
+        *(broker, Outbox(), topics.client_id),
         will=Message(topics.availability, OFFLINE, retain=True),
         context=tls_context(arguments.mqtt_ca) if broker.tls else None,
-        renew=renew,
+        announcer=announcer,
     )
     client.say(f"topics {topics.prefix}/#")
     rules = [rule.name for rule in watch.engine.rules]

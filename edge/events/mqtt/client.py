@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterator, Optional
 
 from edge.core.errors import shortened
 from edge.core.log import say
 from edge.events.mqtt.broker import Broker
+from edge.events.mqtt.discovery import Announcer
 from edge.events.mqtt.outbox import Message, Outbox
 
 POLL_SECONDS = 0.1  # the longest time that a message waits to be sent
@@ -42,10 +43,9 @@ def pauses() -> Iterator[float]:
 class Client:
     """Sends an outbox to a broker, and connects again for as long as it takes.
 
-    `birth` are the messages after each connection, `will` is the one that the broker
-    publishes when the connection breaks; at the end of the program the client does.
-    `renew` gets what the broker has kept of the first message of `birth`, from an
-    earlier run, and returns the one that takes its place, or None if it is as it was.
+    `will` is the message that the broker publishes when the connection breaks; at the
+    end of the program the client does. `announcer` gets what the broker has kept of the
+    topic of discovery from an earlier run: edge.events.mqtt.discovery.Announcer.
     `context` is the ssl.SSLContext of a broker with TLS. No method waits for the
     broker but `close`, which waits for at most CLOSE_SECONDS.
     """
@@ -55,15 +55,14 @@ class Client:
         broker: Broker,
         outbox: Outbox,
         client_id: str,
-        birth: Sequence[Message],
         will: Message,
         context: Any = None,
-        renew: Optional[Callable[[bytes], Optional[Message]]] = None,
+        announcer: Optional[Announcer] = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.broker, self.outbox, self.client_id = broker, outbox, client_id
-        self.birth: List[Message] = list(birth)
-        self.will, self.context, self._renew = will, context, renew
+        self.will, self.context, self.announcer = will, context, announcer
+        self._renews = announcer is not None
         self.connected = False
         self.on_poll: Callable[[], None] = lambda: None  # the thread calls it regularly
         self._clock, self._deadline = clock, float("inf")
@@ -162,11 +161,9 @@ class Client:
         return self._refusal or self._broken(self._clock() - began)
 
     def _begin(self, client: Any) -> None:
-        if self._renew:
+        if self._renews and self.announcer:
             # Before the message is replaced: the broker keeps to the order.
-            client.subscribe(self.birth[0].topic)
-        for message in self.birth:
-            publish(client, message)
+            client.subscribe(self.announcer.topic)
         self.connected = True
         self.say("connected again" if self._said else "connected")
         self._said = ""
@@ -190,11 +187,11 @@ class Client:
     def _on_message(self, client: Any, _: Any, message: Any) -> None:
         """The kept message comes first, and then, or only, the one that replaces it."""
         client.unsubscribe(message.topic)
-        renew, self._renew = self._renew, None
-        newer = renew(message.payload) if renew and message.retain else None
-        if newer:
-            self.birth[0] = newer
-            publish(client, newer)
+        first, self._renews = self._renews, False
+        if first and message.retain and self.announcer:
+            newer = self.announcer.renew(message.payload)
+            if newer:
+                self.outbox.set_state(newer)
 
 
 def reason_of_failure(error: OSError) -> str:

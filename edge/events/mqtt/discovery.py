@@ -7,7 +7,7 @@ https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, FrozenSet, Iterator, Optional, Sequence, Tuple
 
 from edge.core.files import json_text
@@ -54,6 +54,37 @@ class Contents:
     in_rules: FrozenSet[Tuple[str, str, str]] = frozenset()
     model: str = ""
     picture: bool = True
+
+
+class Announcer:
+    """The message for Home Assistant, which changes with the zones.
+
+    `message` is the newest one. What was announced before, also by an earlier run, and
+    is no more is removed.
+    """
+
+    def __init__(self, topics: Topics, contents: Contents):
+        self.topics, self.contents = topics, contents
+        self.message = discovery_message(topics, contents)
+
+    @property
+    def topic(self) -> str:
+        return self.message.topic
+
+    def renew(self, old: bytes) -> Optional[Message]:
+        """The message after the one of an earlier run; None if it stays as it is."""
+        newer = without_old(self.message, old)
+        self.message = newer or self.message
+        return newer
+
+    def set_zones(self, zones: Sequence[str]) -> Optional[Message]:
+        """The message after zones were drawn; None if they are the same."""
+        if list(zones) == list(self.contents.zones):
+            return None
+        self.contents = replace(self.contents, zones=zones)
+        newer = discovery_message(self.topics, self.contents)
+        self.message = without_old(newer, self.message.payload) or newer
+        return self.message
 
 
 def discovery_message(topics: Topics, contents: Contents) -> Message:

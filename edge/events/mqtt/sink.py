@@ -53,6 +53,8 @@ class Mqtt:
         self._measured = self._pictured = float("-inf")
         self._lossy = False
         self.live, self._last, self._away = live, clock(), False
+        if client.announcer:
+            client.outbox.set_state(client.announcer.message)
         self._set_availability()
         for rule in rules:
             self._set(topics.rule(rule), {"running": False, "rule": rule})
@@ -109,12 +111,24 @@ class Mqtt:
         if self._measures is None:
             return
         self._measured = self._clock()
+        self._follow_zones(list(self._measures.zones))
         for zone, classes in self._measures.to_json().items():
             payload = json_text(fewer_digits(classes)).encode()
             if self._published.get(zone) != payload:
                 self._published[zone] = payload
                 message = Message(self.topics.zone(zone), payload, retain=True)
                 self.client.outbox.set_state(message)
+
+    def _follow_zones(self, zones: Sequence[str]) -> None:
+        """Zones may be drawn while the camera runs: those that are gone leave."""
+        for zone in [zone for zone in self._published if zone not in zones]:
+            del self._published[zone]
+            message = Message(self.topics.zone(zone), b"", retain=True)
+            self.client.outbox.set_state(message)  # an empty one is kept no longer
+        announcer = self.client.announcer
+        newer = announcer.set_zones(zones) if announcer else None
+        if newer:
+            self.client.outbox.set_state(newer)
 
     def close(self) -> None:
         self.client.on_poll = lambda: None

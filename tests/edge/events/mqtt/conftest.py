@@ -21,12 +21,8 @@ def connect() -> Iterator[Callable[..., Client]]:
 
     def start(port: int, outbox: Outbox | None = None, **options) -> Client:
         broker = Broker("127.0.0.1", port, **options.pop("broker", {}))
-        messages = {
-            "birth": [Message("kseg/door/availability", b"online", retain=True)],
-            "will": Message("kseg/door/availability", b"offline", retain=True),
-            **options,
-        }
-        clients.append(Client(broker, outbox or Outbox(), "kseg1", **messages))
+        will = Message("kseg/door/availability", b"offline", retain=True)
+        clients.append(Client(broker, outbox or Outbox(), "kseg1", will, **options))
         return clients[-1]
 
     yield start

@@ -6,12 +6,15 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from edge.events.mqtt import client as client_module
 from edge.events.mqtt.broker import tls_context
+from edge.events.mqtt.discovery import Announcer, Contents
 from edge.events.mqtt.outbox import Message
+from edge.events.mqtt.topics import Topics
 from tests.support.mosquitto import free_port, until
 
 AVAILABILITY = "kseg/door/availability"
@@ -30,6 +33,7 @@ def numbers(heard):
 def test_events_states_and_availability_arrive(mosquitto, connect, capsys):
     heard = mosquitto.listen()
     client = connect(mosquitto.port)
+    client.outbox.set_state(Message(AVAILABILITY, b"online", retain=True))
     client.outbox.set_state(Message("kseg/door/zones/frame", b"{}", retain=True))
     add(client.outbox, range(50))
     until(lambda: numbers(heard) == list(range(50)))
@@ -86,7 +90,7 @@ def test_a_broker_that_comes_later_gets_what_was_before(start_broker, connect, c
 def test_the_broker_publishes_the_will_when_the_connection_breaks(mosquitto, connect):
     heard = mosquitto.listen(AVAILABILITY)
     client = connect(mosquitto.port)
-    until(lambda: heard() and client.connected)
+    until(lambda: client.connected)
     # Another connection with the same id ends this one, as a new start would.
     connect(mosquitto.port)
     until(lambda: b"offline" in [m.payload for m in heard()])
@@ -175,22 +179,19 @@ def answer_all(server, answer):
             connection.sendall(answer)
 
 
-def test_the_first_message_is_renewed_from_what_the_broker_has(mosquitto, connect):
-    """As the entities of an earlier run are removed from Home Assistant."""
-    seen = []
-
-    def renew(old):
-        seen.append(old)
-        return Message("config", b"new, without " + old, retain=True)
-
-    births = [Message("config", b"new", retain=True)]
-    for run in range(2):
-        client = connect(mosquitto.port, birth=births, renew=renew)
-        until(lambda: client.connected)  # noqa: B023
-        until(lambda: run == 0 or seen)  # noqa: B023
+def test_entities_of_an_earlier_run_are_removed(mosquitto, connect):
+    both = Contents(("frame", "old"), ("cat",), ("share",), picture=False)
+    for contents in (both, replace(both, zones=("frame",))):
+        announcer = Announcer(Topics("kseg/door"), contents)
+        client = connect(mosquitto.port, announcer=announcer)
+        client.outbox.set_state(announcer.message)
+        until(lambda: client.connected and not client._renews)  # noqa: B023
+        until(lambda: client.outbox.empty)  # noqa: B023
         client.close()
-    assert seen == [b"new"]
-    assert mosquitto.retained()["config"] == b"new, without new"
+    content = json.loads(mosquitto.retained()[announcer.topic])
+    gone, kept = content["components"].values()
+    assert gone == {"platform": "sensor"}
+    assert kept["name"] == "frame cat share"
 
 
 # Passwords and TLS

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge.events.mqtt import client as client_module
+from edge.events.mqtt.discovery import Announcer, Contents
 from edge.events.mqtt.outbox import Outbox
 from edge.events.mqtt.sink import Mqtt, jpeg
 from edge.events.mqtt.topics import Topics
@@ -40,9 +41,9 @@ def clock():
 def start(mosquitto, connect, clock):
     """`start(**options)` gives a connected sink, and what the broker has told."""
 
-    def start(outbox=None, birth=(), **options):
-        heard = mosquitto.listen("kseg/#")
-        client = connect(mosquitto.port, outbox, birth=birth)
+    def start(outbox=None, announcer=None, **options):
+        heard = mosquitto.listen()
+        client = connect(mosquitto.port, outbox, announcer=announcer)
         until(lambda: client.connected)
         return Mqtt(client, TOPICS, clock=clock, **options), heard
 
@@ -83,6 +84,23 @@ def test_measures_are_published_when_they_change_and_once_a_second(
     assert (
         json.loads(mosquitto.retained()["kseg/door/zones/frame"])["cat"]["count"] == 2
     )
+
+
+def test_zones_that_are_drawn_are_announced_and_others_leave(start, clock, mosquitto):
+    announcer = Announcer(TOPICS, Contents(("frame", "old"), ("cat",), ("share",)))
+    sink, heard = start(announcer=announcer)
+    cat = {"cat": {"share": 0.5}}
+    take(sink, measured(frame=cat, old=cat))
+    assert "kseg/door/zones/old" in mosquitto.retained()
+    clock.now = 1.0
+    take(sink, measured(frame=cat, new=cat))
+    sink.close()
+    retained = mosquitto.retained()
+    assert "kseg/door/zones/old" not in retained
+    assert json.loads(retained["kseg/door/zones/new"]) == cat
+    entities = json.loads(retained[announcer.topic])["components"].values()
+    names = [entity.get("name", "removed") for entity in entities]
+    assert names == ["removed", "picture", "frame cat share", "new cat share"]
 
 
 def test_a_noise_of_the_fifth_digit_is_no_change(start, clock):
