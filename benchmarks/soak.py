@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import sys
 import tempfile
 import threading
 import time
@@ -31,6 +30,7 @@ from edge.app.shipped import shipped_model
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import write_json
 from edge.core.log import say
+from edge.core.system import LINUX
 from kseg.cli.parser import parse
 from kseg.core.options import Output
 
@@ -75,8 +75,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 def run_soak(config: SoakConfig) -> dict[str, Any]:
     """Run the camera and everything around it; returns what was seen."""
-    if not sys.platform.startswith("linux"):
-        raise InputError("the soak test needs Linux, whose /proc it reads")
+    if not LINUX:
+        raise InputError("the soak test reads Linux's /proc/; run it on Linux")
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch, ExitStack() as stack:
         return Soak(config, Path(scratch), stack).run()
 

@@ -72,6 +72,8 @@ class Camera:
             self.process.kill()
         self.process.wait()
         self._reader.join(5)
+        if self.process.stdout:
+            self.process.stdout.close()
 
     @property
     def memory(self) -> Optional[float]:
