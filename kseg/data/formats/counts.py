@@ -72,6 +72,8 @@ def mask_doubts(counts: MaskCounts) -> Iterator[str]:
             f"masks without any labelled pixel: {len(counts.only_void)}, the first of "
             f"{counts.only_void[0]}"
         )
+    for why, number in counts.skipped.items():
+        yield f"left out of the masks: {number} {why}"
     found = [name for name, number in counts.images.items() if number]
     if len(found) == 1:
         yield (f"all labelled pixels are {shortened(found[0])}; check the labels")

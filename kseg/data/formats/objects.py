@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Hashable, Iterable, Optional
+from typing import Any, Callable, Hashable, Iterable, Optional, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from kseg.data.formats.source import (
     SourceDataset,
     SourceObjects,
     SourcePair,
+    Tally,
     size_error,
 )
 from kseg.data.masks import ORIENTATION, ROTATIONS, open_image
@@ -33,6 +34,7 @@ NOT_OBJECTS = {
 CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
 
 Points = np.ndarray  # (n, 2) x, y
+T = TypeVar("T")
 
 
 # --- making objects ---
@@ -127,10 +129,20 @@ def join(
     labelled: Iterable[tuple[Hashable, LabelledObject]], size: Size
 ) -> tuple[LabelledObject, ...]:
     """Joins objects that have the same key; those whose key is None stay apart."""
-    groups: dict[Hashable, list[LabelledObject]] = {}
-    for index, (key, each) in enumerate(labelled):
+    groups = grouped(labelled)
+    return tuple(joined(parts, size) for parts in groups)
+
+
+def grouped(keyed: Iterable[tuple[Hashable, T]]) -> list[list[T]]:
+    """Lists of what has the same key; what has the key None is alone.
+
+    >>> grouped([("a", 1), (None, 2), ("a", 3), (None, 4)])
+    [[1, 3], [2], [4]]
+    """
+    groups: dict[Hashable, list[T]] = {}
+    for index, (key, each) in enumerate(keyed):
         groups.setdefault((index, None) if key is None else (key,), []).append(each)
-    return tuple(joined(parts, size) for parts in groups.values())
+    return list(groups.values())
 
 
 def joined(parts: list[LabelledObject], size: Size) -> LabelledObject:
@@ -189,19 +201,25 @@ def with_classes(found: SourceObjects) -> SourceObjects:
 
 def painted(export: SourceDataset, in_order: bool = False) -> SourceDataset:
     """An export whose masks are painted from its objects, as `paint` does."""
+    tally = export.unpainted
     for pairs in export.splits.values():
-        pairs[:] = [replace(p, mask=partial(paint, p, in_order)) for p in pairs]
+        pairs[:] = [replace(p, mask=partial(paint, p, in_order, tally)) for p in pairs]
     return export
 
 
-def paint(pair: SourcePair, in_order: bool = False) -> np.ndarray:
-    """Paints objects as (H, W) uint8 class ids, the smallest on top, or the last one.
+def paint(
+    pair: SourcePair, in_order: bool = False, unpainted: Optional[Tally] = None
+) -> np.ndarray:
+    """Paints objects as (H, W) uint8 class ids: the last one on top, if `in_order`.
 
-    Class k of the objects becomes class k + 1; crowds are void. Shapes of NOT_OBJECTS
-    are painted as background and void. Raises InputError for an object without an
-    outline.
+    Otherwise those of a higher layer are on top, and in a layer the smallest. Class k
+    of the objects becomes class k + 1; crowds are void. Shapes of NOT_OBJECTS are
+    painted as background and void. What is no object is counted in `unpainted`. Raises
+    InputError for an object without an outline.
     """
     found = pair.objects()
+    if unpainted:
+        unpainted.add(found.skipped)
     check_points(pair, found)
     if not all(each.outlined for each in found.objects):
         raise InputError(f"{pair.image}: {BOXES_ONLY}")
@@ -209,7 +227,9 @@ def paint(pair: SourcePair, in_order: bool = False) -> np.ndarray:
     areas = [np.count_nonzero(mask) for mask in masks]
     result = np.zeros(found.size, np.uint8)
     order = range(len(masks))
-    for index in order if in_order else sorted(order, key=lambda i: -areas[i]):
+    layers = found.layers or [0] * len(masks)
+    from_below = sorted(order, key=lambda i: (layers[i], -areas[i]))
+    for index in order if in_order else from_below:
         each = found.objects[index]
         result[masks[index]] = IGNORE_INDEX if each.crowd else each.class_id + 1
     return result

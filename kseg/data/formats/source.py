@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
@@ -44,13 +45,15 @@ class SourceObjects:
     """The objects of an image of `size` (height, width), upright or as stored.
 
     `skipped` counts labels that are not objects, `changed` what was corrected, each
-    under a text that says why.
+    under a text that says why. `layers` has a number for each object, or is empty: in a
+    mask, objects of a higher layer are on top.
     """
 
     size: Size
     objects: tuple[LabelledObject, ...] = ()
     skipped: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
+    layers: tuple[int, ...] = ()
 
 
 def no_mask() -> np.ndarray:
@@ -96,12 +99,29 @@ class SourcePair:
         return self.stem + (self.suffix or self.image.suffix)
 
 
+class Tally:
+    """Counts of texts, added up on several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(self, counts: Counter[str]) -> None:
+        with self._lock:
+            self._counts += counts  # drops zeros
+
+    def record(self) -> dict[str, int]:
+        """The counts by text, without zeros."""
+        return dict(self._counts)
+
+
 @dataclass
 class SourceDataset:
     """The result of a reader. Pairs without a split are under the empty name.
 
     `class_names` are those of the masks, or those of the objects without background.
     `unlabelled`, `missing` and `other_licences` count images that are left out.
+    `unpainted` counts the shapes that masks lack, and why, as the masks are painted.
     """
 
     skip_missing: bool
@@ -113,6 +133,7 @@ class SourceDataset:
     unlabelled: int = 0
     missing: int = 0
     other_licences: int = 0
+    unpainted: Tally = field(default_factory=Tally)
 
     def add_missing(self, image: Path, labels: Path) -> None:
         """Counts an image that does not exist.
