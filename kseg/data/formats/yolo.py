@@ -82,7 +82,8 @@ def holds_any(images: Path, labels: Path) -> bool:
 
 def text_files(labels: Path) -> list[Path]:
     """The files of labels in a folder."""
-    return sorted(path for path in labels.glob("*.txt") if path.name != NAMES)
+    texts = (path for path in labels.glob("*.*") if path.suffix.lower() == ".txt")
+    return sorted(path for path in texts if path.name != NAMES)
 
 
 def read_masks(folder: Path, skip_missing: bool) -> SourceDataset:
