@@ -15,10 +15,13 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Sequence
+
+import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
+from edge.core.images import format_size
 from kseg.core.progress import in_parallel
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import labels_of
@@ -33,10 +36,16 @@ from kseg.data.formats.source import (
     split_of,
     without_background,
 )
-from kseg.data.formats.voc_lists import find_images, key_of, list_names
+from kseg.data.formats.voc_lists import (
+    check_listed,
+    find_images,
+    key_of,
+    list_names,
+)
 from kseg.data.formats.xml_file import has_root, number, read_xml
 from kseg.data.masks import files_by_stem, inspect_image, open_image, stored_size
 from kseg.data.objects_file import BOXES_ONLY, Box
+from kseg.data.outlines import are_shares
 
 DESCRIPTION = "Annotations/NAME.xml, or NAME.xml next to NAME.jpg (boxes as in VOC)"
 ANNOTATIONS = "Annotations"
@@ -116,6 +125,7 @@ def add_listed(
     listed = list_names([path for path in lists if "_" not in path.stem])
     names = listed or dict.fromkeys(by_name, "")
     by_name, images = same_keys(by_name, names), same_keys(images, names)
+    check_listed(names, by_name, folder / ANNOTATIONS)
     for name, split in names.items():
         if name not in by_name:  # CVAT lists frames without labels too
             export.unlabelled += 1
@@ -168,9 +178,20 @@ def objects_of(one: Scan, image: Path, ids: dict[str, int]) -> SourceObjects:
     else:
         size, _ = inspect_image(image)
     boxed = [each for each in one.objects if each.box]
+    check_pixels([each.box for each in boxed if each.box], size, one.path)
     skipped = Counter({"objects without a box": len(one.objects) - len(boxed)})
     objects = (of_box(ids[each.name], each.box, each.difficult) for each in boxed)
     return SourceObjects(size, tuple(objects), +skipped)
+
+
+def check_pixels(boxes: Sequence[Box], size: Size, path: Path) -> None:
+    """Raises InputError for boxes that are all shares of the image's sides."""
+    corners = np.reshape(boxes, (-1, 4)) + (1, 1, 0, 0)  # as in the file
+    if len(boxes) and are_shares(corners, size):
+        raise InputError(
+            f"{path}: has boxes from 0 to 1, shares of the image's sides, not pixels; "
+            f"multiply them by its size, {format_size(size)}"
+        )
 
 
 def scan(path: Path) -> Scan:

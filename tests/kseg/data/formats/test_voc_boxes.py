@@ -117,3 +117,13 @@ def test_invalid_objects(voc, error_message, given, word):
     message = error_message()
     assert str(path) in message
     assert word in message
+
+
+def test_shares_of_the_sides_are_refused(source, save, write, error_message):
+    for stem in "ab":
+        save(source / f"{stem}.jpg")
+        write(source / f"{stem}.xml", xml(thing("dog", 0.25, 0.25, 0.75, 1)))
+    assert error_message() == (
+        f"{source}/a.xml: has boxes from 0 to 1, shares of the image's sides, not "
+        "pixels; multiply them by its size, 6x8"
+    )
