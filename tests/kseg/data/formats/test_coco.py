@@ -521,3 +521,11 @@ def test_without_licences_there_are_no_credits(licensed, target, prepared):
 )
 def test_wrong_licences_are_refused(licensed, error_message, given, message):
     assert re.search(message, error_message("--licenses", given))
+
+
+def test_panoptic_segmentation_is_named(train, coco, error_message):
+    train({"image_id": 1, "file_name": "a.png", "segments_info": []})
+    assert error_message() == (
+        f"{coco}/annotations/instances_train2017.json: is of panoptic segmentation, "
+        "whose masks are PNG files; use the instances_*.json of these images"
+    )
