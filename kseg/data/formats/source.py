@@ -172,13 +172,14 @@ def check_size(path: Path, stored: Size, labelled: Size) -> Size:
 
 
 def split_of(name: str) -> str:
-    """The split that the name of a file or folder contains, or empty.
+    """The split that the name of a file or folder contains; empty for none or several.
 
-    >>> split_of("instances_val2017"), split_of("Validation"), split_of("trainval")
+    >>> split_of("instances_val2017"), split_of("Validation"), split_of("train_val")
     ('val', 'val', '')
     """
     words = re.split(r"[^a-z]+", name.lower())
-    return next((s for s, known in SPELLINGS.items() if {*known} & {*words}), "")
+    found = [split for split, known in SPELLINGS.items() if {*known} & {*words}]
+    return found[0] if len(found) == 1 else ""
 
 
 def check_names(names: list[str], source: Path) -> None:
