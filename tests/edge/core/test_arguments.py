@@ -187,6 +187,11 @@ def test_options_are_passed_to_the_command():
         (["--n", "0"], "argument --n: '0' is not an integer of at least 1"),
         (["--n"], "argument --n: expected one argument"),
         (["--m"], "unrecognized arguments: --m"),
+        (["--hlep=1"], "unrecognized arguments: --hlep=1; did you mean --help?"),
+        (
+            ["x", "--x", "--Help-al"],
+            "unrecognized arguments: x --x --Help-al; did you mean --help-all?",
+        ),
     ],
 )
 def test_parser_errors_are_one_line(arguments, message):
