@@ -46,6 +46,7 @@ from kseg.data.pairs import (
     value_issues,
 )
 from kseg.data.sample import Dataset, Sample
+from kseg.data.similar_names import rename_hint
 
 log = logging.getLogger(__name__)
 
@@ -284,10 +285,12 @@ def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
     for kind in reversed(present):
         files[kind] = list_files(part / kind, split, issues)
     images, masks = files["images"], files["masks"]
+    spare = [path for stem, path in masks.items() if stem not in images]
     for stem, image in images.items():
         if stem not in masks:
             mask = part / "masks" / f"{image.stem}.png"
-            text = f"{image}: has no mask; add {mask} or remove the image"
+            hint = rename_hint(image.stem, spare)
+            text = f"{image}: has no mask; {hint}add {mask} or remove the image"
             add_issue("no mask", image, text)
         elif is_lossy(masks[stem]):
             add_issue("lossy mask", masks[stem], lossy_error(masks[stem]))
