@@ -217,7 +217,11 @@ def writable(text: str) -> Path:
     """
     path = Path(text)
     try:
-        if path.is_dir() or not path.parent.is_dir():
+        if path.is_dir():
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is a folder; give the name of a file in it"
+            )
+        if not path.parent.is_dir():
             raise argparse.ArgumentTypeError(
                 f"{text!r} is not a file in an existing folder"
             )

@@ -58,7 +58,8 @@ def report(found: Diagnosis) -> str:
 def verdict(found: Diagnosis) -> str:
     """The last line of data without errors: that they can be trained on, and how."""
     number = sum(issue.severity == "warning" for issue in found.issues)
-    kinds = "1 kind of warning" if number == 1 else f"{number or 'no'} kinds of warnings"
+    kinds = "1 kind" if number == 1 else f"{number or 'no'} kinds"
+    kinds += " of warning" + "s" * (number != 1)
     return f"ready to train ({kinds}): {command('train', '--data', found.data)}"
 
 

@@ -100,7 +100,7 @@ def metavar_of(item: dataclasses.Field, hint: Any) -> str:
         return item.metadata["metavar"]
     if "choices" in item.metadata:
         return "NAME,..." if hint == tuple[str, ...] else "NAME"
-    if item.name in ("output", "data", "truth"):
+    if item.name in ("output", "data", "truth") and hint is not File:
         return "DIR"
     if item.name in ("init_from", "weights"):
         return "RUN" if item.name == "init_from" else "NAME"
