@@ -325,3 +325,10 @@ def test_an_output_that_is_a_file_is_called_one():
     kinds = {TrainConfig: "DIR", ReportConfig: "FILE"}
     for cls, kind in kinds.items():
         assert f"  --output {kind} " in new_parser(cls, "kseg x", None).format_help()
+
+
+def test_a_list_of_names_that_is_typed_empty_is_refused(tmp_path):
+    with pytest.raises(InputError) as caught:
+        parse(TrainConfig, PROGRAM, DOC, ["--data", "d", "--teacher", ""])
+    assert str(caught.value) == "--teacher: is empty; give a name, or leave it out"
+    assert parse(TrainConfig, PROGRAM, DOC, ["--data", "d"]).teacher == ()
