@@ -13,7 +13,8 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
-from edge.core.images import format_size
+from edge.core.image_header import read_header
+from edge.core.images import format_size, read_bytes, upright
 from kseg.data.formats.source import (
     Size,
     SourceDataset,
@@ -22,7 +23,6 @@ from kseg.data.formats.source import (
     Tally,
     size_error,
 )
-from kseg.data.masks import ORIENTATION, ROTATIONS, open_image
 from kseg.data.objects_file import BOXES_ONLY, Box, LabelledObject
 from kseg.data.outlines import FAR, are_shares, encoded_outline
 
@@ -31,6 +31,7 @@ NOT_OBJECTS = {
     -1: "objects of the class background",
     IGNORE_INDEX - 1: "objects of the class void",
 }
+BEYOND = "boxes that reached beyond their image, clipped"
 CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
 
 Points = np.ndarray  # (n, 2) x, y
@@ -251,19 +252,19 @@ POINT_ROTATIONS: dict[int, Callable[[Points, int, int], Points]] = {
 def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceObjects:
     """The objects inside the upright image of `size`, whose file is `copy`.
 
-    Objects labelled on the image as stored are rotated with it. Boxes are clipped;
-    those without area, outside or labelled twice are skipped. Raises InputError, naming
+    Objects labelled on the image as stored are rotated with it. Boxes are clipped, and
+    counted if that is more than a pixel; those without area, outside or labelled twice
+    are skipped. Raises InputError, naming
     `image`, if the labels are for another size.
     """
     objects = found.objects
     seen: set[Hashable] = set()
     if found.size != size:
-        with open_image(copy) as file:
-            orientation = file.getexif().get(ORIENTATION, 1)
+        orientation = read_header(read_bytes(copy)).orientation
         if orientation not in POINT_ROTATIONS or found.size != size[::-1]:
             raise size_error(image, size, found.size)
-        objects = tuple(upright(each, orientation, found.size) for each in objects)
-    skipped, kept = Counter(found.skipped), []
+        objects = tuple(turned(each, orientation, found.size) for each in objects)
+    skipped, changed, kept = Counter(found.skipped), Counter(found.changed), []
     for each in objects:
         x0, y0, x1, y1 = each.box
         box = max(0.0, x0), max(0.0, y0), min(x1, size[1]), min(y1, size[0])
@@ -276,7 +277,9 @@ def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceO
         else:
             seen.add(key)
             kept.append(replace(each, box=box))
-    return SourceObjects(size, tuple(kept), skipped, found.changed)
+            reach = max(abs(a - b) for a, b in zip(box, each.box, strict=True))
+            changed[BEYOND] += reach > 1
+    return SourceObjects(size, tuple(kept), skipped, +changed)
 
 
 def content_of(each: LabelledObject, box: Box) -> Hashable:
@@ -285,10 +288,10 @@ def content_of(each: LabelledObject, box: Box) -> Hashable:
     return each.class_id, tuple(np.round(box, 3).tolist()), outline, str(each.rle)
 
 
-def upright(each: LabelledObject, orientation: int, stored: Size) -> LabelledObject:
+def turned(each: LabelledObject, orientation: int, stored: Size) -> LabelledObject:
     """An object of the image as `stored` (height, width), in the upright image."""
     if each.rle is not None:
-        mask = ROTATIONS[orientation](decode(each, stored))
+        mask = upright(decode(each, stored), orientation)
         return of_mask(each.class_id, mask, each.crowd) or each
     rotate = POINT_ROTATIONS[orientation]
     if each.polygons:

@@ -187,10 +187,15 @@ def check_names(names: list[str], source: Path) -> None:
 
     Names must be different.
     """
-    if not 2 <= len(names) <= MAX_CLASSES:
+    if len(names) < 2:
         raise InputError(
-            f"{source}: {len(names)} classes, background included; it needs 2 to "
-            f"{MAX_CLASSES}"
+            f"{source}: has no label besides the background; label the images, or "
+            "export their labels too"
+        )
+    if len(names) > MAX_CLASSES:
+        raise InputError(
+            f"{source}: {len(names)} classes, background included; at most "
+            f"{MAX_CLASSES} fit into a mask, leave some out"
         )
     for name in names:
         try:

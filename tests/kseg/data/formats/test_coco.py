@@ -445,7 +445,17 @@ def test_too_many_classes(train, error_message):
 def test_no_class(coco, write, error_message):
     for path in (coco / "annotations").iterdir():
         write(path, content(categories=[]))
-    assert "1 classes, background included" in error_message()
+    assert f"{coco}: has no label besides the background; label" in error_message()
+
+
+def test_corners_in_place_of_sizes_are_doubted(train, caplog, counts_of):
+    """x, y, x, y of a box at the right: as x, y, width, height it ends outside."""
+    boxes = [4, 2, 7, 5], [5, 1, 8, 6], [1, 1, 3, 2]
+    train(*(annotation([], bbox=box) for box in boxes))
+    counts = counts_of("--task", "detection")
+    key = "boxes that reached beyond their image, clipped"
+    assert counts["objects"]["changed"] == {key: 2}
+    assert "2 of 4 boxes reached beyond their image; check that" in caplog.text
 
 
 def test_size_in_json_is_checked_before_allocation(train, error_message):
