@@ -37,7 +37,7 @@ from kseg.data.formats.source import (
     json_files,
     read_json,
     read_text,
-    split_of,
+    split_above,
     without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
@@ -57,8 +57,14 @@ def is_labelme(path: Path) -> bool:
 
 
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
-    """Reads every JSON file of the folder and its subfolders; all must be labelme's."""
-    scans = in_parallel(scan, json_files(folder), folder.name)
+    """Reads every JSON file of the folder and its subfolders; all must be labelme's.
+
+    Of those in folders of folders, only labelme's are read.
+    """
+    near = json_files(folder)
+    deeper = {*folder.glob("*/*/**/*.json")} - {*near}
+    files = [*near, *sorted(p for p in deeper if is_labelme(p) and p.name[0] != ".")]
+    scans = in_parallel(scan, files, folder.name)
     labels = classes_of([one.labels for one in scans], folder)
     check_names(list(labels.names), folder)
     export = SourceDataset(skip_missing, labels.names, palette(len(labels.names)))
@@ -131,7 +137,7 @@ def add_file(
 ) -> None:
     """Adds the pair of one JSON file; without an image file, of its embedded image."""
     path, image = one.path, one.image
-    split = split_of(path.parent.name) if path.parent != folder else ""
+    split = split_above(path.parent, folder)
     if image.is_file() and is_image(image):
         mask = partial(read_mask, path, image, ids)
         objects = partial(read_file_objects, path, image, ids)

@@ -182,6 +182,16 @@ def split_of(name: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
+def split_above(folder: Path, root: Path) -> str:
+    """The split that a folder names, else the next one above it inside `root`.
+
+    >>> split_above(Path("data/val/day"), Path("data"))
+    'val'
+    """
+    names = reversed(folder.relative_to(root).parts)
+    return next(filter(None, map(split_of, names)), "")
+
+
 def check_names(names: list[str], source: Path) -> None:
     """Raises InputError for too many or too few classes, and for names that are none.
 

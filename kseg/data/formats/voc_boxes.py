@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Iterator, Optional, Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from kseg.data.formats.source import (
     SourcePair,
     check_names,
     check_size,
-    split_of,
+    split_above,
     without_background,
 )
 from kseg.data.formats.voc_lists import (
@@ -53,16 +53,16 @@ IMAGES = ("JPEGImages", "images")
 
 
 def matches(folder: Path) -> bool:
-    """Whether a folder has XML files as in VOC."""
-    return any(has_root(path, "annotation") for path in xml_files(folder))
+    """Whether a folder, its subfolders or Annotations/ have XML files as in VOC."""
+    near = xml_files(folder) if (folder / ANNOTATIONS).is_dir() else ()
+    near = near or [*folder.glob("*.xml"), *folder.glob("*/*.xml")]
+    return any(has_root(path, "annotation") for path in near)
 
 
-def xml_files(folder: Path) -> Iterator[Path]:
-    """The XML files below Annotations/; else those of the folder and its subfolders."""
-    if (folder / ANNOTATIONS).is_dir():
-        yield from sorted((folder / ANNOTATIONS).rglob("*.xml"))
-    else:
-        yield from sorted([*folder.glob("*.xml"), *folder.glob("*/*.xml")])
+def xml_files(folder: Path) -> list[Path]:
+    """The XML files below Annotations/; without this folder, all."""
+    inside = folder / ANNOTATIONS
+    return sorted((inside if inside.is_dir() else folder).rglob("*.xml"))
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def add_beside(
     for each in scans:
         folders[each.path.parent].append(each)
     for parent, inside in folders.items():
-        split = split_of(parent.name) if parent != folder else ""
+        split = split_above(parent, folder)
         images = same_keys(files_by_stem(parent), [one.path.stem for one in inside])
         for each in inside:
             image = images.get(each.path.stem)

@@ -30,7 +30,7 @@ from kseg.data.formats.source import (
     SourcePair,
     check_names,
     read_text,
-    split_of,
+    split_above,
     without_background,
 )
 from kseg.data.formats.yolo_yaml import (
@@ -143,8 +143,7 @@ def add_folder(
     of the numbers in the files.
     """
     images = files_by_stem(folder)
-    above = reversed(folder.relative_to(source).parts)
-    by_folder = next(filter(None, map(split_of, above)), "")
+    by_folder = split_above(folder, source)
     texts = same_keys({path.stem: path for path in text_files(labels)}, images)
     for stem, image in images.items():
         path = texts.pop(stem, labels / f"{stem}.txt")

@@ -302,3 +302,12 @@ def test_too_many_classes(labelme, write, error_message):
     shapes = [shape(f"c{i}", BOX, "rectangle") for i in range(255)]
     write(labelme / "a.json", content(*shapes))
     assert "258 classes" in error_message()
+
+
+def test_files_in_folders_of_folders_are_read(labelme, save, write, masks_of):
+    """Their split is that of the nearest folder that names one."""
+    save(labelme / "val/day/c.jpg")
+    shapes = [shape("dog", BOX, "rectangle")]
+    write(labelme / "val/day/c.json", content(*shapes, path="c.jpg"))
+    write(labelme / "val/day/other.json", {"not": "labelme's"})
+    assert masks_of("val") == {"c": filled((2, 1, 2, 3, 5))}
