@@ -44,11 +44,14 @@ from kseg.data.masks import inspect_image, open_image, stored_size
 
 DESCRIPTION = "NAME.json next to NAME.jpg (labelme)"
 LABELS = "labels.txt"
+IMAGES = "images"
 EMBEDDED = {"/9j/": ".jpg", "iVBOR": ".png"}  # start of the base64 text of such files
 
 
 def matches(folder: Path) -> bool:
-    return any(is_labelme(path) for path in json_files(folder))
+    """Whether a folder, its subfolders, or those of labels/ have files of labelme."""
+    files = [*json_files(folder), *json_files(folder / "labels")]
+    return any(is_labelme(path) for path in files)
 
 
 def is_labelme(path: Path) -> bool:
@@ -71,7 +74,7 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     for one in scans:
         add_file(export, one, labels.ids, folder)
     labelled = {one.image.resolve() for one in scans}
-    folders = {one.path.parent for one in scans}
+    folders = {one.path.parent for one in scans} | {i.parent for i in labelled}
     images = {path.resolve() for inside in folders for path in list_images(inside)}
     export.unlabelled = len(images - labelled)
     return export
@@ -107,10 +110,20 @@ def scan(path: Path) -> Scan:
     labels = frozenset(shape["label"] for shape in shapes_of(content, path))
     name = str(content.get("imagePath") or path.stem)
     stated = path.parent / PureWindowsPath(name).as_posix()
-    image = find_image(name, [path.parent]) or stated
+    image = find_image(name, image_folders(path)) or stated
     data = str(content.get("imageData") or "")
     suffix = next((s for start, s in EMBEDDED.items() if data.startswith(start)), "")
     return Scan(path, labels, image, suffix)
+
+
+def image_folders(path: Path) -> list[Path]:
+    """Where the image of a JSON file may be: beside it, or in images/ beside labels/.
+
+    >>> [str(one) for one in image_folders(Path("d/labels/val/a.json"))[:3:2]]
+    ['d/labels/val', 'd/images/val']
+    """
+    here = path.parent
+    return [here, here.parent / IMAGES, here.parent.parent / IMAGES / here.name]
 
 
 def classes_of(found: list[frozenset[str]], folder: Path) -> Labels:
