@@ -14,7 +14,7 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
 from edge.core.image_header import read_header
-from edge.core.images import format_size, read_bytes, upright
+from edge.core.images import read_bytes, upright
 from kseg.data.formats.source import (
     Size,
     SourceDataset,
@@ -24,7 +24,7 @@ from kseg.data.formats.source import (
     size_error,
 )
 from kseg.data.objects_file import BOXES_ONLY, Box, LabelledObject
-from kseg.data.outlines import FAR, are_shares, encoded_outline
+from kseg.data.outlines import FAR, are_shares, encoded_outline, not_pixels
 
 # Class ids of shapes that mark the background and void, and why they are no objects.
 NOT_OBJECTS = {
@@ -175,9 +175,7 @@ def check_points(pair: SourcePair, found: SourceObjects) -> None:
     for each in found.objects:
         if any(are_shares(polygon, found.size) for polygon in each.polygons):
             raise InputError(
-                f"{pair.image}: an object has points from 0 to 1, which are shares of "
-                "the image's sides and not pixels; multiply them by its size, "
-                f"{format_size(found.size)}"
+                f"{pair.image}: an object has points {not_pixels(found.size)}"
             )
         if not all((np.abs(polygon) <= limit).all() for polygon in each.polygons):
             raise InputError(

@@ -21,7 +21,6 @@ import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
-from edge.core.images import format_size
 from kseg.core.progress import in_parallel
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import labels_of
@@ -45,7 +44,7 @@ from kseg.data.formats.voc_lists import (
 from kseg.data.formats.xml_file import has_root, number, read_xml
 from kseg.data.masks import files_by_stem, inspect_image, open_image, stored_size
 from kseg.data.objects_file import BOXES_ONLY, Box
-from kseg.data.outlines import are_shares
+from kseg.data.outlines import are_shares, not_pixels
 
 DESCRIPTION = "Annotations/NAME.xml, or NAME.xml next to NAME.jpg (boxes as in VOC)"
 ANNOTATIONS = "Annotations"
@@ -188,10 +187,7 @@ def check_pixels(boxes: Sequence[Box], size: Size, path: Path) -> None:
     """Raises InputError for boxes that are all shares of the image's sides."""
     corners = np.reshape(boxes, (-1, 4)) + (1, 1, 0, 0)  # as in the file
     if len(boxes) and are_shares(corners, size):
-        raise InputError(
-            f"{path}: has boxes from 0 to 1, shares of the image's sides, not pixels; "
-            f"multiply them by its size, {format_size(size)}"
-        )
+        raise InputError(f"{path}: has boxes {not_pixels(size)}")
 
 
 def scan(path: Path) -> Scan:

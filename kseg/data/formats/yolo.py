@@ -233,8 +233,8 @@ def read_line(words: list[str], place: str, classes: int) -> Line:
     wrong = numbers[~(np.abs(numbers - 0.5) <= 0.5 + OVERSHOOT)]
     if len(wrong):
         raise InputError(
-            f"{place}: the value {wrong[0]:g} is not in 0 to 1; values are shares of "
-            "the image's width and height, not pixels"
+            f"{place}: the value {wrong[0]:g} is not in 0 to 1; values are fractions "
+            "of the image's width and height, not pixels"
         )
     if count == BOX_NUMBERS and min(numbers[2:]) < 0:
         raise InputError(

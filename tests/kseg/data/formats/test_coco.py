@@ -364,7 +364,7 @@ def test_points_that_are_shares_are_refused(train, save, coco, error_message):
     assert message.startswith(f"{path}: annotation 5 has points from 0 to 1")
     train({**annotation([]), "bbox": [0.1, 0.2, 0.5, 0.5]})
     message = error_message("--task", "detection")
-    assert "annotation 5 has the box [0.1, 0.2, 0.5, 0.5], shares" in message
+    assert "annotation 5 has the box [0.1, 0.2, 0.5, 0.5], from 0 to" in message
 
 
 def test_a_subset_whose_name_has_a_line(source, save, write, objects_of, target):

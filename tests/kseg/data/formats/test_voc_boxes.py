@@ -124,8 +124,8 @@ def test_shares_of_the_sides_are_refused(source, save, write, error_message):
         save(source / f"{stem}.jpg")
         write(source / f"{stem}.xml", xml(thing("dog", 0.25, 0.25, 0.75, 1)))
     assert error_message() == (
-        f"{source}/a.xml: has boxes from 0 to 1, shares of the image's sides, not "
-        "pixels; multiply them by its size, 6x8"
+        f"{source}/a.xml: has boxes from 0 to 1, fractions of the image's width and "
+        "height and not pixels; multiply them by its size, 6x8"
     )
 
 
