@@ -14,7 +14,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from edge.core.images import (
     kind_of_entry,
     left_out,
@@ -25,6 +25,7 @@ from edge.core.images import (
     white_level_of,
 )
 from kseg.core.remembered import checked
+from kseg.data.formats.labels import means_void
 from kseg.data.masks import (
     Classes,
     count_classes,
@@ -92,6 +93,8 @@ def open_folder(folder: Path, seed: Optional[int]) -> Dataset:
     """
     pairs = find_pairs(folder, seed)
     declared = read_classes(folder / "classes.json")
+    if declared:
+        warn_of_void(declared, folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
     about = "pairs", os.path.abspath(folder), declared and declared.record()
     facts = checked(
@@ -126,6 +129,19 @@ def open_folder(folder: Path, seed: Optional[int]) -> Dataset:
     return Dataset(
         str(folder), classes.names, classes.colors, splits, channels, white_level
     )
+
+
+def warn_of_void(classes: Classes, path: Path) -> None:
+    """Logs classes with a name of void, whose pixels are trained on all the same."""
+    if classes.void_given:
+        return
+    for index, name in enumerate(classes.names):
+        if means_void(name):
+            number = int(np.flatnonzero(classes.table == index)[0])
+            log.warning(
+                f"{path}: the class {quoted(name)} is trained like any other; to leave "
+                f'its pixels out, add "ignore_index": {number}'
+            )
 
 
 def common_white_level(images: Sequence[Path]) -> float:
