@@ -13,9 +13,9 @@ RUN useradd --uid 10001 --user-group --groups video --no-create-home \
       --shell /usr/sbin/nologin kseg \
     && install --directory --owner kseg --group kseg /cache
 
-# With Tornado, for --serve, and Lark, for rules of events.
+# With Tornado, for --serve, Lark, for rules of events, and Paho, for --mqtt.
 COPY edge/requirements.txt /tmp/requirements.txt
-RUN sed -E -e 's/^# (tornado|lark)/\1/' -i /tmp/requirements.txt \
+RUN sed -E -e 's/^# (tornado|lark|paho)/\1/' -i /tmp/requirements.txt \
     && python -m pip install --no-cache-dir -r /tmp/requirements.txt \
     && rm /tmp/requirements.txt
 

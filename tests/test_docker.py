@@ -63,4 +63,4 @@ def test_the_requirements_have_opencv_without_windows_and_extras():
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
     names = set(re.findall(r"^[a-z-]+", text, re.MULTILINE))
     needed = {"ai-edge-litert", "numpy", "opencv-python-headless"}
-    assert names == {*needed, "tornado", "lark"}
+    assert names == {*needed, "tornado", "lark", "paho-mqtt"}

@@ -48,7 +48,10 @@ CODE = re.compile(r"```.*?```|`([^`\n]+)`", re.DOTALL)
 LINKS = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 # Options of other programs, and those that every command has.
-OTHER_OPTIONS = {"--kill-on-bad-exit", "--full", "--logdir", "--help", "--help-all"}
+OTHER_OPTIONS = {
+    *("--kill-on-bad-exit", "--full", "--logdir", "--remove-retained"),
+    *("--help", "--help-all"),
+}
 README_LINES, README_WIDTH = 120, 120
 OF_FILES = {"kseg.json", "kseg.service", "kseg.env", "benchmarks.md"}
 MOST_STEPS = 12

@@ -28,6 +28,7 @@ from edge.app.camera_options import parse
 from edge.app.class_names import class_ids
 from edge.app.event_options import event_sinks, watch_of
 from edge.app.loop import CameraLoop
+from edge.app.mqtt_options import check_mqtt, mqtt_sinks
 from edge.app.object_options import (
     check_task_options,
     counter_of,
@@ -208,6 +209,7 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
         make_folder(arguments.masks)
     # A shell's & ignores SIGINT.
     handle_signals(Interrupt(), "SIGINT", "SIGTERM")
+    check_mqtt(arguments)
     listener = listener_of(arguments)
     if arguments.shipped:
         arguments.model = shipped_model(arguments.shipped)
@@ -250,6 +252,7 @@ def open_loop(
     controls = Controls(replace(view, zones=watch.zones) if watch else view)
     sinks = sinks_of(arguments, source, predictor.info, controls, listener, watch)
     sinks += event_sinks(arguments, watch, source)
+    sinks += mqtt_sinks(arguments, watch, source, predictor.info)
     for sink in sinks:
         stack.enter_context(closing(sink))
     say(f"source {source.name}")

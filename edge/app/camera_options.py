@@ -9,6 +9,7 @@ from typing import Optional, Sequence, Tuple
 
 from edge.app.event_options import add_events
 from edge.app.given_source import given_source
+from edge.app.mqtt_options import add_mqtt
 from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
 from edge.core.constants import ENGINES
@@ -76,6 +77,7 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
     add_objects(parser)
     add_tracking(parser)
     add_events(parser)
+    add_mqtt(parser)
     add_output(parser)
     parser.add_help_options("General")
     return parser

@@ -31,7 +31,7 @@ from edge.zones.zone import FRAME
 from edge.zones.zone_file import ZoneFile
 
 # Options that need the measures of the zones, or of the whole frame without --zones.
-ASK_FOR_MEASURES: Tuple[str, ...] = ("zones",)
+ASK_FOR_MEASURES: Tuple[str, ...] = ("zones", "mqtt")
 NEED_RULES = ("events", "event_folder", "webhook")  # without them nothing happens
 ADDRESS, HEADER = "KSEG_WEBHOOK", "KSEG_WEBHOOK_HEADER"  # environment variables
 HEADER_LINE = re.compile(

@@ -19,7 +19,8 @@ FENCE = re.compile(
 SHELL = ("sh", "bash", "console")
 # How a command of others may begin.
 OTHERS = (
-    *("bash", "curl", "echo", "export", "exit", "grep", "journalctl", "pip", "python3"),
+    *("bash", "cd", "cp", "curl", "docker", "echo", "export", "exit", "grep"),
+    *("journalctl", "pip", "python3"),
     *("rpicam-hello", "scp", "scontrol", "sudo", ".", "[", "mediapipe-env/bin/pip"),
     *("/usr/src/tensorrt/bin/trtexec", "python -c", "python -m pytest"),
 )

@@ -1,0 +1,1 @@
+"""Events, measures and pictures to an MQTT broker, and to Home Assistant through it."""
