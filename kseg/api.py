@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from edge.core.errors import GateFailed, InputError
-from edge.core.files import check_writable, make_folder
+from edge.core.files import check_writable, make_folder, no_empty_folder
 from kseg.core.checks import check_doctor, check_summary, check_train
 from kseg.core.configs import (
     DoctorConfig,
@@ -123,7 +123,7 @@ def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run
     dataset = data_for(config.model, open_training_data(config, folder))
     check_before_training(dataset, report=group.is_main)
     backend.start()
-    with distributed(config, group, dataset) as group:
+    with no_empty_folder(folder), distributed(config, group, dataset) as group:
         stopped = fit(config, dataset, folder, group, rehearse=rehearse_report)
     if group.is_main and not stopped:
         finish(config, dataset, folder)

@@ -15,7 +15,7 @@ EXAMPLE = "USER:PASSWORD"  # in messages that say how an address is written
 
 # Keys whose value is a secret or a user name, at the end of a longer key too.
 SECRET_KEY = (
-    r"(?:pass|passw|password|passwd|passphrase|passcode|pasword|loginpas|pwd|psw|pswd"
+    r"(?:pass|passw|password|passwort|kennwort|passwd|passphrase|passcode|pasword|loginpas|pwd|psw|pswd"
     r"|pw|pin|token|secret|key|apikey|auth|authorization|sig|sign|signature|hash|jwt"
     r"|bearer|credential|credentials|cred|sid|session|sessionid|cookie|ticket|streamid"
     r"|streamname|user|username|usr|uname|login|loginuse|user-?id|user-?pw|accesskey"

@@ -25,6 +25,7 @@ from edge.core.imports import BrokenPackage, explained_imports
 from edge.core.interrupts import raise_on_interrupt
 from edge.core.log import say, show_log
 from edge.core.redaction import hide_in_tracebacks, remember
+from edge.core.suggestions import closest
 from edge.core.system import is_closed_pipe, print_any_text
 
 OLDEST_PYTHON = (3, 9)
@@ -111,6 +112,21 @@ class Parser(argparse.ArgumentParser):
             self.epilog = None
             for action, text in texts.items():
                 action.help = text
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of argparse; of an unknown option, the one probably meant is named."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}{self._meant(rest)}")
+        return found
+
+    def _meant(self, words: Sequence[str]) -> str:
+        """The option that the first unknown one is like, for a message, or ""."""
+        names = [name for action in self._named for name in action.option_strings]
+        options = (word.partition("=")[0] for word in words if word[:2] == "--")
+        close = (closest(option, names) for option in options)
+        meant = next(filter(None, close), None)
+        return f"; did you mean {meant}?" if meant else ""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see {self.prog} --help)")
@@ -201,7 +217,11 @@ def writable(text: str) -> Path:
     """
     path = Path(text)
     try:
-        if path.is_dir() or not path.parent.is_dir():
+        if path.is_dir():
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is a folder; give the name of a file in it"
+            )
+        if not path.parent.is_dir():
             raise argparse.ArgumentTypeError(
                 f"{text!r} is not a file in an existing folder"
             )

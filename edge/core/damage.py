@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from edge.core.image_header import PNG_START, Header, next_marker
+from edge.core.log import suppress_native_log
 
 TRUNCATED = "the file is truncated; copy it again or remove it"
 WRONG_CHECKSUM = "the file is damaged: a checksum is wrong; copy it again or remove it"
@@ -134,10 +135,11 @@ def lacks_data(data: bytes, header: Header) -> bool:
     at = data.rfind(b"\xff\xd9")
     longer = data[:at] + PROBE + data[at:]
     flags = AS_STORED | cv2.IMREAD_COLOR if header.channels == 4 else AS_STORED
-    first, second = (
-        cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-        for content in (data, longer)
-    )
+    with suppress_native_log():  # libjpeg calls the longer one corrupt
+        first, second = (
+            cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+            for content in (data, longer)
+        )
     if first is None or second is None:
         return first is None
     return not np.array_equal(first, second)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import unicodedata
-from typing import Any
+from typing import Any, Sequence
 
 from edge.core.redaction import redact
 
 LONGEST = 80  # characters of a value in a message
+LONGEST_LIST = 400  # characters of names in a message
 LONGEST_PATH = 400  # characters of a path in a message about the system's refusal
 
 # What to do about an error of the operating system, by the name of its number.
@@ -59,6 +60,15 @@ def shortened(value: Any, longest: int = LONGEST) -> str:
     whole = len(shown) <= longest and len(text) <= 4 * longest
     cut = in_one_line(shown[:longest])
     return cut if whole else f"{cut}… ({len(text):,} characters)"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names of classes for a message, each and all of them cut to a readable length.
+
+    >>> listed(["sky", "road"])
+    'sky, road'
+    """
+    return shortened(", ".join(map(shortened, names)), LONGEST_LIST)
 
 
 def quoted(value: Any, longest: int = LONGEST) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
@@ -34,6 +34,19 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise cannot_be("written to", path, error) from None
     return path
+
+
+@contextmanager
+def no_empty_folder(path: Path) -> Iterator[None]:
+    """A folder that the block makes is removed if the block raises and it is empty."""
+    there = path.exists()
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # it has files, or was not made
+                path.rmdir()
+        raise
 
 
 def check_writable(path: Path) -> Path:

@@ -31,8 +31,9 @@ def say(message: str) -> None:
 def show(message: str) -> None:
     """As `say`, with secrets: for the link of the browser view, which has a token."""
     if sys.stderr is not None:
-        lines = map(in_one_line, message.split("\n"))
-        print("\n".join(lines), file=sys.stderr, flush=True)
+        text = "\n".join(map(in_one_line, message.split("\n")))
+        with NATIVE_LOG.passing():
+            print(text, file=sys.stderr, flush=True)
 
 
 class StderrHandler(logging.Handler):
@@ -59,7 +60,7 @@ class NativeLog:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may log too
         self._holders = 0
         self._saved: Optional[int] = None
         self._held: Any = None
@@ -84,6 +85,21 @@ class NativeLog:
             return tempfile.TemporaryFile()
         except OSError:  # a full disk, or no folder of temporary files
             return open(os.devnull, "wb+")
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """In the block the descriptor is the one before: for lines of our own log."""
+        with self._lock:
+            if self._saved is None:
+                yield
+                return
+            flush_stderr()
+            os.dup2(self._saved, 2)
+            try:
+                yield
+            finally:
+                flush_stderr()
+                os.dup2(self._held.fileno(), 2)
 
     def show(self) -> None:
         """Print the text that was held so far."""

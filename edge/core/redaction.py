@@ -40,6 +40,12 @@ PAIR = re.compile(
     rf"(?i)((?<![\w.-])[\w.-]*?{SECRET_KEY}(?:=|\s*=\s*(?=[\"'])|[\"']\s*:\s*(?=[\"'])))"
     r"(\"[^\"]*\"|'[^']*'|[^\s&;,\"'!)]*[^\s&;,\"'!):.])"
 )
+# As in YAML, INI files and headers; prose such as "token: use 8 characters" goes on.
+LINE = re.compile(
+    r"(?im)((?<![\w.-])(?:[\w.-]*[._-])?(?:password|passwd|passphrase|passcode|pwd"
+    r"|passwort|kennwort|secret|token|api[_-]?key)\s*[:=][ \t]+)"
+    r"([^\s,;)}\]]+)(?=\s*(?:[\n,;)}\]]|$))"
+)
 OPTION = re.compile(rf"(?i)(--?(?:[\w-]+-)?{SECRET_KEY}\s+)(?!-)(\S+)")
 HEADER = re.compile(
     r"(?i)((?:proxy-)?authorization\s*[:=]\s*(?:\(\w+\))?[\\\"']*\s*(?:\w+\s+)?"
@@ -158,6 +164,7 @@ def redact(text: str) -> str:
         lambda match: match[0] if match[0] == f"{EXAMPLE}@" else f"{HIDDEN}@", text
     )
     text = PAIR.sub(lambda match: match[1] + HIDDEN, text)
+    text = LINE.sub(lambda match: match[1] + HIDDEN, text)
     if "unrecognized arguments" in text:
         text = OPTION.sub(lambda match: match[1] + HIDDEN, text)
     return HEADER.sub(lambda match: match[1] + HIDDEN, text)

@@ -1,8 +1,9 @@
 """Reading the names of a model's classes from a file that a user gives.
 
-Formats: one name in each line, perhaps after its id; CVAT's labelmap.txt, which has
-colours; JSON: a list of names, id -> name, kseg's own classes.json, or a file that has
-one of these under "classes", "names" or "id2label".
+Formats: one name in each line, perhaps with its id, or all in one line with commas;
+CVAT's labelmap.txt, which has colours; `names` of YOLO's data.yaml; JSON: a list of
+names, id -> name, kseg's own classes.json, or a file that has one of these under
+"classes", "names" or "id2label".
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ from edge.model_file.class_lists import Color, colors_of
 MOST_CLASSES = 256
 MOST_BYTES = 10_000_000
 WITH_ID = re.compile(r"(\d{1,5})\s*[\s:,;=]\s*(\S.*)")
+BEFORE_ID = re.compile(r"([^\d\s].*?)\s*[\t:,;=]\s*(\d{1,5})")
+HEADING = re.compile(r"(?:\w*id|index|value|\w*name|label|class)", re.IGNORECASE)
+YAML_NAMES = re.compile(r"names\s*:\s*(.*)")
+YAML_ENTRY = re.compile(r"(?:-|(\d+)\s*:)\s*(.+)")  # - cat, or 0: cat
+STRUCTURED = re.compile(r".*[{}\[\]]\s*$|\w+\s*:\s*$|- .*|---$")
 WITH_COLOR = re.compile(r"([^:]+):\s*(\d+),\s*(\d+),\s*(\d+)\s*:[^:]*:[^:]*")
 ID_KEYS = ("id", "value", "index", "class_id")  # of entries of a list
 KEYS = ("classes", "names", "id2label")  # under which JSON files have their classes
@@ -36,7 +42,8 @@ def read_class_file(path: Path) -> NamesAndColors:
         if text.lstrip()[:1] in ("[", "{"):
             names, colors = from_json(json.loads(text))
         else:
-            names, colors = from_lines(text.splitlines())
+            lines = text.splitlines()
+            names, colors = from_lines(yaml_lines(lines) or lines)
         check_names(names)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(
@@ -95,11 +102,55 @@ def from_lines(lines: List[str]) -> Tuple[List[str], List[Optional[Color]]]:
     if lines and all(colored):
         found = [match.groups() for match in colored if match]
         return [name.strip() for name, *_ in found], [color_of(c) for _, *c in found]
-    numbered = [WITH_ID.fullmatch(line) for line in lines]
-    if lines and all(numbered):
-        pairs = [match.groups() for match in numbered if match]
+    if len(lines) == 1 and "," in lines[0]:
+        lines = [name.strip() for name in lines[0].split(",")]
+        return lines, [None] * len(lines)
+    lines = lines[is_heading(lines[0]) :] if lines else lines
+    pairs = [(m[1], m[2]) for m in map(WITH_ID.fullmatch, lines) if m]
+    pairs = pairs or [(m[2], m[1]) for m in map(BEFORE_ID.fullmatch, lines) if m]
+    if lines and len(pairs) == len(lines):
         return by_id({int(number): name for number, name in pairs}, len(lines))
+    wrong = next((line for line in lines if STRUCTURED.match(line)), None)
+    if wrong is not None:
+        raise ValueError(f"{quoted(wrong)} is not a name")
     return lines, [None] * len(lines)
+
+
+def is_heading(line: str) -> bool:
+    """Whether a line names the columns of a table, such as id,name."""
+    words = re.split(r"\s*[,;\t]\s*", line)
+    return len(words) > 1 and all(map(HEADING.fullmatch, words))
+
+
+def yaml_lines(lines: List[str]) -> Optional[List[str]]:
+    """The `names` of a data.yaml as lines; None for a text without this key.
+
+    >>> yaml_lines(["nc: 2", "names:", "  0: cat", "  1: 'dog'", "path: x"])
+    ['0 cat', '1 dog']
+    >>> yaml_lines(["names: [cat, dog]"]), yaml_lines(["cat"])
+    (['cat', 'dog'], None)
+    """
+    starts = [i for i, line in enumerate(lines) if YAML_NAMES.fullmatch(line.rstrip())]
+    if not starts:
+        return None
+    inline = YAML_NAMES.fullmatch(lines[starts[0]].rstrip())[1]
+    if inline[:1] == "[" and inline[-1:] == "]":
+        return [plain(name) for name in inline[1:-1].split(",")]
+    found = []
+    for line in lines[starts[0] + 1 :]:
+        entry = YAML_ENTRY.fullmatch(line.strip())
+        if line.strip() and not entry and line.strip()[0] != "#":
+            break
+        if entry:
+            found.append(f"{entry[1] or ''} {plain(entry[2])}".strip())
+    if not found:
+        raise ValueError("`names` is neither a list nor names by id")
+    return found
+
+
+def plain(name: str) -> str:
+    """A name of YAML without its quotation marks."""
+    return name.strip().strip("'\"")
 
 
 def by_id(names: Dict[int, str], count: int) -> Tuple[List[str], List[Optional[Color]]]:

@@ -16,7 +16,10 @@ NAMED: Dict[str, Normalization] = {
     "0..1": ((0.0,), (255.0,)),
     "0..255": ((0.0,), (1.0,)),
 }
-SPELLINGS = {"-1,1": "-1..1", "[-1,1]": "-1..1", "none": "0..255", "raw": "0..255"}
+SPELLINGS = {
+    **{"-1,1": "-1..1", "[-1,1]": "-1..1", "1/255": "0..1"},
+    **{"none": "0..255", "raw": "0..255"},
+}
 NUMBER = r"(-?(?:\d+(?:\.\d+)?|\.\d+))"
 RANGE = re.compile(rf"{NUMBER}\.\.{NUMBER}")
 SEPARATORS = re.compile(r"[\s,;:/|()\[\]]+")
@@ -77,6 +80,11 @@ def in_pixels(means: List[float], deviations: List[float]) -> Normalization:
     small = max(map(abs, means)) <= 1 and max(deviations) <= 1
     if small and not any(means) and min(deviations) == 1:
         raise ValueError("may mean pixels from 0 to 1 or from 0 to 255")
+    if max(map(abs, means)) > 1 > max(deviations):
+        raise ValueError(
+            "has means of pixels from 0 to 255 with standard deviations under 1; of a "
+            "scale such as 0.017 give 1 / 0.017"
+        )
     factor = 255 if small else 1
     scaled = ([factor * number for number in part] for part in (means, deviations))
     mean, deviation = (tuple(part) for part in scaled)

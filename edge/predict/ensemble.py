@@ -6,7 +6,7 @@ from typing import Callable, Dict, Sequence, Tuple
 
 import numpy as np
 
-from edge.core.errors import InputError, shortened
+from edge.core.errors import InputError, listed
 from edge.predict.base import Predictor
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.tta import TTA, SemanticTTA
@@ -90,8 +90,3 @@ def average(
                 f"{names[0]}; give models that were trained on the same kind"
             )
     return ENSEMBLES[first.task](predictors, tta)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The names of classes for a message, cut to a readable length."""
-    return shortened(", ".join(names), 200)

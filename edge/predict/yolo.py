@@ -17,7 +17,7 @@ from edge.core.timing import StageTimer
 from edge.engines.base import Engine, Output, TensorSpec
 from edge.model_file.class_lists import GUESSED_OBJECTS
 from edge.model_file.info import ModelInfo, known_names, made_by_others
-from edge.model_file.naming import named
+from edge.model_file.naming import named, names_inside
 from edge.model_file.reading import NOTHING
 from edge.predict.base import Placement, Predictor
 from edge.predict.boxes import Size, cell_count, nms
@@ -159,6 +159,7 @@ def yolo_predictor(engine: Engine, info: ModelInfo) -> Optional[YoloPredictor]:
             f"--output-name {reading.output_name}: has no effect on a model of the "
             "YOLO family, whose outputs are all used; leave it out"
         )
+    refuse_other_numbers(table, known_names(info))
     if hasattr(engine, "image"):
         engine.image.assume("0..1")
     naming = named(
@@ -186,6 +187,20 @@ def yolo_predictor(engine: Engine, info: ModelInfo) -> Optional[YoloPredictor]:
     return (YoloMaskPredictor if table.masks else YoloPredictor)(
         engine, described, table
     )
+
+
+def refuse_other_numbers(table: Table, inside: Sequence[str]) -> None:
+    """Raises InputError for a table with more than the scores of the file's classes.
+
+    These are keypoints, or the angles of rotated boxes: they would be taken for scores.
+    `inside` are the names in the file, empty if it has none.
+    """
+    if inside and table.classes and names_inside(inside, table.classes) is None:
+        raise InputError(
+            f"names {len(inside)} classes, and its objects have {table.classes} "
+            "numbers beside their box: keypoints or angles are not read; export a "
+            "model of boxes or masks"
+        )
 
 
 def find_table(outputs: Sequence[TensorSpec], size: Size) -> Optional[Table]:

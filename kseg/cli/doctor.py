@@ -20,6 +20,7 @@ from kseg.cli.tables import write_result
 from kseg.core.configs import DoctorConfig
 from kseg.core.options import refuse_unused
 from kseg.core.results import Diagnosis
+from kseg.core.text import command
 
 CONFIG = DoctorConfig
 NAMED = 3  # examples in the table
@@ -35,6 +36,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     write_result(config.json, found.figures)
     if config.json != "-":
         print(report(found))
+        if found.ok:  # else the error says how many must be fixed
+            print(f"\n{verdict(found)}")
     if not found.ok:
         kinds = "kind of error" if found.errors == 1 else "kinds of errors"
         raise GateFailed(
@@ -50,6 +53,14 @@ def report(found: Diagnosis) -> str:
     facts = found.figures
     tables = TABLES.get(found.task, mask_tables)
     return "\n\n".join([overview(facts), issue_table(found.issues), *tables(facts)])
+
+
+def verdict(found: Diagnosis) -> str:
+    """The last line of data without errors: that they can be trained on, and how."""
+    number = sum(issue.severity == "warning" for issue in found.issues)
+    kinds = "1 kind" if number == 1 else f"{number or 'no'} kinds"
+    kinds += " of warning" + "s" * (number != 1)
+    return f"ready to train ({kinds}): {command('train', '--data', found.data)}"
 
 
 def mask_tables(facts: dict[str, Any]) -> list[str]:

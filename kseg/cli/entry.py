@@ -13,8 +13,8 @@ from typing import Any, Callable, Optional, Sequence
 from edge.core.arguments import run
 from edge.core.errors import InputError
 from edge.core.imports import quiet_imports
+from edge.core.suggestions import suggestion
 from kseg.core.names import VERBS, __version__
-from kseg.core.values import suggestion
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks" / "__main__.py"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from edge.core.arguments import Parser
+from edge.core.errors import InputError
 from kseg.core.config_file import read_config
 from kseg.core.configs import Config
 from kseg.core.options import File, Names, Output, Scales, Share, Size, flag, title_of
@@ -45,10 +46,21 @@ def parse_given(
     """
     values = vars(new_parser(cls, program, doc).parse_args(argv))
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    refuse_empty(cls, values)
     path = values.pop("config", None)
     if path is not None:
         values = read_config(path, cls, program.split()[-1]) | values
     return cls(**values), set(values)
+
+
+def refuse_empty(cls: type, values: dict[str, Any]) -> None:
+    """Raises InputError for a list of names that was typed but has none.
+
+    It may be a variable of a script that is not set, and would be as if left out.
+    """
+    for name, (_, hint) in fields_of(cls).items():
+        if hint is Names and values.get(name) == ():
+            raise InputError(f"{flag(name)}: is empty; give a name, or leave it out")
 
 
 def new_parser(cls: type, program: str, doc: Optional[str]) -> Parser:
@@ -100,7 +112,7 @@ def metavar_of(item: dataclasses.Field, hint: Any) -> str:
         return item.metadata["metavar"]
     if "choices" in item.metadata:
         return "NAME,..." if hint == tuple[str, ...] else "NAME"
-    if item.name in ("output", "data", "truth"):
+    if item.name in ("output", "data", "truth") and hint is not File:
         return "DIR"
     if item.name in ("init_from", "weights"):
         return "RUN" if item.name == "init_from" else "NAME"

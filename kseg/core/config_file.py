@@ -9,10 +9,11 @@ from typing import Any
 
 from edge.core.errors import InputError
 from edge.core.inputs import read_text
+from edge.core.suggestions import suggestion
 from kseg.core.names import OF_MACHINES, OF_STARTING, VERBS
 from kseg.core.options import flag
 from kseg.core.runs import CONFIG
-from kseg.core.values import fields_of, read_values, suggestion, with_new_names
+from kseg.core.values import fields_of, read_values, with_new_names
 
 HINT = "write lines such as epochs = 40"
 

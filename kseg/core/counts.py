@@ -30,13 +30,15 @@ class ObjectCounts:
 class MaskCounts:
     """The masks of a data folder: images and pixels of each class, and void pixels.
 
-    `only_void` names the images whose masks have no labelled pixel.
+    `only_void` names the images whose masks have no labelled pixel. `skipped` counts
+    shapes of the labels that are not in the masks, each under a text that says why.
     """
 
     images: dict[str, int]
     pixels: dict[str, int]
     void: int = 0
     only_void: tuple[str, ...] = ()
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

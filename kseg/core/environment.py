@@ -18,8 +18,8 @@ from kseg.core.names import __version__
 PACKAGES = (
     *("numpy", "opencv-python", "opencv-python-headless", "tensorflow", "keras"),
     *("ai-edge-litert", "tflite-runtime", "tensorflow-model-optimization", "tf-keras"),
-    *("onnx", "onnxruntime", "tf2onnx", "jax", "torch", "tornado", "av", "tensorboard"),
-    *("lark", "paho-mqtt"),
+    *("onnx", "onnxruntime", "tf2onnx", "jax", "torch", "tornado", "tensorboard"),
+    *("lark", "paho-mqtt", "av"),
 )
 # Extensions of the processor that make int8 and float kernels fast.
 FEATURES = (

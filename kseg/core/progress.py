@@ -147,9 +147,20 @@ def shown(items: Iterable[T], text: str, total: int) -> Iterator[T]:
     for done, item in enumerate(items, start=1):
         yield item
         if (now := time.monotonic()) > due and done < total:
-            left = duration((now - start) / done * (total - done))
-            log.info(f"{text}: {done:,} of {total:,}, about {left} left")
+            left = time_left(now - start, done, total)
+            log.info(f"{text}: {done:,} of {total:,}{left}")
             due = now + NEXT_LINE
+
+
+def time_left(seconds: float, done: int, total: int) -> str:
+    """How long the rest takes, as the end of a line, if `done` took `seconds`.
+
+    >>> time_left(6.0, 2, 5), time_left(6.0, 5, 5)
+    (', about 9 s left', '')
+    """
+    if done >= total:
+        return ""
+    return f", about {duration(seconds / done * (total - done))} left"
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import types
 import typing
-from difflib import get_close_matches
 from functools import cache
 from os import PathLike, fspath
 from typing import Any, Callable, Mapping, Sequence
@@ -20,11 +19,11 @@ from edge.core.arguments import (
     writable,
 )
 from edge.core.errors import InputError
+from edge.core.suggestions import suggestion
 from kseg.core.configs import Config
 from kseg.core.options import File, Names, Output, Scales, Share, Size, Strides
 
 LARGEST_SCALE = 4  # of a pass; memory grows with its square
-LISTED = 24  # names in a message
 
 
 @cache
@@ -108,20 +107,6 @@ def with_new_names(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         for alias in item.metadata.get("aliases", ())
     }
     return {today.get(name, name): value for name, value in values.items()}
-
-
-def suggestion(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """The end of a message on an unknown name: the one probably meant, else `known`.
-
-    >>> suggestion("epoch", ["epochs", "seed"]), suggestion("x", ["epochs", "seed"])
-    ('; did you mean epochs?', '; known are epochs, seed')
-    """
-    close = get_close_matches(name, list(known), 1)
-    if close:
-        return f"; did you mean {close[0]}?"
-    if len(known) > LISTED:
-        return "; --help-all lists the options"
-    return f"; known are {', '.join(known)}"
 
 
 def read_values(

@@ -93,7 +93,7 @@ def to_color(given: Any, name: str) -> Optional[Color]:
     try:
         red, green, blue = (to_whole(value, "") for value in given)
     except ValueError:
-        raise ValueError(f"{about}; {rule}, no shares") from None
+        raise ValueError(f"{about}; {rule}, no fractions") from None
     if not 0 <= min(red, green, blue) <= max(red, green, blue) <= 255:
         raise ValueError(f"{about}; {rule}")
     return red, green, blue

@@ -14,7 +14,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, quoted
 from edge.core.images import (
     kind_of_entry,
     left_out,
@@ -25,6 +25,7 @@ from edge.core.images import (
     white_level_of,
 )
 from kseg.core.remembered import checked
+from kseg.data.formats.labels import means_void
 from kseg.data.masks import (
     Classes,
     count_classes,
@@ -46,6 +47,7 @@ from kseg.data.pairs import (
     value_issues,
 )
 from kseg.data.sample import Dataset, Sample
+from kseg.data.similar_names import rename_hint
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,8 @@ def open_folder(folder: Path, seed: Optional[int]) -> Dataset:
     """
     pairs = find_pairs(folder, seed)
     declared = read_classes(folder / "classes.json")
+    if declared:
+        warn_of_void(declared, folder / "classes.json")
     listed = [pair for split in pairs.values() for pair in split]
     about = "pairs", os.path.abspath(folder), declared and declared.record()
     facts = checked(
@@ -125,6 +129,19 @@ def open_folder(folder: Path, seed: Optional[int]) -> Dataset:
     return Dataset(
         str(folder), classes.names, classes.colors, splits, channels, white_level
     )
+
+
+def warn_of_void(classes: Classes, path: Path) -> None:
+    """Logs classes with a name of void, whose pixels are trained on all the same."""
+    if classes.void_given:
+        return
+    for index, name in enumerate(classes.names):
+        if means_void(name):
+            number = int(np.flatnonzero(classes.table == index)[0])
+            log.warning(
+                f"{path}: the class {quoted(name)} is trained like any other; to leave "
+                f'its pixels out, add "ignore_index": {number}'
+            )
 
 
 def common_white_level(images: Sequence[Path]) -> float:
@@ -284,10 +301,12 @@ def pair_up(part: Path, split: str, issues: list[FileIssue]) -> list[Pair]:
     for kind in reversed(present):
         files[kind] = list_files(part / kind, split, issues)
     images, masks = files["images"], files["masks"]
+    spare = [path for stem, path in masks.items() if stem not in images]
     for stem, image in images.items():
         if stem not in masks:
             mask = part / "masks" / f"{image.stem}.png"
-            text = f"{image}: has no mask; add {mask} or remove the image"
+            hint = rename_hint(image.stem, spare)
+            text = f"{image}: has no mask; {hint}add {mask} or remove the image"
             add_issue("no mask", image, text)
         elif is_lossy(masks[stem]):
             add_issue("lossy mask", masks[stem], lossy_error(masks[stem]))

@@ -96,8 +96,15 @@ def read_palette(path: Path) -> Optional[np.ndarray]:
         return None
     content = essential_png(data) if data.startswith(PNG_START) else data
     with open_pillow(path, io.BytesIO(content)) as file:
-        colors = file.getpalette("RGB") if file.mode == "P" else None
+        try:
+            colors = file.getpalette("RGB") if file.mode == "P" else None
+        except Exception as error:  # it decodes the pixels, which may be damaged
+            raise unreadable(path, error) from None
     return None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: cannot be read ({shortened(error)}); save it again")
 
 
 def read_deep(path: Path, data: bytes, header: Header) -> np.ndarray:
@@ -138,9 +145,7 @@ def read_shallow(path: Path, data: bytes, header: Header, colored: bool) -> np.n
         except MemoryError:
             raise InputError(f"{path}: too large for the memory") from None
         except Exception as error:  # decoders raise anything for damaged content
-            raise InputError(
-                f"{path}: cannot be read ({shortened(error)}); save it again"
-            ) from None
+            raise unreadable(path, error) from None
 
 
 def as_stored(ids: np.ndarray, header: Header) -> np.ndarray:

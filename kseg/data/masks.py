@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 import numpy as np
 from PIL import Image
@@ -16,12 +16,11 @@ from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.damage import essential_png, jpeg_problem
 from edge.core.errors import InputError, quoted
 from edge.core.image_header import PNG_START, read_header
-from edge.core.images import checked_header, list_images, read_bytes, read_raw
+from edge.core.images import checked_header, list_images, read_bytes, read_raw, upright
 from kseg.data.class_list import by_id, read_listed, to_whole
 from kseg.data.mask_files import MaskError, open_pillow, read_mask
 
 INVALID = -1  # the class id of ids that are outside the classes
-ORIENTATION = 0x0112  # the EXIF tag
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".jp2")
 SMOOTH = 8  # values that no class has; so many come from smoothing, not from a slip
 SMOOTH_REMEDY = "export the mask without smoothing, and resize it with nearest"
@@ -341,19 +340,10 @@ def load_upright(path: Path, image: Path, colored: bool = False) -> np.ndarray:
     return rotate_like(image, mask) if orientation == 1 else mask
 
 
-# EXIF orientation that exchanges the sides -> the upright form of an array (H, W, ...).
-ROTATIONS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    5: lambda m: m.swapaxes(0, 1),
-    6: lambda m: np.rot90(m, -1),
-    7: lambda m: np.rot90(m, 2).swapaxes(0, 1),
-    8: np.rot90,
-}
-
-
 def rotate_like(image: Path, mask: np.ndarray) -> np.ndarray:
     """Rotates a mask by the image's EXIF orientation if only then their sizes agree."""
     header = read_header(read_bytes(image))
     stored = header.size
     if header.orientation < 5 or mask.shape[:2] != stored or stored[0] == stored[1]:
         return mask
-    return np.ascontiguousarray(ROTATIONS[header.orientation](mask))
+    return upright(mask, header.orientation)

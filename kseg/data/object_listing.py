@@ -26,6 +26,7 @@ from kseg.data.objects_file import (
     inspect_objects,
 )
 from kseg.data.pairs import FileIssue
+from kseg.data.similar_names import rename_hint
 
 CLASSES = "classes.json"
 ONE_CLASS = "object"  # the name of the only class of maps without masks
@@ -243,7 +244,9 @@ def map_targets(
         for kind, files in (("instances", maps), ("masks", masks)):
             if stem not in files and (kind == "instances" or with_masks):
                 needed = part / kind / f"{stem}.png"
-                text = f"{image}: has no {needed}; add it or remove the image"
+                spare = (path for s, path in files.items() if s not in images)
+                hint = rename_hint(image.stem, spare)
+                text = f"{image}: has no {needed}; {hint}add it or remove the image"
                 add_issue(issues, "no labels", split, image, text)
                 break
     for stem in sorted(maps.keys() - images.keys()):

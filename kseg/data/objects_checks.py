@@ -12,7 +12,7 @@ import numpy as np
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import format_size
 from kseg.core.text import to_class_name
-from kseg.data.outlines import are_shares
+from kseg.data.outlines import are_shares, not_pixels
 
 CLIP = 0.01  # pixels; a box that reaches farther beyond its image is noted
 
@@ -170,8 +170,7 @@ def read_box(
     if given is not None and are_shares(np.array(given, np.float64), size):
         raise AnnotationError(
             "boxes",
-            f"has the box {quoted(given)}, shares of the image's sides, not pixels; "
-            f"multiply it by the image's size, {format_size(size)}",
+            f"has the box {quoted(given)}, {not_pixels(size)}",
         )
     check_inside(box, size)
     x0, y0, x1, y1 = box

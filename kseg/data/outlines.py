@@ -53,11 +53,16 @@ def read_polygon(part: Any, size: tuple[int, int]) -> np.ndarray:
             "numbers; draw it again"
         )
     if are_shares(values, size):
-        raise ValueError(
-            "has points from 0 to 1, which are shares of the image's sides and not "
-            f"pixels; multiply them by its size, {format_size(size)}"
-        )
+        raise ValueError(f"has points {not_pixels(size)}")
     return values.reshape(-1, 2)
+
+
+def not_pixels(size: tuple[int, int]) -> str:
+    """What `are_shares` means, and what to do, for a message."""
+    return (
+        "from 0 to 1, fractions of the image's width and height and not pixels; "
+        f"multiply them by its size, {format_size(size)}"
+    )
 
 
 def are_shares(values: np.ndarray, size: tuple[int, int]) -> bool:

@@ -26,6 +26,7 @@ from kseg.core.names import (
     uses_calibration,
 )
 from kseg.core.options import refuse_unused
+from kseg.core.progress import shown
 from kseg.core.results import Exported
 from kseg.core.runs import (
     BEST,
@@ -106,7 +107,8 @@ class TrainedRun:
         train = self.data.split("train")
 
         def images() -> Iterator[np.ndarray]:
-            for index in chosen.indices if chosen else ():
+            indices = chosen.indices if chosen else ()
+            for index in shown(indices, "calibrating", len(indices)):
                 for row in self.reference.prepare(train.read(index).image)[0]:
                     yield from row
 
@@ -284,10 +286,10 @@ def write_files(
         tuner = FineTuner(source.model, source.data, source.record, config)
     calibration = source.calibration(calibration_set)
     convert = converter_for(config.bias_correction)
-    for scheme in config.quantize:
-        log.info(
-            f"converting to {describe_scheme(scheme, config, source, calibration_set)}"
-        )
+    for number, scheme in enumerate(config.quantize, start=1):
+        described = describe_scheme(scheme, config, source, calibration_set)
+        count = f" ({number} of {len(config.quantize)})"
+        log.info(f"converting to {described}{count * (len(config.quantize) > 1)}")
         if scheme == ONNX:
             files[scheme] = write_onnx(config, source, folder)
             continue

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequenc
 from edge.core.errors import InputError
 from edge.predict.base import Predictor
 from edge.predict.results import Result
-from kseg.core.progress import bar
+from kseg.core.progress import shown
 from kseg.data.sample import Sample, Split, Target
 
 REFERENCE, MIXED = "keras", "mixed"  # keys of parity.json
@@ -95,7 +95,8 @@ class Comparison:
 
 def samples(split: Split, text: str) -> Iterator[tuple[int, Sample]]:
     """Yields every labelled image of a split, with a progress bar."""
-    for index in bar(range(len(split.sizes)), text):
+    count = len(split.sizes)
+    for index in shown(range(count), text, count):
         yield index, split.read(index)
 
 

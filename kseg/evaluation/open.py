@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from edge import predict
-from edge.core.errors import InputError, shortened
+from edge.core.errors import InputError, listed, shortened
 from edge.core.images import images_of, list_images
 from edge.model_file.info import made_by_others
 from edge.model_file.metadata import info_of, read_info
@@ -116,7 +116,6 @@ def task_of_model(path: Path, wanted: str = "") -> str:
 
 MOST_NAMES = 256  # of a model that does not tell how many classes it has
 NUMBERED = re.compile(r"class \d+")  # names of `unknown_model`
-LONGEST_LIST = 400  # characters of the names of classes in a message
 # Task of a model -> the tasks of data that it can be measured on; others: its own.
 MEASURED_ON = {"instance": ("instance", "detection")}
 
@@ -171,11 +170,6 @@ def check_classes(predictor: Predictor, data: Dataset, model: str) -> None:
             f"{model}: has the classes {listed(known)}, but {data.name} has "
             f"{listed(given)}; {remedy}"
         )
-
-
-def listed(names: Sequence[str]) -> str:
-    """The names of classes for a message, cut to a readable length."""
-    return shortened(", ".join(map(shortened, names)), LONGEST_LIST)
 
 
 def list_given_images(given: Sequence[str]) -> list[Path]:

@@ -20,7 +20,7 @@ from edge.predict.results import Result
 from kseg.core import backend
 from kseg.core.configs import PredictConfig
 from kseg.core.fold_runs import is_several
-from kseg.core.progress import bar
+from kseg.core.progress import shown
 from kseg.core.results import Prediction
 from kseg.evaluation.grouping import PREFIX, GroupingEngine, draw_borders, is_grouping
 from kseg.evaluation.labelled_segments import label_segments
@@ -83,7 +83,7 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
         write_classes(output, strokes)
     for name in ("masks", "overlays") if write else ():
         make_folder(output / name)
-    for image in bar(paths, "predicting"):
+    for image in shown(paths, "predicting", len(paths)):
         result, view = model.predict(image)
         if write:
             FRAME_FILES[model.info.task](

@@ -18,7 +18,7 @@ import numpy as np
 from edge.core.errors import InputError
 from edge.predict.base import Predictor, check_image
 from edge.predict.resizing import resize
-from kseg.core.progress import bar, evenly_spaced
+from kseg.core.progress import evenly_spaced, shown
 from kseg.data.sample import Split
 from kseg.evaluation.loop import Evaluator, decoding_for, errors_name_image
 
@@ -117,7 +117,7 @@ def values_under_shifts(
         for name, shift in keys
     }
     indices = evenly_spaced(len(split.sizes), MOST_IMAGES)
-    for index in bar(indices, "comparing in other light"):
+    for index in shown(indices, "comparing in other light", len(indices)):
         image, target = split.read(index)
         with errors_name_image(split, index):
             for key, evaluator in evaluators.items():

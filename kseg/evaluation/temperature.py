@@ -15,7 +15,7 @@ from edge.predict.base import Predictor
 from edge.predict.resizing import resized_planes
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.temperature import KEY, as_logits
-from kseg.core.progress import bar, evenly_spaced
+from kseg.core.progress import evenly_spaced, shown
 from kseg.data.sample import Dataset, Split
 from kseg.evaluation.loop import errors_name_image
 from kseg.evaluation.metrics.temperature import (
@@ -96,7 +96,7 @@ def sample_scores(predictor: SemanticPredictor, split: Split) -> PixelScores:
     wanted = min(PIXELS, LOGITS // len(predictor.info.class_names))
     share = min(1.0, wanted / max(1, total))
     parts = []
-    for number, index in enumerate(bar(chosen, "calibrating")):
+    for number, index in enumerate(shown(chosen, "calibrating", len(chosen))):
         sample = split.read(index)
         pixels = choose_pixels(sample.target, share, number)
         with errors_name_image(split, index):

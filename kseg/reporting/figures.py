@@ -12,7 +12,7 @@ from edge.core.constants import IGNORE_INDEX
 from edge.core.files import atomic_write
 from edge.core.images import with_channels, write_image
 from edge.display.colors import colored
-from edge.display.draw import blend, caption, legend
+from edge.display.draw import caption, legend
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.resizing import fit_within, resize
@@ -59,13 +59,16 @@ def sample_row(
     sample: Sample,
     transform: ResultTransform,
 ) -> np.ndarray:
-    """Draws a row of a sample sheet. Void is white in the ground truth."""
+    """Draws a row of a sample sheet: both labels in the plain colours of the legend.
+
+    Void is white in the ground truth.
+    """
     info, mask = predictor.info, sample.target
     labels = transform(sample, predictor.predict(sample.image)).labels
     rgb = with_channels(sample.image, 3)
     target = colored(mask, info)
     target[mask == IGNORE_INDEX] = 255
-    views = (rgb, target, blend(rgb, labels, info, opacity=0.6))
+    views = (rgb, target, colored(labels, info))
     return np.concatenate([to_cell(view, cell) for view in views], axis=1)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from kseg.core.progress import evenly_spaced, reported_to
 from kseg.core.timing import ReportTime, WriteRun
@@ -41,7 +43,8 @@ def rehearse_report(data: Dataset, write_run: WriteRun) -> ReportTime:
     split = data.split("val")
     total = len(split.sizes)
     chosen = evenly_spaced(total, IMAGES)
-    with reported_to(lambda progress: None), TemporaryDirectory() as name:
+    silent = reported_to(lambda progress: None)
+    with silent, nothing_logged(), TemporaryDirectory() as name:
         folder = Path(name)
         write_run(folder)
         write_run_report(with_val(data, TimedSplit(split, chosen)), folder)
@@ -60,6 +63,17 @@ def rehearse_report(data: Dataset, write_run: WriteRun) -> ReportTime:
     # one of a MobileNetV2 U-Net, about as much as the report of few images.
     ending = seconds
     return ReportTime(seconds + others + ending, image, first)
+
+
+@contextmanager
+def nothing_logged() -> Iterator[None]:
+    """Drops the log of the block: it is about a few images, and comes again for all."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def times_of(reads: Sequence[float]) -> tuple[float, float]:

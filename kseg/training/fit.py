@@ -124,14 +124,14 @@ def fit(
     kept; in the first epoch there is no model yet, but perhaps a checkpoint.
     """
     from kseg.training.callbacks import ProgressBar, tensorboard_writer
-    from kseg.training.time_keeper import TimedBar, keeper_of
+    from kseg.training.time_limit import TimedBar, time_limit_of
 
     if config.deterministic:
         backend.make_deterministic()
     model, batches, saver = prepare(config, data, folder, group)
     callbacks = [saver, *group.callbacks(saver.stop), *watch(saver)]
-    keeper = keeper_of(config, data, saver, batches, group, rehearse)
-    callbacks += [keeper] if keeper else []
+    time_limit = time_limit_of(config, data, saver, batches, group, rehearse)
+    callbacks += [time_limit] if time_limit else []
     if not group.is_main:
         run_epochs(model, batches, callbacks, config.epochs)
         return saver.stopped
@@ -142,8 +142,8 @@ def fit(
         callbacks.append(tensorboard_writer(folder))
     done, names = saver.state.step, METRICS[data.task](config, data).shown
     progress = (
-        TimedBar(keeper, names)
-        if keeper
+        TimedBar(time_limit, names)
+        if time_limit
         else ProgressBar(saver.steps, done, config.epochs, names)
     )
     with progress:

@@ -43,6 +43,7 @@ from kseg.data.open import task_of_data
 from kseg.data.sample import Dataset
 from kseg.training.fit import check_same_data, merge_resumed
 from kseg.training.setup import METRICS
+from kseg.training.teachers import warn_of_seen_images
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ def train_folds(
             "machine another --fold"
         )
     plan, data = plan_of(config, given)
+    warn_of_seen_images(plan.config, data)
     headline = METRICS[data.task](plan.config, data).headline
     one = config.fold is not None
     stopped = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Sequence
@@ -9,7 +11,7 @@ from typing import Any, Iterator, Sequence
 import cv2
 import numpy as np
 
-from edge.core.errors import InputError
+from edge.core.errors import InputError, listed
 from edge.core.images import format_size
 from edge.model_file.info import ModelInfo
 from edge.model_file.metadata import info_of
@@ -20,7 +22,9 @@ from kseg.core.configs import TrainConfig
 from kseg.core.fold_runs import resolve_runs
 from kseg.core.runs import find_model, read_record
 from kseg.data.sample import DIGITS, Dataset, Split, digest, with_white_level
-from kseg.evaluation.open import listed, open_predictor
+from kseg.evaluation.open import open_predictor
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,9 @@ def find_teachers(config: TrainConfig, data: Dataset) -> list[Teacher]:
     try:
         folders = resolve_runs(",".join(config.teacher))
     except InputError as error:
-        raise InputError(f"--teacher {error}") from None
+        gone = config.resume and not all(Path(run).exists() for run in config.teacher)
+        moved = "; if it has moved, give its new place: --resume --teacher NEW"
+        raise InputError(f"--teacher {error}{moved * gone}") from None
     return [teacher_of(folder, data) for folder in folders]
 
 
@@ -78,6 +84,29 @@ def teacher_of(folder: Path, data: Dataset) -> Teacher:
             "such images"
         )
     return Teacher(model, info, digest(model)[:DIGITS])
+
+
+def warn_of_seen_images(config: TrainConfig, data: Dataset) -> None:
+    """Logs if teachers of a k-fold training have seen the images of its folds.
+
+    A student learns from them what its validation images should show.
+    """
+    if not config.teacher:
+        return
+    try:
+        folders = resolve_runs(",".join(config.teacher))
+        records = [read_record(folder)["data"] for folder in folders]
+    except InputError:  # the first fold that is trained raises it
+        return
+    for folder, record in zip(folders, records, strict=True):
+        path = os.path.abspath(str(record.get("name", "")))
+        same = path == os.path.abspath(data.name)
+        if same or record.get("fingerprint") == data.fingerprint:
+            log.warning(
+                f"--teacher {folder}: was trained on images of {data.name}, with which "
+                "the folds are validated, so their values are too high"
+            )
+            return
 
 
 def record_of_teachers(teachers: Sequence[Teacher]) -> dict[str, Any]:

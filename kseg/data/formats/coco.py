@@ -134,10 +134,21 @@ def read_file(path: Path) -> dict[str, list[dict[str, Any]]]:
     or with the same id.
     """
     content = read_json(path)
+    annotations = content.get("annotations")
+    if isinstance(annotations, list) and is_panoptic(annotations):
+        raise InputError(
+            f"{path}: is of panoptic segmentation, whose masks are PNG files; use the "
+            "instances_*.json of these images"
+        )
     # The size may be missing: some tools leave it out.
     check_lists(path, content, {**NEEDED, "images": ("id", "file_name")})
     check_categories(path, content["categories"])
     return content
+
+
+def is_panoptic(annotations: list[Any]) -> bool:
+    """Whether an annotation is one of a whole image, with a list of its segments."""
+    return any(isinstance(one, dict) and "segments_info" in one for one in annotations)
 
 
 def classes_of(contents: list[dict[str, Any]], folder: Path) -> Labels:

@@ -10,7 +10,6 @@ import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, quoted, shortened
-from edge.core.images import format_size
 from kseg.data.formats.objects import (
     NOT_OBJECTS,
     check_sides,
@@ -20,7 +19,12 @@ from kseg.data.formats.objects import (
 )
 from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
-from kseg.data.outlines import are_shares, encoded_outline, read_outline
+from kseg.data.outlines import (
+    are_shares,
+    encoded_outline,
+    not_pixels,
+    read_outline,
+)
 
 LEAST_NUMBERS = 6  # of a polygon: x and y of 3 points
 TOO_FEW = "polygons with fewer than 3 points"
@@ -115,8 +119,7 @@ def boxed(
     if are_shares(np.array([x, y, width, height]), size):
         raise InputError(
             f"{path}: annotation {shortened(annotation.get('id'))} has the box "
-            f"{quoted(annotation['bbox'])}, shares of the image's sides, not pixels; "
-            f"multiply it by the image's size, {format_size(size)}"
+            f"{quoted(annotation['bbox'])}, {not_pixels(size)}"
         )
     place = f"{path}: annotation {shortened(annotation.get('id'))}"
     box = check_sides((x, y, x + width, y + height), place)

@@ -194,7 +194,9 @@ def format_of(folder: Path) -> str:
                 f"{archive.name}; unpack it and run this command on what it holds"
             )
         known = "; ".join(module.DESCRIPTION for module in FORMATS.values())
-        raise InputError(f"{folder}: not a known export format; known are: {known}")
+        raise InputError(
+            f"{folder}: not a known export format; export it in one of these: {known}"
+        )
     return name
 
 

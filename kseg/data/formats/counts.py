@@ -11,8 +11,10 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, shortened
 from kseg.core.results import MaskCounts, ObjectCounts
+from kseg.data.formats.objects import BEYOND
 
 LISTED = 24  # names in one line
+MANY = 0.2  # of the boxes; people seldom draw beyond an image
 
 
 class MaskFacts(NamedTuple):
@@ -72,6 +74,8 @@ def mask_doubts(counts: MaskCounts) -> Iterator[str]:
             f"masks without any labelled pixel: {len(counts.only_void)}, the first of "
             f"{counts.only_void[0]}"
         )
+    for why, number in counts.skipped.items():
+        yield f"left out of the masks: {number} {why}"
     found = [name for name, number in counts.images.items() if number]
     if len(found) == 1:
         yield (f"all labelled pixels are {shortened(found[0])}; check the labels")
@@ -80,6 +84,12 @@ def mask_doubts(counts: MaskCounts) -> Iterator[str]:
 def object_doubts(counts: ObjectCounts) -> Iterator[str]:
     """What looks wrong with objects, in a line each."""
     yield from empty_classes(counts.classes)
+    clipped = counts.changed.get(BEYOND, 0)
+    if clipped > MANY * counts.total:
+        yield (
+            f"{clipped} of {counts.total} boxes reached beyond their image; check that "
+            "their numbers are what the format says, such as widths, not corners"
+        )
 
 
 def check_masks(counts: MaskCounts, folder: Path, first: Path, learnt: bool) -> None:

@@ -13,6 +13,7 @@ from kseg.data.formats.coco_outlines import TOO_FEW
 from kseg.data.formats.objects import (
     check_sides,
     ellipse,
+    grouped,
     join,
     of_box,
     of_mask,
@@ -37,7 +38,7 @@ def objects_of(
     `ids` are the class ids of the labels. Shapes without area are counted in `skipped`.
     Raises InputError, naming `place`, for invalid numbers.
     """
-    labelled = []
+    labelled, layers = [], []
     for shape in image:
         if shape.tag not in SHAPES:
             if shape.tag not in NOT_SHAPES:
@@ -49,8 +50,16 @@ def objects_of(
             skipped[TOO_FEW if shape.tag == "polygon" else "empty masks"] += 1
             continue
         group = shape.get("group_id") or NO_GROUP
-        labelled.append((None if group == NO_GROUP else (label, group), one))
-    return SourceObjects(size, join(labelled, size), skipped)
+        key = None if group == NO_GROUP else (label, group)
+        labelled.append((key, one))
+        layers.append((key, layer_of(shape, place)))
+    heights = tuple(max(parts) for parts in grouped(layers))
+    return SourceObjects(size, join(labelled, size), skipped, layers=heights)
+
+
+def layer_of(shape: Element, place: str) -> int:
+    """The z_order of a shape, 0 if none is stated."""
+    return int(number(shape, "z_order", place)) if shape.get("z_order") else 0
 
 
 def label_of(shape: Element) -> str:

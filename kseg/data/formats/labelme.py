@@ -37,18 +37,21 @@ from kseg.data.formats.source import (
     json_files,
     read_json,
     read_text,
-    split_of,
+    split_above,
     without_background,
 )
 from kseg.data.masks import inspect_image, open_image, stored_size
 
 DESCRIPTION = "NAME.json next to NAME.jpg (labelme)"
 LABELS = "labels.txt"
+IMAGES = "images"
 EMBEDDED = {"/9j/": ".jpg", "iVBOR": ".png"}  # start of the base64 text of such files
 
 
 def matches(folder: Path) -> bool:
-    return any(is_labelme(path) for path in json_files(folder))
+    """Whether a folder, its subfolders, or those of labels/ have files of labelme."""
+    files = [*json_files(folder), *json_files(folder / "labels")]
+    return any(is_labelme(path) for path in files)
 
 
 def is_labelme(path: Path) -> bool:
@@ -57,15 +60,21 @@ def is_labelme(path: Path) -> bool:
 
 
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
-    """Reads every JSON file of the folder and its subfolders; all must be labelme's."""
-    scans = in_parallel(scan, json_files(folder), folder.name)
+    """Reads every JSON file of the folder and its subfolders; all must be labelme's.
+
+    Of those in folders of folders, only labelme's are read.
+    """
+    near = json_files(folder)
+    deeper = {*folder.glob("*/*/**/*.json")} - {*near}
+    files = [*near, *sorted(p for p in deeper if is_labelme(p) and p.name[0] != ".")]
+    scans = in_parallel(scan, files, folder.name)
     labels = classes_of([one.labels for one in scans], folder)
     check_names(list(labels.names), folder)
     export = SourceDataset(skip_missing, labels.names, palette(len(labels.names)))
     for one in scans:
         add_file(export, one, labels.ids, folder)
     labelled = {one.image.resolve() for one in scans}
-    folders = {one.path.parent for one in scans}
+    folders = {one.path.parent for one in scans} | {i.parent for i in labelled}
     images = {path.resolve() for inside in folders for path in list_images(inside)}
     export.unlabelled = len(images - labelled)
     return export
@@ -101,10 +110,20 @@ def scan(path: Path) -> Scan:
     labels = frozenset(shape["label"] for shape in shapes_of(content, path))
     name = str(content.get("imagePath") or path.stem)
     stated = path.parent / PureWindowsPath(name).as_posix()
-    image = find_image(name, [path.parent]) or stated
+    image = find_image(name, image_folders(path)) or stated
     data = str(content.get("imageData") or "")
     suffix = next((s for start, s in EMBEDDED.items() if data.startswith(start)), "")
     return Scan(path, labels, image, suffix)
+
+
+def image_folders(path: Path) -> list[Path]:
+    """Where the image of a JSON file may be: beside it, or in images/ beside labels/.
+
+    >>> [str(one) for one in image_folders(Path("d/labels/val/a.json"))[:3:2]]
+    ['d/labels/val', 'd/images/val']
+    """
+    here = path.parent
+    return [here, here.parent / IMAGES, here.parent.parent / IMAGES / here.name]
 
 
 def classes_of(found: list[frozenset[str]], folder: Path) -> Labels:
@@ -131,7 +150,7 @@ def add_file(
 ) -> None:
     """Adds the pair of one JSON file; without an image file, of its embedded image."""
     path, image = one.path, one.image
-    split = split_of(path.parent.name) if path.parent != folder else ""
+    split = split_above(path.parent, folder)
     if image.is_file() and is_image(image):
         mask = partial(read_mask, path, image, ids)
         objects = partial(read_file_objects, path, image, ids)

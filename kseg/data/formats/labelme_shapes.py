@@ -17,13 +17,12 @@ from PIL import Image, ImageDraw
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, quoted
-from edge.core.images import format_size
 from kseg.data.formats.labels import label_text
 from kseg.data.formats.objects import ellipse, join, of_mask, of_polygons
 from kseg.data.formats.objects import rectangle as corners_of
 from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
-from kseg.data.outlines import are_shares
+from kseg.data.outlines import are_shares, not_pixels
 
 Points = list[tuple[float, float]]
 
@@ -90,8 +89,7 @@ def points_of(
         ) from None
     if kind != "mask" and are_shares(np.array(points), size):
         raise InputError(
-            f"{path}: a {kind} {quoted(shape['label'])} has points from 0 to 1, shares "
-            f"of the image's sides, not pixels; multiply them by {format_size(size)}"
+            f"{path}: a {kind} {quoted(shape['label'])} has points {not_pixels(size)}"
         )
     return points
 

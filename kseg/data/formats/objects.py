@@ -7,32 +7,35 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Hashable, Iterable, Optional
+from typing import Any, Callable, Hashable, Iterable, Optional, TypeVar
 
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
-from edge.core.images import format_size
+from edge.core.image_header import read_header
+from edge.core.images import read_bytes, upright
 from kseg.data.formats.source import (
     Size,
     SourceDataset,
     SourceObjects,
     SourcePair,
+    Tally,
     size_error,
 )
-from kseg.data.masks import ORIENTATION, ROTATIONS, open_image
 from kseg.data.objects_file import BOXES_ONLY, Box, LabelledObject
-from kseg.data.outlines import FAR, are_shares, encoded_outline
+from kseg.data.outlines import FAR, are_shares, encoded_outline, not_pixels
 
 # Class ids of shapes that mark the background and void, and why they are no objects.
 NOT_OBJECTS = {
     -1: "objects of the class background",
     IGNORE_INDEX - 1: "objects of the class void",
 }
+BEYOND = "boxes that reached beyond their image, clipped"
 CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
 
 Points = np.ndarray  # (n, 2) x, y
+T = TypeVar("T")
 
 
 # --- making objects ---
@@ -127,10 +130,20 @@ def join(
     labelled: Iterable[tuple[Hashable, LabelledObject]], size: Size
 ) -> tuple[LabelledObject, ...]:
     """Joins objects that have the same key; those whose key is None stay apart."""
-    groups: dict[Hashable, list[LabelledObject]] = {}
-    for index, (key, each) in enumerate(labelled):
+    groups = grouped(labelled)
+    return tuple(joined(parts, size) for parts in groups)
+
+
+def grouped(keyed: Iterable[tuple[Hashable, T]]) -> list[list[T]]:
+    """Lists of what has the same key; what has the key None is alone.
+
+    >>> grouped([("a", 1), (None, 2), ("a", 3), (None, 4)])
+    [[1, 3], [2], [4]]
+    """
+    groups: dict[Hashable, list[T]] = {}
+    for index, (key, each) in enumerate(keyed):
         groups.setdefault((index, None) if key is None else (key,), []).append(each)
-    return tuple(joined(parts, size) for parts in groups.values())
+    return list(groups.values())
 
 
 def joined(parts: list[LabelledObject], size: Size) -> LabelledObject:
@@ -162,9 +175,7 @@ def check_points(pair: SourcePair, found: SourceObjects) -> None:
     for each in found.objects:
         if any(are_shares(polygon, found.size) for polygon in each.polygons):
             raise InputError(
-                f"{pair.image}: an object has points from 0 to 1, which are shares of "
-                "the image's sides and not pixels; multiply them by its size, "
-                f"{format_size(found.size)}"
+                f"{pair.image}: an object has points {not_pixels(found.size)}"
             )
         if not all((np.abs(polygon) <= limit).all() for polygon in each.polygons):
             raise InputError(
@@ -189,19 +200,25 @@ def with_classes(found: SourceObjects) -> SourceObjects:
 
 def painted(export: SourceDataset, in_order: bool = False) -> SourceDataset:
     """An export whose masks are painted from its objects, as `paint` does."""
+    tally = export.unpainted
     for pairs in export.splits.values():
-        pairs[:] = [replace(p, mask=partial(paint, p, in_order)) for p in pairs]
+        pairs[:] = [replace(p, mask=partial(paint, p, in_order, tally)) for p in pairs]
     return export
 
 
-def paint(pair: SourcePair, in_order: bool = False) -> np.ndarray:
-    """Paints objects as (H, W) uint8 class ids, the smallest on top, or the last one.
+def paint(
+    pair: SourcePair, in_order: bool = False, unpainted: Optional[Tally] = None
+) -> np.ndarray:
+    """Paints objects as (H, W) uint8 class ids: the last one on top, if `in_order`.
 
-    Class k of the objects becomes class k + 1; crowds are void. Shapes of NOT_OBJECTS
-    are painted as background and void. Raises InputError for an object without an
-    outline.
+    Otherwise those of a higher layer are on top, and in a layer the smallest. Class k
+    of the objects becomes class k + 1; crowds are void. Shapes of NOT_OBJECTS are
+    painted as background and void. What is no object is counted in `unpainted`. Raises
+    InputError for an object without an outline.
     """
     found = pair.objects()
+    if unpainted:
+        unpainted.add(found.skipped)
     check_points(pair, found)
     if not all(each.outlined for each in found.objects):
         raise InputError(f"{pair.image}: {BOXES_ONLY}")
@@ -209,7 +226,9 @@ def paint(pair: SourcePair, in_order: bool = False) -> np.ndarray:
     areas = [np.count_nonzero(mask) for mask in masks]
     result = np.zeros(found.size, np.uint8)
     order = range(len(masks))
-    for index in order if in_order else sorted(order, key=lambda i: -areas[i]):
+    layers = found.layers or [0] * len(masks)
+    from_below = sorted(order, key=lambda i: (layers[i], -areas[i]))
+    for index in order if in_order else from_below:
         each = found.objects[index]
         result[masks[index]] = IGNORE_INDEX if each.crowd else each.class_id + 1
     return result
@@ -231,19 +250,19 @@ POINT_ROTATIONS: dict[int, Callable[[Points, int, int], Points]] = {
 def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceObjects:
     """The objects inside the upright image of `size`, whose file is `copy`.
 
-    Objects labelled on the image as stored are rotated with it. Boxes are clipped;
-    those without area, outside or labelled twice are skipped. Raises InputError, naming
+    Objects labelled on the image as stored are rotated with it. Boxes are clipped, and
+    counted if that is more than a pixel; those without area, outside or labelled twice
+    are skipped. Raises InputError, naming
     `image`, if the labels are for another size.
     """
     objects = found.objects
     seen: set[Hashable] = set()
     if found.size != size:
-        with open_image(copy) as file:
-            orientation = file.getexif().get(ORIENTATION, 1)
+        orientation = read_header(read_bytes(copy)).orientation
         if orientation not in POINT_ROTATIONS or found.size != size[::-1]:
             raise size_error(image, size, found.size)
-        objects = tuple(upright(each, orientation, found.size) for each in objects)
-    skipped, kept = Counter(found.skipped), []
+        objects = tuple(turned(each, orientation, found.size) for each in objects)
+    skipped, changed, kept = Counter(found.skipped), Counter(found.changed), []
     for each in objects:
         x0, y0, x1, y1 = each.box
         box = max(0.0, x0), max(0.0, y0), min(x1, size[1]), min(y1, size[0])
@@ -256,7 +275,9 @@ def fitted(found: SourceObjects, copy: Path, size: Size, image: Path) -> SourceO
         else:
             seen.add(key)
             kept.append(replace(each, box=box))
-    return SourceObjects(size, tuple(kept), skipped, found.changed)
+            reach = max(abs(a - b) for a, b in zip(box, each.box, strict=True))
+            changed[BEYOND] += reach > 1
+    return SourceObjects(size, tuple(kept), skipped, +changed)
 
 
 def content_of(each: LabelledObject, box: Box) -> Hashable:
@@ -265,10 +286,10 @@ def content_of(each: LabelledObject, box: Box) -> Hashable:
     return each.class_id, tuple(np.round(box, 3).tolist()), outline, str(each.rle)
 
 
-def upright(each: LabelledObject, orientation: int, stored: Size) -> LabelledObject:
+def turned(each: LabelledObject, orientation: int, stored: Size) -> LabelledObject:
     """An object of the image as `stored` (height, width), in the upright image."""
     if each.rle is not None:
-        mask = ROTATIONS[orientation](decode(each, stored))
+        mask = upright(decode(each, stored), orientation)
         return of_mask(each.class_id, mask, each.crowd) or each
     rotate = POINT_ROTATIONS[orientation]
     if each.polygons:

@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
@@ -44,13 +45,15 @@ class SourceObjects:
     """The objects of an image of `size` (height, width), upright or as stored.
 
     `skipped` counts labels that are not objects, `changed` what was corrected, each
-    under a text that says why.
+    under a text that says why. `layers` has a number for each object, or is empty: in a
+    mask, objects of a higher layer are on top.
     """
 
     size: Size
     objects: tuple[LabelledObject, ...] = ()
     skipped: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
+    layers: tuple[int, ...] = ()
 
 
 def no_mask() -> np.ndarray:
@@ -96,12 +99,29 @@ class SourcePair:
         return self.stem + (self.suffix or self.image.suffix)
 
 
+class Tally:
+    """Counts of texts, added up on several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(self, counts: Counter[str]) -> None:
+        with self._lock:
+            self._counts += counts  # drops zeros
+
+    def record(self) -> dict[str, int]:
+        """The counts by text, without zeros."""
+        return dict(self._counts)
+
+
 @dataclass
 class SourceDataset:
     """The result of a reader. Pairs without a split are under the empty name.
 
     `class_names` are those of the masks, or those of the objects without background.
     `unlabelled`, `missing` and `other_licences` count images that are left out.
+    `unpainted` counts the shapes that masks lack, and why, as the masks are painted.
     """
 
     skip_missing: bool
@@ -113,6 +133,7 @@ class SourceDataset:
     unlabelled: int = 0
     missing: int = 0
     other_licences: int = 0
+    unpainted: Tally = field(default_factory=Tally)
 
     def add_missing(self, image: Path, labels: Path) -> None:
         """Counts an image that does not exist.
@@ -151,13 +172,24 @@ def check_size(path: Path, stored: Size, labelled: Size) -> Size:
 
 
 def split_of(name: str) -> str:
-    """The split that the name of a file or folder contains, or empty.
+    """The split that the name of a file or folder contains; empty for none or several.
 
-    >>> split_of("instances_val2017"), split_of("Validation"), split_of("trainval")
+    >>> split_of("instances_val2017"), split_of("Validation"), split_of("train_val")
     ('val', 'val', '')
     """
     words = re.split(r"[^a-z]+", name.lower())
-    return next((s for s, known in SPELLINGS.items() if {*known} & {*words}), "")
+    found = [split for split, known in SPELLINGS.items() if {*known} & {*words}]
+    return found[0] if len(found) == 1 else ""
+
+
+def split_above(folder: Path, root: Path) -> str:
+    """The split that a folder names, else the next one above it inside `root`.
+
+    >>> split_above(Path("data/val/day"), Path("data"))
+    'val'
+    """
+    names = reversed(folder.relative_to(root).parts)
+    return next(filter(None, map(split_of, names)), "")
 
 
 def check_names(names: list[str], source: Path) -> None:
@@ -165,10 +197,15 @@ def check_names(names: list[str], source: Path) -> None:
 
     Names must be different.
     """
-    if not 2 <= len(names) <= MAX_CLASSES:
+    if len(names) < 2:
         raise InputError(
-            f"{source}: {len(names)} classes, background included; it needs 2 to "
-            f"{MAX_CLASSES}"
+            f"{source}: has no label besides the background; label the images, or "
+            "export their labels too"
+        )
+    if len(names) > MAX_CLASSES:
+        raise InputError(
+            f"{source}: {len(names)} classes, background included; at most "
+            f"{MAX_CLASSES} fit into a mask, leave some out"
         )
     for name in names:
         try:

@@ -80,7 +80,8 @@ def points_of(given: Any, least: int, size: Size) -> np.ndarray:
         raise ValueError(f"has points far outside its image of {format_size(size)}")
     if are_shares(points, size):
         raise ValueError(
-            "has points from 0 to 1, which are shares of the image's sides, not pixels"
+            "has points from 0 to 1, fractions of the image's width and height and not "
+            "pixels"
         )
     return points
 

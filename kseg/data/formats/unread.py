@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +12,8 @@ from typing import Callable, Optional
 from edge.core.errors import InputError
 from kseg.data.formats.source import ends_of, json_files
 
+# A class and four numbers from 0 to 1.
+DARKNET = re.compile(rb"\s*\d+(\s+[01]?\.?\d+(e-\d+)?){4}\s")
 MOST_FILES = 100  # that are looked at, of those deeper in a folder
 
 
@@ -82,7 +85,41 @@ def is_whole_ade20k(folder: Path) -> bool:
     )
 
 
+def is_darknet(folder: Path) -> bool:
+    """YOLO's text files beside the images: of CVAT (obj.names), Roboflow, labelImg."""
+    if any(folder.glob("*.names")) or any(folder.glob("*/_darknet.labels")):
+        return True
+    texts = islice([*folder.glob("*.txt"), *folder.glob("*/*.txt")], MOST_FILES)
+    return any(
+        DARKNET.match(ends_of(path)) and path.with_suffix(suffix).is_file()
+        for path in texts
+        for suffix in (".jpg", ".jpeg", ".png")
+    )
+
+
+def is_table(folder: Path) -> bool:
+    """A table of boxes, as of TensorFlow, RetinaNet and Roboflow."""
+    tables = [*folder.glob("*.csv"), *folder.glob("*/*.csv")]
+    return any(b"xmin" in first_line(path) for path in tables)
+
+
+def first_line(path: Path) -> bytes:
+    """The first line of a table, in small letters."""
+    return ends_of(path).partition(b"\n")[0].lower()
+
+
 UNREAD: tuple[Unread, ...] = (
+    Unread(
+        "YOLO with text files beside the images (darknet)",
+        is_darknet,
+        "put the images into images/ and the text files into labels/, and add a "
+        "data.yaml with the names of the classes, such as names: [cat, dog]",
+    ),
+    Unread(
+        "boxes in a table (CSV)",
+        is_table,
+        "export it as COCO or YOLO, and put the images beside it",
+    ),
     Unread(
         "VGG Image Annotator (VIA)",
         is_via,

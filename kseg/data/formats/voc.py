@@ -24,7 +24,7 @@ from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import is_image
 from kseg.data.formats import voc_boxes
 from kseg.data.formats.frames import same_keys
-from kseg.data.formats.labels import BACKGROUND, means_background, means_void
+from kseg.data.formats.labels import BACKGROUND, means_background
 from kseg.data.formats.source import (
     BLACK,
     Color,
@@ -37,7 +37,12 @@ from kseg.data.formats.source import (
 )
 from kseg.data.formats.voc_boxes import ANNOTATIONS
 from kseg.data.formats.voc_instances import BORDER, objects_of_maps
-from kseg.data.formats.voc_lists import find_images, key_of, list_names
+from kseg.data.formats.voc_lists import (
+    check_listed,
+    find_images,
+    key_of,
+    list_names,
+)
 from kseg.data.masks import Classes, load_mask, to_class_ids
 from kseg.data.objects_file import BOXES_ONLY
 
@@ -47,6 +52,7 @@ NAME_LISTS = ("class_names.txt", "labels.txt", "classes.txt")  # a name in each 
 IMAGES = "JPEGImages"
 MASKS = "SegmentationClass"
 OBJECTS = "SegmentationObject"
+LABELME_VOID = "__ignore__"
 PNG = "PNG"  # after these two, where labelme wrote arrays into the folders without
 VOC_NAME = re.compile(r"(\d{4}_)?\d{6}")
 NAMES = (
@@ -75,6 +81,7 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     names = names_of(folder)
     images = same_keys(find_images(folder / IMAGES), names)
     masks = same_keys(mask_files(folder), names)
+    check_listed(names, masks, folder / MASKS)
     for name, split in names.items():
         mask = masks.get(name)
         if mask is None:  # CVAT lists frames without labels too
@@ -168,11 +175,12 @@ def read_classes(folder: Path) -> Classes:
 def read_names(path: Path) -> Classes:
     """The classes of a list of names; a line's number is the id, from 0.
 
-    A list for labelme's exporter begins with `__ignore__`, whose id is -1. Colours of
-    masks are VOC's. Raises InputError for a list that is not of classes.
+    A list for labelme's exporter begins with `__ignore__`, whose id is -1, and the
+    background. Colours of masks are VOC's. Raises InputError for a list that is not of
+    classes.
     """
     names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
-    if names and means_void(names[0]):
+    if len(names) > 1 and names[0] == LABELME_VOID and means_background(names[1]):
         del names[0]
     if path.name != NAME_LISTS[0] and not any(map(means_background, names)):
         raise InputError(

@@ -15,7 +15,9 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Optional, Sequence
+
+import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
@@ -30,13 +32,19 @@ from kseg.data.formats.source import (
     SourcePair,
     check_names,
     check_size,
-    split_of,
+    split_above,
     without_background,
 )
-from kseg.data.formats.voc_lists import find_images, key_of, list_names
+from kseg.data.formats.voc_lists import (
+    check_listed,
+    find_images,
+    key_of,
+    list_names,
+)
 from kseg.data.formats.xml_file import has_root, number, read_xml
 from kseg.data.masks import files_by_stem, inspect_image, open_image, stored_size
 from kseg.data.objects_file import BOXES_ONLY, Box
+from kseg.data.outlines import are_shares, not_pixels
 
 DESCRIPTION = "Annotations/NAME.xml, or NAME.xml next to NAME.jpg (boxes as in VOC)"
 ANNOTATIONS = "Annotations"
@@ -44,16 +52,16 @@ IMAGES = ("JPEGImages", "images")
 
 
 def matches(folder: Path) -> bool:
-    """Whether a folder has XML files as in VOC."""
-    return any(has_root(path, "annotation") for path in xml_files(folder))
+    """Whether a folder, its subfolders or Annotations/ have XML files as in VOC."""
+    near = xml_files(folder) if (folder / ANNOTATIONS).is_dir() else ()
+    near = near or [*folder.glob("*.xml"), *folder.glob("*/*.xml")]
+    return any(has_root(path, "annotation") for path in near)
 
 
-def xml_files(folder: Path) -> Iterator[Path]:
-    """The XML files below Annotations/; else those of the folder and its subfolders."""
-    if (folder / ANNOTATIONS).is_dir():
-        yield from sorted((folder / ANNOTATIONS).rglob("*.xml"))
-    else:
-        yield from sorted([*folder.glob("*.xml"), *folder.glob("*/*.xml")])
+def xml_files(folder: Path) -> list[Path]:
+    """The XML files below Annotations/; without this folder, all."""
+    inside = folder / ANNOTATIONS
+    return sorted((inside if inside.is_dir() else folder).rglob("*.xml"))
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,7 @@ def add_listed(
     listed = list_names([path for path in lists if "_" not in path.stem])
     names = listed or dict.fromkeys(by_name, "")
     by_name, images = same_keys(by_name, names), same_keys(images, names)
+    check_listed(names, by_name, folder / ANNOTATIONS)
     for name, split in names.items():
         if name not in by_name:  # CVAT lists frames without labels too
             export.unlabelled += 1
@@ -131,7 +140,7 @@ def add_beside(
     for each in scans:
         folders[each.path.parent].append(each)
     for parent, inside in folders.items():
-        split = split_of(parent.name) if parent != folder else ""
+        split = split_above(parent, folder)
         images = same_keys(files_by_stem(parent), [one.path.stem for one in inside])
         for each in inside:
             image = images.get(each.path.stem)
@@ -168,9 +177,17 @@ def objects_of(one: Scan, image: Path, ids: dict[str, int]) -> SourceObjects:
     else:
         size, _ = inspect_image(image)
     boxed = [each for each in one.objects if each.box]
+    check_pixels([each.box for each in boxed if each.box], size, one.path)
     skipped = Counter({"objects without a box": len(one.objects) - len(boxed)})
     objects = (of_box(ids[each.name], each.box, each.difficult) for each in boxed)
     return SourceObjects(size, tuple(objects), +skipped)
+
+
+def check_pixels(boxes: Sequence[Box], size: Size, path: Path) -> None:
+    """Raises InputError for boxes that are all shares of the image's sides."""
+    corners = np.reshape(boxes, (-1, 4)) + (1, 1, 0, 0)  # as in the file
+    if len(boxes) and are_shares(corners, size):
+        raise InputError(f"{path}: has boxes {not_pixels(size)}")
 
 
 def scan(path: Path) -> Scan:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
+from typing import Collection, Optional
 
-from edge.core.errors import InputError, quoted
+from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import SUFFIXES, is_image
 from kseg.data.formats.source import read_text, split_of
 
@@ -29,6 +29,20 @@ def list_names(lists: list[Path]) -> Optional[dict[str, str]]:
                 )
             origins.setdefault(name, path)
     return names if lists else None
+
+
+def check_listed(names: Collection[str], files: Collection[str], folder: Path) -> None:
+    """Raises InputError if none of the names of lists is that of a file of labels.
+
+    Some lists have a second column, or paths. `files` are the names in `folder`.
+    """
+    first = next(iter(names), None)
+    if first is not None and files and not any(name in files for name in names):
+        raise InputError(
+            f"{folder}: has no labels of the names in ImageSets/, such as "
+            f"{quoted(first)}; give each line of the lists one name, such as "
+            f"{shortened(next(iter(files)))}"
+        )
 
 
 def without_suffix(name: str) -> str:

@@ -7,6 +7,7 @@ import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -145,6 +146,7 @@ def write_data_folder(
         items = [(part / split, p) for split, pairs in splits.items() for p in pairs]
         facts = each(partial(write_pair, colors=colors), items, "preparing")
         counts = mask_counts(export.class_names, facts)
+        counts = replace(counts, skipped=export.unpainted.record())
         check_masks(counts, folder, items[0][1].image, learnt="train" in splits)
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]

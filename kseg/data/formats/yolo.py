@@ -30,7 +30,7 @@ from kseg.data.formats.source import (
     SourcePair,
     check_names,
     read_text,
-    split_of,
+    split_above,
     without_background,
 )
 from kseg.data.formats.yolo_yaml import (
@@ -82,7 +82,8 @@ def holds_any(images: Path, labels: Path) -> bool:
 
 def text_files(labels: Path) -> list[Path]:
     """The files of labels in a folder."""
-    return sorted(path for path in labels.glob("*.txt") if path.name != NAMES)
+    texts = (path for path in labels.glob("*.*") if path.suffix.lower() == ".txt")
+    return sorted(path for path in texts if path.name != NAMES)
 
 
 def read_masks(folder: Path, skip_missing: bool) -> SourceDataset:
@@ -142,8 +143,7 @@ def add_folder(
     of the numbers in the files.
     """
     images = files_by_stem(folder)
-    above = reversed(folder.relative_to(source).parts)
-    by_folder = next(filter(None, map(split_of, above)), "")
+    by_folder = split_above(folder, source)
     texts = same_keys({path.stem: path for path in text_files(labels)}, images)
     for stem, image in images.items():
         path = texts.pop(stem, labels / f"{stem}.txt")
@@ -233,8 +233,8 @@ def read_line(words: list[str], place: str, classes: int) -> Line:
     wrong = numbers[~(np.abs(numbers - 0.5) <= 0.5 + OVERSHOOT)]
     if len(wrong):
         raise InputError(
-            f"{place}: the value {wrong[0]:g} is not in 0 to 1; values are shares of "
-            "the image's width and height, not pixels"
+            f"{place}: the value {wrong[0]:g} is not in 0 to 1; values are fractions "
+            "of the image's width and height, not pixels"
         )
     if count == BOX_NUMBERS and min(numbers[2:]) < 0:
         raise InputError(

@@ -57,6 +57,11 @@ def read_names(folder: Path) -> list[str]:
     if path.name == NAMES:
         return [line.strip() for line in read_text(path).splitlines() if line.strip()]
     content = read_yaml(path)
+    if content.get("kpt_shape"):  # their numbers would be read as polygons
+        raise InputError(
+            f"{path}: `kpt_shape` says that the labels are boxes with keypoints, which "
+            "are not read; export boxes or polygons instead"
+        )
     names = content.get("names")
     if isinstance(names, dict):
         ids = [str(index) for index in range(len(names))]

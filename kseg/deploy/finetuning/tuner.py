@@ -17,6 +17,7 @@ concatenation share a range, because these operators cannot rescale in int8.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Callable
@@ -30,7 +31,7 @@ from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
-from kseg.core.progress import bar
+from kseg.core.progress import bar, time_left
 from kseg.data.loading import BATCHES
 from kseg.data.sample import Dataset
 from kseg.deploy.conversion.tflite import Calibration
@@ -261,13 +262,18 @@ class FineTuner:
         )
         step = training_step(model, self.loss, tf_keras.optimizers.Adam(schedule))
         batches = iter(self.feed.training())
+        start = time.monotonic()
         with bar(total=total, text=text, unit="step", delay=0) as shown:
             for epoch in range(epochs):
                 losses = []
                 for _ in range(self.steps):
                     losses.append(step(*self.next_of(batches)))
                     shown.update()
-                log.info(f"{text}: epoch {epoch + 1}  loss {np.mean(losses):.4f}")
+                left = time_left(time.monotonic() - start, epoch + 1, epochs)
+                log.info(
+                    f"{text}: epoch {epoch + 1} of {epochs}  loss "
+                    f"{np.mean(losses):.4f}{left}"
+                )
                 after_epoch(epoch)
 
     def next_of(self, batches: Any) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from edge.core.files import atomic_write
-from kseg.core.progress import bar
+from kseg.core.progress import shown
 from kseg.models.analysis.graph import KERNELS, Graph, Step, known_kind, trace
 
 # Fused into the preceding operator.
@@ -289,7 +289,7 @@ def sensitivity(
     lost = probe.calibrate(images)
     exact = [probe.scores(image) for image in images]
     layers = []
-    for op in bar(probe.ops, "rounding one layer at a time"):
+    for op in shown(probe.ops, "rounding one layer at a time", len(probe.ops)):
         by_weights = probe.with_weights_rounded(op, images)
         by_output = probe.with_output_rounded(op, images)
         weights, output = (errors_of(x, exact) for x in (by_weights, by_output))

@@ -84,7 +84,9 @@ def test_a_file_in_an_existing_folder_is_writable(tmp_path, name):
 @pytest.mark.parametrize("name", [".", "gone/new.json", "there.json/new.json"])
 def test_a_folder_and_a_file_in_a_missing_folder_are_not_writable(tmp_path, name):
     (tmp_path / "there.json").touch()
-    with pytest.raises(argparse.ArgumentTypeError, match="is not a file in an"):
+    with pytest.raises(
+        argparse.ArgumentTypeError, match="is not a file in an|is a folder"
+    ):
         writable(str(tmp_path / name))
 
 
@@ -187,6 +189,11 @@ def test_options_are_passed_to_the_command():
         (["--n", "0"], "argument --n: '0' is not an integer of at least 1"),
         (["--n"], "argument --n: expected one argument"),
         (["--m"], "unrecognized arguments: --m"),
+        (["--hlep=1"], "unrecognized arguments: --hlep=1; did you mean --help?"),
+        (
+            ["x", "--x", "--Help-al"],
+            "unrecognized arguments: x --x --Help-al; did you mean --help-all?",
+        ),
     ],
 )
 def test_parser_errors_are_one_line(arguments, message):

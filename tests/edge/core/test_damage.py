@@ -44,6 +44,15 @@ def test_a_jpeg_that_was_cut_and_closed_is_refused(tmp_path, kind, part):
         read_raw(tmp_path / "a.jpg", thorough=True)
 
 
+def test_a_whole_jpeg_is_called_corrupt_by_no_library(tmp_path, capfd):
+    """More data behind it are tried, and libjpeg prints what it thinks of them."""
+    image = NOISE.copy()
+    image[-8:, -8:] = 128
+    Image.fromarray(image).save(tmp_path / "a.jpg", quality=100, subsampling=0)
+    read_raw(tmp_path / "a.jpg", thorough=True)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("value", [128, 0, 255])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 def test_a_whole_jpeg_that_ends_in_one_colour_is_read(tmp_path, value, options):

@@ -16,6 +16,8 @@ from edge.core.files import (
     atomic_write,
     cache_folder,
     json_text,
+    make_folder,
+    no_empty_folder,
     part_of,
     try_writing,
     write_json,
@@ -183,3 +185,14 @@ def test_json_is_made_in_one_place():
         path for path in files if "json.dump" in path.read_text(encoding="utf-8")
     ]
     assert {path.relative_to(ROOT).as_posix() for path in writers} == OTHERS
+
+
+def test_a_folder_that_stays_empty_is_removed_after_an_error(tmp_path):
+    (tmp_path / "there").mkdir()
+    for name, file in (("new", ""), ("there", ""), ("full", "a.txt")):
+        with pytest.raises(ZeroDivisionError), no_empty_folder(tmp_path / name):
+            make_folder(tmp_path / name)
+            if file:
+                (tmp_path / name / file).touch()
+            _ = 1 / 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "there"]

@@ -56,3 +56,17 @@ def test_native_output_is_held_where_no_temporary_file_can_be_made(monkeypatch):
     monkeypatch.setattr(log.tempfile, "TemporaryFile", full)
     with log.suppress_native_log():
         os.write(2, b"native")
+
+
+def test_our_own_lines_pass_while_native_output_is_held():
+    code = """
+import os
+from edge.core.log import say, suppress_native_log
+with suppress_native_log():
+    os.write(2, b"native")
+    say("ours")
+    os.write(2, b"native")
+os.write(2, b"after")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "ours\nafter")

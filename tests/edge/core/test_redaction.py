@@ -29,6 +29,10 @@ ROOT = Path(__file__).resolve().parents[3]
         ("srtsrc passphrase=8810", "srtsrc passphrase=***"),
         ('{"password": "8810"}', '{"password": ***}'),
         ("Authorization: Basic ODgxMA==", "Authorization: Basic ***"),
+        ("X-Api-Key: 8810\nHost: h", "X-Api-Key: ***\nHost: h"),
+        ("not valid YAML (mqtt_password: 8810)", "not valid YAML (mqtt_password: ***)"),
+        ("[broker]\npassword = 8810", "[broker]\npassword = ***"),
+        ("kennwort=8810", "kennwort=***"),
         (
             "unrecognized arguments: --password 8810",
             "unrecognized arguments: --password ***",
@@ -44,6 +48,7 @@ def test_secrets_are_found_in_any_text(text, shown):
     "text",
     [
         "--token: use at least 8 characters of A-Z, a-z, 0-9, - and _",
+        "password: must be text, and token: a number is given",
         "see https://github.com/opencv/opencv/issues/21653).",
         "write rtsp://USER:PASSWORD@HOST/...",
         "C:\\photos\\me@home.png: no such file",

@@ -141,3 +141,14 @@ def test_a_file_of_kseg_is_never_taken_for_one():
     engine = FixedOutputs({"output0": columns()}, SIZE)
     assert yolo_predictor(engine, described) is None
     assert yolo_predictor(engine, unknown_model()) is not None
+
+
+@pytest.mark.parametrize("more", [1, 51])
+def test_angles_and_keypoints_are_no_classes(more):
+    """One more number is an angle, 51 are 17 keypoints; the file names its classes."""
+    with pytest.raises(InputError) as caught:
+        predictor({"output0": columns(3 + more)})
+    assert str(caught.value) == (
+        f"net.onnx: names 3 classes, and its objects have {3 + more} numbers beside "
+        "their box: keypoints or angles are not read; export a model of boxes or masks"
+    )

@@ -91,6 +91,14 @@ def test_what_was_recorded_is_said(tmp_path, reader, caplog):
     assert len(caplog.messages) == (2 if reader == "pyav" else 1)
 
 
+def test_a_quiet_recorder_says_nothing(tmp_path, reader, caplog):
+    caplog.set_level("INFO")
+    video = open_recorder(tmp_path / "seen.mp4", RATE, quiet=True)
+    video.write(frame(0), 0.0)
+    video.close()
+    assert caplog.messages == []
+
+
 def test_frames_of_another_shape_get_bars():
     tall = np.full((8, 4, 3), 200, np.uint8)
     found = with_bars(tall, (8, 4))

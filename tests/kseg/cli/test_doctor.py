@@ -54,6 +54,8 @@ def test_sound_folder_has_no_harm(data_folder, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "6 classes; 16 train, 4 val" in text
     assert "8-bit RGB; 64x80 (20)" in text
+    last = f"ready to train (1 kind of warning): kseg train --data {data_folder}\n"
+    assert text.endswith(last)
     content = json.loads(target.read_text(encoding="utf-8"))
     assert set(content) == KEYS
     assert content["harm"] == 0

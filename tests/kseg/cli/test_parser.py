@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.core.errors import InputError
-from kseg.cli.parser import parse
+from kseg.cli.parser import new_parser, parse
 from kseg.core.configs import (
     DoctorConfig,
     EvaluateConfig,
@@ -319,3 +319,16 @@ def test_shares_are_from_0_to_1(name, text):
 def test_share_of_the_loss_is_over_0_and_at_most_1(share):
     with pytest.raises(InputError, match=f"--loss-share {share}: [^\n]*$"):
         _ = TrainConfig(loss_share=share).images_per_step
+
+
+def test_an_output_that_is_a_file_is_called_one():
+    kinds = {TrainConfig: "DIR", ReportConfig: "FILE"}
+    for cls, kind in kinds.items():
+        assert f"  --output {kind} " in new_parser(cls, "kseg x", None).format_help()
+
+
+def test_a_list_of_names_that_is_typed_empty_is_refused(tmp_path):
+    with pytest.raises(InputError) as caught:
+        parse(TrainConfig, PROGRAM, DOC, ["--data", "d", "--teacher", ""])
+    assert str(caught.value) == "--teacher: is empty; give a name, or leave it out"
+    assert parse(TrainConfig, PROGRAM, DOC, ["--data", "d"]).teacher == ()

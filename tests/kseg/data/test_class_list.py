@@ -79,9 +79,9 @@ def test_an_ignore_index_in_other_spellings(tmp_path, value):
 @pytest.mark.parametrize(
     ("color", "words"),
     (
-        ("[0.5, 0.25, 0.5]", r"colour .0.5, 0.25, 0.5. of 'b'; .*whole .*no shares"),
+        ("[0.5, 0.25, 0.5]", r"colour .0.5, 0.25, 0.5. of 'b'; .*whole .*no fractions"),
         ('"#804080"', "colour '#804080' of 'b'; a colour is three whole numbers"),
-        ("[true, 0, 0]", "no shares"),
+        ("[true, 0, 0]", "no fractions"),
         ("[1, 2, -1]", "from 0 to 255"),
         ("[]", "three whole numbers"),
     ),

@@ -667,3 +667,18 @@ def test_an_image_of_several_pages_stops_training(tmp_path):
     path = folder / "train" / "images" / "a.tif"
     pages[0].save(path, save_all=True, append_images=pages[1:])
     assert "a.tif: has 3 pages, but one image is read" in error_message(folder)
+
+
+def test_a_class_named_void_without_its_id_is_doubted(tmp_path, caplog):
+    """QUARTERS has ids 0 to 2; with `ignore_index` the third is no class."""
+    folder_of(tmp_path, QUARTERS)
+    declare(tmp_path, [*CLASSES[:2], VOID])
+    assert open_data(str(tmp_path)).class_names == ("ground", "roof", "void")
+    assert caplog.messages == [
+        f"{tmp_path}/classes.json: the class 'void' is trained like any other; to "
+        'leave its pixels out, add "ignore_index": 2'
+    ]
+    caplog.clear()
+    declare(tmp_path, [*CLASSES[:2], VOID], ignore_index=2)
+    assert open_data(str(tmp_path)).class_names == ("ground", "roof")
+    assert not caplog.messages

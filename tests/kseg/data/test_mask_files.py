@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from edge.core.errors import InputError
-from kseg.data.mask_files import read_mask
+from kseg.data.mask_files import read_mask, read_palette
 from kseg.data.masks import load_mask, open_image
 
 IDS = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 0, 0]], np.uint8)
@@ -206,3 +206,16 @@ def test_a_mask_that_is_too_large_is_refused_for_its_size(tmp_path):
     words = "40000x50000 is 2000 megapixels, and at most 1073 are read; cut it"
     with pytest.raises(InputError, match=words):
         read_mask(tmp_path / "a.png")
+
+
+def test_the_palette_of_a_damaged_file_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "a.gif"
+    image = Image.fromarray(np.arange(4096).reshape(64, 64).astype(np.uint8)).convert(
+        "P"
+    )
+    image.putpalette(list(range(256)) * 3)
+    image.save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 1000])
+    with pytest.raises(InputError, match="a.gif: cannot be read"):
+        read_palette(path)

@@ -156,6 +156,12 @@ def test_resizing_to_the_nearest_pixel_is_no_smoothing():
     assert find_smoothing(small) is None
 
 
+def test_ids_at_random_are_not_smoothed():
+    """Of three different ids the middle one is between the others in one of 3 cases."""
+    ids = np.random.default_rng(0).integers(0, 6, (64, 64), dtype=np.uint8)
+    assert find_smoothing(ids) is None
+
+
 def test_of_a_large_mask_the_middle_rows_are_searched(monkeypatch):
     monkeypatch.setattr("kseg.data.mask_values.LARGE", 8 * 60)
     ids = np.zeros((100, 8), np.uint8)

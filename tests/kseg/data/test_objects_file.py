@@ -130,7 +130,7 @@ RUNS = {"size": [40, 60], "counts": [10, 5]}
         ),
         (
             [annotation(1, bbox=[0.1, 0.2, 0.5, 0.5], segmentation=[])],
-            "shares of the image",
+            "fractions of the image",
         ),
         ([annotation(1, bbox=[1, 2, 0, 5])], "box of width 0 and height 5"),
         ([annotation(1, bbox=[1, 2, 4, -5])], "box of width 4 and height -5"),

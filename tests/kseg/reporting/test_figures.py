@@ -1,8 +1,15 @@
-"""Curves by epoch."""
+"""Curves by epoch, and sheets of samples."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from kseg.reporting.figures import draw_curve, new_figure
+from edge.model_file.info import ModelInfo
+from edge.predict.results import SemanticMap
+from kseg.data.sample import Sample
+from kseg.evaluation.result_transforms import unchanged
+from kseg.reporting.figures import GAP, draw_curve, new_figure, sample_row
 
 VALUES = {"epoch": 1, "learning_rate": 1e-3, "loss": 2.0}
 OBJECTS = [{**VALUES, "val_mask_ap": 0.25, "val_box_ap": 0.5}]
@@ -52,3 +59,22 @@ def test_both_kinds_of_values_have_the_same_colors_in_all_curves():
             drawn.setdefault(line.get_label(), set()).add(line.get_color())
     assert all(len(colors) == 1 for colors in drawn.values())
     assert drawn["training crops"] != drawn["validation images"]
+
+
+def test_ground_truth_and_prediction_of_a_sheet_are_drawn_alike():
+    """Where the prediction is right, both cells are equal; void is white in one."""
+    mask = np.array([[0, 1], [2, 255]], np.uint8).repeat(8, 0).repeat(8, 1)
+    colors = ((0, 0, 0), (200, 30, 60), (9, 90, 190))
+    info = ModelInfo(class_names=("a", "b", "c"), colors=colors)
+    labels = np.where(mask == 255, 1, mask).astype(np.uint8)
+    predictor = SimpleNamespace(
+        info=info, predict=lambda image: SemanticMap(labels, None)
+    )
+    sample = Sample(np.full((16, 16, 3), 77, np.uint8), mask)
+    row = sample_row(predictor, (16, 16), sample, unchanged)
+    cell = 16 + GAP
+    truth, prediction = (row[:16, k * cell : k * cell + 16] for k in (1, 2))
+    assert truth[[0, 0, 8], [0, 8, 0]].tolist() == list(map(list, colors))
+    assert (truth[8:, 8:] == 255).all() and (prediction[8:, 8:] == colors[1]).all()
+    known = mask != 255
+    assert np.array_equal(truth[known], prediction[known])

@@ -1,5 +1,6 @@
 """How long a report takes, measured on a few images."""
 
+import logging
 import shutil
 
 import numpy as np
@@ -55,3 +56,14 @@ def test_the_report_of_a_few_images_tells_the_time_of_all(trained, data_folder):
     found = rehearse_report(data, write_run)
     assert found.seconds > found.image >= 0 and found.first >= 0
     assert not folders[0].exists()
+
+
+def test_what_a_rehearsal_says_is_not_logged(data_folder, monkeypatch, caplog):
+    """It is about a few images, and the report says it again."""
+    log = logging.getLogger("kseg.somewhere")
+    monkeypatch.setattr(
+        rehearsal, "write_run_report", lambda *given: log.warning("of a few")
+    )
+    rehearse_report(open_data(str(data_folder)), lambda folder: None)
+    log.warning("after")
+    assert caplog.messages[-1] == "after" and "of a few" not in caplog.messages

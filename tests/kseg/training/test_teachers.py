@@ -20,6 +20,7 @@ from kseg.training.teachers import (
     record_of_teachers,
     resized,
     softened,
+    warn_of_seen_images,
 )
 
 
@@ -177,3 +178,29 @@ def test_a_scale_below_the_networks_minimum_is_one_line(tiny, tiny_config, teach
     predictions.predictor.info = larger
     with pytest.raises(InputError, match="s0.png: is smaller than the network's min"):
         predictions.of(0, (16, 16))
+
+
+def test_a_moved_teacher_of_a_resumed_run_is_asked_for(tiny, tiny_config, tmp_path):
+    config = tiny_config("out", teacher=(str(tmp_path / "gone"),), resume=True)
+    with pytest.raises(InputError) as caught:
+        find_teachers(config, tiny)
+    assert str(caught.value) == (
+        f"--teacher {tmp_path}/gone: no such run folder or model file; if it has "
+        "moved, give its new place: --resume --teacher NEW"
+    )
+
+
+def test_teachers_that_have_seen_the_images_of_folds_are_named(
+    tiny, tiny_config, teacher, copied, caplog
+):
+    other = json.loads((copied / CONFIG).read_text(encoding="utf-8"))
+    other["data"] |= {"name": "other", "fingerprint": "of others"}
+    write_json(copied / CONFIG, other)
+    warn_of_seen_images(tiny_config("out", folds=2, teacher=(str(copied),)), tiny)
+    assert caplog.text == ""
+    both = str(copied), str(teacher)
+    warn_of_seen_images(tiny_config("out", folds=2, teacher=both), tiny)
+    assert caplog.messages == [
+        f"--teacher {teacher}: was trained on images of {tiny.name}, with which the "
+        "folds are validated, so their values are too high"
+    ]

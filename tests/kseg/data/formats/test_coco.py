@@ -364,7 +364,7 @@ def test_points_that_are_shares_are_refused(train, save, coco, error_message):
     assert message.startswith(f"{path}: annotation 5 has points from 0 to 1")
     train({**annotation([]), "bbox": [0.1, 0.2, 0.5, 0.5]})
     message = error_message("--task", "detection")
-    assert "annotation 5 has the box [0.1, 0.2, 0.5, 0.5], shares" in message
+    assert "annotation 5 has the box [0.1, 0.2, 0.5, 0.5], from 0 to" in message
 
 
 def test_a_subset_whose_name_has_a_line(source, save, write, objects_of, target):
@@ -445,7 +445,17 @@ def test_too_many_classes(train, error_message):
 def test_no_class(coco, write, error_message):
     for path in (coco / "annotations").iterdir():
         write(path, content(categories=[]))
-    assert "1 classes, background included" in error_message()
+    assert f"{coco}: has no label besides the background; label" in error_message()
+
+
+def test_corners_in_place_of_sizes_are_doubted(train, caplog, counts_of):
+    """x, y, x, y of a box at the right: as x, y, width, height it ends outside."""
+    boxes = [4, 2, 7, 5], [5, 1, 8, 6], [1, 1, 3, 2]
+    train(*(annotation([], bbox=box) for box in boxes))
+    counts = counts_of("--task", "detection")
+    key = "boxes that reached beyond their image, clipped"
+    assert counts["objects"]["changed"] == {key: 2}
+    assert "2 of 4 boxes reached beyond their image; check that" in caplog.text
 
 
 def test_size_in_json_is_checked_before_allocation(train, error_message):
@@ -521,3 +531,11 @@ def test_without_licences_there_are_no_credits(licensed, target, prepared):
 )
 def test_wrong_licences_are_refused(licensed, error_message, given, message):
     assert re.search(message, error_message("--licenses", given))
+
+
+def test_panoptic_segmentation_is_named(train, coco, error_message):
+    train({"image_id": 1, "file_name": "a.png", "segments_info": []})
+    assert error_message() == (
+        f"{coco}/annotations/instances_train2017.json: is of panoptic segmentation, "
+        "whose masks are PNG files; use the instances_*.json of these images"
+    )

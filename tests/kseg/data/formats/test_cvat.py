@@ -272,3 +272,20 @@ def test_tracks_of_a_video_are_refused(cvat, write, error_message):
     path = cvat()
     write(path, xml('<track id="0" label="cat"></track>'))
     assert "export it as CVAT for images 1.1" in error_message()
+
+
+@pytest.mark.parametrize("height, seen", [(1, [1]), (0, [1, 2])])
+def test_in_masks_a_higher_layer_is_on_top(cvat, masks_of, height, seen):
+    """The cat, inside the dog, is on top if their z_order is the same."""
+    whole = 'points="0,0;8,0;8,6;0,6"'
+    cvat(polygon(extra='z_order="0"'), polygon("dog", whole, f'z_order="{height}"'))
+    masks = masks_of("train", "--task", "semantic")
+    assert np.unique(masks["a"]).tolist() == seen
+
+
+def test_shapes_that_masks_lack_are_counted(cvat, counts_of, caplog):
+    line = '<polyline label="dog" points="0,0;3,3"/>'
+    cvat(polygon(), line, line)
+    counts = counts_of("--task", "semantic")
+    assert counts["masks"]["skipped"] == {"shapes of type polyline": 2}
+    assert "left out of the masks: 2 shapes of type polyline" in caplog.text

@@ -302,3 +302,25 @@ def test_too_many_classes(labelme, write, error_message):
     shapes = [shape(f"c{i}", BOX, "rectangle") for i in range(255)]
     write(labelme / "a.json", content(*shapes))
     assert "258 classes" in error_message()
+
+
+def test_files_in_folders_of_folders_are_read(labelme, save, write, masks_of):
+    """Their split is that of the nearest folder that names one."""
+    save(labelme / "val/day/c.jpg")
+    shapes = [shape("dog", BOX, "rectangle")]
+    write(labelme / "val/day/c.json", content(*shapes, path="c.jpg"))
+    write(labelme / "val/day/other.json", {"not": "labelme's"})
+    assert masks_of("val") == {"c": filled((2, 1, 2, 3, 5))}
+
+
+def test_images_may_be_in_a_folder_of_their_own(source, save, write, prepared):
+    for split in ("train", "val"):
+        for stem in "ab":
+            save(source / f"images/{split}/{stem}.jpg")
+        box = shape("dog", BOX, "rectangle")
+        write(source / f"labels/{split}/a.json", content(box))
+    data = prepared()
+    assert {name: split.names for name, split in data.splits.items()} == {
+        "train": ["a.jpg"],
+        "val": ["a.jpg"],
+    }

@@ -123,7 +123,7 @@ def test_data_sets_inside_others(project, save, write, masks_of):
     [
         (polygon("cat", [[1, 1], [2, 2]]), "fewer than 3 valid points"),
         (polygon("cat", [[0, 0], [9e9, 0], [1, 1]]), "far outside"),
-        (polygon("cat", [[0.1, 0.1], [0.9, 0.1], [0.5, 0.5]]), "shares"),
+        (polygon("cat", [[0.1, 0.1], [0.9, 0.1], [0.5, 0.5]]), "fractions"),
         (polygon("cow", CAT["points"]["exterior"]), "'cow' is not in"),
         ({"classTitle": "cat", "geometryType": "bitmap"}, "has no 'bitmap'"),
         (

@@ -7,6 +7,18 @@ from kseg.data.open import open_data
 
 # Format -> its files, and the words that its bridge has.
 EXPORTS = {
+    "YOLO with text files beside the images (darknet)": (
+        {"obj.names": "cat", "obj_train_data/a.txt": "0 .5 .5 .1 .1\n"},
+        "put the images into images/",
+    ),
+    "YOLO with text files beside the images": (
+        {"a.jpg": "", "a.txt": "1 0.5 0.250000 1 0.1\n"},
+        "add a data.yaml",
+    ),
+    "boxes in a table (CSV)": (
+        {"train/_annotations.csv": "filename,class,xmin,ymin,xmax,ymax\n"},
+        "export it as COCO",
+    ),
     "VGG Image Annotator": (
         {
             "via_region_data.json": '{"a.jpg1": {"filename": "a.jpg", "regions": [{'

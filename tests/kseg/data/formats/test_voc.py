@@ -349,3 +349,18 @@ def test_nothing_labelled(cvat, error_message):
     message = error_message()
     assert str(cvat) in message
     assert "2 without labels" in message
+
+
+def test_a_first_class_named_void_keeps_its_id(of_labelme, write, masks_of):
+    """Only `__ignore__` before the background, of labelme's own lists, has no id."""
+    write(of_labelme / "class_names.txt", "unlabeled\ncrack\nrust\n")
+    assert masks_of()["a"] == [[255, 0, 1], [255, 1, 1]]
+
+
+def test_lists_with_another_column_are_not_blamed_on_labels(voc, write, error_message):
+    for name in ("train", "val", "trainval"):
+        write(voc / f"ImageSets/Segmentation/{name}.txt", f"2007_1 {name}\n")
+    assert error_message() == (
+        f"{voc}/SegmentationClass: has no labels of the names in ImageSets/, such as "
+        "'2007_1 train'; give each line of the lists one name, such as 2007_1"
+    )

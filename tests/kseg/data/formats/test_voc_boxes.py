@@ -117,3 +117,21 @@ def test_invalid_objects(voc, error_message, given, word):
     message = error_message()
     assert str(path) in message
     assert word in message
+
+
+def test_shares_of_the_sides_are_refused(source, save, write, error_message):
+    for stem in "ab":
+        save(source / f"{stem}.jpg")
+        write(source / f"{stem}.xml", xml(thing("dog", 0.25, 0.25, 0.75, 1)))
+    assert error_message() == (
+        f"{source}/a.xml: has boxes from 0 to 1, fractions of the image's width and "
+        "height and not pixels; multiply them by its size, 6x8"
+    )
+
+
+def test_files_in_folders_of_folders_are_read(source, save, write, prepared_objects):
+    for name in ("a", "val/day/b"):
+        save(source / f"{name}.jpg")
+        write(source / f"{name}.xml", xml(thing("dog", 3, 2, 4, 5)))
+    dog = Found("dog", (2, 1, 4, 5), None)
+    assert prepared_objects() == {"train": {"a.jpg": [dog]}, "val": {"b.jpg": [dog]}}

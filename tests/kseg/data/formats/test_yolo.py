@@ -243,3 +243,18 @@ def test_numbers_of_classes_as_decimals(yolo, objects_of, error_message, number,
         assert words in error_message()
     else:
         assert DOG in objects_of()["a.jpg"]
+
+
+def test_labels_with_keypoints_are_refused(yolo, source, error_message):
+    """Their numbers, 5 + 3 * 4 here, would be read as a polygon of 8 points."""
+    yolo(f"{BOX}{' 0.5 0.5 1' * 4}", names=f"{YAML}kpt_shape: [4, 3]\n")
+    assert error_message() == (
+        f"{source}/data.yaml: `kpt_shape` says that the labels are boxes with "
+        "keypoints, which are not read; export boxes or polygons instead"
+    )
+
+
+def test_the_suffix_of_labels_may_be_in_capitals(yolo, objects_of):
+    text = yolo(BOX)
+    text.rename(text.with_suffix(".TXT"))
+    assert objects_of()["a.jpg"] == [DOG]

@@ -36,7 +36,7 @@ CHANGED = 0.25  # a plan that differs by more is logged again, after a while
 AGAIN, CHEAP = 0.6, 0.02  # shares of the time: of the second rehearsal, and its cost
 
 
-class TimeKeeper(keras.callbacks.Callback):
+class TimeLimit(keras.callbacks.Callback):
     """Measures steps, validations and the report, and ends training in time.
 
     The last step is planned after a few steps and then again and again, the more often
@@ -255,23 +255,23 @@ class TimeKeeper(keras.callbacks.Callback):
 class TimedBar(ProgressBar):
     """A progress bar whose number of steps is that of the current plan."""
 
-    def __init__(self, keeper: TimeKeeper, names: Sequence[str]):
-        super().__init__(keeper.saver.steps, keeper.saver.state.step, 0, names)
-        self.keeper = keeper
+    def __init__(self, time_limit: TimeLimit, names: Sequence[str]):
+        super().__init__(time_limit.saver.steps, time_limit.saver.state.step, 0, names)
+        self.time_limit = time_limit
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)
-        planned = self.keeper.epochs
+        planned = self.time_limit.epochs
         count = f"{ceil(planned)}" if isfinite(planned) else "?"
         self.bar.set_description(f"epoch {epoch + 1}/{count}", refresh=False)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        end = self.keeper.saver.last_step
+        end = self.time_limit.saver.last_step
         self.bar.total = end if isfinite(end) else None
         super().on_train_batch_end(batch, logs)
 
     def seconds_left(self, epoch: int) -> float:
-        return max(0.0, self.keeper.budget.left())
+        return max(0.0, self.time_limit.budget.left())
 
 
 def set_last_step(optimizer: Any, more: int) -> None:
@@ -282,15 +282,15 @@ def set_last_step(optimizer: Any, more: int) -> None:
     optimizer.schedule.plan(done, done + more)
 
 
-def keeper_of(
+def time_limit_of(
     config: TrainConfig,
     data: Dataset,
     saver: RunSaver,
     batches: Any,
     group: ProcessGroup,
     rehearse: Optional[Rehearse],
-) -> Optional[TimeKeeper]:
-    """The TimeKeeper of a training with --hours; None without."""
+) -> Optional[TimeLimit]:
+    """The TimeLimit of a training with --hours; None without."""
     if not config.hours:
         return None
     began = time.monotonic() if group.began is None else group.began
@@ -299,7 +299,7 @@ def keeper_of(
     def on_plan(epochs: float) -> None:
         batches.epochs = epochs
 
-    return TimeKeeper(
+    return TimeLimit(
         saver,
         budget,
         validated=len(data.split("val").sizes),

@@ -17,7 +17,7 @@ from kseg.core.timing import ReportTime
 from kseg.training.checkpoint import TrainingState
 from kseg.training.fit import fit
 from kseg.training.optimizer import AdamW
-from kseg.training.time_keeper import TimeKeeper
+from kseg.training.time_limit import TimeLimit
 from kseg.training.time_plan import TimeBudget
 from kseg.training.timed_schedule import TimedSchedule
 from tests.kseg.training.helpers import epochs_of
@@ -26,7 +26,7 @@ STEPS = 20  # per epoch
 
 
 class Simulation:
-    """A training by a clock that only its parts move: no network, the real keeper.
+    """A training by a clock that only its parts move: no network, the real TimeLimit.
 
     `step_seconds(step)` is the time of a step; the first takes a while longer.
     """
@@ -49,10 +49,10 @@ class Simulation:
         optimizer = AdamW(TimedSchedule(1.0, 10, "cosine"))
         self.model = SimpleNamespace(optimizer=optimizer, stop_training=False)
         self.planned = []
-        self.keeper = TimeKeeper(
+        self.time_limit = TimeLimit(
             self.saver, budget, 10, rehearse=self.rehearse, on_plan=self.planned.append
         )
-        self.keeper.set_model(self.model)
+        self.time_limit.set_model(self.model)
 
     def rehearse(self, write_run) -> ReportTime:
         self.now += 3.0
@@ -64,20 +64,22 @@ class Simulation:
         saver, state = self.saver, self.saver.state
         while state.step < min(saver.last_step, most):
             epoch = len(state.history)
-            self.keeper.on_epoch_begin(epoch)
+            self.time_limit.on_epoch_begin(epoch)
             self.epoch((epoch + 1) * STEPS, most)
             self.now += self.validation
             state.history.append({"val_iou": 0.5})
-            self.keeper.on_epoch_end(epoch)
+            self.time_limit.on_epoch_end(epoch)
         return self.now + self.report
 
     def epoch(self, end, most) -> None:
         state, optimizer = self.saver.state, self.model.optimizer
         for _ in range(end - state.step):
-            self.now += self.step_seconds(state.step) + 8.0 * (not self.keeper.taken)
+            self.now += self.step_seconds(state.step) + 8.0 * (
+                not self.time_limit.taken
+            )
             optimizer.iterations.assign_add(1)
             state.step += 1
-            self.keeper.on_train_batch_end(0)
+            self.time_limit.on_train_batch_end(0)
             if self.model.stop_training or state.step >= most:
                 return
 
@@ -141,7 +143,7 @@ def test_a_report_that_cannot_be_rehearsed_does_not_end_the_training(caplog):
     def fail(write_run):
         raise InputError("nothing is labelled")
 
-    run.keeper.rehearse = fail
+    run.time_limit.rehearse = fail
     assert run.run() == pytest.approx(720 + run.report, rel=0.05)
     assert "report is not known (nothing is labelled)" in caplog.text
 
