@@ -102,10 +102,10 @@ def write_video(path: AnyPath, frames: Iterable[np.ndarray], fps: float = 25.0) 
     from contextlib import closing
 
     from edge.predict.base import check_image
-    from edge.video.recorder import Recorder
+    from edge.video.recording import open_recorder
 
     count = 0
-    with closing(Recorder(Path(path), fps)) as recorder:
+    with closing(open_recorder(Path(path), fps)) as recorder:
         for frame in frames:
             check_image(frame)
             recorder.write(frame[..., ::-1].copy(), count / fps)

@@ -7,7 +7,8 @@
 In each round, every engine is measured with every number of threads: the network alone,
 then the loop of camera_demo.py. The results are medians over the rounds; ratios are
 taken within a round. Processor time is the work of all processors for one frame. Unlike
-frames per second, it hardly depends on other load on the machine.
+frames per second, it hardly depends on other load on the machine. "decoding" is the
+part of it that reading the source takes.
 
 `--live-fps` plays the frames like a camera that does not wait, with a timestamp in the
 first pixels, and reports how old frames are when they are shown.
@@ -21,7 +22,7 @@ import argparse
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, ContextManager, NoReturn, Optional, Sequence
+from typing import Any, NoReturn, Optional, Sequence
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from edge.app.environment import engine_record, environment
 from edge.app.measure import (
     MIN_FRAMES,
     Figures,
+    SourceOpener,
+    decoding,
     medians,
     network_alone,
     repeated_frames,
@@ -52,8 +55,6 @@ from edge.video.frames import Source
 from edge.video.sources import open_source
 
 MAX_FRAMES = 20  # kept in memory, for sources that are not reopened
-
-SourceOpener = Callable[[], ContextManager[Source]]
 
 
 def frames(text: str) -> int:
@@ -189,11 +190,16 @@ class Benchmark:
             stamped=bool(self.arguments.live_fps),
         )
         overhead = loop["processor_millis"] - alone["processor_millis"]
+        in_memory = self.arguments.live_fps or self.arguments.source == "shapes"
+        read = (
+            {} if in_memory else {"decoding_millis": decoding(self.open_frames, count)}
+        )
         return {
             "network": alone,
             "loop": loop,
             "of_network": loop["fps"] / alone["fps"],
             "other_processor_millis": overhead,
+            **read,
         }
 
     def report(self, rounds: Sequence[Sequence[Figures]]) -> dict[str, Any]:

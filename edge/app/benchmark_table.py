@@ -59,7 +59,7 @@ def heading(report: dict[str, Any]) -> str:
 
 def speeds(report: dict[str, Any]) -> str:
     """Frames per second and processor time of the network alone and of the loop."""
-    head = "per second|network|loop|ratio|processor ms|network|loop|other"
+    head = "per second|network|loop|ratio|processor ms|network|loop|other|decoding"
     rows = [["", *head.split("|")]]
     for result in report["engines"]:
         alone, loop = result["network"], result["loop"]
@@ -74,9 +74,18 @@ def speeds(report: dict[str, Any]) -> str:
                 *(f"{result['of_network']:.2f}", ""),
                 *(f"{f['processor_millis']:.1f}" for f in (alone, loop)),
                 f"{result['other_processor_millis']:.1f}",
+                decoding(result),
             ]
         )
     return aligned(rows)
+
+
+def decoding(result: Figures) -> str:
+    """Processor time to read a frame, and its share of that of the loop."""
+    if "decoding_millis" not in result:
+        return "-"
+    millis = result["decoding_millis"]
+    return f"{millis:.1f} ({millis / result['loop']['processor_millis']:.0%})"
 
 
 def stages(report: dict[str, Any]) -> str:

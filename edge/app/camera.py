@@ -57,7 +57,7 @@ from edge.predict import open_predictor
 from edge.predict.base import Predictor
 from edge.video.capture import CameraOptions
 from edge.video.frames import Source
-from edge.video.recorder import Recorder
+from edge.video.recording import open_recorder
 from edge.video.sources import open_source
 
 
@@ -242,7 +242,7 @@ def open_loop(
     )
     source = stack.enter_context(open_source(arguments.source, options))
     if arguments.record:
-        Recorder(arguments.record, source.fps)  # fails early
+        open_recorder(arguments.record, source.fps)  # fails early
     if not arguments.headless and why_headless():
         arguments.headless = True
         say(f"{why_headless()}: running headless ({other_views()})")

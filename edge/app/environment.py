@@ -18,6 +18,7 @@ from edge.core.system import board_name, usable_cores
 from edge.engines.base import Engine
 from edge.engines.onnx import import_runtime
 from edge.engines.tflite import PACKAGES
+from edge.video.readers import reader_name
 
 
 def environment(
@@ -47,12 +48,14 @@ def environment(
 
 
 def versions(engines: list[Engine]) -> dict[str, str]:
-    """The versions of Python, OpenCV, NumPy and the runtimes of the engines."""
+    """The versions of Python, OpenCV, NumPy, PyAV and the runtimes of the engines."""
     found = {
         "python": platform.python_version(),
         "opencv": cv2.__version__,
         "numpy": np.__version__,
     }
+    if reader_name() != "opencv":  # what reads videos
+        found["av"] = version_of("av")
     for name in {engine.name for engine in engines}:
         if name == "onnx":
             found["onnxruntime"] = import_runtime().__version__

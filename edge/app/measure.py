@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import time
-from itertools import cycle
+from itertools import cycle, islice
 from statistics import median
 from typing import Any, Callable, ContextManager, Iterator, NamedTuple, Sequence
 
@@ -24,6 +24,7 @@ from edge.video.frames import FPS, Frame, Source
 
 MIN_FRAMES = 2 * WARM_UP + 2  # the first do not count; the rest must have intervals
 STAMP = struct.Struct("d")  # time.perf_counter in seconds, in a frame's first bytes
+SourceOpener = Callable[[], ContextManager[Source]]
 Figures = dict[str, Any]  # names -> numbers, or names -> Figures
 
 
@@ -91,6 +92,17 @@ def network_alone(predictor: Predictor, frame: np.ndarray, count: int) -> Figure
     return figures(marks)
 
 
+def decoding(open_frames: SourceOpener, count: int) -> float:
+    """Processor time in ms to read one frame of a source, without anything else.
+
+    That of the threads of FFmpeg counts too. Raises InputError as `open_source`.
+    """
+    with open_frames() as source:
+        start = time.process_time()
+        number = sum(1 for _ in islice(source.frames, count))
+        return round(1e3 * (time.process_time() - start) / max(1, number), 3)
+
+
 class TimingSink:
     """A sink that records the time of each frame, and the age of stamped ones."""
 
@@ -112,7 +124,7 @@ class TimingSink:
 
 def whole_loop(
     predictor: Predictor,
-    open_frames: Callable[[], ContextManager[Source]],
+    open_frames: SourceOpener,
     count: int,
     wants_view: bool,
     stamped: bool,

@@ -4,15 +4,19 @@
 
 The channels between them hold one item: a live source replaces it, so that the network
 always gets the newest frame; other sources wait, so that no frame is lost. OpenCV,
-NumPy and the interpreters release the GIL while they work.
+NumPy and the interpreters release the GIL while they work. Frames of a file may be
+predicted several at a time, see edge.app.parallel; their results stay in order.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, Iterator, Optional
 
+from edge.app.parallel import predictors_for
 from edge.predict.base import Predictor
 from edge.predict.results import Result
 from edge.video.frames import HANG_SECONDS, Frame, Source
@@ -64,6 +68,13 @@ class Channel:
                 raise self._end
             return None
 
+    def get_or_reason(self) -> Any:
+        """Take the item, or the reason of `end` once the channel is empty."""
+        try:
+            return self.get()
+        except BaseException as reason:
+            return reason
+
     @property
     def ended(self) -> bool:
         return self._end is not None
@@ -102,10 +113,13 @@ class CaptureThreads:
         self.stage = stage
         self.dropped = 0
         self._frames, self._results = Channel(), Channel()
-        self._threads = [
-            threading.Thread(target=self._run_stage, args=work, daemon=True)
-            for work in ((self._capture, self._frames), (self._segment, self._results))
-        ]
+        self._taking, self._turns = threading.Lock(), threading.Condition()
+        self._taken = self._passed = 0  # numbers of frames
+        works = [partial(self._run_stage, self._capture, self._frames)]
+        for each in predictors_for(predictor, source):
+            work = partial(self._segment, each)
+            works.append(partial(self._run_stage, work, self._results))
+        self._threads = [threading.Thread(target=w, daemon=True) for w in works]
 
     def __enter__(self) -> CaptureThreads:
         for thread in self._threads:
@@ -148,16 +162,44 @@ class CaptureThreads:
             elif not self._frames.put(item):
                 return
 
-    def _segment(self) -> None:
-        stages = self.predictor.stages
+    def _segment(self, predictor: Predictor) -> None:
         while True:
-            frame, millis = self._frames.get()
-            result = self.predictor.predict(frame.image, order="BGR")
-            if self.smooth:
-                with stages.stage(self.stage):
-                    result = self.smooth(result)
-            millis.update(stages.last("preprocess", "inference", "postprocess"))
-            if self.smooth:
-                millis.update(stages.last(self.stage))
-            if not self._results.put(Predicted(frame, result, millis)):
-                return
+            with self._taking:  # the number is that of the frame
+                number, self._taken = self._taken, self._taken + 1
+                item = self._frames.get_or_reason()
+            try:
+                if isinstance(item, BaseException):
+                    raise item
+                frame, millis = item
+                result = predictor.predict(frame.image, order="BGR")
+            except BaseException:
+                with self._turn(number):  # after the frames before
+                    raise
+            times = predictor.stages.last("preprocess", "inference", "postprocess")
+            with self._turn(number):
+                if not self._pass_on(Predicted(frame, result, {**millis, **times})):
+                    return
+                if predictor is not self.predictor:
+                    self.predictor.stages.record(times)
+
+    @contextmanager
+    def _turn(self, number: int) -> Iterator[None]:
+        """Wait until the results of all frames before this one are passed on."""
+        with self._turns:
+            while self._passed < number and not self._results.ended:
+                self._turns.wait(POLL_SECONDS)
+        try:
+            yield
+        finally:
+            with self._turns:
+                self._passed = number + 1
+                self._turns.notify_all()
+
+    def _pass_on(self, predicted: Predicted) -> bool:
+        """Smooth a result and pass it on. False if nobody takes it any more."""
+        if self.smooth:
+            stages = self.predictor.stages
+            with stages.stage(self.stage):
+                predicted.result = self.smooth(predicted.result)
+            predicted.millis.update(stages.last(self.stage))
+        return self._results.put(predicted)

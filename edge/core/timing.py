@@ -43,6 +43,11 @@ class StageTimer:
         """The last time of each of these stages, in milliseconds."""
         return {name: self.millis[name][-1] for name in names}
 
+    def record(self, times: Mapping[str, float]) -> None:
+        """Add a time to each of these stages, in milliseconds."""
+        for name, millis in times.items():
+            self.millis[name].append(millis)
+
     def discard_last(self, name: str) -> None:
         """Remove the last time of a stage."""
         self.millis[name].pop()

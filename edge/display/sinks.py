@@ -20,7 +20,7 @@ from edge.display.view import View
 from edge.events.event import Event, EventChange
 from edge.model_file.info import ModelInfo
 from edge.predict.results import Result
-from edge.video.recorder import Recorder
+from edge.video.recording import open_recorder
 from edge.zones.measures import Measures
 
 
@@ -69,7 +69,7 @@ class Recording:
     wants_view = True
 
     def __init__(self, path: Path, fps: float):
-        self._recorder = Recorder(path, fps)
+        self._recorder = open_recorder(path, fps)
 
     def take(self, displayed: DisplayFrame) -> None:
         if not displayed.redrawn:

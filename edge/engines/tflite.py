@@ -3,6 +3,7 @@ such as that of an Edge TPU."""
 
 from __future__ import annotations
 
+import copy
 import importlib
 import logging
 import sys
@@ -140,7 +141,7 @@ class TFLiteFile(FileEngine):
         delegate: Optional[str] = None,
     ):
         super().__init__(path, threads)
-        self.name = name
+        self.name, self._module = name, module
         with quiet_imports():  # tflite-runtime imports NumPy's part only here
             self._load(module, delegate)
         if not self.accelerator:
@@ -192,6 +193,13 @@ class TFLiteFile(FileEngine):
         share = delegated_share(self._interpreter)  # before XNNPACK takes the rest
         self._interpreter.allocate_tensors()
         return share
+
+    def single_threaded(self) -> TFLiteFile:
+        """A copy with an interpreter of its own, on one thread, without a delegate."""
+        result = copy.copy(self)
+        result.threads = 1
+        result._load(self._module, None)
+        return result
 
     def _run(self, *tensors: np.ndarray) -> tuple[Output, ...]:
         """All outputs for the inputs, which have the batch, in the file's order."""

@@ -15,6 +15,7 @@ from edge.core.files import atomic_write
 from edge.core.log import say
 from edge.events.ring import Picture, decoded
 from edge.video.recorder import Recorder
+from edge.video.recording import open_recorder
 
 MOST_BYTES = 64 * 2**20  # of the pictures that wait to be written
 WAIT_SECONDS = 10.0  # for which a file as source waits for a slow disk
@@ -130,7 +131,7 @@ class FileWriter:
         self._tried(path, write)
 
     def _open(self, number: str, path: Path) -> None:
-        self._videos[number] = Recorder(path, self.fps)
+        self._videos[number] = open_recorder(path, self.fps, quiet=True)
 
     def _add(self, number: str, picture: Picture) -> None:
         video = self._videos[number]

@@ -11,19 +11,34 @@ LARGE_FACTOR = 2.0  # from here on a smaller image is the average of areas
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W[, C]) uint8 -> (*size[, C]): area-averaged if much smaller, else bilinear.
+    """(H, W[, C]) uint8 -> (*size[, C]): halved while that is possible, then bilinear.
 
     Bilinear weights skip pixels only where a side becomes half or less. Up to there
-    they are as good, and take a sixth of the time.
+    they are as good as the average of areas. Averages of 2x2 pixels are fast, those of
+    other areas take up to twenty times as long.
     """
-    if image.shape[:2] == tuple(size):
-        return image
-    factors = image.shape[0] / size[0], image.shape[1] / size[1]
-    how = cv2.INTER_LINEAR
-    if min(factors) >= 1 and max(factors) >= LARGE_FACTOR:
-        how = cv2.INTER_AREA
-    resized = cv2.resize(image, (size[1], size[0]), interpolation=how)
-    return resized if resized.ndim == image.ndim else resized[..., None]
+    channels = image.shape[2:]
+    while image.shape[0] >= 2 * size[0] and image.shape[1] >= 2 * size[1]:
+        image = halved(image)
+    if image.shape[:2] != tuple(size):
+        factors = image.shape[0] / size[0], image.shape[1] / size[1]
+        uneven = min(factors) >= 1 and max(factors) >= LARGE_FACTOR
+        how = cv2.INTER_AREA if uneven else cv2.INTER_LINEAR
+        image = cv2.resize(image, (size[1], size[0]), interpolation=how)
+    return image.reshape(*image.shape[:2], *channels)
+
+
+def halved(image: np.ndarray) -> np.ndarray:
+    """(H, W[, C]) uint8 -> (H // 2, W // 2[, C]): each pixel the average of four.
+
+    An odd last row or column is left out.
+
+    >>> halved(np.uint8([[1, 3, 0], [5, 7, 0]])).tolist()
+    [[4]]
+    """
+    rows, columns = image.shape[0] // 2, image.shape[1] // 2
+    part = image[: 2 * rows, : 2 * columns]
+    return cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
 def fit_within(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:

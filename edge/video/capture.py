@@ -22,6 +22,8 @@ from edge.core.addresses import is_address
 from edge.core.errors import InputError
 from edge.core.redaction import redact
 from edge.core.system import LINUX
+from edge.video.frames import Limits
+from edge.video.readers import open_capture, open_video
 from edge.video.stream_address import Address, no_such_file, parse_address
 from edge.video.video_file import VideoFile, start_of
 
@@ -131,18 +133,6 @@ def why_no_camera(source: str) -> str:
     return "cannot be opened; check that it is connected and not in use"
 
 
-def open_capture(name: str, remedy: str, *arguments: Any) -> cv2.VideoCapture:
-    """Open cv2.VideoCapture(*arguments). Raises InputError with `remedy` on failure."""
-    try:
-        capture = cv2.VideoCapture(*arguments)
-        if capture.isOpened():
-            return capture
-        capture.release()
-    except (cv2.error, OverflowError):  # OverflowError: a camera number out of range
-        pass
-    raise InputError(f"{name}: {remedy}")
-
-
 def open_camera(source: str, options: CameraOptions) -> cv2.VideoCapture:
     """Open a camera by number or device file with the requested options."""
     # OpenCV knows /dev/video0, not the links to it in /dev/v4l/by-id.
@@ -178,20 +168,14 @@ def open_file(source: str) -> VideoFile:
     if not os.path.isfile(source):
         raise InputError(no_such_file(source))
     start = start_of(Path(source))
-    remedy = "not a video that OpenCV can read"
-    capture = open_capture(f"source {source}", remedy, source)
+    capture = open_video(source, f"source {source}")
     return VideoFile(capture, source, counted=start.startswith(b"RIFF"))
 
 
 def open_stream(url: str, name: str) -> Any:
     """Open a network stream, or a file at an address, with time limits."""
-    limits = [
-        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MILLIS),
-        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MILLIS),
-        *(cv2.CAP_PROP_N_THREADS, 1),  # every further thread delays by one frame
-    ]
-    remedy = f"no video within {OPEN_MILLIS // 1000} s; is the stream running?"
-    capture = open_capture(f"source {name}", remedy, url, cv2.CAP_FFMPEG, limits)
+    limits = Limits(OPEN_MILLIS, READ_MILLIS)
+    capture = open_video(url, f"source {name}", limits)
     has_end = url.startswith("http") and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
     return VideoFile(capture, name) if has_end else capture
 

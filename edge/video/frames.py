@@ -12,6 +12,13 @@ HANG_SECONDS = 2.0  # after which a read is assumed to hang
 STALL_SECONDS = 2.0  # without a frame, after which viewers are notified
 
 
+class Limits(NamedTuple):
+    """The longest times to open a stream and to read a frame of it, in milliseconds."""
+
+    open_millis: int
+    read_millis: int
+
+
 class Frame(NamedTuple):
     """An image (H, W, 3) uint8 BGR and its time in seconds.
 

@@ -1,4 +1,4 @@
-"""Recording frames to a video file with their timing.
+"""Recording frames to a video file with their timing, by OpenCV.
 
 OpenCV writes files of a constant frame rate. Frames are repeated until the time of the
 next one, so that a slow or irregular source plays at its original speed.
@@ -9,6 +9,8 @@ The recorder therefore finishes the file while there is still room for it.
 
 from __future__ import annotations
 
+import logging
+from itertools import count
 from pathlib import Path
 from typing import Optional, Tuple
 
@@ -18,6 +20,8 @@ import numpy as np
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import part_of, real_path, remove_part
 from edge.core.system import replace_file, room_for
+
+log = logging.getLogger(__name__)
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 LONGEST_GAP = 10.0  # seconds that a frame is repeated; longer gaps are shortened
@@ -29,13 +33,15 @@ PER_FRAME = 64  # bytes of the tables at the end of a file, for each of its fram
 class Recorder:
     """Writes frames to a video file, which gets its name when it is closed."""
 
-    def __init__(self, path: Path, fps: float):
+    def __init__(self, path: Path, fps: float, quiet: bool = False):
         if path.suffix.lower() not in CODECS:
             raise InputError(f"--record {path}: use one of {', '.join(CODECS)}")
         self.path, self.fps = path, fps
+        self._level = logging.DEBUG if quiet else logging.INFO
         self._target = real_path(path)
         self.part = part_of(self._target)
         self.written = 0
+        self.held = 0  # bytes that are encoded and not yet in the file
         self._writer: Optional[cv2.VideoWriter] = None
 
     def write(self, frame: np.ndarray, seconds: float) -> None:
@@ -62,12 +68,16 @@ class Recorder:
         self._put(frame)
         self._last = frame
 
-    def _open(self, frame: np.ndarray) -> None:
+    def _check_first(self, frame: np.ndarray) -> None:
+        """Take the size of the first frame. Raises InputError if there is no room."""
         self.size_wh = frame.shape[1::-1]
         if not self._has_room(frame):
             raise InputError(
                 f"--record {self.path}: there is no room for a video; {MAKE_ROOM}"
             )
+
+    def _open(self, frame: np.ndarray) -> None:
+        self._check_first(frame)
         code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
         writer = cv2.VideoWriter(str(self.part), code, self.fps, self.size_wh)
         if not writer.isOpened():
@@ -77,17 +87,37 @@ class Recorder:
     def _has_room(self, frame: np.ndarray) -> bool:
         """Whether a further frame, what is held back and the file's end fit."""
         needed = BUFFER + frame.nbytes // 2 + PER_FRAME * (self.written + 1)
+        needed += self.held
         return room_for(self.part) > needed
 
     def _put(self, frame: np.ndarray) -> None:
+        self._check_room(frame)
+        self._writer.write(frame)
+        self.written += 1
+
+    def _check_room(self, frame: np.ndarray) -> None:
+        """Finish the file and raise GateFailed if there is no room for a frame."""
         if not self._has_room(frame):
             self.close()
             raise GateFailed(
                 f"--record {self.path}: there is no room for more than the "
                 f"{self.written} frames that the video has; {MAKE_ROOM}"
             )
-        self._writer.write(frame)
-        self.written += 1
+
+    def _keep(self) -> None:
+        """Rename the file. Raises GateFailed and removes it if it does not play."""
+        if not plays(self.part):
+            remove_part(self.part)
+            raise GateFailed(
+                f"--record {self.path}: the disk is full, and without its end the "
+                f"video does not play: it is removed; {MAKE_ROOM}"
+            )
+        replace_file(self.part, self._target)
+
+    def _say(self, seconds: float) -> None:
+        """Tell what was recorded; `seconds` is the time of the last frame in it."""
+        text = f"recorded {self.written} frames, {seconds:.1f} s, in {self.path}"
+        log.log(self._level, text)
 
     def close(self) -> None:
         """Finish the file and rename it.
@@ -98,13 +128,18 @@ class Recorder:
             return
         writer, self._writer = self._writer, None
         writer.release()
-        if not plays(self.part):
-            remove_part(self.part)
-            raise GateFailed(
-                f"--record {self.path}: the disk is full, and without its end the "
-                f"video does not play: it is removed; {MAKE_ROOM}"
-            )
-        replace_file(self.part, self._target)
+        self._keep()
+        self._say(max(0, self.written - 1) / self.fps)
+
+
+def keep_unfinished(part: Path, target: Path) -> None:
+    """Rename a recording that a power failure has ended, so that it is not replaced."""
+    if not part.exists() or not plays(part):
+        return
+    names = (f"{target.stem}-{number}{target.suffix}" for number in count(1))
+    kept = next(path for path in map(target.with_name, names) if not path.exists())
+    replace_file(part, kept)
+    log.warning(f"the recording of a run that was stopped is kept as {kept}")
 
 
 def with_bars(frame: np.ndarray, size_wh: Tuple[int, int]) -> np.ndarray:
@@ -121,9 +156,9 @@ def with_bars(frame: np.ndarray, size_wh: Tuple[int, int]) -> np.ndarray:
 
 
 def plays(path: Path) -> bool:
-    """Whether a video was finished: it opens, and its end tells how long it is."""
+    """Whether a video can be played, at least its first frame."""
     capture = cv2.VideoCapture(str(path))
     try:
-        return capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+        return capture.read()[0]
     finally:
         capture.release()

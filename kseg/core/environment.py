@@ -19,7 +19,7 @@ PACKAGES = (
     *("numpy", "opencv-python", "opencv-python-headless", "tensorflow", "keras"),
     *("ai-edge-litert", "tflite-runtime", "tensorflow-model-optimization", "tf-keras"),
     *("onnx", "onnxruntime", "tf2onnx", "jax", "torch", "tornado", "tensorboard"),
-    *("lark", "paho-mqtt"),
+    *("lark", "paho-mqtt", "av"),
 )
 # Extensions of the processor that make int8 and float kernels fast.
 FEATURES = (

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge.app.benchmark import bound_on_age, main
-from edge.app.benchmark_table import table
+from edge.app.benchmark_table import decoding, table
 from edge.core.errors import InputError
 from edge.core.system import board_name
 from edge.core.timing import STAGES
@@ -105,6 +105,13 @@ def test_a_video_is_reopened_for_each_measurement(model, video, tmp_path):
     (result,) = json.loads(path.read_text(encoding="utf-8"))["engines"]
     assert "draw" not in result["loop"]["stage_millis"]
     assert result["loop"]["dropped"] == 0
+    assert 0 < result["decoding_millis"] < 20  # motion JPEG of 96x64 pixels
+
+
+def test_decoding_is_shown_with_its_share_of_the_processor_time():
+    result = {"decoding_millis": 2.0, "loop": {"processor_millis": 16.0}}
+    assert decoding(result) == "2.0 (12%)"
+    assert decoding({"loop": {"processor_millis": 16.0}}) == "-"
 
 
 def test_live_fps_reports_the_age_of_frames(model, video, tmp_path, capsys):

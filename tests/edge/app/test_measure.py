@@ -12,6 +12,7 @@ import pytest
 
 from edge.app.measure import (
     Mark,
+    decoding,
     figures,
     growth,
     medians,
@@ -67,6 +68,19 @@ def test_figures_equal_manual_results():
 def test_medians_are_of_each_figure():
     rounds = [{"a": a, "b": {"c": 10 * a}} for a in (3, 1, 8)]
     assert medians(rounds) == {"a": 3.0, "b": {"c": 30.0}}
+
+
+def test_decoding_is_the_processor_time_of_reading_a_frame():
+    def frames():
+        for index in range(30):
+            end = time.thread_time() + 0.01
+            while time.thread_time() < end:
+                pass
+            time.sleep(0.002)
+            yield Frame(FRAME, index / 25)
+
+    source = Source(frames(), "video")
+    assert 10 <= decoding(lambda: nullcontext(source), 20) < 15
 
 
 def test_growth_compares_the_first_and_last_quarter():

@@ -84,7 +84,7 @@ def test_waiting_ends_with_the_process():
 
 
 @needs_ffmpeg
-def test_a_stream_that_ends_is_reopened(capfd):
+def test_a_stream_that_ends_is_reopened(reader, capfd):
     """Two consecutive senders are one source."""
     port = free_port()
     url = f"tcp://127.0.0.1:{port}"
@@ -121,7 +121,9 @@ def test_a_stream_that_ends_is_reopened(capfd):
 @needs_ffmpeg
 @pytest.mark.slow
 @needs_posix
-def test_the_camera_continues_after_an_interruption_of_five_seconds(deeplab, tmp_path):
+def test_the_camera_continues_after_an_interruption_of_five_seconds(
+    reader, deeplab, tmp_path
+):
     port, lines = free_port(), tmp_path / "frames.jsonl"
 
     def count() -> int:
@@ -157,7 +159,7 @@ def test_the_camera_continues_after_an_interruption_of_five_seconds(deeplab, tmp
     assert frames / fps == pytest.approx(seconds[-1], abs=1.5)
 
 
-def test_a_video_file_at_a_url_is_not_live(tmp_path):
+def test_a_video_file_at_a_url_is_not_live(reader, tmp_path):
     """It ends, and no frame is dropped."""
     writer = cv2.VideoWriter(
         str(tmp_path / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10.0, (64, 48)
@@ -181,7 +183,7 @@ def test_a_video_file_at_a_url_is_not_live(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "http", "rtsp"])
-def test_a_missing_stream_is_one_line(scheme, capfd):
+def test_a_missing_stream_is_one_line(reader, scheme, capfd):
     url = f"{scheme}://me:secret@127.0.0.1:{free_port()}/x"
     with pytest.raises(InputError, match="is the stream running") as error:
         with open_source(url):
@@ -191,7 +193,7 @@ def test_a_missing_stream_is_one_line(scheme, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_silent_server_times_out(monkeypatch):
+def test_a_silent_server_times_out(reader, monkeypatch):
     monkeypatch.setattr("edge.video.capture.OPEN_MILLIS", 1000)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"

@@ -9,6 +9,7 @@ import pytest
 
 from edge.core.errors import GateFailed, InputError
 from edge.video.recorder import LONGEST_GAP, Recorder, with_bars
+from edge.video.recording import open_recorder
 from edge.video.sources import open_source
 from tests.support.posix import needs_linux
 
@@ -31,9 +32,9 @@ def recorded(path: Path, times: list[float]) -> list[int]:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".MP4"])
-def test_a_recording_is_renamed_when_closed(tmp_path, suffix):
+def test_a_recording_is_renamed_when_closed(reader, tmp_path, suffix):
     path = tmp_path / f"seen{suffix}"
-    video = Recorder(path, RATE)
+    video = open_recorder(path, RATE)
     for index in range(5):
         video.write(frame(10 * index), index / RATE)
     assert not path.exists()
@@ -79,6 +80,25 @@ def test_frames_of_another_size_are_resized_to_the_first(tmp_path):
         assert [frame.image.shape for frame in source.frames] == [(48, 64, 3)] * 2
 
 
+def test_what_was_recorded_is_said(tmp_path, reader, caplog):
+    caplog.set_level("INFO")
+    video = open_recorder(tmp_path / "seen.mp4", RATE)
+    for index in range(5):
+        video.write(frame(0), 7 + index / RATE)
+    video.close()
+    video.close()  # which says nothing
+    assert caplog.messages[-1] == f"recorded 5 frames, 0.4 s, in {video.path}"
+    assert len(caplog.messages) == (2 if reader == "pyav" else 1)
+
+
+def test_a_quiet_recorder_says_nothing(tmp_path, reader, caplog):
+    caplog.set_level("INFO")
+    video = open_recorder(tmp_path / "seen.mp4", RATE, quiet=True)
+    video.write(frame(0), 0.0)
+    video.close()
+    assert caplog.messages == []
+
+
 def test_frames_of_another_shape_get_bars():
     tall = np.full((8, 4, 3), 200, np.uint8)
     found = with_bars(tall, (8, 4))
@@ -88,29 +108,29 @@ def test_frames_of_another_shape_get_bars():
     assert (same_shape == 200).all()
 
 
-def test_a_recorder_without_frames_writes_no_file(tmp_path):
-    Recorder(tmp_path / "seen.mp4", RATE).close()
+def test_a_recorder_without_frames_writes_no_file(reader, tmp_path):
+    open_recorder(tmp_path / "seen.mp4", RATE).close()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["seen.gif", "seen"])
-def test_an_unknown_suffix_is_an_error(tmp_path, name):
+def test_an_unknown_suffix_is_an_error(reader, tmp_path, name):
     with pytest.raises(InputError, match="--record") as error:
-        Recorder(tmp_path / name, RATE)
+        open_recorder(tmp_path / name, RATE)
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_of_the_maximum_length_is_recorded(tmp_path):
+def test_a_name_of_the_maximum_length_is_recorded(reader, tmp_path):
     path = tmp_path / ("x" * 251 + ".mp4")
-    video = Recorder(path, RATE)
+    video = open_recorder(path, RATE)
     video.write(frame(0), 0.0)
     video.close()
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_video_that_cannot_be_written_is_an_error(tmp_path):
-    video = Recorder(tmp_path / "gone" / "seen.mp4", RATE)
+def test_a_video_that_cannot_be_written_is_an_error(reader, tmp_path):
+    video = open_recorder(tmp_path / "gone" / "seen.mp4", RATE)
     with pytest.raises((InputError, OSError), match="gone"):
         video.write(frame(0), 0.0)
     video.close()
@@ -136,9 +156,11 @@ def noise(index: int) -> np.ndarray:
 
 @needs_linux
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
-def test_a_recording_that_finds_no_more_room_is_finished_before(tmp_path, suffix):
+def test_a_recording_that_finds_no_more_room_is_finished_before(
+    reader, tmp_path, suffix
+):
     path, written = tmp_path / f"seen{suffix}", 0
-    video = Recorder(path, RATE)
+    video = open_recorder(path, RATE)
     with largest_file(600_000), pytest.raises(GateFailed, match="no room") as error:
         for written in range(200):
             video.write(noise(written), written / RATE)
@@ -150,8 +172,8 @@ def test_a_recording_that_finds_no_more_room_is_finished_before(tmp_path, suffix
 
 
 @needs_linux
-def test_without_any_room_there_is_no_file(tmp_path):
-    video = Recorder(tmp_path / "seen.mp4", RATE)
+def test_without_any_room_there_is_no_file(reader, tmp_path):
+    video = open_recorder(tmp_path / "seen.mp4", RATE)
     with largest_file(60_000), pytest.raises(InputError, match="no room for a video"):
         video.write(noise(0), 0.0)
     video.close()

@@ -43,7 +43,7 @@ def read_video(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
-def test_a_video_file(tmp_path, suffix):
+def test_a_video_file(reader, tmp_path, suffix):
     path = tmp_path / f"street{suffix}"
     write_video(path)
     with open_source(str(path)) as source:
@@ -90,7 +90,7 @@ def test_a_grey_image_is_a_frame_of_three_channels(tmp_path):
     assert (only == frame(7, (4, 5))).all()
 
 
-def test_a_gif_that_plays_is_a_video_and_another_an_image(tmp_path):
+def test_a_gif_that_plays_is_a_video_and_another_an_image(reader, tmp_path):
     frames = [Image.fromarray(frame(40 * index)) for index in range(4)]
     frames[0].save(tmp_path / "still.gif")
     frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
@@ -146,7 +146,7 @@ def test_a_digit_that_is_not_decimal(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"\n", b"no video"])
-def test_a_file_that_is_not_a_video(tmp_path, data):
+def test_a_file_that_is_not_a_video(reader, tmp_path, data):
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
     assert bad_source(str(path)).startswith(f"source {path}: not a video")
@@ -184,7 +184,7 @@ def test_a_link_to_a_device_is_a_camera(tmp_path):
     assert bad_source(str(tmp_path / "front")).startswith("camera ")
 
 
-def test_a_file_may_be_given_as_an_address(tmp_path):
+def test_a_file_may_be_given_as_an_address(reader, tmp_path):
     write_video(tmp_path / "my clip.avi", count=2)
     address = (tmp_path / "my clip.avi").as_uri()
     assert address.endswith("my%20clip.avi")

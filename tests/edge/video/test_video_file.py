@@ -10,6 +10,8 @@ import pytest
 from edge.core.errors import InputError
 from edge.video.sources import open_source
 
+pytestmark = pytest.mark.usefixtures("reader")
+
 
 def clip(path: Path, frames: int = 20) -> Path:
     """A motion JPEG of 10 frames a second; frame k has the brightness 10 k."""
@@ -100,7 +102,7 @@ def test_a_video_of_damaged_frames_alone_is_an_error(tmp_path, caplog):
     [
         (b"", "the file is empty"),
         (b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x40mdat" + b"\1" * 20, "is cut off"),
-        (b"text" * 100, "not a video that OpenCV can read"),
+        (b"text" * 100, "not a video that (OpenCV|PyAV) can read"),
     ],
 )
 def test_the_reason_of_a_file_that_does_not_open(tmp_path, content, reason):
