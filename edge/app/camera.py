@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 from edge.app.camera_options import parse
+from edge.app.capture import capture_of
 from edge.app.class_names import class_ids
 from edge.app.loop import CameraLoop
 from edge.app.object_options import (
@@ -133,6 +134,7 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
         boxes=not arguments.no_boxes,
         color_by=arguments.color_by or "class",
         line=arguments.count_line,
+        captures=bool(arguments.capture),
     )
 
 
@@ -164,6 +166,8 @@ def sinks_of(
     if arguments.frames_json:
         lines = FrameLines(arguments.frames_json, info, arguments.polygons)
         sinks.append(lines)
+    if arguments.capture:
+        sinks.append(capture_of(arguments, source, info, controls))
     background = controls.view.background
     if listener:
         from edge.display.web.server import Web
@@ -198,8 +202,8 @@ def check_model(path: Path) -> None:
 def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
     """The camera loop; `program` is how it was called, for its help."""
     arguments = parse(argv, program, __doc__)
-    if arguments.masks:
-        make_folder(arguments.masks)
+    for folder in filter(None, (arguments.masks, arguments.capture)):
+        make_folder(folder)
     # A shell's & ignores SIGINT.
     handle_signals(Interrupt(), "SIGINT", "SIGTERM")
     listener = listener_of(arguments)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
+from edge.app.capture_options import add_capture
 from edge.app.given_source import given_source
 from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
@@ -51,6 +52,8 @@ def parse(
         ("--count-line", arguments.count_line, "track"),
         ("--color-by track", arguments.color_by == "track", "track"),
         ("--polygons", arguments.polygons, "frames_json"),
+        ("--every", arguments.every, "capture"),
+        ("--capture-limit", arguments.capture_limit, "capture"),
     ):
         if given and not getattr(arguments, needed):
             parser.error(f"{option} needs --{needed.replace('_', '-')}; give both")
@@ -75,6 +78,7 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
     add_objects(parser)
     add_tracking(parser)
     add_output(parser)
+    add_capture(parser)
     parser.add_help_options("General")
     return parser
 

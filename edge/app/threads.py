@@ -100,6 +100,8 @@ class CaptureThreads:
     ):
         self.source, self.predictor, self.smooth = source, predictor, smooth
         self.stage = stage
+        # Whether the result of the frame at this time needs its confidence.
+        self.wants_confidence: Callable[[float], bool] = lambda seconds: False
         self.dropped = 0
         self._frames, self._results = Channel(), Channel()
         self._threads = [
@@ -152,7 +154,8 @@ class CaptureThreads:
         stages = self.predictor.stages
         while True:
             frame, millis = self._frames.get()
-            result = self.predictor.predict(frame.image, order="BGR")
+            wanted = self.wants_confidence(frame.seconds)
+            result = self.predictor.predict(frame.image, "BGR", confidence=wanted)
             if self.smooth:
                 with stages.stage(self.stage):
                     result = self.smooth(result)
