@@ -90,12 +90,12 @@ class FrameCapture:
     def close(self) -> None:
         """Wait for the files, and say what was kept."""
         self._writer.close()
-        if self._writer.written:
-            frames = "frame" if self._writer.written == 1 else "frames"
-            say(
-                f"{self._writer.written} {frames} captured in {self.folder}; next: "
-                f"kseg prelabel MODEL {self.folder} --format coco --output DIR"
-            )
+        number = self._writer.written
+        then = f"kseg prelabel MODEL {self.folder} --format coco --output DIR"
+        if number or self._rule:
+            frames = "frame" if number == 1 else "frames"
+            following = f"; next: {then}" if number else ""
+            say(f"{number} {frames} captured in {self.folder}{following}")
 
     def _look(self, displayed: DisplayFrame, rule: Rule) -> None:
         measure = UNCERTAINTY.get(self.info.task) if rule.uncertain else None

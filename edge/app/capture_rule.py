@@ -22,7 +22,7 @@ UNCERTAIN = "uncertain"
 LOOK_SECONDS = 0.5
 LEAST_SECONDS = 10.0
 QUANTILE = 0.95
-WINDOW, FIRST = 600, 20  # frames; 600 are five minutes
+WINDOW, FIRST = 600, 10  # frames; 600 are five minutes
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 ROUNDING = 1e-6  # seconds: times of frames are sums of fractions
 

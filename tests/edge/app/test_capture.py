@@ -180,8 +180,9 @@ def test_a_folder_that_is_gone_is_said_once_and_the_camera_goes_on(tmp_path, cap
     for index in range(3):
         capture.take(frame(index, float(index)))
     capture.close()
-    (line,) = capfd.readouterr().err.splitlines()
+    line, end = capfd.readouterr().err.splitlines()
     assert line.startswith(f"--capture {folder}: ") and "goes on without it" in line
+    assert end == f"0 frames captured in {folder}"
 
 
 def test_without_its_line_a_frame_is_not_kept(tmp_path, capfd):
