@@ -124,6 +124,7 @@ class FrameCapture:
             return None
         now = datetime.now(timezone.utc)
         name = self._new_name(now)
+        confidence = CONFIDENCE.get(self.info.task)
         brief = IN_BRIEF.get(self.info.task, SUMMARIES[self.info.task])
         line = {
             "file": name,
@@ -131,7 +132,7 @@ class FrameCapture:
             "source": redact(self.source),
             "seconds": round(displayed.seconds, 3),
             "reason": reason,
-            "confidence": rounded(CONFIDENCE[self.info.task](displayed.result)),
+            "confidence": rounded(confidence and confidence(displayed.result)),
             "uncertainty": rounded(value),
             **brief(displayed.result, self.info),
             **text_of(looks),
@@ -152,6 +153,7 @@ class FrameCapture:
 
 
 def rounded(value: Optional[float]) -> Optional[float]:
+    """A value as a line has it."""
     return None if value is None else round(value, DIGITS)
 
 

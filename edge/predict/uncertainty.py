@@ -86,7 +86,7 @@ UNCERTAINTY: dict[str, Measure] = {
     "instance": of_objects,
 }
 
-# Task -> result -> its mean confidence in [0, 1], None if it is unknown.
+# Task -> result -> its mean confidence in [0, 1], None if it is unknown; others: None.
 CONFIDENCE: dict[str, Callable[[Any], Optional[float]]] = {
     "semantic": mean_confidence,
     "detection": score_of_objects,

@@ -318,15 +318,14 @@ class PrepareConfig(MergeOptions):
     )
     licenses: Names = option(
         (),
-        "ids of licences, such as 4,7,8: keep only images of COCO with one of these, "
-        "and write CREDITS.csv",
+        "licences by id, such as 4,7,8: keep only such images of COCO; write "
+        "CREDITS.csv",
         NEW_FOLDER,
         basic=True,
     )
     proposals: bool = option(
         False,
-        "also write the boxes that the networks rcnn and fast_rcnn classify; without "
-        "DIR only these, for the data folder SRC",
+        "also write boxes for rcnn and fast_rcnn; without DIR only these, for data SRC",
         NEW_FOLDER,
         basic=True,
     )

@@ -71,6 +71,8 @@ def prelabel(config: PrelabelConfig) -> Prelabelled:
     paths = list_given_images([config.dir])
     predictor = opened(config)
     task = predictor.info.task
+    if task not in OBJECTS:
+        raise InputError(f"{config.model}: no polygons are made for the task {task}")
     check_task_options(config, task)
     changes = decoder_changes(config)
     predictor = predictor.with_decoder(changes) if changes else predictor

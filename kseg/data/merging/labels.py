@@ -10,9 +10,10 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX
+from edge.core.errors import InputError
 from edge.core.images import write_mask
 from kseg.core.runs import write_json
-from kseg.data.folder import FolderSplit
+from kseg.data.folder import FolderSplit, parts_of
 from kseg.data.masks import Classes
 from kseg.data.merging.classes import file_ids
 from kseg.data.merging.moves import Move
@@ -166,6 +167,28 @@ def category_of(content: dict[str, Any], name: str) -> Any:
     return number
 
 
+# --- labels in a form that nothing can be added to ---
+
+
+def check_masks(folder: Path) -> None:
+    """Raises InputError for masks whose classes have no names."""
+    if not (folder / "classes.json").is_file():
+        raise InputError(
+            f"{folder}: has no classes.json, so its classes have no names; add one"
+        )
+
+
+def check_objects(folder: Path) -> None:
+    """Raises InputError for objects that are maps of numbers."""
+    parts = parts_of(folder).values()
+    maps = next((part for part in parts if (part / "instances").is_dir()), None)
+    if maps:
+        raise InputError(
+            f"{maps}: has its objects in instances/, and objects are added to "
+            "objects.json only; write them as objects.json"
+        )
+
+
 # --- the same image with other labels ---
 
 
@@ -194,11 +217,17 @@ def sorted_rows(class_ids: Sequence[Any], objects: Objects) -> np.ndarray:
     return np.array(sorted(table), np.float64).reshape(-1, 6)
 
 
-# Task -> what writes its labels, and what compares those of the same image.
+# Task -> what writes its labels, what compares those of the same image, and what checks
+# that labels can be added to a data folder.
 MOVES: dict[str, Callable[[Labels, Sequence[Addition], Path], list[Move]]] = {
     "semantic": mask_moves,
     "instance": object_moves,
     "detection": object_moves,
+}
+FORMS: dict[str, Callable[[Path], None]] = {
+    "semantic": check_masks,
+    "instance": check_objects,
+    "detection": check_objects,
 }
 SAME: dict[str, Callable[[Any, Any, Mapping], bool]] = {
     "semantic": same_masks,

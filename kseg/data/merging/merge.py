@@ -25,12 +25,12 @@ from kseg.core.configs import PrepareConfig
 from kseg.core.options import refuse_unused
 from kseg.core.results import MaskCounts, MergeCounts, ObjectCounts, Prepared
 from kseg.data.chosen import image_files
-from kseg.data.folder import is_data_folder, parts_of
+from kseg.data.folder import is_data_folder
 from kseg.data.formats.convert import WRITERS, Counts, log_counts, read_source
 from kseg.data.formats.writer import assign_splits, leftovers
 from kseg.data.masks import stem_of
 from kseg.data.merging.classes import class_numbers
-from kseg.data.merging.labels import MOVES, SAME, Addition, Labels
+from kseg.data.merging.labels import FORMS, MOVES, SAME, Addition, Labels
 from kseg.data.merging.moves import Move, put_all
 from kseg.data.merging.places import (
     Looks,
@@ -133,17 +133,7 @@ def check_splits(data: Dataset, folder: Path) -> None:
             f"{folder}: has no val split, so that images that look alike would be "
             f"divided at random; move some images and their labels to {folder}/val"
         )
-    parts = parts_of(folder).values()
-    maps = next((part for part in parts if (part / "instances").is_dir()), None)
-    if maps and data.task != "semantic":
-        raise InputError(
-            f"{maps}: has its objects in instances/, and objects are added to "
-            "objects.json only; write them as objects.json"
-        )
-    if data.task == "semantic" and not (folder / "classes.json").is_file():
-        raise InputError(
-            f"{folder}: has no classes.json, so its classes have no names; add one"
-        )
+    FORMS[data.task](folder)
 
 
 def used_classes(counts: Counts) -> dict[str, int]:

@@ -1,8 +1,9 @@
-"""YOLO: images/train/, labels/train/NAME.txt and data.yaml.
+"""YOLO: images/train/, labels/train/NAME.txt, train.txt and data.yaml, as CVAT has it.
 
 An object is one line: its parts are joined by cuts of no width.
 
-Reference: https://docs.ultralytics.com/datasets/segment
+Reference: https://docs.ultralytics.com/datasets/segment,
+https://docs.cvat.ai/docs/dataset_management/formats/format-yolo-ultralytics
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from kseg.data.formats.writing.export import Export, copy_images
 from kseg.data.formats.writing.outlines import of_parts
 from kseg.data.objects_file import LabelledObject
 
-TOOL = "CVAT, Label Studio or Roboflow"
+TOOL = "CVAT or Roboflow"
 
 
 def write(folder: Path, export: Export) -> None:
@@ -33,8 +34,11 @@ def write(folder: Path, export: Export) -> None:
         f"  {number}: {json.dumps(name, ensure_ascii=False)}\n"
         for number, name in enumerate(export.class_names)
     ]
-    text = f"path: .\ntrain: images/train\nnames:\n{''.join(names)}"
+    text = f"path: ./\ntrain: train.txt\nnames:\n{''.join(names)}"
     write_text(folder / "data.yaml", text)
+    files = (labelled.file_name for _, labelled in export.images)
+    listed = "".join(f"images/train/{name}\n" for name in files)
+    write_text(folder / "train.txt", listed)
 
 
 def line_of(each: LabelledObject, size: tuple[int, int]) -> str:

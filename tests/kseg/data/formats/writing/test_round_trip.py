@@ -213,7 +213,8 @@ def test_yolo_has_shares_of_the_sides(one):
     folder = one("yolo")
     content = yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8"))
     assert content["names"] == dict(enumerate(NAMES))
-    assert (folder / content["train"] / "scene 0.png").is_file()
+    listed = (folder / content["train"]).read_text(encoding="utf-8").splitlines()
+    assert listed == ["images/train/scene 0.png"] and (folder / listed[0]).is_file()
     text = (folder / "labels" / "train" / "scene 0.txt").read_text(encoding="utf-8")
     first = [float(word) for word in text.splitlines()[0].split()]
     assert first[0] == 0
