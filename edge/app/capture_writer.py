@@ -72,7 +72,7 @@ class CaptureWriter:
         for item in iter(self._items.get, None):
             try:
                 self._write(item)
-            except (InputError, OSError) as error:
+            except (InputError, OSError, cv2.error) as error:
                 self.count -= 1
                 self._report(error)
             else:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from kseg.api import prepare
 from kseg.cli.prepare import main
 from kseg.data.open import open_data
 from tests.support.leftovers import entries
+from tests.support.posix import needs_linux
 
+ROOT = Path(__file__).parents[4]
 CLASSES = scenes.CLASSES
 SIZE = (64, 96)
 
@@ -334,3 +338,35 @@ def test_an_export_inside_the_folder_leaves_no_trace(data):
     merged(export, data)
     assert "a.png" in names_of(data, "train")
     assert not [name for name in entries(data) if ".merge" in name]
+
+
+def test_a_mask_without_its_image_is_replaced(data, tmp_path):
+    """A merge that was killed between the labels and the images leaves it."""
+    left = data / "train" / "masks" / "a.png"
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(left)
+    new = scene(5, 0)
+    merged(write_export(tmp_path / "export", {"a.png": new}), data)
+    np.testing.assert_array_equal(read_raw_ids(left), new[1])
+
+
+def read_raw_ids(path: Path) -> np.ndarray:
+    return np.array(Image.open(path))
+
+
+@needs_linux
+def test_on_a_full_disk_the_folder_is_as_before(data, tmp_path):
+    """No file may be larger than 8 KiB; the image is larger."""
+    export = write_export(tmp_path / "export", {"a.png": scene(5, 0)})
+    assert (export / "a.png").stat().st_size > 8192
+    before = files_of(data)
+    words = [sys.executable, "-m", "kseg", "prepare", export, "--merge", data]
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 8; exec "$@"', "bash", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "a.png: cannot be" in done.stderr.splitlines()[-1]
+    assert files_of(data) == before
