@@ -39,7 +39,8 @@ class FrameCapture:
     """A sink that keeps frames in a folder. It is no view and needs none.
 
     `every` is the rule of `--every`, or None: then only `keep` keeps frames. `limit` is
-    the number of images in the folder from which on the rule keeps no more.
+    the number of images in the folder from which on the rule keeps no more. Frames of a
+    `live` source do not wait for the disk.
     """
 
     wants_view = False
@@ -51,6 +52,7 @@ class FrameCapture:
         source: str,
         every: Optional[Every] = None,
         limit: int = LIMIT,
+        live: bool = False,
     ):
         self.folder, self.info, self.source, self.limit = folder, info, source, limit
         self._rule = every and rule_of(every)
@@ -59,7 +61,7 @@ class FrameCapture:
         self._seen = Seen()
         for one in known_appearances(folder):
             self._seen.add(one)
-        self._writer = CaptureWriter(folder)
+        self._writer = CaptureWriter(folder, live)
         self._last: Optional[DisplayFrame] = None
         self._before: Any = None  # the result that was looked at before
         self._lock, self._full = threading.Lock(), False
@@ -172,6 +174,7 @@ def capture_of(
 ) -> FrameCapture:
     """The sink of --capture; viewers keep frames by `controls.capture`."""
     limit = arguments.capture_limit or LIMIT
-    capture = FrameCapture(arguments.capture, info, source.name, arguments.every, limit)
+    options = (arguments.every, limit, source.live)
+    capture = FrameCapture(arguments.capture, info, source.name, *options)
     controls.capture = capture.keep
     return capture

@@ -1,7 +1,7 @@
 """Writes captured frames and their lines of JSON in a thread of its own.
 
-A slow, full or broken disk never holds up the camera: frames that come faster than they
-can be written are dropped, and what fails is said in one line.
+A slow, full or broken disk never holds up a live source: frames that come faster than
+they can be written are dropped, and what fails is said in one line.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ class CaptureWriter:
     """Writes frames as PNG into `folder`, each with a line in captured.jsonl.
 
     `count` is the number of image files in the folder, those before and those that are
-    being written. Raises InputError if the folder cannot be read.
+    being written. With `live` False a frame waits a while until there is room for it.
+    Raises InputError if the folder cannot be read.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, live: bool = False):
+        self.folder, self._patience = folder, 0.0 if live else HANG_SECONDS
         self.count = len(list_images(folder))
         self.written = 0
         self._failed = False
@@ -54,7 +55,7 @@ class CaptureWriter:
     def put(self, item: Item) -> bool:
         """Write a frame as soon as possible. False if too many wait already."""
         try:
-            self._items.put_nowait(item)
+            self._items.put(item, bool(self._patience), self._patience or None)
         except queue.Full:
             return False
         self.count += 1

@@ -15,7 +15,7 @@ import pytest
 from edge.app.camera_options import new_parser, parse
 from edge.app.capture import FrameCapture, confidence_wanted
 from edge.app.capture_rule import FIRST, Every
-from edge.app.capture_writer import LINES, append_line
+from edge.app.capture_writer import LINES, CaptureWriter, Item, append_line
 from edge.core.errors import InputError
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View, help_of
@@ -190,6 +190,17 @@ def test_without_its_line_a_frame_is_not_kept(tmp_path, capfd):
     captured(tmp_path, [frame(0)], every=SECOND)
     assert images_of(tmp_path) == []
     assert "cannot be written" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("live", (False, True))
+def test_only_a_live_source_loses_frames_that_come_too_fast(tmp_path, live):
+    """Thirty frames at once, of which a few may be in memory."""
+    image = np.random.RandomState(0).randint(0, 256, (300, 400, 3), np.uint8)
+    writer = CaptureWriter(tmp_path, live)
+    done = [writer.put(Item(image, f"{k}.png", {"k": k})) for k in range(30)]
+    writer.close()
+    assert all(done) is not live
+    assert len(images_of(tmp_path)) == sum(done) == len(lines_of(tmp_path))
 
 
 def test_lines_are_appended(tmp_path):

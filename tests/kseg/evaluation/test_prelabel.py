@@ -61,6 +61,7 @@ def best_overlap(target, one, side: int) -> float:
     return best
 
 
+@pytest.mark.slow
 def test_masks_of_a_run_come_back(trained, tmp_path):
     """Without tolerance and least area they are the labels of the model."""
     frames = tmp_path / "frames"
