@@ -40,7 +40,7 @@ def write_split(folder: Path, seed: int, count: int, new_look: bool) -> None:
     for index in range(count):
         for kind, array in zip(KINDS, scene(seed, index, new_look), strict=True):
             (folder / kind).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(array).save(folder / kind / f"s{index}.png")
+            Image.fromarray(array).save(folder / kind / f"s{index:03}.png")
 
 
 def write_classes(folder: Path) -> None:
@@ -53,7 +53,7 @@ def write_classes(folder: Path) -> None:
 def corrected(labels: Path, frames: Path, target: Path) -> Path:
     """The labels as a person would export them: the true polygons of each frame.
 
-    The time of a captured frame is its number in the folder of the source.
+    The time of a captured frame is its number in the folder of the source, by name.
     """
     text = (frames / "captured.jsonl").read_text(encoding="utf-8")
     truth = {
