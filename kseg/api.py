@@ -303,16 +303,20 @@ def prepare(
 
     `src` may be "shapes", for generated scenes. `options` are the fields of
     PrepareConfig: `task`, `val_share`, `seed`, `skip_missing`, `licenses`, `count`,
-    `proposals`. With `proposals` and without `dir`, `src` is a data folder, or
-    "shapes", that only gets proposals. Raises InputError for an export of an unknown
-    format, with errors, or without what the task needs.
+    `proposals`, `merge`: a data folder that new images are added to, without `dir`.
+    With `proposals` and without `dir`, `src` is a data folder, or "shapes", that only
+    gets proposals. Raises InputError for an export of an unknown format, with errors,
+    or without what the task needs.
     """
     values = {"src": text_of_path(src), "dir": text_of_path(dir), **options}
     config = configured(PrepareConfig, config, values)
     from kseg.data.formats.convert import convert_export
+    from kseg.data.merging.merge import merge_export
     from kseg.data.proposals import add_proposals
 
     with reported_to(progress):
+        if config.merge:
+            return merge_export(config)
         if config.proposals and not config.dir:
             return add_proposals(config)
         done = convert_export(config)

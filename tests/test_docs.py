@@ -228,7 +228,13 @@ def all_options() -> set[str]:
     words += [["kseg", "benchmark", name] for name in BENCHMARKS]
     words += [["python", f"edge/{name}.py"] for name in ("camera_demo", "benchmark")]
     needed = {"evaluate": ["M"], "predict": ["M", "I"], "report": ["R"]}
-    needed |= {"prepare": ["S", "D"], "doctor": ["D"], "live": ["M"], "check": ["F"]}
+    needed |= {
+        "prelabel": ["M", "D"],
+        "prepare": ["S", "D"],
+        "doctor": ["D"],
+        "live": ["M"],
+        "check": ["F"],
+    }
     needed |= {"completion": ["bash"], "edge/camera_demo.py": ["M"]}
     needed |= {"edge/benchmark.py": ["M"], "mediapipe": ["M", "--python", "P"]}
     needed["mediapipe"] += ["--source", "V"]

@@ -20,6 +20,7 @@ VERBS = (
         "tune",
         "evaluate",
         "predict",
+        "prelabel",
         "export",
         "check",
         "live",

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 
 from edge.app.camera_options import parse
+from edge.app.capture import capture_of
 from edge.app.class_names import class_ids
 from edge.app.event_options import event_sinks, watch_of
 from edge.app.loop import CameraLoop
@@ -138,6 +139,7 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
         boxes=not arguments.no_boxes,
         color_by=arguments.color_by or "class",
         line=arguments.count_line,
+        captures=bool(arguments.capture),
     )
 
 
@@ -170,6 +172,8 @@ def sinks_of(
     if arguments.frames_json:
         lines = FrameLines(arguments.frames_json, info, arguments.polygons)
         sinks.append(lines)
+    if arguments.capture:
+        sinks.append(capture_of(arguments, source, info, controls))
     background = controls.view.background
     if listener:
         from edge.display.web.server import Web
@@ -205,8 +209,8 @@ def check_model(path: Path) -> None:
 def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
     """The camera loop; `program` is how it was called, for its help."""
     arguments = parse(argv, program, __doc__)
-    if arguments.masks:
-        make_folder(arguments.masks)
+    for folder in filter(None, (arguments.masks, arguments.capture)):
+        make_folder(folder)
     # A shell's & ignores SIGINT.
     handle_signals(Interrupt(), "SIGINT", "SIGTERM")
     check_mqtt(arguments)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
+from edge.app.capture_options import add_capture
 from edge.app.event_options import add_events
 from edge.app.given_source import given_source
 from edge.app.mqtt_options import add_mqtt
@@ -53,6 +54,8 @@ def parse(
         ("--count-line", arguments.count_line, "track"),
         ("--color-by track", arguments.color_by == "track", "track"),
         ("--polygons", arguments.polygons, "frames_json"),
+        ("--every", arguments.every, "capture"),
+        ("--capture-limit", arguments.capture_limit, "capture"),
     ):
         if given and not getattr(arguments, needed):
             parser.error(f"{option} needs --{needed.replace('_', '-')}; give both")
@@ -79,6 +82,7 @@ def new_parser(program: str, doc: Optional[str]) -> Parser:
     add_events(parser)
     add_mqtt(parser)
     add_output(parser)
+    add_capture(parser)
     parser.add_help_options("General")
     return parser
 

@@ -10,6 +10,7 @@ from typing import Any, Optional, Protocol, Sequence
 import cv2
 import numpy as np
 
+from edge.app.capture import confidence_wanted
 from edge.app.threads import CaptureThreads, Predicted, Smoother
 from edge.core.timing import MAX_TIMES, Rate
 from edge.display.sinks import Controls, DisplayFrame
@@ -59,6 +60,7 @@ class CameraLoop:
         self.rate, self._recent = Rate(), Rate(window=20)
         self.objects: deque[int] = deque(maxlen=MAX_TIMES)
         self.threads = CaptureThreads(source, predictor, smooth, stage)
+        self.threads.wants_confidence = confidence_wanted(sinks)
         self._last: Optional[DisplayFrame] = None
         self._last_time = time.monotonic()
         self._drawn_view = controls.view

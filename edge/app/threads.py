@@ -111,6 +111,8 @@ class CaptureThreads:
     ):
         self.source, self.predictor, self.smooth = source, predictor, smooth
         self.stage = stage
+        # Whether the result of the frame at this time needs its confidence.
+        self.wants_confidence: Callable[[float], bool] = lambda seconds: False
         self.dropped = 0
         self._frames, self._results = Channel(), Channel()
         self._taking, self._turns = threading.Lock(), threading.Condition()
@@ -167,11 +169,13 @@ class CaptureThreads:
             with self._taking:  # the number is that of the frame
                 number, self._taken = self._taken, self._taken + 1
                 item = self._frames.get_or_reason()
+                if not isinstance(item, BaseException):
+                    wanted = self.wants_confidence(item[0].seconds)
             try:
                 if isinstance(item, BaseException):
                     raise item
                 frame, millis = item
-                result = predictor.predict(frame.image, order="BGR")
+                result = predictor.predict(frame.image, "BGR", confidence=wanted)
             except BaseException:
                 with self._turn(number):  # after the frames before
                     raise

@@ -196,5 +196,5 @@ def draw_semantic(
 
 def with_hint(text: str, info: ModelInfo, view: View) -> str:
     """The caption, with the keys of the window or how to see them."""
-    hint = help_of(info) if view.help else "h keys" if view.keys else ""
+    hint = help_of(info, view.captures) if view.help else "h keys" if view.keys else ""
     return "   ".join(filter(None, (text, hint)))

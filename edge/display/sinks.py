@@ -2,6 +2,8 @@
 
 A sink has `take(displayed)`, called with every frame in order, `close()`, and
 `wants_view`: whether it uses `displayed.view`, which is drawn only if some sink does.
+One with `wants_confidence(seconds)` is asked whether the frame at this time, from the
+start of its prediction on, needs the confidence of its result.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 import numpy as np
 
@@ -61,6 +63,7 @@ class Controls:
     view: View
     paused: bool = False
     ended: bool = False
+    capture: Optional[Callable[[], Optional[str]]] = None  # keeps the newest frame
 
 
 class Recording:

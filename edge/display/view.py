@@ -24,6 +24,7 @@ class View:
     Four are for objects: whether masks and boxes are drawn, whether colours
     are those of the classes ("class") or differ for each track ("track"), and the line
     whose crossings are counted: its axis, "x" or "y", and its position in [0, 1].
+    `captures` shows the key that keeps a frame.
     """
 
     opacity: float = 0.5
@@ -39,6 +40,7 @@ class View:
     color_by: str = "class"
     line: Optional[Tuple[str, float]] = None
     zones: Tuple[Zone, ...] = ()
+    captures: bool = False
 
 
 # Task -> the fields of View that have an effect only on some tasks. Other tasks are
@@ -57,7 +59,7 @@ def controls_of(info: ModelInfo) -> Tuple[str, ...]:
     return CONTROLS.get(info.task, OF_MAPS)
 
 
-def help_of(info: ModelInfo) -> str:
+def help_of(info: ModelInfo, captures: bool = False) -> str:
     """The keys of the window, for the model's task.
 
     >>> print(help_of(ModelInfo(class_names=(), colors=(), task="detection")))
@@ -70,7 +72,10 @@ def help_of(info: ModelInfo) -> str:
         f"{key} {name}   " if name in controls else "" for key, name in keys
     )
     first = f"q quit   space pause   1 2 3 classes   a all   {masks}{boxes}"
-    return f"{first.rstrip()}\n{outlines}b background   {opacity}l legend   h keys"
+    kept = "c capture   " if captures else ""
+    return (
+        f"{first.rstrip()}\n{outlines}b background   {opacity}{kept}l legend   h keys"
+    )
 
 
 def legend_classes(info: ModelInfo) -> list[int]:

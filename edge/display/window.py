@@ -6,6 +6,7 @@ from typing import Optional
 
 import cv2
 
+from edge.core.log import say
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import Background, apply_key
 from edge.model_file.info import ModelInfo
@@ -55,6 +56,8 @@ class Window:
             self.controls.ended = True
         elif key == ord(" "):
             self.controls.paused = not self.controls.paused
+        elif key == ord("c"):
+            capture_by_key(self.controls)
         else:
             view = apply_key(self.controls.view, chr(key), self.info, self.background)
             self.controls.view = view
@@ -62,3 +65,12 @@ class Window:
     def close(self) -> None:
         if self._open:
             cv2.destroyWindow(WINDOW)
+
+
+def capture_by_key(controls: Controls) -> None:
+    """Keep the newest frame, if there is a folder for it, and say what was done."""
+    if not controls.capture:
+        say("key c: keeps the frame for labelling, with --capture DIR")
+        return
+    name = controls.capture()
+    say(f"captured {name}" if name else "key c: the frame is not kept, try again")

@@ -18,7 +18,7 @@ from kseg.core.names import VERBS
 
 SHELLS = ("bash", "zsh", "tcsh")
 FILES = ("json", "masks", "record", "stats", "frames_json", "config", "weights")
-FOLDERS = ("data", "output", "run", "src", "dir", "truth", "init_from")
+FOLDERS = ("data", "output", "run", "src", "dir", "truth", "init_from", "merge")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

@@ -1,6 +1,7 @@
 """Convert another tool's export to a data folder.
 
   kseg prepare SRC DIR
+  kseg prepare SRC --merge DATA
   kseg prepare DIR --proposals
 
 The format of SRC is detected:
@@ -21,14 +22,14 @@ DIR gets {train,val,test}/images/ and classes.json, and with
   --task semantic   masks/: PNGs of class ids with a palette, 255 is void
   --task instance   objects.json: outlines in COCO's format
   --task detection  objects.json: boxes only
-Without --task the first eight formats give semantic and bowl gives instance; the others
-give instance if all their objects have an outline, else detection. A project of
-Supervisely with rectangles gives detection.
+Without --task the first eight formats give semantic, bowl instance; the others instance
+if all objects have an outline, else detection, as Supervisely with rectangles.
 SRC may be "shapes": --count generated scenes for train, and a share of as many for val.
 
 Images are copied unchanged. The splits of SRC are kept; images without a split go into
 train. If SRC has no val split, a share of train becomes val. Images without labels are
 left out and counted; in yolo and cvat they are images without objects.
+With --merge, new images are added to DATA; those like one of val or test go there.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from kseg.core.batch_norm_options import BatchNormOptions
 from kseg.core.doctor_options import DoctorOptions
 from kseg.core.fold_options import FoldOptions
 from kseg.core.hard_options import HardPixelOptions
+from kseg.core.merge_options import NEW_FOLDER, MergeOptions
 from kseg.core.model_options import (
     EngineOptions,
     MovedDataOptions,
@@ -295,7 +296,7 @@ OF_SCENES = Use(lambda config: config.src == "shapes", "without the SRC shapes")
 
 
 @dataclass(frozen=True)
-class PrepareConfig:
+class PrepareConfig(MergeOptions):
     """Options of `kseg prepare`."""
 
     src: str = positional(
@@ -304,22 +305,28 @@ class PrepareConfig:
     dir: str = positional("data folder to write: train/, val/ and classes.json", "")
     task: str = option("", "what to keep", basic=True, choices=TASKS)
     val_share: float = option(
-        0.2, "share of the images for val, if SRC has no val split", basic=True
+        0.2,
+        "share of the images for val, if SRC has no val split",
+        NEW_FOLDER,
+        basic=True,
     )
-    seed: int = option(0, "random seed of that split", basic=True, zero=True)
+    seed: int = option(
+        0, "random seed of that split", NEW_FOLDER, basic=True, zero=True
+    )
     skip_missing: bool = option(
         False, "leave out labels whose image is missing", basic=True
     )
     licenses: Names = option(
         (),
-        "ids of licences, such as 4,7,8: keep only images of COCO with one of these, "
-        "and write CREDITS.csv",
+        "licences by id, such as 4,7,8: keep only such images of COCO; write "
+        "CREDITS.csv",
+        NEW_FOLDER,
         basic=True,
     )
     proposals: bool = option(
         False,
-        "also write the boxes that the networks rcnn and fast_rcnn classify; without "
-        "DIR only these, for the data folder SRC",
+        "also write boxes for rcnn and fast_rcnn; without DIR only these, for data SRC",
+        NEW_FOLDER,
         basic=True,
     )
     count: int = option(

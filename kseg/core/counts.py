@@ -42,6 +42,25 @@ class MaskCounts:
 
 
 @dataclass(frozen=True)
+class MergeCounts:
+    """What was added to a data folder.
+
+    `added` counts the new images of each split, `moved` those of them that went to a
+    split because they look like its images. `present` counts images that were there
+    already, `relabelled` those of them that have other labels now, which are not taken.
+    `copies` counts images left out because one that was there is a copy. `renamed` maps
+    SPLIT/NAME in the export to the new name.
+    """
+
+    added: dict[str, int]
+    moved: dict[str, int]
+    present: int = 0
+    relabelled: int = 0
+    copies: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ProposalCounts:
     """The proposals of a split: `hits` of its `objects` overlap one by half or more."""
 

@@ -67,6 +67,7 @@ VERBS = {
     "tune": "search the options of a training by many short ones",
     "evaluate": "measure a model on a split of a data set",
     "predict": "segment images: write a mask and an overlay for each",
+    "prelabel": "write what a model finds as labels to correct in a tool",
     "export": "convert a run to TFLite or ONNX and measure the accuracy it costs",
     "check": "show how model files are read, and what keeps them from devices",
     "live": "segment a camera, video or stream",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from kseg.core import html, object_metrics
 from kseg.core.configs import TrainConfig
-from kseg.core.counts import MaskCounts, ObjectCounts, ProposalCounts
+from kseg.core.counts import MaskCounts, MergeCounts, ObjectCounts, ProposalCounts
 from kseg.core.runs import (
     BEST,
     CURVES,
@@ -243,7 +243,8 @@ class Prepared:
     `splits` counts the images of each; `unlabelled`, `missing` and `other_licences`
     count those that were left out, because they have no label, no image file or none of
     the chosen licences. `masks` is None for objects, `objects` for masks, `proposals`
-    without --proposals. A folder that only got proposals has no `format`.
+    without --proposals. A folder that only got proposals has no `format`. With --merge,
+    `merged` says what was added to the folder, and the other counts are of the export.
     """
 
     folder: Path
@@ -257,6 +258,7 @@ class Prepared:
     objects: Optional[ObjectCounts] = None
     proposals: Optional[dict[str, ProposalCounts]] = None
     masks: Optional[MaskCounts] = None
+    merged: Optional[MergeCounts] = None
 
     def record(self) -> dict[str, Any]:
         """The content of --json."""
@@ -273,6 +275,8 @@ class Prepared:
             record["masks"] = asdict(self.masks)
         if self.objects:
             record["objects"] = asdict(self.objects)
+        if self.merged:
+            record["merged"] = asdict(self.merged)
         if self.proposals:
             record["proposals"] = {k: v.record() for k, v in self.proposals.items()}
         return record

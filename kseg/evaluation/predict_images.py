@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Union
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from edge.predict.results import Result
 from kseg.core import backend
 from kseg.core.configs import PredictConfig
 from kseg.core.fold_runs import is_several
+from kseg.core.prelabel_config import PrelabelConfig
 from kseg.core.progress import shown
 from kseg.core.results import Prediction
 from kseg.evaluation.grouping import PREFIX, GroupingEngine, draw_borders, is_grouping
@@ -93,7 +94,7 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
         yield Prediction(image, result, model.info, predictor.engine.channels)
 
 
-def opened(config: PredictConfig) -> Predictor:
+def opened(config: Union[PredictConfig, PrelabelConfig]) -> Predictor:
     """The predictor of MODEL: of one model, or of the mean of several."""
     if is_several(config.model):
         options = (config.engine, config.threads, config.tta, config.reading)

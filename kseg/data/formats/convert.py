@@ -42,9 +42,10 @@ BACKGROUND_FORMATS = (
 )  # of outlines: the rest is background
 LICENSED_FORMATS = ("coco",)  # with the licence of each image
 LISTED = 24  # classes in the log; the result has all
-# Task -> the function that writes its data folder, and counts pixels or objects.
+# Task -> the function (export, splits, folder, alone) that writes its data folder, and
+# counts pixels or objects.
 Counts = Union[MaskCounts, ObjectCounts]
-WRITERS: dict[str, Callable[[SourceDataset, Splits, Path], Counts]] = {
+WRITERS: dict[str, Callable[..., Counts]] = {
     "semantic": write_data_folder,
     **OBJECT_WRITERS,
 }
@@ -72,14 +73,8 @@ def convert_export(config: PrepareConfig) -> Prepared:
         )
     refuse_unused(config)
     check_target(target)
-    if config.src == scenes.NAME:
-        name, task = scenes.NAME, config.task or "semantic"
-        export = scenes.read_scenes(task, config.count, config.val_share)
-    else:
-        check_outside(source, target)
-        name = format_of(source)
-        task = config.task or FORMATS[name].default_task(source)
-        export = read_export(source, name, task, config.skip_missing, config.licenses)
+    name, task, export = read_source(config, target)
+    if name != scenes.NAME:
         check_split_options(config, export)
     splits = assign_splits(export, source, config.val_share, config.seed)
     log.info(f"{source}: {describe(name, export, splits)}")
@@ -98,6 +93,23 @@ def convert_export(config: PrepareConfig) -> Prepared:
         objects=objects,
         masks=masks,
     )
+
+
+def read_source(config: PrepareConfig, target: Path) -> tuple[str, str, SourceDataset]:
+    """The format of `config.src`, the task that is read of it, and what was read.
+
+    Raises InputError for an unknown format, invalid labels, and a target inside of it.
+    """
+    if config.src == scenes.NAME:
+        task = config.task or "semantic"
+        found = scenes.read_scenes(task, config.count, config.val_share)
+        return scenes.NAME, task, found
+    source = Path(config.src)
+    check_outside(source, target)
+    name = format_of(source)
+    task = config.task or FORMATS[name].default_task(source)
+    export = read_export(source, name, task, config.skip_missing, config.licenses)
+    return name, task, export
 
 
 def log_counts(

@@ -58,11 +58,17 @@ KEPT: dict[str, Callable[[SourcePair, SourceObjects], SourceObjects]] = {
 
 
 def write_objects_folder(
-    export: SourceDataset, splits: Splits, folder: Path, task: str
+    export: SourceDataset,
+    splits: Splits,
+    folder: Path,
+    alone: bool = True,
+    *,
+    task: str,
 ) -> ObjectCounts:
     """Copies the images, and writes the objects.json of each split and classes.json.
 
     Images are copied byte for byte, EXIF included; objects are in the upright image.
+    `alone` is whether there must be an object at all.
     Raises InputError for labels that cannot be read, do not fit the images or are not
     enough for the task.
     """
@@ -86,7 +92,8 @@ def write_objects_folder(
             )
             written += images
         counts = counts_of(export.class_names, written)
-        check_objects(counts, folder, pairs[0].image)
+        if alone:
+            check_objects(counts, folder, pairs[0].image)
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": list(color)} for name, color in entries]
         write_credits(part, splits)
@@ -123,6 +130,6 @@ def counts_of(names: Sequence[str], written: list[Written]) -> ObjectCounts:
 
 
 # Task -> the function that writes its data folder.
-OBJECT_WRITERS: dict[str, Callable[[SourceDataset, Splits, Path], ObjectCounts]] = {
+OBJECT_WRITERS: dict[str, Callable[..., ObjectCounts]] = {
     task: partial(write_objects_folder, task=task) for task in KEPT
 }

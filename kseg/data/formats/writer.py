@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, TypeVar
+from typing import Callable, Iterable, Iterator, Optional, TypeVar
 
 import numpy as np
 import psutil
@@ -45,12 +45,13 @@ Splits = dict[str, list[SourcePair]]
 
 
 def assign_splits(
-    export: SourceDataset, folder: Path, share: float, seed: int
+    export: SourceDataset, folder: Path, share: Optional[float], seed: int
 ) -> Splits:
     """Divides the pairs into train, val and test.
 
     Pairs without a split are for training. Without a val split, `share` of the training
-    pairs become val; without training pairs, the other splits stay alone. Equal stems
+    pairs become val, none if it is None; without training pairs, the other splits stay
+    alone. Equal stems
     within a split get different ones. Raises InputError for an image that is labelled
     twice, and if there are no pairs.
     """
@@ -67,7 +68,7 @@ def assign_splits(
     splits = {name: own_stems(pairs) for name, pairs in splits.items()}
     for pairs in splits.values():
         check_image_names(pairs)
-    if train and "val" not in splits:
+    if train and "val" not in splits and share is not None:
         splits |= split_by_seed(splits["train"], folder, seed, share)
     return {name: splits[name] for name in SPLITS if name in splits}
 
@@ -130,12 +131,13 @@ def leftovers(target: Path) -> list[Path]:
 
 
 def write_data_folder(
-    export: SourceDataset, splits: Splits, folder: Path
+    export: SourceDataset, splits: Splits, folder: Path, alone: bool = True
 ) -> MaskCounts:
     """Copies the images and writes the masks and classes.json; counts the pixels.
 
     Images are copied byte for byte, EXIF included; masks are upright palette PNGs.
-    Raises InputError for files that cannot be read, and masks that do not fit.
+    `alone` is whether the folder must have what can be learnt or measured. Raises
+    InputError for files that cannot be read, and masks that do not fit.
     """
     info = ModelInfo(class_names=export.class_names, colors=export.colors)
     colors = color_table(info).tolist()
@@ -147,7 +149,8 @@ def write_data_folder(
         facts = each(partial(write_pair, colors=colors), items, "preparing")
         counts = mask_counts(export.class_names, facts)
         counts = replace(counts, skipped=export.unpainted.record())
-        check_masks(counts, folder, items[0][1].image, learnt="train" in splits)
+        if alone:
+            check_masks(counts, folder, items[0][1].image, learnt="train" in splits)
         entries = zip(export.class_names, export.colors, strict=True)
         classes = [{"name": name, "color": color} for name, color in entries]
         write_credits(part, splits)

@@ -84,11 +84,13 @@ def test_a_near_miss_is_named():
         kseg(["exprot"])
 
 
+COMMANDS_ALONE = ("live", "tune", "prelabel", "benchmark", "completion")
+
 # Each command as a module and as a function, imported in either order.
 BOTH = f"""
 import sys
 first = sys.argv[1] == "function"
-verbs = {[v for v in VERBS if v not in ("live", "tune", "benchmark", "completion")]}
+verbs = {[v for v in VERBS if v not in COMMANDS_ALONE]}
 import kseg
 for verb in verbs:
     if first:

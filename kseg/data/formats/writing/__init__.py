@@ -1,0 +1,1 @@
+"""Writes labels in the formats of labelling tools, for correction there."""

@@ -1,0 +1,1 @@
+"""Adds labelled images to a data folder that is already there."""
