@@ -225,6 +225,7 @@ class Soak:
             checks.check_memory(self.samples, self.config.frames),
             checks.check_files(self.open_files, self.config.frames),
             *checks.check_events(written, self.subscriber.heard, lines),
+            checks.Check("lines", not incomplete, f"{incomplete} are incomplete"),
             checks.check_ages(ages, self.config.max_age),
             checks.check_stranger(self.stranger.tries, self.stranger.got),
         ]
@@ -234,7 +235,6 @@ class Soak:
             "seed": self.config.seed,
             "disk": self.disk.kind,
             "failures": dict(self.failures),
-            "incomplete_lines": incomplete,
             "age_millis": percentiles(ages) if ages else None,
             "early_age_millis": percentiles(early) if early else None,
             "memory_mb": [round(mb, 1) for _, mb in self.samples],
