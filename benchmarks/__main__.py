@@ -62,6 +62,9 @@ BENCHMARKS = {
     "localize": Benchmark(
         "localize", "one object: the loss of its class, of its box, and of both"
     ),
+    "soak": Benchmark(
+        "soak", "the camera for long, while broker, stream and disk fail at random"
+    ),
     "padding": Benchmark(
         "padding", "accuracy by the padding inside a network, and without it"
     ),

@@ -18,6 +18,9 @@ PROGRAMS = [path for path in SOURCES if "tests" not in path.relative_to(ROOT).pa
 CHOOSES = ROOT / "edge" / "core" / "system.py"
 OTHERS = {
     "benchmarks/pytorch_step.py": {"import resource", "win32", "darwin"},
+    "benchmarks/soak.py": {"/proc/"},  # which runs on Linux only
+    "benchmarks/soak_camera.py": {"/proc/"},
+    "benchmarks/soak_disk.py": {"import resource"},
     "kseg/data/formats/unread.py": {"darwin"},  # a labelling tool's format
 }
 OF_A_SYSTEM = re.compile(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Optional
 
 from edge.core.errors import cannot_be, reason_of, remedy_of
-from edge.core.files import json_text
+from edge.core.files import is_special, json_text
 from edge.core.log import say
 from edge.events.text import change_text
 
@@ -36,12 +37,12 @@ class EventLines:
 
     def __init__(self, path: Path):
         self.path, self.lost = path, 0
-        self._torn = False  # whether a line was written in part
         self._failed: Optional[str] = None
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise cannot_be("written", path, error) from None
+        self._torn = is_torn(path)  # whether the last line was written in part
 
     def take(self, displayed: Any) -> None:
         for change in displayed.events:
@@ -51,12 +52,21 @@ class EventLines:
         line = b"\n" + line if self._torn else line
         try:
             written = self._file.write(line)
-            self._torn = written < len(line)
         except OSError as error:
             self._fail(f"{reason_of(error)}; {remedy_of(error)}")
-        else:
-            if self._torn:
-                self._fail("no space left; free some space")
+            return
+        self._torn = written < len(line) and not self._remove(written)
+        if written < len(line):
+            self._fail("no space left; free some space")
+
+    def _remove(self, count: int) -> bool:
+        """Remove the last bytes, which are a part of a line. Whether that is done."""
+        try:
+            number = self._file.fileno()
+            os.ftruncate(number, os.fstat(number).st_size - count)
+        except OSError:  # a pipe, or a broken disk
+            return False
+        return not is_torn(self.path)
 
     def _fail(self, why: str) -> None:
         self.lost += 1
@@ -71,3 +81,15 @@ class EventLines:
             self._file.close()
         except OSError:
             pass  # each line was written at once, or is counted
+
+
+def is_torn(path: Path) -> bool:
+    """Whether a file ends within a line, as after a power failure."""
+    if is_special(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:  # it is empty, or cannot be read
+        return False

@@ -7,7 +7,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 from edge.core.errors import InputError, quoted
 from edge.events.grammar import RuleError, Vocabulary, parse_condition
 from edge.events.rule import COOL_DOWN_SECONDS, Rule
-from edge.zones.zone_file import check_keys, is_number
+from edge.zones.zone_file import LONGEST_NAME, check_keys, is_number
 
 KEYS = ("name", "when", "hysteresis", "cool_down_seconds", "snapshot", "record")
 RECORD_KEYS = ("before_seconds", "after_seconds")
@@ -44,6 +44,8 @@ def rule_of(entry: Any, vocabulary: Vocabulary, path: str, number: int) -> Rule:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise InputError(f"{path}: rule {number} has the name {quoted(name)}; give one")
     place = f"{path}: rule {quoted(name)}"
+    if len(name) > LONGEST_NAME:  # it is part of topics, which may not be long
+        raise InputError(f"{place}: give it a name of 1 to {LONGEST_NAME} characters")
     check_keys(entry, KEYS, place)
     when = entry.get("when")
     if not isinstance(when, str):

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from edge.core.errors import InputError, cannot_be, quoted
 from edge.core.files import write_json
@@ -99,17 +100,11 @@ def write_zone_file(
 def read_content(path: Path) -> Dict[str, Any]:
     """The object that a JSON file has. Raises InputError if it has none."""
 
-    def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(f"{path}: {quoted(name)} is there twice; rename one")
-        return dict(pairs)
-
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path}: is too large for a file of zones")
-        content = json.loads(read_text(path), object_pairs_hook=unique)
+        hook = partial(unique, str(path))
+        content = json.loads(read_text(path), object_pairs_hook=hook)
     except OSError as error:
         raise cannot_be("read", path, error) from None
     except UnicodeDecodeError:
@@ -126,6 +121,16 @@ def read_content(path: Path) -> Dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f'{path}: is not an object; write {{"zones": {{...}}}}')
     return content
+
+
+def unique(place: str, pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:
+    """The object of JSON with these pairs. Raises InputError for a repeated name."""
+    result: Dict[str, Any] = {}
+    for name, value in pairs:  # of which there may be a million
+        if name in result:
+            raise InputError(f"{place}: {quoted(name)} is there twice; rename one")
+        result[name] = value
+    return result
 
 
 def check_keys(content: Mapping[str, Any], known: Sequence[str], place: str) -> None:

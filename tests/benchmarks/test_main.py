@@ -25,6 +25,7 @@ from benchmarks.padding import PaddingConfig
 from benchmarks.proposals import ProposalsConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
+from benchmarks.soak import SoakConfig
 from benchmarks.step import StepConfig
 from benchmarks.training import TrainBenchmarkConfig
 from edge.core.errors import InputError
@@ -44,6 +45,7 @@ CONFIGS = {
     "proposals": ProposalsConfig,
     "drawing": DrawingConfig,
     "localize": LocalizeConfig,
+    "soak": SoakConfig,
     "padding": PaddingConfig,
 }
 OPTIONS = {
@@ -66,6 +68,7 @@ OPTIONS = {
     "proposals": "--runs --images --json",
     "drawing": "--objects --frame --rounds --json",
     "localize": "--encoder --size --epochs --batch-size --seed --json",
+    "soak": "--frames --minutes --seed --model --max-age --json",
     "padding": "--run --data --size --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "

@@ -58,6 +58,37 @@ def test_a_full_disk_is_one_line_and_the_camera_goes_on(capsys):
     assert last == "--events /dev/full: 3 lines are missing"
 
 
+@needs_linux
+def test_a_line_that_fits_in_part_is_removed_again(tmp_path, capsys):
+    import resource
+
+    path = tmp_path / "events.jsonl"
+    lines = EventLines(path)
+    lines.take(shown(START))
+    size, limits = path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:  # as on a disk with room for ten more bytes
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+        lines.take(shown(END))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.stat().st_size == size
+    lines.take(shown(END))
+    lines.close()
+    found = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    assert list(found) == [START.to_json(), END.to_json()]
+    assert capsys.readouterr().err.endswith(": 1 lines are missing\n")
+
+
+def test_a_file_that_a_power_failure_has_torn_goes_on_in_a_new_line(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"event": "star')
+    lines = EventLines(path)
+    lines.take(shown(START))
+    lines.close()
+    torn, whole = path.read_text(encoding="utf-8").splitlines()
+    assert torn == '{"event": "star' and json.loads(whole) == START.to_json()
+
+
 def test_running_events_in_the_view():
     events = [replace(EVENT, rule=f"r{index}", start=index) for index in range(7)]
     assert running_text(events[:2], 12.0) == "event r0 12 s\nevent r1 11 s"

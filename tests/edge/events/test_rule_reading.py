@@ -40,6 +40,7 @@ def test_a_rule_with_everything():
         (["smoke"], "rule 1 is 'smoke'; write an object"),
         ([RULE, {"when": ""}], "rule 2 has the name None; give one"),
         ([{**RULE, "name": " "}], "rule 1 has the name ' '"),
+        ([{**RULE, "name": "a" * 101}], "give it a name of 1 to 100 characters"),
         ([RULE, RULE], "two rules have the name 'smoke'; rename one"),
         ([{"name": "smoke"}], "rule 'smoke': when is None; write a text"),
         ([{**RULE, "whenn": ""}], "rule 'smoke': unknown key 'whenn'"),

@@ -51,7 +51,9 @@ def test_without_pyav_opencv_reads(monkeypatch):
 
 def test_a_pyav_that_cannot_be_imported_is_said(tmp_path, monkeypatch, caplog):
     """As with a missing library of the system."""
-    (tmp_path / "av.py").write_text("raise ImportError('libx.so.1: cannot open')")
+    (tmp_path / "av.py").write_text(
+        "raise ImportError('libx.so.1: cannot open')", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "av", raising=False)
     assert not pyav_runs.__wrapped__()

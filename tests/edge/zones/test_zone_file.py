@@ -126,3 +126,18 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path):
     with pytest.raises(InputError, match="is not JSON"):
         write_zone_file(path, zones=[])
     assert path.read_text(encoding="utf-8") == "{"
+
+
+def test_a_file_of_many_names_is_read_at_once(tmp_path):
+    path = tmp_path / "zones.json"
+    names = ",".join(f'"{number}": 0' for number in range(100_000))
+    path.write_text("{" + names + "}", encoding="utf-8")
+    with pytest.raises(InputError, match="unknown key '0'"):
+        read_zone_file(path)  # comparing each name with all took many minutes
+
+
+def test_a_name_that_is_there_twice_is_refused_where_it_is(tmp_path):
+    path = tmp_path / "zones.json"
+    path.write_text('{"zones": {"a": [], "b": [], "a": []}}', encoding="utf-8")
+    with pytest.raises(InputError, match="'a' is there twice; rename one"):
+        read_zone_file(path)
