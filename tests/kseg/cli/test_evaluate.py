@@ -9,7 +9,7 @@ from PIL import Image
 
 from edge.core.errors import InputError
 from edge.core.images import read_image, write_mask
-from edge.display.draw import blend
+from edge.display.colors import color_table
 from edge.predict.results import SemanticMap
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.tta import TTA
@@ -344,7 +344,7 @@ def test_the_sheet_shows_the_named_labels(data_folder, tmp_path):
     )
     image, mask = split.read(0)
     labels = label_by_majority(predictor.predict(image).labels, mask, 6)
-    view = blend(image, labels, data.info, opacity=0.6)
+    view = color_table(data.info)[labels]
     left = 2 * (width + GAP)
     sheet = read_image(tmp_path / "samples.png")[30:, left : left + width][:height]
     expected = cv2.resize(view, (width, height), interpolation=cv2.INTER_NEAREST)

@@ -8,8 +8,9 @@ https://docs.cvat.ai/docs/dataset_management/formats/format-yolo-ultralytics
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+import yaml
 
 import numpy as np
 
@@ -29,12 +30,9 @@ def write(folder: Path, export: Export) -> None:
         lines = (line_of(each, labelled.size) for each in labelled.objects)
         path = labels / f"{Path(labelled.file_name).stem}.txt"
         write_text(path, "".join(f"{line}\n" for line in lines))
-    # A name in JSON's quotation marks is one in YAML.
-    names = [
-        f"  {number}: {json.dumps(name, ensure_ascii=False)}\n"
-        for number, name in enumerate(export.class_names)
-    ]
-    text = f"path: ./\ntrain: train.txt\nnames:\n{''.join(names)}"
+    names = dict(enumerate(export.class_names))
+    content = {"path": "./", "train": "train.txt", "names": names}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_text(folder / "data.yaml", text)
     files = (labelled.file_name for _, labelled in export.images)
     listed = "".join(f"images/train/{name}\n" for name in files)
