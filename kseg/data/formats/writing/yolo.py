@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 import numpy as np
+import yaml
 
 from edge.core.files import make_folder, write_text
 from kseg.data.formats.writing.export import Export, copy_images
