@@ -58,7 +58,6 @@ from edge.predict import open_predictor
 from edge.predict.base import Predictor
 from edge.video.capture import CameraOptions
 from edge.video.frames import Source
-from edge.video.recording import open_recorder
 from edge.video.sources import open_source
 
 
@@ -155,6 +154,17 @@ def listener_of(arguments: argparse.Namespace) -> Optional[Listener]:
     return listen(arguments.serve, arguments.token)
 
 
+def recordings_of(arguments: argparse.Namespace, source: Source) -> list[Any]:
+    """The sink of --record, if it is given; opened early, as it may be refused."""
+    if not arguments.record:
+        return []
+    there = arguments.record.exists()
+    recording = Recording(arguments.record, source.fps)
+    if there:
+        say(f"--record {arguments.record}: replaces the recording that is there")
+    return [recording]
+
+
 def sinks_of(
     arguments: argparse.Namespace,
     source: Source,
@@ -165,8 +175,6 @@ def sinks_of(
 ) -> list[Any]:
     """The sinks of the options; see edge.display.sinks."""
     sinks: list[Any] = []
-    if arguments.record:
-        sinks.append(Recording(arguments.record, source.fps))
     if arguments.masks:
         sinks.append(Masks(arguments.masks, info))
     if arguments.frames_json:
@@ -245,8 +253,9 @@ def open_loop(
         arguments.camera_size, arguments.camera_fps, arguments.camera_format
     )
     source = stack.enter_context(open_source(arguments.source, options))
-    if arguments.record:
-        open_recorder(arguments.record, source.fps)  # fails early
+    recordings = recordings_of(arguments, source)
+    for recording in recordings:
+        stack.enter_context(closing(recording))
     if not arguments.headless and why_headless():
         arguments.headless = True
         say(f"{why_headless()}: running headless ({other_views()})")
@@ -263,6 +272,7 @@ def open_loop(
     smooth, stage = smoother_of(arguments, predictor.info.task)
     counter = counter_of(arguments)
     steps = smooth, counter, stage
+    sinks = recordings + sinks
     return CameraLoop(source, predictor, sinks, controls, *steps, watch=watch)
 
 

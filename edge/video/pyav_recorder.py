@@ -26,7 +26,6 @@ from edge.video.recorder import (
     LONGEST_GAP,
     MAKE_ROOM,
     Recorder,
-    keep_unfinished,
     with_bars,
 )
 
@@ -44,8 +43,6 @@ class PyAVRecorder(Recorder):
     """Writes frames to an .mp4 or .mkv file, which gets its name when it is closed."""
 
     def _open(self, frame: np.ndarray) -> None:
-        self._check_first(frame)
-        keep_unfinished(self.part, self._target)
         # Every packet goes to the system at once.
         options = {**MUXERS[self.path.suffix.lower()], "flush_packets": "1"}
         part = str(self.part.absolute())
@@ -73,7 +70,7 @@ class PyAVRecorder(Recorder):
         room left: the file then has the frames before this one.
         """
         if self._writer is None:
-            self._open(frame)
+            self._begin(frame)
             self._start = self._previous = seconds
         if frame.shape[1::-1] != self.size_wh:
             frame = with_bars(frame, self.size_wh)
@@ -141,6 +138,7 @@ class PyAVRecorder(Recorder):
         Raises GateFailed if it is not complete, because others have filled the disk.
         """
         if self._writer is None:
+            self._lock.release()
             return
         try:
             self._mux(self._stream.encode())
