@@ -22,6 +22,7 @@ from edge.events.engine import Engine
 from edge.events.folder import EventFolder
 from edge.events.lines import EventLines, EventLog
 from edge.events.rule import Rule
+from edge.events.unfinished import keep_unfinished_of
 from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo, known_names
 from edge.video.frames import Source
@@ -149,6 +150,7 @@ def event_sinks(
         sinks.append(EventLines(arguments.events))
     if arguments.event_folder:
         folder = make_folder(arguments.event_folder)
+        keep_unfinished_of(folder)
         sinks.append(EventFolder(folder, watch, source))
     address = webhook_of(arguments)
     if address:
