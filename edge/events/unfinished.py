@@ -71,6 +71,4 @@ def say_kept(kept: List[Path], removed: int) -> None:
         more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
         say(f"the recording of a run that was stopped is kept as {kept[0]}{more}")
     if removed:
-        say(
-            f"--event-folder: unfinished recordings that did not play: {removed}; removed"
-        )
+        say(f"--event-folder: removed {removed} unfinished recordings that do not play")

@@ -54,4 +54,4 @@ def test_what_does_not_play_is_removed_and_other_files_stay(tmp_path, capsys):
         (tmp_path / name).write_bytes(b"x")
     assert keep_unfinished_of(tmp_path) == []
     assert len(list(tmp_path.iterdir())) == 3
-    assert "did not play: 1; removed" in capsys.readouterr().err
+    assert "removed 1 unfinished recordings that do not play" in capsys.readouterr().err
