@@ -131,6 +131,7 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
     return View(
         opacity=opacity,
         outlines=arguments.outlines,
+        legend=not arguments.no_legend,
         background=background_of(arguments.background) if arguments.keep else None,
         keep=classes_of(arguments.keep, info) if arguments.keep else frozenset(),
         keys=not arguments.headless,

@@ -200,6 +200,7 @@ def add_view(parser: Parser) -> None:
         help="opacity of the class colours, 0 to 1 (default 0.5; 0 with --background)",
     )
     add("--outlines", action="store_true", help="draw the boundaries of the classes")
+    add("--no-legend", action="store_true", help="do not draw the list of classes")
     add(
         "--background",
         basic=True,
