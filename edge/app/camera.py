@@ -26,6 +26,7 @@ import numpy as np
 
 from edge.app.camera_options import parse
 from edge.app.capture import capture_of
+from edge.app.capture_options import check_capture
 from edge.app.class_names import class_ids
 from edge.app.event_options import event_sinks, watch_of
 from edge.app.loop import CameraLoop
@@ -218,6 +219,8 @@ def check_model(path: Path) -> None:
 def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
     """The camera loop; `program` is how it was called, for its help."""
     arguments = parse(argv, program, __doc__)
+    no_window = arguments.headless or arguments.serve or why_headless()
+    check_capture(arguments, bool(no_window))
     for folder in filter(None, (arguments.masks, arguments.capture)):
         make_folder(folder)
     # A shell's & ignores SIGINT.

@@ -176,7 +176,9 @@ def check_address(address: str) -> None:
     except ValueError:
         valid = False
     if not valid or not address.isascii() or re.search(r"\s", address):
-        raise InputError("--webhook: is no address; write https://HOST/PATH")
+        raise InputError(
+            "--webhook: the text is no web address; write https://HOST/PATH"
+        )
     if "@" in parts.netloc:
         raise InputError(
             "--webhook: a user name in the address is not sent; give --webhook-header "

@@ -135,7 +135,9 @@ def test_an_address_in_the_environment(tmp_path, monkeypatch):
     "address", ["", "camera", "ftp://host/", "http://", "https://a b/", "http://h:0/"]
 )
 def test_addresses_that_are_none(address):
-    with pytest.raises(InputError, match="--webhook: is no address; write https://"):
+    with pytest.raises(
+        InputError, match="--webhook: the text is no web address; write https"
+    ):
         check_address(address)
 
 
