@@ -21,7 +21,7 @@ from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
 from edge.core.errors import GateFailed, InputError, reason_of
-from edge.video.encoders import NOMINAL_FPS, TIME_BASE, open_encoder
+from edge.video.encoders import TIME_BASE, open_encoder
 from edge.video.recorder import (
     LONGEST_GAP,
     MAKE_ROOM,
@@ -59,7 +59,6 @@ class PyAVRecorder(Recorder):
             ) from None
         self._writer = self._container
         self._reformatter = VideoReformatter()
-        self._slow: Optional[np.ndarray] = None  # the last frame of a slow source
         self._last_moment, self._key_seconds = -1, -PART_SECONDS
         self._syncing: Optional[threading.Thread] = None
         self._synced = time.monotonic()
@@ -81,7 +80,6 @@ class PyAVRecorder(Recorder):
             self._start += gap
         self._previous = seconds
         self._put_at(frame, seconds - self._start)
-        self._slow = frame if self.fps < SLOW_FPS else None
 
     def _put_at(self, frame: np.ndarray, seconds: float) -> None:
         """Write a frame at its time in the file."""
@@ -99,6 +97,9 @@ class PyAVRecorder(Recorder):
     def _mux(self, packets: Sequence[Any]) -> None:
         """Pass packets on to the file, which gets them a part at a time."""
         for packet in packets:
+            if self.fps < SLOW_FPS:
+                # It counts for the last frame: encoders give it 1 / NOMINAL_FPS.
+                packet.duration = round(1 / (self.fps * packet.time_base))
             self.held = packet.size + (0 if packet.is_keyframe else self.held)
             self._container.mux(packet)
 
@@ -144,7 +145,6 @@ class PyAVRecorder(Recorder):
             self._lock.release()
             return
         try:
-            self._hold_last()
             self._mux(self._stream.encode())
         except av.FFmpegError as error:
             self._fail(error)
@@ -154,19 +154,6 @@ class PyAVRecorder(Recorder):
                 f"--record {self.path}: its last seconds may be missing "
                 f"({reason_of(error)}); {MAKE_ROOM}"
             )
-
-    def _hold_last(self) -> None:
-        """Show the last of slow frames, as images of a folder, as long as the others.
-
-        A file has no time for its end: players show the last frame for one of the
-        encoder's frame rate. The frame is written once more, that long before its end.
-        """
-        if self._slow is None:
-            return
-        seconds = 1 / self.fps - 1 / NOMINAL_FPS
-        moment = self._last_moment + round(seconds / TIME_BASE)
-        self._mux(self._stream.encode(self._encodable(self._slow, moment)))
-        self._last_moment = moment
 
     def _finish(self) -> Optional[Exception]:
         """Write the index and rename the file, which plays without an index too.
