@@ -56,7 +56,7 @@ class CameraLoop:
         stage: str = "steady",
         watch: Optional[Watch] = None,
     ):
-        self.source, self.predictor, self.sinks = source, predictor, sinks
+        self.source, self.predictor, self.sinks = source, predictor, list(sinks)
         self.controls, self.counter, self.watch = controls, counter, watch
         self.rate, self._recent = Rate(), Rate(window=20)
         self.objects: deque[int] = deque(maxlen=MAX_TIMES)

@@ -58,7 +58,7 @@ def options(**given):
 
 def test_without_options_nothing_is_measured():
     assert watch_of(options(), INFO, SOURCE) is None
-    assert event_sinks(options(), None, SOURCE) == []
+    assert list(event_sinks(options(), None, SOURCE)) == []
 
 
 def test_zones_without_rules(tmp_path):
@@ -66,7 +66,7 @@ def test_zones_without_rules(tmp_path):
     watch = watch_of(given, INFO, SOURCE)
     assert [zone.name for zone in watch.zones] == ["door"]
     assert [zone.name for zone in watch.measurer.zones] == ["frame", "door"]
-    assert event_sinks(given, watch, SOURCE) == []
+    assert list(event_sinks(given, watch, SOURCE)) == []
 
 
 def test_names_of_classes_in_rules_are_found_as_in_keep(tmp_path):
