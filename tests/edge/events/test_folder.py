@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import cv2
 import pytest
 
+from edge.core.errors import InputError
 from edge.core.images import read_image
 from edge.events import file_writer, folder
 from edge.events.event import ENDED, OVER, STARTED, STOPPED, EventChange
@@ -119,6 +120,12 @@ def test_a_folder_that_is_gone_is_one_line_and_the_camera_goes_on(tmp_path, caps
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("--event-folder: ") and "gone" in line
     assert line.endswith("; the camera goes on")
+
+
+def test_a_reader_that_there_is_not_is_refused_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("KSEG_READER", "vlc")
+    with pytest.raises(InputError, match="KSEG_READER='vlc'"):
+        run(tmp_path, {})
 
 
 @needs_linux
