@@ -297,8 +297,9 @@ class Web:
         if isinstance(change.get("paused"), bool):
             self.controls.paused = change["paused"]
         else:
-            view, ours = self.controls.view, (self.info, self.background)
-            self.controls.view = apply_switch(view, change, *ours)
+            self.controls.change_view(
+                lambda view: apply_switch(view, change, self.info, self.background)
+            )
         self.states.put(self.state())
 
     @contextmanager

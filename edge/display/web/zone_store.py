@@ -69,7 +69,7 @@ class ZoneStore:
             self.check(new)
             self._write(new)
             self.watch.measurer = with_zones(self.watch.measurer, new)
-            self.controls.view = replace(self.controls.view, zones=new.zones)
+            self.controls.change_view(lambda view: replace(view, zones=new.zones))
             self.version = version_of(new.zones)
 
     def _read(self) -> ZoneFile:
