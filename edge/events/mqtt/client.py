@@ -189,9 +189,7 @@ class Client:
         client.unsubscribe(message.topic)
         first, self._renews = self._renews, False
         if first and message.retain and self.announcer:
-            newer = self.announcer.renew(message.payload)
-            if newer:
-                self.outbox.set_state(newer)
+            self.announcer.renew(message.payload, self.outbox.set_state)
 
 
 def reason_of_failure(error: OSError) -> str:

@@ -125,10 +125,8 @@ class Mqtt:
             del self._published[zone]
             message = Message(self.topics.zone(zone), b"", retain=True)
             self.client.outbox.set_state(message)  # an empty one is kept no longer
-        announcer = self.client.announcer
-        newer = announcer.set_zones(zones) if announcer else None
-        if newer:
-            self.client.outbox.set_state(newer)
+        if self.client.announcer:
+            self.client.announcer.set_zones(zones, self.client.outbox.set_state)
 
     def close(self) -> None:
         self.client.on_poll = lambda: None

@@ -12,11 +12,13 @@ import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from edge.events.mqtt.discovery import (
+    Announcer,
     Contents,
     discovery_message,
     template,
     without_old,
 )
+from edge.events.mqtt.outbox import Message
 from edge.events.mqtt.topics import Topics
 
 TOPICS = Topics("kseg/door")
@@ -166,6 +168,20 @@ def test_entities_that_are_gone_are_removed():
     assert rest == json.loads(message.payload)["components"]
     # Next time they need not be removed again.
     assert without_old(message, without_old(message, old.payload).payload) is None
+
+
+def test_what_a_message_removes_is_removed_by_the_next_too():
+    """Without a broker only the newest message is sent."""
+    announcer = Announcer(TOPICS, Contents(("frame", "old"), ("cat",), ("share",)))
+    sent: list[Message] = []
+    announcer.set_zones(("frame",), sent.append)
+    announcer.set_zones(("frame",), sent.append)  # the same: nothing is published
+    announcer.set_zones(("frame", "new"), sent.append)
+    first, second = (json.loads(message.payload)["components"] for message in sent)
+    (gone,) = [key for key, entity in first.items() if set(entity) == {"platform"}]
+    assert second[gone] == {"platform": "sensor"}
+    announcer.set_zones(("frame", "old"), sent.append)  # it is there again
+    assert json.loads(sent[-1].payload)["components"][gone]["name"] == "old cat share"
 
 
 @pytest.mark.parametrize(
