@@ -268,10 +268,3 @@ def test_a_certificate_that_is_not_trusted_is_one_line(encrypted, connect, capsy
     line = until(lambda: capsys.readouterr().err)
     assert "the broker's certificate is not accepted: self" in line
     assert line.count("\n") == 1 and not client.connected
-
-
-def test_pauses_grow(monkeypatch):
-    monkeypatch.setattr(client_module, "FIRST_PAUSE", 1.0)
-    monkeypatch.setattr(client_module, "LONGEST_PAUSE", 3.0)
-    waits = client_module.pauses()
-    assert [next(waits) for _ in range(4)] == [1.0, 2.0, 3.0, 3.0]
