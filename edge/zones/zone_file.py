@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from edge.core.errors import InputError, cannot_be, quoted
 from edge.core.files import write_json
@@ -98,18 +98,10 @@ def write_zone_file(
 
 def read_content(path: Path) -> Dict[str, Any]:
     """The object that a JSON file has. Raises InputError if it has none."""
-
-    def unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(f"{path}: {quoted(name)} is there twice; rename one")
-        return dict(pairs)
-
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path}: is too large for a file of zones")
-        content = json.loads(read_text(path), object_pairs_hook=unique)
+        content = json.loads(read_text(path), object_pairs_hook=unique_names(path))
     except OSError as error:
         raise cannot_be("read", path, error) from None
     except UnicodeDecodeError:
@@ -126,6 +118,23 @@ def read_content(path: Path) -> Dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f'{path}: is not an object; write {{"zones": {{...}}}}')
     return content
+
+
+def unique_names(place: Any) -> Callable[[Sequence[Tuple[str, Any]]], Dict[str, Any]]:
+    """What makes an object of JSON of its pairs, for `object_pairs_hook`.
+
+    It raises InputError, which begins with `place`, for a name that is there twice.
+    """
+
+    def unique(pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            names = [name for name, _ in pairs]
+            name = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{place}: {quoted(name)} is there twice; rename one")
+        return result
+
+    return unique
 
 
 def check_keys(content: Mapping[str, Any], known: Sequence[str], place: str) -> None:

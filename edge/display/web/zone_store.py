@@ -20,6 +20,7 @@ from edge.zones.zone_file import (
     ZoneFile,
     check_keys,
     read_zone_file,
+    unique_names,
     write_zone_file,
     zone_of,
 )
@@ -105,7 +106,9 @@ def version_of(zones: Sequence[Zone]) -> str:
 def parse_zones(body: bytes) -> Tuple[Zone, ...]:
     """JSON {"zones": {name: points}} -> zones. Raises InputError for a mistake."""
     try:
-        content = json.loads(body.decode("utf-8"), object_pairs_hook=unique)
+        content = json.loads(
+            body.decode("utf-8"), object_pairs_hook=unique_names(PLACE)
+        )
     except (ValueError, RecursionError):  # ValueError: not UTF-8, or not JSON
         raise InputError(f"{PLACE}: the request is not JSON; {EXAMPLE}") from None
     zones = content.get("zones") if isinstance(content, dict) else None
@@ -116,13 +119,3 @@ def parse_zones(body: bytes) -> Tuple[Zone, ...]:
         )
     check_keys(content, ("zones",), PLACE)
     return tuple(zone_of(name, points, PLACE) for name, points in zones.items())
-
-
-def unique(pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:
-    """The object of JSON with these pairs. Raises InputError for a repeated name."""
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        name = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{PLACE}: {quoted(name)} is there twice; rename one")
-    return result
