@@ -145,7 +145,7 @@ class Client:
                 client.disconnect()
                 return ""
             if self._time_left() < 0:
-                return ""  # without a farewell: the broker publishes the will
+                return ""  # without telling the broker, which then publishes the will
         return self._refusal or self._broken(self._clock() - began)
 
     def _begin(self, client: Any) -> None:
