@@ -9,7 +9,17 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, FrozenSet, Iterator, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterator,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from edge.core.files import json_text
 from edge.events.mqtt.outbox import Message
@@ -75,10 +85,16 @@ class Announcer:
         return self.message.topic
 
     def renew(self, old: bytes, publish: Callable[[Message], None]) -> None:
-        """Publish what removes the entities of an earlier run, if it had others."""
+        """Publish what removes the entities of an earlier run, if it had others.
+
+        What the broker has kept of its zones and rules is removed too.
+        """
         with self._changing:
             newer = without_old(self.message, old)
             if newer:
+                now = kept_topics(self.topics, self.message.payload)
+                for topic in sorted(kept_topics(self.topics, old) - now):
+                    publish(Message(topic, b"", retain=True))
                 self.message = newer
                 publish(newer)
 
@@ -135,6 +151,23 @@ def without_old(message: Message, old: bytes, again: bool = False) -> Optional[M
     # First, as Home Assistant ignores the rest after an entity that it is adding.
     content["components"] = {**gone, **content["components"]}
     return message._replace(payload=json_text(content).encode())
+
+
+def kept_topics(topics: Topics, payload: bytes) -> Set[str]:
+    """The topics of zones and rules that a message for Home Assistant names."""
+    below = (topics.zone(""), topics.rule(""))
+    found = (
+        entity.get("state_topic")
+        for entity in json.loads(payload)["components"].values()
+        if isinstance(entity, dict)
+    )
+    return {
+        topic
+        for topic in found
+        if isinstance(topic, str)
+        and topic.startswith(below)
+        and not set(topic) & set("+#")
+    }
 
 
 def components(

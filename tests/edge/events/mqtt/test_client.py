@@ -185,6 +185,9 @@ def test_entities_of_an_earlier_run_are_removed(mosquitto, connect):
         announcer = Announcer(Topics("kseg/door"), contents)
         client = connect(mosquitto.port, announcer=announcer)
         client.outbox.set_state(announcer.message)
+        for zone in contents.zones:
+            topic = announcer.topics.zone(zone)
+            client.outbox.set_state(Message(topic, b"{}", retain=True))
         until(lambda: client.connected and not client._renews)  # noqa: B023
         until(lambda: client.outbox.empty)  # noqa: B023
         client.close()
@@ -192,6 +195,8 @@ def test_entities_of_an_earlier_run_are_removed(mosquitto, connect):
     gone, kept = content["components"].values()
     assert gone == {"platform": "sensor"}
     assert kept["name"] == "frame cat share"
+    zones = {t for t in mosquitto.retained() if t.startswith("kseg/door/zones/")}
+    assert zones == {"kseg/door/zones/frame"}
 
 
 # Passwords and TLS

@@ -184,6 +184,22 @@ def test_what_a_message_removes_is_removed_by_the_next_too():
     assert json.loads(sent[-1].payload)["components"][gone]["name"] == "old cat share"
 
 
+def test_only_topics_of_zones_and_rules_are_removed():
+    """An older message is what any client of the broker may have written there."""
+    old = json.loads(discovery_message(TOPICS, CONTENTS).payload)
+    for number, topic in enumerate(("kseg/door/zones/#", "kseg/door/availability", 1)):
+        entity = {"platform": "sensor", "state_topic": topic}
+        old["components"][f"other{number}"] = entity
+    announcer = Announcer(TOPICS, replace(CONTENTS, zones=("frame",), rules=("a/b",)))
+    sent: list[Message] = []
+    announcer.renew(json.dumps(old).encode(), sent.append)
+    assert [(message.topic, message.payload) for message in sent[:-1]] == [
+        ("kseg/door/rules/smoke", b""),
+        ("kseg/door/zones/front door", b""),
+    ]
+    assert sent[-1] == announcer.message
+
+
 @pytest.mark.parametrize(
     "old",
     [b"", b"[]", b"{}", b'{"components": 1}', b'{"components": {"a": 1}}', b"\xff"],
