@@ -28,7 +28,7 @@ import numpy as np
 from edge.app.camera_options import parse
 from edge.app.capture import capture_of
 from edge.app.class_names import class_ids
-from edge.app.event_options import event_sinks, watch_of
+from edge.app.event_options import check_webhook, event_sinks, watch_of
 from edge.app.loop import CameraLoop
 from edge.app.mqtt_options import check_mqtt, mqtt_sinks
 from edge.app.object_options import (
@@ -222,6 +222,7 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
         make_folder(folder)
     # A shell's & ignores SIGINT.
     handle_signals(Interrupt(), "SIGINT", "SIGTERM")
+    check_webhook(arguments)
     check_mqtt(arguments)
     listener = listener_of(arguments)
     if arguments.shipped:

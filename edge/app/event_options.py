@@ -84,8 +84,6 @@ def watch_of(
     Raises InputError for a file of zones that is wrong, and options that need rules
     where there are none.
     """
-    if arguments.webhook_header and not webhook_of(arguments):
-        raise InputError(f"--webhook-header needs --webhook, or the variable {ADDRESS}")
     file = zones_to_start(arguments.zones, getattr(arguments, "serve", None))
     rules = rules_of(arguments, file, info)
     for name in NEED_RULES if not rules else ():
@@ -155,13 +153,22 @@ def event_sinks(
         # Here, because it imports HTTP and TLS, which takes long on a board.
         from edge.events.webhook import Webhook
 
-        check_address(address)
         yield Webhook(address, header_of(arguments.webhook_header))
 
 
 def webhook_of(arguments: argparse.Namespace) -> Optional[str]:
     """The address of --webhook, or of the environment."""
     return arguments.webhook or os.environ.get(ADDRESS) or None
+
+
+def check_webhook(arguments: argparse.Namespace) -> None:
+    """Raises InputError for an address or a header that cannot be used."""
+    address = webhook_of(arguments)
+    if arguments.webhook_header and not address:
+        raise InputError(f"--webhook-header needs --webhook, or the variable {ADDRESS}")
+    if address and (arguments.webhook or arguments.zones):  # else it is for others
+        check_address(address)
+        header_of(arguments.webhook_header)
 
 
 def check_address(address: str) -> None:

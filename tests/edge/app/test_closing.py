@@ -32,13 +32,14 @@ def test_all_are_closed_in_their_order_also_after_one_has_failed():
     assert closed == ["record", "mqtt"]
 
 
-def test_those_before_an_invalid_one_are_closed(deeplab, bird, tmp_path):
+def test_those_before_an_invalid_one_are_closed(deeplab, bird, tmp_path, monkeypatch):
     zones, lines = tmp_path / "zones.json", tmp_path / "lines"
-    rule = {"name": "dark", "when": "share('class 0') > 0.5"}
-    zones.write_text(json.dumps({"rules": [rule]}), encoding="utf-8")
+    rule = {"name": "dark", "when": "share('class 0') > 0.5", "record": {}}
     before = set(threading.enumerate())
     words = ["--source", bird, "--headless", "--zones", zones, "--events", lines]
-    words += ["--event-folder", tmp_path / "events", "--webhook", "ftp://host"]
-    with pytest.raises(InputError, match="--webhook"):
+    words += ["--capture", tmp_path / "captured", "--event-folder", tmp_path]
+    zones.write_text(json.dumps({"rules": [rule]}), encoding="utf-8")
+    monkeypatch.setenv("KSEG_READER", "vlc")  # with which nothing is recorded
+    with pytest.raises(InputError, match="KSEG_READER"):
         main([str(deeplab), *map(str, words)])
     assert set(threading.enumerate()) <= before
