@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import urlsplit
 
-from edge.app.class_names import find, listed
+from edge.app.class_names import find
 from edge.app.new_zones import zones_to_start
 from edge.app.object_options import OF_OBJECTS, WITHOUT_EFFECT
 from edge.core.arguments import Parser, writable
@@ -120,7 +120,7 @@ def rules_of(
     names = known_names(info) or info.class_names
     zones = (FRAME, *(zone.name for zone in file.zones))
     measures = usable_measures(info.task, arguments.track)
-    words = Vocabulary(measures, zones, find_class, listed(names))
+    words = Vocabulary(measures, zones, find_class, names)
     return read_rules(file.rules, words, str(arguments.zones))
 
 
