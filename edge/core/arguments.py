@@ -123,7 +123,13 @@ class Parser(argparse.ArgumentParser):
     def _meant(self, words: Sequence[str]) -> str:
         """The option that the first unknown one is like, for a message, or ""."""
         names = [name for action in self._named for name in action.option_strings]
-        options = (word.partition("=")[0] for word in words if word[:2] == "--")
+        options = [word.partition("=")[0] for word in words if word[:2] == "--"]
+        for action in self._positionals._group_actions:
+            option = f"--{action.dest}"
+            if option in options:
+                return (
+                    f"; give {action.metavar or action.dest.upper()} without {option}"
+                )
         close = (closest(option, names) for option in options)
         meant = next(filter(None, close), None)
         return f"; did you mean {meant}?" if meant else ""

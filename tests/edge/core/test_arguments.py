@@ -202,6 +202,14 @@ def test_parser_errors_are_one_line(arguments, message):
     assert done.stderr == f"tool: {message} (see tool.py --help)\n"
 
 
+def test_an_argument_that_is_given_as_an_option_is_named():
+    parser = Parser("tool", None)
+    parser.add_argument("model", metavar="MODEL")
+    parser.option("General", "--order")
+    with pytest.raises(InputError, match="--model a; give MODEL without --model"):
+        parser.parse_args(["--model", "a", "b"])
+
+
 def test_help_exits_with_0():
     done = ended(PARSE, "--help")
     assert (done.returncode, done.stderr) == (0, "")
