@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.core.arguments import (
+    Parser,
     nonnegative_float,
     nonnegative_int,
     positive,
@@ -206,7 +207,7 @@ def test_an_argument_that_is_given_as_an_option_is_named():
     parser = Parser("tool", None)
     parser.add_argument("model", metavar="MODEL")
     parser.option("General", "--order")
-    with pytest.raises(InputError, match="--model a; give MODEL without --model"):
+    with pytest.raises(InputError, match="--model b; give MODEL without --model"):
         parser.parse_args(["--model", "a", "b"])
 
 
