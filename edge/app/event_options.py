@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from edge.app.class_names import find
 from edge.app.new_zones import zones_to_start
 from edge.app.object_options import OF_OBJECTS, WITHOUT_EFFECT
+from edge.app.secret_files import warn_of_readers
 from edge.core.arguments import Parser, writable
 from edge.core.errors import InputError, reason_of
 from edge.core.files import make_folder
@@ -195,6 +196,7 @@ def header_of(file: Optional[Path]) -> Optional[Tuple[str, str]]:
             text = ""
         except OSError as error:
             raise InputError(f"{place}: cannot be read ({reason_of(error)})") from None
+        warn_of_readers(file, "--webhook-header")
     else:
         place, text = HEADER, os.environ.get(HEADER, "")
         if not text:
