@@ -211,6 +211,18 @@ def test_an_argument_that_is_given_as_an_option_is_named():
         parser.parse_args(["--model", "a", "b"])
 
 
+def test_the_basic_help_names_the_groups_that_it_does_not_show():
+    parser = Parser("tool", None)
+    parser.option("View", "--size", basic=True)
+    parser.option("View", "--color")
+    for name in ("--zones", "--events"):
+        parser.option("Zones and events", name)
+    parser.option("MQTT", "--mqtt")
+    last = parser.format_help().splitlines()[-1]
+    assert last == ("5 options, 1 shown; --help-all shows all (Zones and events, MQTT)")
+    assert "(Zones" not in parser.format_help(everything=True)
+
+
 def test_help_exits_with_0():
     done = ended(PARSE, "--help")
     assert (done.returncode, done.stderr) == (0, "")
