@@ -15,11 +15,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Iterator, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -27,7 +28,7 @@ import numpy as np
 from edge.app.camera_options import parse
 from edge.app.capture import capture_of
 from edge.app.class_names import class_ids
-from edge.app.event_options import event_sinks, watch_of
+from edge.app.event_options import check_webhook, event_sinks, watch_of
 from edge.app.loop import CameraLoop
 from edge.app.mqtt_options import check_mqtt, mqtt_sinks
 from edge.app.object_options import (
@@ -162,28 +163,36 @@ def sinks_of(
     controls: Controls,
     listener: Optional[Listener],
     watch: Optional[Watch] = None,
-) -> list[Any]:
+) -> Iterator[Any]:
     """The sinks of the options; see edge.display.sinks."""
-    sinks: list[Any] = []
     if arguments.record:
-        sinks.append(Recording(arguments.record, source.fps))
+        yield Recording(arguments.record, source.fps)
     if arguments.masks:
-        sinks.append(Masks(arguments.masks, info))
+        yield Masks(arguments.masks, info)
     if arguments.frames_json:
-        lines = FrameLines(arguments.frames_json, info, arguments.polygons)
-        sinks.append(lines)
+        yield FrameLines(arguments.frames_json, info, arguments.polygons)
     if arguments.capture:
-        sinks.append(capture_of(arguments, source, info, controls))
+        yield capture_of(arguments, source, info, controls)
     background = controls.view.background
     if listener:
         from edge.display.web.server import Web
 
         zones = zone_store_of(arguments, watch, info, controls)
-        sinks.append(Web(listener, controls, info, background, source, zones))
+        yield Web(listener, controls, info, background, source, zones)
         say_link(listener, arguments.token)
     if not arguments.headless:
-        sinks.append(Window(controls, info, background, source.still))
-    return sinks
+        yield Window(controls, info, background, source.still)
+
+
+def close_all(sinks: Sequence[Any]) -> None:
+    """Close all sinks in their order, also after one has failed; then raise its error.
+
+    Files come first: whoever stops the program, such as systemd, may not wait for a
+    network that is gone.
+    """
+    with ExitStack() as stack:
+        for sink in reversed(sinks):  # the stack calls the last one first
+            stack.callback(sink.close)
 
 
 def say_link(listener: Listener, given: Optional[str]) -> None:
@@ -213,6 +222,7 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
         make_folder(folder)
     # A shell's & ignores SIGINT.
     handle_signals(Interrupt(), "SIGINT", "SIGTERM")
+    check_webhook(arguments)
     check_mqtt(arguments)
     listener = listener_of(arguments)
     if arguments.shipped:
@@ -254,11 +264,14 @@ def open_loop(
     watch = watch_of(arguments, predictor.info, source)
     view = view_of(arguments, predictor.info)
     controls = Controls(replace(view, zones=watch.zones) if watch else view)
-    sinks = sinks_of(arguments, source, predictor.info, controls, listener, watch)
-    sinks += event_sinks(arguments, watch, source)
-    sinks += mqtt_sinks(arguments, watch, source, predictor.info)
-    for sink in sinks:
-        stack.enter_context(closing(sink))
+    sinks: list[Any] = []
+    stack.callback(close_all, sinks)  # also if a further one cannot be opened
+    for sink in chain(
+        sinks_of(arguments, source, predictor.info, controls, listener, watch),
+        event_sinks(arguments, watch, source),
+        mqtt_sinks(arguments, watch, source, predictor.info),
+    ):
+        sinks.append(sink)
     say(f"source {source.name}")
     smooth, stage = smoother_of(arguments, predictor.info.task)
     counter = counter_of(arguments)

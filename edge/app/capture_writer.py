@@ -65,9 +65,11 @@ class CaptureWriter:
         """Wait until all frames are written, but not for a disk that hangs."""
         try:
             self._items.put(None, timeout=HANG_SECONDS)
+            self._thread.join(HANG_SECONDS * WAITING)
         except queue.Full:
-            return
-        self._thread.join(HANG_SECONDS * WAITING)
+            pass
+        if self._thread.is_alive():
+            say(f"--capture {self.folder}: the disk is too slow; frames are missing")
 
     def _run(self) -> None:
         for item in iter(self._items.get, None):

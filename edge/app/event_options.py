@@ -7,7 +7,7 @@ import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 from urllib.parse import urlsplit
 
 from edge.app.class_names import find
@@ -85,8 +85,6 @@ def watch_of(
     Raises InputError for a file of zones that is wrong, and options that need rules
     where there are none.
     """
-    if arguments.webhook_header and not webhook_of(arguments):
-        raise InputError(f"--webhook-header needs --webhook, or the variable {ADDRESS}")
     file = zones_to_start(arguments.zones, getattr(arguments, "serve", None))
     rules = rules_of(arguments, file, info)
     for name in NEED_RULES if not rules else ():
@@ -141,29 +139,37 @@ def usable_measures(task: str, track: bool) -> Dict[str, str]:
 
 def event_sinks(
     arguments: argparse.Namespace, watch: Optional[Watch], source: Source
-) -> List[Any]:
+) -> Iterator[Any]:
     """The sinks of events; see edge.display.sinks."""
     if not watch or not watch.engine.rules:
-        return []
-    sinks: List[Any] = [EventLog()]
+        return
+    yield EventLog()
     if arguments.events:
-        sinks.append(EventLines(arguments.events))
+        yield EventLines(arguments.events)
     if arguments.event_folder:
         folder = make_folder(arguments.event_folder)
-        sinks.append(EventFolder(folder, watch, source))
+        yield EventFolder(folder, watch, source)
     address = webhook_of(arguments)
     if address:
         # Here, because it imports HTTP and TLS, which takes long on a board.
         from edge.events.webhook import Webhook
 
-        check_address(address)
-        sinks.append(Webhook(address, header_of(arguments.webhook_header)))
-    return sinks
+        yield Webhook(address, header_of(arguments.webhook_header))
 
 
 def webhook_of(arguments: argparse.Namespace) -> Optional[str]:
     """The address of --webhook, or of the environment."""
     return arguments.webhook or os.environ.get(ADDRESS) or None
+
+
+def check_webhook(arguments: argparse.Namespace) -> None:
+    """Raises InputError for an address or a header that cannot be used."""
+    address = webhook_of(arguments)
+    if arguments.webhook_header and not address:
+        raise InputError(f"--webhook-header needs --webhook, or the variable {ADDRESS}")
+    if address and (arguments.webhook or arguments.zones):  # else it is for others
+        check_address(address)
+        header_of(arguments.webhook_header)
 
 
 def check_address(address: str) -> None:

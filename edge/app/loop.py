@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Optional, Protocol, Sequence
 
@@ -55,7 +56,7 @@ class CameraLoop:
         stage: str = "steady",
         watch: Optional[Watch] = None,
     ):
-        self.source, self.predictor, self.sinks = source, predictor, sinks
+        self.source, self.predictor, self.sinks = source, predictor, list(sinks)
         self.controls, self.counter, self.watch = controls, counter, watch
         self.rate, self._recent = Rate(), Rate(window=20)
         self.objects: deque[int] = deque(maxlen=MAX_TIMES)
@@ -125,8 +126,7 @@ class CameraLoop:
             **watched,
         )
         self._last, self._last_time = displayed, time.monotonic()
-        for sink in self.sinks:
-            sink.take(displayed)
+        self._pass_on(displayed)
         self.rate.tick()
         self._recent.tick()
 
@@ -159,9 +159,7 @@ class CameraLoop:
         """End the events that run, and pass the last frame to the sinks with them."""
         changes = self.watch.end(reason) if self.watch else ()
         if changes and self._last:
-            last = replace(self._last, events=changes, running=(), redrawn=True)
-            for sink in self.sinks:
-                sink.take(last)
+            self._pass_on(replace(self._last, events=changes, running=(), redrawn=True))
 
     def _draw(
         self,
@@ -196,8 +194,16 @@ class CameraLoop:
         last = self._last
         view = self._draw(last.frame, last.result, text, last.crossings)
         self._last = replace(self._last, view=view, redrawn=True, events=())
-        for sink in self.sinks:
-            sink.take(self._last)
+        self._pass_on(self._last)
+
+    def _pass_on(self, displayed: DisplayFrame) -> None:
+        """Pass a frame to all sinks, also after one has failed; then raise its error.
+
+        So the events of the frame in which a disk is full are told all the same.
+        """
+        with ExitStack() as stack:
+            for sink in reversed(self.sinks):  # the stack calls the last one first
+                stack.callback(sink.take, displayed)
 
     def _poll(self, millis: int) -> None:
         """Process window events for `millis` milliseconds, or sleep."""

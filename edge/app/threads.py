@@ -176,8 +176,9 @@ class CaptureThreads:
                     raise item
                 frame, millis = item
                 result = predictor.predict(frame.image, "BGR", confidence=wanted)
-            except BaseException:
-                with self._turn(number):  # after the frames before
+            except BaseException as error:
+                with self._turn(number):  # after the frames before, and none after it
+                    self._results.end(error)
                     raise
             times = predictor.stages.last("preprocess", "inference", "postprocess")
             with self._turn(number):

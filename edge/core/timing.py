@@ -1,4 +1,4 @@
-"""Time per stage, frames per second, and interleaved timing of several calls."""
+"""Time per stage, frames per second, pauses, and several calls timed in turns."""
 
 from __future__ import annotations
 
@@ -94,6 +94,19 @@ class Rate:
         frames = len(self.ticks) if self.window else self.count
         seconds = self.ticks[-1] - (self.ticks[0] if self.window else self.first)
         return (frames - 1) / seconds if seconds else 0.0
+
+
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """The seconds before each further attempt: twice the last ones, up to `longest`.
+
+    >>> waits = pauses(0.5, 10.0)
+    >>> [next(waits) for _ in range(7)]
+    [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    """
+    pause = first
+    while True:
+        yield pause
+        pause = min(2 * pause, longest)
 
 
 def time_in_turns(

@@ -8,7 +8,8 @@ start of its prediction on, needs the confidence of its result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Optional, Tuple
@@ -58,12 +59,21 @@ class DisplayFrame:
 
 @dataclass
 class Controls:
-    """State that viewers may change; threads replace `view` as a whole."""
+    """State that viewers may change, each in its own thread.
+
+    `view` is replaced as a whole, by `change_view`.
+    """
 
     view: View
     paused: bool = False
     ended: bool = False
     capture: Optional[Callable[[], Optional[str]]] = None  # keeps the newest frame
+    _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def change_view(self, change: Callable[[View], View]) -> None:
+        """Replace the view by `change(view)`; no change of another thread is lost."""
+        with self._changing:
+            self.view = change(self.view)
 
 
 class Recording:

@@ -59,8 +59,9 @@ class Window:
         elif key == ord("c"):
             capture_by_key(self.controls)
         else:
-            view = apply_key(self.controls.view, chr(key), self.info, self.background)
-            self.controls.view = view
+            self.controls.change_view(
+                lambda view: apply_key(view, chr(key), self.info, self.background)
+            )
 
     def close(self) -> None:
         if self._open:

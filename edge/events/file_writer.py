@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Deque, Dict, Optional, Tuple
@@ -29,15 +29,17 @@ Work = Callable[[], None]
 class FileWriter:
     """Writes snapshots and videos in a thread, in the order in which they are given.
 
-    Pictures that wait take at most MOST_BYTES. What comes on top of that is left out,
-    if it does not fit after WAIT_SECONDS with `waits`; it is counted when the video is
-    closed. A disk that fails costs one line of the log, until it works again.
+    Pictures that wait take at most MOST_BYTES, those of several videos once. What comes
+    on top of that is left out, if it does not fit after WAIT_SECONDS with `waits`; it
+    is counted when the video is closed. A disk that fails costs one line of the log,
+    until it works again.
     """
 
     def __init__(self, fps: float, waits: bool):
         self.fps, self.waits = fps, waits
-        self._work: Deque[Tuple[int, Work]] = deque()
-        self._bytes = 0
+        self._work: Deque[Tuple[Optional[Picture], Work]] = deque()
+        self._waiting: Counter = Counter()  # id of a picture -> how often it waits
+        self._bytes = 0  # of the pictures in `_waiting`
         self._changed = threading.Condition()
         self._closing = False
         self._left_out: Dict[str, int] = {}
@@ -48,23 +50,23 @@ class FileWriter:
 
     def save(self, path: Path, picture: Picture) -> None:
         """Write a JPEG."""
-        if not self._put(len(picture.jpeg), lambda: self._save(path, picture)):
+        if not self._put(lambda: self._save(path, picture), picture):
             say(f"--event-folder: {path} is left out; the disk is slow")
 
     def open(self, number: str, path: Path) -> None:
         """Begin the video `number`."""
         self._left_out[number] = 0
-        self._put(0, lambda: self._open(number, path))
+        self._put(lambda: self._open(number, path))
 
     def add(self, number: str, picture: Picture) -> None:
         """Add a picture to a video."""
-        if not self._put(len(picture.jpeg), lambda: self._add(number, picture)):
+        if not self._put(lambda: self._add(number, picture), picture):
             self._left_out[number] += 1
 
     def close_video(self, number: str) -> None:
         """Finish a video."""
         left_out = self._left_out.pop(number)
-        self._put(0, lambda: self._close_video(number, left_out))
+        self._put(lambda: self._close_video(number, left_out))
 
     def close(self) -> None:
         """Write what waits, for at most CLOSE_SECONDS."""
@@ -75,20 +77,28 @@ class FileWriter:
         if self._thread.is_alive():
             say("--event-folder: the disk is too slow; the last files are incomplete")
 
-    def _put(self, size: int, work: Work) -> bool:
-        """Add work; False if its picture of `size` bytes does not fit."""
+    def _put(self, work: Work, picture: Optional[Picture] = None) -> bool:
+        """Add work; False if its picture does not fit."""
 
         def fits() -> bool:
-            return not size or self._bytes + size <= MOST_BYTES
+            needed = self._needed(picture)
+            return not needed or self._bytes + needed <= MOST_BYTES
 
         wait = WAIT_SECONDS if self.waits and self._thread.is_alive() else 0
         with self._changed:
             if not self._changed.wait_for(fits, wait):
                 return False
-            self._bytes += size
-            self._work.append((size, work))
+            self._bytes += self._needed(picture)
+            self._waiting[id(picture)] += 1
+            self._work.append((picture, work))
             self._changed.notify_all()
             return True
+
+    def _needed(self, picture: Optional[Picture]) -> int:
+        """The bytes that a picture takes if it waits; 0 if it waits already."""
+        if picture is None or self._waiting[id(picture)]:
+            return 0
+        return len(picture.jpeg)
 
     # The methods below run in the thread.
 
@@ -98,10 +108,13 @@ class FileWriter:
                 self._changed.wait_for(lambda: self._work or self._closing)
                 if not self._work:
                     return
-                size, work = self._work.popleft()
+                picture, work = self._work.popleft()
             work()
             with self._changed:
-                self._bytes -= size
+                self._waiting[id(picture)] -= 1
+                if not self._waiting[id(picture)]:
+                    del self._waiting[id(picture)]
+                    self._bytes -= self._needed(picture)
                 self._changed.notify_all()
 
     def _tried(self, path: Path, work: Work) -> bool:

@@ -15,6 +15,7 @@ from edge.events.file_writer import FileWriter
 from edge.events.ring import Picture, Ring, encoded
 from edge.events.watch import Watch
 from edge.video.frames import Source
+from edge.video.recording import open_recorder
 
 LONGEST_SECONDS = 600.0  # of a recording after the start of its event
 
@@ -34,13 +35,16 @@ class EventFolder:
     The rules of `watch` say what: ID.jpg is the snapshot of an event, ID.mp4 its
     recording, from some seconds before it to some seconds after it. Of the time before
     it, Ring keeps what fits into its memory. A recording ends LONGEST_SECONDS after the
-    start of its event. Events at the same time have recordings of their own.
+    start of its event. Events at the same time have recordings of their own. Raises
+    InputError if no video can be recorded.
     """
 
     def __init__(self, folder: Path, watch: Watch, source: Source):
         self.folder, self.watch = folder, watch
         self._rules = {rule.name: rule for rule in watch.engine.rules}
         before = [r.before_seconds or 0.0 for r in watch.engine.rules if r.records]
+        if before:
+            open_recorder(folder / "ID.mp4", source.fps)  # fails early; writes nothing
         self._ring: Optional[Ring] = Ring(max(before)) if before else None
         self._clips: Dict[str, Clip] = {}
         self._writer = FileWriter(source.fps, waits=not source.live)

@@ -8,6 +8,8 @@ from typing import Deque, List, NamedTuple
 import cv2
 import numpy as np
 
+from edge.core.jpeg import encode_jpeg
+
 QUALITY = 90
 MOST_BYTES = 64 * 2**20  # of the images in a ring
 
@@ -21,8 +23,7 @@ class Picture(NamedTuple):
 
 def encoded(view: np.ndarray, seconds: float) -> Picture:
     """Encode a view (H, W, 3) uint8 BGR."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-    return Picture(seconds, cv2.imencode(".jpg", view, options)[1].tobytes())
+    return Picture(seconds, encode_jpeg(view, QUALITY, longest=float("inf")))
 
 
 def decoded(picture: Picture) -> np.ndarray:

@@ -9,12 +9,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from typing import Any, Dict, Iterator, Optional, Tuple
+from itertools import islice
+from typing import Any, Dict, Optional, Tuple
 
 from edge.core.addresses import redact_address
 from edge.core.files import json_text
 from edge.core.log import say
 from edge.core.redaction import remember
+from edge.core.timing import pauses
 
 WAITING = 100  # events that wait to be sent; further ones are lost
 TIMEOUT_SECONDS = 10.0  # of connecting, and of each part of the answer
@@ -33,16 +35,6 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         return None
-
-
-def pauses() -> Iterator[float]:
-    """The seconds before each further attempt.
-
-    >>> list(pauses())
-    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
-    """
-    for attempt in range(ATTEMPTS - 1):
-        yield min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
 
 
 class Webhook:
@@ -110,7 +102,7 @@ class Webhook:
 
     def _deliver(self, body: bytes) -> bool:
         """Send one message, in several attempts. Whether it was delivered."""
-        waits = pauses()
+        waits = islice(pauses(FIRST_PAUSE, LONGEST_PAUSE), ATTEMPTS - 1)
         while True:
             why, again = self._attempt(body)
             if not why:

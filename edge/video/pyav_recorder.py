@@ -49,16 +49,16 @@ class PyAVRecorder(Recorder):
         # Every packet goes to the system at once.
         options = {**MUXERS[self.path.suffix.lower()], "flush_packets": "1"}
         part = str(self.part.absolute())
-        self._container = av.open(part, "w", container_options=options)
         rows, columns = (side + side % 2 for side in frame.shape[:2])
-        self._stream = open_encoder(self._container.add_stream, rows, columns)
-        self.encoder = self._stream.codec_context.name
         try:
+            self._container = av.open(part, "w", container_options=options)
+            self._stream = open_encoder(self._container.add_stream, rows, columns)
             self._container.start_encoding()
         except av.FFmpegError as error:
             raise InputError(
                 f"--record {self.path}: cannot be written ({reason_of(error)})"
             ) from None
+        self.encoder = self._stream.codec_context.name
         self._writer = self._container
         self._reformatter = VideoReformatter()
         self._last_moment, self._key_seconds = -1, -PART_SECONDS

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.core.errors import InputError
 from edge.core.redaction import redact
+from edge.core.timing import pauses
 from edge.video.capture import Capture
 from edge.video.frames import FPS, HANG_SECONDS, Frame
 
@@ -61,19 +62,6 @@ def open_or_explain(kind: Capture) -> Any:
         if not answer:
             raise
         raise InputError(f"source {kind.name}: {answer}") from error
-
-
-def retry_delays() -> Iterator[float]:
-    """The delay in seconds before each attempt to reopen a source.
-
-    >>> from itertools import islice
-    >>> list(islice(retry_delays(), 7))
-    [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
-    """
-    pause = FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 class Video:
@@ -136,7 +124,7 @@ class Video:
             return None
         failed = time.monotonic()
         log.warning(f"source {self.kind.name}: no more frames; reopening it")
-        for pause in retry_delays():
+        for pause in pauses(FIRST_PAUSE, LONGEST_PAUSE):
             with self._reading:
                 self._capture.release()
             if self._closing.wait(pause):

@@ -39,8 +39,8 @@ class Visits:
 
     An object that is first found inside of the zone, or last, crosses nothing. One that
     goes out for less than OUTSIDE_SECONDS, or is not found for less than
-    UNSEEN_SECONDS, has been there all the time: a box that trembles on the edge comes
-    and goes once.
+    UNSEEN_SECONDS, has been there all the time: a box that moves to and fro on the edge
+    comes and goes once.
     """
 
     def __init__(self) -> None:

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from edge.core.errors import InputError, cannot_be, quoted
 from edge.core.files import write_text
@@ -100,12 +99,10 @@ def write_zone_file(
 
 def read_content(path: Path) -> Dict[str, Any]:
     """The object that a JSON file has. Raises InputError if it has none."""
-
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path}: is too large for a file of zones")
-        hook = partial(unique, str(path))
-        content = json.loads(read_text(path), object_pairs_hook=hook)
+        content = json.loads(read_text(path), object_pairs_hook=unique_names(path))
     except OSError as error:
         raise cannot_be("read", path, error) from None
     except UnicodeDecodeError:
@@ -124,14 +121,21 @@ def read_content(path: Path) -> Dict[str, Any]:
     return content
 
 
-def unique(place: str, pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:
-    """The object of JSON with these pairs. Raises InputError for a repeated name."""
-    result: Dict[str, Any] = {}
-    for name, value in pairs:  # of which there may be a million
-        if name in result:
-            raise InputError(f"{place}: {quoted(name)} is there twice; rename one")
-        result[name] = value
-    return result
+def unique_names(place: Any) -> Callable[[Sequence[Tuple[str, Any]]], Dict[str, Any]]:
+    """What makes an object of JSON of its pairs, for `object_pairs_hook`.
+
+    It raises InputError, which begins with `place`, for a name that is there twice.
+    """
+
+    def unique(pairs: Sequence[Tuple[str, Any]]) -> Dict[str, Any]:
+        result: Dict[str, Any] = {}
+        for name, value in pairs:  # of which there may be a million
+            if name in result:
+                raise InputError(f"{place}: {quoted(name)} is there twice; rename one")
+            result[name] = value
+        return result
+
+    return unique
 
 
 def check_keys(content: Mapping[str, Any], known: Sequence[str], place: str) -> None:

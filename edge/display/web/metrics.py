@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 from edge.display.sinks import DisplayFrame
 from edge.display.tasks import IN_BRIEF, SUMMARIES
+from edge.events.event import STARTED
 from edge.model_file.info import ModelInfo
 from edge.zones.measures import (
     COUNT,
@@ -69,7 +70,7 @@ class Totals:
     def take(self, displayed: DisplayFrame) -> None:
         """Count a frame, called by the loop's thread."""
         for change in displayed.events:
-            if change.kind == "started":
+            if change.kind == STARTED:
                 rule = change.event.rule
                 self.events[rule] = self.events.get(rule, 0) + 1
         if displayed.redrawn:

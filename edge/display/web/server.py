@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 import tornado.websocket
 
+from edge.core.jpeg import encode_jpeg
 from edge.core.timing import Rate
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.summaries import crossings_text
@@ -48,18 +49,8 @@ from edge.display.web.zone_store import ZoneStore
 from edge.model_file.info import ModelInfo
 from edge.video.frames import STALL_SECONDS, Source
 
-QUALITY = 80  # of the JPEG images
-LONGEST = 1280  # pixels of their longer side; snapshots have full size
 STATE_SECONDS = 0.5
 CLOSE_SECONDS = 2.0  # time for the server to end
-
-
-def encode_jpeg(view: np.ndarray) -> bytes:
-    """Encode the view as JPEG, scaled down to sides of at most LONGEST."""
-    scale = LONGEST / max(view.shape[:2])
-    if scale < 1:
-        view = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
 def apply_switch(
@@ -297,8 +288,9 @@ class Web:
         if isinstance(change.get("paused"), bool):
             self.controls.paused = change["paused"]
         else:
-            view, ours = self.controls.view, (self.info, self.background)
-            self.controls.view = apply_switch(view, change, *ours)
+            self.controls.change_view(
+                lambda view: apply_switch(view, change, self.info, self.background)
+            )
         self.states.put(self.state())
 
     @contextmanager

@@ -6,7 +6,6 @@ import hashlib
 import json
 import threading
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -21,7 +20,7 @@ from edge.zones.zone_file import (
     ZoneFile,
     check_keys,
     read_zone_file,
-    unique,
+    unique_names,
     write_zone_file,
     zone_of,
 )
@@ -71,7 +70,7 @@ class ZoneStore:
             self.check(new)
             self._write(new)
             self.watch.measurer = with_zones(self.watch.measurer, new)
-            self.controls.view = replace(self.controls.view, zones=new.zones)
+            self.controls.change_view(lambda view: replace(view, zones=new.zones))
             self.version = version_of(new.zones)
 
     def _read(self) -> ZoneFile:
@@ -107,8 +106,9 @@ def version_of(zones: Sequence[Zone]) -> str:
 def parse_zones(body: bytes) -> Tuple[Zone, ...]:
     """JSON {"zones": {name: points}} -> zones. Raises InputError for a mistake."""
     try:
-        hook = partial(unique, PLACE)
-        content = json.loads(body.decode("utf-8"), object_pairs_hook=hook)
+        content = json.loads(
+            body.decode("utf-8"), object_pairs_hook=unique_names(PLACE)
+        )
     except (ValueError, RecursionError):  # ValueError: not UTF-8, or not JSON
         raise InputError(f"{PLACE}: the request is not JSON; {EXAMPLE}") from None
     zones = content.get("zones") if isinstance(content, dict) else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Optional
 
 from edge.core.errors import shortened
 from edge.core.log import say
+from edge.core.timing import pauses
 from edge.events.mqtt.broker import Broker
 from edge.events.mqtt.discovery import Announcer
 from edge.events.mqtt.outbox import Message, Outbox
@@ -25,19 +26,6 @@ REFUSALS = {
     135: "the broker refuses the user name or the password",
     136: "the broker is not available",
 }
-
-
-def pauses() -> Iterator[float]:
-    """The seconds before each further attempt.
-
-    >>> from itertools import islice
-    >>> list(islice(pauses(), 8))
-    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
-    """
-    pause = FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 class Client:
@@ -87,7 +75,7 @@ class Client:
     # The methods below run in the thread.
 
     def _run(self) -> None:
-        waits = pauses()
+        waits = pauses(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             last, began = self._closing.is_set(), self._clock()
             why = self._session()
@@ -100,7 +88,7 @@ class Client:
             if self._time_left() < 0:
                 return
             steady = self._clock() - began > STEADY_SECONDS
-            waits = pauses() if steady else waits
+            waits = pauses(FIRST_PAUSE, LONGEST_PAUSE) if steady else waits
             if why != self._said:
                 self.say(f"{why}; trying again")
                 self._said = why
@@ -157,7 +145,7 @@ class Client:
                 client.disconnect()
                 return ""
             if self._time_left() < 0:
-                return ""  # without a farewell: the broker publishes the will
+                return ""  # without telling the broker, which then publishes the will
         return self._refusal or self._broken(self._clock() - began)
 
     def _begin(self, client: Any) -> None:
@@ -189,9 +177,7 @@ class Client:
         client.unsubscribe(message.topic)
         first, self._renews = self._renews, False
         if first and message.retain and self.announcer:
-            newer = self.announcer.renew(message.payload)
-            if newer:
-                self.outbox.set_state(newer)
+            self.announcer.renew(message.payload, self.outbox.set_state)
 
 
 def reason_of_failure(error: OSError) -> str:

@@ -7,8 +7,19 @@ https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, replace
-from typing import Any, Dict, FrozenSet, Iterator, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterator,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from edge.core.files import json_text
 from edge.events.mqtt.outbox import Message
@@ -60,31 +71,46 @@ class Announcer:
     """The message for Home Assistant, which changes with the zones.
 
     `message` is the newest one. What was announced before, also by an earlier run, and
-    is no more is removed.
+    is no more is removed. Threads may call at the same time: `publish` gets the newer
+    messages in their order.
     """
 
     def __init__(self, topics: Topics, contents: Contents):
         self.topics, self.contents = topics, contents
         self.message = discovery_message(topics, contents)
+        self._changing = threading.Lock()
 
     @property
     def topic(self) -> str:
         return self.message.topic
 
-    def renew(self, old: bytes) -> Optional[Message]:
-        """The message after the one of an earlier run; None if it stays as it is."""
-        newer = without_old(self.message, old)
-        self.message = newer or self.message
-        return newer
+    def renew(self, old: bytes, publish: Callable[[Message], None]) -> None:
+        """Publish what removes the entities of an earlier run, if it had others.
 
-    def set_zones(self, zones: Sequence[str]) -> Optional[Message]:
-        """The message after zones were drawn; None if they are the same."""
-        if list(zones) == list(self.contents.zones):
-            return None
-        self.contents = replace(self.contents, zones=zones)
-        newer = discovery_message(self.topics, self.contents)
-        self.message = without_old(newer, self.message.payload) or newer
-        return self.message
+        What the broker has kept of its zones and rules is removed too.
+        """
+        with self._changing:
+            newer = without_old(self.message, old)
+            if newer:
+                now = kept_topics(self.topics, self.message.payload)
+                for topic in sorted(kept_topics(self.topics, old) - now):
+                    publish(Message(topic, b"", retain=True))
+                self.message = newer
+                publish(newer)
+
+    def set_zones(
+        self, zones: Sequence[str], publish: Callable[[Message], None]
+    ) -> None:
+        """Publish what there is after zones were drawn, if they are others."""
+        with self._changing:
+            if list(zones) == list(self.contents.zones):
+                return
+            self.contents = replace(self.contents, zones=zones)
+            newer = discovery_message(self.topics, self.contents)
+            # The older message may not have been sent: what it removes is gone too.
+            older = self.message.payload
+            self.message = without_old(newer, older, again=True) or newer
+            publish(self.message)
 
 
 def discovery_message(topics: Topics, contents: Contents) -> Message:
@@ -103,11 +129,12 @@ def discovery_message(topics: Topics, contents: Contents) -> Message:
     return Message(topic, json_text(content).encode(), retain=True)
 
 
-def without_old(message: Message, old: bytes) -> Optional[Message]:
+def without_old(message: Message, old: bytes, again: bool = False) -> Optional[Message]:
     """The message that also removes entities that an older one had; None without such.
 
-    Home Assistant removes an entity of which only the platform is left. `old` is the
-    older payload; one that is not of this form is ignored.
+    Home Assistant removes an entity of which only the platform is left; with `again`
+    also those that the older message has removed. `old` is the older payload; one that
+    is not of this form is ignored.
     """
     content = json.loads(message.payload)
     try:
@@ -115,7 +142,7 @@ def without_old(message: Message, old: bytes) -> Optional[Message]:
         gone = {
             key: {"platform": str(entity["platform"])}
             for key, entity in before
-            if key not in content["components"] and len(entity) > 1
+            if key not in content["components"] and (again or len(entity) > 1)
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -124,6 +151,23 @@ def without_old(message: Message, old: bytes) -> Optional[Message]:
     # First, as Home Assistant ignores the rest after an entity that it is adding.
     content["components"] = {**gone, **content["components"]}
     return message._replace(payload=json_text(content).encode())
+
+
+def kept_topics(topics: Topics, payload: bytes) -> Set[str]:
+    """The topics of zones and rules that a message for Home Assistant names."""
+    below = (topics.zone(""), topics.rule(""))
+    found = (
+        entity.get("state_topic")
+        for entity in json.loads(payload)["components"].values()
+        if isinstance(entity, dict)
+    )
+    return {
+        topic
+        for topic in found
+        if isinstance(topic, str)
+        and topic.startswith(below)
+        and not set(topic) & set("+#")
+    }
 
 
 def components(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
-import cv2
-import numpy as np
-
 from edge.core.files import json_text
+from edge.core.jpeg import encode_jpeg
 from edge.events.event import STARTED, EventChange
 from edge.events.mqtt.client import Client
 from edge.events.mqtt.outbox import Message
@@ -19,7 +17,6 @@ STATE_SECONDS = 1.0  # the shortest time between two messages of the measures
 SHARE_DIGITS = 4  # less than the measures have: their noise is no news
 PICTURE_SECONDS = 10.0  # by default
 AWAY_SECONDS = 10.0  # without a frame, after which a live source counts as away
-LONGEST, QUALITY = 1280, 80  # pixels of the longer side of a picture, and of its JPEG
 ONLINE, OFFLINE = b"online", b"offline"
 
 
@@ -89,7 +86,7 @@ class Mqtt:
             self._publish_measures()
         if displayed.view is not None and not displayed.redrawn and self.wants_view:
             self._pictured = self._clock()
-            picture = Message(self.topics.picture, jpeg(displayed.view), True, 0)
+            picture = Message(self.topics.picture, encode_jpeg(displayed.view), True, 0)
             self.client.outbox.set_picture(picture)
 
     def _take_event(self, change: EventChange) -> None:
@@ -125,10 +122,8 @@ class Mqtt:
             del self._published[zone]
             message = Message(self.topics.zone(zone), b"", retain=True)
             self.client.outbox.set_state(message)  # an empty one is kept no longer
-        announcer = self.client.announcer
-        newer = announcer.set_zones(zones) if announcer else None
-        if newer:
-            self.client.outbox.set_state(newer)
+        if self.client.announcer:
+            self.client.announcer.set_zones(zones, self.client.outbox.set_state)
 
     def close(self) -> None:
         self.client.on_poll = lambda: None
@@ -146,11 +141,3 @@ def fewer_digits(classes: Mapping[str, Mapping[str, float]]) -> Dict[str, Any]:
         name: {k: round(v, SHARE_DIGITS) if k == SHARE else v for k, v in found.items()}
         for name, found in classes.items()
     }
-
-
-def jpeg(view: np.ndarray) -> bytes:
-    """A view (H, W, 3) uint8 BGR as JPEG, with sides of at most LONGEST pixels."""
-    scale = LONGEST / max(view.shape[:2])
-    if scale < 1:
-        view = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()

@@ -17,16 +17,19 @@ def class_numbers(
 ) -> dict[int, Optional[int]]:  # fmt: skip
     """New class id -> the id of the same name in the folder, None if it has none.
 
-    Names are equal in other capitals, spaces or Unicode forms too. `used` counts what
-    each new class labels. Raises InputError for a class that is used and is not in the
+    Names are equal in other capitals, spaces or Unicode forms too, but of two that
+    differ in their capitals alone each is its own. `used` counts what each new class
+    labels. Raises InputError for a class that is used and is not in the
     folder; a background is no such class: its pixels become void.
     """
     known = {form_of(name).casefold(): index for index, name in enumerate(old)}
+    exact = {form_of(name): index for index, name in enumerate(old)}
     background = next((i for i, n in enumerate(old) if means_background(n)), None)
     numbers: dict[int, Optional[int]] = {}
     missing = []
     for index, name in enumerate(new):
-        numbers[index] = known.get(form_of(name).casefold())
+        form = form_of(name)
+        numbers[index] = exact.get(form, known.get(form.casefold()))
         if means_background(name):
             numbers[index] = background
         elif numbers[index] is None and used.get(name):

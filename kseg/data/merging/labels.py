@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    Iterator,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+)
 
 import numpy as np
 
@@ -93,17 +103,52 @@ def object_moves(
     labels: Labels, additions: Sequence[Addition], part: Path
 ) -> list[Move]:
     """The objects.json of each split with the new images, written into `part`."""
+    found = {
+        split: read_converted(labels.converted / split / OBJECTS, labels)
+        for split in {each.split for each in additions}
+    }
     moves = []
     for target in dict.fromkeys(each.target for each in additions):
         path = labels.folder / target / OBJECTS
         content = content_of(path, labels.old.class_names)
+        numbers = Numbers(*(count(next_id(content[key])) for key in Numbers._fields))
         for each in additions:
             if each.target == target:
-                add_image(content, each, labels)
+                add_image(content, each, labels, found[each.split], numbers)
         file = part / f"{target}.json"
         write_json(file, content, indent=None)
         moves.append(Move(file, path))
     return moves
+
+
+class Numbers(NamedTuple):
+    """Ids that no image and no annotation of an objects.json has."""
+
+    images: Iterator[int]
+    annotations: Iterator[int]
+
+
+class Converted(NamedTuple):
+    """The objects.json of a split of the export: the images by the names of their
+    files, the annotations by the ids of their images, new class ids by category."""
+
+    images: Mapping[str, dict[str, Any]]
+    annotations: Mapping[Any, list[dict[str, Any]]]
+    class_ids: Mapping[Any, int]
+
+
+def read_converted(path: Path, labels: Labels) -> Converted:
+    """Reads the objects.json of a split of the export."""
+    content = json.loads(path.read_bytes())
+    annotations = defaultdict(list)
+    for annotation in content["annotations"]:
+        annotations[annotation["image_id"]].append(annotation)
+    index = labels.new.class_names.index
+    return Converted(
+        {entry["file_name"]: entry for entry in content["images"]},
+        annotations,
+        {category["id"]: index(category["name"]) for category in content["categories"]},
+    )
 
 
 def content_of(path: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -115,25 +160,26 @@ def content_of(path: Path, names: Sequence[str]) -> dict[str, Any]:
     return {"images": [], "annotations": [], "categories": categories}
 
 
-def add_image(content: dict[str, Any], each: Addition, labels: Labels) -> None:
+def add_image(
+    content: dict[str, Any],
+    each: Addition,
+    labels: Labels,
+    found: Converted,
+    numbers: Numbers,
+) -> None:
     """Adds a new image and its objects; one of the same name is replaced.
 
     That one has no image file: it is left of a merge that was killed.
     """
-    found = json.loads((labels.converted / each.split / OBJECTS).read_bytes())
-    entry = next(e for e in found["images"] if e["file_name"] == each.image.name)
+    entry = found.images[each.image.name]
     remove_image(content, each.name)
-    number = next_id(content["images"])
+    number = next(numbers.images)
     content["images"].append({**entry, "id": number, "file_name": each.name})
-    categories = {c["id"]: labels.new.class_names.index(c["name"])
-                  for c in found["categories"]}  # fmt: skip
-    for annotation in found["annotations"]:
-        if annotation["image_id"] != entry["id"]:
-            continue
-        class_id = labels.numbers[categories[annotation["category_id"]]]
+    for annotation in found.annotations.get(entry["id"], ()):
+        class_id = labels.numbers[found.class_ids[annotation["category_id"]]]
         assert class_id is not None  # `class_numbers` refuses others
         category = category_of(content, labels.old.class_names[class_id])
-        own = {"id": next_id(content["annotations"]), "image_id": number}
+        own = {"id": next(numbers.annotations), "image_id": number}
         content["annotations"].append({**annotation, **own, "category_id": category})
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.app import capture_writer
 from edge.app.camera_options import new_parser, parse
 from edge.app.capture import FrameCapture, confidence_wanted
 from edge.app.capture_rule import FIRST, Every
@@ -201,6 +202,22 @@ def test_only_a_live_source_loses_frames_that_come_too_fast(tmp_path, live):
     writer.close()
     assert all(done) is not live
     assert len(images_of(tmp_path)) == sum(done) == len(lines_of(tmp_path))
+
+
+@pytest.mark.parametrize("number", (1, 10))
+def test_a_disk_that_hangs_does_not_hold_the_program(
+    tmp_path, capfd, monkeypatch, number
+):
+    goes_on = threading.Event()
+    monkeypatch.setattr(capture_writer, "write_bytes", lambda *_: goes_on.wait())
+    monkeypatch.setattr(capture_writer, "HANG_SECONDS", 0.02)
+    writer = CaptureWriter(tmp_path, live=True)
+    for k in range(number):
+        writer.put(Item(np.zeros((4, 4, 3), np.uint8), f"{k}.png", {"k": k}))
+    writer.close()
+    (line,) = capfd.readouterr().err.splitlines()
+    goes_on.set()
+    assert line.endswith("the disk is too slow; frames are missing")
 
 
 def test_lines_are_appended(tmp_path):

@@ -18,6 +18,7 @@ import pytest
 from edge.app import camera
 from edge.app.event_options import (
     check_address,
+    check_webhook,
     event_sinks,
     header_of,
     usable_measures,
@@ -58,7 +59,7 @@ def options(**given):
 
 def test_without_options_nothing_is_measured():
     assert watch_of(options(), INFO, SOURCE) is None
-    assert event_sinks(options(), None, SOURCE) == []
+    assert list(event_sinks(options(), None, SOURCE)) == []
 
 
 def test_zones_without_rules(tmp_path):
@@ -66,7 +67,7 @@ def test_zones_without_rules(tmp_path):
     watch = watch_of(given, INFO, SOURCE)
     assert [zone.name for zone in watch.zones] == ["door"]
     assert [zone.name for zone in watch.measurer.zones] == ["frame", "door"]
-    assert event_sinks(given, watch, SOURCE) == []
+    assert list(event_sinks(given, watch, SOURCE)) == []
 
 
 def test_names_of_classes_in_rules_are_found_as_in_keep(tmp_path):
@@ -122,8 +123,14 @@ def test_sinks_of_events_need_rules(tmp_path, option):
 def test_an_address_in_the_environment(tmp_path, monkeypatch):
     given = options(webhook_header=tmp_path / "header.txt")
     with pytest.raises(InputError, match="--webhook-header needs --webhook, or"):
-        watch_of(given, INFO, SOURCE)
+        check_webhook(given)
+    monkeypatch.setenv("KSEG_WEBHOOK", "ftp://host/")
+    check_webhook(options())  # nothing is sent there
+    with pytest.raises(InputError, match="--webhook: is no address"):
+        check_webhook(options(zones=tmp_path / "zones.json"))
     monkeypatch.setenv("KSEG_WEBHOOK", "http://127.0.0.1:9/")
+    with pytest.raises(InputError, match="--webhook-header .*: cannot be read"):
+        check_webhook(options(webhook="http://host/", webhook_header=tmp_path / "x"))
     assert watch_of(options(), INFO, SOURCE) is None  # it may be there for others
     given = options(zones=zone_file(tmp_path, "share(road) > 2 %"))
     log, hook = event_sinks(given, watch_of(given, INFO, SOURCE), SOURCE)

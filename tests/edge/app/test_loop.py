@@ -8,6 +8,7 @@ import pytest
 
 from edge.app.loop import CameraLoop
 from edge.app.stats import statistics, table
+from edge.core.errors import GateFailed
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View, toggle_class
 from edge.model_file.info import ModelInfo
@@ -16,6 +17,7 @@ from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import Frame, Source
 from tests.support.engines import ArrayEngine
 from tests.support.object_results import DETECTION, Counted, Repeated, detections
+from tests.support.viewer import watch_of
 
 INFO = ModelInfo(class_names=("dark", "bright"), colors=((0, 0, 9), (200, 100, 0)))
 SIZE = (120, 300)
@@ -115,6 +117,26 @@ def test_nothing_is_drawn_without_a_viewer():
     loop.run()
     assert [displayed.view for displayed in notes.taken] == [None] * 3
     assert "draw" not in loop.predictor.stages.summary()
+
+
+def test_after_a_sink_has_failed_the_others_still_get_the_frame_and_its_events():
+    class Full(Notes):
+        def take(self, displayed):
+            raise GateFailed("the disk is full")
+
+    notes, controls = Notes(), Controls(View())
+    loop = CameraLoop(
+        *(Source(make_frames(3), "file"), SemanticPredictor(Threshold(), INFO)),
+        *([Full(), notes], controls),
+        watch=watch_of(info=INFO),
+    )
+    with pytest.raises(GateFailed, match="the disk is full"):
+        loop.run()
+    changes = [change for displayed in notes.taken for change in displayed.events]
+    assert [(change.kind, change.event.reason) for change in changes] == [
+        ("started", ""),  # dark from the first frame on
+        ("ended", "failed"),
+    ]
 
 
 def test_a_limit_ends_the_loop():

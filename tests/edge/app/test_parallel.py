@@ -1,5 +1,7 @@
 """Several frames at a time: the same results in the same order, and when it is done."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,24 @@ def test_an_error_comes_after_the_frames_before_it(predictor):
             if each is not None:
                 seen.append(each.frame.seconds)
     assert seen == [index / 25 for index in range(20)]
+
+
+def test_no_frame_comes_after_an_error_of_the_network(predictor, monkeypatch):
+    real = SemanticPredictor.predict
+
+    def predict(self, image, *options, **more):
+        if image[0, 0, 0] == 3:
+            time.sleep(0.01)  # those after it are done and wait
+            raise InputError("frame 3 is damaged")
+        return real(self, image, *options, **more)
+
+    monkeypatch.setattr(SemanticPredictor, "predict", predict)
+    for _ in range(5):
+        threads, seen = CaptureThreads(Source(make_frames(9), ""), predictor), []
+        with threads, pytest.raises(InputError, match="frame 3"):
+            for each in threads:
+                seen += [each.frame.image[0, 0, 0]] if each else []
+        assert seen == [0, 1, 2]
 
 
 def test_leaving_early_ends_all_threads(predictor):

@@ -1,6 +1,9 @@
 """Output of the sinks, read back."""
 
 import json
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,6 +32,22 @@ def displayed(index: int, redrawn: bool = False, seconds: float = 0.0) -> Displa
     return DisplayFrame(
         index, seconds, view, SemanticMap(LABELS), view, {"inference": 1.23456}, redrawn
     )
+
+
+def test_changes_of_the_view_by_two_threads_are_both_kept():
+    controls, began = Controls(View()), threading.Event()
+
+    def slow(view: View) -> View:
+        began.set()
+        time.sleep(0.05)
+        return replace(view, legend=False)
+
+    thread = threading.Thread(target=controls.change_view, args=(slow,))
+    thread.start()
+    began.wait()
+    controls.change_view(lambda view: replace(view, outlines=True))
+    thread.join()
+    assert (controls.view.legend, controls.view.outlines) == (False, True)
 
 
 def test_lines_of_json(tmp_path):

@@ -1,16 +1,20 @@
 """Snapshots and recordings of events, read back."""
 
+import threading
 import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
+import numpy as np
 import pytest
 
+from edge.core.errors import InputError
 from edge.core.images import read_image
 from edge.events import file_writer, folder
 from edge.events.event import ENDED, OVER, STARTED, STOPPED, EventChange
 from edge.events.folder import EventFolder
+from edge.events.ring import encoded
 from edge.events.rule import Rule
 from edge.video.frames import Source
 from tests.support.events import EVENT, shown
@@ -121,6 +125,12 @@ def test_a_folder_that_is_gone_is_one_line_and_the_camera_goes_on(tmp_path, caps
     assert line.endswith("; the camera goes on")
 
 
+def test_a_reader_that_there_is_not_is_refused_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("KSEG_READER", "vlc")
+    with pytest.raises(InputError, match="KSEG_READER='vlc'"):
+        run(tmp_path, {})
+
+
 @needs_linux
 def test_a_full_disk_keeps_what_was_recorded(tmp_path, capsys, monkeypatch):
     """The limit of a file's size stands for the end of the disk."""
@@ -149,6 +159,31 @@ def test_a_slow_disk_costs_frames_of_a_live_camera_and_no_time(
     run(tmp_path, {20: [started("a", 2.0)]}, live=True, close=False).close()
     assert time.monotonic() - begin < 2
     assert "frames are missing; the disk is slow" in capsys.readouterr().err
+
+
+def test_a_picture_of_two_recordings_takes_its_memory_once(tmp_path, monkeypatch):
+    goes_on, real = threading.Event(), file_writer.decoded
+    monkeypatch.setattr(
+        file_writer, "decoded", lambda picture: goes_on.wait() and real(picture)
+    )
+    pictures = [
+        encoded(np.full((48, 64, 3), 4 * index, np.uint8), index / FPS)
+        for index in range(10)
+    ]
+    most = sum(len(picture.jpeg) for picture in pictures)
+    monkeypatch.setattr(file_writer, "MOST_BYTES", most)
+    writer = file_writer.FileWriter(FPS, waits=False)
+    for number in "ab":
+        writer.open(number, tmp_path / f"{number}.mp4")
+        for picture in pictures:
+            writer.add(number, picture)
+        writer.close_video(number)
+    goes_on.set()
+    writer.close()
+    for number in "ab":
+        found = levels(tmp_path / f"{number}.mp4")
+        assert found == pytest.approx(list(range(10)), abs=1)
+    assert writer._bytes == 0 and not writer._waiting
 
 
 def test_a_file_as_source_waits_for_a_slow_disk(tmp_path, monkeypatch):

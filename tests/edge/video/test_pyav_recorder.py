@@ -164,6 +164,12 @@ def test_a_recording_of_a_process_that_was_killed_plays(tmp_path, suffix, caplog
         assert found.stdout.split() == [f"h264,{count}"]
 
 
+def test_a_file_that_cannot_be_opened_is_one_line(tmp_path):
+    (tmp_path / ".seen.part.mp4").mkdir()
+    with pytest.raises(InputError, match="cannot be written .Is a directory"):
+        open_recorder(tmp_path / "seen.mp4", 25.0).write(noise(0), 0.0)
+
+
 def test_what_does_not_play_is_not_kept(tmp_path):
     part, target = tmp_path / ".seen.part.mp4", tmp_path / "seen.mp4"
     keep_unfinished(part, target)

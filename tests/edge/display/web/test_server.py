@@ -15,7 +15,7 @@ from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View, controls_of
 from edge.display.web import handlers
 from edge.display.web.access import listen
-from edge.display.web.server import CLOSE_SECONDS, Web, apply_switch, encode_jpeg
+from edge.display.web.server import CLOSE_SECONDS, Web, apply_switch
 from edge.predict.results import SemanticMap
 from edge.video.frames import STALL_SECONDS, Frame, Source
 from tests.support.object_results import (
@@ -266,11 +266,6 @@ def test_the_page_gets_numbers_of_objects_and_crossings():
         assert (state["masks"], state["boxes"]) == (True, True)
         # Half of the frame is white: the mask is drawn at opacity 1, in BGR.
         assert snapshot(shown)[60, 40].tolist() == [60, 0, 200]
-
-
-def test_large_images_are_scaled_down_for_the_stream():
-    jpeg = np.frombuffer(encode_jpeg(np.zeros((1000, 2560, 3), np.uint8)), np.uint8)
-    assert cv2.imdecode(jpeg, 1).shape == (500, 1280, 3)
 
 
 # End

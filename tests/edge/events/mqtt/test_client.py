@@ -185,6 +185,9 @@ def test_entities_of_an_earlier_run_are_removed(mosquitto, connect):
         announcer = Announcer(Topics("kseg/door"), contents)
         client = connect(mosquitto.port, announcer=announcer)
         client.outbox.set_state(announcer.message)
+        for zone in contents.zones:
+            topic = announcer.topics.zone(zone)
+            client.outbox.set_state(Message(topic, b"{}", retain=True))
         until(lambda: client.connected and not client._renews)  # noqa: B023
         until(lambda: client.outbox.empty)  # noqa: B023
         client.close()
@@ -192,6 +195,8 @@ def test_entities_of_an_earlier_run_are_removed(mosquitto, connect):
     gone, kept = content["components"].values()
     assert gone == {"platform": "sensor"}
     assert kept["name"] == "frame cat share"
+    zones = {t for t in mosquitto.retained() if t.startswith("kseg/door/zones/")}
+    assert zones == {"kseg/door/zones/frame"}
 
 
 # Passwords and TLS
@@ -268,10 +273,3 @@ def test_a_certificate_that_is_not_trusted_is_one_line(encrypted, connect, capsy
     line = until(lambda: capsys.readouterr().err)
     assert "the broker's certificate is not accepted: self" in line
     assert line.count("\n") == 1 and not client.connected
-
-
-def test_pauses_grow(monkeypatch):
-    monkeypatch.setattr(client_module, "FIRST_PAUSE", 1.0)
-    monkeypatch.setattr(client_module, "LONGEST_PAUSE", 3.0)
-    waits = client_module.pauses()
-    assert [next(waits) for _ in range(4)] == [1.0, 2.0, 3.0, 3.0]

@@ -12,11 +12,13 @@ import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from edge.events.mqtt.discovery import (
+    Announcer,
     Contents,
     discovery_message,
     template,
     without_old,
 )
+from edge.events.mqtt.outbox import Message
 from edge.events.mqtt.topics import Topics
 
 TOPICS = Topics("kseg/door")
@@ -166,6 +168,36 @@ def test_entities_that_are_gone_are_removed():
     assert rest == json.loads(message.payload)["components"]
     # Next time they need not be removed again.
     assert without_old(message, without_old(message, old.payload).payload) is None
+
+
+def test_what_a_message_removes_is_removed_by_the_next_too():
+    """Without a broker only the newest message is sent."""
+    announcer = Announcer(TOPICS, Contents(("frame", "old"), ("cat",), ("share",)))
+    sent: list[Message] = []
+    announcer.set_zones(("frame",), sent.append)
+    announcer.set_zones(("frame",), sent.append)  # the same: nothing is published
+    announcer.set_zones(("frame", "new"), sent.append)
+    first, second = (json.loads(message.payload)["components"] for message in sent)
+    (gone,) = [key for key, entity in first.items() if set(entity) == {"platform"}]
+    assert second[gone] == {"platform": "sensor"}
+    announcer.set_zones(("frame", "old"), sent.append)  # it is there again
+    assert json.loads(sent[-1].payload)["components"][gone]["name"] == "old cat share"
+
+
+def test_only_topics_of_zones_and_rules_are_removed():
+    """An older message is what any client of the broker may have written there."""
+    old = json.loads(discovery_message(TOPICS, CONTENTS).payload)
+    for number, topic in enumerate(("kseg/door/zones/#", "kseg/door/availability", 1)):
+        entity = {"platform": "sensor", "state_topic": topic}
+        old["components"][f"other{number}"] = entity
+    announcer = Announcer(TOPICS, replace(CONTENTS, zones=("frame",), rules=("a/b",)))
+    sent: list[Message] = []
+    announcer.renew(json.dumps(old).encode(), sent.append)
+    assert [(message.topic, message.payload) for message in sent[:-1]] == [
+        ("kseg/door/rules/smoke", b""),
+        ("kseg/door/zones/front door", b""),
+    ]
+    assert sent[-1] == announcer.message
 
 
 @pytest.mark.parametrize(

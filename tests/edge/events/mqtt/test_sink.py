@@ -12,7 +12,7 @@ import pytest
 from edge.events.mqtt import client as client_module
 from edge.events.mqtt.discovery import Announcer, Contents
 from edge.events.mqtt.outbox import Outbox
-from edge.events.mqtt.sink import Mqtt, jpeg
+from edge.events.mqtt.sink import Mqtt
 from edge.events.mqtt.topics import Topics
 from edge.zones.measures import Measures
 from tests.support.events import END, START, shown
@@ -188,12 +188,6 @@ def test_a_live_source_without_frames_is_offline(live, start, clock):
     sink.close()
     expected = b"online offline online offline" if live else b"online offline"
     until(lambda: values() == expected)
-
-
-def test_pictures_are_made_smaller():
-    view = np.zeros((1440, 2560, 3), np.uint8)
-    image = cv2.imdecode(np.frombuffer(jpeg(view), np.uint8), cv2.IMREAD_COLOR)
-    assert image.shape == (720, 1280, 3)
 
 
 def test_the_loop_does_not_wait_for_a_silent_broker(connect, clock, monkeypatch):

@@ -17,6 +17,11 @@ def test_names_meet_in_any_order_and_spelling():
     assert numbers(new) == {0: 0, 1: 2, 2: 1}
 
 
+def test_names_that_differ_in_capitals_alone_meet_their_own():
+    old = ("background", "Disc", "disc")
+    assert numbers(("background", "Disc", "disc"), old=old) == {0: 0, 1: 1, 2: 2}
+
+
 def test_a_background_meets_one_of_another_name():
     assert numbers(("_background_", "car")) == {0: 0, 1: 2}
 
