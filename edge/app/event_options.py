@@ -170,6 +170,8 @@ def check_webhook(arguments: argparse.Namespace) -> None:
     if address and (arguments.webhook or arguments.zones):  # else it is for others
         check_address(address)
         header_of(arguments.webhook_header)
+        if arguments.webhook_header:
+            warn_of_readers(arguments.webhook_header, "--webhook-header")
 
 
 def check_address(address: str) -> None:
@@ -202,7 +204,6 @@ def header_of(file: Optional[Path]) -> Optional[Tuple[str, str]]:
             text = ""
         except OSError as error:
             raise InputError(f"{place}: cannot be read ({reason_of(error)})") from None
-        warn_of_readers(file, "--webhook-header")
     else:
         place, text = HEADER, os.environ.get(HEADER, "")
         if not text:

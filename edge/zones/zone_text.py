@@ -7,7 +7,8 @@ from typing import Any
 from edge.core.files import json_text
 
 WIDTH = 110  # characters of a line, if its content can be divided
-BROKEN = 2  # levels that have a line for each entry: the file, and its zones
+BROKEN = 2  # levels that have a line for each entry: the file; its zones and rules
+STEP = 2  # spaces of a level
 
 
 def zone_text(content: Any, level: int = 0) -> str:
@@ -17,16 +18,16 @@ def zone_text(content: Any, level: int = 0) -> str:
 
     >>> print(zone_text({"zones": {"Tür": [[0.0, 1.0], [0.25, 1.0]]}}))
     {
-     "zones": {
-      "Tür": [[0, 1], [0.25, 1]]
-     }
+      "zones": {
+        "Tür": [[0, 1], [0.25, 1]]
+      }
     }
     """
     whole = json_text(without_point_zero(content), escaped=False)
-    broken = isinstance(content, dict) and level < BROKEN
+    broken = level < BROKEN and not is_point(content)
     if not isinstance(content, (dict, list)) or not content:
         return whole
-    if is_point(content) or (not broken and len(whole) + level <= WIDTH):
+    if is_point(content) or (not broken and len(whole) + STEP * level <= WIDTH):
         return whole
     if isinstance(content, dict):
         parts = [
@@ -35,9 +36,9 @@ def zone_text(content: Any, level: int = 0) -> str:
         ]
     else:
         parts = [zone_text(value, level + 1) for value in content]
-    space = "\n" + " " * (level + 1)
+    space = "\n" + " " * STEP * (level + 1)
     left, right = "{}" if isinstance(content, dict) else "[]"
-    return f"{left}{space}{f',{space}'.join(parts)}\n{' ' * level}{right}"
+    return f"{left}{space}{f',{space}'.join(parts)}\n{' ' * STEP * level}{right}"
 
 
 def is_point(content: Any) -> bool:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge.app.event_options import header_of
+from edge.app.camera_options import parse
+from edge.app.event_options import check_webhook
 from edge.app.given_source import given_source
 from edge.app.secret_files import warn_of_readers
 from tests.support.posix import needs_linux
@@ -29,7 +30,8 @@ def test_the_other_files_with_secrets_have_it_too(tmp_path, capsys):
     file = tmp_path / "secret"
     file.write_text("Authorization: Bearer 8810-8810\n", encoding="utf-8")
     file.chmod(0o644)
-    header_of(file)
+    given = ["a.tflite", "--webhook", "http://pi/", "--webhook-header", str(file)]
+    check_webhook(parse(given, "kseg live", None))
     said = capsys.readouterr().err
     assert said.startswith(f"--webhook-header {file}: other users") and "8810" not in (
         said.replace(str(tmp_path), "")

@@ -7,15 +7,15 @@ from edge.zones.zone_file import read_zone_file, write_zone_file
 from edge.zones.zone_text import WIDTH, zone_text
 
 WRITTEN = """{
- "zones": {
-  "door": [[0.05, 0.3], [0.45, 0.3], [0.45, 0.95], [0.05, 0.95]],
-  "Tür": [[0, 0], [0.5, 0], [0.5, 1]]
- },
- "rules": [
-  {"name": "disc at the door", "when": "share(disc, door) > 2 % for 0.5 s", "record": {"before_seconds": 2}},
-  {"name": "square stays", "when": "dwell(square, 'Tür') > 3 s"}
- ],
- "smoothing_seconds": 3
+  "zones": {
+    "door": [[0.05, 0.3], [0.45, 0.3], [0.45, 0.95], [0.05, 0.95]],
+    "Tür": [[0, 0], [0.5, 0], [0.5, 1]]
+  },
+  "rules": [
+    {"name": "disc at the door", "when": "share(disc, door) > 2 % for 0.5 s", "snapshot": false},
+    {"name": "square stays", "when": "dwell(square, 'Tür') > 3 s"}
+  ],
+  "smoothing_seconds": 3
 }
 """  # noqa: E501
 
@@ -32,7 +32,7 @@ def test_a_zone_of_many_points_has_a_line_for_each(tmp_path):
     path = tmp_path / "zones.json"
     write_zone_file(path, [Zone("long", tuple(points))])
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert lines[2:4] == ['  "long": [', "   [0, 0.125],"]
+    assert lines[2:4] == ['    "long": [', "      [0, 0.125],"]
     assert len(lines) == 65 + 6 and max(map(len, lines)) < WIDTH
     assert read_zone_file(path).zones[0].points == tuple(points)
 
