@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Tuple
 from urllib.parse import urlsplit
 
-from edge.app.class_names import find, listed
+from edge.app.class_names import find
 from edge.app.new_zones import zones_to_start
 from edge.app.object_options import OF_OBJECTS, WITHOUT_EFFECT
+from edge.app.secret_files import warn_of_readers
 from edge.core.arguments import Parser, writable
 from edge.core.errors import InputError, reason_of
 from edge.core.files import make_folder
@@ -119,7 +120,7 @@ def rules_of(
     names = known_names(info) or info.class_names
     zones = (FRAME, *(zone.name for zone in file.zones))
     measures = usable_measures(info.task, arguments.track)
-    words = Vocabulary(measures, zones, find_class, listed(names))
+    words = Vocabulary(measures, zones, find_class, names)
     return read_rules(file.rules, words, str(arguments.zones))
 
 
@@ -171,6 +172,8 @@ def check_webhook(arguments: argparse.Namespace) -> None:
     if address and (arguments.webhook or arguments.zones):  # else it is for others
         check_address(address)
         header_of(arguments.webhook_header)
+        if arguments.webhook_header:
+            warn_of_readers(arguments.webhook_header, "--webhook-header")
 
 
 def check_address(address: str) -> None:

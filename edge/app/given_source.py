@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Optional
 
+from edge.app.secret_files import warn_of_readers
 from edge.core.errors import InputError, reason_of
 from edge.core.inputs import read_text
+from edge.core.redaction import redact
 
 VARIABLE = "KSEG_SOURCE"
 DEFAULT = "0"  # the first camera
@@ -23,7 +25,10 @@ def given_source(option: Optional[str], file: Optional[Path]) -> str:
     if option is not None and file:
         raise InputError("--source and --source-file: give one of them")
     if file:
-        return only_line(file)
+        source = only_line(file)
+        if redact(source) != source:
+            warn_of_readers(file, "--source-file")
+        return source
     return os.environ.get(VARIABLE, DEFAULT) if option is None else option
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, List, Optional
 
 from edge.app.event_options import usable_measures
+from edge.app.secret_files import warn_of_readers
 from edge.core.arguments import Parser, nonnegative_float
 from edge.core.errors import InputError
 from edge.display.view import legend_classes
@@ -83,6 +84,8 @@ def check_mqtt(arguments: argparse.Namespace) -> None:
     broker = parse_broker(arguments.mqtt)
     variable = os.environ.get(PASSWORD, "")
     password = password_of(arguments.mqtt_password_file, variable)
+    if arguments.mqtt_password_file:
+        warn_of_readers(arguments.mqtt_password_file, "--mqtt-password-file")
     if password and not broker.user:
         raise InputError("--mqtt: a password needs a user name; write mqtt://USER@HOST")
     if arguments.mqtt_ca and not broker.tls:

@@ -105,6 +105,7 @@ class Parser(argparse.ArgumentParser):
             count = len(self._named)
             self.epilog = (
                 f"{count} options, {count - len(texts)} shown; --help-all shows all"
+                f"{self._hidden_groups()}"
             )
         try:
             return super().format_help()
@@ -112,6 +113,16 @@ class Parser(argparse.ArgumentParser):
             self.epilog = None
             for action, text in texts.items():
                 action.help = text
+
+    def _hidden_groups(self) -> str:
+        """The groups of which no option is basic, for the last line of the help."""
+        basic = set(self._named) - set(self._advanced)
+        titles = [
+            re.split(r"[,(]", title)[0].strip()  # without what explains it
+            for title, group in self._groups.items()
+            if not basic.intersection(group._group_actions)
+        ]
+        return f" ({', '.join(titles)})" if titles else ""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As of argparse; of an unknown option, the one probably meant is named."""
@@ -123,7 +134,13 @@ class Parser(argparse.ArgumentParser):
     def _meant(self, words: Sequence[str]) -> str:
         """The option that the first unknown one is like, for a message, or ""."""
         names = [name for action in self._named for name in action.option_strings]
-        options = (word.partition("=")[0] for word in words if word[:2] == "--")
+        options = [word.partition("=")[0] for word in words if word[:2] == "--"]
+        for action in self._positionals._group_actions:
+            option = f"--{action.dest}"
+            if option in options:
+                return (
+                    f"; give {action.metavar or action.dest.upper()} without {option}"
+                )
         close = (closest(option, names) for option in options)
         meant = next(filter(None, close), None)
         return f"; did you mean {meant}?" if meant else ""

@@ -162,18 +162,20 @@ def write_text(path: Path, text: str) -> None:
         part.write_bytes(text.encode("utf-8", errors="backslashreplace"))
 
 
-def json_text(content: Any, indent: Optional[int] = None) -> str:
+def json_text(content: Any, indent: Optional[int] = None, escaped: bool = True) -> str:
     """JSON of nested dicts and sequences; every file and line of JSON is made here.
 
-    JSON has no nan and no infinity: such a number becomes null.
+    JSON has no nan and no infinity: such a number becomes null. Letters beyond ASCII
+    are `escaped`, or stay as they are.
 
     >>> json_text({"score": float("nan"), "boxes": [(1.5, float("inf"))]})
     '{"score": null, "boxes": [[1.5, null]]}'
     """
+    form: Any = {"indent": indent, "ensure_ascii": escaped, "allow_nan": False}
     try:
-        return json.dumps(content, indent=indent, allow_nan=False)
+        return json.dumps(content, **form)
     except ValueError:
-        return json.dumps(without_nan(content), indent=indent, allow_nan=False)
+        return json.dumps(without_nan(content), **form)
 
 
 def without_nan(content: Any) -> Any:

@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -26,6 +27,14 @@ FONTS_MAC = "Library/Fonts"  # in the user's folder
 REPLACE_SECONDS = 2.0  # for which a replacement is tried again on Windows
 NO_LOCK = -1  # instead of the number of an open file
 FIRST_NTSTATUS_ERROR = 0xC0000000  # exit statuses of Windows from here up are crashes
+
+
+def others_may_read(path: Path) -> bool:
+    """Whether every user of this machine may read a file; False on Windows.
+
+    There the bits of rights say nothing. Raises OSError.
+    """
+    return not WINDOWS and bool(path.stat().st_mode & stat.S_IROTH)
 
 
 def usable_cores() -> int:

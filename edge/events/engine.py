@@ -85,7 +85,8 @@ class Engine:
         held = rule.condition.holds(moment)
         if state.event and state.leading:
             value = state.leading.quantity.value(moment)
-            if state.leading.farther(value, than=state.event.peak):
+            # The value that ends an event is not one of it.
+            if held and state.leading.farther(value, than=state.event.peak):
                 state.event = replace(state.event, peak=value)
             state.event = replace(state.event, value=value)
             if not held:

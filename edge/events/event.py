@@ -30,7 +30,8 @@ class Event:
     `quantity` is a measure of the rule as written, such as "share(smoke, door)", of
     several the first one whose comparison held at the start, and `measure` its name,
     such as "share"; `value` is what it was at last, `peak` the farthest beyond the
-    rule's threshold since the start. `snapshot` and `recording` are
+    rule's threshold while the rule held: of "==" and "!=" the farthest from it.
+    `snapshot` and `recording` are
     names of files in the folder of --event-folder, or "".
     """
 

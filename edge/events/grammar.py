@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Callable, Mapping, Optional, Sequence, Set
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from edge.core.errors import InputError, quoted
 from edge.events.conditions import Both, Comparison, Condition, Held, Not, Quantity
+from edge.events.mistakes import RuleError, syntax_error, unknown
 from edge.zones.measures import DWELL, ENTERED, LEFT, MEAN_DWELL, SHARE
 from edge.zones.zone import FRAME
 
@@ -41,17 +42,6 @@ NAME: /[^\W\d][\w-]*/
 QUOTED: /"(\\.|[^"\\])*"|'(\\.|[^'\\])*'/
 %ignore /\s+/
 """
-WORDS = {  # terminals in messages
-    **{"_OR": "'or'", "_AND": "'and'", "_FOR": "'for'", "_NOT": "'not'"},
-    **{"_OPEN": "'('", "_CLOSE": "')'", "CLOSE": "')'", "_COMMA": "','"},
-    "OPERATOR": "one of > >= < <= == !=",
-    "DURATION": "a time such as 5 s",
-    "PERCENT": "a share such as 30 %",
-    "NUMBER": "a number",
-    "NAME": "a name",
-    "QUOTED": "a name in quotation marks",
-    "$END": "the end",
-}
 CROSSINGS = (ENTERED, LEFT)
 UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}  # by the first letter of the unit
 LONGEST = 2000  # characters of a rule
@@ -60,27 +50,19 @@ DEEPEST = 50  # parentheses and "not" in each other
 Find = Callable[[str], Optional[str]]
 
 
-class RuleError(ValueError):
-    """What is wrong with a rule's text, and at which column, from 1."""
-
-    def __init__(self, column: int, message: str):
-        super().__init__(message)
-        self.column = column
-
-
 @dataclass(frozen=True)
 class Vocabulary:
     """The words that rules may use.
 
     `measures` has each measure, and why it cannot be used here, or "". `find_class`
-    gives the model's spelling of a class name, None for an unknown one; `classes` is
-    their list for messages.
+    gives the model's spelling of a class name, None for an unknown one; `classes` are
+    their names for messages.
     """
 
     measures: Mapping[str, str]
     zones: Sequence[str]
     find_class: Find
-    classes: str
+    classes: Sequence[str]
 
 
 def parse_condition(text: str, vocabulary: Vocabulary) -> Condition:
@@ -103,41 +85,12 @@ def parser() -> Any:
 def tree_of(text: str) -> Any:
     """The tree of a rule's text, as Lark gives it."""
     parse = parser().parse
-    from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+    from lark.exceptions import UnexpectedInput
 
     try:
         return parse(text)
-    except UnexpectedToken as error:
-        accepted = set(error.accepts or error.expected)
-        at_end = error.token.type == "$END"
-        column = len(text) + 1 if at_end else (error.token.start_pos or 0) + 1
-        found = "the end" if at_end else quoted(str(error.token))
-        if error.token.type == "NAME" and "_COMMA" in accepted:
-            found += "; a name of several words is in quotation marks"
-    except UnexpectedCharacters as error:
-        at = error.pos_in_stream or 0
-        accepted, column = set(error.allowed or ()), at + 1
-        found = quoted(text[at])
-    except UnexpectedInput as error:  # no others are known
-        raise RuleError(1, str(error).splitlines()[0]) from None
-    raise RuleError(column, f"expected {expectation(accepted)}, found {found}")
-
-
-def expectation(terminals: Set[str]) -> str:
-    """What may come, in words.
-
-    >>> expectation({"_OPEN", "_NOT", "NAME"}), expectation({"OPERATOR"})
-    ("a measure such as count(person), 'not' or '('", 'one of > >= < <= == !=')
-    """
-    names = {WORDS[terminal] for terminal in terminals} or {WORDS["$END"]}
-    if "NAME" in terminals and "_NOT" in terminals:
-        return "a measure such as count(person), 'not' or '('"
-    if {"NUMBER", "PERCENT", "DURATION"} <= terminals:
-        return "a number, a share such as 30 % or a time such as 5 s"
-    if {"NAME", "QUOTED"} <= terminals:
-        return "a name (in quotation marks if it is more than one word)"
-    listed = sorted(names, key=lambda name: (name == "the end", name))
-    return " or ".join([", ".join(listed[:-1]), listed[-1]] if listed[1:] else listed)
+    except UnexpectedInput as error:
+        raise syntax_error(text, error) from None
 
 
 class Builder:
@@ -165,11 +118,8 @@ class Builder:
         *names, close = rest
         known = self.vocabulary.measures
         if str(measure) not in known:
-            listed = ", ".join(known)
-            raise RuleError(
-                column_of(measure),
-                f"unknown measure {quoted(str(measure))}; write {listed}",
-            )
+            message = unknown("measure", str(measure), list(known))
+            raise RuleError(column_of(measure), message)
         if known[measure]:
             raise RuleError(column_of(measure), known[measure])
         window = seconds_of(names.pop()) if names[-1].type == "DURATION" else None
@@ -194,20 +144,15 @@ class Builder:
         given = name_of(token)
         found = self.vocabulary.find_class(given)
         if found is None:
-            raise RuleError(
-                column_of(token),
-                f"unknown class {quoted(given)}; the model has "
-                f"{self.vocabulary.classes}",
-            )
+            message = unknown("class", given, self.vocabulary.classes)
+            raise RuleError(column_of(token), message)
         return found
 
     def _zone(self, token: Any) -> str:
         given = name_of(token)
         if given not in self.vocabulary.zones:
-            listed = ", ".join(map(quoted, self.vocabulary.zones))
-            raise RuleError(
-                column_of(token), f"unknown zone {quoted(given)}; there are {listed}"
-            )
+            message = unknown("zone", given, self.vocabulary.zones)
+            raise RuleError(column_of(token), message)
         return given
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from edge.core.errors import InputError, quoted
-from edge.events.grammar import RuleError, Vocabulary, parse_condition
+from edge.events.grammar import Vocabulary, parse_condition
+from edge.events.mistakes import RuleError
 from edge.events.rule import COOL_DOWN_SECONDS, Rule
 from edge.zones.zone_file import LONGEST_NAME, check_keys, is_number
 
@@ -40,14 +41,20 @@ def rule_of(entry: Any, vocabulary: Vocabulary, path: str, number: int) -> Rule:
             f"{path}: rule {number} is {quoted(entry)}; write an object with name and "
             "when"
         )
-    name = entry.get("name")
+    if "name" not in entry:
+        raise InputError(f"{path}: rule {number} has no name; give one")
+    name = entry["name"]
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise InputError(f"{path}: rule {number} has the name {quoted(name)}; give one")
     place = f"{path}: rule {quoted(name)}"
     if len(name) > LONGEST_NAME:  # it is part of topics, which may not be long
         raise InputError(f"{place}: give it a name of 1 to {LONGEST_NAME} characters")
     check_keys(entry, KEYS, place)
-    when = entry.get("when")
+    if "when" not in entry:
+        raise InputError(
+            f"{place}: has no when; write a condition such as 'count(person) > 0'"
+        )
+    when = entry["when"]
     if not isinstance(when, str):
         raise InputError(
             f"{place}: when is {quoted(when)}; write a text such as 'count(person) > 0'"

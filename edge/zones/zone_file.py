@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from edge.core.errors import InputError, cannot_be, quoted
-from edge.core.files import write_json
+from edge.core.files import write_text
 from edge.core.inputs import read_text
 from edge.zones.measuring import POINTS, SMOOTHING_SECONDS
 from edge.zones.polygons import crossing_edges
 from edge.zones.zone import FRAME, Point, Zone
+from edge.zones.zone_text import zone_text
 
 KEYS = ("zones", "rules", "smoothing_seconds", "object_point")
 MOST_BYTES = 10_000_000
@@ -91,7 +92,7 @@ def write_zone_file(
     if rules is not None:
         content["rules"] = [dict(rule) for rule in rules]
     try:
-        write_json(path, content)
+        write_text(path, zone_text(content) + "\n")
     except OSError as error:
         raise cannot_be("written", path, error) from None
 

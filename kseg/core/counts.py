@@ -47,7 +47,8 @@ class MergeCounts:
 
     `added` counts the new images of each split, `moved` those of them that went to a
     split because they look like its images. `present` counts images that were there
-    already, `relabelled` those of them that have other labels now, which are not taken.
+    already, `relabelled` those of them that have other labels now, which are not taken,
+    and `kept` are their files in the data folder.
     `copies` counts images left out because one that was there is a copy. `renamed` maps
     SPLIT/NAME in the export to the new name.
     """
@@ -57,6 +58,7 @@ class MergeCounts:
     present: int = 0
     relabelled: int = 0
     copies: int = 0
+    kept: tuple[str, ...] = ()
     renamed: dict[str, str] = field(default_factory=dict)
 
 

@@ -66,8 +66,8 @@ def checked(
         rest = [index for index in range(len(items)) if index not in found]
         if found and rest:
             log.info(
-                f"{name}: {len(found):,} of {len(items):,} are known from before and "
-                f"unchanged; checking {len(rest):,}"
+                f"{name}: {len(found):,} of {len(items):,} are unchanged since they "
+                f"were checked; checking the other {len(rest):,}"
             )
         noted = partial(spoken.noted, function)
         working = in_order(noted, [items[index] for index in rest])

@@ -11,6 +11,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
+from edge.app.shipped import SHIPPED, shipped_model
 from edge.core import files
 from edge.core.errors import InputError
 from edge.core.files import write_text
@@ -42,6 +43,7 @@ EXPORTS = (
     *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mixed", "mended")),
     *("model.onnx", "parity.json", "explain.png", CARD),
 )
+EXPORTED = (".tflite", ".onnx")
 OUTDATED = (
     *FIGURES,
     *EXPORTS,
@@ -234,25 +236,43 @@ def refuse_folds(folder: Path) -> None:
         )
 
 
-def find_model(model: str) -> tuple[Path, Optional[Path]]:
+def find_model(model: str, trained: bool = False) -> tuple[Path, Optional[Path]]:
     """A run folder or model file -> the model's file, and its run folder, if any.
 
-    Raises InputError for what is neither.
+    Raises InputError for what is neither. Of a folder without a Keras model the message
+    names an exported file, unless the network is to be `trained`.
     """
     path = Path(model)
     if not path.exists():
-        raise InputError(f"{model}: no such run folder or model file")
+        meant = ""
+        if model in SHIPPED:
+            meant = f"; the model that comes with kseg is {shipped_model(model)}"
+        raise InputError(f"{model}: no such run folder or model file{meant}")
     if path.is_dir():
         refuse_folds(path)
         if not (path / BEST).is_file():
             require_whole_epoch(path)
-            raise InputError(f"{path}: has no {BEST}; kseg train writes one")
+            raise no_model_in(path, trained)
         return path / BEST, path
-    if path.suffix not in (".keras", ".tflite", ".onnx"):
+    if path.suffix not in (".keras", *EXPORTED):
         raise InputError(
             f"{path}: not a model; give a run folder, .keras, .tflite or .onnx file"
         )
     return path, path.parent if (path.parent / CONFIG).is_file() else None
+
+
+def no_model_in(folder: Path, trained: bool) -> InputError:
+    """The error of a folder without model.keras; it may have exported files."""
+    files = (folder / name for name in EXPORTS if Path(name).suffix in EXPORTED)
+    export = next((path for path in files if path.is_file()), None)
+    if export is None:
+        return InputError(f"{folder}: has no {BEST}; kseg train writes one")
+    if trained:
+        return InputError(
+            f"{folder}: has no {BEST}, and {export.name} cannot be trained on; give a "
+            "run of kseg train"
+        )
+    return InputError(f"{folder}: has no {BEST}; give its exported file {export}")
 
 
 def find_network(model: str) -> Optional[tuple[Path, Optional[Path]]]:
@@ -267,7 +287,7 @@ def find_network(model: str) -> Optional[tuple[Path, Optional[Path]]]:
             f"{model}: not a run folder, file or network; the networks are "
             f"{', '.join(MODEL_NAMES)}"
         )
-    path, folder = find_model(model)
+    path, folder = find_model(model, trained=True)
     if path.suffix != ".keras":
         raise InputError(f"{path}: has no Keras graph; give the run it was made from")
     return path, folder

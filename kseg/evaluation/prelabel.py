@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from kseg.core.prelabel_config import PrelabelConfig
 from kseg.core.progress import bar
 from kseg.data.formats.writer import check_target, staged
 from kseg.data.formats.writing.export import Export
-from kseg.data.formats.writing.formats import CENTRES, WRITTEN
+from kseg.data.formats.writing.formats import CENTRES, IN_PLACE, WRITTEN
 from kseg.data.formats.writing.objects import (
     OBJECTS,
     Limits,
@@ -133,9 +134,12 @@ def said(done: Prelabelled) -> Prelabelled:
     left = f"; left out as too small: {done.specks}" if done.specks else ""
     images = "1 image" if done.images == 1 else f"{done.images} images"
     log.info(f"{done.folder}: {images}; {kinds}{left}")
-    tool = WRITTEN[done.format].TOOL
+    tool, source = WRITTEN[done.format].TOOL, "EXPORT"
+    exported = ", export them in this format"
+    if done.format in IN_PLACE:
+        exported, source = " and save them there", shlex.quote(str(done.folder))
     log.info(
-        f"correct them in {tool}, export them in this format, then: kseg prepare "
-        f"EXPORT --task {done.task} --merge DATA"
+        f"correct them in {tool}{exported}, then: kseg prepare {source} "
+        f"--task {done.task} --merge DATA"
     )
     return done

@@ -178,7 +178,7 @@ def load_initial_weights(model: Any, run: str) -> None:
     from kseg.models.layers.norm import ENCODER
     from kseg.models.saving import load_model
 
-    path, _ = find_model(run)
+    path, _ = find_model(run, trained=True)
     other = {layer.name: layer for layer in load_model(path).layers}
     fresh, copied = [], []
     same_encoder = extends_encoder(model, other)

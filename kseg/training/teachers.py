@@ -62,7 +62,7 @@ def teacher_of(folder: Path, data: Dataset) -> Teacher:
     if not folder.is_dir():
         raise InputError(f"{option}: is a file; give the run folder that it is in")
     try:
-        model, _ = find_model(str(folder))
+        model, _ = find_model(str(folder), trained=True)
         record = read_record(folder)
         info = info_of(model)
     except InputError as error:

@@ -91,7 +91,10 @@ class AuthenticatedHandler(tornado.web.RequestHandler):
         if authorization.startswith(BEARER):
             tokens.append(authorization[len(BEARER) :].strip())
         if not listener.accepts_token(tokens):
-            reason = "Open the address that the camera program printed, with its token"
+            reason = (
+                "Open the address of the camera program with its token (?token=TOKEN), "
+                "or send the header Authorization: Bearer TOKEN"
+            )
             raise tornado.web.HTTPError(403, reason=reason)
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:

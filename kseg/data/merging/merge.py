@@ -80,7 +80,7 @@ def merge_export(config: PrepareConfig) -> Prepared:
     objects = counts if isinstance(counts, ObjectCounts) else None
     if additions:
         log_counts(Path(config.src), masks, objects)
-        log.info(f"{folder}: next: kseg train --data {shlex.quote(str(folder))}")
+        log.info(f"{folder}: next: {next_training(folder)}")
     found = {split: len(pairs) for split, pairs in splits.items()}
     return Prepared(
         *(folder, name, tuple(old.class_names), found),
@@ -91,6 +91,11 @@ def merge_export(config: PrepareConfig) -> Prepared:
         masks=masks,
         merged=merged,
     )
+
+
+def next_training(folder: Path) -> str:
+    """The command that trains on; RUN is the one that found the new labels."""
+    return f"kseg train --data {shlex.quote(str(folder))} --init-from RUN"
 
 
 # --- checks ---
@@ -107,11 +112,12 @@ def check_folder(config: PrepareConfig, folder: Path) -> str:
             "is there; give one of them"
         )
     refuse_unused(config)
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise data_folder_error(folder)
     if not is_data_folder(folder):
+        missing = "is no data folder" if folder.exists() else "no such data folder"
         raise InputError(
-            f"--merge {folder}: is no data folder (train/images/ with labels); make it "
+            f"--merge {folder}: {missing} (train/images/ with labels); make it "
             f"with kseg prepare {shlex.quote(config.src)} {shlex.quote(str(folder))}"
         )
     task = task_of(folder)
@@ -160,6 +166,7 @@ def planned(labels: Labels) -> tuple[list[Addition], MergeCounts]:
     places = places_of(chosen, known)
     files = [p for split in new.splits.values() for p in image_files(split) or ()]
     taken = {s: set(map(stem_key, split.names)) for s, split in old.splits.items()}
+    kept_labels = relabelled(labels, found, known, present)
     additions = []
     for index, place in zip(kept, places, strict=True):
         name = free_name(found.names[index], taken.setdefault(place, set()))
@@ -168,7 +175,8 @@ def planned(labels: Labels) -> tuple[list[Addition], MergeCounts]:
         added=dict(Counter(each.target for each in additions)),
         moved=moved_by_looks(chosen, places),
         present=len(present),
-        relabelled=relabelled(labels, found, known, present),
+        relabelled=len(kept_labels),
+        kept=kept_labels,
         copies=len(left_out),
         renamed={
             f"{each.split}/{each.image.name}": each.name
@@ -201,15 +209,16 @@ def free_name(name: str, taken: set[str]) -> str:
 
 def relabelled(
     labels: Labels, found: Looks, known: Looks, present: dict[int, int]
-) -> int:
-    """How many of the images that are there have other labels in the export."""
+) -> tuple[str, ...]:
+    """The images that are there and have other labels in the export, as SPLIT/NAME."""
     same = SAME[labels.new.task]
-    changed = 0
+    changed = []
     for index, other in present.items():
         one = target_of(labels.new, *found.place(index))
         two = target_of(labels.old, *known.place(other))
-        changed += not same(one, two, labels.numbers)
-    return changed
+        if not same(one, two, labels.numbers):
+            changed.append(f"{known.splits[other]}/{known.names[other]}")
+    return tuple(changed)
 
 
 def target_of(data: Dataset, split: str, index: int) -> Target:
@@ -259,12 +268,16 @@ def log_merge(folder: Path, merged: MergeCounts) -> None:
         log.info(f"  in {split}, because they look like its images: {number}")
     if merged.renamed:
         pairs = [f"{old} is {new}" for old, new in merged.renamed.items()]
-        more = f" and {len(pairs) - LISTED} more" if len(pairs) > LISTED else ""
-        shown = ", ".join(map(shortened, pairs[:LISTED]))
-        log.info(f"  renamed, as their names are taken: {shown}{more}")
+        log.info(f"  renamed, as their names are taken: {first_of(pairs)}")
     if merged.relabelled:
         log.warning(
             f"{folder}: images that are there already with other labels: "
             f"{merged.relabelled}; their labels stay. To take the new ones, remove "
-            "these images and run this again"
+            f"these images and run this again: {first_of(merged.kept)}"
         )
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(map(shortened, names[:LISTED])) + more

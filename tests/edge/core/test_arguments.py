@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.core.arguments import (
+    Parser,
     nonnegative_float,
     nonnegative_int,
     positive,
@@ -201,6 +202,26 @@ def test_parser_errors_are_one_line(arguments, message):
     done = ended(PARSE, *arguments)
     assert done.returncode == 2
     assert done.stderr == f"tool: {message} (see tool.py --help)\n"
+
+
+def test_an_argument_that_is_given_as_an_option_is_named():
+    parser = Parser("tool", None)
+    parser.add_argument("model", metavar="MODEL")
+    parser.option("General", "--order")
+    with pytest.raises(InputError, match="--model b; give MODEL without --model"):
+        parser.parse_args(["--model", "a", "b"])
+
+
+def test_the_basic_help_names_the_groups_that_it_does_not_show():
+    parser = Parser("tool", None)
+    parser.option("View", "--size", basic=True)
+    parser.option("View", "--color")
+    for name in ("--zones", "--events"):
+        parser.option("Zones and events", name)
+    parser.option("MQTT", "--mqtt")
+    last = parser.format_help().splitlines()[-1]
+    assert last == ("5 options, 1 shown; --help-all shows all (Zones and events, MQTT)")
+    assert "(Zones" not in parser.format_help(everything=True)
 
 
 def test_help_exits_with_0():

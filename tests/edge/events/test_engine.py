@@ -10,7 +10,7 @@ from edge.events.rule import Rule
 from edge.zones.measures import OF_OBJECTS, SHARE, Measures
 
 WORDS = Vocabulary(
-    {SHARE: "", **dict.fromkeys(OF_OBJECTS, "")}, ("frame", "door"), str, ""
+    {SHARE: "", **dict.fromkeys(OF_OBJECTS, "")}, ("frame", "door"), str, ()
 )
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -184,6 +184,23 @@ def test_what_an_event_tells():
         **{"event": "ended", "end": 13.5, "seconds": 3.0, "reason": "over"},
         **{"ended": common["started"], "value": 0.1, "peak": 0.8},
     }
+
+
+def last_of_counts(counts, **settings):
+    """The event that the last of these counts ends."""
+    engine = engine_of(f"count(a) == {counts[0]}", **settings)
+    for seconds, value in enumerate(counts):
+        found = engine(seconds, Measures({"frame": {"a": {"count": value}}}))
+    return found[0].event
+
+
+def test_the_value_that_ends_an_event_is_not_its_peak():
+    ended = last_of_counts([0, 0, 1])
+    assert (ended.value, ended.peak) == (1, 0)
+
+
+def test_the_peak_of_equal_values_is_the_farthest_within_the_hysteresis():
+    assert last_of_counts([4, 5, 2, 4, 9], hysteresis=2).peak == 2
 
 
 def test_the_peak_of_a_low_value_is_the_lowest():

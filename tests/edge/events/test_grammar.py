@@ -3,7 +3,8 @@
 import pytest
 
 from edge.events.conditions import Both, Comparison, Held, Not, Quantity
-from edge.events.grammar import RuleError, Vocabulary, parse_condition
+from edge.events.grammar import Vocabulary, parse_condition
+from edge.events.mistakes import RuleError
 from edge.zones.measures import OF_OBJECTS, SHARE
 
 CLASSES = ("smoke", "person", "traffic light", "car, parked", 'say "hi"', "for", "s")
@@ -11,7 +12,7 @@ WORDS = Vocabulary(
     measures={SHARE: "", **dict.fromkeys(OF_OBJECTS, "")},
     zones=("frame", "door", "back door"),
     find_class=lambda name: name if name in CLASSES else None,
-    classes="smoke,person",
+    classes=CLASSES,
 )
 SMOKE = Comparison(Quantity("share", "smoke", "door", "share(smoke, door)"), ">", 0.3)
 PERSON = Comparison(Quantity("count", "person", "frame", "count(person)"), "==", 0)
@@ -102,15 +103,44 @@ A_VALUE = "expected a number, a share such as 30 % or a time such as 5 s"
         ("count(person) > 3 for", 22, "expected a time such as 5 s, found the end"),
         ("count(person) > 3 for 5", 23, "expected a time such as 5 s, found '5'"),
         ("count(person) > 3 AND", 19, "expected 'and', 'for', 'or' or the end, found"),
+        ("count(person) > 3 AND", 19, ".*, found 'AND'; write and$"),
+        ("count(person) > 0 && 3", 19, "expected 'and', 'for', 'or' or the end, found"),
+        ("count(person) > 0 && 3", 19, ".* found '&'; write and$"),
+        ("count(person) > 0 || 3", 19, ".* found '|'; write or$".replace("|", r"\|")),
+        ("!count(person) > 0", 1, ".* found '!'; write not$"),
+        ("count(person) > 3 for 1 m", 23, "expected a time such as 5 s, found '1 m'; "),
+        ("count(person) > 3 for 500 ms", 23, ".* '500 ms'; times are .* 5 s, 5 min or"),
+        ("count(person) > 3 for 5 and", 23, ".* found '5'; times are written 5 s, 5 "),
+        (
+            "dwell(person) > 500 ms",
+            21,
+            ".* found 'ms'; times are written 5 s, 5 min or",
+        ),
+        ("entered(person, door, 5) > 3", 23, ".* found '5'; times are written 5 s"),
         ("(count(person) > 3", 19, r"expected .*'\)'.*, found the end"),
         ("count(person) > 3)", 18, r"expected .*, found '\)'"),
         ("person > 3", 8, r"expected '\(', found '>'"),
         ("count(traffic light) > 3", 15, "a name of several words is in quotation"),
         ("count('person) > 3", 7, 'expected a name .*, found "\'"'),
         ("count() > 3", 7, r"expected a name .*, found '\)'"),
-        ("sum(person) > 3", 1, "unknown measure 'sum'; write share, count, dwell"),
-        ("share(smok) > 0.3", 7, "unknown class 'smok'; the model has smoke,person"),
-        ("share(smoke, dor) > 0", 14, "unknown zone 'dor'; there are 'frame', 'door'"),
+        ("sum(person) > 3", 1, "unknown measure 'sum'; there are share, count, dwell"),
+        ("share(smok) > 0.3", 7, "unknown class 'smok'; did you mean smoke"),
+        ("share(smoke, dor) > 0", 14, "unknown zone 'dor'; did you mean door"),
+        (
+            "share(cat) > 0",
+            7,
+            "unknown class 'cat'; there are smoke, person, 'traffic ",
+        ),
+        (
+            "count(person, beck) > 0",
+            15,
+            "unknown zone 'beck'; there are frame, door, '",
+        ),
+        (
+            "shares(smoke) > 0",
+            1,
+            "unknown measure 'shares'; did you mean share[?] There",
+        ),
         ("share(smoke) > 1.5", 16, "share is compared with a share .*, found '1.5'"),
         ("share(smoke) > 5 s", 16, "share is compared with a share from 0 to 1"),
         ("count(person) > 2.5", 17, "count is compared with a whole number such as 3"),
@@ -134,7 +164,7 @@ def test_mistakes_have_a_column_and_what_was_expected(text, column, message):
 
 
 def test_measures_that_cannot_be_used_say_why():
-    words = Vocabulary({"dwell": "dwell needs --track; add it"}, (), str, "")
+    words = Vocabulary({"dwell": "dwell needs --track; add it"}, (), str, ())
     with pytest.raises(RuleError, match="needs --track") as error:
         parse_condition("not dwell(person) > 3", words)
     assert error.value.column == 5

@@ -6,7 +6,7 @@ from edge.core.errors import InputError
 from edge.events.grammar import Vocabulary
 from edge.events.rule_reading import read_rules
 
-WORDS = Vocabulary({"share": ""}, ("frame",), str, "")
+WORDS = Vocabulary({"share": ""}, ("frame",), str, ())
 RULE = {"name": "smoke", "when": "share(smoke)  > 0.3"}
 
 
@@ -38,11 +38,12 @@ def test_a_rule_with_everything():
     ("entries", "message"),
     [
         (["smoke"], "rule 1 is 'smoke'; write an object"),
-        ([RULE, {"when": ""}], "rule 2 has the name None; give one"),
+        ([RULE, {"when": ""}], "rule 2 has no name; give one"),
         ([{**RULE, "name": " "}], "rule 1 has the name ' '"),
         ([{**RULE, "name": "a" * 101}], "give it a name of 1 to 100 characters"),
         ([RULE, RULE], "two rules have the name 'smoke'; rename one"),
-        ([{"name": "smoke"}], "rule 'smoke': when is None; write a text"),
+        ([{"name": "smoke"}], "rule 'smoke': has no when; write a condition such as"),
+        ([{**RULE, "when": 3}], "rule 'smoke': when is 3; write a text"),
         ([{**RULE, "whenn": ""}], "rule 'smoke': unknown key 'whenn'"),
         (
             [{**RULE, "when": "share(smoke) > 0.3 for"}],

@@ -112,7 +112,7 @@ def test_help_shows_the_basic_options_and_says_how_many_there_are(cls, least, ca
     footer = (
         f"{len(shown) + advanced} options, {len(shown)} shown; --help-all shows all"
     )
-    assert (lines[-1] == footer) == bool(advanced)
+    assert lines[-1].startswith(footer) == bool(advanced)
 
 
 def test_groups_are_in_the_order_of_the_table(capsys):

@@ -112,7 +112,9 @@ def test_after_ctrl_c_the_same_call_continues(files, caplog):
         numbers(files, keep=stopped)
     assert "numbers: 2 of 3 are checked; the same command continues" in caplog.text
     assert numbers(files) == ([0, 1, 2], "bc")
-    assert "1 of 3 are known from before and unchanged; checking 2" in caplog.text
+    assert "1 of 3 are unchanged since they were checked; checking the other 2" in (
+        caplog.text
+    )
 
 
 def test_a_file_that_was_changed_just_now_is_no_proof(files):

@@ -95,6 +95,26 @@ def test_a_run_without_a_whole_epoch_says_so(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_a_folder_with_exported_files_alone_names_one(tmp_path):
+    (tmp_path / "int8.tflite").write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        find_model(str(tmp_path))
+    file = tmp_path / "int8.tflite"
+    assert str(caught.value) == (
+        f"{tmp_path}: has no {BEST}; give its exported file {file}"
+    )
+    with pytest.raises(
+        InputError, match="int8.tflite cannot be trained on; give a run"
+    ):
+        find_model(str(tmp_path), trained=True)
+
+
+def test_the_name_of_a_shipped_model_names_its_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="with kseg is .*shapes.int8.tflite$"):
+        find_model("shapes")
+
+
 def test_a_folder_that_is_no_run_says_so(tmp_path):
     with pytest.raises(InputError, match="not a run folder"):
         read_record(tmp_path)

@@ -100,6 +100,13 @@ def test_the_record_counts_what_was_written(frames, tmp_path, capsys):
     assert "kseg prepare EXPORT --task instance --merge DATA" in said.err
 
 
+def test_labelme_corrects_in_place(frames, tmp_path, capsys):
+    out = tmp_path / "out"
+    main([str(MODEL), str(frames), "--output", str(out), "--format", "labelme"])
+    said = capsys.readouterr().err
+    assert f"there, then: kseg prepare {out} --task instance --merge DATA" in said
+
+
 def test_a_larger_tolerance_needs_fewer_points(frames, tmp_path, capsys):
     points = []
     for tolerance in ("0.5", "3"):

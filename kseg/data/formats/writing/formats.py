@@ -16,3 +16,6 @@ WRITTEN: dict[str, ModuleType] = {
 
 # Format -> tasks whose polygons follow the centres of pixels, as labelme draws masks.
 CENTRES: dict[str, tuple[str, ...]] = {"labelme": ("semantic",)}
+
+# Formats whose tool saves corrections in the folder that was written.
+IN_PLACE = ("labelme",)

@@ -52,6 +52,7 @@ def test_other_addresses_need_the_token_even_locally():
                 answer = get(shown, path + query)
                 assert answer.status == 403, (path, query)
                 assert b"with its token" in answer.body
+                assert b"Authorization: Bearer TOKEN" in answer.body
             cookie = {"Cookie": f"{listener.cookie}={wrong}"}
             assert get(shown, path, **cookie).status == 403
         assert handshake(shown) == 403

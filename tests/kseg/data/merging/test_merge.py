@@ -16,6 +16,7 @@ from edge.core.images import read_raw
 from edge.video import scenes
 from kseg.api import prepare
 from kseg.cli.prepare import main
+from kseg.data.merging.merge import first_of
 from kseg.data.open import open_data
 from tests.support.leftovers import entries
 from tests.support.posix import needs_linux
@@ -174,6 +175,21 @@ def test_other_labels_of_an_image_that_is_there_stay_and_are_said(
     assert files_of(data) == before
     said = capfd.readouterr().err
     assert "already with other labels: 1; their labels stay" in said
+    assert "remove these images and run this again: train/s0.png\n" in said
+
+
+def test_a_folder_that_is_not_there_and_what_comes_next(data, tmp_path, capfd):
+    export = write_export(tmp_path / "export", {"a.png": scene(5, 0)})
+    with pytest.raises(InputError, match="no such data folder .*; make it with kseg"):
+        merged(export, tmp_path / "gone")
+    merged(export, data)
+    said = capfd.readouterr().err
+    assert f"next: kseg train --data {data} --init-from RUN\n" in said
+
+
+def test_many_names_are_cut():
+    assert first_of(["a", "b"]) == "a, b"
+    assert first_of(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
 
 
 def test_a_new_class_is_refused_and_nothing_is_written(data, tmp_path):
