@@ -27,6 +27,7 @@ import numpy as np
 
 from edge.app.camera_options import parse
 from edge.app.capture import capture_of
+from edge.app.capture_options import check_capture
 from edge.app.class_names import class_ids
 from edge.app.event_options import check_webhook, event_sinks, watch_of
 from edge.app.loop import CameraLoop
@@ -59,7 +60,6 @@ from edge.predict import open_predictor
 from edge.predict.base import Predictor
 from edge.video.capture import CameraOptions
 from edge.video.frames import Source
-from edge.video.recording import open_recorder
 from edge.video.sources import open_source
 
 
@@ -133,6 +133,7 @@ def view_of(arguments: argparse.Namespace, info: ModelInfo) -> View:
     return View(
         opacity=opacity,
         outlines=arguments.outlines,
+        legend=not arguments.no_legend,
         background=background_of(arguments.background) if arguments.keep else None,
         keep=classes_of(arguments.keep, info) if arguments.keep else frozenset(),
         keys=not arguments.headless,
@@ -156,6 +157,17 @@ def listener_of(arguments: argparse.Namespace) -> Optional[Listener]:
     return listen(arguments.serve, arguments.token)
 
 
+def recordings_of(arguments: argparse.Namespace, source: Source) -> list[Any]:
+    """The sink of --record, if it is given; opened early, as it may be refused."""
+    if not arguments.record:
+        return []
+    there = arguments.record.exists()
+    recording = Recording(arguments.record, source.fps)
+    if there:
+        say(f"--record {arguments.record}: replaces the recording that is there")
+    return [recording]
+
+
 def sinks_of(
     arguments: argparse.Namespace,
     source: Source,
@@ -165,8 +177,6 @@ def sinks_of(
     watch: Optional[Watch] = None,
 ) -> Iterator[Any]:
     """The sinks of the options; see edge.display.sinks."""
-    if arguments.record:
-        yield Recording(arguments.record, source.fps)
     if arguments.masks:
         yield Masks(arguments.masks, info)
     if arguments.frames_json:
@@ -218,6 +228,8 @@ def check_model(path: Path) -> None:
 def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
     """The camera loop; `program` is how it was called, for its help."""
     arguments = parse(argv, program, __doc__)
+    no_window = arguments.headless or arguments.serve or why_headless()
+    check_capture(arguments, bool(no_window))
     for folder in filter(None, (arguments.masks, arguments.capture)):
         make_folder(folder)
     # A shell's & ignores SIGINT.
@@ -255,8 +267,9 @@ def open_loop(
         arguments.camera_size, arguments.camera_fps, arguments.camera_format
     )
     source = stack.enter_context(open_source(arguments.source, options))
-    if arguments.record:
-        open_recorder(arguments.record, source.fps)  # fails early
+    sinks: list[Any] = []
+    stack.callback(close_all, sinks)  # also if a further one cannot be opened
+    sinks += recordings_of(arguments, source)
     if not arguments.headless and why_headless():
         arguments.headless = True
         say(f"{why_headless()}: running headless ({other_views()})")
@@ -264,8 +277,6 @@ def open_loop(
     watch = watch_of(arguments, predictor.info, source)
     view = view_of(arguments, predictor.info)
     controls = Controls(replace(view, zones=watch.zones) if watch else view)
-    sinks: list[Any] = []
-    stack.callback(close_all, sinks)  # also if a further one cannot be opened
     for sink in chain(
         sinks_of(arguments, source, predictor.info, controls, listener, watch),
         event_sinks(arguments, watch, source),

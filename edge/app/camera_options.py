@@ -11,6 +11,7 @@ from edge.app.capture_options import add_capture
 from edge.app.event_options import add_events
 from edge.app.given_source import given_source
 from edge.app.mqtt_options import add_mqtt
+from edge.app.output_check import check_outputs
 from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
 from edge.core.constants import ENGINES
@@ -60,6 +61,7 @@ def parse(
         if given and not getattr(arguments, needed):
             parser.error(f"{option} needs --{needed.replace('_', '-')}; give both")
     arguments.source = given_source(arguments.source, arguments.source_file)
+    check_outputs(arguments)
     return arguments
 
 
@@ -198,6 +200,7 @@ def add_view(parser: Parser) -> None:
         help="opacity of the class colours, 0 to 1 (default 0.5; 0 with --background)",
     )
     add("--outlines", action="store_true", help="draw the boundaries of the classes")
+    add("--no-legend", action="store_true", help="do not draw the list of classes")
     add(
         "--background",
         basic=True,

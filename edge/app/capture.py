@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional, Sequence
 
 from edge.app.capture_options import LIMIT
-from edge.app.capture_rule import Every, Rule, rule_of
+from edge.app.capture_rule import FIRST, Every, Rule, rule_of
 from edge.app.capture_writer import (
     CaptureWriter,
     Item,
@@ -66,6 +66,7 @@ class FrameCapture:
         self._before: Any = None  # the result that was looked at before
         self._lock, self._full = threading.Lock(), False
         self._names: set[str] = set()
+        self._looked = self._alike = 0  # frames, by the rule
 
     def wants_confidence(self, seconds: float) -> bool:
         """Whether the result of the frame at this time needs its confidence."""
@@ -96,10 +97,20 @@ class FrameCapture:
         then = f"kseg prelabel MODEL {self.folder} --format coco --output DIR"
         if number or self._rule:
             frames = "frame" if number == 1 else "frames"
-            following = f"; next: {then}" if number else ""
+            following = f"; next: {then}" if number else self._why_none()
             say(f"{number} {frames} captured in {self.folder}{following}")
 
+    def _why_none(self) -> str:
+        """What became of the frames that the rule looked at, where none was kept."""
+        if not self._rule or not self._looked:
+            return ""
+        text = f": {self._looked} looked at"
+        if self._rule.uncertain:
+            text += f", of which the first {FIRST} are compared with"
+        return text + (f", {self._alike} alike to earlier ones" if self._alike else "")
+
     def _look(self, displayed: DisplayFrame, rule: Rule) -> None:
+        self._looked += 1
         measure = UNCERTAINTY.get(self.info.task) if rule.uncertain else None
         value = measure and measure(displayed.result, self._before, self.info)
         self._before = displayed.result
@@ -123,6 +134,7 @@ class FrameCapture:
         """
         looks = appearance(displayed.frame)
         if reason != ASKED and looks in self._seen:
+            self._alike += 1
             return None
         now = datetime.now(timezone.utc)
         name = self._new_name(now)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.core.arguments import Parser, positive
+from edge.core.errors import InputError
 
 if TYPE_CHECKING:
     from edge.app.capture_rule import Every
@@ -20,6 +22,15 @@ def every(text: str) -> Every:
     from edge.app.capture_rule import parse_every
 
     return parse_every(text)
+
+
+def check_capture(arguments: argparse.Namespace, no_window: bool) -> None:
+    """Raises InputError for --capture that can keep nothing: no key, and no rule."""
+    if arguments.capture and not arguments.every and no_window:
+        raise InputError(
+            f"--capture {arguments.capture}: without a window there is no key c to "
+            "keep frames; add --every 10s or --every uncertain"
+        )
 
 
 def add_capture(parser: Parser) -> None:

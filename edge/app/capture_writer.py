@@ -18,12 +18,12 @@ import numpy as np
 
 from edge.core.errors import InputError, cannot_be
 from edge.core.files import json_text
-from edge.core.images import list_images, write_bytes
+from edge.core.images import CAPTURED, list_images, write_bytes
 from edge.core.likeness import SIDE, Appearance
 from edge.core.log import say
 from edge.video.frames import HANG_SECONDS
 
-LINES = "captured.jsonl"
+LINES = CAPTURED
 WAITING = 4  # frames in memory at most
 
 

@@ -23,6 +23,7 @@ from edge.events.engine import Engine
 from edge.events.folder import EventFolder
 from edge.events.lines import EventLines, EventLog
 from edge.events.rule import Rule
+from edge.events.unfinished import keep_unfinished_of
 from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo, known_names
 from edge.video.frames import Source
@@ -148,6 +149,7 @@ def event_sinks(
         yield EventLines(arguments.events)
     if arguments.event_folder:
         folder = make_folder(arguments.event_folder)
+        keep_unfinished_of(folder)
         yield EventFolder(folder, watch, source)
     address = webhook_of(arguments)
     if address:
@@ -183,7 +185,9 @@ def check_address(address: str) -> None:
     except ValueError:
         valid = False
     if not valid or not address.isascii() or re.search(r"\s", address):
-        raise InputError("--webhook: is no address; write https://HOST/PATH")
+        raise InputError(
+            "--webhook: the text is no web address; write https://HOST/PATH"
+        )
     if "@" in parts.netloc:
         raise InputError(
             "--webhook: a user name in the address is not sent; give --webhook-header "

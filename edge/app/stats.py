@@ -49,5 +49,5 @@ def table(stats: dict[str, Any]) -> str:
         numbers = ", ".join(f"{number} {way}" for way, number in counts.items())
         rows.append(f"{name} crossed: {numbers}")
     for name, number in stats.get("events", {}).items():
-        rows.append(f"event {name}: {number} times")
+        rows.append(f"event {name}: {number} time{'s' * (number != 1)}")
     return "\n".join(rows)

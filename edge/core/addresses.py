@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 EXAMPLE = "USER:PASSWORD"  # in messages that say how an address is written
+EXAMPLES = ("", "USER", EXAMPLE)
 
 # Keys whose value is a secret or a user name, at the end of a longer key too.
 SECRET_KEY = (
@@ -34,6 +35,7 @@ HARMLESS_KEY = re.compile(
 SIMPLE_VALUE = re.compile(r"[A-Za-z0-9_.]{0,12}")
 SIMPLE_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,23}")
 
+BROKER = "mqtt"  # what its schemes begin with; their paths begin topics
 STREAMS = ("rtsp", "rtmp", "rtp", "srt", "udp", "tcp", "mms")
 # What parts of a stream's path are made of, in lower case: words of common cameras and
 # servers, and of places. Any other may be a password.
@@ -111,26 +113,39 @@ def redact_address(address: str, source: bool = False) -> str:
     shown.
 
     User name, password, unknown options of the query and parts of the path that may be
-    keys become ***. Of a malformed address only the scheme is left, because its parts
-    cannot be told apart.
+    keys become ***. A file of this machine is shown as it is, and so is the path of an
+    MQTT broker, which begins its topics. Of a malformed address only the scheme is
+    left, because its parts cannot be told apart.
 
     >>> redact_address("rtsp://me:se#cret@camera/stream?channel=1&token=abc")
     'rtsp://***@camera/stream?channel=1&token=***'
     """
     scheme, login, rest = split_address(address)
+    if is_local(address):
+        return address
     begin = scheme + re.match(r"\w[^:]*(:[/\\]+)", address)[1]
     parts = split_host(rest)
     if parts is None or "@" in rest:
         return begin + HIDDEN
     host, port, rest = parts
     path, query, fragment = split_path(rest)
-    hidden = login if login in ("", EXAMPLE) else HIDDEN
+    hidden = login if login in EXAMPLES else HIDDEN
     user = "" if login is None else f"{hidden}@"
     shown = begin + user + (f"{host}:{port}" if port else host)
     strict = source or scheme.startswith(STREAMS)
-    shown += redact_path(path, scheme, strict)
+    topics = scheme.startswith(BROKER)
+    shown += path if topics else redact_path(path, scheme, strict)
     shown += "?" + redact_pairs(query) if query else ""
     return shown + (f"#{HIDDEN}" if fragment else "")
+
+
+def is_local(address: str) -> bool:
+    """Whether an address names a file of this machine: it has neither host nor login.
+
+    >>> is_local("file:///videos/a.mp4"), is_local("file://server/a.mp4")
+    (True, False)
+    """
+    return bool(re.match(r"file:(?:/(?!/)|//(?:localhost)?/)", address, re.IGNORECASE))
 
 
 def split_path(rest: str) -> Tuple[str, str, str]:

@@ -239,15 +239,20 @@ def writable(text: str) -> Path:
                 f"{text!r} is a folder; give the name of a file in it"
             )
         if not path.parent.is_dir():
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a file in an existing folder"
-            )
+            raise argparse.ArgumentTypeError(missing_folder(path))
         try_writing(path)
     except OSError as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} cannot be written ({reason_of(error)}); {remedy_of(error)}"
         ) from None
     return path
+
+
+def missing_folder(path: Path) -> str:
+    """Why no file can be written by this name, for a message: its folder."""
+    if path.parent.exists():
+        return f"{str(path)!r}: {path.parent} is a file; name a folder there"
+    return f"{str(path)!r}: the folder {path.parent} does not exist; create it"
 
 
 def run(

@@ -27,6 +27,7 @@ else:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 # Of formats that OpenCV reads.
+CAPTURED = "captured.jsonl"  # what --capture writes beside its images
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"),
     *(".avif", ".jp2", ".gif", ".pbm", ".pgm", ".ppm", ".pnm"),
@@ -186,11 +187,13 @@ def is_still(path: Path) -> bool:
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
     """The image files of a folder in order of name, and the entries that are none.
 
-    Hidden files are in neither. Raises InputError for a folder that cannot be listed.
+    Hidden files are in neither, nor is what --capture writes beside its images. Raises
+    InputError for a folder that cannot be listed.
     """
     try:
         entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
         images = [p for p in entries if is_image(p) and p.is_file()]
+        entries = [p for p in entries if p.name != CAPTURED]
     except OSError as error:
         raise cannot_be("read", folder, error) from None
     read = set(images)

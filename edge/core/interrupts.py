@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import contextmanager
+from typing import Iterator
 
 CLOSING_SECONDS = 5.0  # for which a second Ctrl-C does not disturb the first
 STOPPED = 130  # the exit status, that of shells for a program ended by SIGINT
@@ -52,6 +54,29 @@ def raise_on_interrupt() -> list[int]:
     except ValueError:  # not in the main thread
         pass
     return seen
+
+
+@contextmanager
+def noted_interrupts() -> Iterator[list[int]]:
+    """In the block Ctrl-C raises nothing; it is added to the list that is yielded.
+
+    For a wait that a further Ctrl-C may end, while others still close their files. In
+    other threads than the main one, and where the caller has the process ignore it, the
+    list stays empty.
+    """
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        if before in (signal.SIG_IGN, None):
+            raise ValueError
+        signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    except ValueError:
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Interrupt:

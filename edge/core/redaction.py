@@ -16,10 +16,13 @@ from typing import Any, Dict, Iterator, Set
 from urllib.parse import quote, unquote
 
 from edge.core.addresses import (
+    BROKER,
     EXAMPLE,
     HIDDEN,
     SECRET_KEY,
     is_address,
+    is_local,
+    may_be_key,
     redact_address,
     split_address,
     split_host,
@@ -107,8 +110,12 @@ def addresses_in(source: str) -> Iterator[str]:
 def secret_words(address: str) -> Iterator[str]:
     """Every part of an address that `redact_address` hides, in each spelling."""
     scheme, login, rest = split_address(address)
+    if is_local(address):
+        return
     user, colon, password = (login or "").partition(":")
-    yield from spellings(password if colon else user)
+    # The user name of a broker stands in topics too; some brokers want a key there.
+    if colon or not scheme.startswith(BROKER) or may_be_key(user):
+        yield from spellings(password if colon else user)
     if login:
         encoded = b64encode(unquote(login).encode("utf-8", "surrogateescape"))
         yield encoded.decode().rstrip("=")

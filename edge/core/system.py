@@ -25,6 +25,7 @@ WINDOWS = sys.platform == "win32"
 
 FONTS_MAC = "Library/Fonts"  # in the user's folder
 REPLACE_SECONDS = 2.0  # for which a replacement is tried again on Windows
+NO_LOCK = -1  # instead of the number of an open file
 FIRST_NTSTATUS_ERROR = 0xC0000000  # exit statuses of Windows from here up are crashes
 
 
@@ -254,6 +255,28 @@ def replace_file(new: Path, old: Path) -> None:
             if not WINDOWS or time.monotonic() > deadline:
                 raise
         time.sleep(0.05)
+
+
+def lock_file(path: Path) -> int:
+    """Create a file if needed, and lock it until the returned number is closed.
+
+    The lock ends with this process too. Raises BlockingIOError if another process, or
+    this one, has locked it. Windows does not let an open file be renamed: there, and on
+    file systems without locks, nothing is locked, and the number may be NO_LOCK.
+    """
+    if WINDOWS:
+        return NO_LOCK
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:  # of a network, perhaps
+        pass
+    return handle
 
 
 def is_closed_pipe(error: OSError) -> bool:

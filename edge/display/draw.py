@@ -23,6 +23,7 @@ from edge.predict.results import SemanticMap
 
 Box = Tuple[int, int, int, int]  # x0, y0, x1, y1; right and bottom edges exclusive
 NOWHERE = (0, 0, 0, 0)
+MOST_ROWS = 10  # of a legend that lists classes which do not occur
 
 
 def blend(
@@ -107,14 +108,15 @@ def put_legend(
 ) -> Box:
     """Draw the legend into `image` and return where it is.
 
-    Hidden classes have an empty box. `counts` are numbers of objects that stand after
-    the names of their classes.
+    Of more than MOST_ROWS classes only those `present` are listed: the legend would
+    cover what the view is about. Hidden classes have an empty box. `counts` are numbers
+    of objects that stand after the names of their classes.
     """
     rows = legend_classes(info)
     numbers = {index: f"{(row + 1) % 10} " for row, index in enumerate(rows[:10])}
     scale = text_scale(image)
     row = int(36 * scale)
-    if len(info.class_names) > 24 or row * (len(rows) + 1) > image.shape[0]:
+    if len(rows) > MOST_ROWS or row * (len(rows) + 1) > image.shape[0]:
         there = set(present())
         rows = [index for index in rows if index in there]
     if not rows:

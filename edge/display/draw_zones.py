@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence, Tuple
+from itertools import chain
+from typing import Iterator, List, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -36,7 +37,8 @@ def put_names(
     """Draw the names of zones into `image`, and return where they are.
 
     A name is below the highest corner of its zone where it covers no box of `taken` and
-    no other name; at the highest one of all if there is none.
+    no other name, else elsewhere in the zone's bounding box, else beside what is there;
+    at the highest corner if nothing is free.
     """
     placed: List[Box] = []
     scale = text_scale(image)
@@ -46,14 +48,37 @@ def put_names(
         corners = sorted(corners_of(zone, image).tolist(), key=lambda xy: xy[::-1])
         middle = sum(x for x, _ in corners) / len(corners)
         boxes = [box_at(x - size[0] * (x > middle), y, size, image) for x, y in corners]
-        free = (
-            box for box in boxes if not any(meet(box, b) for b in (*taken, *placed))
-        )
+        there = (*taken, *placed)
+        places = chain(boxes, inner_boxes(corners, size, image))
+        places = chain(places, boxes_beside(there, corners[0], size, image))
+        free = (box for box in places if not any(meet(box, b) for b in there))
         x0, y0, x1, y1 = box = next(free, boxes[0])
         darken(image[y0:y1, x0:x1])
         write(image, zone.name, (x0 + MARGIN, y0 + MARGIN + high), scale)
         placed.append(box)
     return placed
+
+
+def inner_boxes(
+    corners: Sequence[Sequence[int]], size: Tuple[int, int], image: np.ndarray
+) -> Iterator[Box]:
+    """Boxes of a size within the bounding box of a zone, from the top down."""
+    (left, top), (right, bottom) = np.min(corners, axis=0), np.max(corners, axis=0)
+    for y in range(int(top), int(bottom) - size[1] + 1, size[1]):
+        for x in range(int(left), int(right) - size[0] + 1, max(1, size[0] // 2)):
+            yield box_at(x, y, size, image)
+
+
+def boxes_beside(
+    there: Sequence[Box],
+    corner: Sequence[int],
+    size: Tuple[int, int],
+    image: np.ndarray,
+) -> Iterator[Box]:
+    """Boxes of a size to the right of others, at the height of a corner, and below."""
+    for _, _, right, bottom in there:
+        yield box_at(right, corner[1], size, image)
+        yield box_at(corner[0], bottom, size, image)
 
 
 def box_at(x: int, y: int, size: Tuple[int, int], image: np.ndarray) -> Box:

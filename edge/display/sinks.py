@@ -77,12 +77,16 @@ class Controls:
 
 
 class Recording:
-    """Records the view to a video file."""
+    """Records the view to a video file, which is this process's alone from now on.
+
+    Raises InputError if another process records to it.
+    """
 
     wants_view = True
 
     def __init__(self, path: Path, fps: float):
         self._recorder = open_recorder(path, fps)
+        self._recorder.claim()
 
     def take(self, displayed: DisplayFrame) -> None:
         if not displayed.redrawn:

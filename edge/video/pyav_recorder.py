@@ -26,13 +26,13 @@ from edge.video.recorder import (
     LONGEST_GAP,
     MAKE_ROOM,
     Recorder,
-    keep_unfinished,
     with_bars,
 )
 
 log = logging.getLogger(__name__)
 
 PART_SECONDS = 2.0  # of a file's parts; what a power failure costs
+SLOW_FPS = 5.0  # below which the last frame is held as long as the others
 SYNC_SECONDS = 5.0  # after which what is written is sent to the disk itself
 MUXERS = {
     ".mp4": {"movflags": "+hybrid_fragmented+frag_keyframe"},
@@ -44,8 +44,6 @@ class PyAVRecorder(Recorder):
     """Writes frames to an .mp4 or .mkv file, which gets its name when it is closed."""
 
     def _open(self, frame: np.ndarray) -> None:
-        self._check_first(frame)
-        keep_unfinished(self.part, self._target)
         # Every packet goes to the system at once.
         options = {**MUXERS[self.path.suffix.lower()], "flush_packets": "1"}
         part = str(self.part.absolute())
@@ -73,7 +71,7 @@ class PyAVRecorder(Recorder):
         room left: the file then has the frames before this one.
         """
         if self._writer is None:
-            self._open(frame)
+            self._begin(frame)
             self._start = self._previous = seconds
         if frame.shape[1::-1] != self.size_wh:
             frame = with_bars(frame, self.size_wh)
@@ -99,6 +97,9 @@ class PyAVRecorder(Recorder):
     def _mux(self, packets: Sequence[Any]) -> None:
         """Pass packets on to the file, which gets them a part at a time."""
         for packet in packets:
+            if self.fps < SLOW_FPS:
+                # It counts for the last frame: encoders give it 1 / NOMINAL_FPS.
+                packet.duration = round(1 / (self.fps * packet.time_base))
             self.held = packet.size + (0 if packet.is_keyframe else self.held)
             self._container.mux(packet)
 
@@ -141,6 +142,7 @@ class PyAVRecorder(Recorder):
         Raises GateFailed if it is not complete, because others have filled the disk.
         """
         if self._writer is None:
+            self._lock.release()
             return
         try:
             self._mux(self._stream.encode())

@@ -17,9 +17,10 @@ from typing import Optional, Tuple
 import cv2
 import numpy as np
 
-from edge.core.errors import GateFailed, InputError
+from edge.core.errors import GateFailed, InputError, cannot_be
 from edge.core.files import part_of, real_path, remove_part
 from edge.core.system import replace_file, room_for
+from edge.video.part_lock import PartLock
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Recorder:
         self._level = logging.DEBUG if quiet else logging.INFO
         self._target = real_path(path)
         self.part = part_of(self._target)
+        self._lock = PartLock(self.part)
         self.written = 0
         self.held = 0  # bytes that are encoded and not yet in the file
         self._writer: Optional[cv2.VideoWriter] = None
@@ -52,7 +54,7 @@ class Recorder:
         the file then has the frames before this one.
         """
         if self._writer is None:
-            self._open(frame)
+            self._begin(frame)
             self._start, self._last = seconds, frame
         if frame.shape[1::-1] != self.size_wh:
             frame = with_bars(frame, self.size_wh)
@@ -68,6 +70,35 @@ class Recorder:
         self._put(frame)
         self._last = frame
 
+    def claim(self) -> None:
+        """Reserve the file for this process, before there is a frame.
+
+        What a run that was stopped has left is kept under another name. Raises
+        InputError if another process records to this file, or it cannot be created.
+        """
+        try:
+            self._lock.take()
+            while keep_unfinished(self.part, self._target):
+                self._lock.release()
+                self._lock.take()
+        except BlockingIOError:
+            raise InputError(
+                f"--record {self.path}: another process is recording to this file; "
+                "give another name, or end that process"
+            ) from None
+        except OSError as error:
+            raise cannot_be("written", self.path, error) from None
+
+    def _begin(self, frame: np.ndarray) -> None:
+        """Open the file for a first frame, unless another process has it."""
+        try:
+            self._check_first(frame)
+            self.claim()
+            self._open(frame)
+        except BaseException:
+            self._lock.release()
+            raise
+
     def _check_first(self, frame: np.ndarray) -> None:
         """Take the size of the first frame. Raises InputError if there is no room."""
         self.size_wh = frame.shape[1::-1]
@@ -77,7 +108,6 @@ class Recorder:
             )
 
     def _open(self, frame: np.ndarray) -> None:
-        self._check_first(frame)
         code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
         writer = cv2.VideoWriter(str(self.part), code, self.fps, self.size_wh)
         if not writer.isOpened():
@@ -106,13 +136,16 @@ class Recorder:
 
     def _keep(self) -> None:
         """Rename the file. Raises GateFailed and removes it if it does not play."""
-        if not plays(self.part):
-            remove_part(self.part)
-            raise GateFailed(
-                f"--record {self.path}: the disk is full, and without its end the "
-                f"video does not play: it is removed; {MAKE_ROOM}"
-            )
-        replace_file(self.part, self._target)
+        try:
+            if not plays(self.part):
+                remove_part(self.part)
+                raise GateFailed(
+                    f"--record {self.path}: the disk is full, and without its end the "
+                    f"video does not play: it is removed; {MAKE_ROOM}"
+                )
+            replace_file(self.part, self._target)
+        finally:
+            self._lock.release()
 
     def _say(self, seconds: float) -> None:
         """Tell what was recorded; `seconds` is the time of the last frame in it."""
@@ -125,6 +158,7 @@ class Recorder:
         Raises GateFailed if it does not play, because others have filled the disk.
         """
         if self._writer is None:
+            self._lock.release()
             return
         writer, self._writer = self._writer, None
         writer.release()
@@ -132,14 +166,18 @@ class Recorder:
         self._say(max(0, self.written - 1) / self.fps)
 
 
-def keep_unfinished(part: Path, target: Path) -> None:
-    """Rename a recording that a power failure has ended, so that it is not replaced."""
-    if not part.exists() or not plays(part):
-        return
+def keep_unfinished(part: Path, target: Path) -> Optional[Path]:
+    """Rename a recording that a power failure has ended, so that it is not replaced.
+
+    Returns its new name; None if there is no such recording that plays.
+    """
+    if not part.exists() or not part.stat().st_size or not plays(part):
+        return None
     names = (f"{target.stem}-{number}{target.suffix}" for number in count(1))
     kept = next(path for path in map(target.with_name, names) if not path.exists())
     replace_file(part, kept)
     log.warning(f"the recording of a run that was stopped is kept as {kept}")
+    return kept
 
 
 def with_bars(frame: np.ndarray, size_wh: Tuple[int, int]) -> np.ndarray:

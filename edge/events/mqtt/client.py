@@ -7,6 +7,7 @@ import time
 from typing import Any, Callable, Optional
 
 from edge.core.errors import shortened
+from edge.core.interrupts import noted_interrupts
 from edge.core.log import say
 from edge.core.timing import pauses
 from edge.events.mqtt.broker import Broker
@@ -19,6 +20,8 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts
 STEADY_SECONDS = 30.0  # after which a connection counts as a good one
 CLOSE_SECONDS = 5.0  # for what waits at the end of the program
+QUIET_SECONDS = 0.5  # of that, without a word
+REPEATED = 3  # short connections in a row after which another program is suspected
 # Reasons of MQTT 5, into which the library translates those of 3.1.1.
 REFUSALS = {
     133: "the broker does not accept this client's id",
@@ -56,6 +59,7 @@ class Client:
         self._clock, self._deadline = clock, float("inf")
         self._closing = threading.Event()
         self._accepted, self._refusal, self._leaving = False, "", False
+        self._short = 0  # connections in a row that were lost soon
         self._said = ""  # the last reason that was printed
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._thread.start()
@@ -64,10 +68,21 @@ class Client:
         say(f"mqtt {self.broker.shown}: {text}")
 
     def close(self) -> None:
-        """Send what waits, and say how many events were not delivered."""
+        """Send what waits, and say how many events were not delivered.
+
+        If that takes a while, a line says so; Ctrl-C ends the wait.
+        """
+        if self._closing.is_set():
+            return
         self._deadline = self._clock() + CLOSE_SECONDS
         self._closing.set()
-        self._thread.join(CLOSE_SECONDS + 1)
+        with noted_interrupts() as pressed:
+            self._thread.join(QUIET_SECONDS)
+            if self._thread.is_alive():
+                self.say(f"waiting up to {CLOSE_SECONDS:g} s; Ctrl-C ends the wait")
+            until = time.monotonic() + CLOSE_SECONDS + 1 - QUIET_SECONDS
+            while self._thread.is_alive() and time.monotonic() < until and not pressed:
+                self._thread.join(POLL_SECONDS)
         missing = self.outbox.lost + self.outbox.waiting
         if missing:
             self.say(f"messages of events that were not delivered: {missing}")
@@ -159,9 +174,10 @@ class Client:
     def _broken(self, seconds: float) -> str:
         if not self.connected:
             return "the broker ends the connection"
+        self._short = self._short + 1 if seconds < STEADY_SECONDS else 0
         text = "the connection is lost"
-        if seconds < STEADY_SECONDS:
-            text += "; if this repeats, another program may have the same --mqtt-prefix"
+        if self._short >= REPEATED:  # not because the broker starts again
+            text += " repeatedly; another program may have the same --mqtt-prefix"
         return text
 
     def _on_connect(self, client: Any, _: Any, flags: Any, code: Any, *__: Any) -> None:

@@ -150,7 +150,7 @@ def test_the_table_has_one_row_per_engine(measured):
         (["--mediapipe", "python"], "python -m benchmarks mediapipe MODEL"),
         (["--mediapipe=python"], "python -m benchmarks mediapipe MODEL"),
         (["--mediapipe-model", "b.tflite"], "python -m benchmarks mediapipe MODEL"),
-        (["--json", "gone/report.json"], "not a file in an existing folder"),
+        (["--json", "gone/report.json"], "the folder gone does not exist; create it"),
     ],
 )
 def test_invalid_input_is_one_line(model, arguments, message):

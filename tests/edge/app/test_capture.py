@@ -1,5 +1,6 @@
 """Frames that are kept for labelling: files, lines, limits, broken disks."""
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -15,9 +16,11 @@ import pytest
 from edge.app import capture_writer
 from edge.app.camera_options import new_parser, parse
 from edge.app.capture import FrameCapture, confidence_wanted
+from edge.app.capture_options import check_capture
 from edge.app.capture_rule import FIRST, Every
 from edge.app.capture_writer import LINES, CaptureWriter, Item, append_line
 from edge.core.errors import InputError
+from edge.core.images import list_folder
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View, help_of
 from edge.display.window import Window
@@ -121,6 +124,35 @@ def test_a_frame_of_an_earlier_call_is_known_even_if_it_was_moved(tmp_path):
     assert len(images_of(tmp_path)) == 1
 
 
+def test_why_no_frame_was_kept_is_said(tmp_path, capfd):
+    captured(tmp_path, [frame(0)], every=SECOND)
+    capfd.readouterr()
+    captured(tmp_path, [frame(0, float(t)) for t in range(3)], every=SECOND)
+    end = f"0 frames captured in {tmp_path}: 3 looked at, 3 alike to earlier ones\n"
+    assert capfd.readouterr().err == end
+    captured(tmp_path, [frame(1, float(t)) for t in range(4)], every=Every(1, True))
+    text = ": 4 looked at, of which the first 10 are compared with\n"
+    assert capfd.readouterr().err.endswith(text)
+
+
+def test_the_file_of_captured_images_is_not_left_out_by_readers(tmp_path):
+    captured(tmp_path, [frame(0)], every=SECOND)
+    (tmp_path / "notes.txt").touch()
+    images, others = list_folder(tmp_path)
+    assert len(images) == 1 and [p.name for p in others] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("no_window", [True, False])
+def test_a_key_needs_a_window(no_window):
+    arguments = argparse.Namespace(capture=Path("cap"), every=None)
+    if not no_window:
+        return check_capture(arguments, no_window)
+    with pytest.raises(InputError, match="no key c to keep frames; add --every 10s"):
+        check_capture(arguments, no_window)
+    arguments.every = SECOND
+    check_capture(arguments, no_window)
+
+
 def test_a_line_that_was_cut_does_not_matter(tmp_path):
     (tmp_path / LINES).write_bytes(b'{"hash": "12')
     captured(tmp_path, [frame(0)], every=SECOND)
@@ -183,7 +215,7 @@ def test_a_folder_that_is_gone_is_said_once_and_the_camera_goes_on(tmp_path, cap
     capture.close()
     line, end = capfd.readouterr().err.splitlines()
     assert line.startswith(f"--capture {folder}: ") and "goes on without it" in line
-    assert end == f"0 frames captured in {folder}"
+    assert end == f"0 frames captured in {folder}: 3 looked at"
 
 
 def test_without_its_line_a_frame_is_not_kept(tmp_path, capfd):

@@ -37,7 +37,8 @@ def test_those_before_an_invalid_one_are_closed(deeplab, bird, tmp_path, monkeyp
     rule = {"name": "dark", "when": "share('class 0') > 0.5", "record": {}}
     before = set(threading.enumerate())
     words = ["--source", bird, "--headless", "--zones", zones, "--events", lines]
-    words += ["--capture", tmp_path / "captured", "--event-folder", tmp_path]
+    words += ["--capture", tmp_path / "captured", "--every", "10s"]
+    words += ["--event-folder", tmp_path]
     zones.write_text(json.dumps({"rules": [rule]}), encoding="utf-8")
     monkeypatch.setenv("KSEG_READER", "vlc")  # with which nothing is recorded
     with pytest.raises(InputError, match="KSEG_READER"):

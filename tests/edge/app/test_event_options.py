@@ -126,7 +126,7 @@ def test_an_address_in_the_environment(tmp_path, monkeypatch):
         check_webhook(given)
     monkeypatch.setenv("KSEG_WEBHOOK", "ftp://host/")
     check_webhook(options())  # nothing is sent there
-    with pytest.raises(InputError, match="--webhook: is no address"):
+    with pytest.raises(InputError, match="--webhook: the text is no web"):
         check_webhook(options(zones=tmp_path / "zones.json"))
     monkeypatch.setenv("KSEG_WEBHOOK", "http://127.0.0.1:9/")
     with pytest.raises(InputError, match="--webhook-header .*: cannot be read"):
@@ -142,7 +142,9 @@ def test_an_address_in_the_environment(tmp_path, monkeypatch):
     "address", ["", "camera", "ftp://host/", "http://", "https://a b/", "http://h:0/"]
 )
 def test_addresses_that_are_none(address):
-    with pytest.raises(InputError, match="--webhook: is no address; write https://"):
+    with pytest.raises(
+        InputError, match="--webhook: the text is no web address; write https"
+    ):
         check_address(address)
 
 

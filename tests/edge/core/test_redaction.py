@@ -51,6 +51,10 @@ def test_secrets_are_found_in_any_text(text, shown):
         "password: must be text, and token: a number is given",
         "see https://github.com/opencv/opencv/issues/21653).",
         "write rtsp://USER:PASSWORD@HOST/...",
+        "write HOST, HOST:PORT or mqtts://USER@HOST/PREFIX",
+        "a password needs a user name; write mqtt://USER@HOST",
+        "source file:///home/me/videos/solidWhiteRight.mp4",
+        "mqtt://127.0.0.1:1883/home/front",
         "C:\\photos\\me@home.png: no such file",
         "data:/photos/a.png, 14:22:07, epochs = 40, monkey",
         "",
@@ -137,3 +141,26 @@ def test_tracebacks_have_no_secrets():
     line = "RuntimeError: cannot open rtsp://***@h/s with ***"
     assert done.stderr.splitlines().count(line) == 2  # the thread, and the program
     assert "8810" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "text", "shown"),
+    [
+        # A user name of a broker stands in its topics, and the path begins them.
+        ("mqtt://camera@h/home/road", "topics home/road/#, camera", None),
+        ("mqtt://h:1/home/y", "'home/+/y' cannot; such as home/door", None),
+        ("mqtt://aB3xYz90LmQ4@h/a", "user aB3xYz90LmQ4", "user ***"),
+        ("mqtt://me:pw8810@h/a", "as me with pw8810", "as me with ***"),
+        ("file:///videos/solidWhite.mp4", "topics kseg/vm-solidWhite.mp4/#", None),
+        ("file://me:pw8810@h/a", "with pw8810", "with ***"),
+    ],
+)
+def test_parts_of_addresses_in_other_texts(address, text, shown):
+    secrets = Secrets()
+    secrets.add(address)
+    assert secrets.replace(text) == (shown or text)
+
+
+@pytest.mark.parametrize("address", ["mqtt://camera@h/home/road", "file://h/a@b:c@d"])
+def test_the_login_itself_is_hidden(address):
+    assert "camera@" not in redact(f"at {address}") and "c@" not in redact(address)

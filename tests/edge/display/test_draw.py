@@ -156,6 +156,16 @@ def test_the_legend_of_many_classes_lists_those_present():
     np.testing.assert_array_equal(legend(image, MANY, [0]), image)
 
 
+@pytest.mark.parametrize(("number", "rows"), [(10, 10), (11, 2)])
+def test_a_legend_of_more_than_ten_classes_lists_those_that_occur(number, rows):
+    """Lines of 36 * 480 / 900 = 19 pixels, and half a line below them."""
+    image = of_one_color((480, 640), 90)
+    colors = tuple((9, 9, 9 + i) for i in range(number))
+    info = ModelInfo(tuple("abcdefghijk"[:number]), colors)
+    result = legend(image, info, [2, 4])
+    assert (result[:, 1] != 90).any(axis=1).sum() == 19 * rows + 9
+
+
 def test_the_caption_is_in_the_lower_left_corner():
     image = of_one_color((480, 640), 90)
     changed = np.argwhere((caption(image, "12.5 fps") != image).any(axis=2))

@@ -39,6 +39,18 @@ def test_names_give_way_to_the_legend_and_to_each_other():
     assert box[:2] == (50, 50)
 
 
+def test_names_stay_off_a_legend_that_covers_all_corners():
+    """The rest of the zone is free; then nothing of it is, and the name goes beside."""
+    image = np.full((200, 200, 3), 90, np.uint8)
+    zone = Zone("new one", ((0.05, 0.05), (0.9, 0.05), (0.05, 0.6)))
+    legend, strip = (0, 0, 60, 150), (100, 0, 200, 30)
+    (box,) = put_names(image, [zone], [legend, strip])
+    assert box[0] >= 60 and box[1] >= 30 and box[3] <= 120
+    small = Zone("new one", ((0.05, 0.05), (0.2, 0.05), (0.2, 0.2)))
+    (box,) = put_names(image, [small], [legend])
+    assert box[:2] == (60, 10)
+
+
 def test_zones_at_the_edge_stay_in_the_image():
     for size in ((40, 50, 3), (3, 4, 3)):
         image = np.full(size, 90, np.uint8)

@@ -45,6 +45,23 @@ def test_frames_have_their_own_times(tmp_path, suffix):
     assert [seconds for _, seconds in found] == pytest.approx(times, abs=0.0006)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_last_image_of_a_folder_is_shown_as_long_as_the_others(tmp_path, suffix):
+    """Five images, one a second: 5 s, not 4.04."""
+    path = tmp_path / f"seen{suffix}"
+    video = open_recorder(path, 1.0)
+    for index in range(5):
+        video.write(frame(20 * index), float(index))
+    video.close()
+    assert video.written == 5
+    import av
+
+    with av.open(str(path)) as container:
+        times = [f.time for f in container.decode(video=0)]
+        assert container.duration / av.time_base == pytest.approx(5, abs=0.03)
+    assert times == pytest.approx([0, 1, 2, 3, 4], abs=0.001)
+
+
 def test_frames_at_the_same_time_follow_each_other(tmp_path):
     """Two frames of a source without a clock; a clock that was set back."""
     found = recorded(tmp_path / "seen.mp4", [0.0, 0.0, 1.0, 0.5])

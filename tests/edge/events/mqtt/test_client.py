@@ -1,7 +1,9 @@
 """The connection to real brokers, also when they fail."""
 
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -10,12 +12,14 @@ from dataclasses import replace
 
 import pytest
 
+from edge.core.interrupts import Interrupt
 from edge.events.mqtt import client as client_module
 from edge.events.mqtt.broker import tls_context
 from edge.events.mqtt.discovery import Announcer, Contents
 from edge.events.mqtt.outbox import Message
 from edge.events.mqtt.topics import Topics
 from tests.support.mosquitto import free_port, until
+from tests.support.posix import needs_posix
 
 AVAILABILITY = "kseg/door/availability"
 
@@ -68,7 +72,7 @@ def test_no_event_is_lost_while_the_broker_is_away(mosquitto, connect, capsys):
     until(lambda: client.outbox.waiting == 0)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith(": connected") and lines[-1].endswith(": connected again")
-    assert sum("the connection is lost; if this repeats" in x for x in lines) == 1
+    assert sum("the connection is lost; trying again" in x for x in lines) == 1
     assert (
         sum("no connection (Connection refused); trying again" in x for x in lines) <= 1
     )
@@ -140,6 +144,35 @@ def test_the_end_of_the_program_counts_what_was_not_delivered(
     client.close()
     assert time.monotonic() - began < 2
     assert "messages of events that were not delivered: 3" in capsys.readouterr().err
+
+
+@needs_posix
+def test_a_further_ctrl_c_ends_the_wait_for_the_broker(connect, capsys):
+    before = signal.signal(signal.SIGINT, Interrupt())
+    client = connect(free_port())
+    add(client.outbox, range(3))
+    began = time.monotonic()
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        client.close()
+        assert isinstance(signal.getsignal(signal.SIGINT), Interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert time.monotonic() - began < 2
+    said = capsys.readouterr().err
+    assert ": waiting up to 5 s; Ctrl-C ends the wait\n" in said
+    assert said.endswith("messages of events that were not delivered: 3\n")
+
+
+def test_another_program_is_suspected_only_when_losses_repeat(
+    mosquitto, connect, capsys
+):
+    """Two programs with one id end each other's connections."""
+    first, second = connect(mosquitto.port), connect(mosquitto.port)
+    said = []
+    until(lambda: said.append(capsys.readouterr().err) or "repeatedly" in said[-1])
+    assert "".join(said).count("the connection is lost; trying again") >= 2
+    first.close(), second.close()
 
 
 def test_a_server_that_accepts_and_is_silent_does_not_hold_the_program(

@@ -1,0 +1,55 @@
+"""The lock of a recording's temporary file: one process at a time may write it.
+
+The system releases it when the process ends, however it does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edge.core.system import NO_LOCK, lock_file
+
+FREE = -2  # instead of the number of an open file: the lock is not held
+
+
+class PartLock:
+    """The lock of the temporary file `part`, which is created if needed."""
+
+    def __init__(self, part: Path):
+        self.part = part
+        self._handle = FREE
+
+    def take(self) -> None:
+        """Lock the file; what is in it stays.
+
+        Raises BlockingIOError if another process has it, and OSError if it cannot be
+        created.
+        """
+        while self._handle == FREE:
+            handle = lock_file(self.part)
+            if handle == NO_LOCK or is_file_of(handle, self.part):
+                self._handle = handle
+            else:  # its owner has just finished it, and given it its name
+                os.close(handle)
+
+    def release(self) -> None:
+        """Release the lock; a file into which nothing was written is removed."""
+        if self._handle == FREE:
+            return
+        try:
+            if not self.part.stat().st_size:
+                self.part.unlink()
+        except OSError:  # it has its name already
+            pass
+        if self._handle != NO_LOCK:
+            os.close(self._handle)
+        self._handle = FREE
+
+
+def is_file_of(handle: int, path: Path) -> bool:
+    """Whether an open file is still the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
