@@ -1,5 +1,7 @@
 """A warning of files with passwords that others can read."""
 
+from pathlib import Path
+
 import pytest
 
 from edge.app.camera_options import parse
@@ -14,8 +16,11 @@ pytestmark = needs_linux  # Windows has no bits of rights
 @pytest.mark.parametrize(
     ("mode", "warned"), [(0o644, True), (0o604, True), (0o640, False), (0o600, False)]
 )
-def test_a_file_that_all_can_read_is_one_line(tmp_path, capsys, mode, warned):
-    file = tmp_path / "my password"
+def test_a_file_that_all_can_read_is_one_line(
+    tmp_path, monkeypatch, capsys, mode, warned
+):
+    monkeypatch.chdir(tmp_path)  # long paths are shortened
+    file = Path("my password")
     file.write_text("SECRET-8810\n", encoding="utf-8")
     file.chmod(mode)
     warn_of_readers(file, "--mqtt-password-file")

@@ -31,7 +31,8 @@ from tests.support.viewer import (
 OPENAPI = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
 PATHS = OPENAPI["paths"]
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS")
-PUBLIC = re.compile(r"[0-9]{3}: [\w ,-]+\n|\{\"error\": \"[\w ,-]+\"\}\n")
+WORDS = r"[\w ,:?=().-]+"
+PUBLIC = re.compile(rf"[0-9]{{3}}: {WORDS}\n|\{{\"error\": \"{WORDS}\"\}}\n")
 RIGHT = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
 
 
