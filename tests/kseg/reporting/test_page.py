@@ -260,7 +260,11 @@ def test_the_report_of_an_older_run_leaves_unknown_values_out(run):
             ["{run}", "--split", "test"],
             "no split 'test'; the splits are train, val",
         ),
-        ("", ["{run}", "--output", "no/folder/r.html"], "not a file in an existing"),
+        (
+            "",
+            ["{run}", "--output", "no/folder/r.html"],
+            "no/folder does not exist; create it",
+        ),
         ("", ["{run}", "--output", "{run}"], "is a folder; give the name of a file"),
         ("history.csv", ["{run}"], "history.csv: is damaged .*train again"),
         ("model.keras", ["{run}"], "model.keras: not a Keras model"),
