@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError, cannot_be
-from edge.core.files import json_text
+from edge.core.files import is_torn, json_text
 from edge.core.images import CAPTURED, list_images, write_bytes
 from edge.core.likeness import SIDE, Appearance
 from edge.core.log import say
@@ -103,11 +103,8 @@ class CaptureWriter:
 
 def append_line(path: Path, line: dict[str, Any]) -> None:
     """Append a line of JSON; a line that a full disk has cut before is ended first."""
-    with path.open("ab+") as file:
-        start = b""
-        if file.tell():
-            file.seek(-1, 2)
-            start = b"" if file.read(1) == b"\n" else b"\n"
+    start = b"\n" if is_torn(path) else b""
+    with path.open("ab") as file:
         file.write(start + json_text(line).encode("utf-8") + b"\n")
 
 

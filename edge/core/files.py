@@ -84,6 +84,18 @@ def is_special(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
+def is_torn(path: Path) -> bool:
+    """Whether a file ends within a line, as after a power failure."""
+    if is_special(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:  # it is empty, or cannot be read
+        return False
+
+
 def real_path(path: Path) -> Path:
     """The file behind a link, so that writing replaces the file and not the link."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path

@@ -1,8 +1,8 @@
 """Whether two images look alike: a perceptual hash and a thumbnail of each.
 
 Two images look alike if at most SIMILAR of the 256 bits of their hashes differ, and no
-grey level of their thumbnails of 16x16 pixels by more than SAME. These are the rules by
-which kseg/data/checks/duplicates.py finds copies. A hash alone would be too coarse for
+grey level of their thumbnails of 16x16 pixels by more than SAME. By the same limits
+kseg/data/checks/duplicates.py finds copies. A hash alone would be too coarse for
 a fixed camera: an object that enters a scene changes few of its lowest frequencies.
 """
 
@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 SIMILAR = 32  # bits
-SAME = 7  # grey levels
-SIDE = 16  # of the thumbnail, and of the lowest frequencies in the hash
+SAME = 7  # grey levels, the largest difference between two thumbnails
+SIDE = 16  # of the thumbnail; the hash has SIDE * SIDE bits
 DETAIL = 4  # times SIDE: the side of the image whose frequencies are computed
 FLAT = 2.0  # standard deviation in grey levels; below it, the hash is noise
 BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1)
@@ -36,13 +36,18 @@ class Appearance(NamedTuple):
 def appearance(image: np.ndarray) -> Appearance:
     """(H, W, 3) uint8 BGR -> what it looks like."""
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    thumbnail = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    thumbnail = thumbnail_of(grey)
     side = SIDE * DETAIL
     small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
     if small.std() < FLAT:
         return Appearance(np.zeros(SIDE * SIDE // 8, np.uint8), thumbnail)
     lowest = cv2.dct(small.astype(np.float32))[:SIDE, :SIDE]
     return Appearance(np.packbits(lowest > np.median(lowest)), thumbnail)
+
+
+def thumbnail_of(grey: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 grey -> (16, 16) uint8."""
+    return cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 class Seen:

@@ -122,8 +122,7 @@ class FileWriter:
         try:
             work()
         except (InputError, GateFailed) as error:
-            # The recorder names the option that it was made for.
-            why = str(error).replace("--record ", "", 1)
+            why = str(error)
         except OSError as error:
             why = f"{path}: cannot be written ({reason_of(error)}); {remedy_of(error)}"
         except cv2.error as error:
@@ -144,7 +143,7 @@ class FileWriter:
         self._tried(path, write)
 
     def _open(self, number: str, path: Path) -> None:
-        self._videos[number] = open_recorder(path, self.fps, quiet=True)
+        self._videos[number] = open_recorder(path, self.fps, True, shown=str(path))
 
     def _add(self, number: str, picture: Picture) -> None:
         video = self._videos[number]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from edge.core.errors import cannot_be, reason_of, remedy_of
-from edge.core.files import is_special, json_text
+from edge.core.files import is_torn, json_text
 from edge.core.log import say
 from edge.events.text import change_text
 
@@ -81,15 +81,3 @@ class EventLines:
             self._file.close()
         except OSError:
             pass  # each line was written at once, or is counted
-
-
-def is_torn(path: Path) -> bool:
-    """Whether a file ends within a line, as after a power failure."""
-    if is_special(path):
-        return False
-    try:
-        with path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
-    except OSError:  # it is empty, or cannot be read
-        return False

@@ -54,7 +54,7 @@ class PyAVRecorder(Recorder):
             self._container.start_encoding()
         except av.FFmpegError as error:
             raise InputError(
-                f"--record {self.path}: cannot be written ({reason_of(error)})"
+                f"{self.shown}: cannot be written ({reason_of(error)})"
             ) from None
         self.encoder = self._stream.codec_context.name
         self._writer = self._container
@@ -62,7 +62,7 @@ class PyAVRecorder(Recorder):
         self._last_moment, self._key_seconds = -1, -PART_SECONDS
         self._syncing: Optional[threading.Thread] = None
         self._synced = time.monotonic()
-        log.log(self._level, f"--record {self.path}: encoded by {self.encoder}")
+        log.log(self._level, f"{self.shown}: encoded by {self.encoder}")
 
     def write(self, frame: np.ndarray, seconds: float) -> None:
         """Write a frame; the first one sets the size, later ones are fitted into it.
@@ -132,7 +132,7 @@ class PyAVRecorder(Recorder):
         """Keep what is in the file, which plays, and raise GateFailed."""
         self._finish()
         raise GateFailed(
-            f"--record {self.path}: cannot be written ({reason_of(error)}); the video "
+            f"{self.shown}: cannot be written ({reason_of(error)}); the video "
             f"has the frames before that; {MAKE_ROOM}"
         ) from None
 
@@ -151,7 +151,7 @@ class PyAVRecorder(Recorder):
         error = self._finish()
         if error:
             raise GateFailed(
-                f"--record {self.path}: its last seconds may be missing "
+                f"{self.shown}: its last seconds may be missing "
                 f"({reason_of(error)}); {MAKE_ROOM}"
             )
 

@@ -32,12 +32,15 @@ PER_FRAME = 64  # bytes of the tables at the end of a file, for each of its fram
 
 
 class Recorder:
-    """Writes frames to a video file, which gets its name when it is closed."""
+    """Writes frames to a video file, which gets its name when it is closed.
 
-    def __init__(self, path: Path, fps: float, quiet: bool = False):
+    Messages begin with `shown`, by default the option --record and the path.
+    """
+
+    def __init__(self, path: Path, fps: float, quiet: bool = False, shown: str = ""):
+        self.path, self.fps, self.shown = path, fps, shown or f"--record {path}"
         if path.suffix.lower() not in CODECS:
-            raise InputError(f"--record {path}: use one of {', '.join(CODECS)}")
-        self.path, self.fps = path, fps
+            raise InputError(f"{self.shown}: use one of {', '.join(CODECS)}")
         self._level = logging.DEBUG if quiet else logging.INFO
         self._target = real_path(path)
         self.part = part_of(self._target)
@@ -83,7 +86,7 @@ class Recorder:
                 self._lock.take()
         except BlockingIOError:
             raise InputError(
-                f"--record {self.path}: another process is recording to this file; "
+                f"{self.shown}: another process is recording to this file; "
                 "give another name, or end that process"
             ) from None
         except OSError as error:
@@ -103,15 +106,13 @@ class Recorder:
         """Take the size of the first frame. Raises InputError if there is no room."""
         self.size_wh = frame.shape[1::-1]
         if not self._has_room(frame):
-            raise InputError(
-                f"--record {self.path}: there is no room for a video; {MAKE_ROOM}"
-            )
+            raise InputError(f"{self.shown}: there is no room for a video; {MAKE_ROOM}")
 
     def _open(self, frame: np.ndarray) -> None:
         code = cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
         writer = cv2.VideoWriter(str(self.part), code, self.fps, self.size_wh)
         if not writer.isOpened():
-            raise InputError(f"--record {self.path}: OpenCV cannot write this video")
+            raise InputError(f"{self.shown}: OpenCV cannot write this video")
         self._writer = writer
 
     def _has_room(self, frame: np.ndarray) -> bool:
@@ -130,7 +131,7 @@ class Recorder:
         if not self._has_room(frame):
             self.close()
             raise GateFailed(
-                f"--record {self.path}: there is no room for more than the "
+                f"{self.shown}: there is no room for more than the "
                 f"{self.written} frames that the video has; {MAKE_ROOM}"
             )
 
@@ -140,7 +141,7 @@ class Recorder:
             if not plays(self.part):
                 remove_part(self.part)
                 raise GateFailed(
-                    f"--record {self.path}: the disk is full, and without its end the "
+                    f"{self.shown}: the disk is full, and without its end the "
                     f"video does not play: it is removed; {MAKE_ROOM}"
                 )
             replace_file(self.part, self._target)

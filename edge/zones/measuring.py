@@ -48,6 +48,26 @@ class Measurer:
         self._pixels: List[ZonePixels] = []
         self._counted = self._tracked = False
 
+    def with_zones(
+        self, zones: Sequence[Zone], smoothing_seconds: float, point: str
+    ) -> Measurer:
+        """A Measurer of other zones, without a new start of the zones that stay.
+
+        Times of stay and crossings go on in the whole frame and in zones that have the
+        same name and points as before; they start in the others. Averages start again.
+        This one may still be measuring a frame in another thread, and is not used
+        after that.
+        """
+        new = Measurer(self.info, zones, smoothing_seconds, point)
+        if new.point != self.point:  # other objects are in the zones
+            return new
+        for index, zone in enumerate(new.zones):
+            if zone in self.zones:
+                before = self.zones.index(zone)
+                new._visits[index] = self._visits[before]
+                new._seen[index] = self._seen[before]
+        return new
+
     def __call__(self, seconds: float, result: Result) -> Measures:
         """Measure the result of the next frame, at `seconds` of the source's time."""
         size = size_of(result)

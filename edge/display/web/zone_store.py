@@ -13,7 +13,6 @@ from edge.core.errors import InputError, quoted
 from edge.core.files import json_text
 from edge.display.sinks import Controls
 from edge.events.watch import Watch
-from edge.zones.replacing import with_zones
 from edge.zones.zone import Zone
 from edge.zones.zone_file import (
     MOST_ZONES,
@@ -59,9 +58,9 @@ class ZoneStore:
     def save(self, zones: Sequence[Zone], version: Optional[str] = None) -> None:
         """Save zones, and use them from the next frame on; rules stay as they are.
 
-        See with_zones for what is measured over a time. Raises Outdated if the zones
-        are not those of `version`, InputError if the rules do not fit, and NotSaved;
-        then nothing changes.
+        See Measurer.with_zones for what is measured over a time. Raises Outdated if the
+        zones are not those of `version`, InputError if the rules do not fit, and
+        NotSaved; then nothing changes.
         """
         with self._saving:
             if version and version != self.version:
@@ -69,7 +68,9 @@ class ZoneStore:
             new = replace(self._read(), zones=tuple(zones))
             self.check(new)
             self._write(new)
-            self.watch.measurer = with_zones(self.watch.measurer, new)
+            self.watch.measurer = self.watch.measurer.with_zones(
+                new.zones, new.smoothing_seconds, new.object_point
+            )
             self.controls.change_view(lambda view: replace(view, zones=new.zones))
             self.version = version_of(new.zones)
 

@@ -26,13 +26,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edge.core.likeness import FLAT, SAME, SIDE, SIMILAR, thumbnail_of
 from kseg.core.progress import bar
 
-SIMILAR = 32  # bits
-SAME = 7  # grey levels, the largest difference between two thumbnails
 COPIED = 0  # the distance of copies
-SIDE = 16  # the hash has SIDE * SIDE bits
-FLAT = 2.0  # standard deviation in grey levels; below it, the hash is noise
 WORDS = SIDE * SIDE // 64
 BLOCK = 128  # images compared with all others at a time
 FAR = 999  # the distance where there is no other image
@@ -63,7 +60,7 @@ def perceptual_hashes(image: np.ndarray) -> np.ndarray:
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """(H, W, C) uint8 -> (16, 16) uint8 grey."""
-    return cv2.resize(to_grey(image), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return thumbnail_of(to_grey(image))
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:

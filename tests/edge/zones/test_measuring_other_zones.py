@@ -5,7 +5,6 @@ import numpy as np
 from edge.model_file.info import ModelInfo
 from edge.predict.results import Detections
 from edge.zones.measuring import Measurer
-from edge.zones.replacing import with_zones
 from edge.zones.zone import Zone
 from edge.zones.zone_file import ZoneFile
 
@@ -13,6 +12,10 @@ INFO = ModelInfo(class_names=("cat",), colors=((0, 0, 9),), task="detection")
 LEFT = Zone("left", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))
 RIGHT = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
 WIDER = Zone("left", ((0.0, 0.0), (0.9, 0.0), (0.9, 1.0), (0.0, 1.0)))
+
+
+def with_zones(old, file):
+    return old.with_zones(file.zones, file.smoothing_seconds, file.object_point)
 
 
 def cat_at(x):
