@@ -24,24 +24,16 @@ from edge.video import scenes
 from tests.support.environments import python_with
 from tests.support.outputs import FixedOutputs, outputs
 from tests.support.posix import needs_posix
-from tests.support.tflite import largest_channel
+from tests.support.tflite import largest_channel, write_largest_channel
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (32, 48)
-INFO = ModelInfo(
-    class_names=("red", "green", "blue"),
-    colors=((255, 0, 0), (0, 255, 0), (0, 0, 255)),
-    head="labels",
-)
 
 
 @pytest.fixture(scope="module")
 def labels_model(tmp_path_factory) -> Path:
     """Labels each pixel by its largest channel."""
-    path = tmp_path_factory.mktemp("model") / "largest.tflite"
-    path.write_bytes(largest_channel(SIZE))
-    INFO.attach(path)
-    return path
+    return write_largest_channel(tmp_path_factory.mktemp("model"), SIZE)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,20 @@
 """Small .tflite files written with TFLite's schema."""
 
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edge.model_file.info import ModelInfo
+
 STATE = "state"  # the content of a tensor that is not constant
+CHANNELS = ModelInfo(
+    class_names=("red", "green", "blue"),
+    colors=((255, 0, 0), (0, 255, 0), (0, 0, 255)),
+    head="labels",
+)
 
 
 def tensor(
@@ -129,3 +137,11 @@ def largest_channel(size: tuple[int, int]) -> bytes:
         "labels": tensor("int32", (1, *size)),
     }
     return tflite(tensors, [argmax])
+
+
+def write_largest_channel(folder: Path, size: tuple[int, int]) -> Path:
+    """A file of `largest_channel` with the classes of CHANNELS."""
+    path = folder / "largest.tflite"
+    path.write_bytes(largest_channel(size))
+    CHANNELS.attach(path)
+    return path

@@ -17,25 +17,16 @@ from edge.app.benchmark_table import decoding, table
 from edge.core.errors import InputError
 from edge.core.system import board_name
 from edge.core.timing import STAGES
-from edge.model_file.info import ModelInfo
-from tests.support.tflite import largest_channel
+from tests.support.tflite import write_largest_channel
 
 EDGE = Path(__file__).resolve().parents[3] / "edge"
 SIZE = (32, 48)
-INFO = ModelInfo(
-    class_names=("red", "green", "blue"),
-    colors=((255, 0, 0), (0, 255, 0), (0, 0, 255)),
-    head="labels",
-)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """Labels each pixel by its largest channel."""
-    path = tmp_path_factory.mktemp("model") / "largest.tflite"
-    path.write_bytes(largest_channel(SIZE))
-    INFO.attach(path)
-    return path
+    return write_largest_channel(tmp_path_factory.mktemp("model"), SIZE)
 
 
 @pytest.fixture(scope="module")

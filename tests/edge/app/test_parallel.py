@@ -9,30 +9,21 @@ from edge.app.parallel import can_be_copied, measured, predictors_for
 from edge.app.threads import CaptureThreads
 from edge.core.errors import InputError
 from edge.engines.select import open_engine
-from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
 from edge.predict.smoothing import VoteSmoother
 from edge.video.frames import Frame, Source
-from tests.support.tflite import largest_channel
+from tests.support.tflite import CHANNELS, write_largest_channel
 
 SIZE = (32, 48)
-INFO = ModelInfo(
-    class_names=("red", "green", "blue"),
-    colors=((255, 0, 0), (0, 255, 0), (0, 0, 255)),
-    head="labels",
-)
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "largest.tflite"
-    path.write_bytes(largest_channel(SIZE))
-    INFO.attach(path)
-    return path
+    return write_largest_channel(tmp_path_factory.mktemp("model"), SIZE)
 
 
 def predictor_with(path, threads: int) -> SemanticPredictor:
-    return SemanticPredictor(open_engine(path, "cpu", threads, trial=False), INFO)
+    return SemanticPredictor(open_engine(path, "cpu", threads, trial=False), CHANNELS)
 
 
 @pytest.fixture
