@@ -14,12 +14,13 @@ it is started again; all variants are trained with one seed before the next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Optional, Sequence
 
 from benchmarks.results import JSON_HELP, option, show
+from benchmarks.runs import completed
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.log import say
@@ -30,7 +31,7 @@ from kseg.core.configs import TrainConfig
 from kseg.core.fold_summary import spread
 from kseg.core.options import Names, Output, flag
 from kseg.core.results import Run
-from kseg.core.runs import CHECKPOINT, CONFIG, METRICS, run_config, write_json
+from kseg.core.runs import CONFIG, METRICS, run_config, write_json
 from kseg.core.task_defaults import for_task
 from kseg.core.values import fields_of, read_values, suggestion, with_new_names
 from kseg.data.open import task_of_data
@@ -178,17 +179,11 @@ def trained(config: TrainConfig) -> None:
 
     import kseg
 
-    folder = config.run_folder
-    if (folder / METRICS).is_file():
-        say("already trained")
-        return
     keras.utils.clear_session()
-    values = {name: getattr(config, name) for name in fields_of(TrainConfig)}
-    run = kseg.train(
-        config=TrainConfig(**{**values, "resume": (folder / CHECKPOINT).is_file()})
+    completed(
+        config.run_folder,
+        lambda resume: kseg.train(config=replace(config, resume=resume)),
     )
-    if run.stopped:
-        raise KeyboardInterrupt
 
 
 def summarize(

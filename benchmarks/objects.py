@@ -19,6 +19,7 @@ from typing import Any, Optional, Sequence
 
 from benchmarks.proposals import costs_on_images
 from benchmarks.results import JSON_HELP, option, show
+from benchmarks.runs import completed
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.log import say
@@ -28,7 +29,7 @@ from kseg.core import backend
 from kseg.core.names import ENCODER_NAMES, OBJECT_MODELS, OWN_LAYERS
 from kseg.core.options import Output, Size
 from kseg.core.results import Run
-from kseg.core.runs import CHECKPOINT, CONFIG, METRICS, run_config, write_json
+from kseg.core.runs import CONFIG, run_config, write_json
 from kseg.data.sample import Split
 
 # In the order in which they were published.
@@ -129,20 +130,9 @@ def trained(config: ObjectsConfig, name: str, folder: Path) -> Run:
     """The run of a network; trains it, or the rest of it, if it is not complete."""
     import kseg
 
-    if (folder / METRICS).is_file():
-        say("already trained")
-        return Run.open(folder)
-    run = kseg.train(
-        "shapes",
-        model=name,
-        output=folder,
-        resume=(folder / CHECKPOINT).is_file(),
-        **budget_of(config, name),
-        **SMALL.get(name, {}),
-    )
-    if run.stopped:
-        raise KeyboardInterrupt
-    return run
+    options = {**budget_of(config, name), **SMALL.get(name, {})}
+    train = partial(kseg.train, "shapes", model=name, output=folder, **options)
+    return completed(folder, lambda resume: train(resume=resume))
 
 
 def quality_of(name: str, run: Run) -> dict[str, Any]:
