@@ -91,7 +91,7 @@ class Soak:
         from benchmarks.soak_stream import Stream, moving_scenes
 
         self.config, self.folder = config, folder
-        self.token = secrets.token_urlsafe(16)
+        self.token = secrets.token_hex(16)
         port = free_port()
         rate = config.frames / (60 * config.minutes)
         frames = moving_scenes(config.seed)

@@ -117,6 +117,5 @@ def listen(address: str, token: Optional[str] = None) -> Listener:
     # Accepted connections inherit this.
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     local = is_loopback(listening.getsockname()[0])
-    return Listener(
-        listening, host, token or ("" if local else secrets.token_urlsafe(16))
-    )
+    # Hexadecimal: a token that begins with a - would be read as an option of --token.
+    return Listener(listening, host, token or ("" if local else secrets.token_hex(16)))
