@@ -66,6 +66,7 @@ from kseg.core.part_options import HeadOptions, PartOptions
 from kseg.core.quantization_options import EXPORTING, FineTuningOptions, Int8Options
 from kseg.core.teacher_options import TeacherOptions
 from kseg.core.time_options import TimeOptions
+from kseg.core.validation_options import ValidationOptions
 
 Config = TypeVar("Config")
 
@@ -82,6 +83,7 @@ class TrainConfig(
     LossOptions,
     CropOptions,
     BatchNormOptions,
+    ValidationOptions,
     TrainingOptions,
     TimeOptions,
     PartOptions,

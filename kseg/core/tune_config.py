@@ -23,6 +23,7 @@ from kseg.core.options import (
 )
 from kseg.core.part_options import HeadOptions, PartOptions
 from kseg.core.teacher_options import TeacherOptions
+from kseg.core.validation_options import ValidationOptions
 
 MOST_TRIALS = 10_000
 
@@ -56,6 +57,7 @@ class TuneConfig(
     LossOptions,
     CropOptions,
     BatchNormOptions,
+    ValidationOptions,
     TrainingOptions,
     PartOptions,
     NetworkOptions,

@@ -94,11 +94,12 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 class RunSaver(keras.callbacks.Callback):
-    """Validates after each epoch; saves the best model, the last one and checkpoints.
+    """Validates after epochs; saves the best model, the last one and checkpoints.
 
     The validated and saved network is in float32 and, with --ema, has the averaged
     weights. The best model has the highest `val_{headline}`; training ends after
-    `patience` epochs without a better one.
+    `patience` validated epochs without a better one. After an epoch without validation
+    models and checkpoint are saved only if the last ones are `save_seconds` old.
 
     After the first Ctrl-C the current step is completed and a checkpoint is saved; the
     second ends the process at once. If the loss, a validation value or a weight is not
@@ -133,6 +134,7 @@ class RunSaver(keras.callbacks.Callback):
         self.network, self.validate, self.headline = network, validate, headline
         self.every, self.refresh = every, refresh
         self.checkpoint_step = state.step  # of the last saved checkpoint
+        self.saved, self.saved_epochs = time.monotonic(), len(state.history)
         # The last step, which --hours changes, and the time used by then.
         self.last_step: float = steps * config.epochs
         self.used_seconds: Callable[[], float] = lambda: 0.0
@@ -170,8 +172,7 @@ class RunSaver(keras.callbacks.Callback):
         self.stopped = self.model.stop_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.start = self.saved = time.monotonic()
-        self.start -= self.state.seconds
+        self.start = time.monotonic() - self.state.seconds
         if self.state.step % self.steps:  # Keras has just reset the metrics
             checkpoint.restore(self.folder / CHECKPOINT, self.model, "metrics")
 
@@ -181,15 +182,17 @@ class RunSaver(keras.callbacks.Callback):
             where = step_name(self.state.step, self.steps)
             raise self.failure(where, f"the loss is {logs['loss']}")
         self.state.step += 1
-        due = time.monotonic() - self.saved >= self.config.save_seconds
-        if due and self.state.step % self.steps:  # the end of an epoch saves its own
+        # The end of an epoch saves its own.
+        if self.save_is_due() and self.state.step % self.steps:
             self.save_step()
+
+    def save_is_due(self) -> bool:
+        """Whether the last checkpoint is `save_seconds` old."""
+        return time.monotonic() - self.saved >= self.config.save_seconds
 
     def failure(self, where: str, what: str) -> GateFailed:
         """Makes the error: where and what failed, what to do, and what is saved."""
-        saved = describe_saved(
-            self.folder, len(self.state.history), self.checkpoint_step
-        )
+        saved = describe_saved(self.folder, self.saved_epochs, self.checkpoint_step)
         return GateFailed(f"{where}: {what}; {suggest_fix(self.config)}. {saved}")
 
     def save_step(self) -> None:
@@ -244,9 +247,11 @@ class RunSaver(keras.callbacks.Callback):
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Validates and saves the models, the history and a checkpoint."""
-        self.update_saved_network()
         validated = not epoch or not (epoch + 1) % self.every
         validated = validated or self.state.step >= self.last_step
+        saved = validated or self.stopped or self.save_is_due()
+        if saved:
+            self.update_saved_network()
         for name, value in self.validate().items() if validated else ():
             logs[f"val_{name}"] = value
         row = self.history_row(epoch, logs)
@@ -254,16 +259,22 @@ class RunSaver(keras.callbacks.Callback):
             raise self.failure(f"epoch {epoch + 1}", f"{name} is {row[name]}")
         if not self.state.history:
             self.start_run_folder()
-        write_json(self.write_folder / CONFIG, self.state.record)
-        self.save_network(is_better(row, self.state.history, self.headline))
+        if saved:
+            write_json(self.write_folder / CONFIG, self.state.record)
+            self.save_network(is_better(row, self.state.history, self.headline))
         self.state.history.append(row)
         self.state.seconds = 0.0
         write_history(self.write_folder / HISTORY, self.state.history)
-        # The checkpoint is last: a run killed before it repeats the end of the epoch.
+        if saved:
+            self.save_end_of_epoch(epoch)
+
+    def save_end_of_epoch(self, epoch: int) -> None:
+        """Saves a checkpoint. A run killed before it repeats the end of the epoch."""
         try:
             self.save_checkpoint()
         except NotFinite as error:
             raise self.failure(f"end of epoch {epoch + 1}", str(error)) from None
+        self.saved, self.saved_epochs = time.monotonic(), epoch + 1
 
     def save_network(self, best: bool) -> None:
         """Saves the last network. The best one is saved once and copied."""

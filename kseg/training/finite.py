@@ -40,7 +40,7 @@ def suggest_fix(config: TrainConfig) -> str:
 
 
 def describe_saved(folder: Path, epochs: int, step: int) -> str:
-    """Describes the files of a run folder after `epochs` complete epochs.
+    """Describes the files of a run folder in which `epochs` epochs are saved.
 
     `step` is that of the checkpoint, 0 if the run has not written one.
     """

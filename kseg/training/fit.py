@@ -198,7 +198,7 @@ def prepare(
         validate,
         metrics.headline,
         config,
-        every=metrics.epochs_between(steps),
+        every=config.validate_every or metrics.epochs_between(steps),
         refresh=refresher_of(config, saved, batches, group),
     )
     saver.write_folder = group.written(folder)

@@ -1,4 +1,5 @@
 import csv
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -112,10 +113,13 @@ def saver_of(model, folder, scores, **options) -> RunSaver:
         validate=lambda: {HEADLINE: next(remaining), "mean_iou": 0.5},
         headline=HEADLINE,
         config=config,
+        every=config.validate_every or 1,
     )
 
 
-def fit_two(folder, scores, epochs, **options) -> tuple[keras.Model, RunSaver]:
+def fit_two(
+    folder, scores, epochs, callbacks=(), **options
+) -> tuple[keras.Model, RunSaver]:
     keras.utils.set_random_seed(0)
     model = two_outputs()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -124,7 +128,10 @@ def fit_two(folder, scores, epochs, **options) -> tuple[keras.Model, RunSaver]:
     image = random.uniform(size=(8, 4, 4, 3)).astype(np.float32)
     target = {"mask": random.randint(0, 2, (8, 4, 4)), "value": np.ones((8, 1))}
     saver = saver_of(model, folder, scores, **options)
-    model.fit(image, target, batch_size=4, epochs=epochs, callbacks=[saver], verbose=0)
+    callbacks = [saver, *(make(saver) for make in callbacks)]
+    model.fit(
+        image, target, batch_size=4, epochs=epochs, callbacks=callbacks, verbose=0
+    )
     return model, saver
 
 
@@ -140,6 +147,46 @@ def test_best_epoch_and_patience_depend_on_the_headline(tmp_path):
     assert [weight.tolist() for weight in best.get_weights()] != kept
     assert set(best.output) == {"mask", "value"}
     assert {"mask_loss", "value_loss"} <= set(lines[0])
+
+
+def saved_steps(folder) -> tuple[list, Callable]:
+    """A list, and what adds the step of the checkpoint to it after each epoch."""
+    steps: list[int] = []
+
+    def note(epoch, logs=None) -> None:
+        steps.append(read(folder / CHECKPOINT).step)
+
+    return steps, lambda _: keras.callbacks.LambdaCallback(on_epoch_end=note)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "saved"), [(60.0, [2, 4, 4, 8]), (1e-9, [2, 4, 6, 8])]
+)
+def test_an_epoch_without_validation_saves_when_it_is_due(seconds, saved, tmp_path):
+    steps, noting = saved_steps(tmp_path)
+    options = {"validate_every": 2, "save_seconds": seconds}
+    _, saver = fit_two(tmp_path, (0.2, 0.6, 0.5), 4, [noting], **options)
+    rows = saver.state.history
+    assert [row[f"val_{HEADLINE}"] for row in rows] == [0.2, 0.6, None, 0.5]
+    assert steps == saved
+
+
+def test_ctrl_c_at_the_end_of_an_epoch_without_validation_saves_it(tmp_path):
+    def stopping(saver):
+        def stop(batch, logs=None):
+            if saver.state.step == 6:
+                saver.stop()
+
+        return keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+
+    fit_two(tmp_path, (0.2, 0.6), 9, [stopping], validate_every=2)
+    assert len(read_history(tmp_path / HISTORY)) == 3
+    assert read(tmp_path / CHECKPOINT).step == 6
+
+
+def test_a_failure_names_the_epoch_that_is_saved(tmp_path):
+    with pytest.raises(GateFailed, match="has the model of epoch 2, .* from step 4"):
+        fit_two(tmp_path, (0.2, 0.6, float("nan")), 9, validate_every=2)
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
