@@ -38,6 +38,9 @@ BENCHMARKS = {
     "step": Benchmark(
         "step", "where the time of a training step goes, by kind of operation"
     ),
+    "depthwise": Benchmark(
+        "depthwise", "the depthwise convolutions of a network with JAX, in both forms"
+    ),
     "object-inference": Benchmark(
         "object_inference",
         "large networks of objects in Keras, compared with the same in PyTorch",

@@ -16,6 +16,7 @@ from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.ablation import AblationConfig
 from benchmarks.architectures import ArchitecturesConfig
 from benchmarks.decoding import DecodingConfig
+from benchmarks.depthwise import DepthwiseConfig
 from benchmarks.drawing import DrawingConfig
 from benchmarks.export import ExportBenchmarkConfig
 from benchmarks.localize import LocalizeConfig
@@ -37,6 +38,7 @@ CONFIGS = {
     "ablation": AblationConfig,
     "train": TrainBenchmarkConfig,
     "step": StepConfig,
+    "depthwise": DepthwiseConfig,
     "object-inference": ObjectInferenceConfig,
     "sliding": SlidingConfig,
     "resume": ResumeConfig,
@@ -60,6 +62,7 @@ OPTIONS = {
         "--size --steps --rounds --precision --json"
     ),
     "step": "--data --model --encoder --batch-size --size --steps --precision --json",
+    "depthwise": "--encoder --size --batch-size --precision --rounds --json",
     "object-inference": "--model --size --threads --images --rounds --python --json",
     "sliding": "--data --rounds --json",
     "resume": "--kills --seed --json",

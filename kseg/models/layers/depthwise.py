@@ -7,13 +7,14 @@ from typing import Any
 from keras import layers, ops
 
 
-class DepthwiseConv(layers.DepthwiseConv2D):
+class DepthwiseConv2D(layers.DepthwiseConv2D):
     """A depthwise convolution as a sum of shifted and scaled copies of its input.
 
     Weights, configuration and outputs are those of the parent class, for channels last
     and a depth multiplier of 1. With JAX, XLA merges the sum into one loop over memory,
     also in the gradients. Its grouped convolutions are slower: see docs/benchmarks.md.
-    A saved network has the parent class, see `norm.as_float32`.
+    A saved network has the parent class, see `norm.as_float32`. The name is that of the
+    parent too: what analyses networks knows layers by the names of their classes.
     """
 
     def call(self, inputs: Any) -> Any:
@@ -53,7 +54,7 @@ class DepthwiseConv(layers.DepthwiseConv2D):
 
 
 def can_be_shifted(layer: layers.Layer) -> bool:
-    """Whether `DepthwiseConv` computes what a layer computes."""
+    """Whether `DepthwiseConv2D` computes what a layer computes."""
     return (
         isinstance(layer, layers.DepthwiseConv2D)
         and layer.depth_multiplier == 1
