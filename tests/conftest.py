@@ -1,5 +1,6 @@
 """What the tests of both packages share."""
 
+import gc
 import os
 import shutil
 import sys
@@ -67,6 +68,17 @@ def pytest_configure(config) -> None:
     show_log()
     config.stash[BEFORE] = entries(ROOT)
     os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector leaves alone what was imported and collected.
+
+    Those are millions of objects that stay. To examine them takes half a second or
+    more, each time that Keras or Python asks for it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure() -> None:

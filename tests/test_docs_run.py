@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import chain, groupby
 from pathlib import Path
 
 import cv2
@@ -75,22 +76,32 @@ def run_line(line: str, folder: Path) -> None:
     start(["bash", "-ec", line.replace("python ", f"{sys.executable} ")], folder)
 
 
-def run_python(block: Block, folder: Path) -> None:
-    text = block.text
+# Each block has its own names. One process imports TensorFlow once.
+RUN_EACH = """
+import sys
+
+for number, text in enumerate(sys.argv[1:]):
+    exec(compile(text, f"block {number} of the page", "exec"), {"__name__": "__main__"})
+"""
+
+
+def run_python(following: list[Block], folder: Path) -> None:
+    """Run blocks of Python that follow each other in one process."""
+    texts = [block.text for block in following]
     for given, replacement in SMALLER_PYTHON:
-        text = text.replace(given, replacement)
-    start([sys.executable, "-c", text], folder)
+        texts = [text.replace(given, replacement) for text in texts]
+    start([sys.executable, "-c", RUN_EACH, *texts], folder)
 
 
 def run_page(page: str, folder: Path) -> None:
     """Run the blocks of a page in `folder`, without those that have a reason."""
-    for block in blocks(ROOT / page):
-        if block.reason:
-            continue
-        for line in lines(block) if block.language in SHELL else ():
-            run_line(line, folder)
-        if block.language == "python":
-            run_python(block, folder)
+    run = (block for block in blocks(ROOT / page) if not block.reason)
+    for language, following in groupby(run, key=lambda block: block.language):
+        if language == "python":
+            run_python(list(following), folder)
+        elif language in SHELL:
+            for line in chain.from_iterable(map(lines, following)):
+                run_line(line, folder)
 
 
 def draw_photos(folder: Path) -> None:

@@ -6,7 +6,8 @@ checkers and do not.
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -168,15 +169,23 @@ def imported(source: str, lazy: bool) -> set[str]:
     return names
 
 
-def imports_of(module: str, lazy: bool = True) -> set[str]:
-    return imported(FILES[module].read_text(encoding="utf-8"), lazy)
+@cache
+def imports_of(module: str, lazy: bool = True) -> frozenset[str]:
+    return frozenset(imported(FILES[module].read_text(encoding="utf-8"), lazy))
 
 
-def ours(names: set[str]) -> set[str]:
+def found_in(
+    modules: Iterable[str], look: Callable[[str], set[str]]
+) -> dict[str, set[str]]:
+    """What `look` finds in each module, without those in which it finds nothing."""
+    return {module: names for module in modules if (names := look(module))}
+
+
+def ours(names: Iterable[str]) -> set[str]:
     return {name for name in names if within(name, ("kseg", "edge", "benchmarks"))}
 
 
-def roots(names: set[str]) -> set[str]:
+def roots(names: Iterable[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
@@ -240,11 +249,13 @@ def test_there_is_something_to_read():
     assert known <= set(FILES)
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_a_module_imports_of_ours_what_its_floor_may(module):
-    floor = max((p for p in MAY_IMPORT if within(module, p)), key=len)
-    strangers = {n for n in ours(imports_of(module)) if n != floor}
-    assert not {n for n in strangers if not within(n, MAY_IMPORT[floor])}
+def test_a_module_imports_of_ours_what_its_floor_may():
+    def beyond(module: str) -> set[str]:
+        floor = max((p for p in MAY_IMPORT if within(module, p)), key=len)
+        strangers = {n for n in ours(imports_of(module)) if n != floor}
+        return {n for n in strangers if not within(n, MAY_IMPORT[floor])}
+
+    assert found_in(FILES, beyond) == {}
 
 
 def test_no_circle_between_modules():
@@ -252,50 +263,62 @@ def test_no_circle_between_modules():
     assert circles(graph) == []
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_nothing_imports_a_command(module):
+def test_nothing_imports_a_command():
     """But what starts it: benchmarks alone take the parser and the tables of cli."""
     verbs = tuple(f"kseg.{verb}" for verb in VERBS)
-    names = ours(imports_of(module))
-    assert not {name for name in names if within(name, verbs)}
-    if within(module, "benchmarks"):
-        names -= {"kseg.cli.parser", "kseg.cli.tables"}
-    if not within(module, ("kseg.cli", "kseg.__main__", *verbs)):
-        assert not {name for name in names if within(name, "kseg.cli")}
+
+    def commands(module: str) -> set[str]:
+        names = ours(imports_of(module))
+        if within(module, "benchmarks"):
+            names -= {"kseg.cli.parser", "kseg.cli.tables"}
+        started = within(module, ("kseg.cli", "kseg.__main__", *verbs))
+        refused = verbs if started else (*verbs, "kseg.cli")
+        return {name for name in names if within(name, refused)}
+
+    assert found_in(FILES, commands) == {}
 
 
-@pytest.mark.parametrize("module", [m for m in FILES if within(m, "edge")])
-def test_edge_stands_alone_on_python_3_9(module):
+def test_edge_stands_alone_on_python_3_9():
     beyond = {"kseg", "benchmarks", "PIL", *HEAVY}
-    # Pillow is optional there: for class names in scripts that OpenCV cannot write.
-    later = {"PIL"} if module == "edge.display.text" else set()
-    assert not roots(imports_of(module)) & (beyond - later)
-    assert not roots(imports_of(module, lazy=False)) & beyond
-    ast.parse(FILES[module].read_text(encoding="utf-8"), feature_version=(3, 9))
+
+    def strangers(module: str) -> set[str]:
+        # Pillow is optional there: for class names in scripts that OpenCV cannot write.
+        later = {"PIL"} if module == "edge.display.text" else set()
+        found = roots(imports_of(module)) & (beyond - later)
+        return found | roots(imports_of(module, lazy=False)) & beyond
+
+    modules = [m for m in FILES if within(m, "edge")]
+    assert found_in(modules, strangers) == {}
+    for module in modules:
+        text = FILES[module].read_text(encoding="utf-8")
+        ast.parse(text, filename=module, feature_version=(3, 9))
 
 
-@pytest.mark.parametrize("module", [m for m in FILES if within(m, PURE)])
-def test_networks_losses_and_metrics_know_keras_alone(module):
-    names = imports_of(module, lazy=False)
+def test_networks_losses_and_metrics_know_keras_alone():
     known = {"keras", "numpy", *sys.stdlib_module_names}
-    assert roots(names - ours(names)) <= known
-    strangers = {n for n in ours(names) if not within(n, PURE_MAY_IMPORT)}
-    assert not strangers - {"kseg.models"}
-    if module not in FAST_PATHS:
-        assert "tensorflow" not in roots(imports_of(module))
+
+    def strangers(module: str) -> set[str]:
+        names = imports_of(module, lazy=False)
+        found = roots(names - ours(names)) - known
+        found |= {n for n in ours(names) if not within(n, PURE_MAY_IMPORT)}
+        if module not in FAST_PATHS:
+            found |= roots(imports_of(module)) & {"tensorflow"}
+        return found - {"kseg.models"}
+
+    assert found_in([m for m in FILES if within(m, PURE)], strangers) == {}
 
 
-@pytest.mark.parametrize(
-    "module", [m for m in FILES if within(m, "kseg") and not within(m, ON_TENSORFLOW)]
-)
-def test_the_rest_imports_tensorflow_lazily(module):
-    assert not roots(imports_of(module, lazy=False)) & {"tensorflow", "tf_keras"}
+def test_the_rest_imports_tensorflow_lazily():
+    def eager(module: str) -> set[str]:
+        return roots(imports_of(module, lazy=False)) & {"tensorflow", "tf_keras"}
+
+    rest = (m for m in FILES if within(m, "kseg") and not within(m, ON_TENSORFLOW))
+    assert found_in(rest, eager) == {}
 
 
-@pytest.mark.parametrize("module", [m for m in FILES if within(m, LIGHT[:4])])
-def test_commands_start_without_anything_heavy(module):
-    """All that an import of the module brings along, through others of ours too."""
-    seen, waiting = set(), [module]
+def test_commands_start_without_anything_heavy():
+    """All that an import of them brings along, through others of ours too."""
+    seen, waiting = set(), [m for m in FILES if within(m, LIGHT[:4])]
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -315,6 +338,9 @@ def test_the_top_of_kseg_is_packages_and_verbs():
     assert files == {"__init__", "__main__", "api", "inference", *VERBS}
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_no_file_is_too_long(module):
-    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+def test_no_file_is_too_long():
+    lengths = {
+        module: len(path.read_text(encoding="utf-8").splitlines())
+        for module, path in FILES.items()
+    }
+    assert {m: lines for m, lines in lengths.items() if lines > LONGEST_FILE} == {}

@@ -59,7 +59,10 @@ def grey_set(folder: Path) -> None:
             3,
             ["--model", "fcn8s", "--width", "8"],
         ),
-        (grey_set, ("class 0", "class 1", "class 2"), 1, ["--width", "8"]),
+        pytest.param(
+            *(grey_set, ("class 0", "class 1", "class 2"), 1, ["--width", "8"]),
+            marks=pytest.mark.full,
+        ),
         (
             grey_set,
             ("class 0", "class 1", "class 2"),
@@ -117,7 +120,7 @@ def test_train_export_camera(tmp_path, make, names, channels, options):
         ),
         pytest.param(
             *(["--model", "patch"], ["--size", "54x62"], (54, 62)),
-            marks=pytest.mark.slow,
+            marks=pytest.mark.full,
             id="patch",
         ),
         # 64x80 of the validation images and a border of 27, rounded up to 62 + k * 8.

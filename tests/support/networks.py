@@ -51,30 +51,38 @@ ON_PLAIN = [
 ]
 LIGHT = [
     Case("unet", "mobilenetv2", "bilinear", SLIM),
-    Case("fcn8s", "mobilenetv2", "transposed", {**SLIM, **FC}),
     Case("fcn8s", "alexnet", "transposed", FC),
 ]
 HEAVY = [
-    Case("unet", "alexnet", "bilinear"),
+    Case("fcn8s", "mobilenetv2", "transposed", {**SLIM, **FC}),
     Case("unet", "vgg16", "unpool"),
-    Case("fcn8s", "vgg16", "transposed", FC),
-    Case("segnet", "vgg16", "unpool"),
     Case("unet", "googlenet", "transposed"),
-    Case("fcn32s", "googlenet", "transposed"),
     Case("unet", "resnet50", "resize-conv"),
     Case("unet", "mobilenetv3", "nearest"),
     Case("unet", "efficientnetv2b0", "bilinear"),
     Case("unet", "efficientnetlite0", "bilinear"),
 ]
+# Their network and their encoder are each in another case.
+REPEATED = [
+    Case("unet", "alexnet", "bilinear"),
+    Case("fcn8s", "vgg16", "transposed", FC),
+    Case("segnet", "vgg16", "unpool"),
+    Case("fcn32s", "googlenet", "transposed"),
+]
+ALL = [*ON_PLAIN, *LIGHT, *HEAVY, *REPEATED]
 slow, full = pytest.mark.slow, pytest.mark.full
-CASES = [*ON_PLAIN, *LIGHT, *(pytest.param(case, marks=slow) for case in HEAVY)]
+CASES = [
+    *ON_PLAIN,
+    *LIGHT,
+    *(pytest.param(case, marks=slow) for case in HEAVY),
+    *(pytest.param(case, marks=full) for case in REPEATED),
+]
 
 
 def sampled(*names: str) -> list[Any]:
     """All cases for slow tests: those named are marked slow, the others full."""
-    cases = [*ON_PLAIN, *LIGHT, *HEAVY]
-    assert set(names) <= {str(case) for case in cases}, names
+    assert set(names) <= {str(case) for case in ALL}, names
     return [
         pytest.param(case, id=str(case), marks=slow if str(case) in names else full)
-        for case in cases
+        for case in ALL
     ]

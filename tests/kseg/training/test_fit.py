@@ -31,16 +31,21 @@ def lines_of(folder) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_columns_of_the_history(train, tmp_path):
-    (line,) = lines_of(train(tmp_path))
+@pytest.fixture(scope="module")
+def complete(train, tmp_path_factory):
+    """A run of one epoch. Tests only read it."""
+    return train(tmp_path_factory.mktemp("complete") / "run", loss="ce")
+
+
+def test_the_columns_of_the_history(complete):
+    (line,) = lines_of(complete)
     values = ["loss", "mean_iou", "val_loss", "val_mean_iou"]
     assert list(line) == ["epoch", "seconds", "learning_rate", *values]
 
 
-def test_validation_equals_keras_over_the_val_split(train, tiny, tmp_path):
+def test_validation_equals_keras_over_the_val_split(complete, tiny):
     """Exactly, with the saved weights."""
-    folder = train(tmp_path, loss="ce")
-    model = load_model(folder / LAST)
+    model = load_model(complete / LAST)
     model.compile(loss=SegmentationLoss("ce"), metrics=[MeanIoU(tiny.num_classes)])
     split = tiny.split("val")
     images, masks = zip(*(split.read(i) for i in range(4)), strict=True)
@@ -51,7 +56,7 @@ def test_validation_equals_keras_over_the_val_split(train, tiny, tmp_path):
         verbose=0,
         return_dict=True,
     )
-    (line,) = lines_of(folder)
+    (line,) = lines_of(complete)
     for name, value in expected.items():
         assert float(line[f"val_{name}"]) == value
 
@@ -152,14 +157,14 @@ def test_training_ends_at_the_first_loss_that_is_not_finite(
 
 
 def test_saved_files_are_kept_and_resume_continues_from_them(
-    tiny, tiny_config, train, reconfigure, tmp_path, capsys
+    complete, tiny, tiny_config, reconfigure, tmp_path, capsys
 ):
     """A normal epoch, one that diverges, and that one resumed."""
-    train(tmp_path)
+    shutil.copytree(complete, tmp_path, dirs_exist_ok=True)
     intact = files_of(tmp_path)
     reconfigure(tmp_path, epochs=3)
     before = files_of(tmp_path)[CHECKPOINT]
-    config = tiny_config(tmp_path, resume=True, epochs=3)
+    config = tiny_config(tmp_path, loss="ce", resume=True, epochs=3)
     exploding = replace(config, learning_rate=1e30, warmup_steps=0)
     message = refused(exploding, tiny, tmp_path)
     assert message.startswith(("epoch 2, step 2 of 2: the loss", "after epoch 2, step"))
@@ -183,9 +188,9 @@ def test_training_ends_at_a_validation_that_is_not_finite(tiny, tiny_config, tmp
 
 
 def test_an_overwritten_run_is_kept_until_the_first_epoch_is_complete(
-    tiny, tiny_config, train, tmp_path
+    complete, tiny, tiny_config, tmp_path
 ):
-    train(tmp_path)
+    shutil.copytree(complete, tmp_path, dirs_exist_ok=True)
     before = files_of(tmp_path)
     config = tiny_config(tmp_path, overwrite=True, batch_size=8, **EXPLODING)
     message = refused(config, tiny, tmp_path)

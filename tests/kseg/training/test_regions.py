@@ -72,6 +72,7 @@ def test_the_history_has_masks_and_boxes(run):
         assert 0 < line["loss"] < 20 and line["val_mask_ap"] >= 0
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_bit_equal(run, tmp_path):
     """After the third step: in the middle of the second epoch."""
     complete, checkpoints = run

@@ -62,7 +62,7 @@ def operators(content: bytes) -> list[str]:
 @pytest.mark.parametrize("upsampling", ["bilinear", "transposed"])
 def test_an_int8_file_has_no_unfused_operators(upsampling, tmp_path):
     """No normalization, batch norm, ReLU, padding or requantization."""
-    network = build_model("unet", 3, width=4, upsampling=upsampling)
+    network = build_model("unet", 3, width=4, deepest=4, upsampling=upsampling)
     content = convert(network, "int8", SIZE, labels, lambda: [random_image()])
     enlarge = "RESIZE_BILINEAR" if upsampling == "bilinear" else "TRANSPOSE_CONV"
     found = operators(content)

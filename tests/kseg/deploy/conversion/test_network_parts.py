@@ -26,9 +26,9 @@ def operators(path) -> set[str]:
 @pytest.mark.parametrize(
     "encoder, options",
     [
-        ("plain", {"width": 4}),
+        ("plain", {"width": 4, "deepest": 4}),
         pytest.param("mobilenetv2", {"alpha": 0.35, **DENSE}, marks=SLOW),
-        pytest.param("resnet50", DENSE, marks=SLOW),
+        pytest.param("resnet50", DENSE, marks=pytest.mark.full),
         pytest.param("mobilenetv3", DENSE, marks=SLOW),
         pytest.param("efficientnetv2b0", DENSE, marks=SLOW),
     ],

@@ -12,6 +12,7 @@ from kseg.deploy.int8.mixed_precision import (
     mixed_precision,
     operator_outputs,
 )
+from tests.kseg.conftest import write_data
 from tests.support.tflite import operator, tensor, tflite
 
 
@@ -34,8 +35,10 @@ def badly_quantized(tmp_path_factory):
     from kseg.models.saving import load_model, save_model
 
     folder = tmp_path_factory.mktemp("badly_quantized") / "run"
-    options = ["--width", "8", "--size", "64x64", "--epochs", "3", "--no-flip"]
-    main(["--data", "shapes", "--output", str(folder), *options, "--scale", "1"])
+    data = folder.with_name("data")
+    write_data(data, {"train": 240, "val": 12}, (64, 64))
+    options = ["--width", "8", "--size", "64x64", "--epochs", "6", "--no-flip"]
+    main(["--data", str(data), "--output", str(folder), *options, "--scale", "1"])
     path = folder / BEST
     info, model = info_of(path), load_model(path)
     scale_channels(model)

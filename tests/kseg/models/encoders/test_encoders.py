@@ -118,6 +118,9 @@ def test_inception_modules_have_the_depths_of_the_paper(name):
 
 # --- preprocessing and weights ---
 
+GOOGLENET = pytest.param("googlenet", marks=pytest.mark.slow)
+OWN = ("plain", "alexnet", GOOGLENET)
+
 APPLICATIONS = {
     "vgg16": (keras.applications.VGG16, keras.applications.vgg16),
     "resnet50": (keras.applications.ResNet50, keras.applications.resnet50),
@@ -155,7 +158,7 @@ def test_preprocessing_is_that_of_the_application(encoder, tmp_path):
     )
 
 
-@pytest.mark.parametrize("encoder", ("plain", "alexnet", "googlenet"))
+@pytest.mark.parametrize("encoder", OWN)
 def test_own_encoders_read_a_file(encoder, tmp_path):
     network, _ = encoded(encoder)
     path = tmp_path / "own.weights.h5"
@@ -173,7 +176,7 @@ def error_message(encoder, **options):
     return message
 
 
-@pytest.mark.parametrize("encoder", ("plain", "alexnet", "googlenet"))
+@pytest.mark.parametrize("encoder", OWN)
 def test_own_encoders_have_no_imagenet_weights(encoder):
     message = error_message(encoder, weights="imagenet")
     assert "imagenet" in message and "mobilenetv2" in message
@@ -192,7 +195,7 @@ def test_file_without_weights(encoder, tmp_path):
     assert str(path) in error_message(encoder, weights=str(path))
 
 
-@pytest.mark.parametrize("encoder", ("googlenet", "mobilenetv2", "vgg16"))
+@pytest.mark.parametrize("encoder", (GOOGLENET, "mobilenetv2", "vgg16"))
 def test_weights_of_another_network(encoder, tmp_path):
     network, _ = encoded("alexnet")
     path = tmp_path / "alexnet.weights.h5"
@@ -250,12 +253,7 @@ def test_weights_of_another_width(shared):
 
 
 def test_generated_layer_names_are_renumbered():
-    names = [
-        [layer.name for layer in build_model("unet", 2, "mobilenetv3").layers]
-        for _ in range(2)
-    ]
+    models = [build_model("unet", 2, "mobilenetv3") for _ in range(2)]
+    names = [[layer.name for layer in model.layers] for model in models]
     assert names[0] == names[1]
-    assert "encoder_re_lu_1" in names[0]
-    assert isinstance(
-        build_model("unet", 2, "mobilenetv3").get_layer("encoder_re_lu_1"), layers.ReLU
-    )
+    assert isinstance(models[1].get_layer("encoder_re_lu_1"), layers.ReLU)

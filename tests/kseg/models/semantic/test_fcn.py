@@ -118,6 +118,7 @@ def test_scores_are_aligned_with_the_image_at_any_size(size):
             assert (close < 0.05 * np.abs(cells).max()).all()
 
 
+@pytest.mark.slow
 def test_every_encoder_can_be_scored():
     for encoder in sorted(set(ENCODERS) - {"vgg16", "resnet50", "efficientnetv2b0"}):
         options = {} if encoder == "googlenet" else {"fc_width": 8}
