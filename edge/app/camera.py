@@ -30,6 +30,7 @@ from edge.app.capture import capture_of
 from edge.app.capture_options import check_capture
 from edge.app.class_names import class_ids
 from edge.app.event_options import check_webhook, event_sinks, watch_of
+from edge.app.feed import Feed
 from edge.app.loop import CameraLoop
 from edge.app.mqtt_options import check_mqtt, mqtt_sinks
 from edge.app.object_options import (
@@ -250,7 +251,7 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
     except KeyboardInterrupt:
         if live is None:
             raise
-        status = 0 if live.source.endless else STOPPED
+        status = 0 if live.endless else STOPPED
     except (InputError, GateFailed, OSError) as error:
         if live is None or not live.rate.count:
             raise
@@ -287,7 +288,7 @@ def open_loop(
     smooth, stage = smoother_of(arguments, predictor.info.task)
     counter = counter_of(arguments)
     steps = smooth, counter, stage
-    return CameraLoop(source, predictor, sinks, controls, *steps, watch=watch)
+    return CameraLoop(Feed(source, predictor, sinks, controls, *steps, watch=watch))
 
 
 def finish(

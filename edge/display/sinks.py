@@ -41,6 +41,8 @@ class DisplayFrame:
     that start or end in this frame, `running` those that run, in the order of
     the rules. At the end of the program, the last frame comes once more, `redrawn`, if
     there are events that end with it: a sink of events looks at redrawn frames too.
+
+    `source` is the name of the source where there are several, else "".
     """
 
     index: int
@@ -55,6 +57,7 @@ class DisplayFrame:
     measures: Optional[Measures] = None
     events: Tuple[EventChange, ...] = ()
     running: Tuple[Event, ...] = ()
+    source: str = ""
 
 
 @dataclass

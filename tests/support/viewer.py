@@ -15,6 +15,7 @@ import numpy as np
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from edge.app.feed import Feed
 from edge.app.loop import CameraLoop
 from edge.display.sinks import Controls
 from edge.display.view import View
@@ -85,20 +86,19 @@ def running(
     watch=None,
     zones_file=None,
 ):
-    """(web, loop): the real loop in a thread, with the real server."""
+    """(web, feed): the real loop in a thread, with the real server."""
     zones = watch.zones if watch else ()
     controls = Controls(View(opacity=1.0, zones=zones))
     predictor = predictor or SemanticPredictor(Threshold(), INFO)
     info = predictor.info
     store = ZoneStore(watch, controls, zones_file) if watch else None
     shown = Web(listen(address, token), controls, info, background, source, store)
-    loop = CameraLoop(
-        source, predictor, [shown], controls, counter=counter, watch=watch
-    )
-    thread = threading.Thread(target=loop.run)
+    options = {"counter": counter, "watch": watch}
+    feed = Feed(source, predictor, [shown], controls, **options)
+    thread = threading.Thread(target=CameraLoop(feed).run)
     thread.start()
     try:
-        yield shown, loop
+        yield shown, feed
     finally:
         controls.ended = True
         thread.join(LONG)

@@ -301,9 +301,10 @@ def test_two_thousand_frames_take_no_memory(tmp_path, monkeypatch):
     given.model = shipped_model("shapes")
     with camera.ExitStack() as stack:
         loop = camera.open_loop(given, None, stack)
-        loop.sinks.append(used)
+        (feed,) = loop.feeds
+        feed.sinks.append(used)
         loop.run(2000)
-    assert sum(loop.watch.engine.counts.values()) >= 5
+    assert sum(feed.watch.engine.counts.values()) >= 5
     assert len(list((tmp_path / "events").glob("*.mp4"))) >= 5
     assert max(used.bytes[1500:]) - max(used.bytes[500:700]) < 20 * 2**20
 
