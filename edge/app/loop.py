@@ -102,7 +102,7 @@ class CameraLoop:
                 raise end.error
             return
         if end.error:
-            say(f"source {feed.name}: {end.error}; the others go on")
+            say(f"{feed.name}: {end.error}; the others go on")
             self.failure = self.failure or end.error
         else:
             say(f"source {feed.name}: ended after {feed.rate.count} frames")

@@ -119,7 +119,8 @@ class Masks:
 class FrameLines:
     """Writes one line of JSON for each frame, without delay.
 
-    The keys are `frame`, `seconds` since the first frame, `time` of day, those of
+    The keys are `source` if there are several, `frame`, `seconds` since the first frame
+    of the source, `time` of day, those of
     SUMMARIES for the task, or of WITH_POLYGONS with `polygons`, `crossings` if they are
     counted, the measures of `zones` and the rules of running `events` if there are
     zones, and `stage_millis`.
@@ -128,7 +129,8 @@ class FrameLines:
     wants_view = False
 
     def __init__(self, path: Path, info: ModelInfo, polygons: bool = False):
-        self.info, self._first = info, 0.0
+        self.info = info
+        self._first: dict[str, float] = {}  # source -> the time of its first frame
         self._summary = (WITH_POLYGONS if polygons else SUMMARIES)[info.task]
         try:
             self._file = path.open("w", encoding="utf-8", buffering=1)
@@ -140,7 +142,9 @@ class FrameLines:
         if displayed.redrawn:
             return
         if not displayed.index:
-            self._first = displayed.seconds
+            self._first[displayed.source] = displayed.seconds
+        seconds = displayed.seconds - self._first[displayed.source]
+        source = {"source": displayed.source} if displayed.source else {}
         crossings = {}
         if displayed.crossings is not None:
             crossings["crossings"] = displayed.crossings
@@ -149,8 +153,9 @@ class FrameLines:
             watched["zones"] = displayed.measures.to_json()
             watched["events"] = [event.rule for event in displayed.running]
         line = {
+            **source,
             "frame": displayed.index,
-            "seconds": round(displayed.seconds - self._first, 3),
+            "seconds": round(seconds, 3),
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             **self._summary(displayed.result, self.info),
             **crossings,

@@ -18,11 +18,14 @@ import pytest
 from edge.app import camera
 from edge.app.event_options import (
     check_address,
+    check_rules,
     check_webhook,
-    event_sinks,
+    event_folder_sinks,
+    event_log_sinks,
     header_of,
     usable_measures,
     watch_of,
+    webhook_sinks,
 )
 from edge.app.shipped import shipped_model
 from edge.core.errors import InputError
@@ -55,6 +58,14 @@ def zone_file(tmp_path, *rules, zones=DOOR, **more):
 
 def options(**given):
     return Namespace(**{**NONE, **given})
+
+
+def event_sinks(given, watch, source):
+    return [
+        *event_log_sinks(given, [watch]),
+        *event_folder_sinks(given, watch, source),
+        *webhook_sinks(given, [watch]),
+    ]
 
 
 def test_without_options_nothing_is_measured():
@@ -114,10 +125,10 @@ def test_sinks_of_events_need_rules(tmp_path, option):
     given = options(**{option: tmp_path / "x"})
     name = "--" + option.replace("_", "-")
     with pytest.raises(InputError, match=f"{name}: there are no rules.*; give --zones"):
-        watch_of(given, INFO, SOURCE)
+        check_rules(given, [])
     given.zones = zone_file(tmp_path)
     with pytest.raises(InputError, match=f"{name}: there are no rules.*; add them"):
-        watch_of(given, INFO, SOURCE)
+        check_rules(given, watch_of(given, INFO, SOURCE).engine.rules)
 
 
 def test_an_address_in_the_environment(tmp_path, monkeypatch):

@@ -1,0 +1,172 @@
+"""The feeds of the options: what each source has, and what all of them share."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
+
+from edge.app.capture import capture_of
+from edge.app.event_options import (
+    check_rules,
+    event_folder_sinks,
+    event_log_sinks,
+    watch_of,
+    webhook_sinks,
+)
+from edge.app.feed import Feed
+from edge.app.mqtt_options import mqtt_sinks
+from edge.app.object_options import counter_of, smoother_of
+from edge.app.parallel import with_engine
+from edge.core.errors import InputError
+from edge.core.log import say
+from edge.display.sinks import Controls, FrameLines, Masks, Recording
+from edge.events.watch import Watch
+from edge.model_file.info import ModelInfo
+from edge.predict.base import Predictor
+from edge.video.capture import DEFAULT_OPTIONS, CameraOptions, has_settings
+from edge.video.frames import Source
+from edge.video.sources import comes_back, open_source
+
+
+@dataclass
+class Part:
+    """A source whose feed is being made: its options, and what it has so far."""
+
+    options: argparse.Namespace
+    source: Source
+    controls: Controls
+    watch: Optional[Watch] = None
+    sinks: List[Any] = field(default_factory=list)
+
+
+class OpenSinks:
+    """Sinks that are open: those of a part, of all, and the order of closing them."""
+
+    def __init__(self, parts: Sequence[Part], closing: List[Any]):
+        self.parts, self.closing = parts, closing
+
+    def add_own(self, sinks_of: Callable[[Part], Iterable[Any]]) -> None:
+        """Open the sinks that each part has for itself."""
+        for part in self.parts:
+            for sink in sinks_of(part):
+                self.closing.append(sink)
+                part.sinks.append(sink)
+
+    def add_shared(self, sinks: Iterable[Any]) -> None:
+        """Open sinks that get the frames of all parts."""
+        for sink in sinks:
+            self.closing.append(sink)
+            for part in self.parts:
+                part.sinks.append(sink)
+
+
+def open_sources(each: Sequence[argparse.Namespace], stack: ExitStack) -> List[Source]:
+    """Open the source of each options; `stack` closes them.
+
+    Of several sources, those that come back by themselves need not be there at the
+    start, if another one is. Raises InputError if a source cannot be opened.
+    """
+    cameras = [has_settings(own.given.address) for own in each]
+    found: List[Optional[Source]] = []
+    failures: List[InputError] = []
+    for own, camera in zip(each, cameras):
+        options = camera_options(own) if camera or not any(cameras) else DEFAULT_OPTIONS
+        own.camera_options = options
+        address = own.given.address
+        try:
+            found.append(stack.enter_context(open_source(address, options)))
+        except InputError as error:
+            if len(each) == 1 or not comes_back(address, options):
+                raise
+            found.append(None)
+            failures.append(error)
+            say(f"{own.given.name}: {error}; it is tried again")
+    if len(failures) == len(each):
+        raise failures[0]
+    return [opened_later(own, stack) if s is None else s for own, s in zip(each, found)]
+
+
+def opened_later(own: argparse.Namespace, stack: ExitStack) -> Source:
+    """A source that could not be opened: it begins when it can be."""
+    options = own.camera_options
+    return stack.enter_context(open_source(own.given.address, options, at_once=False))
+
+
+def camera_options(arguments: argparse.Namespace) -> CameraOptions:
+    """The options of cameras."""
+    return CameraOptions(
+        arguments.camera_size, arguments.camera_fps, arguments.camera_format
+    )
+
+
+def recordings_of(arguments: argparse.Namespace, source: Source) -> Iterator[Any]:
+    """The sink of --record, if it is given; opened early, as it may be refused."""
+    if arguments.record:
+        there = arguments.record.exists()
+        yield Recording(arguments.record, source.fps)
+        if there:
+            say(f"--record {arguments.record}: replaces the recording that is there")
+
+
+def add_watches(parts: Sequence[Part], info: ModelInfo) -> None:
+    """Measure zones and find events, if an option asks for it.
+
+    Raises InputError for options that need rules where no part has any.
+    """
+    for part in parts:
+        part.watch = watch_of(part.options, info, part.source)
+    rules = [rule for part in parts if part.watch for rule in part.watch.engine.rules]
+    check_rules(parts[0].options, rules)
+
+
+def own_files(part: Part, info: ModelInfo) -> Iterator[Any]:
+    """The sinks of files that each source has for itself."""
+    options = part.options
+    if options.masks:
+        yield Masks(options.masks, info)
+    if options.capture:
+        yield capture_of(options, part.source, info, part.controls)
+
+
+def frame_lines(arguments: argparse.Namespace, info: ModelInfo) -> Iterator[Any]:
+    """The sink of --frames-json."""
+    if arguments.frames_json:
+        yield FrameLines(arguments.frames_json, info, arguments.polygons)
+
+
+def add_file_sinks(
+    sinks: OpenSinks, arguments: argparse.Namespace, info: ModelInfo
+) -> None:
+    """Open the files of frames."""
+    sinks.add_own(lambda part: own_files(part, info))
+    sinks.add_shared(frame_lines(arguments, info))
+
+
+def add_event_sinks(
+    sinks: OpenSinks, arguments: argparse.Namespace, info: ModelInfo
+) -> None:
+    """Open what events and measures are told to."""
+    watches = [part.watch for part in sinks.parts]
+    sinks.add_shared(event_log_sinks(arguments, watches))
+    sinks.add_own(lambda p: event_folder_sinks(p.options, p.watch, p.source))
+    sinks.add_shared(webhook_sinks(arguments, watches))
+    sinks.add_own(lambda p: mqtt_sinks(p.options, p.watch, p.source, info))
+
+
+def feeds_of(
+    parts: Sequence[Part], arguments: argparse.Namespace, predictor: Predictor
+) -> List[Feed]:
+    """The feeds, which share the engine of the predictor."""
+    several = len(parts) > 1
+    feeds = []
+    for part in parts:
+        # Times and smoothing are those of a source.
+        own = with_engine(predictor, predictor.engine) if several else predictor
+        smooth, stage = smoother_of(arguments, predictor.info.task)
+        options = {"smooth": smooth, "counter": counter_of(arguments), "stage": stage}
+        name = part.options.given.name if several else ""
+        shown = (part.source, own, part.sinks, part.controls)
+        feeds.append(Feed(*shown, **options, watch=part.watch, name=name))
+    return feeds
