@@ -164,26 +164,38 @@ def add_views(
     listener: Optional[Listener],
 ) -> None:
     """Open what shows the frames: the browser view, or a window."""
-    (part,) = sinks.parts
-    controls, source = part.controls, part.source
-    background = controls.view.background
     if listener:
         from edge.display.web.server import Web
 
-        zones = zone_store_of(part.options, part.watch, info, controls)
-        web = Web(listener, controls, info, background, source, zones)
-        sinks.add_shared([web])
+        sinks.add_own(lambda part: [shown_source(part, info)])
+        sinks.closing.append(Web(listener, *(part.sinks[-1] for part in sinks.parts)))
         say_link(listener, arguments.token)
     if not arguments.headless:
-        sinks.add_shared([Window(controls, info, background, source.still)])
+        (part,) = sinks.parts
+        controls, still = part.controls, part.source.still
+        sinks.add_shared([Window(controls, info, controls.view.background, still)])
+
+
+def shown_source(part: Part, info: ModelInfo) -> Any:
+    """What the browser view has of a source."""
+    from edge.display.web.shown_source import ShownSource
+
+    zones = zone_store_of(part.options, part.watch, info, part.controls)
+    background = part.controls.view.background
+    return ShownSource(
+        *(part.controls, info, background, part.source, zones), name=part.name
+    )
 
 
 def close_all(sinks: Sequence[Any]) -> None:
     """Close all sinks in their order, also after one has failed; then raise its error.
 
     Files come first: whoever stops the program, such as systemd, may not wait for a
-    network that is gone.
+    network that is gone. Sinks with `begin_closing` send together, not one by one.
     """
+    for sink in sinks:
+        if hasattr(sink, "begin_closing"):
+            sink.begin_closing()
     with ExitStack() as stack:
         for sink in reversed(sinks):  # the stack calls the last one first
             stack.callback(sink.close)
@@ -211,10 +223,11 @@ def check_model(path: Path) -> None:
 
 def check_several(arguments: argparse.Namespace, no_window: bool) -> None:
     """Raises InputError for what only one source can have."""
-    if len(arguments.sources) > 1 and arguments.serve:
-        raise InputError("--serve: shows one source; give one, or --headless")
     if len(arguments.sources) > 1 and not no_window:
-        raise InputError("several sources: a window shows one of them; add --headless")
+        raise InputError(
+            "several sources: a window shows one; add --serve 8080, which shows all in "
+            "a browser, or --headless"
+        )
 
 
 def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
@@ -262,6 +275,8 @@ def open_loop(
     for own, source in zip(each, sources):
         source.given = own.given.name
     parts = [Part(*pair, Controls(View())) for pair in zip(each, sources)]
+    for part in parts if len(parts) > 1 else ():
+        part.name = part.source.given
     closing: list[Any] = []
     stack.callback(close_all, closing)  # also if a further one cannot be opened
     sinks = OpenSinks(parts, closing)

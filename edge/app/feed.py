@@ -135,7 +135,7 @@ class Feed:
 
     def end(self, reason: str) -> None:
         """End the events that run, and pass the last frame to the sinks with them."""
-        self.ended = True
+        self.ended = self.controls.finished = True
         changes = self.watch.end(reason) if self.watch else ()
         if changes and self._last:
             self._pass_on(replace(self._last, events=changes, running=(), redrawn=True))

@@ -39,6 +39,7 @@ class Part:
     controls: Controls
     watch: Optional[Watch] = None
     sinks: List[Any] = field(default_factory=list)
+    name: str = ""  # among several sources
 
 
 class OpenSinks:
@@ -159,14 +160,12 @@ def feeds_of(
     parts: Sequence[Part], arguments: argparse.Namespace, predictor: Predictor
 ) -> List[Feed]:
     """The feeds, which share the engine of the predictor."""
-    several = len(parts) > 1
     feeds = []
     for part in parts:
         # Times and smoothing are those of a source.
-        own = with_engine(predictor, predictor.engine) if several else predictor
+        own = with_engine(predictor, predictor.engine) if part.name else predictor
         smooth, stage = smoother_of(arguments, predictor.info.task)
         options = {"smooth": smooth, "counter": counter_of(arguments), "stage": stage}
-        name = part.options.given.name if several else ""
         shown = (part.source, own, part.sinks, part.controls)
-        feeds.append(Feed(*shown, **options, watch=part.watch, name=name))
+        feeds.append(Feed(*shown, **options, watch=part.watch, name=part.name))
     return feeds

@@ -116,7 +116,9 @@ class CameraLoop:
     def _look_at_feeds(self) -> None:
         self._looked = time.monotonic()
         for feed in self.feeds:
-            if not feed.ended:
+            if feed.ended:
+                feed.follow_view()
+            else:
                 feed.note_stall()
 
     def _pause(self) -> None:

@@ -64,12 +64,14 @@ class DisplayFrame:
 class Controls:
     """State that viewers may change, each in its own thread.
 
-    `view` is replaced as a whole, by `change_view`.
+    `view` is replaced as a whole, by `change_view`. `finished` tells viewers that the
+    source gives no more frames.
     """
 
     view: View
     paused: bool = False
     ended: bool = False
+    finished: bool = False
     capture: Optional[Callable[[], Optional[str]]] = None  # keeps the newest frame
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

@@ -196,6 +196,31 @@ def test_a_stream_that_is_killed_comes_back_while_the_other_goes_on(tmp_path):
     assert log.count("reopened after") == 2
 
 
+def test_topics_have_a_level_with_the_source(mosquitto, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "SHAPES_SIZE", (96, 128))
+    zones = tmp_path / "zones.json"
+    zones.write_text(json.dumps(ZONES), encoding="utf-8")
+    status = run(
+        *("--source", "door=shapes", "--source", "yard=shapes", "--max-frames", 40),
+        *("--mqtt", f"127.0.0.1:{mosquitto.port}/home", "--zones", f"door={zones}"),
+    )
+    assert status == 0
+    kept = mosquitto.retained()
+    zone = json.loads(kept["home/door/zones/left"])
+    assert "home/yard/zones/left" not in kept
+    assert zone and json.loads(kept["home/yard/zones/frame"])
+    assert json.loads(kept["home/door/rules/still there"])["source"] == "door"
+    for name in ("door", "yard"):
+        assert kept[f"home/{name}/availability"] == b"offline"
+    devices = [
+        json.loads(payload)["device"]
+        for topic, payload in kept.items()
+        if topic.startswith("homeassistant/")
+    ]
+    assert {device["name"] for device in devices} == {"door", "yard"}
+    assert len({device["identifiers"][0] for device in devices}) == 2
+
+
 def test_without_any_source_it_does_not_start():
     options = [x for _ in "ab" for x in ("--source", f"tcp://127.0.0.1:{free_port()}")]
     with pytest.raises(InputError, match="tcp://127.0.0.1"):
