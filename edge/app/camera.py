@@ -171,9 +171,10 @@ def add_views(
         sinks.closing.append(Web(listener, *(part.sinks[-1] for part in sinks.parts)))
         say_link(listener, arguments.token)
     if not arguments.headless:
-        (part,) = sinks.parts
-        controls, still = part.controls, part.source.still
-        sinks.add_shared([Window(controls, info, controls.view.background, still)])
+        controls = {part.name: part.controls for part in sinks.parts}
+        background = sinks.parts[0].controls.view.background
+        still = all(part.source.still for part in sinks.parts)
+        sinks.add_shared([Window(controls, info, background, still)])
 
 
 def shown_source(part: Part, info: ModelInfo) -> Any:
@@ -221,20 +222,10 @@ def check_model(path: Path) -> None:
         raise InputError(f"{path}: not a .tflite or .onnx file; kseg export writes one")
 
 
-def check_several(arguments: argparse.Namespace, no_window: bool) -> None:
-    """Raises InputError for what only one source can have."""
-    if len(arguments.sources) > 1 and not no_window:
-        raise InputError(
-            "several sources: a window shows one; add --serve 8080, which shows all in "
-            "a browser, or --headless"
-        )
-
-
 def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
     """The camera loop; `program` is how it was called, for its help."""
     arguments = parse(argv, program, __doc__)
     no_window = bool(arguments.headless or arguments.serve or why_headless())
-    check_several(arguments, no_window)
     check_capture(arguments, no_window)
     for own in options_of(arguments):
         for folder in filter(None, (own.masks, own.capture)):

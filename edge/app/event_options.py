@@ -86,7 +86,10 @@ def watch_of(
 
     Raises InputError for a file of zones that is wrong.
     """
-    file = zones_to_start(arguments.zones, getattr(arguments, "serve", None))
+    # The page draws no zones into a file of several sources, so it must be there.
+    shared = getattr(arguments, "zones_shared", False)
+    served = None if shared else getattr(arguments, "serve", None)
+    file = zones_to_start(arguments.zones, served)
     rules = rules_of(arguments, file, info)
     if not any(getattr(arguments, name, None) for name in ASK_FOR_MEASURES):
         return None

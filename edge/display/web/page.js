@@ -74,8 +74,7 @@ function show(state) {
 
 // Show the source that the address names after #, or of several all.
 function choose() {
-  const wanted = decodeURIComponent(location.hash.slice(1));
-  source = names.includes(wanted) ? wanted : "";
+  source = names.find(name => location.hash === `#${encodeURIComponent(name)}`) ?? "";
   all = names.length > 1 && !source;
   document.body.classList.toggle("all", all);
   $("back").hidden = !source;

@@ -81,6 +81,15 @@ def test_zones_without_rules(tmp_path):
     assert list(event_sinks(given, watch, SOURCE)) == []
 
 
+def test_a_file_of_zones_for_all_sources_must_be_there(tmp_path):
+    """The page creates a file of one source, but does not draw into that of all."""
+    given = options(zones=tmp_path / "new.json", serve="8080")
+    assert watch_of(given, INFO, SOURCE).zones == ()
+    given.zones_shared = True
+    with pytest.raises(InputError, match=r"new\.json"):
+        watch_of(given, INFO, SOURCE)
+
+
 def test_names_of_classes_in_rules_are_found_as_in_keep(tmp_path):
     path = zone_file(tmp_path, "share('Traffic Light', door) > 0.5")
     watch = watch_of(options(zones=path), INFO, SOURCE)
