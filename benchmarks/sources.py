@@ -3,20 +3,30 @@
     kseg benchmark sources
     kseg benchmark sources --model saved_models/RUN/int8.tflite --sources 4
 
-The sources are videos, whose frames wait, and cameras, which give twice as many frames
-as the network can take. One source and several run in turns, each for as many frames; a
-ratio is the median of those of the rounds. Nothing is drawn.
+The sources are videos, whose frames wait, and cameras, which together give twice as
+many frames as the network can take. One source and several run in turns, each for as
+many frames; a ratio is the median of those of the rounds. Nothing is drawn. Other load
+on the machine hardly affects the processor time of a frame.
 """
 
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable, ContextManager, Iterator, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Iterator,
+    NamedTuple,
+    Optional,
+    Sequence,
+)
 
 import numpy as np
 
@@ -40,7 +50,7 @@ from kseg.cli.parser import parse
 from kseg.core.options import Output, Size
 
 SCENES = 8  # different frames
-Opener = Callable[[], ContextManager[Source]]
+Opener = Callable[[int], ContextManager[Source]]  # of one of so many sources
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def sources_speed(config: SourcesConfig) -> dict[str, Any]:
         video = Path(folder) / "video.mp4"
         write_video(video, pictures, config.frames)
         kinds: dict[str, Opener] = {
-            "videos": partial(open_source, str(video)),
+            "videos": lambda count: open_source(str(video)),
             "cameras": partial(camera, pictures, 2 * network),
         }
         results = {
@@ -99,53 +109,59 @@ def write_video(path: Path, pictures: Sequence[np.ndarray], count: int) -> None:
 
 
 @contextmanager
-def camera(pictures: Sequence[np.ndarray], fps: float) -> Iterator[Source]:
-    """A live source in memory."""
-    yield Source(stamped_frames(pictures, fps), "camera", live=True, endless=True)
+def camera(pictures: Sequence[np.ndarray], fps: float, count: int) -> Iterator[Source]:
+    """One of `count` live sources in memory, which together give `fps`."""
+    frames = stamped_frames(pictures, fps / count)
+    yield Source(frames, "camera", live=True, endless=True)
+
+
+class Run(NamedTuple):
+    """Frames per second of all sources, and processor milliseconds of a frame.
+
+    `share` is that of the source with the fewest frames, 1 for equal numbers.
+    """
+
+    fps: float
+    millis: float
+    share: float
 
 
 def compared(
     predictor: Predictor, opener: Opener, config: SourcesConfig
 ) -> dict[str, Any]:
     """One source and several of a kind, in turns."""
-    one: list[float] = []
-    several: list[float] = []
-    shares: list[float] = []
-    for number in range(config.rounds + 1):
-        single, _ = run(predictor, opener, 1, config.frames)
-        together, share = run(predictor, opener, config.sources, config.frames)
-        if number:  # the first round warms up
-            one.append(single)
-            several.append(together)
-            shares.append(share)
-    ratios = [b / a for a, b in zip(one, several, strict=True)]
+    pairs = [
+        [run(predictor, opener, n, config.frames) for n in (1, config.sources)]
+        for _ in range(config.rounds + 1)
+    ][1:]  # the first round warms up
+    one, several = zip(*pairs, strict=True)
+    ratios = [b.fps / a.fps for a, b in pairs]
     return {
-        "one_fps": round(median(one), 3),
-        "several_fps": round(median(several), 3),
+        "one_fps": round(median(each.fps for each in one), 3),
+        "several_fps": round(median(each.fps for each in several), 3),
         "ratio": round(median(ratios), 3),
         "ratios": [round(min(ratios), 3), round(max(ratios), 3)],
-        "least_share": round(median(shares), 3),
+        "one_processor_millis": round(median(each.millis for each in one), 3),
+        "several_processor_millis": round(median(each.millis for each in several), 3),
+        "processor_ratio": round(median(b.millis / a.millis for a, b in pairs), 3),
+        "least_share": round(median(each.share for each in several), 3),
     }
 
 
-def run(
-    predictor: Predictor, opener: Opener, count: int, frames: int
-) -> tuple[float, float]:
-    """Frames per second of all sources, and of the one with fewest frames its share.
-
-    A share of 1 is that of equal numbers of frames.
-    """
+def run(predictor: Predictor, opener: Opener, count: int, frames: int) -> Run:
+    """The loop with so many sources, for so many frames of all together."""
     with ExitStack() as stack:
         feeds = []
         for number in range(count):
-            source = stack.enter_context(opener())
+            source = stack.enter_context(opener(count))
             own = with_engine(predictor, predictor.engine)
             name = str(number + 1) if count > 1 else ""
             feeds.append(Feed(source, own, [], Controls(View()), name=name))
-        loop = CameraLoop(*feeds)
+        loop, start = CameraLoop(*feeds), time.process_time()
         loop.run(frames)
+        millis = 1e3 * (time.process_time() - start) / loop.rate.count
     fewest = min(feed.rate.count for feed in feeds)
-    return loop.rate.fps, fewest * count / loop.rate.count
+    return Run(loop.rate.fps, millis, fewest * count / loop.rate.count)
 
 
 def sources_table(figures: dict[str, Any]) -> str:
@@ -154,13 +170,15 @@ def sources_table(figures: dict[str, Any]) -> str:
         f"{figures['model']} at {format_size(figures['frame'])}, the network alone "
         f"{figures['network_fps']:.1f} fps",
         f"{'':10}{'1 source':>12}{figures['sources']:>4} sources{'ratio':>8}"
-        f"{'range':>15}{'least share':>13}",
+        f"{'range':>15}{'processor time':>20}{'ratio':>8}{'least share':>13}",
     ]
     for kind in ("videos", "cameras"):
         found = figures[kind]
         low, high = found["ratios"]
         lines.append(
             f"{kind:10}{found['one_fps']:8.1f} fps{found['several_fps']:8.1f} fps"
-            f"{found['ratio']:8.3f}{low:8.3f}-{high:.3f}{found['least_share']:12.2f}"
+            f"{found['ratio']:8.3f}{low:9.3f}-{high:.3f}"
+            f"{found['one_processor_millis']:8.2f},{found['several_processor_millis']:6.2f}"
+            f" ms{found['processor_ratio']:10.3f}{found['least_share']:13.2f}"
         )
     return "\n".join(lines)
