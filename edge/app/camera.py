@@ -35,12 +35,12 @@ from edge.app.feeds import (
     add_file_sinks,
     add_watches,
     feeds_of,
-    open_sources,
     recordings_of,
 )
 from edge.app.loop import CameraLoop
 from edge.app.mqtt_options import check_mqtt
 from edge.app.object_options import check_task_options, decoder_changes
+from edge.app.opening import open_sources
 from edge.app.per_source import options_of
 from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table

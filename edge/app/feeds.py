@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
 
@@ -19,15 +18,12 @@ from edge.app.feed import Feed
 from edge.app.mqtt_options import mqtt_sinks
 from edge.app.object_options import counter_of, smoother_of
 from edge.app.parallel import with_engine
-from edge.core.errors import InputError
 from edge.core.log import say
 from edge.display.sinks import Controls, FrameLines, Masks, Recording
 from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
-from edge.video.capture import DEFAULT_OPTIONS, CameraOptions, has_settings
 from edge.video.frames import Source
-from edge.video.sources import comes_back, open_source
 
 
 @dataclass
@@ -61,45 +57,6 @@ class OpenSinks:
             self.closing.append(sink)
             for part in self.parts:
                 part.sinks.append(sink)
-
-
-def open_sources(each: Sequence[argparse.Namespace], stack: ExitStack) -> List[Source]:
-    """Open the source of each options; `stack` closes them.
-
-    Of several sources, those that come back by themselves need not be there at the
-    start, if another one is. Raises InputError if a source cannot be opened.
-    """
-    cameras = [has_settings(own.given.address) for own in each]
-    found: List[Optional[Source]] = []
-    failures: List[InputError] = []
-    for own, camera in zip(each, cameras):
-        options = camera_options(own) if camera or not any(cameras) else DEFAULT_OPTIONS
-        own.camera_options = options
-        address = own.given.address
-        try:
-            found.append(stack.enter_context(open_source(address, options)))
-        except InputError as error:
-            if len(each) == 1 or not comes_back(address, options):
-                raise
-            found.append(None)
-            failures.append(error)
-            say(f"{own.given.name}: {error}; it is tried again")
-    if len(failures) == len(each):
-        raise failures[0]
-    return [opened_later(own, stack) if s is None else s for own, s in zip(each, found)]
-
-
-def opened_later(own: argparse.Namespace, stack: ExitStack) -> Source:
-    """A source that could not be opened: it begins when it can be."""
-    options = own.camera_options
-    return stack.enter_context(open_source(own.given.address, options, at_once=False))
-
-
-def camera_options(arguments: argparse.Namespace) -> CameraOptions:
-    """The options of cameras."""
-    return CameraOptions(
-        arguments.camera_size, arguments.camera_fps, arguments.camera_format
-    )
 
 
 def recordings_of(arguments: argparse.Namespace, source: Source) -> Iterator[Any]:
