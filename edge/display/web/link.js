@@ -7,7 +7,8 @@ export const queryOf = source => source ? `?source=${encodeURIComponent(source)}
 
 export class Link {
   // `on` has what is called: start(info), state(state), image(blob), which may be
-  // async, and lost(ended). Images come while `wanted` is true and the page is visible.
+  // async, and lost(ended, opened): whether the program has said that it ends, and
+  // whether there was a connection. Images come while the page is visible, if `wanted`.
   constructor(source, on, wanted = true) {
     Object.assign(this, {source, on, wanted, requested: false, ended: false, closed: false});
     this.wake = () => this.next();
@@ -19,10 +20,13 @@ export class Link {
     const address = new URL(`link${queryOf(this.source)}`, location);
     address.protocol = address.protocol.replace("http", "ws");
     this.socket = new WebSocket(address);
+    this.opened = false;
+    this.socket.onopen = () => { this.opened = true; };
     this.socket.onmessage = ({data}) => this.take(data);
     this.socket.onclose = () => {
       if (this.closed) return;
-      this.on.lost?.(this.ended);
+      this.on.lost?.(this.ended, this.opened);
+      if (this.closed) return;
       this.timer = setTimeout(() => this.connect(), RETRY);
     };
   }

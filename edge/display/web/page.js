@@ -67,7 +67,7 @@ function show(state) {
   for (const name of [...SWITCHES, "legend", "background"]) $(name).checked = state[name];
   paused = state.paused;
   $("pause").textContent = paused ? "Resume" : "Pause";
-  const away = state.waiting && state.age !== null ? `, no picture since ${state.age.toFixed(0)} s` : "";
+  const away = source && state.waiting && state.age !== null ? `, no picture since ${state.age.toFixed(0)} s` : "";
   const waiting = state.waiting ? `Waiting for ${state.waiting}${away}` : "";
   notice(paused ? "Paused" : all ? "" : waiting || (state.finished ? "This source has ended." : ""));
 }
@@ -88,8 +88,12 @@ function connect() {
   link = new Link(source, {start: setUp, state: show, image: blob => showImage($("image"), blob), lost}, !all);
 }
 
-function lost(ended) {
+function lost(ended, opened) {
   setEnabled(false);
+  if (source && !opened) {  // the program may run again, without this source
+    names = [];
+    return choose();
+  }
   $("fps").textContent = "–";
   notice(ended ? "The camera program has ended." : "The camera program does not answer. Retrying…");
 }

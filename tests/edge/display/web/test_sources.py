@@ -22,6 +22,7 @@ from tests.support.viewer import (
     make_frames,
     put_zones,
     request,
+    running,
     running_several,
     state_where,
     talk,
@@ -232,3 +233,16 @@ def test_the_page_shows_all_sources_and_enlarges_one(
     until(find("grid").is_displayed, "all are not shown again")
     assert not find("image").is_displayed()
     assert browser.get_log("browser") == []
+
+
+def test_a_source_that_there_is_no_more_is_left(browser, look, find, served):
+    """The program has started again, on the same port, without the source."""
+    shown, loop = served
+    look(f"{shown.listener.url}#gate", "light", 1280)
+    until(lambda: find("source").text.startswith("gate"), "it is not shown")
+    port = shown.listener.port
+    loop.feeds[0].controls.ended = True
+    shown.close()
+    with running(Source(make_frames(), "street"), f"127.0.0.1:{port}"):
+        until(lambda: find("source").text == "street", find("source").text)
+        until(lambda: not find("back").is_displayed(), "there are no others")
