@@ -68,6 +68,9 @@ BENCHMARKS = {
     "soak": Benchmark(
         "soak", "the camera for long, while broker, stream and disk fail at random"
     ),
+    "sources": Benchmark(
+        "sources", "the camera with several sources compared with one"
+    ),
     "padding": Benchmark(
         "padding", "accuracy by the padding inside a network, and without it"
     ),

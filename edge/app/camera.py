@@ -18,26 +18,30 @@ import re
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
-from typing import Any, Iterator, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import cv2
 import numpy as np
 
 from edge.app.camera_options import parse
-from edge.app.capture import capture_of
 from edge.app.capture_options import check_capture
 from edge.app.class_names import class_ids
-from edge.app.event_options import check_webhook, event_sinks, watch_of
-from edge.app.loop import CameraLoop
-from edge.app.mqtt_options import check_mqtt, mqtt_sinks
-from edge.app.object_options import (
-    check_task_options,
-    counter_of,
-    decoder_changes,
-    smoother_of,
+from edge.app.event_options import check_webhook
+from edge.app.feeds import (
+    OpenSinks,
+    Part,
+    add_event_sinks,
+    add_file_sinks,
+    add_watches,
+    feeds_of,
+    recordings_of,
 )
+from edge.app.loop import CameraLoop
+from edge.app.mqtt_options import check_mqtt
+from edge.app.object_options import check_task_options, decoder_changes
+from edge.app.opening import open_sources
+from edge.app.per_source import options_of
 from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table
 from edge.app.zone_saving import zone_store_of
@@ -48,19 +52,15 @@ from edge.core.interrupts import STOPPED, Interrupt
 from edge.core.log import say, show
 from edge.core.system import LINUX, handle_signals
 from edge.display.draw import blurred, center_crop
-from edge.display.sinks import Controls, FrameLines, Masks, Recording
+from edge.display.sinks import Controls
 from edge.display.view import Background, View
 from edge.display.web.access import Listener, listen
 from edge.display.window import Window
 from edge.engines.select import describe
-from edge.events.watch import Watch
 from edge.model_file.info import ModelInfo, made_by_others
 from edge.model_file.reading import reading_of
 from edge.predict import open_predictor
 from edge.predict.base import Predictor
-from edge.video.capture import CameraOptions
-from edge.video.frames import Source
-from edge.video.sources import open_source
 
 
 def has_windows() -> bool:
@@ -157,49 +157,46 @@ def listener_of(arguments: argparse.Namespace) -> Optional[Listener]:
     return listen(arguments.serve, arguments.token)
 
 
-def recordings_of(arguments: argparse.Namespace, source: Source) -> list[Any]:
-    """The sink of --record, if it is given; opened early, as it may be refused."""
-    if not arguments.record:
-        return []
-    there = arguments.record.exists()
-    recording = Recording(arguments.record, source.fps)
-    if there:
-        say(f"--record {arguments.record}: replaces the recording that is there")
-    return [recording]
-
-
-def sinks_of(
+def add_views(
+    sinks: OpenSinks,
     arguments: argparse.Namespace,
-    source: Source,
     info: ModelInfo,
-    controls: Controls,
     listener: Optional[Listener],
-    watch: Optional[Watch] = None,
-) -> Iterator[Any]:
-    """The sinks of the options; see edge.display.sinks."""
-    if arguments.masks:
-        yield Masks(arguments.masks, info)
-    if arguments.frames_json:
-        yield FrameLines(arguments.frames_json, info, arguments.polygons)
-    if arguments.capture:
-        yield capture_of(arguments, source, info, controls)
-    background = controls.view.background
+) -> None:
+    """Open what shows the frames: the browser view, or a window."""
     if listener:
         from edge.display.web.server import Web
 
-        zones = zone_store_of(arguments, watch, info, controls)
-        yield Web(listener, controls, info, background, source, zones)
+        sinks.add_own(lambda part: [shown_source(part, info)])
+        sinks.closing.append(Web(listener, *(part.sinks[-1] for part in sinks.parts)))
         say_link(listener, arguments.token)
     if not arguments.headless:
-        yield Window(controls, info, background, source.still)
+        controls = {part.name: part.controls for part in sinks.parts}
+        background = sinks.parts[0].controls.view.background
+        still = all(part.source.still for part in sinks.parts)
+        sinks.add_shared([Window(controls, info, background, still)])
+
+
+def shown_source(part: Part, info: ModelInfo) -> Any:
+    """What the browser view has of a source."""
+    from edge.display.web.shown_source import ShownSource
+
+    zones = zone_store_of(part.options, part.watch, info, part.controls)
+    background = part.controls.view.background
+    return ShownSource(
+        *(part.controls, info, background, part.source, zones), name=part.name
+    )
 
 
 def close_all(sinks: Sequence[Any]) -> None:
     """Close all sinks in their order, also after one has failed; then raise its error.
 
     Files come first: whoever stops the program, such as systemd, may not wait for a
-    network that is gone.
+    network that is gone. Sinks with `begin_closing` send together, not one by one.
     """
+    for sink in sinks:
+        if hasattr(sink, "begin_closing"):
+            sink.begin_closing()
     with ExitStack() as stack:
         for sink in reversed(sinks):  # the stack calls the last one first
             stack.callback(sink.close)
@@ -228,10 +225,11 @@ def check_model(path: Path) -> None:
 def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") -> int:
     """The camera loop; `program` is how it was called, for its help."""
     arguments = parse(argv, program, __doc__)
-    no_window = arguments.headless or arguments.serve or why_headless()
-    check_capture(arguments, bool(no_window))
-    for folder in filter(None, (arguments.masks, arguments.capture)):
-        make_folder(folder)
+    no_window = bool(arguments.headless or arguments.serve or why_headless())
+    check_capture(arguments, no_window)
+    for own in options_of(arguments):
+        for folder in filter(None, (own.masks, own.capture)):
+            make_folder(folder)
     # A shell's & ignores SIGINT.
     handle_signals(Interrupt(), "SIGINT", "SIGTERM")
     check_webhook(arguments)
@@ -250,7 +248,7 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
     except KeyboardInterrupt:
         if live is None:
             raise
-        status = 0 if live.source.endless else STOPPED
+        status = 0 if live.endless else STOPPED
     except (InputError, GateFailed, OSError) as error:
         if live is None or not live.rate.count:
             raise
@@ -262,32 +260,35 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
 def open_loop(
     arguments: argparse.Namespace, listener: Optional[Listener], stack: ExitStack
 ) -> CameraLoop:
-    """The loop of the options; `stack` closes its source and sinks."""
-    options = CameraOptions(
-        arguments.camera_size, arguments.camera_fps, arguments.camera_format
-    )
-    source = stack.enter_context(open_source(arguments.source, options))
-    sinks: list[Any] = []
-    stack.callback(close_all, sinks)  # also if a further one cannot be opened
-    sinks += recordings_of(arguments, source)
+    """The loop of the options; `stack` closes its sources and sinks."""
+    each = options_of(arguments)
+    sources = open_sources(each, stack)
+    for own, source in zip(each, sources):
+        source.given = own.given.name
+    parts = [Part(*pair, Controls(View())) for pair in zip(each, sources)]
+    for part in parts if len(parts) > 1 else ():
+        part.name = part.source.given
+    closing: list[Any] = []
+    stack.callback(close_all, closing)  # also if a further one cannot be opened
+    sinks = OpenSinks(parts, closing)
+    sinks.add_own(lambda part: recordings_of(part.options, part.source))
     if not arguments.headless and why_headless():
         arguments.headless = True
         say(f"{why_headless()}: running headless ({other_views()})")
     predictor = load(arguments)
-    watch = watch_of(arguments, predictor.info, source)
+    add_watches(parts, predictor.info)
     view = view_of(arguments, predictor.info)
-    controls = Controls(replace(view, zones=watch.zones) if watch else view)
-    for sink in chain(
-        sinks_of(arguments, source, predictor.info, controls, listener, watch),
-        event_sinks(arguments, watch, source),
-        mqtt_sinks(arguments, watch, source, predictor.info),
-    ):
-        sinks.append(sink)
-    say(f"source {source.name}")
-    smooth, stage = smoother_of(arguments, predictor.info.task)
-    counter = counter_of(arguments)
-    steps = smooth, counter, stage
-    return CameraLoop(source, predictor, sinks, controls, *steps, watch=watch)
+    for part in parts:
+        zones = part.watch.zones if part.watch else ()
+        part.controls.view = replace(view, zones=zones)
+    add_file_sinks(sinks, arguments, predictor.info)
+    if listener or not arguments.headless:
+        add_views(sinks, arguments, predictor.info, listener)
+    add_event_sinks(sinks, arguments, predictor.info)
+    for source in sources:
+        given = f"{source.given}: " if source.given else ""
+        say(f"source {given}{source.name}")
+    return CameraLoop(*feeds_of(parts, arguments, predictor))
 
 
 def finish(

@@ -9,9 +9,10 @@ from typing import Optional, Sequence, Tuple
 
 from edge.app.capture_options import add_capture
 from edge.app.event_options import add_events
-from edge.app.given_source import given_source
+from edge.app.given_source import given_sources
 from edge.app.mqtt_options import add_mqtt
 from edge.app.output_check import check_outputs
+from edge.app.per_source import zones_by_source
 from edge.app.shipped import SHIPPED
 from edge.core.arguments import Parser, positive, share, size, thread_count, writable
 from edge.core.constants import ENGINES
@@ -60,7 +61,9 @@ def parse(
     ):
         if given and not getattr(arguments, needed):
             parser.error(f"{option} needs --{needed.replace('_', '-')}; give both")
-    arguments.source = given_source(arguments.source, arguments.source_file)
+    arguments.sources = given_sources(arguments.source, arguments.source_file)
+    found = zones_by_source(arguments.zone_files, arguments.sources)
+    arguments.zones, arguments.zones_of = found
     check_outputs(arguments)
     return arguments
 
@@ -95,15 +98,17 @@ def add_source(parser: Parser) -> None:
     add(
         "--source",
         basic=True,
+        action="append",
+        metavar="SOURCE",
         help="camera number, csi[:N] (Jetson), picamera (Raspberry Pi), video, image, "
         "folder of images, address of a stream, GStreamer pipeline, or shapes: a "
-        "generated scene (default 0)",
+        "generated scene (default 0); several --source NAME=SOURCE take turns",
     )
     add(
         "--source-file",
         type=Path,
         metavar="FILE",
-        help="a file with the source in one line: there no other user sees an address "
+        help="a file with a source in each line: there no other user sees an address "
         "with a password; the variable KSEG_SOURCE does as well",
     )
     add(
@@ -312,5 +317,5 @@ def add_output(parser: Parser) -> None:
         basic=True,
         type=positive,
         metavar="N",
-        help="stop after N frames; default: no limit",
+        help="stop after N frames, of all sources; default: no limit",
     )

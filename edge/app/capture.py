@@ -187,6 +187,6 @@ def capture_of(
     """The sink of --capture; viewers keep frames by `controls.capture`."""
     limit = arguments.capture_limit or LIMIT
     options = (arguments.every, limit, source.live)
-    capture = FrameCapture(arguments.capture, info, source.name, *options)
+    capture = FrameCapture(arguments.capture, info, source.label, *options)
     controls.capture = capture.keep
     return capture

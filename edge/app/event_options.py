@@ -7,7 +7,7 @@ import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from edge.app.class_names import find
@@ -46,10 +46,11 @@ def add_events(parser: Parser) -> None:
     add = partial(parser.option, "Zones and events")
     add(
         "--zones",
-        type=Path,
-        metavar="FILE",
+        dest="zone_files",
+        action="append",
+        metavar="[NAME=]FILE",
         help="JSON with parts of the frame in which classes are measured, and with "
-        "rules of events: docs/events.md",
+        "rules of events: docs/events.md; with NAME= of this source only",
     )
     add(
         "--events",
@@ -83,16 +84,13 @@ def watch_of(
 ) -> Optional[Watch]:
     """What measures zones and finds events, if an option asks for it.
 
-    Raises InputError for a file of zones that is wrong, and options that need rules
-    where there are none.
+    Raises InputError for a file of zones that is wrong.
     """
-    file = zones_to_start(arguments.zones, getattr(arguments, "serve", None))
+    # The page draws no zones into a file of several sources, so it must be there.
+    shared = getattr(arguments, "zones_shared", False)
+    served = None if shared else getattr(arguments, "serve", None)
+    file = zones_to_start(arguments.zones, served)
     rules = rules_of(arguments, file, info)
-    for name in NEED_RULES if not rules else ():
-        if getattr(arguments, name):
-            option = "--" + name.replace("_", "-")
-            where = "give --zones" if not arguments.zones else "add them to --zones"
-            raise InputError(f"{option}: there are no rules of events; {where}")
     if not any(getattr(arguments, name, None) for name in ASK_FOR_MEASURES):
         return None
     folder = arguments.event_folder
@@ -100,8 +98,17 @@ def watch_of(
         if rule.records and not folder:
             say(f"rule {rule.name}: nothing is recorded without --event-folder")
     settings = file.smoothing_seconds, file.object_point
-    engine = Engine(rules, source.name, files=bool(folder))
+    engine = Engine(rules, source.label, files=bool(folder))
     return Watch(Measurer(info, file.zones, *settings), engine)
+
+
+def check_rules(arguments: argparse.Namespace, rules: Sequence[Rule]) -> None:
+    """Raises InputError for options that need rules, where there are none."""
+    for name in NEED_RULES if not rules else ():
+        if getattr(arguments, name):
+            option = "--" + name.replace("_", "-")
+            where = "give --zones" if not arguments.zones else "add them to --zones"
+            raise InputError(f"{option}: there are no rules of events; {where}")
 
 
 def rules_of(
@@ -138,21 +145,37 @@ def usable_measures(task: str, track: bool) -> Dict[str, str]:
     return result
 
 
-def event_sinks(
+def have_rules(watches: Sequence[Optional[Watch]]) -> bool:
+    """Whether there are rules of events."""
+    return any(watch and watch.engine.rules for watch in watches)
+
+
+def event_log_sinks(
+    arguments: argparse.Namespace, watches: Sequence[Optional[Watch]]
+) -> Iterator[Any]:
+    """The log and the file of the events of all sources; see edge.display.sinks."""
+    if have_rules(watches):
+        yield EventLog()
+        if arguments.events:
+            yield EventLines(arguments.events)
+
+
+def event_folder_sinks(
     arguments: argparse.Namespace, watch: Optional[Watch], source: Source
 ) -> Iterator[Any]:
-    """The sinks of events; see edge.display.sinks."""
-    if not watch or not watch.engine.rules:
-        return
-    yield EventLog()
-    if arguments.events:
-        yield EventLines(arguments.events)
-    if arguments.event_folder:
+    """The sink of --event-folder, for one source."""
+    if arguments.event_folder and watch and have_rules([watch]):
         folder = make_folder(arguments.event_folder)
         keep_unfinished_of(folder)
         yield EventFolder(folder, watch, source)
+
+
+def webhook_sinks(
+    arguments: argparse.Namespace, watches: Sequence[Optional[Watch]]
+) -> Iterator[Any]:
+    """The sink of --webhook, for the events of all sources."""
     address = webhook_of(arguments)
-    if address:
+    if address and have_rules(watches):
         # Here, because it imports HTTP and TLS, which takes long on a board.
         from edge.events.webhook import Webhook
 
@@ -169,7 +192,8 @@ def check_webhook(arguments: argparse.Namespace) -> None:
     address = webhook_of(arguments)
     if arguments.webhook_header and not address:
         raise InputError(f"--webhook-header needs --webhook, or the variable {ADDRESS}")
-    if address and (arguments.webhook or arguments.zones):  # else it is for others
+    zones = arguments.zones or getattr(arguments, "zones_of", None)
+    if address and (arguments.webhook or zones):  # else it is for others
         check_address(address)
         header_of(arguments.webhook_header)
         if arguments.webhook_header:

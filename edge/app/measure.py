@@ -14,6 +14,7 @@ from typing import Any, Callable, ContextManager, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
+from edge.app.feed import Feed
 from edge.app.loop import CameraLoop
 from edge.core.errors import InputError
 from edge.core.timing import WARM_UP, StageTimer
@@ -137,7 +138,7 @@ def whole_loop(
     predictor = type(predictor)(predictor.engine, predictor.info, StageTimer())
     sink = TimingSink(wants_view, stamped)
     with open_frames() as source:
-        live = CameraLoop(source, predictor, [sink], Controls(View()))
+        live = CameraLoop(Feed(source, predictor, [sink], Controls(View())))
         live.run(count)
         available = len(sink.marks)
         if available < count:

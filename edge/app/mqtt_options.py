@@ -118,7 +118,7 @@ def mqtt_sinks(
     from edge.events.mqtt.topics import Topics, default_prefix
 
     broker = arguments.broker
-    topics = Topics(broker.prefix or default_prefix(source.name))
+    topics = Topics(broker.prefix or default_prefix(source.label))
     seconds = arguments.mqtt_picture
     seconds = PICTURE_SECONDS if seconds is None else seconds
     announcer = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Optional, Tuple
 
-from edge.app.loop import Counter
+from edge.app.feed import Counter
 from edge.app.threads import Smoother
 from edge.core.errors import InputError
 from edge.predict import SMOOTHERS

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Tuple
 from urllib.parse import unquote
 
+from edge.app.per_source import options_of
 from edge.core.errors import InputError
 from edge.core.files import is_special
 
@@ -19,14 +21,12 @@ FILE_ADDRESS = re.compile(r"file:(?://(?:localhost)?(?=/))?(/.*)", re.IGNORECASE
 
 def check_outputs(arguments: argparse.Namespace) -> None:
     """Raises InputError for an output that is an input, or that two options name."""
-    inputs = dict(inputs_of(arguments))
+    inputs = list(inputs_of(arguments))
     taken: Dict[Path, str] = {}
-    for name in OUTPUTS:
-        path = getattr(arguments, name, None)
-        if path is None or is_special(path):
+    for option, path in outputs_of(arguments):
+        if is_special(path):
             continue
-        option = "--" + name.replace("_", "-")
-        for place, other in inputs.items():
+        for place, other in inputs:
             if same(path, other):
                 raise InputError(
                     f"{option} {path}: is {place} too, and would be replaced; give "
@@ -36,19 +36,34 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         if real in taken:
             raise InputError(f"{option} {path}: {taken[real]} writes to it too")
         taken[real] = option
-    source = path_of(arguments.source)
-    if arguments.masks and source and same(arguments.masks, source):
-        raise InputError(
-            f"--masks {arguments.masks}: is the folder of --source, whose images could "
-            "be replaced; give another folder"
-        )
+    folders = [own.masks for own in options_of(arguments) if own.masks]
+    for folder, given in product(folders, arguments.sources):
+        source = path_of(given.address)
+        if source and same(folder, source):
+            raise InputError(
+                f"--masks {folder}: is the folder of --source, whose images could be "
+                "replaced; give another folder"
+            )
+
+
+def outputs_of(arguments: argparse.Namespace) -> Iterator[Tuple[str, Path]]:
+    """The files that the run writes, and the options that name them."""
+    for name in OUTPUTS:
+        option = "--" + name.replace("_", "-")
+        each = options_of(arguments) if name == "record" else [arguments]
+        for path in (getattr(own, name, None) for own in each):
+            if path is not None:
+                yield option, path
 
 
 def inputs_of(arguments: argparse.Namespace) -> Iterator[Tuple[str, Path]]:
     """The files that the run reads, and the options that name them."""
-    source = path_of(arguments.source)
-    if source:
-        yield "--source", source
+    for given in arguments.sources:
+        source = path_of(given.address)
+        if source:
+            yield "--source", source
+    for path in arguments.zones_of.values():
+        yield "--zones", path
     for name in INPUTS:
         value: Any = getattr(arguments, name, None)
         if value:

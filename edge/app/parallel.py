@@ -45,6 +45,20 @@ def predictors_for(predictor: Predictor, source: Source) -> list[Predictor]:
     return [with_engine(predictor, engine) for engine in engines] or [predictor]
 
 
+def predictors_together(
+    inputs: Sequence[tuple[Predictor, Source]],
+) -> list[list[Predictor]]:
+    """The predictors of several inputs, as often as they are used at the same time.
+
+    Each list has one of every input, all with the same engine. A single list is that of
+    the given ones: where a source needs each result early, the others wait too.
+    """
+    if any(source.live or source.still for _, source in inputs):
+        return [[predictor for predictor, _ in inputs]]
+    rows = zip(*(predictors_for(predictor, source) for predictor, source in inputs))
+    return [list(row) for row in rows]
+
+
 def can_be_copied(predictor: Predictor) -> bool:
     """Whether a predictor runs one file by XNNPACK on several threads, and only that.
 

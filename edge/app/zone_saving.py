@@ -36,4 +36,6 @@ def zone_store_of(
                 f"zones: a rule cannot be used with them ({error}); change it first"
             ) from None
 
-    return ZoneStore(watch, controls, arguments.zones, check)
+    # A file of several sources is not saved: the others would not get its zones.
+    own = not getattr(arguments, "zones_shared", False)
+    return ZoneStore(watch, controls, arguments.zones if own else None, check)

@@ -41,6 +41,8 @@ class DisplayFrame:
     that start or end in this frame, `running` those that run, in the order of
     the rules. At the end of the program, the last frame comes once more, `redrawn`, if
     there are events that end with it: a sink of events looks at redrawn frames too.
+
+    `source` is the name of the source where there are several, else "".
     """
 
     index: int
@@ -55,18 +57,21 @@ class DisplayFrame:
     measures: Optional[Measures] = None
     events: Tuple[EventChange, ...] = ()
     running: Tuple[Event, ...] = ()
+    source: str = ""
 
 
 @dataclass
 class Controls:
     """State that viewers may change, each in its own thread.
 
-    `view` is replaced as a whole, by `change_view`.
+    `view` is replaced as a whole, by `change_view`. `finished` tells viewers that the
+    source gives no more frames.
     """
 
     view: View
     paused: bool = False
     ended: bool = False
+    finished: bool = False
     capture: Optional[Callable[[], Optional[str]]] = None  # keeps the newest frame
     _changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -116,7 +121,8 @@ class Masks:
 class FrameLines:
     """Writes one line of JSON for each frame, without delay.
 
-    The keys are `frame`, `seconds` since the first frame, `time` of day, those of
+    The keys are `source` if there are several, `frame`, `seconds` since the first frame
+    of the source, `time` of day, those of
     SUMMARIES for the task, or of WITH_POLYGONS with `polygons`, `crossings` if they are
     counted, the measures of `zones` and the rules of running `events` if there are
     zones, and `stage_millis`.
@@ -125,7 +131,8 @@ class FrameLines:
     wants_view = False
 
     def __init__(self, path: Path, info: ModelInfo, polygons: bool = False):
-        self.info, self._first = info, 0.0
+        self.info = info
+        self._first: dict[str, float] = {}  # source -> the time of its first frame
         self._summary = (WITH_POLYGONS if polygons else SUMMARIES)[info.task]
         try:
             self._file = path.open("w", encoding="utf-8", buffering=1)
@@ -137,7 +144,9 @@ class FrameLines:
         if displayed.redrawn:
             return
         if not displayed.index:
-            self._first = displayed.seconds
+            self._first[displayed.source] = displayed.seconds
+        seconds = displayed.seconds - self._first[displayed.source]
+        source = {"source": displayed.source} if displayed.source else {}
         crossings = {}
         if displayed.crossings is not None:
             crossings["crossings"] = displayed.crossings
@@ -146,8 +155,9 @@ class FrameLines:
             watched["zones"] = displayed.measures.to_json()
             watched["events"] = [event.rule for event in displayed.running]
         line = {
+            **source,
             "frame": displayed.index,
-            "seconds": round(displayed.seconds - self._first, 3),
+            "seconds": round(seconds, 3),
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             **self._summary(displayed.result, self.info),
             **crossings,

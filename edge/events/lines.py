@@ -18,8 +18,9 @@ class EventLog:
     wants_view = False
 
     def take(self, displayed: Any) -> None:
+        source = f"source {displayed.source}: " if displayed.source else ""
         for change in displayed.events:
-            say(change_text(change))
+            say(f"{source}{change_text(change)}")
 
     def close(self) -> None:
         pass

@@ -43,6 +43,7 @@ PIPELINES = {
     "picamera": "libcamerasrc ! video/x-raw,width={width},height={height},"
     "framerate={rate}/1 ! " + APPSINK,
 }
+BOARD_CAMERA = re.compile(r"(csi|picamera)(?::(\d+))?")
 PIPELINE_SIZE, PIPELINE_FPS = (720, 1280), 30  # defaults of the options
 
 
@@ -74,7 +75,7 @@ def capture_of(source: str, options: CameraOptions = DEFAULT_OPTIONS) -> Capture
     Raises InputError for a malformed address, and for camera options with a source that
     is not a camera.
     """
-    board_camera = re.fullmatch(r"(csi|picamera)(?::(\d+))?", source)
+    board_camera = BOARD_CAMERA.fullmatch(source)
     if is_camera(source):
         return Capture(f"camera {source}", lambda: open_camera(source, options))
     if source == "picamera" and find_spec("picamera2"):
@@ -93,6 +94,11 @@ def capture_of(source: str, options: CameraOptions = DEFAULT_OPTIONS) -> Capture
     if is_pipeline(source):
         return Capture("pipeline", lambda: open_pipeline(source, source))
     return Capture(Path(source).name, lambda: open_file(source), live=False)
+
+
+def has_settings(source: str) -> bool:
+    """Whether a source is a camera, which has the options of cameras."""
+    return is_camera(source) or bool(BOARD_CAMERA.fullmatch(source))
 
 
 def is_pipeline(source: str) -> bool:

@@ -35,6 +35,8 @@ class Source:
 
     A `live` source does not wait: only its newest frame is used. An `endless` source
     does not end by itself. A `still` source consists of single images, not of video.
+    `name` is its address or file, without secrets; `given` the name that a user has
+    given it, or "".
     """
 
     frames: Iterator[Frame]
@@ -43,3 +45,9 @@ class Source:
     live: bool = False
     endless: bool = False
     still: bool = False
+    given: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the source is called."""
+        return self.given or self.name

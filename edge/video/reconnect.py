@@ -65,14 +65,25 @@ def open_or_explain(kind: Capture) -> Any:
 
 
 class Video:
-    """An open capture; a live source that fails is reopened until it is closed."""
+    """An open capture; a live source that fails is reopened until it is closed.
 
-    def __init__(self, source: str, kind: Capture):
+    Without `at_once` a live source is opened when its frames are asked for, as often as
+    that fails.
+    """
+
+    def __init__(self, source: str, kind: Capture, at_once: bool = True):
         self.source, self.kind = source, kind
-        self._capture = call_in_thread(lambda: open_or_explain(kind), kind.name)
+        self._capture: Any = None
         self._closing = threading.Event()
         self._reading = threading.Lock()  # do not release during a read
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps, self.live = FPS, kind.live
+        if at_once:
+            self._capture = call_in_thread(lambda: open_or_explain(kind), kind.name)
+            self._look_at_capture()
+
+    def _look_at_capture(self) -> None:
+        """Find out what is known of the source once it is open."""
+        kind, fps = self.kind, self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 1 <= fps <= 240 else FPS
         # A file at a URL has a frame count, a stream has none.
         is_url = kind.address is not None and kind.address.scheme.startswith("http")
@@ -83,8 +94,12 @@ class Video:
         """Release the device; a read that hangs ends with the process."""
         self._closing.set()
         if self._reading.acquire(timeout=HANG_SECONDS):
-            self._capture.release()
+            self._release()
             self._reading.release()
+
+    def _release(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
 
     def frames(self) -> Iterator[Frame]:
         return self._live_frames() if self.live else self._file_frames()
@@ -92,9 +107,8 @@ class Video:
     def _read(self) -> Optional[np.ndarray]:
         """The next frame; None if there is none."""
         with self._reading:
-            ok, frame = (
-                (False, None) if self._closing.is_set() else self._capture.read()
-            )
+            away = self._closing.is_set() or self._capture is None
+            ok, frame = (False, None) if away else self._capture.read()
         if not ok:
             return None
         return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
@@ -123,10 +137,11 @@ class Video:
         if self._closing.is_set():
             return None
         failed = time.monotonic()
-        log.warning(f"source {self.kind.name}: no more frames; reopening it")
+        if self._capture is not None:
+            log.warning(f"source {self.kind.name}: no more frames; reopening it")
         for pause in pauses(FIRST_PAUSE, LONGEST_PAUSE):
             with self._reading:
-                self._capture.release()
+                self._release()
             if self._closing.wait(pause):
                 return None
             try:

@@ -48,15 +48,24 @@ def image_frames(paths: list[Path]) -> Iterator[Frame]:
         yield Frame(cv2.cvtColor(read_image(path), cv2.COLOR_RGB2BGR), float(index))
 
 
+def comes_back(source: str, options: CameraOptions = DEFAULT_OPTIONS) -> bool:
+    """Whether a source that cannot be opened may be there later: a camera or stream."""
+    try:
+        return capture_of(here(source), options).live
+    except InputError:  # it is malformed
+        return False
+
+
 @contextmanager
 def open_source(
-    source: str, options: CameraOptions = DEFAULT_OPTIONS
+    source: str, options: CameraOptions = DEFAULT_OPTIONS, at_once: bool = True
 ) -> Iterator[Source]:
     """Open a camera, video file, stream, pipeline, image, image folder or "shapes".
 
     Neither messages nor the name of the Source show a secret of it; what libraries
-    print to stderr while it is open is filtered. Raises InputError if it cannot be
-    opened.
+    print to stderr while it is open is filtered. Without `at_once` a camera or stream
+    is opened in the background, as often as it takes. Raises InputError if it cannot
+    be opened.
     """
     remember(source)
     source = here(source)
@@ -76,7 +85,7 @@ def open_source(
         with ExitStack() as stack:
             if is_address(source) or is_pipeline(source):
                 stack.enter_context(filtered_output())
-            video = Video(source, capture_of(source, options))
+            video = Video(source, capture_of(source, options), at_once)
             stack.callback(video.close)
             yield Source(
                 *(video.frames(), video.kind.name, video.fps),

@@ -27,6 +27,7 @@ from benchmarks.proposals import ProposalsConfig
 from benchmarks.resume import ResumeConfig
 from benchmarks.sliding import SlidingConfig
 from benchmarks.soak import SoakConfig
+from benchmarks.sources import SourcesConfig
 from benchmarks.step import StepConfig
 from benchmarks.training import TrainBenchmarkConfig
 from edge.core.errors import InputError
@@ -48,6 +49,7 @@ CONFIGS = {
     "drawing": DrawingConfig,
     "localize": LocalizeConfig,
     "soak": SoakConfig,
+    "sources": SourcesConfig,
     "padding": PaddingConfig,
 }
 OPTIONS = {
@@ -72,6 +74,7 @@ OPTIONS = {
     "drawing": "--objects --frame --rounds --json",
     "localize": "--encoder --size --epochs --batch-size --seed --json",
     "soak": "--frames --minutes --seed --model --max-age --json",
+    "sources": "--model --sources --frame --frames --rounds --json",
     "padding": "--run --data --size --json",
     "mediapipe": (
         "--engines --delegate --threads --frames --rounds --headless --json --source "

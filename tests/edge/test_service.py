@@ -27,7 +27,7 @@ def test_the_command_accepts_its_options():
     assert Path(script) == Path("edge/camera_demo.py")
     assert options.pop() == "$KSEG_OPTIONS"
     arguments = parse(options, script, None)
-    assert (arguments.source, arguments.serve) == ("0", "0.0.0.0:8080")
+    assert (arguments.sources, arguments.serve) == ([("", "0")], "0.0.0.0:8080")
 
 
 def test_the_command_accepts_the_options_of_mqtt(monkeypatch):

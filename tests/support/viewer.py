@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -15,11 +16,14 @@ import numpy as np
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from edge.app.feed import Feed
 from edge.app.loop import CameraLoop
+from edge.app.parallel import with_engine
 from edge.display.sinks import Controls
 from edge.display.view import View
 from edge.display.web.access import listen
 from edge.display.web.server import Web
+from edge.display.web.shown_source import ShownSource
 from edge.display.web.zone_store import ZoneStore
 from edge.events.conditions import Comparison, Quantity
 from edge.events.engine import Engine
@@ -85,22 +89,48 @@ def running(
     watch=None,
     zones_file=None,
 ):
-    """(web, loop): the real loop in a thread, with the real server."""
+    """(web, feed): the real loop in a thread, with the real server."""
     zones = watch.zones if watch else ()
     controls = Controls(View(opacity=1.0, zones=zones))
     predictor = predictor or SemanticPredictor(Threshold(), INFO)
     info = predictor.info
     store = ZoneStore(watch, controls, zones_file) if watch else None
-    shown = Web(listen(address, token), controls, info, background, source, store)
-    loop = CameraLoop(
-        source, predictor, [shown], controls, counter=counter, watch=watch
-    )
+    sink = ShownSource(controls, info, background, source, store)
+    shown = Web(listen(address, token), sink)
+    options = {"counter": counter, "watch": watch}
+    feed = Feed(source, predictor, [sink], controls, **options)
+    thread = threading.Thread(target=CameraLoop(feed).run)
+    thread.start()
+    try:
+        yield shown, feed
+    finally:
+        controls.ended = True
+        thread.join(LONG)
+        shown.close()
+
+
+@contextmanager
+def running_several(
+    sources: dict[str, Source], watches: dict[str, Watch], files: dict[str, Path]
+):
+    """(web, loop): several sources with one network, in a thread, with the server."""
+    predictor, sinks, feeds = SemanticPredictor(Threshold(), INFO), [], []
+    for name, source in sources.items():
+        source.given, watch = name, watches.get(name)
+        controls = Controls(View(opacity=1.0, zones=watch.zones if watch else ()))
+        store = ZoneStore(watch, controls, files.get(name)) if watch else None
+        given = (controls, INFO, None, source, store)
+        sinks.append(ShownSource(*given, name=name))
+        own = with_engine(predictor, predictor.engine)
+        given = (source, own, [sinks[-1]], controls)
+        feeds.append(Feed(*given, watch=watch, name=name))
+    shown, loop = Web(listen("0"), *sinks), CameraLoop(*feeds)
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
         yield shown, loop
     finally:
-        controls.ended = True
+        feeds[0].controls.ended = True
         thread.join(LONG)
         shown.close()
 

@@ -16,8 +16,10 @@ from edge.core.errors import InputError
 from edge.core.files import json_text
 from edge.core.redaction import redact
 from edge.display.web.authenticated import SameSiteHandler
+from edge.display.web.event_history import merged
 from edge.display.web.handlers import SNAPSHOT_COST, Snapshot
-from edge.display.web.metrics import CONTENT_TYPE, metrics_text
+from edge.display.web.metrics import CONTENT_TYPE, families_of, joined, text_of
+from edge.display.web.shown_source import ShownSource
 from edge.display.web.zone_store import NotSaved, Outdated, ZoneStore, parse_zones
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
@@ -25,7 +27,7 @@ JSON = "application/json"
 MOST_BYTES = 1 << 16  # of the body of a request
 CHANGE_COST = 5.0  # of a change of zones, in requests; see RateLimit
 FEW_EVENTS, MOST_LIMIT = 100, 1000  # by default, and at most
-NO_FILE = "There is no file for zones; start the camera with --zones FILE"
+NO_FILE = "There is no file for zones; start the camera with --zones {name}FILE"
 OUTDATED = "The zones have been changed meanwhile; get them and try again"
 
 
@@ -72,17 +74,41 @@ class Description(ApiHandler):
 
 class State(ApiHandler):
     def get(self) -> None:
-        web = self.web
+        shown = self.shown_source()
         self.reply(
             {
-                "source": web.source.name,
-                "live": web.source.live,
-                "task": web.info.task,
-                "frames": web.totals.frames,
-                "dropped": web.totals.dropped,
-                **web.state(),
+                "source": shown.source.label,
+                "live": shown.source.live,
+                "task": shown.info.task,
+                "frames": shown.totals.frames,
+                "dropped": shown.totals.dropped,
+                **shown.state(),
             }
         )
+
+
+class Sources(ApiHandler):
+    """The sources, and whether each gives frames."""
+
+    def get(self) -> None:
+        pairs = zip(self.web.names, self.web.sources)
+        found = [source_json(name, shown) for name, shown in pairs]
+        self.reply({"sources": found})
+
+
+def source_json(name: str, shown: ShownSource) -> Dict[str, Any]:
+    """A source in the list of all."""
+    return {
+        "name": name,
+        "address": shown.source.name,
+        "live": shown.source.live,
+        "frames": shown.totals.frames,
+        "dropped": shown.totals.dropped,
+        "fps": shown.fps,
+        "age": shown.age,
+        "waiting": shown.waiting(),
+        "finished": shown.controls.finished,
+    }
 
 
 class Classes(ApiHandler):
@@ -97,12 +123,14 @@ class Classes(ApiHandler):
 
 class Events(ApiHandler):
     def get(self) -> None:
-        displayed = self.web.displayed
-        seconds = displayed.seconds if displayed else 0.0
+        named = self.named_source()
         try:
-            self.reply({"events": self.web.history.latest(self._limit(), seconds)})
+            limit = self._limit()
         except Refused as error:
-            self.refuse(error)
+            return self.refuse(error)
+        sources = [named] if named else self.web.sources
+        found = [shown.events(limit) for shown in sources]
+        self.reply({"events": merged(found)[:limit] if len(found) > 1 else found[0]})
 
     def _limit(self) -> int:
         text = self.get_query_argument("limit", str(FEW_EVENTS))
@@ -146,16 +174,18 @@ class Zones(ApiHandler):
             self.refuse(error)
 
     def _reply_zones(self) -> None:
-        store = self.web.zones
-        if store:
-            self.set_header("Etag", f'"{store.version}"')
-        self.reply(zones_json(self.web))
+        shown = self.shown_source()
+        if shown.zones:
+            self.set_header("Etag", f'"{shown.zones.version}"')
+        self.reply(zones_json(shown))
 
     async def _save(self) -> None:
         """Save the zones of the body. Raises Refused if that cannot be."""
-        store = self.web.zones
+        shown = self.shown_source()
+        store = shown.zones
         if not (store and store.path):
-            raise Refused(409, NO_FILE)
+            name = f"{shown.name}=" if shown.name else ""
+            raise Refused(409, NO_FILE.format(name=name))
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip()
         if kind.lower() != JSON:
             raise Refused(415, f"Send JSON with the header Content-Type: {JSON}")
@@ -163,7 +193,7 @@ class Zones(ApiHandler):
         version = version.removeprefix("W/").strip('"')  # proxies that compress add W/
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, save, store, bytes(self._body), version)
-        self.web.states.put(self.web.state())
+        self.web.publish_states()
 
 
 def save(store: ZoneStore, body: bytes, version: str) -> None:
@@ -178,9 +208,9 @@ def save(store: ZoneStore, body: bytes, version: str) -> None:
         raise Refused(500, str(error)) from None
 
 
-def zones_json(web: Any) -> Dict[str, Any]:
+def zones_json(shown: ShownSource) -> Dict[str, Any]:
     """The zones, what is measured in them, and whether they can be saved."""
-    store, displayed = web.zones, web.displayed
+    store, displayed = shown.zones, shown.displayed
     measures = displayed.measures if displayed else None
     return {
         "zones": store.to_json() if store else {},
@@ -205,10 +235,12 @@ class ApiNotFound(ApiHandler):
 
 class Metrics(ApiHandler):
     def get(self) -> None:
-        web = self.web
         self.set_header("Content-Type", CONTENT_TYPE)
-        self.finish(
-            metrics_text(
-                *(web.totals, web.fps, web.source.name, web.info, web.displayed)
+        sources = {
+            shown.name: families_of(
+                *(shown.totals, shown.fps, shown.source.label),
+                *(shown.info, shown.displayed),
             )
-        )
+            for shown in self.web.sources
+        }
+        self.finish(text_of(joined(sources)))

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from typing import Any, ContextManager, Dict, Optional, Protocol
+from typing import Any, Dict, Optional, Protocol, Sequence
 
 import tornado.web
 
 from edge.core.log import say
-from edge.display.sinks import DisplayFrame
 from edge.display.web.access import Listener
-from edge.display.web.event_history import EventHistory
-from edge.display.web.metrics import Totals
 from edge.display.web.rates import RateLimit
-from edge.display.web.zone_store import ZoneStore
+from edge.display.web.shown_source import ShownSource
 from edge.model_file.info import ModelInfo
-from edge.video.frames import Source
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -36,21 +31,16 @@ class Web(Protocol):
 
     listener: Listener
     info: ModelInfo
-    source: Source
-    images: Any
-    states: Any
+    sources: Sequence[ShownSource]
+    first: ShownSource
     sockets: set
-    zones: Optional[ZoneStore]
-    history: EventHistory
-    totals: Totals
     limit: RateLimit
 
     @property
-    def displayed(self) -> Optional[DisplayFrame]: ...
-    def watch_images(self) -> ContextManager[asyncio.Event]: ...
-    def snapshot(self, suffix: str) -> Optional[bytes]: ...
-    def page_info(self) -> Dict[str, Any]: ...
-    def state(self) -> Dict[str, Any]: ...
+    def names(self) -> Sequence[str]: ...
+    def find(self, name: str) -> Optional[ShownSource]: ...
+    def page_info(self, shown: ShownSource) -> Dict[str, Any]: ...
+    def publish_states(self) -> None: ...
     def apply_change(self, message: str) -> None: ...
 
 
@@ -96,6 +86,29 @@ class AuthenticatedHandler(tornado.web.RequestHandler):
                 "or send the header Authorization: Bearer TOKEN"
             )
             raise tornado.web.HTTPError(403, reason=reason)
+
+    def named_source(self) -> Optional[ShownSource]:
+        """The source that the query names, or the only one; else None.
+
+        Raises HTTPError 404 for a name that no source has.
+        """
+        name = self.get_query_argument("source", "")
+        if not name:
+            return self.web.first if len(self.web.sources) == 1 else None
+        shown = self.web.find(name)
+        if not shown:
+            reason = "There is no such source; /api/sources lists them"
+            raise tornado.web.HTTPError(404, reason=reason)
+        return shown
+
+    def shown_source(self) -> ShownSource:
+        """The same. Raises HTTPError 400 where there are several and none is named."""
+        shown = self.named_source()
+        if not shown:
+            name = self.web.names[0]
+            reason = f"Name a source: ?source={name}; /api/sources lists them"
+            raise tornado.web.HTTPError(400, reason=reason)
+        return shown
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
         """Say an error of this program in one line, without the query's token."""

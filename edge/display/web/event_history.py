@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from edge.display.sinks import DisplayFrame
 from edge.events.event import ENDED, STARTED, Event, EventChange
@@ -35,6 +35,16 @@ class EventHistory:
         """
         running = sorted(self.running, key=lambda event: event.start, reverse=True)
         return [event_json(e, seconds) for e in (*running, *self.ended)[:limit]]
+
+
+def merged(found: Sequence[List[Dict[str, Any]]]) -> List[Dict[str, Any]]:
+    """The events of several sources: running ones first, then by their time of day."""
+    events = [event for own in found for event in own]
+    running = [event for event in events if event["running"]]
+    ended = [event for event in events if not event["running"]]
+    running.sort(key=lambda event: event["started"], reverse=True)
+    ended.sort(key=lambda event: event["ended"], reverse=True)
+    return [*running, *ended]
 
 
 def event_json(event: Event, seconds: Optional[float] = None) -> Dict[str, Any]:

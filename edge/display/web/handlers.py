@@ -57,16 +57,17 @@ class PageFile(FileHandler):
 
 class Stream(AuthenticatedHandler):
     async def get(self) -> None:
+        shown = self.shown_source()
         self._sending = asyncio.current_task()
         kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
         self.set_header("Content-Type", kind)
         self.write(f"--{BOUNDARY}\r\n")
         try:
-            with self.web.watch_images() as updated:
+            with shown.watch_images() as updated:
                 while True:
                     await updated.wait()
                     updated.clear()
-                    self.write(multipart_frame(*self.web.images.value))
+                    self.write(multipart_frame(*shown.images.value))
                     await asyncio.wait_for(self.flush(), STALLED_SECONDS)
         except asyncio.TimeoutError:
             self.request.connection.stream.close()
@@ -84,19 +85,25 @@ class Snapshot(AuthenticatedHandler):
         return SNAPSHOT_COST
 
     async def get(self) -> None:
+        shown = self.shown_source()
         suffix = Path(self.request.path).suffix
         loop = asyncio.get_running_loop()
-        data = await loop.run_in_executor(None, self.web.snapshot, suffix)
+        data = await loop.run_in_executor(None, shown.snapshot, suffix)
         if data is None:
             raise tornado.web.HTTPError(503, reason="No frame has been captured yet")
-        name = time.strftime("kseg-%Y%m%d-%H%M%S") + suffix
+        stem = f"kseg-{shown.name}" if shown.name else "kseg"
+        name = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}{suffix}"
         self.set_header("Content-Type", IMAGES[suffix])
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')
         self.finish(data)
 
 
 class ViewSocket(tornado.websocket.WebSocketHandler, SameSiteHandler):
-    """A page's WebSocket."""
+    """A page's WebSocket, for one source: without a name in the query the first."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.shown = self.named_source() or self.web.first
 
     def open(self) -> None:
         self.web.sockets.add(self)
@@ -113,22 +120,23 @@ class ViewSocket(tornado.websocket.WebSocketHandler, SameSiteHandler):
 
     async def _send_states(self) -> None:
         """Send states to this page; slow pages do not delay others."""
-        with self.web.states.reader() as updated:
-            await self.write_message({**self.web.page_info(), **self.web.state()})
+        shown = self.shown
+        with shown.states.reader() as updated:
+            await self.write_message({**self.web.page_info(shown), **shown.state()})
             while True:
                 await updated.wait()
                 updated.clear()
-                await self.write_message(self.web.states.value)
+                await self.write_message(shown.states.value)
 
     async def _send_images(self) -> None:
         """Send the newest image at each request; a hidden page does not request any."""
         while True:
             await self._requested.wait()
-            with self.web.watch_images() as updated:
+            with self.shown.watch_images() as updated:
                 while await self._requests_image():
                     await updated.wait()
                     updated.clear()
-                    _, jpeg = self.web.images.value
+                    _, jpeg = self.shown.images.value
                     await self.write_message(jpeg, binary=True)
 
     async def _requests_image(self) -> bool:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+)
 
 from edge.display.sinks import DisplayFrame
 from edge.display.tasks import IN_BRIEF, SUMMARIES
@@ -83,18 +93,45 @@ class Totals:
             self.stages[stage] = [seconds + millis / 1e3, runs + 1]
 
 
-def metrics_text(
+def families_of(
     totals: Totals,
     fps: float,
     source: str,
     info: ModelInfo,
     displayed: Optional[DisplayFrame],
-) -> str:
-    """All metrics; `displayed` is the newest frame, None before the first."""
+) -> List[Family]:
+    """The metrics of a source; `displayed` is its newest frame, None before the first.
+
+    `source` is what the source is called.
+    """
     families = [*of_program(totals, fps, source, info)]
     if displayed:
         measures = displayed.measures or whole_frame(displayed, info)
         families += [*of_measures(measures), *of_events(totals, displayed)]
+    return families
+
+
+def joined(sources: Mapping[str, Sequence[Family]]) -> List[Family]:
+    """The metrics of sources by their names: the label `source` tells them apart.
+
+    A single source, of the name "", has no such label.
+
+    >>> ages = [Family("age", GAUGE, "A.", [("", {}, 1)])]
+    >>> joined({"door": ages, "yard": ages})[0].samples
+    [('', {'source': 'door'}, 1), ('', {'source': 'yard'}, 1)]
+    """
+    result: Dict[str, Family] = {}
+    for source, families in sources.items():
+        label = {"source": source} if source else {}
+        for family in families:
+            own = result.setdefault(family.name, family._replace(samples=[]))
+            for suffix, labels, value in family.samples:
+                own.samples.append((suffix, {**label, **labels}, value))
+    return list(result.values())
+
+
+def text_of(families: Sequence[Family]) -> str:
+    """Metrics as Prometheus reads them."""
     lines: List[str] = []
     for family in families:
         lines += lines_of(family)

@@ -1,13 +1,15 @@
-// The page: the live image, the view, the numbers; zones.js has the rest.
+// The page: the live image, the view, the numbers; zones.js and grid.js have the rest.
 import {$, element, list} from "./elements.js";
+import {showGrid} from "./grid.js";
+import {Link, queryOf, showImage} from "./link.js";
 import {enableZones, setUpZones, showEvents, showZones} from "./zones.js";
 
 const SWITCHES = ["masks", "boxes", "outlines"];  // each task has some of these
 const MANY = 24;  // classes, beyond which only those in the image are listed
-let socket, rows = [], requested = false, ended = false, paused = false;
+let link, rows = [], paused = false;
+let names = [], source = "", all = false;  // of several sources: the one shown, or all
 
-const send = change => { if (socket.readyState === WebSocket.OPEN) socket.send(change); };
-const set = change => send(JSON.stringify(change));
+const set = change => link.set(change);
 
 function notice(text) {
   if ($("notice").textContent !== text) $("notice").textContent = text;
@@ -29,17 +31,21 @@ function row({index, name, color}) {
   return {index, name, box, share, label, item: element("li", {}, label)};
 }
 
-function setUp({source, classes, controls, replaceable, zones_editable}) {
-  $("source").textContent = source;
-  document.title = `${source} – kseg live`;
+function setUp(info) {
+  const {classes, controls, replaceable, zones_editable} = info;
+  if (info.names.join() !== names.join()) {
+    names = info.names;
+    return choose();
+  }
+  const title = all ? `${names.length} sources` : info.source;
+  $("source").textContent = source ? `${title} · ${info.address}` : title;
+  document.title = `${title} – kseg live`;
   $("replace").hidden = !replaceable;
   for (const name of ["opacity", ...SWITCHES]) $(name).parentElement.hidden = !controls.includes(name);
   rows = classes.map(row);
   $("classes").replaceChildren(...rows.map(r => r.item));
-  setUpZones(zones_editable, classes.map(({name}) => name));
+  setUpZones(zones_editable, classes.map(({name}) => name), source);
   setEnabled(true);
-  ended = requested = false;
-  next();
 }
 
 function show(state) {
@@ -49,61 +55,51 @@ function show(state) {
   list("crossings", Object.entries(state.crossings ?? {}).map(([name, counts]) =>
     [name, Object.entries(counts).map(([way, count]) => `${count} ${way}`).join(", ")]));
   for (const {index, name, box, share, label, item} of rows) {
-    const part = state.shares?.[name] ?? 0, count = state.counts?.[name] ?? 0;
+    const part = all ? 0 : state.shares?.[name] ?? 0, count = all ? 0 : state.counts?.[name] ?? 0;
     box.checked = !state.hidden.includes(index);
     share.textContent = count ? count : part ? `${(100 * part).toFixed(part < 0.1 ? 1 : 0)} %` : "";
     label.style.setProperty("--share", part);
-    item.hidden = rows.length > MANY && !part && !count && box.checked;
+    item.hidden = rows.length > MANY && !all && !part && !count && box.checked;
   }
-  showEvents(state.events);
-  showZones(state.zones, state.zones_version);
+  showEvents(all ? [] : state.events);
+  showZones(all ? null : state.zones, state.zones_version);
   if (document.activeElement !== $("opacity")) $("opacity").value = state.opacity;
   for (const name of [...SWITCHES, "legend", "background"]) $(name).checked = state[name];
   paused = state.paused;
   $("pause").textContent = paused ? "Resume" : "Pause";
-  notice(state.waiting ? `Waiting for ${state.waiting}` : paused ? "Paused" : "");
+  const away = source && state.waiting && state.age !== null ? `, no picture since ${state.age.toFixed(0)} s` : "";
+  const waiting = state.waiting ? `Waiting for ${state.waiting}${away}` : "";
+  notice(paused ? "Paused" : all ? "" : waiting || (state.finished ? "This source has ended." : ""));
 }
 
-// One image is requested at a time; a hidden page requests none.
-function next() {
-  if (requested || document.hidden) return;
-  requested = true;
-  send("next");
-}
-
-async function showImage(blob) {
-  const old = $("image").src;
-  $("image").src = URL.createObjectURL(blob);
-  await $("image").decode().catch(() => {});
-  if (old) URL.revokeObjectURL(old);
-  requested = false;
-  next();
+// Show the source that the address names after #, or of several all.
+function choose() {
+  source = names.find(name => location.hash === `#${encodeURIComponent(name)}`) ?? "";
+  all = names.length > 1 && !source;
+  document.body.classList.toggle("all", all);
+  $("back").hidden = !source;
+  showGrid(all ? names : []);
+  connect();
 }
 
 function connect() {
-  const address = new URL("link", location);
-  address.protocol = address.protocol.replace("http", "ws");
-  socket = new WebSocket(address);
-  socket.onmessage = ({data}) => {
-    if (data instanceof Blob) return showImage(data);
-    const message = JSON.parse(data);
-    if (message.ended) {
-      ended = true;
-      return socket.close();
-    }
-    if (message.classes) setUp(message);
-    show(message);
-  };
-  socket.onclose = () => {
-    setEnabled(false);
-    $("fps").textContent = "–";
-    notice(ended ? "The camera program has ended." : "The camera program does not answer. Retrying…");
-    setTimeout(connect, 2000);
-  };
+  link?.close();
+  $("image").removeAttribute("src");
+  link = new Link(source, {start: setUp, state: show, image: blob => showImage($("image"), blob), lost}, !all);
+}
+
+function lost(ended, opened) {
+  setEnabled(false);
+  if (source && !opened) {  // the program may run again, without this source
+    names = [];
+    return choose();
+  }
+  $("fps").textContent = "–";
+  notice(ended ? "The camera program has ended." : "The camera program does not answer. Retrying…");
 }
 
 async function snapshot() {
-  const answer = await fetch("snapshot.png").catch(() => null);
+  const answer = await fetch(`snapshot.png${queryOf(source)}`).catch(() => null);
   if (!answer?.ok) return notice(answer ? await answer.text() : "The camera program does not answer.");
   const name = /filename="(.*)"/.exec(answer.headers.get("Content-Disposition"))[1];
   const href = URL.createObjectURL(await answer.blob());
@@ -118,5 +114,5 @@ for (const name of [...SWITCHES, "legend", "background"])
   $(name).onchange = () => set({[name]: $(name).checked});
 $("all").onclick = () => set({show: "all"});
 $("none").onclick = () => set({hide: "all"});
-document.addEventListener("visibilitychange", next);
+addEventListener("hashchange", choose);
 connect();

@@ -1,5 +1,6 @@
 // Zones: drawn on the picture, saved by PUT api/zones, and what is measured in them.
 import {$, element, list, pair} from "./elements.js";
+import {queryOf} from "./link.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SNAP = 6;  // pixels from the picture's edge, within which a point is on it
@@ -10,7 +11,7 @@ const NAMING = "Give the zone a name.";
 const UNDER_OTHER = "Another viewer has changed the zones meanwhile. Save again.";
 
 let saved = {zones: {}, version: ""}, loading = false;  // as the server has them
-let editable = false, shown = [], rows = new Map();
+let place = "api/zones", editable = false, shown = [], rows = new Map();
 let points = [], closed = false, drawing = false, busy = false;  // points: [x, y] in shares
 let width = 0, height = 0;  // of the image
 
@@ -116,8 +117,8 @@ function undo() {
 async function load() {
   if (loading) return;
   loading = true;
-  const answer = await fetch("api/zones").catch(() => null);
-  if (answer?.ok) saved = await answer.json();
+  const asked = place, answer = await fetch(asked).catch(() => null);
+  if (answer?.ok && asked === place) saved = await answer.json();
   loading = false;
 }
 
@@ -125,7 +126,7 @@ async function load() {
 async function put(zones) {
   if (!saved.version) return "The zones are not loaded yet. Try again.";
   const headers = {"Content-Type": "application/json", "If-Match": `"${saved.version}"`};
-  const answer = await fetch("api/zones", {method: "PUT", headers, body: JSON.stringify({zones})}).catch(() => null);
+  const answer = await fetch(place, {method: "PUT", headers, body: JSON.stringify({zones})}).catch(() => null);
   if (!answer) return "The camera program does not answer.";
   const content = await answer.json().catch(() => ({error: "The camera program has refused this."}));
   if (answer.ok) saved = content;
@@ -212,7 +213,12 @@ export function showEvents(events) {
     [rule, `${seconds.toFixed(0)} s, ${quantity} ${Number(value.toFixed(3))}`]));
 }
 
-export function setUpZones(canSave, classes) {
+export function setUpZones(canSave, classes, source) {
+  if (place !== `api/zones${queryOf(source)}`) {
+    place = `api/zones${queryOf(source)}`;
+    saved = {zones: {}, version: ""};
+    stop();
+  }
   [editable, shown, rows] = [canSave, classes, new Map()];
   $("edit").hidden = !canSave;
 }

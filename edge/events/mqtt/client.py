@@ -38,7 +38,8 @@ class Client:
     end of the program the client does. `announcer` gets what the broker has kept of the
     topic of discovery from an earlier run: edge.events.mqtt.discovery.Announcer.
     `context` is the ssl.SSLContext of a broker with TLS. No method waits for the
-    broker but `close`, which waits for at most CLOSE_SECONDS.
+    broker but `close`, which waits for at most CLOSE_SECONDS, also for several clients
+    if all of them have begun to close before.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Client:
         self.connected = False
         self.on_poll: Callable[[], None] = lambda: None  # the thread calls it regularly
         self._clock, self._deadline = clock, float("inf")
-        self._closing = threading.Event()
+        self._closing, self._closed = threading.Event(), False
         self._accepted, self._refusal, self._leaving = False, "", False
         self._short = 0  # connections in a row that were lost soon
         self._said = ""  # the last reason that was printed
@@ -67,15 +68,21 @@ class Client:
     def say(self, text: str) -> None:
         say(f"mqtt {self.broker.shown}: {text}")
 
+    def begin_closing(self) -> None:
+        """Begin to send what waits, for at most CLOSE_SECONDS, without waiting."""
+        if not self._closing.is_set():
+            self._deadline = self._clock() + CLOSE_SECONDS
+            self._closing.set()
+
     def close(self) -> None:
         """Send what waits, and say how many events were not delivered.
 
         If that takes a while, a line says so; Ctrl-C ends the wait.
         """
-        if self._closing.is_set():
+        if self._closed:
             return
-        self._deadline = self._clock() + CLOSE_SECONDS
-        self._closing.set()
+        self._closed = True
+        self.begin_closing()
         with noted_interrupts() as pressed:
             self._thread.join(QUIET_SECONDS)
             if self._thread.is_alive():

@@ -125,9 +125,14 @@ class Mqtt:
         if self.client.announcer:
             self.client.announcer.set_zones(zones, self.client.outbox.set_state)
 
-    def close(self) -> None:
+    def begin_closing(self) -> None:
+        """Begin to send what waits: those of several sources do so together."""
         self.client.on_poll = lambda: None
         self._publish_measures()
+        self.client.begin_closing()
+
+    def close(self) -> None:
+        self.begin_closing()
         self.client.close()
 
 

@@ -275,7 +275,7 @@ def test_the_help_stays_short():
 
 def test_the_key_c_keeps_the_frame(capfd):
     controls = Controls(View())
-    window = Window(controls, INFO, background=None, still=False)
+    window = Window({"": controls}, INFO, background=None, still=False)
     window.handle_key(ord("c"))
     controls.capture = lambda: "a.png"
     window.handle_key(ord("c"))

@@ -32,6 +32,17 @@ def test_all_are_closed_in_their_order_also_after_one_has_failed():
     assert closed == ["record", "mqtt"]
 
 
+def test_those_that_take_long_begin_together():
+    class Network(Closing):
+        def begin_closing(self):
+            self.closed.append(f"begin {self.name}")
+
+    closed: list[str] = []
+    sinks = [Closing("record", closed), Network("a", closed), Network("b", closed)]
+    close_all(sinks)
+    assert closed == ["begin a", "begin b", "record", "a", "b"]
+
+
 def test_those_before_an_invalid_one_are_closed(deeplab, bird, tmp_path, monkeypatch):
     zones, lines = tmp_path / "zones.json", tmp_path / "lines"
     rule = {"name": "dark", "when": "share('class 0') > 0.5", "record": {}}

@@ -18,11 +18,14 @@ import pytest
 from edge.app import camera
 from edge.app.event_options import (
     check_address,
+    check_rules,
     check_webhook,
-    event_sinks,
+    event_folder_sinks,
+    event_log_sinks,
     header_of,
     usable_measures,
     watch_of,
+    webhook_sinks,
 )
 from edge.app.shipped import shipped_model
 from edge.core.errors import InputError
@@ -57,6 +60,14 @@ def options(**given):
     return Namespace(**{**NONE, **given})
 
 
+def event_sinks(given, watch, source):
+    return [
+        *event_log_sinks(given, [watch]),
+        *event_folder_sinks(given, watch, source),
+        *webhook_sinks(given, [watch]),
+    ]
+
+
 def test_without_options_nothing_is_measured():
     assert watch_of(options(), INFO, SOURCE) is None
     assert list(event_sinks(options(), None, SOURCE)) == []
@@ -68,6 +79,15 @@ def test_zones_without_rules(tmp_path):
     assert [zone.name for zone in watch.zones] == ["door"]
     assert [zone.name for zone in watch.measurer.zones] == ["frame", "door"]
     assert list(event_sinks(given, watch, SOURCE)) == []
+
+
+def test_a_file_of_zones_for_all_sources_must_be_there(tmp_path):
+    """The page creates a file of one source, but does not draw into that of all."""
+    given = options(zones=tmp_path / "new.json", serve="8080")
+    assert watch_of(given, INFO, SOURCE).zones == ()
+    given.zones_shared = True
+    with pytest.raises(InputError, match=r"new\.json"):
+        watch_of(given, INFO, SOURCE)
 
 
 def test_names_of_classes_in_rules_are_found_as_in_keep(tmp_path):
@@ -114,10 +134,10 @@ def test_sinks_of_events_need_rules(tmp_path, option):
     given = options(**{option: tmp_path / "x"})
     name = "--" + option.replace("_", "-")
     with pytest.raises(InputError, match=f"{name}: there are no rules.*; give --zones"):
-        watch_of(given, INFO, SOURCE)
+        check_rules(given, [])
     given.zones = zone_file(tmp_path)
     with pytest.raises(InputError, match=f"{name}: there are no rules.*; add them"):
-        watch_of(given, INFO, SOURCE)
+        check_rules(given, watch_of(given, INFO, SOURCE).engine.rules)
 
 
 def test_an_address_in_the_environment(tmp_path, monkeypatch):
@@ -301,9 +321,10 @@ def test_two_thousand_frames_take_no_memory(tmp_path, monkeypatch):
     given.model = shipped_model("shapes")
     with camera.ExitStack() as stack:
         loop = camera.open_loop(given, None, stack)
-        loop.sinks.append(used)
+        (feed,) = loop.feeds
+        feed.sinks.append(used)
         loop.run(2000)
-    assert sum(loop.watch.engine.counts.values()) >= 5
+    assert sum(feed.watch.engine.counts.values()) >= 5
     assert len(list((tmp_path / "events").glob("*.mp4"))) >= 5
     assert max(used.bytes[1500:]) - max(used.bytes[500:700]) < 20 * 2**20
 

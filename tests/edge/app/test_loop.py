@@ -6,6 +6,7 @@ import numpy as np
 import psutil
 import pytest
 
+from edge.app.feed import Feed
 from edge.app.loop import CameraLoop
 from edge.app.stats import statistics, table
 from edge.core.errors import GateFailed
@@ -51,7 +52,8 @@ def make_frames(count: int):
 
 def live(source: Source, *sinks, controls=None) -> CameraLoop:
     controls = controls or Controls(View())
-    return CameraLoop(source, SemanticPredictor(Threshold(), INFO), sinks, controls)
+    predictor = SemanticPredictor(Threshold(), INFO)
+    return CameraLoop(Feed(source, predictor, sinks, controls))
 
 
 def test_sinks_get_every_frame_in_order():
@@ -94,12 +96,13 @@ def test_sinks_are_told_how_many_frames_were_dropped():
 def test_objects_and_crossings_are_counted():
     found = detections((0, 0.9, 20, 40, 60, 80), (2, 0.5, 0, 0, 3, 2), size=SIZE)
     notes, predictor = Notes(), Repeated(found, DETECTION)
-    loop = CameraLoop(
+    feed = Feed(
         *(Source(make_frames(3), "file"), predictor, [notes], Controls(View())),
         *(lambda result: result[np.array([0])], Counted(), "track"),
     )
+    loop = CameraLoop(feed)
     loop.run()
-    assert list(loop.objects) == [1, 1, 1]
+    assert list(feed.objects) == [1, 1, 1]
     assert [displayed.crossings["dog"]["up"] for displayed in notes.taken] == [1, 2, 3]
     assert "track" in notes.taken[0].millis
     # A caption with them, darkened to a third: the second frame has no rate yet.
@@ -116,7 +119,7 @@ def test_nothing_is_drawn_without_a_viewer():
     loop = live(Source(make_frames(3), "file"), notes)
     loop.run()
     assert [displayed.view for displayed in notes.taken] == [None] * 3
-    assert "draw" not in loop.predictor.stages.summary()
+    assert "draw" not in loop.feeds[0].predictor.stages.summary()
 
 
 def test_after_a_sink_has_failed_the_others_still_get_the_frame_and_its_events():
@@ -125,13 +128,13 @@ def test_after_a_sink_has_failed_the_others_still_get_the_frame_and_its_events()
             raise GateFailed("the disk is full")
 
     notes, controls = Notes(), Controls(View())
-    loop = CameraLoop(
+    feed = Feed(
         *(Source(make_frames(3), "file"), SemanticPredictor(Threshold(), INFO)),
         *([Full(), notes], controls),
         watch=watch_of(info=INFO),
     )
     with pytest.raises(GateFailed, match="the disk is full"):
-        loop.run()
+        CameraLoop(feed).run()
     changes = [change for displayed in notes.taken for change in displayed.events]
     assert [(change.kind, change.event.reason) for change in changes] == [
         ("started", ""),  # dark from the first frame on
@@ -188,7 +191,7 @@ def test_a_view_change_while_paused_is_shown_at_once():
 
 @pytest.mark.parametrize("is_live", [True, False])
 def test_viewers_are_notified_when_a_live_source_stalls(is_live, monkeypatch):
-    monkeypatch.setattr("edge.app.loop.STALL_SECONDS", 0.1)
+    monkeypatch.setattr("edge.app.feed.STALL_SECONDS", 0.1)
     notes = Notes()
 
     def away():
@@ -220,8 +223,7 @@ def test_memory_does_not_grow():
     frames = (Frame(np.zeros((*SIZE, 3), np.uint8), i / 25) for i in range(2000))
     controls = Controls(View())
     predictor = SemanticPredictor(Threshold(), INFO)
-    CameraLoop(
-        Source(frames, "file"), predictor, [Scale()], controls, VoteSmoother(3)
-    ).run()
+    source, smooth = Source(frames, "file"), VoteSmoother(3)
+    CameraLoop(Feed(source, predictor, [Scale()], controls, smooth)).run()
     warm, end = sizes
     assert end - warm < 5 * 2**20  # 2,000 frames are 206 MiB

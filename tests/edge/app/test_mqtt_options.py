@@ -36,7 +36,9 @@ ZONES = {
 
 
 def options(*given: str) -> Namespace:
-    return new_parser("camera", "").parse_args(["model.tflite", *given])
+    arguments = new_parser("camera", "").parse_args(["model.tflite", *given])
+    arguments.zones = None
+    return arguments
 
 
 def checked(*given: str) -> Namespace:
@@ -110,7 +112,8 @@ def test_home_assistant_is_told_what_is_measured(tmp_path):
     path = tmp_path / "zones.json"
     rule = {"name": "full", "when": "not (share(car, left) < 0.5)"}
     path.write_text(json.dumps({**ZONES, "rules": [rule]}), encoding="utf-8")
-    arguments = checked("--mqtt", "pi", "--zones", str(path))
+    arguments = checked("--mqtt", "pi")
+    arguments.zones = path
     watch = watch_of(arguments, INFO, SOURCE)
     contents = contents_of(arguments, watch, INFO, picture=False)
     assert (contents.zones, contents.rules) == (["frame", "left"], ["full"])

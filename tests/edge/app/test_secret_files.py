@@ -6,7 +6,7 @@ import pytest
 
 from edge.app.camera_options import parse
 from edge.app.event_options import check_webhook
-from edge.app.given_source import given_source
+from edge.app.given_source import given_sources
 from edge.app.secret_files import warn_of_readers
 from tests.support.posix import needs_linux
 
@@ -47,8 +47,8 @@ def test_of_a_source_only_an_address_with_a_secret(tmp_path, capsys):
     file = tmp_path / "camera"
     file.write_text("rtsp://camera/street\n", encoding="utf-8")
     file.chmod(0o644)
-    given_source(None, file)
+    given_sources(None, file)
     assert capsys.readouterr().err == ""
     file.write_text("rtsp://me:8810@camera/street\n", encoding="utf-8")
-    given_source(None, file)
+    given_sources(None, file)
     assert capsys.readouterr().err.startswith(f"--source-file {file}: other users")

@@ -9,7 +9,14 @@ import time
 import numpy as np
 import pytest
 
-from edge.app.threads import CaptureThreads, Channel, EndOfFrames
+from edge.app.threads import (
+    CaptureThreads,
+    Channel,
+    EndOfFrames,
+    Input,
+    PredictionThreads,
+    SourceEnd,
+)
 from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.predict.semantic import SemanticPredictor
@@ -159,6 +166,70 @@ def test_exiting_early_ends_the_threads(live):
     assert not any(thread.is_alive() for thread in pipeline._threads)
 
 
+def several(*sources: Source, seconds: float = 0.0) -> PredictionThreads:
+    """The threads of several sources with one network."""
+    engine = Threshold(seconds)
+    return PredictionThreads(
+        [Input(source, SemanticPredictor(engine, INFO)) for source in sources]
+    )
+
+
+def test_frames_of_several_sources_keep_their_order_and_their_ends():
+    threads = several(Source(make_frames(30), "a"), Source(make_frames(5), "b"))
+    seen = results_of(threads)
+    for number, count in enumerate((30, 5)):
+        own = [item for item in seen if item.number == number]
+        assert numbers(own[:-1]) == list(range(count))
+        assert own[-1] == SourceEnd(number)
+
+
+def test_a_fast_file_does_not_starve_a_slow_camera_nor_wait_for_it():
+    """The network takes 20 ms; a camera gives a frame every 0.1 s, a file always."""
+    camera = Source(make_frames(10, 0.1), "camera", live=True)
+    threads, seen = several(Source(make_frames(256), "file"), camera, seconds=0.02), []
+    with threads:
+        for item in threads:
+            if isinstance(item, SourceEnd):
+                break
+            seen += [item] if item else []
+    assert threads.inputs[1].dropped <= 1  # a frame waits for one of the file at most
+    cameras = [item for item in seen if item.number == 1]
+    assert len(cameras) >= 9
+    assert len(seen) - len(cameras) >= 20  # in one second there is time for 50
+
+
+def test_two_files_have_equally_many_turns():
+    threads = several(*(Source(make_frames(100), x) for x in "ab"), seconds=0.002)
+    seen = [item.number for item in results_of(threads)[:100]]
+    assert 40 <= seen.count(0) <= 60
+
+
+def test_an_error_of_one_source_ends_it_alone():
+    def damaged():
+        yield from make_frames(2)
+        raise InputError("image 3 is damaged")
+
+    small = Frame(np.zeros((4, 6, 3), np.uint8), 0.0)._replace(image=np.zeros(3))
+    sources = Source(damaged(), "a"), Source(iter([small]), "b")
+    seen = results_of(several(*sources, Source(make_frames(9), "c")))
+    ends = {item.number: item.error for item in seen if isinstance(item, SourceEnd)}
+    assert str(ends[0]) == "image 3 is damaged"
+    assert isinstance(ends[1], InputError) and ends[2] is None
+    whole = [item for item in seen if not isinstance(item, SourceEnd)]
+    assert [item.number for item in whole if item.number != 2] == [0, 0]
+    assert numbers([item for item in whole if item.number == 2]) == list(range(9))
+
+
+def test_a_mistake_of_the_program_in_one_source_is_raised():
+    def wrong():
+        yield from make_frames(1)
+        raise ZeroDivisionError
+
+    threads = several(Source(make_frames(1000), "a"), Source(wrong(), "b"))
+    with pytest.raises(ZeroDivisionError):
+        results_of(threads)
+
+
 def test_an_ended_channel_still_gives_its_item():
     channel = Channel()
     assert channel.put(1)
@@ -168,10 +239,3 @@ def test_an_ended_channel_still_gives_its_item():
     assert channel.get() == 1
     with pytest.raises(EndOfFrames):
         channel.get()
-
-
-def test_a_channel_replaces_its_item():
-    channel = Channel()
-    assert channel.get(timeout=0) is None
-    assert [channel.replace(item) for item in "abc"] == [False, True, True]
-    assert channel.get() == "c"

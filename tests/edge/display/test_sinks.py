@@ -142,7 +142,7 @@ def test_a_recording_holds_each_view_once(tmp_path):
 
 def test_the_keys_of_the_window():
     controls = Controls(View())
-    window = Window(controls, INFO, background=None, still=False)
+    window = Window({"": controls}, INFO, background=None, still=False)
     window.handle_key(ord("2"))
     assert controls.view.hidden == {1}
     window.handle_key(ord(" "))
@@ -153,3 +153,14 @@ def test_the_keys_of_the_window():
     window.handle_key(27)
     assert controls.ended
     window.close()  # it was never opened
+
+
+def test_a_key_is_for_all_sources():
+    named = {name: Controls(View()) for name in "ab"}
+    window = Window(named, INFO, background=None, still=False)
+    for key in (ord("2"), ord(" ")):
+        window.handle_key(key)
+    for controls in named.values():
+        assert controls.view.hidden == {1} and controls.paused
+    window.handle_key(27)
+    assert all(controls.ended for controls in named.values())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edge.app.feed import Feed
 from edge.app.loop import CameraLoop
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View
@@ -53,11 +54,12 @@ def frames(levels):
 def run(levels, *sinks, limit=None):
     rule = Rule("glare", "...", Comparison(SHARE, ">", 0.5), cool_down_seconds=0)
     watch = Watch(Measurer(INFO, [LEFT], smoothing_seconds=0), Engine([rule], "cam"))
-    loop = CameraLoop(
+    feed = Feed(
         *(Source(frames(levels), "file"), SemanticPredictor(Threshold(), INFO)),
         *(sinks, Controls(View())),
         watch=watch,
     )
+    loop = CameraLoop(feed)
     loop.run(limit)
     return loop
 
@@ -74,7 +76,7 @@ def test_sinks_get_measures_and_events():
     assert notes.taken[2].running[0].rule == "glare"
     ended = notes.taken[3].events[0].event
     assert (ended.start, ended.end, ended.reason) == (0.1, pytest.approx(0.3), "over")
-    assert "zones" in loop.predictor.stages.summary()
+    assert "zones" in loop.feeds[0].predictor.stages.summary()
 
 
 @pytest.mark.parametrize(("limit", "reason"), [(None, "end of source"), (2, "stopped")])
@@ -101,7 +103,6 @@ def test_an_error_of_a_sink_ends_events_for_the_others():
 def test_without_a_watch_there_are_no_measures():
     notes = Notes()
     source = Source(frames((0,)), "file")
-    CameraLoop(
-        source, SemanticPredictor(Threshold(), INFO), [notes], Controls(View())
-    ).run()
+    predictor = SemanticPredictor(Threshold(), INFO)
+    CameraLoop(Feed(source, predictor, [notes], Controls(View()))).run()
     assert notes.taken[0].measures is None and notes.taken[0].events == ()

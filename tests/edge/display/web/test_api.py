@@ -83,12 +83,12 @@ def test_zones_are_replaced_saved_and_measured(watched, path):
 
 def test_pages_learn_that_zones_have_changed(watched):
     shown, _ = watched
-    version = shown.zones.version
+    version = shown.first.zones.version
 
     async def change(link):
         await state_where(link, lambda state: state["zones_version"] == version)
-        shown.zones.save([])
-        new = shown.zones.version
+        shown.first.zones.save([])
+        new = shown.first.zones.version
         return await state_where(link, lambda state: state["zones_version"] == new)
 
     assert talk(shown, change)["events"][0]["running"]
@@ -179,7 +179,7 @@ def test_pages_of_other_sites_get_no_answer(watched):
             assert get(shown, path, **headers).status == status, (path, headers)
     for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "same-site"}):
         assert put_zones(shown, {}, **headers).status == 403
-    assert shown.zones.to_json()
+    assert shown.first.zones.to_json()
     answer = request(shown, "OPTIONS", "/api/zones", Origin="http://evil.example")
     assert answer.status == 403
     assert not any(name.startswith("Access-Control") for name in answer.headers)
@@ -200,7 +200,7 @@ def test_a_program_gives_the_token_in_a_header():
 
 def test_an_error_of_the_program_is_one_line_without_the_token(capsys):
     with running(scene(), "127.0.0.1:0", "open-sesame") as (shown, loop):
-        shown.source = None  # a mistake of this program
+        shown.first.source = None  # a mistake of this program
         answer = get(shown, "/api/state?token=open-sesame")
         assert (answer.status, answer.body) == (
             500,
@@ -250,7 +250,7 @@ def test_a_request_that_is_too_long_is_refused(watched):
             head = b"GET /api/state HTTP/1.1\r\nHost: localhost\r\n"
             caller.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
             assert caller.recv(100).startswith(b"HTTP/1.1 400")
-    assert shown.zones.to_json()
+    assert shown.first.zones.to_json()
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl")

@@ -125,9 +125,9 @@ def test_a_page_that_sends_invalid_messages_is_disconnected(message, running_web
             pass
         return link.close_code
 
-    before = running_web.controls.view
+    before = running_web.first.controls.view
     assert talk(running_web, say) in (1003, 1009)
-    assert running_web.controls.view == before
+    assert running_web.first.controls.view == before
 
 
 # The command

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.display.sinks import DisplayFrame
-from edge.display.web.metrics import Totals, metrics_text
+from edge.display.web.metrics import Totals, families_of, text_of
 from edge.model_file.info import ModelInfo
 from edge.predict.results import SemanticMap
 from edge.zones.measures import Measures
@@ -23,7 +23,7 @@ FRAME = DisplayFrame(0, 0.0, np.zeros((2, 2, 3), np.uint8), HALF, None, MILLIS)
 def samples(totals, info=INFO, displayed=FRAME, fps=12.5):
     """(name, labels in order) -> value, and name -> type."""
     parser = pytest.importorskip("prometheus_client.parser")
-    text = metrics_text(totals, fps, "camera", info, displayed)
+    text = text_of(families_of(totals, fps, "camera", info, displayed))
     families = list(parser.text_string_to_metric_families(text))
     assert all(family.documentation for family in families)
     found = {

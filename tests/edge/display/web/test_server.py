@@ -15,7 +15,9 @@ from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View, controls_of
 from edge.display.web import handlers
 from edge.display.web.access import listen
-from edge.display.web.server import CLOSE_SECONDS, Web, apply_switch
+from edge.display.web.server import CLOSE_SECONDS, Web
+from edge.display.web.shown_source import ShownSource
+from edge.display.web.switches import apply_switch
 from edge.predict.results import SemanticMap
 from edge.video.frames import STALL_SECONDS, Frame, Source
 from tests.support.object_results import (
@@ -52,13 +54,15 @@ from tests.support.viewer import (
 def test_frames_are_drawn_only_while_there_are_viewers():
     with running(scene()) as (shown, loop):
         until(lambda: loop.rate.count > 3, "no frames")
-        assert not shown.wants_view
+        assert not shown.first.wants_view
         assert "draw" not in loop.predictor.stages.summary()
         with stream(shown) as answer:
             _, view = next(images_of(answer))
-            assert shown.wants_view
+            assert shown.first.wants_view
             assert np.abs(view[-9, -9].astype(int) - RED).max() < 9  # JPEG is not exact
-        until(lambda: not shown.wants_view, "frames are still drawn without viewers")
+        until(
+            lambda: not shown.first.wants_view, "frames are still drawn without viewers"
+        )
 
 
 @pytest.mark.serial
@@ -66,7 +70,7 @@ def test_take_does_not_wait():
     """In processor time of the thread, which other processes do not affect."""
     frame, labels = half_white(), np.zeros(SIZE, np.uint8)
     seen = DisplayFrame(0, 0.0, frame, SemanticMap(labels), frame, {})
-    shown = Web(listen("0"), Controls(View()), INFO, None, scene())
+    shown = Web(listen("0"), ShownSource(Controls(View()), INFO, None, scene()))
     with ExitStack() as stack:
         stack.callback(shown.close)
         for readers in (0, 10):
@@ -74,7 +78,7 @@ def test_take_does_not_wait():
                 stack.enter_context(stream(shown))
             before = time.thread_time()
             for _ in range(200):
-                shown.take(seen)
+                shown.first.take(seen)
             assert (time.thread_time() - before) / 200 < 1e-3
 
 
@@ -93,7 +97,7 @@ def test_ten_viewers_and_one_that_never_reads(monkeypatch):
 
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
         with one_who_never_reads(shown), ExitStack() as stack:
-            until(lambda: shown.wants_view, "the stalled viewer did not connect")
+            until(lambda: shown.first.wants_view, "the stalled viewer did not connect")
             stack.callback(enough.set)
             readers = []
             for indices in seen:
@@ -101,7 +105,7 @@ def test_ten_viewers_and_one_that_never_reads(monkeypatch):
                 readers.append(threading.Thread(target=read, args=arguments))
                 readers[-1].start()
             until(
-                lambda: len(shown.images.readers) == 10,
+                lambda: len(shown.first.images.readers) == 10,
                 "the stalled viewer is still connected",
             )
             until(lambda: min(map(len, seen)) >= 8, "a viewer gets no images")
@@ -112,7 +116,7 @@ def test_ten_viewers_and_one_that_never_reads(monkeypatch):
             before = loop.rate.count
             until(lambda: loop.rate.count > before + 20, "the loop waits for viewers")
             until(
-                lambda: not shown.wants_view,
+                lambda: not shown.first.wants_view,
                 "the viewers that stopped reading are still connected",
             )
     for indices in seen:
@@ -277,7 +281,7 @@ def test_viewers_are_told_of_the_end_without_delay():
     with running(Source(noise(), "noise", endless=True)) as (shown, loop):
         port = shown.listener.port
         with one_who_never_reads(shown), stream(shown):
-            until(lambda: len(shown.images.readers) == 2, "not connected")
+            until(lambda: len(shown.first.images.readers) == 2, "not connected")
 
             async def watch(link):
                 await link.read_message()

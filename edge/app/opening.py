@@ -1,0 +1,89 @@
+"""Opens the sources of the options, several at the same time."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from contextlib import ExitStack
+from typing import List, Optional, Sequence
+
+from edge.core.errors import InputError
+from edge.core.log import say
+from edge.video.capture import DEFAULT_OPTIONS, CameraOptions, has_settings
+from edge.video.frames import Source
+from edge.video.sources import comes_back, open_source
+
+
+class Opening:
+    """A source that is being opened in a thread, as one without an answer takes long.
+
+    After `wait`, `stack` closes the `source`, or `error` tells why there is none.
+    """
+
+    def __init__(self, address: str, options: CameraOptions):
+        self.address, self.options, self.stack = address, options, ExitStack()
+        self.source: Optional[Source] = None
+        self.error: Optional[BaseException] = None
+        self._thread = threading.Thread(target=self._open, daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        try:
+            opened = open_source(self.address, self.options)
+            self.source = self.stack.enter_context(opened)
+        except BaseException as error:
+            self.error = error
+
+    def wait(self) -> None:
+        """Wait until the source is open, or cannot be opened."""
+        self._thread.join()
+
+    @property
+    def may_come(self) -> bool:
+        """Whether the source may be there later."""
+        refused = isinstance(self.error, InputError)
+        return refused and comes_back(self.address, self.options)
+
+
+def open_sources(each: Sequence[argparse.Namespace], stack: ExitStack) -> List[Source]:
+    """Open the source of each options; `stack` closes them.
+
+    Of several sources, those that come back by themselves need not be there at the
+    start, if another one is. Raises InputError if a source cannot be opened.
+    """
+    options = options_of_cameras(each)
+    given = [(own.given.address, found) for own, found in zip(each, options)]
+    if len(each) == 1:
+        return [stack.enter_context(open_source(*given[0]))]
+    openings = [Opening(*pair) for pair in given]
+    for opening in openings:
+        opening.wait()
+        stack.push(opening.stack)
+    errors = [opening.error for opening in openings if opening.error]
+    for opening in openings:
+        if opening.error and not opening.may_come:
+            raise opening.error
+    if len(errors) == len(each):
+        raise errors[0]
+    sources = []
+    for own, opening in zip(each, openings):
+        if opening.source is None:
+            say(f"{own.given.name}: {opening.error}; it is tried again")
+            later = open_source(opening.address, opening.options, at_once=False)
+            opening.source = stack.enter_context(later)
+        sources.append(opening.source)
+    return sources
+
+
+def options_of_cameras(each: Sequence[argparse.Namespace]) -> List[CameraOptions]:
+    """The camera options of each source: those that are given, for all cameras.
+
+    If no source is a camera, each has them and will refuse them.
+    """
+    cameras = [has_settings(own.given.address) for own in each]
+    return [
+        CameraOptions(own.camera_size, own.camera_fps, own.camera_format)
+        if camera or not any(cameras)
+        else DEFAULT_OPTIONS
+        for own, camera in zip(each, cameras)
+    ]
