@@ -64,7 +64,7 @@ class FrameCapture:
         self._writer = CaptureWriter(folder, live)
         self._last: Optional[DisplayFrame] = None
         self._before: Any = None  # the result that was looked at before
-        self._lock, self._full = threading.Lock(), False
+        self._lock, self._full, self._closed = threading.Lock(), False, False
         self._names: set[str] = set()
         self._looked = self._alike = 0  # frames, by the rule
 
@@ -74,7 +74,7 @@ class FrameCapture:
 
     def take(self, displayed: DisplayFrame) -> None:
         """Keep the frame if the rule says so."""
-        if displayed.redrawn:
+        if displayed.redrawn or self._closed:
             return
         with self._lock:
             self._last = displayed
@@ -91,7 +91,9 @@ class FrameCapture:
             return self._keep(self._last, ASKED) if self._last else None
 
     def close(self) -> None:
-        """Wait for the files, and say what was kept."""
+        """Wait for the files, and say what was kept. Then `keep` keeps nothing."""
+        with self._lock:
+            self._last, self._closed = None, True
         self._writer.close()
         number = self._writer.written
         then = f"kseg prelabel MODEL {self.folder} --format coco --output DIR"

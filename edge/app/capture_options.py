@@ -25,11 +25,13 @@ def every(text: str) -> Every:
 
 
 def check_capture(arguments: argparse.Namespace, no_window: bool) -> None:
-    """Raises InputError for --capture that can keep nothing: no key, and no rule."""
-    if arguments.capture and not arguments.every and no_window:
+    """Raises InputError for --capture that can keep nothing: no key, page or rule."""
+    served = bool(arguments.serve)
+    if arguments.capture and not arguments.every and no_window and not served:
         raise InputError(
             f"--capture {arguments.capture}: without a window there is no key c to "
-            "keep frames; add --every 10s or --every uncertain"
+            "keep frames; add --every 10s, --every uncertain, or --serve, whose page "
+            "has a button for it"
         )
 
 
@@ -40,7 +42,8 @@ def add_capture(parser: Parser) -> None:
         "--capture",
         type=Path,
         metavar="DIR",
-        help="keep frames as the camera gave them: with the key c, or as --every says",
+        help="keep frames as the camera gave them: with the key c, a button of the "
+        "page of --serve, or as --every says",
     )
     add(
         "--every",

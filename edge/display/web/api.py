@@ -25,9 +25,11 @@ from edge.display.web.zone_store import NotSaved, Outdated, ZoneStore, parse_zon
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 JSON = "application/json"
 MOST_BYTES = 1 << 16  # of the body of a request
-CHANGE_COST = 5.0  # of a change of zones, in requests; see RateLimit
+CHANGE_COST = 5.0  # of what writes to a disk, in requests; see RateLimit
 FEW_EVENTS, MOST_LIMIT = 100, 1000  # by default, and at most
 NO_FILE = "There is no file for zones; start the camera with --zones {name}FILE"
+NO_CAPTURE = "Frames are not kept; start the camera with --capture DIR"
+NOT_KEPT = "The frame is not kept: there is none yet, or the disk is slow; try again"
 OUTDATED = "The zones have been changed meanwhile; get them and try again"
 
 
@@ -218,6 +220,24 @@ def zones_json(shown: ShownSource) -> Dict[str, Any]:
         "editable": bool(store and store.path),
         "measures": measures.to_json() if measures else {},
     }
+
+
+class Capture(ApiHandler):
+    """Keeps the newest frame for labelling, as the key c does in the window."""
+
+    def cost(self) -> float:
+        return CHANGE_COST
+
+    async def post(self) -> None:
+        shown = self.shown_source()
+        keep = shown.controls.capture
+        if not keep:
+            return self.refuse(Refused(409, NO_CAPTURE))
+        loop = asyncio.get_running_loop()
+        name = await loop.run_in_executor(None, keep)
+        if not name:
+            return self.refuse(Refused(503, NOT_KEPT))
+        self.reply({"file": name})
 
 
 class ApiSnapshot(ApiHandler, Snapshot):

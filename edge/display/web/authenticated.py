@@ -174,6 +174,6 @@ def methods_of(handler: type) -> list[str]:
     base = tornado.web.RequestHandler
     return [
         name
-        for name in ("GET", "PUT")
+        for name in ("GET", "POST", "PUT")
         if getattr(handler, name.lower()) is not getattr(base, name.lower())
     ]

@@ -5,8 +5,10 @@ import {Link, queryOf, showImage} from "./link.js";
 import {enableZones, setUpZones, showEvents, showZones} from "./zones.js";
 
 const SWITCHES = ["masks", "boxes", "outlines"];  // each task has some of these
+const SHOWN = 2000;  // milliseconds, of the answer to a frame that is kept
 const MANY = 24;  // classes, beyond which only those in the image are listed
 let link, rows = [], paused = false;
+let captured;  // the timer of the button that keeps a frame
 let names = [], source = "", all = false;  // of several sources: the one shown, or all
 
 const set = change => link.set(change);
@@ -32,7 +34,7 @@ function row({index, name, color}) {
 }
 
 function setUp(info) {
-  const {classes, controls, replaceable, zones_editable} = info;
+  const {classes, controls, replaceable, captures, zones_editable} = info;
   if (info.names.join() !== names.join()) {
     names = info.names;
     return choose();
@@ -41,6 +43,7 @@ function setUp(info) {
   $("source").textContent = source ? `${title} · ${info.address}` : title;
   document.title = `${title} – kseg live`;
   $("replace").hidden = !replaceable;
+  $("capture").hidden = !captures;
   for (const name of ["opacity", ...SWITCHES]) $(name).parentElement.hidden = !controls.includes(name);
   rows = classes.map(row);
   $("classes").replaceChildren(...rows.map(r => r.item));
@@ -107,7 +110,18 @@ async function snapshot() {
   setTimeout(URL.revokeObjectURL, 10000, href);
 }
 
+// Keep the newest frame for labelling, in the folder of --capture.
+async function capture() {
+  const answer = await fetch(`api/capture${queryOf(source)}`, {method: "POST"}).catch(() => null);
+  const {file, error} = await answer?.json().catch(() => ({})) ?? {};
+  $("capture").textContent = file ? "Kept" : "Not kept";
+  $("capture").title = file ?? error ?? "The camera program does not answer.";
+  clearTimeout(captured);
+  captured = setTimeout(() => { $("capture").textContent = "Keep frame"; }, SHOWN);
+}
+
 $("snapshot").onclick = snapshot;
+$("capture").onclick = capture;
 $("pause").onclick = () => set({paused: !paused});
 $("opacity").oninput = () => set({opacity: Number($("opacity").value)});
 for (const name of [...SWITCHES, "legend", "background"])

@@ -26,6 +26,7 @@ ROUTES = {
     "/api/classes": api.Classes,
     "/api/zones": api.Zones,
     "/api/events": api.Events,
+    "/api/capture": api.Capture,
     "/api/snapshot.png": api.ApiSnapshot,
     "/api/snapshot.jpg": api.ApiSnapshot,
 }

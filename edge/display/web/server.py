@@ -123,6 +123,7 @@ class Web:
             "classes": classes,
             "controls": controls_of(self.info),
             "replaceable": shown.background is not None,
+            "captures": shown.controls.capture is not None,
             "zones_editable": bool(shown.zones and shown.zones.path),
         }
 

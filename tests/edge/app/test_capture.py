@@ -142,15 +142,28 @@ def test_the_file_of_captured_images_is_not_left_out_by_readers(tmp_path):
     assert len(images) == 1 and [p.name for p in others] == ["notes.txt"]
 
 
-@pytest.mark.parametrize("no_window", [True, False])
-def test_a_key_needs_a_window(no_window):
-    arguments = argparse.Namespace(capture=Path("cap"), every=None)
-    if not no_window:
-        return check_capture(arguments, no_window)
+@pytest.mark.parametrize(("no_window", "serve"), [(True, "0"), (False, None)])
+def test_a_key_needs_a_window_and_a_button_the_page(no_window, serve):
+    arguments = argparse.Namespace(capture=Path("cap"), every=None, serve=serve)
+    check_capture(arguments, no_window)
+
+
+def test_without_key_and_button_frames_are_kept_by_a_rule_only():
+    no_window = True
+    arguments = argparse.Namespace(capture=Path("cap"), every=None, serve=None)
     with pytest.raises(InputError, match="no key c to keep frames; add --every 10s"):
         check_capture(arguments, no_window)
     arguments.every = SECOND
     check_capture(arguments, no_window)
+
+
+def test_after_the_end_no_frame_is_kept(tmp_path):
+    """A page may still ask for one."""
+    sink = FrameCapture(tmp_path, INFO, "street")
+    sink.take(frame(0))
+    assert sink.keep()
+    sink.close()
+    assert sink.keep() is None
 
 
 def test_a_line_that_was_cut_does_not_matter(tmp_path):

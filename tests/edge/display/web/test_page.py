@@ -64,6 +64,27 @@ def test_a_class_hidden_in_the_browser_is_not_drawn(browser, page, by):
         assert browser.get_log("browser") == []
 
 
+def test_the_button_keeps_a_frame(browser, page, by, tmp_path):
+    from edge.app.capture import FrameCapture
+
+    with running(scene()) as (shown, feed):
+        sink = FrameCapture(tmp_path, shown.info, "street")
+        feed.sinks.append(sink)
+        shown.first.controls.capture = sink.keep
+        page(shown)
+        button = browser.find_element(by.ID, "capture")
+        assert button.text == "Keep frame"
+        button.click()
+        until(lambda: button.text == "Kept", "no answer")
+        until(lambda: button.text == "Keep frame", "the answer stays")
+        sink.close()
+        (image,) = tmp_path.glob("*.png")
+        assert image.name == button.get_attribute("title")
+        button.click()
+        until(lambda: button.text == "Not kept", "no answer")
+        assert "try again" in button.get_attribute("title")
+
+
 def test_the_page_works_by_keyboard(browser, page, by):
     from selenium.webdriver.common.keys import Keys
 

@@ -100,7 +100,10 @@ def served(tmp_path_factory):
         yield shown
 
 
-@pytest.mark.parametrize("path", [path for path in ROUTES if path != "/link"])
+READ = [path for path in ROUTES if "GET" in methods_of(ROUTES[path])]
+
+
+@pytest.mark.parametrize("path", [path for path in READ if path != "/link"])
 def test_each_path_answers_as_described(path, served):
     served.limit.most = served.limit.per_second = 1e6  # this test asks often
     if path == "/stream.mjpg":
@@ -132,6 +135,20 @@ def test_errors_are_as_described(served):
     ):
         assert answer.status == status, answer
         check_answer("/api/zones", "PUT", answer)
+
+
+def test_kept_frames_are_as_described(served):
+    kept, path = ["20261127-013000-000.png", None], "/api/capture"
+    statuses = []
+    for keep in (None, lambda: kept.pop(0), lambda: kept.pop(0)):
+        served.first.controls.capture = keep
+        answer = request(served, "POST", path)
+        check_answer(path, "POST", answer)
+        statuses.append(answer.status)
+    served.first.controls.capture = None
+    assert statuses == [409, 200, 503]
+    evil = request(served, "POST", path, Origin="http://evil.example")
+    assert evil.status == 403
 
 
 def test_objects_and_crossings_are_as_described():
