@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 from dataclasses import fields
@@ -66,6 +67,20 @@ def machine() -> dict[str, Any]:
         "devices": devices(),
         "system": platform.platform(terse=True),
     }
+
+
+def describe_devices() -> str:
+    """The devices of the backend in a few words."""
+    import keras
+
+    name = keras.backend.backend()
+    cards = [device for device in devices() if not device.startswith("cpu:")]
+    if cards:
+        return f"{name}, {len(cards)} GPU"
+    if name != "tensorflow":
+        return f"{name}, CPU"
+    onednn = "off" if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" else "on"
+    return f"CPU, oneDNN {onednn}"
 
 
 def devices() -> list[str]:

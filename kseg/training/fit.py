@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
@@ -309,8 +308,7 @@ def log_setup(
     config: TrainConfig, data: Dataset, size: tuple[int, int], model: Any
 ) -> None:
     """Logs the data, the network, the loss and the devices."""
-    import tensorflow as tf
-
+    from kseg.core.provenance import describe_devices
     from kseg.models import has_encoder
     from kseg.training.heads import head_parameters
 
@@ -329,6 +327,4 @@ def log_setup(
         weights = (weights_by_name(model.loss, data) or {}).items()
         listed = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
         log.info(f"loss {config.loss}, class weights: {listed or 'none'}")
-    devices = tf.config.list_physical_devices("GPU")
-    onednn = "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0" else "on"
-    log.info(f"{len(devices)} GPU" if devices else f"CPU, oneDNN {onednn}")
+    log.info(describe_devices())

@@ -1,5 +1,8 @@
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 from dataclasses import fields, replace
 from importlib import metadata
 from typing import get_type_hints
@@ -10,9 +13,10 @@ from edge.video import scenes
 from kseg.cli.parser import parse
 from kseg.core.configs import TrainConfig
 from kseg.core.options import Names, Scales, Share, Size, Strides
-from kseg.core.provenance import command_line, machine, versions
+from kseg.core.provenance import command_line, describe_devices, machine, versions
 from kseg.data.open import open_data
 
+SHOW = "from kseg.core import provenance; print(provenance.describe_devices())"
 DOC = "About it.\n\n  kseg train\n"
 
 
@@ -51,6 +55,24 @@ def test_the_fingerprint_is_of_contents_not_of_places(data_folder, tmp_path):
     before = open_data(str(data_folder)).fingerprint
     assert len(before) == 16 and int(before, 16)
     assert open_data(str(copy)).fingerprint == before
+
+
+def test_the_devices_are_described(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert describe_devices() in ("CPU, oneDNN off", "tensorflow, 1 GPU")
+
+
+@pytest.mark.slow
+def test_the_devices_are_those_of_the_backend():
+    pytest.importorskip("jax")
+    shown = subprocess.run(
+        [sys.executable, "-c", SHOW],
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.splitlines()[-1] == "jax, CPU"
 
 
 def swap(one, other):
