@@ -100,16 +100,17 @@ class Sources(ApiHandler):
 
 def source_json(name: str, shown: ShownSource) -> Dict[str, Any]:
     """A source in the list of all."""
+    waiting, finished = shown.waiting(), shown.controls.finished
     return {
         "name": name,
         "address": shown.source.name,
         "live": shown.source.live,
         "frames": shown.totals.frames,
         "dropped": shown.totals.dropped,
-        "fps": shown.fps,
+        "fps": 0.0 if waiting or finished else shown.fps,
         "age": shown.age,
-        "waiting": shown.waiting(),
-        "finished": shown.controls.finished,
+        "waiting": waiting,
+        "finished": finished,
     }
 
 

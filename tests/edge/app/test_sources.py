@@ -1,20 +1,16 @@
 """Several sources from the command line of the camera."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from edge.app import camera
 from edge.app.camera_options import parse
-from edge.app.opening import options_of_cameras
-from edge.app.per_source import options_of
 from edge.app.shipped import shipped_model
 from edge.core.errors import InputError
 from edge.video import sources
@@ -150,13 +146,6 @@ def test_what_is_refused(tmp_path, monkeypatch, options, message):
     assert message in str(error.value)
 
 
-def test_the_zones_of_each_source(tmp_path):
-    words = ["m.tflite", "--source", "a=0", "--source", "b=1"]
-    words += ["--zones", "all.json", "--zones", "b=own.json"]
-    found = [(own.zones, own.zones_shared) for own in options_of(parse(words, "", ""))]
-    assert found == [(Path("all.json"), True), (Path("own.json"), False)]
-
-
 def camera_process(folder: Path, *options):
     """The command, whose log is folder/log and whose frames are folder/lines."""
     words = [SCRIPT, shipped_model("shapes"), "--headless", *options]
@@ -224,24 +213,6 @@ def test_topics_have_a_level_with_the_source(mosquitto, tmp_path, monkeypatch):
     assert len({device["identifiers"][0] for device in devices}) == 2
 
 
-@contextmanager
-def silent_server():
-    """The port of a server that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=9) as server:
-        yield server.getsockname()[1]
-
-
-def test_sources_that_do_not_answer_are_waited_for_together(monkeypatch):
-    """None of them opens, so that the program does not start."""
-    monkeypatch.setattr("edge.video.capture.OPEN_MILLIS", 2000)
-    with silent_server() as port:
-        options = ["--source", f"tcp://127.0.0.1:{port}"] * 5
-        start = time.monotonic()
-        with pytest.raises(InputError, match="tcp://127.0.0.1"):
-            run(*options)
-    assert time.monotonic() - start < 5 * 2
-
-
 def test_no_secret_of_a_source_is_shown(capsys):
     address = f"rtsp://me:S3cretPw@127.0.0.1:{free_port()}/live"
     options = ["--source", "a=shapes", "--source", f"b={address}"]
@@ -249,12 +220,3 @@ def test_no_secret_of_a_source_is_shown(capsys):
     printed = capsys.readouterr()
     assert "b: source rtsp://***@127.0.0.1" in printed.err
     assert "S3cretPw" not in printed.err + printed.out
-
-
-def test_options_of_cameras_need_a_camera():
-    with pytest.raises(InputError, match="source shapes: not a camera"):
-        size = ("--camera-size", "480x640")
-        run("--source", "a=shapes", "--source", "b=shapes", *size)
-    given = ["m.tflite", "--source", "a=shapes", "--source", "b=7"]
-    each = options_of(parse([*given, "--camera-fps", "9"], "", ""))
-    assert [options.fps for options in options_of_cameras(each)] == [None, 9]

@@ -263,9 +263,9 @@ def test_the_examples_of_the_docs(tmp_path):
         for words in commands(line)
         if words[0] == "curl"
     ]
-    assert len(examples) == 4
+    assert len(examples) == 6
     options = {"watch": watch_of(RIGHT), "zones_file": tmp_path / "zones.json"}
-    with running(scene(), "0", "A-LONG-SECRET", **options) as (shown, loop):
+    with running(scene(given="door"), "0", "A-LONG-SECRET", **options) as (shown, loop):
         until(lambda: loop.rate.count > 1, "no frames")
         for words in examples:
             port = f":{shown.listener.port}/"
@@ -278,5 +278,6 @@ def test_the_examples_of_the_docs(tmp_path):
             assert done.returncode == 0, (words, done.stdout, done.stderr)
             if "-o" not in words:
                 assert "error" not in json.loads(done.stdout)
-    assert (tmp_path / "view.jpg").stat().st_size > 1000
+    for name in ("view.jpg", "door.jpg"):
+        assert (tmp_path / name).stat().st_size > 1000
     assert list(json.loads((tmp_path / "zones.json").read_bytes())["zones"]) == ["door"]

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.display.draw import blurred
 from edge.display.sinks import Controls, DisplayFrame
-from edge.display.view import View, controls_of
+from edge.display.view import View
 from edge.display.web import handlers
 from edge.display.web.access import listen
 from edge.display.web.server import CLOSE_SECONDS, Web
@@ -21,7 +20,6 @@ from edge.display.web.switches import apply_switch
 from edge.predict.results import SemanticMap
 from edge.video.frames import STALL_SECONDS, Frame, Source
 from tests.support.object_results import (
-    DETECTION,
     INSTANCE,
     Counted,
     Repeated,
@@ -222,40 +220,6 @@ def test_the_page_is_told_when_a_live_source_stalls_and_resumes():
         name, gone = talk(shown, watch)
     assert name == "camera"
     assert gone >= STALL_SECONDS - 0.5
-
-
-def test_every_switch():
-    view = View()
-    assert apply_switch(view, {"hide": 1}, INFO).hidden == {1}
-    assert apply_switch(View(hidden=frozenset({0, 1})), {"show": 1}, INFO).hidden == {0}
-    assert apply_switch(view, {"hide": "all"}, INFO).hidden == {0, 1}
-    assert (
-        apply_switch(View(hidden=frozenset({1})), {"show": "all"}, INFO).hidden == set()
-    )
-    assert apply_switch(view, {"opacity": 0.25}, INFO).opacity == 0.25
-    assert apply_switch(view, {"outlines": True}, INFO).outlines
-    assert not apply_switch(view, {"legend": False}, INFO).legend
-    behind = apply_switch(view, {"background": True}, INFO, blurred)
-    assert behind.background is blurred
-    assert apply_switch(behind, {"background": False}, INFO, blurred).background is None
-
-
-@pytest.mark.parametrize(
-    ("info", "names"),
-    [
-        (INFO, {"opacity", "outlines"}),
-        (DETECTION, {"boxes"}),
-        (INSTANCE, {"opacity", "masks", "boxes", "outlines"}),
-    ],
-)
-def test_the_controls_of_each_task(info, names):
-    assert set(controls_of(info)) == names
-    for name in {"masks", "boxes", "outlines"}:
-        if name in names:
-            assert getattr(apply_switch(View(), {name: True}, info), name)
-        else:
-            with pytest.raises(ValueError, match=name):
-                apply_switch(View(), {name: True}, info)
 
 
 def test_the_page_gets_numbers_of_objects_and_crossings():

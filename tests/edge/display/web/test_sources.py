@@ -88,6 +88,7 @@ def test_the_list_of_sources(served):
     assert door["frames"] > 5 and door["fps"] > 0 and door["age"] < LONG
     assert not door["finished"] and not door["waiting"]
     assert (film["frames"], film["finished"], film["waiting"]) == (5, True, "")
+    assert film["fps"] == 0  # by now
     assert (gate["frames"], gate["age"]) == (0, None)
     assert gate["waiting"] == "the first frame"
 
