@@ -24,6 +24,7 @@ from edge.core.files import try_writing
 from edge.core.imports import BrokenPackage, explained_imports
 from edge.core.interrupts import raise_on_interrupt
 from edge.core.log import say, show_log
+from edge.core.native_calls import end_process
 from edge.core.redaction import hide_in_tracebacks, remember
 from edge.core.suggestions import closest
 from edge.core.system import is_closed_pipe, print_any_text
@@ -325,6 +326,7 @@ def exit_with(status: int) -> NoReturn:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    end_process(status)
     sys.exit(status)
 
 

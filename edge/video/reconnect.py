@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError
+from edge.core.native_calls import native_call
 from edge.core.redaction import redact
 from edge.core.timing import pauses
 from edge.video.capture import Capture
@@ -32,7 +33,9 @@ def call_in_thread(work: Callable[[], Any], name: str) -> Any:
 
     def call() -> None:
         try:
-            done.put((work(), None))
+            with native_call():
+                result = work()
+            done.put((result, None))
         except BaseException as error:
             done.put((None, error))
 
@@ -108,7 +111,8 @@ class Video:
         """The next frame; None if there is none."""
         with self._reading:
             away = self._closing.is_set() or self._capture is None
-            ok, frame = (False, None) if away else self._capture.read()
+            with native_call():
+                ok, frame = (False, None) if away else self._capture.read()
         if not ok:
             return None
         return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
@@ -156,7 +160,8 @@ class Video:
         return None
 
     def _reopen(self) -> None:
-        capture = self.kind.open()
+        with native_call():
+            capture = self.kind.open()
         with self._reading:
             self._capture = capture
             if self._closing.is_set():

@@ -146,8 +146,9 @@ def test_the_loop_never_waits_and_what_does_not_fit_is_counted(capsys, monkeypat
         assert time.monotonic() - begin < 1
         assert sink.lost == 5
         sink.close()
+        first, last = capsys.readouterr().err.splitlines()
         server.blocked.set()
-    first, last = capsys.readouterr().err.splitlines()
+        sink._thread.join()  # it would write into the output of another test
     assert first.endswith(f"an event is lost ({WAITING} events wait to be sent)")
     assert last.endswith(f"{WAITING + 6} messages were not delivered")
 
