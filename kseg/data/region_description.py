@@ -9,7 +9,6 @@ import numpy as np
 
 COLOR_BINS, TEXTURE_BINS = 25, 10  # of each channel, and of each channel and direction
 DIRECTIONS = 8
-SIGNED_BINS = 2 * TEXTURE_BINS - 1  # of a direction and the opposite one
 MOST_SLOPE = 0.5  # of a texture histogram; the range of the channels is 0 to 1
 
 
@@ -31,12 +30,14 @@ class Regions(NamedTuple):
 class Bins(NamedTuple):
     """The bins of the pixels of an image, which several maps of labels share.
 
-    `colors` (C, P) int are the bin of each channel, plus channel times COLOR_BINS.
-    `slopes` (C * DIRECTIONS / 2, P) int: see `slope_bins`.
+    `colors` (C, P) int are places in the histogram of a region: channel times
+    COLOR_BINS plus the bin. Most slopes are in the first bin of their direction.
+    `textures` (K,) int are the places of the others, in the pixels `steep` (K,).
     """
 
     colors: np.ndarray
-    slopes: np.ndarray
+    steep: np.ndarray
+    textures: np.ndarray
 
 
 def bins_of(pixels: np.ndarray) -> Bins:
@@ -44,7 +45,7 @@ def bins_of(pixels: np.ndarray) -> Bins:
     channels = planes(pixels).reshape(pixels.shape[2], -1)
     places = np.minimum((channels * COLOR_BINS).astype(np.intp), COLOR_BINS - 1)
     places += np.arange(len(channels))[:, None] * COLOR_BINS
-    return Bins(places, slope_bins(slopes_of(pixels)))
+    return Bins(places, *slope_bins(slopes_of(pixels)))
 
 
 def planes(pixels: np.ndarray) -> np.ndarray:
@@ -67,18 +68,19 @@ def slopes_of(pixels: np.ndarray) -> np.ndarray:
     return rise
 
 
-def slope_bins(slopes: np.ndarray) -> np.ndarray:
-    """(C, D, H, W) -> (C * D, P) int: the bin of a slope, plus the place of C and D.
-
-    Of the SIGNED_BINS of a direction, the middle one is for no slope, those after it
-    are for rises and those before it for falls.
-    """
-    most = TEXTURE_BINS - 1
-    scaled = slopes.reshape(slopes.shape[0] * slopes.shape[1], -1) / MOST_SLOPE
+def slope_bins(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(C, DIRECTIONS / 2, H, W) -> `steep` and `textures` of Bins."""
+    half = DIRECTIONS // 2
+    scaled = (slopes / MOST_SLOPE).ravel()
     scaled *= TEXTURE_BINS
-    places = np.clip(scaled, -most, most, out=scaled).astype(np.intp)
-    places += np.arange(len(places))[:, None] * SIGNED_BINS + most
-    return places
+    index = np.flatnonzero(np.abs(scaled) >= 1)
+    kind, steep = np.divmod(index, slopes[0, 0].size)
+    channel, direction = np.divmod(kind, half)
+    rise = scaled[index]
+    direction += half * (rise < 0)
+    places = np.minimum(np.abs(rise), TEXTURE_BINS - 1).astype(np.intp)
+    places += (channel * DIRECTIONS + direction) * TEXTURE_BINS
+    return steep, places
 
 
 def described(labels: np.ndarray, bins: Bins) -> Regions:
@@ -89,41 +91,34 @@ def described(labels: np.ndarray, bins: Bins) -> Regions:
         len(flat),
         sizes,
         boxes_of(labels),
-        shares(counts_of(flat, bins.colors, COLOR_BINS).reshape(len(sizes), -1)),
-        shares(texture_counts(flat, bins.slopes, sizes)),
+        shares(color_counts(flat, bins.colors, len(sizes))),
+        shares(
+            texture_counts(flat[bins.steep], bins.textures, sizes, len(bins.colors))
+        ),
         neighbours(labels, len(sizes)),
     )
 
 
-def counts_of(flat: np.ndarray, places: np.ndarray, bins: int) -> np.ndarray:
-    """Labels (P,), places (V, P) in V histograms -> (labels, V, bins) int.
-
-    >>> counts_of(np.array([0, 1]), np.array([[0, 1]]), 2).tolist()
-    [[[1, 0]], [[0, 1]]]
-    """
-    kinds = len(places)
-    count = int(flat.max()) + 1
-    every = places + flat * (kinds * bins)
-    total = np.bincount(every.ravel(), minlength=count * kinds * bins)
-    return total.reshape(count, kinds, bins)
+def color_counts(flat: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
+    """Labels (P,), places (C, P) -> (count, C * COLOR_BINS) int: pixels in each bin."""
+    values = len(places) * COLOR_BINS
+    every = (places + flat * values).ravel()
+    return np.bincount(every, minlength=count * values).reshape(count, values)
 
 
 def texture_counts(
-    flat: np.ndarray, slopes: np.ndarray, sizes: np.ndarray
+    labels: np.ndarray, places: np.ndarray, sizes: np.ndarray, channels: int
 ) -> np.ndarray:
-    """Labels (P,), bins (V, P) of slopes, pixels (N,) -> (N, V * 2 * TEXTURE_BINS).
+    """Labels (K,) and places (K,) of steep pixels, all pixels (N,) -> (N, V) int.
 
-    The first bin of a direction has the pixels that do not rise in it.
+    The first bin of each direction has the pixels that are in no other one.
     """
-    middle = TEXTURE_BINS - 1
-    half = DIRECTIONS // 2
-    signed = counts_of(flat, slopes, SIGNED_BINS)
-    signed = signed.reshape(len(sizes), -1, half, SIGNED_BINS)
-    counts = np.empty((*signed.shape[:2], DIRECTIONS, TEXTURE_BINS), np.int64)
-    counts[:, :, :half, 1:] = signed[..., middle + 1 :]
-    counts[:, :, half:, 1:] = signed[..., :middle][..., ::-1]
-    counts[..., 0] = sizes[:, None, None] - counts[..., 1:].sum(axis=-1)
-    return counts.reshape(len(sizes), -1)
+    shape = len(sizes), channels * DIRECTIONS, TEXTURE_BINS
+    values = shape[1] * shape[2]
+    counts = np.bincount(labels * values + places, minlength=len(sizes) * values)
+    counts = counts.reshape(shape)
+    counts[..., 0] = sizes[:, None] - counts.sum(axis=-1)
+    return counts.reshape(len(sizes), values)
 
 
 def shares(counts: np.ndarray) -> np.ndarray:
