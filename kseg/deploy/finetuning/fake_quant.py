@@ -15,10 +15,12 @@ from kseg.deploy.heads import Head, with_head
 
 # Layers whose output has the range of their input.
 PASS_THROUGH = (
+    "AveragePooling2D",
     "Concatenate",
     "Cropping2D",
     "MaxPooling2D",
     "Reshape",
+    "Resizing",
     "UpSampling2D",
     "ZeroPadding2D",
 )

@@ -19,6 +19,7 @@ import tf_keras
 
 from edge.core.errors import InputError
 from kseg.models.analysis.graph import Step, Tensor, trace
+from kseg.models.layers.pyramid_pooling import bin_windows
 from kseg.models.layers.sizes import ZEROS
 
 Weights = dict[str, list[np.ndarray]]  # layer name -> [kernel] or [kernel, bias]
@@ -293,6 +294,30 @@ def pooled(step: Step, x: Any) -> Any:
     )(x)
 
 
+def bin_means(step: Step, x: Any) -> Any:
+    """The means of the bins of pyramid pooling, a pooling of static size."""
+    windows = [bin_windows(side, step.layer.bins) for side in x.shape[1:3]]
+    _, steps, lengths = zip(*windows, strict=True)
+    return tf_keras.layers.AveragePooling2D(lengths, steps, name=step.layer.name)(x)
+
+
+def resized(step: Step, x: Any, _: Any) -> Any:
+    """Bilinear resizing to the size of the second input."""
+    size = step.outputs[0].shape[1:3]
+    if tuple(x.shape[1:3]) == size:
+        return x
+    return tf_keras.layers.Resizing(*size, "bilinear", name=step.layer.name)(x)
+
+
+def added(step: Step, *inputs: Any) -> Any:
+    """A sum of two at a time, as in int8 files: each sum has a range."""
+    name, (x, *rest) = step.layer.name, inputs
+    for number, other in enumerate(rest, 1):
+        end = "" if number == len(rest) else f"_{number}"
+        x = tf_keras.layers.Add(name=name + end)([x, other])
+    return x
+
+
 def standalone_relu(step: Step, x: Any) -> Any:
     """A ReLU that does not follow a convolution, or a tanh."""
     return tf_keras.layers.Activation(activation_of(step), name=step.layer.name)(x)
@@ -300,7 +325,8 @@ def standalone_relu(step: Step, x: Any) -> Any:
 
 COUNTERPARTS = {
     "Activation": standalone_relu,
-    "Add": lambda step, *x: tf_keras.layers.Add(name=step.layer.name)(x),
+    "Add": added,
+    "BinPool": bin_means,
     "Concatenate": lambda step, *x: tf_keras.layers.Concatenate(
         step.layer.axis, name=step.layer.name
     )(x),
@@ -312,6 +338,7 @@ COUNTERPARTS = {
     "MaxPooling2D": pooled,
     "PadToMultiple": padded,
     "ReLU": standalone_relu,
+    "ResizeLike": resized,
     "Rescaling": rescaled,
     "Reshape": lambda step, x: tf_keras.layers.Reshape(
         step.outputs[0].shape[1:], name=step.layer.name
@@ -322,7 +349,6 @@ COUNTERPARTS = {
 }
 
 REASONS = {
-    "BinPool": "the means of pyramid pooling cannot be fake-quantized",
     "BatchNorm": "it does not follow a convolution that it could be folded into",
     "Dense": "only fully convolutional networks can be fine-tuned",
     "GlobalAveragePooling2D": "the library's 8-bit scheme does not support the product "

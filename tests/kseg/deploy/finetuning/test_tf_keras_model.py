@@ -34,6 +34,19 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found / scale, expected / scale, atol=2e-5)
 
 
+@pytest.mark.parametrize("size", [(64, 72), (112, 144)])
+def test_pyramid_pooling_is_a_pooling_and_sums_of_two(size):
+    """The sides of the coarsest features, 4x5 and 7x9, do not divide evenly."""
+    options = {"width": 4, "context": "pyramid", "deepest": 4}
+    model = randomized(build_model("unet", 3, "plain", **options))
+    image = np.random.RandomState(0).uniform(0, 255, (2, *size, 3)).astype("float32")
+    source = rebuild(model, size)
+    found = np.asarray(source.model(image, training=False))
+    assert_same(found, np.asarray(model(image, training=False)))
+    sums = [x for x in source.model.layers if x.name.startswith("context_sum")]
+    assert len(sums) == 3 and all(len(x.input) == 2 for x in sums)
+
+
 QUICK = [("unet", "plain", "transposed")]
 SLOW = [
     ("unet", "mobilenetv2", "resize-conv"),

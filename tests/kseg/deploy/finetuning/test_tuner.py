@@ -227,6 +227,15 @@ def test_the_qat_graph_has_no_unfused_operators(name, encoder, upsampling):
     assert_int8_throughout(content)
 
 
+@pytest.mark.slow
+def test_the_qat_graph_of_pyramid_pooling_has_no_unfused_operators():
+    options = {"width": 4, "context": "pyramid", "deepest": 4}
+    model = build_model("unet", 3, "plain", **options)
+    ranges = shared_ranges(rebuild(model, SIZE).model, images())
+    content = convert_quantized(rebuild(model, SIZE), ranges, SIZE, LABELS)
+    assert_int8_throughout(content)
+
+
 def test_inputs_and_outputs_of_pass_through_layers_share_a_range():
     """U-Net's skip connection, its pooling, its concatenation and the other input."""
     model = build_model("unet", 3, "plain", width=4, upsampling="bilinear")
