@@ -9,7 +9,12 @@ from typing import List, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.log import say
-from edge.video.capture import DEFAULT_OPTIONS, CameraOptions, has_settings
+from edge.video.capture import (
+    DEFAULT_OPTIONS,
+    CameraOptions,
+    NotInstalled,
+    has_settings,
+)
 from edge.video.frames import Source
 from edge.video.sources import comes_back, open_source
 
@@ -42,6 +47,7 @@ class Opening:
     def may_come(self) -> bool:
         """Whether the source may be there later."""
         refused = isinstance(self.error, InputError)
+        refused = refused and not isinstance(self.error, NotInstalled)
         return refused and comes_back(self.address, self.options)
 
 

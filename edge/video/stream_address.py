@@ -195,4 +195,8 @@ def no_such_file(source: str) -> str:
             f"source {shown}: no such file; an address begins with its scheme, such as "
             "rtsp://HOST/..."
         )
-    return f"source {shown}: no such file or folder; a camera is a number, such as 0"
+    remedy = "a camera is a number, such as 0"
+    if "=" in source:
+        remedy += "; a name before = has at most 32 of a-z, 0-9, _ and -, and begins "
+        remedy += "with a letter"
+    return f"source {shown}: no such file or folder; {remedy}"
