@@ -107,6 +107,9 @@ class CameraLoop:
         else:
             say(f"source {feed.name}: ended after {feed.rate.count} frames")
         feed.end(FAILED if end.error else END_OF_SOURCE)
+        for sink in feed.sinks:
+            if hasattr(sink, "end_source"):  # others learn it at the program's end
+                sink.end_source()
 
     def _wait(self) -> None:
         """While no frame comes: process window events, notify viewers of a stall."""

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge.app import camera
@@ -211,6 +213,25 @@ def test_topics_have_a_level_with_the_source(mosquitto, tmp_path, monkeypatch):
     ]
     assert {device["name"] for device in devices} == {"door", "yard"}
     assert len({device["identifiers"][0] for device in devices}) == 2
+
+
+def test_a_file_that_has_ended_is_unavailable_while_others_go_on(mosquitto, tmp_path):
+    image = tmp_path / "image.png"
+    assert cv2.imwrite(str(image), np.zeros((48, 64, 3), np.uint8))
+    heard = mosquitto.listen()
+
+    def told(name: str) -> list[bytes]:
+        topic = f"home/{name}/availability"
+        return [m.payload for m in heard() if m.topic == topic]
+
+    where = f"127.0.0.1:{mosquitto.port}/home"
+    options = ["--source", f"file={image}", "--source", "on=shapes", "--mqtt", where]
+    with camera_process(tmp_path, *options) as process:
+        try:
+            until(lambda: told("file")[-1:] == [b"offline"], "it stays available")
+            assert told("on") == [b"online"] and process.poll() is None
+        finally:
+            process.kill()
 
 
 def test_no_secret_of_a_source_is_shown(capsys):
