@@ -107,7 +107,7 @@ def source_json(name: str, shown: ShownSource) -> Dict[str, Any]:
         "live": shown.source.live,
         "frames": shown.totals.frames,
         "dropped": shown.totals.dropped,
-        "fps": 0.0 if waiting or finished else shown.fps,
+        "fps": shown.fps,
         "age": shown.age,
         "waiting": waiting,
         "finished": finished,
