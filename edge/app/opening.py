@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import List, Optional, Sequence
 
 from edge.core.errors import InputError
+from edge.core.interrupts import WAITING
 from edge.core.log import say
 from edge.video.capture import (
     DEFAULT_OPTIONS,
@@ -29,7 +30,7 @@ class Opening:
         self.address, self.options, self.stack = address, options, ExitStack()
         self.source: Optional[Source] = None
         self.error: Optional[BaseException] = None
-        self._thread = threading.Thread(target=self._open, daemon=True)
+        self._thread = threading.Thread(target=self._open, name=WAITING, daemon=True)
         self._thread.start()
 
     def _open(self) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
@@ -21,8 +22,9 @@ from edge.core.errors import (
     shortened,
 )
 from edge.core.files import try_writing
+from edge.core.filtered_output import end_filters
 from edge.core.imports import BrokenPackage, explained_imports
-from edge.core.interrupts import raise_on_interrupt
+from edge.core.interrupts import WAITING, raise_on_interrupt
 from edge.core.log import say, show_log
 from edge.core.redaction import hide_in_tracebacks, remember
 from edge.core.suggestions import closest
@@ -320,11 +322,17 @@ def say_last(message: str) -> None:
 
 
 def exit_with(status: int) -> NoReturn:
-    """Exit with a status; what stdout cannot take any more is dropped."""
+    """Exit with a status; what stdout cannot take any more is dropped.
+
+    Python's own exit may crash under a thread that returns to it from a library.
+    """
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if any(thread.name == WAITING for thread in threading.enumerate()):
+        end_filters()
+        os._exit(status)
     sys.exit(status)
 
 

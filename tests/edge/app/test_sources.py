@@ -1,6 +1,8 @@
 """Several sources from the command line of the camera."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from edge.app.shipped import shipped_model
 from edge.core.errors import InputError
 from edge.video import sources
 from tests.edge.video.test_reconnect import free_port, needs_ffmpeg, sent
+from tests.support.posix import needs_posix
 from tests.support.viewer import LONG, until
 
 SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
@@ -188,6 +191,25 @@ def test_a_stream_that_is_killed_comes_back_while_the_other_goes_on(tmp_path):
     assert "b: source tcp://127.0.0.1" in log and "it is tried again" in log
     assert f"source tcp://127.0.0.1:{ports[1]}: no more frames; reopening it" in log
     assert log.count("reopened after") == 2
+
+
+@pytest.mark.parametrize("sent_signal", [signal.SIGINT, signal.SIGTERM])
+@needs_posix
+def test_the_program_can_be_ended_while_sources_open(tmp_path, sent_signal):
+    """Their threads wait in a library, which would hold back the last line."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        options = ["--source", "a=shapes", "--source", f"b={address}"]
+        with camera_process(tmp_path, *options) as process:
+            try:
+                server.settimeout(LONG)
+                with server.accept()[0]:  # it never answers
+                    process.send_signal(sent_signal)
+                    assert process.wait(LONG) == 130
+            finally:
+                process.kill()
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert log == "camera_demo: stopped by Ctrl-C\n"
 
 
 def test_topics_have_a_level_with_the_source(mosquitto, tmp_path, monkeypatch):
