@@ -273,7 +273,7 @@ def run(
         remember(word)
     if sys.stdout is None:  # closed by the caller: results go nowhere
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
-    interrupted = raise_on_interrupt()
+    interrupted, before = raise_on_interrupt(), threading.enumerate()
     try:
         try:
             check_python()
@@ -300,7 +300,7 @@ def run(
         else:
             status = 2
             say_last(f"{name}: {in_one_line(refusal_of(error))}")
-    exit_with(status)
+    exit_with(status, before)
 
 
 def refusal_of(error: OSError) -> str:
@@ -321,16 +321,18 @@ def say_last(message: str) -> None:
         pass
 
 
-def exit_with(status: int) -> NoReturn:
+def exit_with(status: int, before: Sequence[threading.Thread] = ()) -> NoReturn:
     """Exit with a status; what stdout cannot take any more is dropped.
 
     Python's own exit may crash under a thread that returns to it from a library.
+    `before` are the threads that the program has not started.
     """
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if any(thread.name == WAITING for thread in threading.enumerate()):
+    own = (thread for thread in threading.enumerate() if thread not in before)
+    if any(thread.name == WAITING for thread in own):
         end_filters()
         os._exit(status)
     sys.exit(status)
