@@ -29,7 +29,7 @@ CHANGE_COST = 5.0  # of what writes to a disk, in requests; see RateLimit
 FEW_EVENTS, MOST_LIMIT = 100, 1000  # by default, and at most
 NO_FILE = "There is no file for zones; start the camera with --zones {name}FILE"
 NO_CAPTURE = "Frames are not kept; start the camera with --capture DIR"
-NOT_KEPT = "The frame is not kept: there is none yet, or the disk is full or slow"
+NOT_KEPT = "The frame is not kept: none is there yet, or the disk is full; try again"
 OUTDATED = "The zones have been changed meanwhile; get them and try again"
 
 
