@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from typing import List, Optional, Sequence
 
 from edge.core.errors import InputError
-from edge.core.interrupts import WAITING
 from edge.core.log import say
 from edge.video.capture import (
     DEFAULT_OPTIONS,
@@ -31,7 +30,7 @@ class Opening:
         self.name = name
         self.source: Optional[Source] = None
         self.error: Optional[BaseException] = None
-        self._thread = threading.Thread(target=self._open, name=WAITING, daemon=True)
+        self._thread = threading.Thread(target=self._open, daemon=True)
         self._thread.start()
 
     def _open(self) -> None:

@@ -22,7 +22,6 @@ from typing import Any, Callable, Iterator, Optional, Sequence, Union
 from edge.app.parallel import predictors_together
 from edge.app.turns import Turn, Turns
 from edge.core.errors import InputError
-from edge.core.interrupts import WAITING
 from edge.predict.base import Predictor
 from edge.predict.results import Result
 from edge.video.frames import HANG_SECONDS, Frame, Source
@@ -135,8 +134,7 @@ class PredictionThreads:
         works = [partial(self._capture, number) for number in range(len(self.inputs))]
         together = predictors_together([(i.predictor, i.source) for i in self.inputs])
         works += [partial(self._segment, predictors) for predictors in together]
-        options: dict[str, Any] = {"name": WAITING, "daemon": True}
-        self._threads = [threading.Thread(target=w, **options) for w in works]
+        self._threads = [threading.Thread(target=w, daemon=True) for w in works]
 
     def __enter__(self) -> PredictionThreads:
         for thread in self._threads:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
@@ -24,7 +23,7 @@ from edge.core.errors import (
 from edge.core.files import try_writing
 from edge.core.filtered_output import end_filters
 from edge.core.imports import BrokenPackage, explained_imports
-from edge.core.interrupts import WAITING, raise_on_interrupt
+from edge.core.interrupts import raise_on_interrupt
 from edge.core.log import say, show_log
 from edge.core.redaction import hide_in_tracebacks, remember
 from edge.core.suggestions import closest
@@ -273,7 +272,7 @@ def run(
         remember(word)
     if sys.stdout is None:  # closed by the caller: results go nowhere
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
-    interrupted, before = raise_on_interrupt(), threading.enumerate()
+    interrupted = raise_on_interrupt()
     try:
         try:
             check_python()
@@ -300,7 +299,7 @@ def run(
         else:
             status = 2
             say_last(f"{name}: {in_one_line(refusal_of(error))}")
-    exit_with(status, before)
+    exit_with(status)
 
 
 def refusal_of(error: OSError) -> str:
@@ -321,20 +320,13 @@ def say_last(message: str) -> None:
         pass
 
 
-def exit_with(status: int, before: Sequence[threading.Thread] = ()) -> NoReturn:
-    """Exit with a status; what stdout cannot take any more is dropped.
-
-    Python's own exit may crash under a thread that returns to it from a library.
-    `before` are the threads that the program has not started.
-    """
+def exit_with(status: int) -> NoReturn:
+    """Exit with a status; what stdout cannot take any more is dropped."""
+    end_filters()  # a thread that opens a stream may still hold the last line back
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    own = (thread for thread in threading.enumerate() if thread not in before)
-    if any(thread.name == WAITING for thread in own):
-        end_filters()
-        os._exit(status)
     sys.exit(status)
 
 

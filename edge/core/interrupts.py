@@ -13,9 +13,6 @@ from contextlib import contextmanager
 from typing import Iterator
 
 CLOSING_SECONDS = 5.0  # for which a second Ctrl-C does not disturb the first
-# The name of threads that wait in libraries for cameras and streams, and which nobody
-# can end.
-WAITING = "waits in a library"
 STOPPED = 130  # the exit status, that of shells for a program ended by SIGINT
 
 

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.interrupts import WAITING
 from edge.core.redaction import redact
 from edge.core.timing import pauses
 from edge.video.capture import Capture
@@ -37,7 +36,7 @@ def call_in_thread(work: Callable[[], Any], name: str) -> Any:
         except BaseException as error:
             done.put((None, error))
 
-    threading.Thread(target=call, name=WAITING, daemon=True).start()
+    threading.Thread(target=call, daemon=True).start()
     try:
         result, error = done.get(timeout=OPEN_SECONDS)
     except Empty:
