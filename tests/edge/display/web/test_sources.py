@@ -238,8 +238,7 @@ def test_the_page_shows_all_sources_and_enlarges_one(
     head = browser.find_element("class name", "zone-head").size
     assert head["width"] > 0.8 * find("zones").size["width"]  # below the title
 
-    browser.back()
-    browser.back()
+    browser.execute_script("history.go(-2)")
     until(find("grid").is_displayed, "all are not shown again")
     assert not find("image").is_displayed()
     assert browser.get_log("browser") == []
