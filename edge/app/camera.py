@@ -231,7 +231,8 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
         for folder in filter(None, (own.masks, own.capture)):
             make_folder(folder)
     # A shell's & ignores SIGINT.
-    handle_signals(Interrupt(), "SIGINT", "SIGTERM")
+    interrupt = Interrupt()
+    handle_signals(interrupt, "SIGINT", "SIGTERM")
     check_webhook(arguments)
     check_mqtt(arguments)
     listener = listener_of(arguments)
@@ -244,7 +245,7 @@ def main(argv: Optional[Sequence[str]] = None, program: str = "camera_demo.py") 
     try:
         with ExitStack() as stack:
             live = open_loop(arguments, listener, stack)
-            live.run(arguments.max_frames)
+            live.run(arguments.max_frames, lambda: interrupt.seen)
     except KeyboardInterrupt:
         if live is None:
             raise

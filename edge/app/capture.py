@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import threading
+from concurrent.futures import Future, TimeoutError
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence
@@ -29,7 +30,7 @@ from edge.display.sinks import Controls, DisplayFrame
 from edge.display.tasks import IN_BRIEF, SUMMARIES
 from edge.model_file.info import ModelInfo
 from edge.predict.uncertainty import CONFIDENCE, UNCERTAINTY
-from edge.video.frames import Source
+from edge.video.frames import HANG_SECONDS, Source
 
 DIGITS = 4  # of confidence and uncertainty
 ASKED, TIMED, DOUBTFUL = "asked", "time", "uncertain"  # why a frame was kept
@@ -85,10 +86,15 @@ class FrameCapture:
         """Keep the newest frame, because a viewer asks for it: any thread may call.
 
         It is kept whatever the rule, the limit and its looks are. Returns the name of
-        its file; None if there is no frame yet, or too many wait to be written.
+        its file once it is written; None if there is no frame yet, or the disk is full
+        or too slow.
         """
         with self._lock:
-            return self._keep(self._last, ASKED) if self._last else None
+            item = self._keep(self._last, ASKED) if self._last else None
+        try:
+            return item.name if item and item.written.result(HANG_SECONDS) else None
+        except TimeoutError:
+            return None
 
     def close(self) -> None:
         """Wait for the files, and say what was kept. Then `keep` keeps nothing."""
@@ -129,10 +135,10 @@ class FrameCapture:
 
     def _keep(
         self, displayed: DisplayFrame, reason: str, value: Optional[float] = None
-    ) -> Optional[str]:
+    ) -> Optional[Item]:
         """Write a frame; one that looks like a frame before only if it was asked for.
 
-        Returns the name of its file, or None.
+        Returns what waits to be written, or None.
         """
         looks = appearance(displayed.frame)
         if reason != ASKED and looks in self._seen:
@@ -153,10 +159,11 @@ class FrameCapture:
             **brief(displayed.result, self.info),
             **text_of(looks),
         }
-        if not self._writer.put(Item(displayed.frame, name, line)):
+        item = Item(displayed.frame, name, line, Future())
+        if not self._writer.put(item):
             return None
         self._seen.add(looks)
-        return name
+        return item
 
     def _new_name(self, now: datetime) -> str:
         """A name with the time in UTC that no file of the folder has."""

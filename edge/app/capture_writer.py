@@ -10,6 +10,7 @@ import base64
 import json
 import queue
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Optional
 
@@ -28,11 +29,15 @@ WAITING = 4  # frames in memory at most
 
 
 class Item(NamedTuple):
-    """A frame (H, W, 3) uint8 BGR, the name of its file and its line."""
+    """A frame (H, W, 3) uint8 BGR, the name of its file and its line.
+
+    `written` tells whether they are on the disk, once that is known.
+    """
 
     image: np.ndarray
     name: str
     line: dict[str, Any]
+    written: Future[bool]
 
 
 class CaptureWriter:
@@ -78,8 +83,10 @@ class CaptureWriter:
             except (InputError, OSError, cv2.error) as error:
                 self.count -= 1
                 self._report(error)
+                item.written.set_result(False)
             else:
                 self.written, self._failed = self.written + 1, False
+                item.written.set_result(True)
 
     def _write(self, item: Item) -> None:
         """Write the image, then its line; without the line, the image is removed."""

@@ -94,16 +94,19 @@ def watch_of(
     if not any(getattr(arguments, name, None) for name in ASK_FOR_MEASURES):
         return None
     folder = arguments.event_folder
-    for rule in rules:
-        if rule.records and not folder:
-            say(f"rule {rule.name}: nothing is recorded without --event-folder")
     settings = file.smoothing_seconds, file.object_point
     engine = Engine(rules, source.label, files=bool(folder))
     return Watch(Measurer(info, file.zones, *settings), engine)
 
 
 def check_rules(arguments: argparse.Namespace, rules: Sequence[Rule]) -> None:
-    """Raises InputError for options that need rules, where there are none."""
+    """Raises InputError for options that need rules, where there are none.
+
+    A line tells which of the rules record nothing, once if several sources have it.
+    """
+    for name in dict.fromkeys(rule.name for rule in rules if rule.records):
+        if not arguments.event_folder:
+            say(f"rule {name}: nothing is recorded without --event-folder")
     for name in NEED_RULES if not rules else ():
         if getattr(arguments, name):
             option = "--" + name.replace("_", "-")

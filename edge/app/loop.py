@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import cv2
 
@@ -49,14 +49,19 @@ class CameraLoop:
     def _paused(self) -> bool:
         return any(feed.controls.paused for feed in self.feeds)
 
-    def run(self, limit: Optional[int] = None) -> None:
+    def run(
+        self,
+        limit: Optional[int] = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Run the loop, for at most `limit` frames of all feeds together if given.
 
+        Once `stopped()`, it raises KeyboardInterrupt, if nothing else has raised it.
         Events that run at the end are ended, and passed to the sinks.
         """
         reason = FAILED
         try:
-            self._run(limit)
+            self._run(limit, stopped)
             ended = self._ended or self.rate.count == limit
             reason = STOPPED if ended else END_OF_SOURCE
         except KeyboardInterrupt:
@@ -69,7 +74,7 @@ class CameraLoop:
         if self.failure and reason == END_OF_SOURCE:
             raise self.failure
 
-    def _run(self, limit: Optional[int]) -> None:
+    def _run(self, limit: Optional[int], stopped: Callable[[], bool]) -> None:
         # More OpenCV threads would compete with the network's: with two threads on two
         # cores, frames per second drop by 5 %.
         cv2.setNumThreads(1)
@@ -81,8 +86,10 @@ class CameraLoop:
                     self._end(item)
                 else:
                     self._wait()
-                while self._paused and not self._ended:
+                while self._paused and not self._ended and not stopped():
                     self._pause()
+                if stopped():
+                    raise KeyboardInterrupt
                 if self._ended or self.rate.count == limit:
                     return
 
@@ -107,6 +114,9 @@ class CameraLoop:
         else:
             say(f"source {feed.name}: ended after {feed.rate.count} frames")
         feed.end(FAILED if end.error else END_OF_SOURCE)
+        for sink in feed.sinks:
+            if hasattr(sink, "end_source"):  # others learn it at the program's end
+                sink.end_source()
 
     def _wait(self) -> None:
         """While no frame comes: process window events, notify viewers of a stall."""

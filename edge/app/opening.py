@@ -9,7 +9,12 @@ from typing import List, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.log import say
-from edge.video.capture import DEFAULT_OPTIONS, CameraOptions, has_settings
+from edge.video.capture import (
+    DEFAULT_OPTIONS,
+    CameraOptions,
+    NotInstalled,
+    has_settings,
+)
 from edge.video.frames import Source
 from edge.video.sources import comes_back, open_source
 
@@ -20,8 +25,9 @@ class Opening:
     After `wait`, `stack` closes the `source`, or `error` tells why there is none.
     """
 
-    def __init__(self, address: str, options: CameraOptions):
+    def __init__(self, address: str, options: CameraOptions, name: str):
         self.address, self.options, self.stack = address, options, ExitStack()
+        self.name = name
         self.source: Optional[Source] = None
         self.error: Optional[BaseException] = None
         self._thread = threading.Thread(target=self._open, daemon=True)
@@ -29,7 +35,7 @@ class Opening:
 
     def _open(self) -> None:
         try:
-            opened = open_source(self.address, self.options)
+            opened = open_source(self.address, self.options, given=self.name)
             self.source = self.stack.enter_context(opened)
         except BaseException as error:
             self.error = error
@@ -42,6 +48,7 @@ class Opening:
     def may_come(self) -> bool:
         """Whether the source may be there later."""
         refused = isinstance(self.error, InputError)
+        refused = refused and not isinstance(self.error, NotInstalled)
         return refused and comes_back(self.address, self.options)
 
 
@@ -55,7 +62,8 @@ def open_sources(each: Sequence[argparse.Namespace], stack: ExitStack) -> List[S
     given = [(own.given.address, found) for own, found in zip(each, options)]
     if len(each) == 1:
         return [stack.enter_context(open_source(*given[0]))]
-    openings = [Opening(*pair) for pair in given]
+    names = [own.given.name for own in each]
+    openings = [Opening(*pair, name) for pair, name in zip(given, names)]
     for opening in openings:
         opening.wait()
         stack.push(opening.stack)
@@ -66,10 +74,11 @@ def open_sources(each: Sequence[argparse.Namespace], stack: ExitStack) -> List[S
     if len(errors) == len(each):
         raise errors[0]
     sources = []
-    for own, opening in zip(each, openings):
+    for opening in openings:
         if opening.source is None:
-            say(f"{own.given.name}: {opening.error}; it is tried again")
-            later = open_source(opening.address, opening.options, at_once=False)
+            say(f"{opening.name}: {opening.error}; it is tried again")
+            pair = opening.address, opening.options
+            later = open_source(*pair, at_once=False, given=opening.name)
             opening.source = stack.enter_context(later)
         sources.append(opening.source)
     return sources

@@ -21,13 +21,16 @@ def options_of(arguments: argparse.Namespace) -> List[argparse.Namespace]:
     A single source has the options as they were given.
     """
     several = len(arguments.sources) > 1
+    own_files = [os.path.realpath(path) for path in arguments.zones_of.values()]
     result = []
     for given in arguments.sources:
         own = copy.copy(arguments)
         own.given = given
         own.zones = arguments.zones_of.get(given.name, arguments.zones)
         # A file that several sources use is not that of one of them alone.
-        own.zones_shared = several and given.name not in arguments.zones_of
+        alone = given.name in arguments.zones_of
+        alone = alone and own_files.count(os.path.realpath(own.zones)) == 1
+        own.zones_shared = several and not alone
         if several:
             own.record = arguments.record and with_name(arguments.record, given.name)
             for name in FOLDERS:
@@ -73,10 +76,19 @@ def zones_by_source(
         found = NAMED.fullmatch(text)
         name, path = text.partition("=")[::2]
         if name in names and path:
+            if name in own:
+                raise InputError(
+                    f"--zones {text}: {name} has {own[name]} too; give one of them"
+                )
             own[name] = Path(path)
-        elif len(sources) > 1 and found and not os.path.exists(text):
+        elif names and found and not os.path.exists(text):
             raise InputError(
                 f"--zones {text}: there is no source {name}; there are {listed(names)}"
+            )
+        elif common and len(sources) > 1:
+            raise InputError(
+                f"--zones {text}: {common} is given too; give one file of all sources, "
+                "and NAME=FILE for one of them"
             )
         else:
             common = Path(text)

@@ -21,6 +21,7 @@ from edge.core.errors import (
     shortened,
 )
 from edge.core.files import try_writing
+from edge.core.filtered_output import end_filters
 from edge.core.imports import BrokenPackage, explained_imports
 from edge.core.interrupts import raise_on_interrupt
 from edge.core.log import say, show_log
@@ -322,6 +323,7 @@ def say_last(message: str) -> None:
 
 def exit_with(status: int) -> NoReturn:
     """Exit with a status; what stdout cannot take any more is dropped."""
+    end_filters()  # a thread that opens a stream may still hold the last line back
     try:
         sys.stdout.flush()
     except OSError:

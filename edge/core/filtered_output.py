@@ -48,11 +48,13 @@ class Filter:
     def __exit__(self, *_: Any) -> None:
         with self._lock:
             self._holders -= 1
-            if not self._holders and self._saved is not None:
-                flush_all()
-                os.dup2(self._saved, self.descriptor)
-                self._copying.join(END_SECONDS)  # closes `_saved`
-                self._saved = None
+            if not self._holders:
+                self._end()
+
+    def end(self) -> None:
+        """End the filter, whoever still holds it: the program ends."""
+        with self._lock:
+            self._end()
 
     def _begin(self) -> None:
         flush_all()
@@ -67,6 +69,14 @@ class Filter:
         self._copying = threading.Thread(target=copy_lines, args=given, daemon=True)
         self._copying.start()
 
+    def _end(self) -> None:
+        if self._saved is None:
+            return
+        flush_all()
+        os.dup2(self._saved, self.descriptor)
+        self._copying.join(END_SECONDS)  # closes `_saved`
+        self._saved = None
+
 
 STDOUT, STDERR = Filter(1), Filter(2)
 
@@ -80,6 +90,12 @@ def filtered_output() -> Iterator[None]:
         if any(value != QUIET for value in wanted):
             stack.enter_context(STDOUT)
         yield
+
+
+def end_filters() -> None:
+    """Pass on what was printed so far, at the end of the program."""
+    for one in (STDOUT, STDERR):
+        one.end()
 
 
 def flush_all() -> None:

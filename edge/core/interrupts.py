@@ -83,13 +83,16 @@ class Interrupt:
     """A handler of signals that raises KeyboardInterrupt, but not while files close.
 
     The signals of the next seconds are ignored: pressed twice, Ctrl-C would leave a
-    video without its end.
+    video without its end. `seen` tells that there was a signal: Python drops an
+    exception that is raised while it removes an object.
     """
 
     def __init__(self) -> None:
         self._raised = float("-inf")
+        self.seen = False
 
     def __call__(self, *_: object) -> None:
+        self.seen = True
         now = time.monotonic()
         if now - self._raised >= CLOSING_SECONDS:
             self._raised = now

@@ -36,7 +36,7 @@ class Window:
         self._grid = Grid(list(controls)) if len(controls) > 1 else None
         self._by_name = dict(controls)
         self._seen: Set[str] = set()
-        self._open = False
+        self._open, self._shape = False, (0, 0)
 
     def take(self, displayed: DisplayFrame) -> None:
         view = displayed.view
@@ -44,8 +44,10 @@ class Window:
             view = self._grid.put(displayed.source, view)
         if not self._open:
             cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
-            cv2.resizeWindow(WINDOW, *view.shape[1::-1])
             self._open = True
+        if view.shape[:2] != self._shape and (self._grid or not self._shape[0]):
+            self._shape = view.shape[:2]  # that of a grid grows with its cells
+            cv2.resizeWindow(WINDOW, *view.shape[1::-1])
         cv2.imshow(WINDOW, view)
         if self.still and not displayed.redrawn:
             self._wait_for_key(displayed.source)

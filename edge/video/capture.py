@@ -47,6 +47,10 @@ BOARD_CAMERA = re.compile(r"(csi|picamera)(?::(\d+))?")
 PIPELINE_SIZE, PIPELINE_FPS = (720, 1280), 30  # defaults of the options
 
 
+class NotInstalled(InputError):
+    """A source needs software that is missing, so trying again does not help."""
+
+
 @dataclass(frozen=True)
 class CameraOptions:
     """Requested camera settings: (height, width), frames per second, FOURCC."""
@@ -208,7 +212,7 @@ def open_pipeline(source: str, pipeline: str) -> cv2.VideoCapture:
         remedy += "environment created with --system-site-packages"
         if source == "picamera":
             remedy = "apt install python3-picamera2, or for OpenCV " + remedy
-        raise InputError(
+        raise NotInstalled(
             f"source {redact(source)}: this OpenCV has no GStreamer support; {remedy}"
         )
     remedy = "GStreamer cannot start the pipeline; test it with gst-launch-1.0"
@@ -225,7 +229,7 @@ class PiCamera:
             ImportError,
             ValueError,
         ) as error:  # ValueError: other NumPy
-            raise InputError(
+            raise NotInstalled(
                 f"picamera: Picamera2 cannot be imported ({error}); use a virtual "
                 "environment created with --system-site-packages and the system's "
                 "NumPy version, 1 or 2; see docs/boards.md"

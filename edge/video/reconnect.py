@@ -71,11 +71,15 @@ class Video:
     """An open capture; a live source that fails is reopened until it is closed.
 
     Without `at_once` a live source is opened when its frames are asked for, as often as
-    that fails.
+    that fails. `given` is its name among several sources: their addresses without
+    secrets may be the same.
     """
 
-    def __init__(self, source: str, kind: Capture, at_once: bool = True):
+    def __init__(
+        self, source: str, kind: Capture, at_once: bool = True, given: str = ""
+    ):
         self.source, self.kind = source, kind
+        self._shown = f"{given}: source {kind.name}" if given else f"source {kind.name}"
         self._capture: Any = None
         self._closing = threading.Event()
         self._reading = threading.Lock()  # do not release during a read
@@ -142,7 +146,7 @@ class Video:
             return None
         failed = time.monotonic()
         if self._capture is not None:
-            log.warning(f"source {self.kind.name}: no more frames; reopening it")
+            log.warning(f"{self._shown}: no more frames; reopening it")
         for pause in pauses(FIRST_PAUSE, LONGEST_PAUSE):
             with self._reading:
                 self._release()
@@ -155,7 +159,7 @@ class Video:
             frame = self._read()
             if frame is not None:
                 away = time.monotonic() - failed
-                log.info(f"source {self.kind.name}: reopened after {away:.1f} s")
+                log.info(f"{self._shown}: reopened after {away:.1f} s")
                 return frame
         return None
 

@@ -58,14 +58,17 @@ def comes_back(source: str, options: CameraOptions = DEFAULT_OPTIONS) -> bool:
 
 @contextmanager
 def open_source(
-    source: str, options: CameraOptions = DEFAULT_OPTIONS, at_once: bool = True
+    source: str,
+    options: CameraOptions = DEFAULT_OPTIONS,
+    at_once: bool = True,
+    given: str = "",
 ) -> Iterator[Source]:
     """Open a camera, video file, stream, pipeline, image, image folder or "shapes".
 
     Neither messages nor the name of the Source show a secret of it; what libraries
     print to stderr while it is open is filtered. Without `at_once` a camera or stream
-    is opened in the background, as often as it takes. Raises InputError if it cannot
-    be opened.
+    is opened in the background, as often as it takes. `given` is its name among
+    several, for the log. Raises InputError if it cannot be opened.
     """
     remember(source)
     source = here(source)
@@ -85,7 +88,7 @@ def open_source(
         with ExitStack() as stack:
             if is_address(source) or is_pipeline(source):
                 stack.enter_context(filtered_output())
-            video = Video(source, capture_of(source, options), at_once)
+            video = Video(source, capture_of(source, options), at_once, given)
             stack.callback(video.close)
             yield Source(
                 *(video.frames(), video.kind.name, video.fps),

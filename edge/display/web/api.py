@@ -29,7 +29,7 @@ CHANGE_COST = 5.0  # of what writes to a disk, in requests; see RateLimit
 FEW_EVENTS, MOST_LIMIT = 100, 1000  # by default, and at most
 NO_FILE = "There is no file for zones; start the camera with --zones {name}FILE"
 NO_CAPTURE = "Frames are not kept; start the camera with --capture DIR"
-NOT_KEPT = "The frame is not kept: there is none yet, or the disk is slow; try again"
+NOT_KEPT = "The frame is not kept: none is there yet, or the disk is full; try again"
 OUTDATED = "The zones have been changed meanwhile; get them and try again"
 
 
@@ -107,7 +107,7 @@ def source_json(name: str, shown: ShownSource) -> Dict[str, Any]:
         "live": shown.source.live,
         "frames": shown.totals.frames,
         "dropped": shown.totals.dropped,
-        "fps": 0.0 if waiting or finished else shown.fps,
+        "fps": shown.fps,
         "age": shown.age,
         "waiting": waiting,
         "finished": finished,
@@ -144,19 +144,13 @@ class Events(ApiHandler):
 
 
 @tornado.web.stream_request_body
-class Zones(ApiHandler):
-    """Zones, their measures and whether they can be saved.
-
-    The body of a request is read only after prepare, which refuses strangers.
-    """
-
-    def cost(self) -> float:
-        return CHANGE_COST if self.request.method == "PUT" else 1.0
+class WithBody(ApiHandler):
+    """Requests may have a body, which is read only after prepare refuses strangers."""
 
     def prepare(self) -> None:
         super().prepare()
         self._body = bytearray()
-        if self.request.method == "PUT":
+        if self.request.method in ("PUT", "POST"):
             length = self.request.headers.get("Content-Length", "0")
             if len(length) > 9 or (length.isdigit() and int(length) > MOST_BYTES):
                 reason = f"The request has more than {MOST_BYTES} bytes"
@@ -165,6 +159,13 @@ class Zones(ApiHandler):
 
     def data_received(self, chunk: bytes) -> None:
         self._body += chunk
+
+
+class Zones(WithBody):
+    """Zones, their measures and whether they can be saved."""
+
+    def cost(self) -> float:
+        return CHANGE_COST if self.request.method == "PUT" else 1.0
 
     def get(self) -> None:
         self._reply_zones()
@@ -223,8 +224,11 @@ def zones_json(shown: ShownSource) -> Dict[str, Any]:
     }
 
 
-class Capture(ApiHandler):
-    """Keeps the newest frame for labelling, as the key c does in the window."""
+class Capture(WithBody):
+    """Keeps the newest frame for labelling, as the key c does in the window.
+
+    Some programs always send a body with a POST; it means nothing here.
+    """
 
     def cost(self) -> float:
         return CHANGE_COST

@@ -60,7 +60,9 @@ class ShownSource:
 
     @property
     def fps(self) -> float:
-        """Frames per second, of the last frames."""
+        """Frames per second, of the last frames; 0 once there are no more."""
+        if self.name and (self.controls.finished or self.waiting()):
+            return 0.0
         return round(self._rate.fps, 1)
 
     @property

@@ -29,7 +29,7 @@ class Mqtt:
     - `rules/RULE`, retained: the same of its last event, and whether one is `running`;
     - `picture`, retained: the view as JPEG every `picture_seconds`, 0 for none;
     - `availability`, retained: "online", or "offline" while a `live` source gives no
-      frames; the last will of the client is "offline" too.
+      frames, and once a source has ended; the last will of the client is "offline" too.
 
     `client` sends them. The loop never waits for the broker. See edge.display.sinks.
     """
@@ -50,6 +50,7 @@ class Mqtt:
         self._measured = self._pictured = float("-inf")
         self._lossy = False
         self.live, self._last, self._away = live, clock(), False
+        self._ended = False
         if client.announcer:
             client.outbox.set_state(client.announcer.message)
         self._set_availability()
@@ -60,6 +61,7 @@ class Mqtt:
     def _look_at_source(self) -> None:
         """Called by the client's thread, as the loop does nothing without a frame."""
         away = self.live and self._clock() - self._last > AWAY_SECONDS
+        away = away or self._ended
         if away != self._away:
             self._away = away
             self._set_availability()
@@ -124,6 +126,11 @@ class Mqtt:
             self.client.outbox.set_state(message)  # an empty one is kept no longer
         if self.client.announcer:
             self.client.announcer.set_zones(zones, self.client.outbox.set_state)
+
+    def end_source(self) -> None:
+        """The source gives no more frames, while others of the program go on."""
+        self._publish_measures()
+        self._ended = True
 
     def begin_closing(self) -> None:
         """Begin to send what waits: those of several sources do so together."""

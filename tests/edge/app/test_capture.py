@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.app import capture as capture_module
 from edge.app import capture_writer
 from edge.app.camera_options import new_parser, parse
 from edge.app.capture import FrameCapture, confidence_wanted
@@ -238,12 +240,34 @@ def test_without_its_line_a_frame_is_not_kept(tmp_path, capfd):
     assert "cannot be written" in capfd.readouterr().err
 
 
+def test_only_a_frame_that_is_on_the_disk_is_kept(tmp_path, capfd, monkeypatch):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    capture = FrameCapture(folder, INFO, "street.mp4", live=True)
+    capture.take(frame(0))
+    name = capture.keep()
+    assert [line["file"] for line in lines_of(folder)] == [name]
+    shutil.rmtree(folder)
+    assert capture.keep() is None
+    goes_on = threading.Event()
+    monkeypatch.setattr(capture_writer, "write_bytes", lambda *_: goes_on.wait())
+    monkeypatch.setattr(capture_module, "HANG_SECONDS", 0.02)
+    assert capture.keep() is None
+    goes_on.set()
+    capture.close()
+    assert "goes on without it" in capfd.readouterr().err
+
+
+def item(image: np.ndarray, number: int) -> Item:
+    return Item(image, f"{number}.png", {"k": number}, Future())
+
+
 @pytest.mark.parametrize("live", (False, True))
 def test_only_a_live_source_loses_frames_that_come_too_fast(tmp_path, live):
     """Thirty frames at once, of which a few may be in memory."""
     image = np.random.RandomState(0).randint(0, 256, (300, 400, 3), np.uint8)
     writer = CaptureWriter(tmp_path, live)
-    done = [writer.put(Item(image, f"{k}.png", {"k": k})) for k in range(30)]
+    done = [writer.put(item(image, k)) for k in range(30)]
     writer.close()
     assert all(done) is not live
     assert len(images_of(tmp_path)) == sum(done) == len(lines_of(tmp_path))
@@ -258,7 +282,7 @@ def test_a_disk_that_hangs_does_not_hold_the_program(
     monkeypatch.setattr(capture_writer, "HANG_SECONDS", 0.02)
     writer = CaptureWriter(tmp_path, live=True)
     for k in range(number):
-        writer.put(Item(np.zeros((4, 4, 3), np.uint8), f"{k}.png", {"k": k}))
+        writer.put(item(np.zeros((4, 4, 3), np.uint8), k))
     writer.close()
     (line,) = capfd.readouterr().err.splitlines()
     goes_on.set()

@@ -129,6 +129,17 @@ def test_measures_by_task():
     ]
 
 
+def test_rules_that_record_nothing_are_named_once(tmp_path, capsys):
+    path = zone_file(tmp_path, "share(road) > 0.5", "share(road) > 0.6")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["rules"][1]["record"] = {"before_seconds": 1}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    rules = watch_of(options(zones=path), INFO, SOURCE).engine.rules
+    check_rules(options(), [*rules, *rules])  # of two sources
+    expected = "rule r1: nothing is recorded without --event-folder\n"
+    assert capsys.readouterr().err == expected
+
+
 @pytest.mark.parametrize("option", ["events", "event_folder", "webhook"])
 def test_sinks_of_events_need_rules(tmp_path, option):
     given = options(**{option: tmp_path / "x"})

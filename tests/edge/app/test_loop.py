@@ -10,6 +10,7 @@ from edge.app.feed import Feed
 from edge.app.loop import CameraLoop
 from edge.app.stats import statistics, table
 from edge.core.errors import GateFailed
+from edge.core.interrupts import Interrupt
 from edge.display.sinks import Controls, DisplayFrame
 from edge.display.view import View, toggle_class
 from edge.model_file.info import ModelInfo
@@ -146,6 +147,29 @@ def test_a_limit_ends_the_loop():
     notes = Notes()
     live(Source(make_frames(1000), "file"), notes).run(limit=4)
     assert len(notes.taken) == 4
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_signal_whose_exception_was_dropped_ends_the_loop(paused):
+    """As Python drops one that is raised while it removes an object."""
+    controls, interrupt = Controls(View()), Interrupt()
+
+    class Removed:
+        def __del__(self):
+            interrupt()
+
+    class Viewer(Notes):
+        def take(self, displayed):
+            super().take(displayed)
+            controls.paused = paused
+            Removed()
+
+    viewer = Viewer()
+    loop = live(Source(make_frames(9), "file"), viewer, controls=controls)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(stopped=lambda: interrupt.seen)
+    assert len(viewer.taken) == 1
 
 
 def test_a_viewer_can_end_the_loop_and_change_the_view():

@@ -31,6 +31,15 @@ def test_a_file_that_is_missing_is_refused_beside_others(tmp_path):
         open_sources(given(*options), stack)
 
 
+def test_a_pipeline_without_gstreamer_is_refused_beside_others(monkeypatch):
+    """It would never come."""
+    monkeypatch.setattr("cv2.videoio_registry.hasBackend", lambda _: False)
+    for source in ("a=videotestsrc ! appsink", "csi"):
+        options = given("--source", "shapes", "--source", source)
+        with pytest.raises(InputError, match="has no GStreamer"), ExitStack() as stack:
+            open_sources(options, stack)
+
+
 @pytest.mark.parametrize(
     ("source", "later"),
     [("rtsp://camera/x", True), ("99", True), ("a.mp4", False), ("rtsp://[x", False)],

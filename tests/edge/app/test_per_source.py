@@ -47,10 +47,31 @@ def test_the_zones_of_each_source(tmp_path):
     assert found == [(Path("all.json"), True), (Path("own.json"), False)]
 
 
+def test_a_file_that_two_sources_name_is_not_that_of_one():
+    """Zones drawn for one of them would replace those of the other."""
+    words = [*TWO, "--source", "c=2", "--zones", "a=x.json", "--zones", "2=./x.json"]
+    each = options_of(parse([*words, "--zones", "c=y.json"], "", ""))
+    assert [own.zones_shared for own in each] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["x.json", "y.json"], "--zones y.json: x.json is given too"),
+        (["a=x.json", "a=y.json"], "--zones a=y.json: a has x.json too"),
+    ],
+)
+def test_no_file_of_zones_is_left_out_without_a_word(texts, message):
+    with pytest.raises(InputError) as error:
+        zones_by_source(texts, parse(TWO, "", "").sources)
+    assert message in str(error.value)
+
+
 def test_zones_of_one_source_and_of_all():
     sources = parse(TWO, "", "").sources
     found = zones_by_source(["2=b.json", "x.json", "a=c=d.json"], sources)
     assert found == (Path("x.json"), {"2": Path("b.json"), "a": Path("c=d.json")})
     assert zones_by_source(["a=b.json"], [("", "0")]) == (Path("a=b.json"), {})
-    with pytest.raises(InputError, match="no source gate; there are a, 2"):
-        zones_by_source(["gate=b.json"], sources)
+    for given in (sources, sources[:1]):
+        with pytest.raises(InputError, match="no source gate; there are a"):
+            zones_by_source(["gate=b.json"], given)

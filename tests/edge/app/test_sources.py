@@ -1,12 +1,16 @@
 """Several sources from the command line of the camera."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge.app import camera
@@ -15,6 +19,7 @@ from edge.app.shipped import shipped_model
 from edge.core.errors import InputError
 from edge.video import sources
 from tests.edge.video.test_reconnect import free_port, needs_ffmpeg, sent
+from tests.support.posix import needs_posix
 from tests.support.viewer import LONG, until
 
 SCRIPT = Path(__file__).resolve().parents[3] / "edge" / "camera_demo.py"
@@ -184,8 +189,28 @@ def test_a_stream_that_is_killed_comes_back_while_the_other_goes_on(tmp_path):
                 process.kill()
     log = (tmp_path / "log").read_text(encoding="utf-8")
     assert "b: source tcp://127.0.0.1" in log and "it is tried again" in log
-    assert f"source tcp://127.0.0.1:{ports[1]}: no more frames; reopening it" in log
+    again = f"b: source tcp://127.0.0.1:{ports[1]}: no more frames; reopening it"
+    assert again in log.splitlines()
     assert log.count("reopened after") == 2
+
+
+@pytest.mark.parametrize("sent_signal", [signal.SIGINT, signal.SIGTERM])
+@needs_posix
+def test_the_program_can_be_ended_while_sources_open(tmp_path, sent_signal):
+    """Their threads wait in a library, which would hold back the last line."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        options = ["--source", "a=shapes", "--source", f"b={address}"]
+        with camera_process(tmp_path, *options) as process:
+            try:
+                server.settimeout(LONG)
+                with server.accept()[0]:  # it never answers
+                    process.send_signal(sent_signal)
+                    assert process.wait(LONG) == 130
+            finally:
+                process.kill()
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert log == "camera_demo: stopped by Ctrl-C\n"
 
 
 def test_topics_have_a_level_with_the_source(mosquitto, tmp_path, monkeypatch):
@@ -211,6 +236,25 @@ def test_topics_have_a_level_with_the_source(mosquitto, tmp_path, monkeypatch):
     ]
     assert {device["name"] for device in devices} == {"door", "yard"}
     assert len({device["identifiers"][0] for device in devices}) == 2
+
+
+def test_a_file_that_has_ended_is_unavailable_while_others_go_on(mosquitto, tmp_path):
+    image = tmp_path / "image.png"
+    assert cv2.imwrite(str(image), np.zeros((48, 64, 3), np.uint8))
+    heard = mosquitto.listen()
+
+    def told(name: str) -> list[bytes]:
+        topic = f"home/{name}/availability"
+        return [m.payload for m in heard() if m.topic == topic]
+
+    where = f"127.0.0.1:{mosquitto.port}/home"
+    options = ["--source", f"file={image}", "--source", "on=shapes", "--mqtt", where]
+    with camera_process(tmp_path, *options) as process:
+        try:
+            until(lambda: told("file")[-1:] == [b"offline"], "it stays available")
+            assert told("on") == [b"online"] and process.poll() is None
+        finally:
+            process.kill()
 
 
 def test_no_secret_of_a_source_is_shown(capsys):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from edge.core.filtered_output import STDERR, filtered_output
+from edge.core.filtered_output import STDERR, end_filters, filtered_output
 
 LINE = b"opening rtsp://me:8810@h/s\n"
 SHOWN = "opening rtsp://***@h/s\n"
@@ -42,6 +42,15 @@ def test_threads_share_a_filter(capfd):
     second.__exit__()
     os.write(2, LINE)
     assert capfd.readouterr().err == SHOWN + LINE.decode()
+
+
+def test_the_end_of_the_program_ends_a_filter_that_a_thread_still_has(capfd):
+    with filtered_output():
+        os.write(2, LINE)
+        end_filters()
+        assert capfd.readouterr().err == SHOWN
+        os.write(2, b"after it\n")
+    assert capfd.readouterr().err == "after it\n"
 
 
 def test_long_output_is_complete(capfd):

@@ -70,8 +70,10 @@ def test_a_second_press_waits_until_files_are_closed(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(interrupts.time, "monotonic", lambda: now[0])
     handler = Interrupt()
+    assert not handler.seen
     with pytest.raises(KeyboardInterrupt):
         handler(signal.SIGINT, None)
+    assert handler.seen
     handler(signal.SIGINT, None)
     now[0] += CLOSING_SECONDS
     with pytest.raises(KeyboardInterrupt):

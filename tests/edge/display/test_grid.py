@@ -34,7 +34,7 @@ def test_a_cell_is_black_before_its_first_view():
 def test_another_shape_has_black_bars():
     grid = Grid(["a", "b"])
     grid.put("a", view(9))
-    image = grid.put("b", view(200, 120, 80))  # as high as the cell, and half as wide
+    image = grid.put("b", view(200, 60, 40))  # as high as the cell, and half as wide
     assert (image[:, 100:140] == 200).all()
     assert not image[:, 80:100].any() and not image[:, 140:].any()
 
@@ -45,3 +45,13 @@ def test_large_views_are_made_smaller():
         *(100, 200),
         3,
     )
+
+
+def test_cells_grow_with_the_largest_view():
+    """Whichever source is the first to give a frame."""
+    grid = Grid(["a", "b"])
+    assert grid.put("a", view(9)).shape == (60, 160, 3)
+    image = grid.put("b", view(200, 120, 160))
+    assert image.shape == (120, 320, 3)
+    assert (image[:, :160] == 9).all() and (image[:, 160:] == 200).all()
+    assert grid.put("a", view(10))[0, 0, 0] == 10

@@ -124,3 +124,10 @@ def test_an_empty_source_and_control_characters_are_refused():
 def test_an_address_without_its_scheme_is_no_missing_file(source):
     assert "an address begins with its scheme" in no_such_file(source)
     assert "8810" not in no_such_file(source)
+
+
+def test_a_name_that_cannot_be_one_is_explained():
+    for address in ("0", "rtsp://me:8810@camera/s"):
+        message = no_such_file(f"front door={address}")
+        assert "a name before = has at most 32" in message and "8810" not in message
+    assert "name" not in no_such_file("door.mp4")

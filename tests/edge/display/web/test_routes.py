@@ -140,13 +140,18 @@ def test_errors_are_as_described(served):
 def test_kept_frames_are_as_described(served):
     kept, path = ["20261127-013000-000.png", None], "/api/capture"
     statuses = []
-    for keep in (None, lambda: kept.pop(0), lambda: kept.pop(0)):
+    for keep, body in (
+        (None, None),
+        (lambda: kept.pop(0), "{}"),
+        (lambda: kept.pop(0), None),
+        (lambda: kept.pop(0), "x" * 70_000),
+    ):
         served.first.controls.capture = keep
-        answer = request(served, "POST", path)
+        answer = request(served, "POST", path, body)
         check_answer(path, "POST", answer)
         statuses.append(answer.status)
     served.first.controls.capture = None
-    assert statuses == [409, 200, 503]
+    assert statuses == [409, 200, 503, 413]
     evil = request(served, "POST", path, Origin="http://evil.example")
     assert evil.status == 403
 

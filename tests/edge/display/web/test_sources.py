@@ -88,7 +88,9 @@ def test_the_list_of_sources(served):
     assert door["frames"] > 5 and door["fps"] > 0 and door["age"] < LONG
     assert not door["finished"] and not door["waiting"]
     assert (film["frames"], film["finished"], film["waiting"]) == (5, True, "")
-    assert film["fps"] == 0  # by now
+    assert film["fps"] == read(shown, "/api/state?source=film")["fps"] == 0  # by now
+    metrics = get(shown, "/metrics").body.decode()
+    assert 'kseg_frames_per_second{source="film"} 0.0' in metrics
     assert (gate["frames"], gate["age"]) == (0, None)
     assert gate["waiting"] == "the first frame"
 
@@ -230,7 +232,13 @@ def test_the_page_shows_all_sources_and_enlarges_one(
     until(lambda: "right" in find("zones").text, "no zones")
     assert find("snapshot").is_displayed() and not find("grid").is_displayed()
 
-    browser.back()
+    browser.execute_script("location.hash = 'film'")
+    until(lambda: find("fps").text == "0.0", "it has ended")
+    until(lambda: find("zones").text.startswith("Zones\nframe"), find("zones").text)
+    head = browser.find_element("class name", "zone-head").size
+    assert head["width"] > 0.8 * find("zones").size["width"]  # below the title
+
+    browser.execute_script("history.go(-2)")
     until(find("grid").is_displayed, "all are not shown again")
     assert not find("image").is_displayed()
     assert browser.get_log("browser") == []

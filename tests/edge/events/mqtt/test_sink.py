@@ -190,6 +190,21 @@ def test_a_live_source_without_frames_is_offline(live, start, clock):
     until(lambda: values() == expected)
 
 
+def test_a_source_that_has_ended_is_offline_while_the_program_goes_on(start, clock):
+    def values(topic):
+        return [m.payload for m in heard() if m.topic == f"kseg/door/{topic}"]
+
+    sink, heard = start()
+    take(sink, measured(door={"cat": CAT}))
+    take(sink, measured(door={}))  # within the same second, so not published yet
+    sink.end_source()
+    until(lambda: values("availability") == [b"online", b"offline"])
+    assert values("zones/door")[-1] == b"{}"
+    sink.take(shown(redrawn=True))  # a viewer changes the view
+    time.sleep(0.3)
+    assert values("availability")[-1] == b"offline"
+
+
 def test_the_loop_does_not_wait_for_a_silent_broker(connect, clock, monkeypatch):
     monkeypatch.setattr(client_module, "CLOSE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
