@@ -28,5 +28,7 @@ if __name__ == "__main__":
     exit_on_interrupt("camera_demo")  # before the imports that take long
 
     from edge.core.arguments import run
+    from edge.core.native_calls import own_process
 
+    own_process()
     run("camera_demo", main)

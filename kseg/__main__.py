@@ -9,8 +9,10 @@ def main() -> NoReturn:
 
     exit_on_interrupt("kseg")  # before the imports that take long
     from edge.core.arguments import run
+    from edge.core.native_calls import own_process
     from kseg.cli import entry
 
+    own_process()
     run("kseg", entry.main)
 
 

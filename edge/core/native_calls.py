@@ -15,6 +15,7 @@ from typing import Iterator
 
 _lock = threading.Lock()
 _running = 0
+_own = False
 
 
 @contextmanager
@@ -30,9 +31,19 @@ def native_call() -> Iterator[None]:
             _running -= 1
 
 
+def own_process() -> None:
+    """Tell that this process is of this program alone, which may end it at once.
+
+    Programs call it when they start. A program that calls kseg in its own process, such
+    as a test, does not.
+    """
+    global _own
+    _own = True
+
+
 def end_process(status: int) -> None:
-    """End the process at once if a thread is inside a library; else return."""
-    if not _running:
+    """End an own process at once if a thread is inside a library; else return."""
+    if not (_own and _running):
         return
     for stream in (sys.stdout, sys.stderr):
         try:

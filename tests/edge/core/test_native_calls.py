@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CODE = """
 import atexit, sys, threading, time
 from edge.core.arguments import run
-from edge.core.native_calls import native_call
+from edge.core.native_calls import native_call, own_process
 
 inside = threading.Event()
 
@@ -23,6 +23,7 @@ def hang():
 
 def main(argv):
     atexit.register(print, "Python ends as usual")
+    own_process()
     if sys.argv[1] == "hangs":
         threading.Thread(target=hang, daemon=True).start()
         inside.wait()
@@ -35,7 +36,10 @@ run("camera_demo", main)
 
 @pytest.mark.parametrize(
     ("word", "output"),
-    [("hangs", "result\n"), ("not", "result\nPython ends as usual\n")],
+    [
+        ("hangs", "result\n"),
+        ("ends", "result\nPython ends as usual\n"),
+    ],
 )
 def test_the_status_is_kept_although_a_call_hangs(word, output):
     ended = subprocess.run(
@@ -52,3 +56,8 @@ def test_without_a_call_the_process_goes_on():
     with pytest.raises(ZeroDivisionError), native_call():
         _ = 1 // 0
     end_process(2)
+
+
+def test_a_process_of_another_program_goes_on():
+    with native_call():
+        end_process(2)

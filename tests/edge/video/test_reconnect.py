@@ -223,6 +223,8 @@ def test_ctrl_c_works_while_a_stream_hangs(tmp_path):
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from edge.app import camera\n"
             "from edge.core.arguments import run\n"
+            "from edge.core.native_calls import own_process\n"
+            "own_process()\n"
             f"sys.argv[1:] = [{str(model)!r}, '--headless', '--source', {url!r}]\n"
             "run('camera_demo', camera.main)\n"
         )
