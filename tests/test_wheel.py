@@ -26,8 +26,8 @@ OF_THE_WHEEL = {
     "edge": {"py.typed"},
     "edge/board": set(),  # boards take the folder edge/ of a checkout
     "edge/display/web": {
-        *("page.html", "page.css", "page.js", "elements.js", "zones.js"),
-        "openapi.json",
+        *("page.html", "page.css", "page.js", "elements.js", "grid.js", "link.js"),
+        *("zones.js", "openapi.json"),
     },
     "kseg": {"py.typed"},
     "kseg/reporting/templates": {

@@ -139,9 +139,12 @@ import numpy as np
 from pathlib import Path
 sys.path[:0] = [{root!r}]
 from edge.core.errors import InputError
+from edge.core.system import limit_process
 from edge.engines.select import open_engine
 from edge.model_file.metadata import info_of
 from edge.predict.semantic import SemanticPredictor
+# A size that was damaged would take the memory of other tests.
+limit_process({seconds}, 8 << 30)
 image = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
 for path in map(Path, sys.argv[1:]):
     try:
@@ -188,11 +191,13 @@ def test_a_damaged_model_runs_or_is_rejected(in_onnx, tmp_path, name, count):
     for seed in range(count):
         copies.append(tmp_path / f"{seed}{whole.suffix}")
         copies[-1].write_bytes(damaged(whole.read_bytes(), seed))
+    seconds = 70 * len(copies)
+    code = RUNNER.format(root=str(ROOT), seconds=seconds)
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER.format(root=str(ROOT)), *map(str, copies)],
+        [sys.executable, "-c", code, *map(str, copies)],
         capture_output=True,
         text=True,
-        timeout=70 * len(copies),
+        timeout=seconds,
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
