@@ -76,17 +76,17 @@ def sources_speed(config: SourcesConfig) -> dict[str, Any]:
     """Frames per second of one source and of several, and the ratios."""
     path = Path(config.model) if config.model else shipped_model("shapes")
     predictor = open_predictor(path)
-    pictures = [
+    images = [
         np.ascontiguousarray(scenes.scene(0, number, config.frame)[0][..., ::-1])
         for number in range(SCENES)
     ]
-    network = network_alone(predictor, pictures[0], max(50, config.frames // 4))["fps"]
+    network = network_alone(predictor, images[0], max(50, config.frames // 4))["fps"]
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "video.mp4"
-        write_video(video, pictures, config.frames)
+        write_video(video, images, config.frames)
         kinds: dict[str, Opener] = {
             "videos": lambda count: open_source(str(video)),
-            "cameras": partial(camera, pictures, 2 * network),
+            "cameras": partial(camera, images, 2 * network),
         }
         results = {
             kind: compared(predictor, opener, config) for kind, opener in kinds.items()
@@ -100,18 +100,18 @@ def sources_speed(config: SourcesConfig) -> dict[str, Any]:
     }
 
 
-def write_video(path: Path, pictures: Sequence[np.ndarray], count: int) -> None:
+def write_video(path: Path, images: Sequence[np.ndarray], count: int) -> None:
     """Write a video of `count` frames (H, W, 3) BGR."""
     recorder = open_recorder(path, FPS, quiet=True)
     for number in range(count):
-        recorder.write(pictures[number % len(pictures)], number / FPS)
+        recorder.write(images[number % len(images)], number / FPS)
     recorder.close()
 
 
 @contextmanager
-def camera(pictures: Sequence[np.ndarray], fps: float, count: int) -> Iterator[Source]:
+def camera(images: Sequence[np.ndarray], fps: float, count: int) -> Iterator[Source]:
     """One of `count` live sources in memory, which together give `fps`."""
-    frames = stamped_frames(pictures, fps / count)
+    frames = stamped_frames(images, fps / count)
     yield Source(frames, "camera", live=True, endless=True)
 
 

@@ -122,10 +122,9 @@ class FrameLines:
     """Writes one line of JSON for each frame, without delay.
 
     The keys are `source` if there are several, `frame`, `seconds` since the first frame
-    of the source, `time` of day, those of
-    SUMMARIES for the task, or of WITH_POLYGONS with `polygons`, `crossings` if they are
-    counted, the measures of `zones` and the rules of running `events` if there are
-    zones, and `stage_millis`.
+    of the source, `time` of day, those of SUMMARIES for the task, or of WITH_POLYGONS
+    with `polygons`, `crossings` if they are counted, the measures of `zones` and the
+    rules of running `events` if there are zones, and `stage_millis`.
     """
 
     wants_view = False

@@ -191,14 +191,11 @@ def no_such_file(source: str) -> str:
     """Why a source that is neither a camera nor an address cannot be opened."""
     shown = redact(source)
     if shown != source or LIKE_ADDRESS.match(source):
-        text = (
-            "no such file; an address begins with its scheme, such as rtsp://HOST/..."
-        )
+        why = "no such file; an address begins with its scheme, such as rtsp://HOST/..."
     else:
-        text = "no such file or folder; a camera is a number, such as 0"
-    if "=" in source:
-        text += (
-            "; a name before = has at most 32 of a-z, 0-9, _ and -, and begins with "
-        )
-        text += "a letter"
-    return f"source {shown}: {text}"
+        why = "no such file or folder; a camera is a number, such as 0"
+    name = (
+        "; a name before = has at most 32 of a-z, 0-9, _ and -, and begins with a "
+        "letter"
+    )
+    return f"source {shown}: {why}{name if '=' in source else ''}"

@@ -41,6 +41,8 @@ SIZE = (240, 320)
 NASTY = "car <img src=http://example.org/x.png onerror=alert(1)>"
 INFO = ModelInfo(class_names=("dark", NASTY), colors=((0, 90, 255), (255, 0, 0)))
 RED = [0, 0, 255]  # BGR
+RIGHT = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
+LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]  # the points of a zone, as in JSON
 
 
 class Threshold(ArrayEngine):

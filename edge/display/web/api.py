@@ -100,7 +100,6 @@ class Sources(ApiHandler):
 
 def source_json(name: str, shown: ShownSource) -> Dict[str, Any]:
     """A source in the list of all."""
-    waiting, finished = shown.waiting(), shown.controls.finished
     return {
         "name": name,
         "address": shown.source.name,
@@ -109,8 +108,8 @@ def source_json(name: str, shown: ShownSource) -> Dict[str, Any]:
         "dropped": shown.totals.dropped,
         "fps": shown.fps,
         "age": shown.age,
-        "waiting": waiting,
-        "finished": finished,
+        "waiting": shown.waiting(),
+        "finished": shown.controls.finished,
     }
 
 

@@ -19,7 +19,7 @@ import tf_keras
 
 from edge.core.errors import InputError
 from kseg.models.analysis.graph import Step, Tensor, trace
-from kseg.models.layers.pyramid_pooling import bin_windows
+from kseg.models.layers.pyramid_pooling import pooling_of
 from kseg.models.layers.sizes import ZEROS
 
 Weights = dict[str, list[np.ndarray]]  # layer name -> [kernel] or [kernel, bias]
@@ -296,8 +296,7 @@ def pooled(step: Step, x: Any) -> Any:
 
 def bin_means(step: Step, x: Any) -> Any:
     """The means of the bins of pyramid pooling, a pooling of static size."""
-    windows = [bin_windows(side, step.layer.bins) for side in x.shape[1:3]]
-    _, steps, lengths = zip(*windows, strict=True)
+    lengths, steps = pooling_of(x.shape[1:3], step.layer.bins)
     return tf_keras.layers.AveragePooling2D(lengths, steps, name=step.layer.name)(x)
 
 

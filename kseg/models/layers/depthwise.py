@@ -20,7 +20,7 @@ class DepthwiseConv2D(layers.DepthwiseConv2D):
     def call(self, inputs: Any) -> Any:
         """Maps (B, H, W, C) to (B, h, w, C)."""
         x, kernel = self._padded(inputs), ops.cast(self.kernel, inputs.dtype)
-        steps, rates = _pair(self.strides), _pair(self.dilation_rate)
+        steps, rates = self.strides, self.dilation_rate
         sides = [
             (x.shape[axis + 1] - 1 - (side - 1) * rate) // step * step + 1
             for axis, (side, rate, step) in enumerate(
@@ -45,8 +45,8 @@ class DepthwiseConv2D(layers.DepthwiseConv2D):
         if self.padding != "same":
             return x
         margins = []
-        for axis, rate in enumerate(_pair(self.dilation_rate)):
-            step, side = _pair(self.strides)[axis], x.shape[axis + 1]
+        for axis, rate in enumerate(self.dilation_rate):
+            step, side = self.strides[axis], x.shape[axis + 1]
             reach = (self.kernel_size[axis] - 1) * rate + 1
             missing = max(0, (-(-side // step) - 1) * step + reach - side)
             margins.append((missing // 2, missing - missing // 2))
@@ -60,7 +60,3 @@ def can_be_shifted(layer: layers.Layer) -> bool:
         and layer.depth_multiplier == 1
         and layer.data_format == "channels_last"
     )
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)

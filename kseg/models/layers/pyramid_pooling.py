@@ -6,7 +6,7 @@ al., "PP-LiteSeg" (2022): 1, 2x2 and 4x4 bins, added instead of concatenated.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 import keras
 from keras import layers, ops
@@ -33,6 +33,16 @@ def bin_windows(side: Any, bins: int) -> tuple[Any, Any, Any]:
     return count, step, side - (count - 1) * step
 
 
+def pooling_of(size: Sequence[int], bins: int) -> tuple[Any, Any]:
+    """Lengths and steps, each (height, width), of the pooling over the bins of a map.
+
+    >>> pooling_of((7, 8), 4)
+    ((4, 2), (1, 2))
+    """
+    _, steps, lengths = zip(*(bin_windows(side, bins) for side in size), strict=True)
+    return lengths, steps
+
+
 @keras.saving.register_keras_serializable("kseg")
 class BinPool(layers.Layer):
     """(B, H, W, C) -> means of `bins` x `bins` bins, (B, min(bins, H), ..., C).
@@ -50,8 +60,7 @@ class BinPool(layers.Layer):
         if not (isinstance(height, int) and isinstance(width, int)):
             # Only on TensorFlow: the sizes of other backends are static.
             return average_bins(x, self.bins)
-        sides = [bin_windows(side, self.bins) for side in (height, width)]
-        _, steps, lengths = zip(*sides, strict=True)
+        lengths, steps = pooling_of((height, width), self.bins)
         return ops.average_pool(x, lengths, steps, padding="valid")
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

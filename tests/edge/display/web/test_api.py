@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.zones.zone import Zone
 from tests.support.pages import blocks, commands, lines
 from tests.support.posix import needs_posix
 from tests.support.viewer import (
+    LEFT,
     LONG,
     NASTY,
+    RIGHT,
     get,
     put_zones,
     request,
@@ -27,8 +28,6 @@ from tests.support.viewer import (
 )
 
 DOCS = Path(__file__).resolve().parents[4] / "docs" / "rest.md"
-RIGHT = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
-LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
 
 
 def read(shown, path, **headers):

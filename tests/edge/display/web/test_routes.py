@@ -12,10 +12,10 @@ from edge.display.web.api import DESCRIPTION
 from edge.display.web.authenticated import methods_of
 from edge.display.web.handlers import FOLDER
 from edge.display.web.routes import ROUTES
-from edge.zones.zone import Zone
 from tests.support.object_results import INSTANCE, Counted, Repeated, instances
 from tests.support.viewer import (
     LONG,
+    RIGHT,
     SIZE,
     asked,
     handshake,
@@ -33,7 +33,6 @@ PATHS = OPENAPI["paths"]
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS")
 WORDS = r"[\w ,:?=().-]+"
 PUBLIC = re.compile(rf"[0-9]{{3}}: {WORDS}\n|\{{\"error\": \"{WORDS}\"\}}\n")
-RIGHT = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
 
 
 def test_the_description_has_each_path_and_method_of_the_server_and_no_other():
@@ -97,6 +96,7 @@ def served(tmp_path_factory):
     watch = watch_of(RIGHT)
     with running(scene(), watch=watch, zones_file=path) as (shown, loop):
         until(lambda: loop.rate.count > 3, "no frames")
+        shown.limit.most = shown.limit.per_second = 1e6  # these tests ask often
         yield shown
 
 
@@ -105,7 +105,6 @@ READ = [path for path in ROUTES if "GET" in methods_of(ROUTES[path])]
 
 @pytest.mark.parametrize("path", [path for path in READ if path != "/link"])
 def test_each_path_answers_as_described(path, served):
-    served.limit.most = served.limit.per_second = 1e6  # this test asks often
     if path == "/stream.mjpg":
         with asked(served.listener.port, path) as answer:
             assert next(images_of(answer))[1].shape[:2] == SIZE

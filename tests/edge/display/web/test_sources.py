@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from edge.video.frames import Frame, Source
-from edge.zones.zone import Zone
 from tests.edge.display.web.test_routes import check_answer
 from tests.support.viewer import (
+    LEFT,
     LONG,
     RED,
+    RIGHT,
     SIZE,
     asked,
     get,
@@ -30,8 +31,6 @@ from tests.support.viewer import (
     watch_of,
 )
 
-RIGHT = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
-LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
 ONE_SOURCE = ("/api/state", "/api/zones", "/api/snapshot.png", "/snapshot.png")
 TEXT = "return document.querySelectorAll('.tile')[{}].textContent"
 WIDTHS = "return [...document.querySelectorAll('.tile img')].map(i => i.naturalWidth)"

@@ -8,9 +8,8 @@ import pytest
 
 from edge.display.web import server
 from edge.zones.zone import Zone
-from tests.support.viewer import SIZE, running, scene, until, watch_of
+from tests.support.viewer import RIGHT, SIZE, running, scene, until, watch_of
 
-RIGHT = Zone("right", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
 SPECK = Zone("speck", ((0.0, 0.0), (1e-4, 0.0), (0.0, 1e-4)))
 CORNERS = ((0.2, 0.3), (0.6, 0.25), (0.5, 0.8))
 SHOWN = "return document.querySelector('#image').naturalWidth"
