@@ -43,12 +43,22 @@ def scale_and_crop(
         mask = mask[start[0] : end[0], start[1] : end[1]]
         if change:
             image, mask = change(image, mask, start, whole)
-        image = tf.cast(image, tf.float32)
-        image = tf.image.resize(image, scaled, antialias=largest > 1)
+        image = resized(tf.cast(image, tf.float32), scaled, factor)
         mask = tf.image.resize(mask[..., None], scaled, method="nearest")[..., 0]
         return pad_to(image, mask, size)
 
     return apply
+
+
+def resized(image: Any, size: Any, factor: Any) -> Any:
+    """A window (h, w, C) float32 scaled by `factor` to `size`, bilinearly.
+
+    Smaller ones are averaged over what each pixel covers. For larger ones that is the
+    same as interpolating, which takes a sixth of the time.
+    """
+    if factor < 1:
+        return tf.image.resize(image, size, antialias=True)
+    return tf.image.resize(image, size)
 
 
 def random_factor(seed: Any, largest: float) -> Any:
@@ -129,8 +139,7 @@ def mirrored_crop(
         image, mask = mirrored_window(image, mask, start, window)
         if change:
             image, mask = change(image, mask, start, whole)
-        image = tf.cast(image, tf.float32)
-        image = tf.image.resize(image, size, antialias=largest > 1)
+        image = resized(tf.cast(image, tf.float32), size, factor)
         mask = tf.image.resize(mask[..., None], size, method="nearest")[..., 0]
         return image, mask
 

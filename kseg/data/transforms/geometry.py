@@ -19,7 +19,7 @@ def flip() -> Op:
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         if uniform(seed, 0) < 0.5:
-            return image[:, ::-1], mask[:, ::-1]
+            return tf.reverse(image, [1]), tf.reverse(mask, [1])
         return image, mask
 
     return apply
@@ -30,7 +30,7 @@ def flip_vertical() -> Op:
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         if uniform(seed, 0) < 0.5:
-            return image[::-1], mask[::-1]
+            return tf.reverse(image, [0]), tf.reverse(mask, [0])
         return image, mask
 
     return apply

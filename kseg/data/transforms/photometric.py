@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import cv2
 import numpy as np
 import tensorflow as tf
+from scipy.special import ndtri
 
 from edge.core.constants import IGNORE_INDEX, PADDING
 from kseg.data.transforms.chain import Op, Pair, uniform
@@ -59,12 +61,36 @@ def noise(share: float) -> Op:
 
     def apply(image: Any, mask: Any, seed: Any) -> Pair:
         deviation = uniform(seed, 0, 0.0, 255 * share)
-        own = tf.random.fold_in(seed, 1)
+        normal = standard_normal(tf.shape(image), tf.random.fold_in(seed, 1))
         # Subtracted for the reason given in `color`; the distribution is symmetric.
-        image = image - deviation * tf.random.stateless_normal(tf.shape(image), own)
-        return tf.clip_by_value(image, 0.0, 255.0), mask
+        return tf.clip_by_value(image - deviation * normal, 0.0, 255.0), mask
 
     return apply
+
+
+def standard_normal(shape: Any, seed: Any) -> Any:
+    """Random float32 values of mean 0 and standard deviation 1: one of 65,536 each.
+
+    Two values are taken from one random integer, in less than half the time of
+    `tf.random.stateless_normal`. The largest is 4.3.
+    """
+    count = tf.reduce_prod(shape)
+    ints = tf.random.stateless_uniform([(count + 1) // 2], seed, None, None, tf.int32)
+    indices = tf.reshape(tf.bitcast(ints, tf.uint16), [-1])[:count]
+    return tf.reshape(tf.gather(quantiles(), tf.cast(indices, tf.int32)), shape)
+
+
+@cache
+def quantiles(count: int = 2**16) -> np.ndarray:
+    """The middles, by probability, of `count` equal parts of the normal distribution.
+
+    (count,) float32, scaled to a standard deviation of 1.
+
+    >>> [f"{value:.3f}" for value in quantiles(4)]
+    ['-1.363', '-0.378', '0.378', '1.363']
+    """
+    values = ndtri((np.arange(count) + 0.5) / count)
+    return (values / values.std()).astype(np.float32)
 
 
 def cutout(share: float) -> Op:

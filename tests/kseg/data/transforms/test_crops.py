@@ -11,6 +11,7 @@ from kseg.data.transforms.crops import (
     mirrored_crop,
     mirrored_window,
     pad_by_reflection,
+    resized,
     scale_and_crop,
     start_on_class,
 )
@@ -260,3 +261,12 @@ def test_whole_images_are_padded_to_an_accepted_size(
         assert given.dtype == tf.uint8 and given.shape[:2] == expected
         np.testing.assert_array_equal(given, by_numpy)
         np.testing.assert_array_equal(ids, padded)
+
+
+@pytest.mark.parametrize("factor", (0.5, 0.9, 1.0, 1.1, 2.0))
+def test_a_window_is_scaled_as_with_antialiasing(factor):
+    image = photo(40, 60).astype(np.float32)
+    size = round(40 * factor), round(60 * factor)
+    expected = tf.image.resize(image, size, antialias=True)
+    scaled = resized(tf.constant(image), size, factor)
+    np.testing.assert_allclose(scaled, expected, atol=0.01)

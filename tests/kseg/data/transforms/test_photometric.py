@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
-from kseg.data.transforms.photometric import blur, color, cutout, gaussian_blur, noise
+from kseg.data.transforms.photometric import (
+    blur,
+    color,
+    cutout,
+    gaussian_blur,
+    noise,
+    standard_normal,
+)
 from tests.kseg.data.transforms.helpers import VOID, blocks, encoded, many, photo
 
 # --- colour ---
@@ -84,6 +92,15 @@ def test_deviations_of_noise_are_uniform_up_to_the_share():
         assert abs(channels - np.eye(3)).max() < 0.1  # independent channels
     assert 24 < max(found) < 26 and min(found) < 2
     assert np.mean(found) == pytest.approx(12.75, abs=4)
+
+
+def test_noise_is_normal_and_differs_from_seed_to_seed():
+    values = [standard_normal((101, 33, 3), (0, k)).numpy() for k in range(2)]
+    assert kstest(values[0].ravel(), "norm").pvalue > 1e-3
+    assert values[0].shape == (101, 33, 3)
+    assert abs(np.corrcoef(values[0].ravel(), values[1].ravel())[0, 1]) < 0.03
+    neighbours = values[0].ravel()[: 101 * 99 // 2 * 2].reshape(-1, 2)
+    assert abs(np.corrcoef(neighbours.T)[0, 1]) < 0.05  # two from one integer
 
 
 def test_noise_keeps_the_range():
