@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 from contextlib import ExitStack
+from queue import Queue
 from typing import List, Optional, Sequence
 
 from edge.core.errors import InputError
@@ -22,27 +23,37 @@ from edge.video.sources import comes_back, open_source
 class Opening:
     """A source that is being opened in a thread, as one without an answer takes long.
 
-    After `wait`, `stack` closes the `source`, or `error` tells why there is none.
+    Once it is in `done`, it has a `source`, or `error` tells why there is none.
     """
 
-    def __init__(self, address: str, options: CameraOptions, name: str):
-        self.address, self.options, self.stack = address, options, ExitStack()
-        self.name = name
+    def __init__(
+        self, address: str, options: CameraOptions, name: str, done: Queue[Opening]
+    ):
+        self.address, self.options, self.name = address, options, name
         self.source: Optional[Source] = None
         self.error: Optional[BaseException] = None
-        self._thread = threading.Thread(target=self._open, daemon=True)
-        self._thread.start()
+        self._stack, self._lock, self._closed = ExitStack(), threading.Lock(), False
+        self._done = done
+        threading.Thread(target=self._open, daemon=True).start()
 
     def _open(self) -> None:
         try:
             opened = open_source(self.address, self.options, given=self.name)
-            self.source = self.stack.enter_context(opened)
+            source = opened.__enter__()
+            with self._lock:
+                self._stack.push(opened)
+                self.source = source
+                if self._closed:
+                    self._stack.close()
         except BaseException as error:
             self.error = error
+        self._done.put(self)
 
-    def wait(self) -> None:
-        """Wait until the source is open, or cannot be opened."""
-        self._thread.join()
+    def close(self) -> None:
+        """Close the source, now or as soon as it is open."""
+        with self._lock:
+            self._closed = True
+            self._stack.close()
 
     @property
     def may_come(self) -> bool:
@@ -63,14 +74,15 @@ def open_sources(each: Sequence[argparse.Namespace], stack: ExitStack) -> List[S
     if len(each) == 1:
         return [stack.enter_context(open_source(*given[0]))]
     names = [own.given.name for own in each]
-    openings = [Opening(*pair, name) for pair, name in zip(given, names)]
+    done: Queue[Opening] = Queue()
+    openings = [Opening(*pair, name, done) for pair, name in zip(given, names)]
     for opening in openings:
-        opening.wait()
-        stack.push(opening.stack)
-    errors = [opening.error for opening in openings if opening.error]
-    for opening in openings:
+        stack.callback(opening.close)
+    for _ in openings:
+        opening = done.get()
         if opening.error and not opening.may_come:
             raise opening.error
+    errors = [opening.error for opening in openings if opening.error]
     if len(errors) == len(each):
         raise errors[0]
     sources = []

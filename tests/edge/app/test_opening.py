@@ -1,15 +1,18 @@
 """Opening the sources of the options."""
 
 import socket
+import threading
 import time
 from contextlib import ExitStack, contextmanager
+from queue import Queue
 
 import pytest
 
 from edge.app.camera_options import parse
-from edge.app.opening import open_sources, options_of_cameras
+from edge.app.opening import Opening, open_sources, options_of_cameras
 from edge.app.per_source import options_of
 from edge.core.errors import InputError
+from edge.video.capture import DEFAULT_OPTIONS
 from edge.video.sources import comes_back
 
 
@@ -64,6 +67,33 @@ def test_sources_that_do_not_answer_are_waited_for_together(monkeypatch):
         with pytest.raises(InputError, match="tcp://127.0.0.1"):
             open_sources(given(*options), ExitStack())
     assert time.monotonic() - start < 5 * 2
+
+
+def test_a_file_that_is_missing_is_refused_before_a_stream_answers(tmp_path):
+    with silent_server() as port:
+        sources = f"tcp://127.0.0.1:{port}", str(tmp_path / "gone.mp4")
+        options = [text for source in sources for text in ("--source", source)]
+        start = time.monotonic()
+        with pytest.raises(InputError, match=r"gone\.mp4"), ExitStack() as stack:
+            open_sources(given(*options), stack)
+        assert time.monotonic() - start < 5  # the stream has 10 s
+
+
+def test_a_source_that_opens_after_the_end_is_closed():
+    release, closed, done = threading.Event(), threading.Event(), Queue()
+
+    @contextmanager
+    def slow(*_, **__):
+        release.wait(9)
+        yield "source"
+        closed.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edge.app.opening.open_source", slow)
+        opening = Opening("shapes", DEFAULT_OPTIONS, "shapes", done)
+        opening.close()
+        release.set()
+        assert done.get(timeout=9) is opening and closed.is_set()
 
 
 def test_options_of_cameras_are_for_those_that_are_cameras():
