@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from edge.core.tiff_header import exif_orientation, tiff_fields
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # "+" of files over 4 GB
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # colour type -> channels; 3 is a palette
 SEVERAL = 2  # pages or frames, where their number is not counted
 FRAMES_OF_JPEG = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -43,7 +44,8 @@ class Header:
     read as one image, and what to do; it is empty otherwise. `lossy` says whether the
     compression changes values, `palette` whether pixels are indices, `inverted` whether
     0 is white, `alpha` whether there is transparency. `largest` is the value that is
-    white in a PGM file, `extra_at` where a TIFF file says what its extra channels are.
+    white in a PGM file, `extra_at` where a TIFF file says what its extra channels are,
+    `planar` whether it stores its channels one after another.
     """
 
     kind: str = ""
@@ -60,6 +62,7 @@ class Header:
     progressive: bool = False
     alpha: bool = False
     extra_at: int = 0
+    planar: bool = False
 
 
 def read_header(data: bytes) -> Header:
@@ -84,7 +87,7 @@ def parse(data: bytes) -> Header:
         return jpeg_header(data)
     if data[:8] == PNG_START:
         return png_header(data)
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if data[:4] in TIFF_STARTS:
         return Header("TIFF", **tiff_fields(data))
     if data[:4] == b"GIF8":
         width, height = (int.from_bytes(data[i : i + 2], "little") for i in (6, 8))
@@ -96,10 +99,7 @@ def parse(data: bytes) -> Header:
     if data[:4] == b"\xff\x4f\xff\x51" or data[4:8] == b"jP  ":
         return Header("JPEG 2000", lossy=True)
     if data[:2] == b"BM":
-        width, height = (
-            int.from_bytes(data[i : i + 4], "little", signed=True) for i in (18, 22)
-        )
-        return Header("BMP", (abs(height), abs(width)))
+        return bmp_header(data)
     if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
         return pnm_header(data)
     return Header(problem=other_problem(data))
@@ -256,6 +256,17 @@ def avif_orientation(start: bytes) -> int:
     if mirror < 0:
         return (1, 8, 3, 6)[quarters]
     return ((4, 5, 2, 7), (2, 7, 4, 5))[start[mirror + 8] & 1][quarters]
+
+
+def bmp_header(data: bytes) -> Header:
+    """Of BMP files with the header of Windows; that of OS/2 has 12 bytes."""
+    if int.from_bytes(data[14:18], "little") == 12:  # OpenCV drops its colours
+        problem = "is a BMP file with the header of OS/2; save it as PNG"
+        return Header("BMP", problem=problem)
+    width, height = (
+        int.from_bytes(data[i : i + 4], "little", signed=True) for i in (18, 22)
+    )
+    return Header("BMP", (abs(height), abs(width)))
 
 
 def pnm_header(data: bytes) -> Header:
