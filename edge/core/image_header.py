@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Tuple
 
 from edge.core.tiff_header import exif_orientation, tiff_fields
 
@@ -17,9 +18,16 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # colour type -> channels; 3 is a
 SEVERAL = 2  # pages or frames, where their number is not counted
 FRAMES_OF_JPEG = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
-# First bytes of files that are given as images but are none that kseg reads.
-OTHERS = (
+# First bytes of files that are none that kseg reads: NO_DOWNLOADS are left in place of
+# one that was not fetched, OTHERS are given as images.
+Signatures = Tuple[Tuple[bytes, str], ...]
+NO_DOWNLOADS: Signatures = (
     (b"version https://git-lfs", "a Git LFS pointer; fetch the file with git lfs pull"),
+    (b"<!doctype html", "a web page; download the file again"),
+    (b"<html", "a web page; download the file again"),
+)
+OTHERS: Signatures = (
+    *NO_DOWNLOADS,
     (b"%PDF", "a PDF; export its pages as PNG"),
     (b"%!PS", "PostScript; export it as PNG"),
     (b"PK\x03\x04", "a zip archive; unpack it"),
@@ -30,8 +38,6 @@ OTHERS = (
     (b"\x89HDF", "an HDF5 file; save its images as PNG"),
     (b"<svg", "an SVG drawing; export it as PNG"),
     (b"<?xml", "an XML file; export the image as PNG"),
-    (b"<!doctype html", "a web page; download the image again"),
-    (b"<html", "a web page; download the image again"),
 )
 
 
@@ -109,15 +115,24 @@ def other_problem(data: bytes) -> str:
     """What a file is that is no image; empty if that is not known either."""
     if not data:
         return "the file is empty; copy it again or remove it"
-    start = data[:64].lstrip().lower()
-    for signature, text in OTHERS:
-        if start.startswith(signature.lower()):
-            return f"is no image but {text}"
+    named = named_content(data)
+    if named:
+        return f"is no image but {named}"
     if data[128:132] == b"DICM":
         return "is no image but a DICOM file; save its image as PNG"
     if not data[:4096].strip(b"\0"):
         return "begins with zeros only, so the file is damaged; copy it again"
     return ""
+
+
+def named_content(data: bytes, known: Signatures = OTHERS) -> str:
+    """What a file is that begins with one of the `known` signatures, and a remedy.
+
+    Empty for another.
+    """
+    start = data[:64].lstrip().lower()
+    found = (text for begin, text in known if start.startswith(begin.lower()))
+    return next(found, "")
 
 
 def png_header(data: bytes) -> Header:

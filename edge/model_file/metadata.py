@@ -15,7 +15,7 @@ from typing import Any, List, Optional
 
 from edge.core.errors import InputError, shortened
 from edge.model_file.info import INFO_NAME, ModelInfo, unknown_model
-from edge.model_file.onnx_proto import metadata_props
+from edge.model_file.onnx_proto import is_onnx, metadata_props
 from edge.model_file.reading import NOTHING, Reading, read_kept
 
 INVALID = (
@@ -44,7 +44,7 @@ def read_labels(path: Path) -> List[str]:
     name in each line. Exports of Ultralytics have `names` in their metadata. Empty if
     there are none.
     """
-    if path.suffix == ".onnx":
+    if is_onnx(path):
         return names_in(metadata_props(path.read_bytes()).get("names", ""))
     if not zipfile.is_zipfile(path):
         return []
@@ -115,7 +115,7 @@ def read_info(path: Path) -> Optional[ModelInfo]:
 
 def read_text(path: Path) -> Optional[str]:
     """The text of `kseg.json`, from an .onnx file's metadata or a zip archive."""
-    if path.suffix == ".onnx":
+    if is_onnx(path):
         return metadata_props(path.read_bytes()).get(INFO_NAME)
     if not zipfile.is_zipfile(path):
         return None
