@@ -275,8 +275,15 @@ def avif_orientation(start: bytes) -> int:
 
 def bmp_header(data: bytes) -> Header:
     """Of BMP files with the header of Windows; that of OS/2 has 12 bytes."""
-    if int.from_bytes(data[14:18], "little") == 12:  # OpenCV drops its colours
+    size, bits, kind, red = (
+        int.from_bytes(data[i : i + n], "little")
+        for i, n in ((14, 4), (28, 2), (30, 4), (54, 4))
+    )
+    if size == 12:  # OpenCV drops its colours
         problem = "is a BMP file with the header of OS/2; save it as PNG"
+        return Header("BMP", problem=problem)
+    if (size, bits, kind) == (40, 32, 3) and red != 0xFF0000:  # OpenCV exchanges them
+        problem = "is a BMP file with red and blue exchanged; save it as PNG"
         return Header("BMP", problem=problem)
     width, height = (
         int.from_bytes(data[i : i + 4], "little", signed=True) for i in (18, 22)
