@@ -7,37 +7,23 @@ from pathlib import Path
 
 from edge.core.errors import InputError
 from edge.core.files import cache_folder
-from edge.core.image_header import NO_DOWNLOADS, named_content
 from edge.engines.base import Engine, EngineChoice
 from edge.engines.gpu import GPU
 from edge.engines.onnx import ONNX
 from edge.engines.parts import TFLitePart, role_in
 from edge.engines.tflite import TFLite, find_interpreter, read_tflite
-from edge.model_file.onnx_proto import is_onnx, metadata_props
+from edge.model_file.downloaded import onnx_metadata
+from edge.model_file.onnx_proto import is_onnx
 
 
 def check_file(path: Path) -> None:
     """Raises InputError if the file is missing, truncated or not a model."""
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
-    check_downloaded(path)
-    if not is_onnx(path):
+    if is_onnx(path):
+        onnx_metadata(path)
+    else:
         read_tflite(path)
-        return
-    try:
-        metadata_props(path.read_bytes())
-    except ValueError as error:
-        raise InputError(
-            f"{path}: not an ONNX model ({error}); copy or export it again"
-        ) from None
-
-
-def check_downloaded(path: Path) -> None:
-    """Raises InputError for what a download leaves in place of a model."""
-    with path.open("rb") as file:
-        found = named_content(file.read(64), NO_DOWNLOADS)
-    if found:
-        raise InputError(f"{path}: is no model but {found}")
 
 
 def load(path: Path, choice: EngineChoice) -> Engine:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, List, Optional
 
 from edge.core.errors import InputError, shortened
+from edge.model_file.downloaded import onnx_metadata
 from edge.model_file.info import INFO_NAME, ModelInfo, unknown_model
-from edge.model_file.onnx_proto import is_onnx, metadata_props
+from edge.model_file.onnx_proto import is_onnx
 from edge.model_file.reading import NOTHING, Reading, read_kept
 
 INVALID = (
@@ -45,7 +46,7 @@ def read_labels(path: Path) -> List[str]:
     there are none.
     """
     if is_onnx(path):
-        return names_in(metadata_props(path.read_bytes()).get("names", ""))
+        return names_in(onnx_metadata(path).get("names", ""))
     if not zipfile.is_zipfile(path):
         return []
     try:
@@ -116,7 +117,7 @@ def read_info(path: Path) -> Optional[ModelInfo]:
 def read_text(path: Path) -> Optional[str]:
     """The text of `kseg.json`, from an .onnx file's metadata or a zip archive."""
     if is_onnx(path):
-        return metadata_props(path.read_bytes()).get(INFO_NAME)
+        return onnx_metadata(path).get(INFO_NAME)
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:

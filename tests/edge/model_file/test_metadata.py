@@ -75,6 +75,21 @@ def test_a_model_with_a_labels_file(tmp_path, name):
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\0\0\0TFL3", "is a TFLite model; give it the suffix .tflite"),
+        (b"I am no model.", "not an ONNX model"),
+        (b"<!DOCTYPE html>", "is no model but a web page"),
+    ],
+)
+def test_what_is_no_onnx_file_has_no_metadata(tmp_path, content, message):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        info_of(path)
+
+
 def test_equal_names_in_a_labels_file_are_told_apart(tmp_path):
     path = flatbuffer(tmp_path)
     with zipfile.ZipFile(path, "a") as archive:
