@@ -15,6 +15,7 @@ from edge.engines.gpu import drivers
 from edge.engines.onnx import gpu_providers
 from edge.engines.select import describe, open_engine
 from edge.engines.tflite import INTERPRETERS
+from edge.model_file.onnx_proto import is_onnx
 
 
 def open_all(arguments: argparse.Namespace) -> list[Engine]:
@@ -48,7 +49,7 @@ def open_all(arguments: argparse.Namespace) -> list[Engine]:
 
 def available_engines(path: Path) -> list[tuple[str, Optional[str]]]:
     """(name, delegate or provider) of every engine that may run a file."""
-    if path.suffix == ".onnx":
+    if is_onnx(path):
         return [("cpu", None), *(("auto", provider) for provider in gpu_providers())]
     names = [n for n, module in INTERPRETERS.items() if find_spec(module.split(".")[0])]
     if "litert" in names and drivers():

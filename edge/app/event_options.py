@@ -15,9 +15,9 @@ from edge.app.new_zones import zones_to_start
 from edge.app.object_options import OF_OBJECTS, WITHOUT_EFFECT
 from edge.app.secret_files import warn_of_readers
 from edge.core.arguments import Parser, writable
-from edge.core.errors import InputError, reason_of
+from edge.core.errors import InputError
 from edge.core.files import make_folder
-from edge.core.inputs import read_text
+from edge.core.inputs import read_secret
 from edge.core.log import say
 from edge.events.engine import Engine
 from edge.events.folder import EventFolder
@@ -229,12 +229,7 @@ def header_of(file: Optional[Path]) -> Optional[Tuple[str, str]]:
     """
     if file:
         place = f"--webhook-header {file}"
-        try:
-            text = read_text(file)
-        except UnicodeDecodeError:
-            text = ""
-        except OSError as error:
-            raise InputError(f"{place}: cannot be read ({reason_of(error)})") from None
+        text = read_secret("--webhook-header", file)
     else:
         place, text = HEADER, os.environ.get(HEADER, "")
         if not text:

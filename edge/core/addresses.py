@@ -41,10 +41,11 @@ STREAMS = ("rtsp", "rtmp", "rtp", "srt", "udp", "tcp", "mms")
 # servers, and of places. Any other may be a password.
 HARMLESS_WORDS = frozenset(
     "amp api audio av axis back backyard bin caller cam camera cgi ch channel "
-    "channels day demo door driveway entrance file front garage garden gate hall hd "
+    "channels data day demo device door driveway entrance file folder frame frames "
+    "front garage garden gate hall hd "
     "hevc high hls house image images index ipcam jpeg jpg kitchen left listener "
-    "live low lq hq m3u8 main media mjpeg mjpg mkv mov mp4 mpeg mpg multicast night "
-    "office onvif outside parking play playlist preview profile raw realmonitor "
+    "live low lq hq m3u8 main media mjpeg mjpg mkv model mov mp4 mpeg mpg multicast "
+    "night office onvif outside parking play playlist preview profile raw realmonitor "
     "rendezvous right road room rtsp sd sdp shot snapshot source stream streaming "
     "streams street sub test track trackid ts tv unicast user video view webcam "
     "yard".split()

@@ -1,6 +1,7 @@
 """Finds damage in image files that decoders pass over without an error.
 
-The structure is that of ITU T.81, annex B (JPEG), and of the PNG specification.
+The structure is that of ITU T.81, annex B (JPEG), of the PNG specification, and of TIFF
+6.0.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edge.core.image_header import PNG_START, Header, next_marker
+from edge.core.image_header import PNG_START, TIFF_STARTS, Header, next_marker
 from edge.core.log import suppress_native_log
+from edge.core.tiff_planes import COUNTS, OFFSETS, directory, whole_numbers
 
 TRUNCATED = "the file is truncated; copy it again or remove it"
 WRONG_CHECKSUM = "the file is damaged: a checksum is wrong; copy it again or remove it"
 AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 GREY = 128  # libjpeg fills what is missing with it
 BLOCK = 8
+DEFLATE = (8, 32946)  # compressions of TIFF that end with a checksum
+LARGEST_PART = 1 << 20  # bytes that are unpacked at a time
 PROBE = bytes(range(1, 128)) * 2  # coded data that is not all zeros
 
 
@@ -31,16 +35,18 @@ class Chunk(NamedTuple):
 
 
 def damage(data: bytes, checksums: bool = True) -> str:
-    """What is wrong with a JPEG or PNG; empty if nothing is found, or for others.
+    """What is wrong with a JPEG, PNG or TIFF; empty if nothing is found, or for others.
 
-    Without `checksums` only the structure of a PNG is followed: its decoder in OpenCV
-    compares them too.
+    Without `checksums` only the structure of a PNG or TIFF is followed: the decoder of
+    PNG in OpenCV compares them too.
     """
     try:
         if data[:2] == b"\xff\xd8":
             return jpeg_damage(data)
         if data[:8] == PNG_START:
             return png_damage(data, checksums)
+        if data[:4] in TIFF_STARTS:
+            return tiff_damage(data, checksums)
     except (IndexError, ValueError):  # cut in a segment
         return TRUNCATED
     return ""
@@ -86,6 +92,43 @@ def essential_png(data: bytes, more: tuple[bytes, ...] = (b"tRNS",)) -> bytes:
     """
     kept = [c for c in png_chunks(data) if is_critical(c.name) or c.name in more]
     return PNG_START + b"".join(data[c.begin : c.end] for c in kept)
+
+
+# --- TIFF ---
+
+
+def tiff_damage(data: bytes, checksums: bool) -> str:
+    """Looks for strips or tiles outside the file, and for wrong checksums of Deflate.
+
+    OpenCV leaves such a part of an 8-bit image black. A single strip is left to
+    decoders: programs exist that write a wrong length of it.
+    """
+    tags = directory(data)
+    offsets, sizes = (whole_numbers(data, tags, kinds) for kinds in (OFFSETS, COUNTS))
+    if len(offsets) != len(sizes):
+        return ""
+    ends = offsets + sizes
+    if len(offsets) > 1 and (ends[sizes > 0] > len(data)).any():
+        return TRUNCATED
+    compression = whole_numbers(data, tags, (259,))
+    if checksums and compression.size and compression[0] in DEFLATE:
+        view = memoryview(data)
+        parts = zip(offsets.tolist(), ends.tolist())
+        if not all(can_be_unpacked(view[begin:end]) for begin, end in parts):
+            return WRONG_CHECKSUM
+    return ""
+
+
+def can_be_unpacked(packed: memoryview) -> bool:
+    """Whether what Deflate packed is whole, or ends before its checksum."""
+    unpacking, rest = zlib.decompressobj(), bytes(packed)
+    try:
+        while rest and not unpacking.eof:
+            unpacking.decompress(rest, LARGEST_PART)
+            rest = unpacking.unconsumed_tail
+    except zlib.error:
+        return False
+    return True
 
 
 # --- JPEG ---

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Tuple
 
 from edge.core.tiff_header import exif_orientation, tiff_fields
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # "+" of files over 4 GB
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # colour type -> channels; 3 is a palette
 SEVERAL = 2  # pages or frames, where their number is not counted
 FRAMES_OF_JPEG = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
-# First bytes of files that are given as images but are none that kseg reads.
-OTHERS = (
+# First bytes of files that are none that kseg reads: NO_DOWNLOADS are left in place of
+# one that was not fetched, OTHERS are given as images.
+Signatures = Tuple[Tuple[bytes, str], ...]
+NO_DOWNLOADS: Signatures = (
     (b"version https://git-lfs", "a Git LFS pointer; fetch the file with git lfs pull"),
+    (b"<!doctype html", "a web page; download the file again"),
+    (b"<html", "a web page; download the file again"),
+)
+OTHERS: Signatures = (
+    *NO_DOWNLOADS,
     (b"%PDF", "a PDF; export its pages as PNG"),
     (b"%!PS", "PostScript; export it as PNG"),
     (b"PK\x03\x04", "a zip archive; unpack it"),
@@ -29,8 +38,6 @@ OTHERS = (
     (b"\x89HDF", "an HDF5 file; save its images as PNG"),
     (b"<svg", "an SVG drawing; export it as PNG"),
     (b"<?xml", "an XML file; export the image as PNG"),
-    (b"<!doctype html", "a web page; download the image again"),
-    (b"<html", "a web page; download the image again"),
 )
 
 
@@ -43,7 +50,8 @@ class Header:
     read as one image, and what to do; it is empty otherwise. `lossy` says whether the
     compression changes values, `palette` whether pixels are indices, `inverted` whether
     0 is white, `alpha` whether there is transparency. `largest` is the value that is
-    white in a PGM file, `extra_at` where a TIFF file says what its extra channels are.
+    white in a PGM file, `extra_at` where a TIFF file says what its extra channels are,
+    `planar` whether it stores its channels one after another.
     """
 
     kind: str = ""
@@ -60,6 +68,7 @@ class Header:
     progressive: bool = False
     alpha: bool = False
     extra_at: int = 0
+    planar: bool = False
 
 
 def read_header(data: bytes) -> Header:
@@ -84,7 +93,7 @@ def parse(data: bytes) -> Header:
         return jpeg_header(data)
     if data[:8] == PNG_START:
         return png_header(data)
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if data[:4] in TIFF_STARTS:
         return Header("TIFF", **tiff_fields(data))
     if data[:4] == b"GIF8":
         width, height = (int.from_bytes(data[i : i + 2], "little") for i in (6, 8))
@@ -96,10 +105,7 @@ def parse(data: bytes) -> Header:
     if data[:4] == b"\xff\x4f\xff\x51" or data[4:8] == b"jP  ":
         return Header("JPEG 2000", lossy=True)
     if data[:2] == b"BM":
-        width, height = (
-            int.from_bytes(data[i : i + 4], "little", signed=True) for i in (18, 22)
-        )
-        return Header("BMP", (abs(height), abs(width)))
+        return bmp_header(data)
     if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
         return pnm_header(data)
     return Header(problem=other_problem(data))
@@ -109,15 +115,24 @@ def other_problem(data: bytes) -> str:
     """What a file is that is no image; empty if that is not known either."""
     if not data:
         return "the file is empty; copy it again or remove it"
-    start = data[:64].lstrip().lower()
-    for signature, text in OTHERS:
-        if start.startswith(signature.lower()):
-            return f"is no image but {text}"
+    named = named_content(data)
+    if named:
+        return f"is no image but {named}"
     if data[128:132] == b"DICM":
         return "is no image but a DICOM file; save its image as PNG"
     if not data[:4096].strip(b"\0"):
         return "begins with zeros only, so the file is damaged; copy it again"
     return ""
+
+
+def named_content(data: bytes, known: Signatures = OTHERS) -> str:
+    """What a file is that begins with one of the `known` signatures, and a remedy.
+
+    Empty for another.
+    """
+    start = data[:64].lstrip().lower()
+    found = (text for begin, text in known if start.startswith(begin.lower()))
+    return next(found, "")
 
 
 def png_header(data: bytes) -> Header:
@@ -256,6 +271,24 @@ def avif_orientation(start: bytes) -> int:
     if mirror < 0:
         return (1, 8, 3, 6)[quarters]
     return ((4, 5, 2, 7), (2, 7, 4, 5))[start[mirror + 8] & 1][quarters]
+
+
+def bmp_header(data: bytes) -> Header:
+    """Of BMP files with the header of Windows; that of OS/2 has 12 bytes."""
+    size, bits, kind, red = (
+        int.from_bytes(data[i : i + n], "little")
+        for i, n in ((14, 4), (28, 2), (30, 4), (54, 4))
+    )
+    if size == 12:  # OpenCV drops its colours
+        problem = "is a BMP file with the header of OS/2; save it as PNG"
+        return Header("BMP", problem=problem)
+    if (size, bits, kind) == (40, 32, 3) and red != 0xFF0000:  # OpenCV exchanges them
+        problem = "is a BMP file with red and blue exchanged; save it as PNG"
+        return Header("BMP", problem=problem)
+    width, height = (
+        int.from_bytes(data[i : i + 4], "little", signed=True) for i in (18, 22)
+    )
+    return Header("BMP", (abs(height), abs(width)))
 
 
 def pnm_header(data: bytes) -> Header:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from edge.core.damage import AS_STORED, TRUNCATED, damage, ends_in_grey, lacks_data
+from edge.core.decoding import as_brightness, decode_stored
 from edge.core.depth import check_values, level_for, to_uint8, with_channels
 from edge.core.depth import white_level_of as white_level_of
 from edge.core.errors import InputError, cannot_be, shortened
@@ -109,11 +110,11 @@ def decode(data: bytes, header: Header) -> Optional[np.ndarray]:
         flags = AS_STORED
     elif header.alpha and header.extra_at:
         data = without_multiplication(data, header.extra_at)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except (cv2.error, MemoryError):
+    image = decode_stored(data, header, flags)
+    if image is None:
         return None
-    if image is None or image.ndim == 2:
+    image = as_brightness(image, header, data[:2] in (b"P5", b"P6"))
+    if image.ndim == 2:
         return image
     if image.dtype in (np.uint8, np.uint16, np.float32):
         code = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGB

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
+
+from edge.core.errors import InputError, reason_of
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -36,3 +39,24 @@ def read_text(path: Path) -> str:
     data = path.read_bytes()
     encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
     return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_secret(option: str, file: Path) -> str:
+    """The text of a file with a secret, which an option names.
+
+    Raises InputError if it cannot be read. The message shows the name only if there is
+    such a file or folder: the secret itself may be given in its place.
+    """
+    place = f"{option} {file}"
+    try:
+        return read_text(file)
+    except UnicodeDecodeError:
+        raise InputError(f"{place}: is not text in UTF-8") from None
+    except OSError as error:
+        reason = reason_of(error)
+    if os.path.exists(file) or (file.parent != Path() and os.path.isdir(file.parent)):
+        raise InputError(f"{place}: cannot be read ({reason})")
+    raise InputError(
+        f"{option}: cannot be read ({reason}); give the name of a file, not what is "
+        "in it"
+    )

@@ -50,9 +50,9 @@ LINE = re.compile(
     r"([^\s,;)}\]]+)(?=\s*(?:[\n,;)}\]]|$))"
 )
 OPTION = re.compile(rf"(?i)(--?(?:[\w-]+-)?{SECRET_KEY}\s+)(?!-)(\S+)")
-HEADER = re.compile(
-    r"(?i)((?:proxy-)?authorization\s*[:=]\s*(?:\(\w+\))?[\\\"']*\s*(?:\w+\s+)?"
-    r"|bearer\s+)[^\s\\\"']+"
+HEADER = re.compile(  # a pipeline has a backslash before the space
+    r"(?i)((?:proxy-)?authorization\s*[:=]\s*(?:\(\w+\))?[\\\"']*\s*(?:\w+\\?\s+)?"
+    r"|bearer\\?\s+)([^\s\\\"']+)"
 )
 
 
@@ -78,6 +78,8 @@ class Secrets:
             self._words.update(spellings(match[2].strip("\"'")))
         for match in LOGIN.finditer(source):
             self._words.update(spellings(match[1]))
+        for match in HEADER.finditer(source):
+            self._words.update(spellings(match[2]))
         bare = BARE.fullmatch(source)
         if bare and not is_address(source):
             self._sources[source] = f"{HIDDEN}@{bare[2]}"
@@ -166,6 +168,7 @@ def redact(text: str) -> str:
     text = SECRETS.replace(text)
     if not any(sign in text for sign in ":="):
         return text
+    text = HEADER.sub(lambda match: match[1] + HIDDEN, text)
     text = IN_TEXT.sub(lambda match: redact_found(match[0]), text)
     text = LOGIN.sub(
         lambda match: match[0] if match[0] == f"{EXAMPLE}@" else f"{HIDDEN}@", text
@@ -174,7 +177,7 @@ def redact(text: str) -> str:
     text = LINE.sub(lambda match: match[1] + HIDDEN, text)
     if "unrecognized arguments" in text:
         text = OPTION.sub(lambda match: match[1] + HIDDEN, text)
-    return HEADER.sub(lambda match: match[1] + HIDDEN, text)
+    return text
 
 
 def redact_found(found: str) -> str:

@@ -12,6 +12,8 @@ MOST_PAGES = 100_000  # of a file whose chain of pages may be a circle
 MOST_VALUES = 64  # of a tag; only short ones are of interest
 REDUCED = 0b101  # bits of tag 254: a smaller copy of another page, or its mask
 RGB, PALETTE, CMYK = 2, 3, 5  # tag 262
+DEEP = (0, 1, RGB, PALETTE, 32844, 32845)  # of tag 262: those read above 8 bits
+PLANAR = 2  # of tag 284: the bands are stored one after another
 FAX = (2, 3, 4)  # compressions of black and white; their white is 0 by habit
 LOSSY = (6, 7, 34712, 34892, 50001, 33003, 33005, 50002)  # JPEG, JPEG 2000, WebP, JXL
 
@@ -100,6 +102,7 @@ def tiff_fields(data: bytes) -> dict[str, Any]:
         "alpha": value_of(first, EXTRA, 0) in ALPHA,
         "extra_at": first[EXTRA].at if EXTRA in first else 0,
         "inverted": photometric == 0 and compression not in FAX,
+        "planar": value_of(first, 284) == PLANAR and value_of(first, 277) > 1,
     }
 
 
@@ -118,6 +121,8 @@ def tiff_problem(tags: dict[int, Tag], photometric: int) -> str:
             f"has {bands} bands, but grey and RGB images are read; save the one or "
             "three bands to use as a file of their own"
         )
+    if bits > 8 and photometric not in DEEP:  # OpenCV takes any colours for RGB
+        return f"has {bits}-bit colours that are not RGB; save it as RGB"
     if bands == 2 and bits > 8:  # OpenCV cuts it to 8 bits
         return f"has grey of {bits} bits with alpha; save it without alpha"
     if kind in (5, 6):

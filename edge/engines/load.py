@@ -12,22 +12,18 @@ from edge.engines.gpu import GPU
 from edge.engines.onnx import ONNX
 from edge.engines.parts import TFLitePart, role_in
 from edge.engines.tflite import TFLite, find_interpreter, read_tflite
-from edge.model_file.onnx_proto import metadata_props
+from edge.model_file.downloaded import onnx_metadata
+from edge.model_file.onnx_proto import is_onnx
 
 
 def check_file(path: Path) -> None:
     """Raises InputError if the file is missing, truncated or not a model."""
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
-    if path.suffix != ".onnx":
+    if is_onnx(path):
+        onnx_metadata(path)
+    else:
         read_tflite(path)
-        return
-    try:
-        metadata_props(path.read_bytes())
-    except ValueError as error:
-        raise InputError(
-            f"{path}: not an ONNX model ({error}); copy or export it again"
-        ) from None
 
 
 def load(path: Path, choice: EngineChoice) -> Engine:

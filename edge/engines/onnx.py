@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import Counter
 from importlib.util import find_spec
@@ -21,6 +22,12 @@ from edge.engines.tflite import check_single
 CPU = "CPUExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 FREE_SIZE = (512, 512)  # of an input without a fixed size
+# Of its errors: "[ONNXRuntimeError] : 1 : FAIL : ", and a place such as "/a/b.cc:256
+# onnxruntime::Model::Model(const Path&) ".
+ERROR_HEAD = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .*? failed:)?", re.S
+)
+ERROR_PLACE = re.compile(r"\S*\w\.(?:cc|h):\d+ (?:[^\n]*?\)(?: const)? (?=[A-Z]))?")
 GPUS = (TENSORRT, "CUDAExecutionProvider")
 
 
@@ -125,7 +132,7 @@ class ONNX(FileEngine):
         except Exception as error:  # its exceptions have no narrower common base
             raise InputError(
                 f"{self.path}: ONNX Runtime rejects the model; copy or export it "
-                f"again, or update ONNX Runtime ({one_line(error)})"
+                f"again, or update ONNX Runtime ({reason_in(error)})"
             ) from None
 
     def __call__(self, image: np.ndarray) -> tuple[Output, ...]:
@@ -134,7 +141,7 @@ class ONNX(FileEngine):
             values = self._session.run([spec.name for spec in self.outputs], feed)
         except Exception as error:
             raise InputError(
-                f"{self.path}: ONNX Runtime failed: {one_line(error)}"
+                f"{self.path}: ONNX Runtime failed: {reason_in(error)}"
             ) from None
         if self._profiled:
             self._profiled = False
@@ -144,6 +151,17 @@ class ONNX(FileEngine):
         return tuple(
             Output(value[0], spec) for value, spec in zip(values, self.outputs)
         )
+
+
+def reason_in(error: Exception) -> str:
+    """The reason in an error of ONNX Runtime, without the place in its source.
+
+    >>> reason_in(ValueError("[ONNXRuntimeError] : 1 : FAIL : Load model from a.onnx"
+    ...     " failed:/src/core/model.cc:256 ort::Model(ort::Proto&&) Unsupported IR"))
+    'Unsupported IR'
+    """
+    text = ERROR_HEAD.sub("", str(error))
+    return one_line(ERROR_PLACE.sub("", text))
 
 
 def noted_size(metadata: dict[str, str]) -> Optional[tuple[int, int]]:

@@ -19,6 +19,7 @@ from edge.engines.parts import parts_of, refuse_part
 from edge.engines.tflite import INTERPRETERS, PACKAGES, find_interpreter
 from edge.engines.trial import TRIAL_SECONDS, check_engine
 from edge.model_file.metadata import kept_reading
+from edge.model_file.onnx_proto import is_onnx
 from edge.model_file.reading import NOTHING, Reading
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def open_engine(
     refuse_part(path)
     parts = parts_of(path)
     reading = kept_reading(path) if reading is None else reading
-    if reading.input_size and path.suffix != ".onnx":
+    if reading.input_size and not is_onnx(path):
         raise InputError(
             f"{path}: --input-size is for .onnx files without a fixed size; leave it "
             "out"
@@ -107,7 +108,7 @@ def choices_of(
 
     Raises InputError if they do not suit the file or a package is not installed.
     """
-    if path.suffix == ".onnx":
+    if is_onnx(path):
         return onnx_choices(path, name, threads, delegate)
     if name == "onnx":
         raise InputError(f"{path}: --engine onnx runs .onnx files only; leave it out")

@@ -20,6 +20,7 @@ from edge.core.libraries import how_to_install, owner_of
 from edge.core.system import address_bits
 from edge.engines.base import FileEngine, Output, TensorSpec, one_line
 from edge.engines.image_input import ImageInput
+from edge.model_file.downloaded import TFLITE_MARK, check_downloaded
 from edge.model_file.flatbuffer import normalization, required_size
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ def read_tflite(path: Path) -> bytes:
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     data = path.read_bytes()
-    if data[4:8] != b"TFL3":
+    check_downloaded(path, data)
+    if data[4:8] != TFLITE_MARK:
         raise InputError(f"{path}: not a TFLite model; kseg export RUN writes one")
     if required_size(data) > len(data):
         raise InputError(f"{path}: the file is truncated; copy or export it again")

@@ -1,9 +1,9 @@
 """Reading the names of a model's classes from a file that a user gives.
 
 Formats: one name in each line, perhaps with its id, or all in one line with commas;
-CVAT's labelmap.txt, which has colours; `names` of YOLO's data.yaml; JSON: a list of
-names, id -> name, kseg's own classes.json, or a file that has one of these under
-"classes", "names" or "id2label".
+tables, perhaps with colours, such as CamVid's label_colors.txt and CVAT's labelmap.txt;
+`names` of YOLO's data.yaml; JSON: a list of names, id -> name, name -> id, kseg's own
+classes.json, or a file that has one of these under a key of `KEYS`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from edge.core.errors import InputError, quoted, reason_of, shortened
 from edge.core.inputs import read_text as read_user_text
 from edge.model_file.class_lists import Color, colors_of
+from edge.model_file.class_tables import ClassRow, table_rows
 
 MOST_CLASSES = 256
 MOST_BYTES = 10_000_000
@@ -25,9 +26,11 @@ HEADING = re.compile(r"(?:\w*id|index|value|\w*name|label|class)", re.IGNORECASE
 YAML_NAMES = re.compile(r"names\s*:\s*(.*)")
 YAML_ENTRY = re.compile(r"(?:-|(\d+)\s*:)\s*(.+)")  # - cat, or 0: cat
 STRUCTURED = re.compile(r".*[{}\[\]]\s*$|\w+\s*:\s*$|- .*|---$")
+QUOTED = re.compile(r"(['\"]).*\1")  # a line
 WITH_COLOR = re.compile(r"([^:]+):\s*(\d+),\s*(\d+),\s*(\d+)\s*:[^:]*:[^:]*")
 ID_KEYS = ("id", "value", "index", "class_id")  # of entries of a list
-KEYS = ("classes", "names", "id2label")  # under which JSON files have their classes
+# Keys under which JSON files have their classes.
+KEYS = ("classes", "names", "id2label", "categories")
 
 NamesAndColors = Tuple[Tuple[str, ...], Tuple[Color, ...]]
 
@@ -102,9 +105,12 @@ def from_lines(lines: List[str]) -> Tuple[List[str], List[Optional[Color]]]:
     if lines and all(colored):
         found = [match.groups() for match in colored if match]
         return [name.strip() for name, *_ in found], [color_of(c) for _, *c in found]
-    if len(lines) == 1 and "," in lines[0]:
-        lines = [name.strip() for name in lines[0].split(",")]
+    if len(lines) == 1 and re.search("[,;]", lines[0]):
+        lines = [plain(name) for name in re.split("[,;]", lines[0])]
         return lines, [None] * len(lines)
+    rows = table_rows(lines)
+    if rows is not None:
+        return from_rows(rows)
     lines = lines[is_heading(lines[0]) :] if lines else lines
     pairs = [(m[1], m[2]) for m in map(WITH_ID.fullmatch, lines) if m]
     pairs = pairs or [(m[2], m[1]) for m in map(BEFORE_ID.fullmatch, lines) if m]
@@ -113,7 +119,19 @@ def from_lines(lines: List[str]) -> Tuple[List[str], List[Optional[Color]]]:
     wrong = next((line for line in lines if STRUCTURED.match(line)), None)
     if wrong is not None:
         raise ValueError(f"{quoted(wrong)} is not a name")
+    if all(QUOTED.fullmatch(line) for line in lines):
+        lines = [plain(line) for line in lines]
     return lines, [None] * len(lines)
+
+
+def from_rows(rows: List[ClassRow]) -> Tuple[List[str], List[Optional[Color]]]:
+    """Names and colours of a table."""
+    colors = [row.color and color_of(row.color) for row in rows]
+    if not rows or rows[0].id is None:
+        return [row.name for row in rows], colors
+    by_number = {row.id: color for row, color in zip(rows, colors)}
+    names, _ = by_id({row.id or 0: row.name for row in rows}, len(rows))
+    return names, [by_number.get(index) for index in range(len(names))]
 
 
 def is_heading(line: str) -> bool:
@@ -133,9 +151,12 @@ def yaml_lines(lines: List[str]) -> Optional[List[str]]:
     starts = [i for i, line in enumerate(lines) if YAML_NAMES.fullmatch(line.rstrip())]
     if not starts:
         return None
-    inline = YAML_NAMES.fullmatch(lines[starts[0]].rstrip())[1]
-    if inline[:1] == "[" and inline[-1:] == "]":
-        return [plain(name) for name in inline[1:-1].split(",")]
+    inline = in_brackets(lines[starts[0] :])
+    if inline[:1] == "[":
+        return [plain(name) for name in inline[1:-1].split(",") if name.strip()]
+    if inline[:1] == "{":
+        entries = [YAML_ENTRY.fullmatch(x.strip()) for x in inline[1:-1].split(",")]
+        return [f"{entry[1]} {plain(entry[2])}" for entry in entries if entry]
     found = []
     for line in lines[starts[0] + 1 :]:
         entry = YAML_ENTRY.fullmatch(line.strip())
@@ -148,9 +169,28 @@ def yaml_lines(lines: List[str]) -> Optional[List[str]]:
     return found
 
 
+def in_brackets(lines: List[str]) -> str:
+    """What stands in brackets behind the key in the first line; "" without brackets.
+
+    >>> in_brackets(["names: [sea,  # one", "  bird]", "nc: 2"])
+    '[sea, bird]'
+    """
+    text = ""
+    for line in lines:
+        text += " " + re.sub(r"(?:^|\s+)#.*", "", line).strip()
+        begin = re.match(r" names\s*:\s*([\[{].*)", text)
+        if begin is None:
+            return ""
+        if text.endswith(("]", "}")):
+            return begin[1]
+    return ""
+
+
 def plain(name: str) -> str:
-    """A name of YAML without its quotation marks."""
-    return name.strip().strip("'\"")
+    """A name of YAML without its quotation marks, or a comment behind it."""
+    name = name.strip()
+    quoted_name = re.match(r"(['\"])(.*?)\1", name)
+    return quoted_name[2] if quoted_name else re.sub(r"\s#.*", "", name).strip()
 
 
 def by_id(names: Dict[int, str], count: int) -> Tuple[List[str], List[Optional[Color]]]:
@@ -174,6 +214,10 @@ def from_json(content: Any) -> Tuple[List[str], List[Optional[Color]]]:
             names, colors = from_json(content[key])
             kept = [index for index in range(len(names)) if index != void]
             return [names[i] for i in kept], [colors[i] for i in kept]
+        numbers = list(content.values())
+        if all(type(n) is int for n in numbers) and numbers:  # name -> id
+            if sorted(numbers) == list(range(len(numbers))):
+                return by_id({n: name for name, n in content.items()}, len(numbers))
         if not content or not all(str(number).isdecimal() for number in content):
             raise ValueError(f"it has none of the keys {', '.join(KEYS)}")
         return by_id({int(k): text_of(v) for k, v in content.items()}, len(content))

@@ -152,12 +152,30 @@ def class_name(info: ModelInfo, index: int) -> str:
     return names[index] if index < len(names) else f"class {index}"
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names of which each is there once: results are told apart by them.
+
+    Label files have ??? for each id that is not used, for example.
+
+    >>> distinct(["???", "person", "???", ""])
+    ['???', 'person', '??? (2)', 'class 3']
+    """
+    found: list[str] = []
+    for index, name in enumerate(names):
+        name = name or f"class {index}"
+        while name in found:
+            name = f"{name} ({index})"
+        found.append(name)
+    return found
+
+
 def unknown_model(names: Sequence[str] = ()) -> ModelInfo:
     """Defaults for a model without metadata: numbered classes, images stretched.
 
-    `names` are the names of its first classes, where they are known. Its outputs are
-    understood by their shapes.
+    `names` are the names of its first classes, where they are known; they are made
+    `distinct`. Its outputs are understood by their shapes.
     """
+    names = distinct(names)
     return ModelInfo(
         class_names=(*names, *(f"class {i}" for i in range(len(names), 256))),
         colors=palette(256),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from edge.model_file.flatbuffer import Flatbuffer
-from edge.model_file.onnx_proto import fields, varint
+from edge.model_file.onnx_proto import fields, is_onnx, varint
 
 LABELS, PROBABILITIES = "labels", "probabilities"
 
@@ -68,10 +68,6 @@ def meanings(path: Path) -> List[Meaning]:
     except (OSError, ValueError, IndexError, struct.error):
         return []
     return [follow(nodes, output) for output in outputs]
-
-
-def is_onnx(path: Path) -> bool:
-    return path.suffix.lower() == ".onnx"
 
 
 def follow(nodes: Dict[object, Node], tensor: object) -> Meaning:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, List, Optional
 
 from edge.core.errors import InputError, shortened
+from edge.model_file.downloaded import onnx_metadata
 from edge.model_file.info import INFO_NAME, ModelInfo, unknown_model
-from edge.model_file.onnx_proto import metadata_props
+from edge.model_file.onnx_proto import is_onnx
 from edge.model_file.reading import NOTHING, Reading, read_kept
 
 INVALID = (
@@ -44,8 +45,8 @@ def read_labels(path: Path) -> List[str]:
     name in each line. Exports of Ultralytics have `names` in their metadata. Empty if
     there are none.
     """
-    if path.suffix == ".onnx":
-        return names_in(metadata_props(path.read_bytes()).get("names", ""))
+    if is_onnx(path):
+        return names_in(onnx_metadata(path).get("names", ""))
     if not zipfile.is_zipfile(path):
         return []
     try:
@@ -115,8 +116,8 @@ def read_info(path: Path) -> Optional[ModelInfo]:
 
 def read_text(path: Path) -> Optional[str]:
     """The text of `kseg.json`, from an .onnx file's metadata or a zip archive."""
-    if path.suffix == ".onnx":
-        return metadata_props(path.read_bytes()).get(INFO_NAME)
+    if is_onnx(path):
+        return onnx_metadata(path).get(INFO_NAME)
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:

@@ -21,6 +21,7 @@ SPELLINGS = {
     **{"none": "0..255", "raw": "0..255"},
 }
 NUMBER = r"(-?(?:\d+(?:\.\d+)?|\.\d+))"
+SMALLEST = 0.02  # deviation of pixels from 0 to 1: images of any kind have more
 RANGE = re.compile(rf"{NUMBER}\.\.{NUMBER}")
 SEPARATORS = re.compile(r"[\s,;:/|()\[\]]+")
 EXAMPLES = (
@@ -84,6 +85,11 @@ def in_pixels(means: List[float], deviations: List[float]) -> Normalization:
         raise ValueError(
             "has means of pixels from 0 to 255 with standard deviations under 1; of a "
             "scale such as 0.017 give 1 / 0.017"
+        )
+    if small and max(deviations) < SMALLEST:
+        raise ValueError(
+            f"has standard deviations under {SMALLEST}, as scales are; of a scale such "
+            "as 0.0039 give 1 / 0.0039"
         )
     factor = 255 if small else 1
     scaled = ([factor * number for number in part] for part in (means, deviations))

@@ -7,11 +7,21 @@ fast and finds truncated files before a library loads them.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Iterator
 
 GRAPH, METADATA_PROPS = 7, 14  # fields of ModelProto
 KEY, VALUE = 1, 2  # fields of StringStringEntryProto
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a model file is one by its suffix, in capitals too.
+
+    >>> is_onnx(Path("MODEL.ONNX")), is_onnx(Path("model.tflite"))
+    (True, False)
+    """
+    return path.suffix.lower() == ".onnx"
 
 
 def metadata_props(data: bytes) -> dict[str, str]:

@@ -42,7 +42,8 @@ class SemanticMap:
             if count
         }
         if void and counts[IGNORE_INDEX]:
-            shares[void] = float(counts[IGNORE_INDEX]) / self.labels.size
+            share = float(counts[IGNORE_INDEX]) / self.labels.size
+            shares[void] = shares.get(void, 0.0) + share  # a class may have that name
         return shares
 
     def confidences(self, info: ModelInfo) -> dict[str, float]:

@@ -214,6 +214,8 @@ def find_table(outputs: Sequence[TensorSpec], size: Size) -> Optional[Table]:
     for index, spec in enumerate(outputs):
         if len(spec.shape) != 3 or spec.shape[0] not in (1, -1):
             continue
+        if tuple(spec.shape[1:]) == tuple(size):  # a map: 48x64 also has 64 cells
+            continue
         _, rows, columns = spec.shape
         prototypes = find_prototypes(outputs, size)
         place, layout, masks = prototypes or (-1, "", 0)

@@ -54,7 +54,8 @@ def check_files(
             text = inspected(Path(path), given, image, output)
         except InputError as error:
             # What a .tflite file needs on devices is known without understanding it.
-            if is_onnx(path) or (path not in broken and (given != NOTHING or image)):
+            asked = given != NOTHING or image or output
+            if is_onnx(path) or (path not in broken and asked):
                 refusals.append(error)
             elif path not in broken:
                 say(f"{error}; no labelled picture")

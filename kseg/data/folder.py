@@ -198,8 +198,12 @@ def unread_parts(folder: Path) -> list[Path]:
     """Folders beside the splits that have images/ too, such as valid; none is read."""
     if not any((folder / name).is_dir() for name in SPLITS):
         return []
-    others = (path for path in folder.iterdir() if path.name not in SPLITS)
-    return sorted(path for path in others if (path / "images").is_dir())
+    return [path for path in with_images(folder) if path.name not in SPLITS]
+
+
+def with_images(folder: Path) -> list[Path]:
+    """The folders in a data folder that have images/, by name."""
+    return sorted(path for path in folder.iterdir() if (path / "images").is_dir())
 
 
 def find_pairs(folder: Path, seed: Optional[int]) -> dict[str, list[Pair]]:
@@ -213,11 +217,22 @@ def find_pairs(folder: Path, seed: Optional[int]) -> dict[str, list[Pair]]:
     log_left_out(listing.issues)
     found = with_validation(listing.pairs, folder, seed)
     if not found:
-        raise InputError(
-            f"{folder}: no images found in train/images or images; expected "
-            f"{folder}/train/images/NAME.jpg with {folder}/train/masks/NAME.png"
-        )
+        raise InputError(f"{folder}: {without_images(folder)}")
     return found
+
+
+def without_images(folder: Path) -> str:
+    """Why no split of a folder has images, and what to do."""
+    others = [part.name for part in with_images(folder) if part.name not in SPLITS]
+    if others:
+        return (
+            f"the images in {quoted(others[0])} are not read; its name has to be "
+            f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
+        )
+    return (
+        "no images found in train/images or images; expected "
+        f"{folder}/train/images/NAME.jpg with {folder}/train/masks/NAME.png"
+    )
 
 
 def with_validation(

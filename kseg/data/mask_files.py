@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from edge.core.damage import essential_png
+from edge.core.decoding import decode_stored
 from edge.core.errors import InputError, shortened
 from edge.core.image_header import PNG_START, Header, read_header
 from edge.core.images import check_size, checked_header, read_bytes, upright
@@ -76,6 +77,12 @@ def read_mask(path: Path, colored: bool = False) -> tuple[np.ndarray, int]:
     if header.lossy:
         kind = "JPEG" if header.kind == "TIFF" else header.kind
         raise MaskError("lossy mask", lossy_content_error(path, kind))
+    if header.kind == "PNM" and header.channels == 3 and header.largest != 255:
+        raise MaskError(
+            "ids",
+            f"{path}: has colours from 0 to {header.largest}; save it with 8 bits a "
+            "channel, or as grey ids",
+        )
     deep = header.bits > 8 and not header.palette
     if header.kind == "TIFF" and deep or header.kind == "PNG" and deep:
         mask = read_deep(path, data, header)
@@ -109,10 +116,7 @@ def unreadable(path: Path, error: Exception) -> InputError:
 
 def read_deep(path: Path, data: bytes, header: Header) -> np.ndarray:
     """More than 8 bits a channel: (H, W) or (H, W, C), RGB, at their own depth."""
-    try:
-        mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (cv2.error, MemoryError):
-        mask = None
+    mask = decode_stored(data, header, cv2.IMREAD_UNCHANGED)
     if mask is None:
         raise InputError(f"{path}: OpenCV cannot read it; save it as 8-bit grey PNG")
     if mask.ndim == 2:
@@ -157,10 +161,12 @@ def as_stored(ids: np.ndarray, header: Header) -> np.ndarray:
     if header.palette:
         return ids
     white = 1 if ids.dtype == bool else 255 if ids.dtype == np.uint8 else 65535
-    largest = header.largest if header.kind == "PNM" else 2**header.bits - 1
+    of_pnm = header.kind == "PNM"
+    largest = header.largest if of_pnm else 2**header.bits - 1
     if header.inverted:
         ids = white - ids.astype(np.uint8) if white < 256 else white - ids
-    if header.kind in ("PNG", "TIFF", "PNM") and 1 < largest < white:
+    # Pillow does not scale 1 bit, unless it is a PGM whose white is 1.
+    if header.kind in ("PNG", "TIFF", "PNM") and (not of_pnm) < largest < white:
         return np.rint(ids * (largest / white)).astype(ids.dtype)
     return ids
 

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from urllib.parse import quote, unquote
 
 from edge.core.errors import InputError, quoted, reason_of
-from edge.core.inputs import read_text
+from edge.core.inputs import read_secret
 from edge.core.redaction import remember
 
 PORT, TLS_PORT = 1883, 8883  # by default
@@ -95,12 +95,7 @@ def password_of(file: Optional[Path], variable: str) -> str:
     password = variable
     if file:
         place = f"--mqtt-password-file {file}"
-        try:
-            password = read_text(file).rstrip("\n")
-        except UnicodeDecodeError:
-            raise InputError(f"{place}: is not text in UTF-8") from None
-        except OSError as error:
-            raise InputError(f"{place}: cannot be read ({reason_of(error)})") from None
+        password = read_secret("--mqtt-password-file", file).rstrip("\n")
         if not password or "\n" in password:
             raise InputError(f"{place}: write the password, in one line")
     if password:

@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from edge.core.damage import TRUNCATED, WRONG_CHECKSUM, damage, essential_png
@@ -93,3 +94,23 @@ def test_text_in_a_png_is_no_damage(tmp_path):
 def test_zeros_from_the_middle_on_are_damage():
     data = KINDS["baseline"]
     assert damage(data[: len(data) // 2] + bytes(len(data) // 2)) == TRUNCATED
+
+
+def tiff(**options) -> bytes:
+    file = io.BytesIO()
+    given = {"photometric": "rgb", "rowsperstrip": 8, **options}
+    tifffile.imwrite(file, NOISE, **given)
+    return file.getvalue()
+
+
+def test_a_tiff_whose_last_strips_are_missing_is_truncated():
+    assert damage(tiff()) == ""
+    assert damage(tiff()[:-100], checksums=False) == TRUNCATED
+
+
+def test_a_wrong_checksum_of_a_strip_is_damage():
+    data = bytearray(tiff(compression="zlib"))
+    assert damage(bytes(data)) == ""
+    data[len(data) // 2] ^= 1
+    assert damage(bytes(data)) == WRONG_CHECKSUM
+    assert damage(bytes(data), checksums=False) == ""

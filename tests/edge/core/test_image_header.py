@@ -107,6 +107,15 @@ def bands(count: int) -> np.ndarray:
         ),
         (tiff(GREY.astype(np.float16)), "has floats of 16 bits"),
         (tiff(GREY.astype(np.complex64)), "has complex numbers"),
+        (
+            tiff(bands(4).astype(np.uint16), photometric="separated"),
+            "16-bit colours that are not RGB",
+        ),
+        (
+            struct.pack("<2s12xIii2xHI20xI", b"BM", 40, 8, 8, 32, 3, 255),
+            "red and blue exchanged",
+        ),
+        (b"BM" + bytes(12) + b"\x0c\0\0\0\x18\0\x18\0", "the header of OS/2"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\n<!DOCTYPE html><html>", "a web page"),
         (b"%PDF-1.7", "a PDF"),

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from edge.core.inputs import no_folder, read_text
+from edge.core.errors import InputError
+from edge.core.inputs import no_folder, read_secret, read_text
 
 
 def test_a_byte_order_mark_is_left_out(tmp_path):
@@ -33,3 +36,14 @@ def test_other_text_is_an_error(tmp_path):
     path.write_bytes("straße".encode("latin-1"))
     with pytest.raises(UnicodeDecodeError):
         read_text(path)
+
+
+@pytest.mark.parametrize("text", ["Sesam.8810", "Sesam/8810", "x" * 5000])
+def test_a_secret_in_place_of_its_file_is_not_shown(tmp_path, text):
+    with pytest.raises(InputError, match="--key-file: cannot be read .*name of a file"):
+        read_secret("--key-file", Path(text))
+    with pytest.raises(InputError) as error:
+        read_secret("--key-file", tmp_path / "missing")
+    assert str(tmp_path / "missing") in str(error.value)
+    with pytest.raises(InputError, match="--key-file .*: cannot be read"):
+        read_secret("--key-file", tmp_path)

@@ -69,6 +69,14 @@ def test_a_header_in_a_pipeline_has_escaped_quotes():
     assert "Sesam" not in redact(text)
 
 
+def test_a_header_in_a_pipeline_has_an_escaped_space():
+    text = 'x extra-headers="h,Authorization=Basic\\ U2VzYW0=" ! y'
+    assert "U2VzYW0" not in redact(text)
+    secrets = Secrets()
+    secrets.add(text)
+    assert secrets.replace("refused: U2VzYW0=") == "refused: ***"
+
+
 def test_an_unusual_part_of_a_web_camera_s_path_is_remembered():
     secrets = Secrets()
     secrets.add("http://cam/S3cretPw/video.mjpg")

@@ -119,6 +119,30 @@ def test_an_unknown_operator(tmp_path):
         open_engine(path)
 
 
+def test_the_reason_of_onnx_runtime_is_shown(tmp_path):
+    """Its message begins with the path of the file and a place in its source."""
+    nodes = [helper.make_node("Identity", ["image"], ["map"])]
+    given = ("image", kind.UINT8, [1, 4, 6, 3])
+    path = save(tmp_path / "a.onnx", nodes, given, ("map", kind.UINT8, [1, 4, 6, 3]))
+    model = onnx.load(path)
+    model.ir_version = 99
+    onnx.save(model, path)
+    with pytest.raises(InputError, match=r"\(Unsupported model IR version: 99"):
+        open_engine(path)
+
+
+def test_a_suffix_in_capitals(brightest):
+    path = brightest.rename(brightest.with_name("BRIGHTEST.ONNX"))
+    assert open_engine(path, threads=1).name == "onnx"
+
+
+@pytest.mark.parametrize("name", ["x.onnx", "x.tflite"])
+def test_what_is_left_of_a_download_is_named(tmp_path, name):
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(InputError, match="is no model but a Git LFS pointer; fetch"):
+        open_engine(tmp_path / name)
+
+
 @pytest.mark.parametrize("text", ["", "I am no model."])
 def test_a_text_file_named_onnx(tmp_path, text):
     path = tmp_path / "x.onnx"

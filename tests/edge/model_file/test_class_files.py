@@ -30,7 +30,16 @@ def written(folder, text, name="names.txt", encoding="utf-8"):
         ("nc: 2\nnames:\n  # two\n  0: sea\n  1: 'bird'\n", ("sea", "bird")),
         ("names:\n- sea\n- bird\n\npath: x\n", ("sea", "bird")),
         ("path: x\nnames: ['sea', bird]\n", ("sea", "bird")),
+        ("names: [sea,  # one\n  'bird',]\nnc: 2\n", ("sea", "bird")),
+        ("names: {0: sea, 2: bird}", ("sea", "class 1", "bird")),
+        ("names:\n  0: sea  # water\n  1: 'bird #2'\n", ("sea", "bird #2")),
+        ('"sea"\n"bird"', ("sea", "bird")),
+        ("'sea', 'bird'", ("sea", "bird")),
+        ("sea;bird", ("sea", "bird")),
+        ('id,name,kind\n1,bird,x\n0,"sea, deep",y', ("sea, deep", "bird")),
         ('["sea", "bird"]', ("sea", "bird")),
+        ('{"bird": 1, "sea": 0}', ("sea", "bird")),
+        ('{"categories": [{"id": 1, "name": "sea"}]}', ("sea",)),
         ('{"0": "sea", "1": "bird"}', ("sea", "bird")),
         ('{"id2label": {"1": "bird", "0": "sea"}}', ("sea", "bird")),
         ('{"names": ["sea", "bird"]}', ("sea", "bird")),
@@ -60,6 +69,22 @@ def test_colours_of_classes_json_and_labelmap(tmp_path):
     assert names == ("road", "car") and colors == ((128, 64, 128), (0, 0, 142))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 2 3\tsea\n4 5 6\tsea gull\n",
+        "sea 1 2 3\nsea gull 4 5 6\n",
+        "0,sea,1,2,3\n1,sea gull,4,5,6\n",
+        "1 4 5 6 sea gull\n0 1 2 3 sea\n",
+        "name,r,g,b\nsea,1,2,3\nsea gull,4,5,6\n",
+        "red;green;blue;kind;class_name\n1;2;3;x;sea\n4;5;6;x;sea gull\n",
+    ],
+)
+def test_tables_with_colours(tmp_path, text):
+    names, colors = read_class_file(written(tmp_path, text))
+    assert (names, colors) == (("sea", "sea gull"), ((1, 2, 3), (4, 5, 6)))
+
+
 def test_only_a_background_is_black(tmp_path):
     assert read_class_file(written(tmp_path, "sea\nbird"))[1][0] == (128, 0, 0)
     assert read_class_file(written(tmp_path, "background\nbird"))[1][0] == (0, 0, 0)
@@ -78,6 +103,8 @@ def test_only_a_background_is_black(tmp_path):
         ('item {\n  id: 1\n  name: "a"\n}', "'item {' is not a name"),
         ("names:\nnc: 2\n", "`names` is neither a list nor names by id"),
         ("[", "Expecting value"),
+        ("id,name,kind\n0,sea", "a row has 2 columns, and the heading has 3"),
+        ("id,name,kind\nx,sea,y", "the id of 'sea' is no whole number"),
         ('[{"name": "a", "color": [1, 2]}]', "not enough values"),
         ('[{"name": "a", "color": [0.5, 0, 0]}]', "is not three bytes"),
         ('[{"name": "a", "id": 9}, {"name": "b", "id": 3}]', "ids do not ascend"),

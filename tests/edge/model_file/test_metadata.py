@@ -8,7 +8,12 @@ import pytest
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
-from edge.model_file.info import InputGeometry, ModelInfo, unknown_model
+from edge.model_file.info import (
+    InputGeometry,
+    ModelInfo,
+    known_names,
+    unknown_model,
+)
 from edge.model_file.metadata import info_of, read_info
 
 # Root table at 28, the identifier of TFLite, then anything.
@@ -68,6 +73,30 @@ def test_a_model_with_a_labels_file(tmp_path, name):
     assert info_of(path) == replace(
         unknown_model(), class_names=info_of(path).class_names
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\0\0\0TFL3", "is a TFLite model; give it the suffix .tflite"),
+        (b"I am no model.", "not an ONNX model"),
+        (b"<!DOCTYPE html>", "is no model but a web page"),
+    ],
+)
+def test_what_is_no_onnx_file_has_no_metadata(tmp_path, content, message):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        info_of(path)
+
+
+def test_equal_names_in_a_labels_file_are_told_apart(tmp_path):
+    path = flatbuffer(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", "???\nsea\n???\n\n")
+    info = info_of(path)
+    assert info.class_names[:4] == ("???", "sea", "??? (2)", "class 3")
+    assert known_names(info) == ("???", "sea", "??? (2)")
 
 
 def test_classes_are_numbered_without_a_labels_file(tmp_path):

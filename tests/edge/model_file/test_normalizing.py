@@ -40,6 +40,7 @@ def test_what_white_becomes(text, white):
         ("127.5,0", "not over 0"),
         ("nan,1", "not over 0, or no number"),
         ("103.9,116.8,123.7,0.017,0.017,0.017", "give 1 / 0.017"),
+        ("0,0.00392157", "of a scale such as 0.0039 give 1 / 0.0039"),
         ("1..0", "not a range"),
         ("1..2..3", "neither a known name nor numbers"),
         ("caffe2", "neither a known name nor numbers"),

@@ -14,6 +14,7 @@ def test_shares_are_of_present_classes_in_order():
     result = SemanticMap(np.uint8([[1, 0, 1, 255]]))
     assert result.shares(INFO) == {"road": 0.25, "car": 0.5}
     assert result.shares(INFO, void="void") == {"road": 0.25, "car": 0.5, "void": 0.25}
+    assert result.shares(INFO, void="car") == {"road": 0.25, "car": 0.75}
 
 
 def detections(count: int) -> Detections:

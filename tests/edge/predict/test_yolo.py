@@ -129,6 +129,7 @@ def test_an_output_name_has_no_effect():
         ((1, 300, 6), (640, 640), Table(0, listed=True)),
         ((1, 84, 8399), (640, 640), None),
         ((1, 640, 640), (640, 640), None),
+        ((1, 48, 64), (48, 64), None),  # a map: 48x64 has 64 cells
     ],
 )
 def test_shapes(shape, size, expected):

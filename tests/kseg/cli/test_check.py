@@ -46,6 +46,13 @@ def test_a_file_that_cannot_be_understood_is_still_checked(tmp_path, capsys):
         main([str(path), "--order", "BGR"])
 
 
+def test_a_folder_for_the_picture_that_cannot_be_made_is_refused(tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(largest_channel((8, 8)))
+    with pytest.raises(InputError, match="out: cannot be created .*a directory"):
+        main([str(path), "--output", str(path / "out")])
+
+
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         main([str(tmp_path)])

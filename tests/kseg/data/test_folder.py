@@ -682,3 +682,11 @@ def test_a_class_named_void_without_its_id_is_doubted(tmp_path, caplog):
     declare(tmp_path, [*CLASSES[:2], VOID], ignore_index=2)
     assert open_data(str(tmp_path)).class_names == ("ground", "roof")
     assert not caplog.messages
+
+
+@pytest.mark.parametrize("name", ["validation", "Test"])
+def test_images_under_another_name_than_that_of_a_split_are_named(tmp_path, name):
+    save(tmp_path / name / "images" / "a.png", image_of(QUARTERS))
+    save(tmp_path / name / "masks" / "a.png", QUARTERS)
+    with pytest.raises(InputError, match=f"images in '{name}' are not read; its name"):
+        open_data(str(tmp_path))

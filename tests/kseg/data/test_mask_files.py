@@ -75,6 +75,30 @@ def test_ids_of_a_pgm_are_as_stored(tmp_path, largest):
     assert read(tmp_path / "a.pgm") == IDS.tolist()
 
 
+@pytest.mark.parametrize("kind", ["P2", "P5"])
+def test_ids_of_a_pgm_whose_white_is_1_are_as_stored(tmp_path, kind):
+    ids = IDS & 1
+    body = ids.tobytes() if kind == "P5" else " ".join(map(str, ids.flat)).encode()
+    (tmp_path / "a.pgm").write_bytes(f"{kind} 4 3 1\n".encode() + body)
+    assert read(tmp_path / "a.pgm") == ids.tolist()
+
+
+@pytest.mark.parametrize("largest", [3, 65535])
+def test_colours_of_a_ppm_that_would_be_scaled_are_refused(tmp_path, largest):
+    stored = np.repeat(IDS[..., None], 3, 2).astype(">u2" if largest > 255 else "u1")
+    head = f"P6 4 3 {largest}\n".encode()
+    (tmp_path / "a.ppm").write_bytes(head + stored.tobytes())
+    with pytest.raises(InputError, match=f"has colours from 0 to {largest}; save"):
+        read_mask(tmp_path / "a.ppm")
+
+
+def test_ids_in_bands_one_after_another(tmp_path):
+    given = {"photometric": "rgb", "planarconfig": "separate"}
+    planes = np.repeat(IDS[None], 3, 0).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", planes, **given)
+    assert read(tmp_path / "a.tif") == IDS.tolist()
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("channels", [3, 4])
 def test_ids_in_equal_channels_of_16_bits(tmp_path, suffix, channels):
