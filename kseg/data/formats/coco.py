@@ -155,19 +155,19 @@ def classes_of(contents: list[dict[str, Any]], folder: Path) -> Labels:
     """Background, then the categories by id.
 
     Roboflow's first category is the project, the supercategory of all others. It has no
-    annotations and is left out.
+    annotations and is left out, unless a class has the name of the project.
     """
     categories = [c for content in contents for c in content["categories"]]
     annotations = [a for content in contents for a in content["annotations"]]
     used = {id_of(annotation["category_id"]) for annotation in annotations}
     parents = {str(c.get("supercategory")) for c in categories}
-    roots = {
-        str(c["name"])
-        for c in categories
-        if c.get("supercategory") == "none"
-        and str(c["name"]) in parents
-        and id_of(c["id"]) not in used
-    }
+
+    def is_root(c: dict[str, Any]) -> bool:
+        first = c.get("supercategory") == "none" and str(c["name"]) in parents
+        return first and id_of(c["id"]) not in used
+
+    others = {str(c["name"]) for c in categories if not is_root(c)}
+    roots = {str(c["name"]) for c in categories if is_root(c)} - others
     rank = {}
     for c in sorted(categories, key=number_of):
         rank.setdefault(str(c["name"]), len(rank))

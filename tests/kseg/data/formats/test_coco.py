@@ -142,6 +142,18 @@ def test_roboflow(source, save, write, prepared):
     assert data.split("test").read(0)[1].tolist() == filled((1, 2, 2, 4, 4))
 
 
+def test_a_class_with_the_name_of_roboflows_project_is_kept(coco, write, prepared):
+    categories = [
+        {"id": 0, "name": "cup", "supercategory": "none"},
+        {"id": 1, "name": "cup", "supercategory": "cup"},
+    ]
+    for path in coco.glob("annotations/*.json"):
+        write(path, content(annotation([SMALL]), categories=categories))
+    data = prepared()
+    assert data.class_names == ("background", "cup")
+    assert data.split("train").read(0)[1].tolist() == filled((1, 2, 2, 4, 4))
+
+
 def test_cvat(source, save, write, prepared):
     """One file per task, the images in images/; train and val are chosen by seed."""
     given = content(annotation([SMALL]))
