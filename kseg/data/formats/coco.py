@@ -39,6 +39,7 @@ from kseg.data.formats.source import (
     ends_of,
     json_files,
     read_json,
+    split_above,
     split_of,
     without_background,
 )
@@ -190,13 +191,13 @@ def add_file(
     licences: Licences,
     ids: dict[str, int],
 ) -> None:
-    """Adds the pairs of one annotation file; its name or its folder's is the split.
+    """Adds the pairs of one annotation file; its name or a folder's is the split.
 
     `ids` are the ids of the categories' names in masks.
     """
     classes = {id_of(c["id"]): ids.get(str(c["name"])) for c in content["categories"]}
     objects = by_image(export, path, content, classes)
-    split = split_of(path.stem) or split_of(path.parent.name)
+    split = split_of(path.stem) or split_above(path.parent, folder)
     folders = image_folders(path, folder)
     for entry in content["images"]:
         if not licences.allows(entry):

@@ -168,6 +168,17 @@ def test_cvat(source, save, write, prepared):
     }
 
 
+def test_the_name_of_the_whole_export_is_no_split(source, save, write, target):
+    folder = source / "my_test"
+    save(folder / "images/a.jpg")
+    save(folder / "images/b.jpg")
+    given = content(annotation([SMALL]))
+    given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})
+    write(folder / "result.json", given)
+    found = kseg.prepare(folder, target)
+    assert found.splits == {"train": 1, "val": 1}
+
+
 def test_label_studio(source, save, write, prepared):
     """Windows paths, ids from 0, a file of any name."""
     categories = [{"id": 0, "name": "cat"}]

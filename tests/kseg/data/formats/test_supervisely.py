@@ -118,6 +118,17 @@ def test_data_sets_inside_others(project, save, write, masks_of):
     assert set(masks_of()) == {"a", "datasets_night_a"}
 
 
+def test_folders_above_data_sets_are_splits(project, prepared):
+    for split, name in (("train", "day"), ("val", "night")):
+        (project / split).mkdir()
+        (project / name).rename(project / split / name)
+    found = prepared().splits
+    assert {name: split.names for name, split in found.items()} == {
+        "train": ["a.png"],
+        "val": ["a.png", "b.png"],
+    }
+
+
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
