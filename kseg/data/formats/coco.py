@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import mmap
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,11 +30,13 @@ from kseg.data.formats.coco_outlines import Annotation, objects_of, run_lengths
 from kseg.data.formats.credits import Licences, check_ids, licences_of
 from kseg.data.formats.frames import count_unlisted, find_image
 from kseg.data.formats.labels import Labels, labels_of
+from kseg.data.formats.objects import NO_PIXEL
 from kseg.data.formats.source import (
     Size,
     SourceDataset,
     SourceObjects,
     SourcePair,
+    Tally,
     check_names,
     check_size,
     ends_of,
@@ -209,7 +212,8 @@ def add_file(
             continue
         found = objects[id_of(entry["id"])]
         class_ids = [classes[id_of(one["category_id"])] for one in found]
-        mask = partial(read_mask, path, entry, image, found, class_ids)
+        tally = export.unpainted
+        mask = partial(read_mask, path, entry, image, found, class_ids, tally)
         reader = partial(read_image_objects, path, entry, image, found, class_ids)
         credit = licences.credit(entry) if licences.kept else None
         pair = SourcePair(image.stem, image, mask, objects=reader, credit=credit)
@@ -299,13 +303,18 @@ def read_mask(
     image: Path,
     objects: list[Annotation],
     class_ids: list[int],
+    unpainted: Tally,
 ) -> np.ndarray:
-    """Draws the objects of an image as (H, W) uint8 class ids, the smallest on top."""
+    """Draws the objects of an image as (H, W) uint8 class ids, the smallest on top.
+
+    Those without a pixel in the image are counted in `unpainted`.
+    """
     from pycocotools import mask as coco_mask
 
     height, width = size_of(entry, image)
     lengths = [run_lengths(o, height, width, path) for o in objects]
     areas = [int(coco_mask.area(runs)) for runs in lengths]
+    unpainted.add(Counter({NO_PIXEL: areas.count(0)}))
     mask = np.zeros((height, width), np.uint8)
     for index in np.argsort(np.negative(areas), kind="stable") if objects else ():
         inside = coco_mask.decode(lengths[index]).astype(bool)

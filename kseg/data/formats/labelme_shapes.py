@@ -58,8 +58,11 @@ def label_of(shape: Any, path: Path) -> str:
 # --- drawing, as labelme does ---
 
 
-def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> None:
-    """Draws one shape into `canvas`. Raises InputError for a type without an area."""
+def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> bool:
+    """Draws one shape into `canvas`, and returns whether it is not wholly outside.
+
+    Raises InputError for a type without an area.
+    """
     kind = type_of(shape)
     if kind not in SHAPE_TYPES:
         raise InputError(
@@ -72,6 +75,13 @@ def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> 
         draw_mask(canvas, shape, points, value, path)
     else:
         function(ImageDraw.Draw(canvas), points, {"fill": value, "outline": value})
+    return reaches(OUTLINES.get(kind, np.array)(points), canvas.size[::-1])
+
+
+def reaches(outline: np.ndarray, size: Size) -> bool:
+    """Whether the box around points (n, 2) x, y has a part in an image of `size`."""
+    low, high = outline.min(0), outline.max(0)
+    return bool((high >= 0).all() and (low < size[::-1]).all())
 
 
 def points_of(

@@ -31,6 +31,7 @@ NOT_OBJECTS = {
     -1: "objects of the class background",
     IGNORE_INDEX - 1: "objects of the class void",
 }
+NO_PIXEL = "shapes without a pixel in the image"
 BEYOND = "boxes that reached beyond their image, clipped"
 CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
 
@@ -224,6 +225,8 @@ def paint(
         raise InputError(f"{pair.image}: {BOXES_ONLY}")
     masks = [decode(each, found.size) for each in found.objects]
     areas = [np.count_nonzero(mask) for mask in masks]
+    if unpainted:
+        unpainted.add(Counter({NO_PIXEL: areas.count(0)}))
     result = np.zeros(found.size, np.uint8)
     order = range(len(masks))
     layers = found.layers or [0] * len(masks)

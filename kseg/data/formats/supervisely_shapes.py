@@ -20,7 +20,7 @@ from PIL import Image
 from edge.core.errors import InputError, quoted
 from edge.core.images import format_size
 from kseg.data.formats.labels import label_text
-from kseg.data.formats.objects import of_box, of_mask
+from kseg.data.formats.objects import NO_PIXEL, of_box, of_mask
 from kseg.data.formats.source import Size
 from kseg.data.objects_file import LabelledObject
 from kseg.data.outlines import FAR, are_shares
@@ -63,7 +63,7 @@ def object_of(
             f"{path}: a {kind} {quoted(label_of(one, path))} {error}; draw it again"
         ) from None
     if made is None:
-        skipped["shapes without a pixel in the image"] += 1
+        skipped[NO_PIXEL] += 1
     return made
 
 

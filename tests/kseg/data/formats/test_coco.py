@@ -168,6 +168,12 @@ def test_cvat(source, save, write, prepared):
     }
 
 
+def test_objects_outside_their_image_are_counted(train, counts_of):
+    train(annotation([BIG]), annotation([[20, 20, 24, 20, 24, 24]]))
+    skipped = counts_of()["masks"]["skipped"]
+    assert skipped == {"shapes without a pixel in the image": 1}
+
+
 def test_the_name_of_the_whole_export_is_no_split(source, save, write, target):
     folder = source / "my_test"
     save(folder / "images/a.jpg")

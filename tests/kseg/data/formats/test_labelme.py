@@ -70,6 +70,13 @@ def test_classes_are_those_of_the_shapes(labelme, prepared):
     ]
 
 
+def test_shapes_outside_their_image_are_counted(labelme, write, counts_of):
+    far = [shape("cat", [[9, 9], [12, 9], [12, 12]]), shape("cat", BOX, "rectangle")]
+    write(labelme / "a.json", content(*far, shape("dog", [[-5, 1], [-3, 1]], "circle")))
+    skipped = counts_of()["masks"]["skipped"]
+    assert skipped == {"shapes without a pixel in the image": 2}
+
+
 def test_labels_txt_gives_the_order(labelme, write, prepared):
     write(labelme / "labels.txt", "__ignore__\n_background_\ndog\nbird\ncat\n")
     assert prepared().class_names == ("background", "dog", "bird", "cat")
