@@ -32,6 +32,7 @@ class MaskCounts:
 
     `only_void` names the images whose masks have no labelled pixel. `skipped` counts
     shapes of the labels that are not in the masks, each under a text that says why.
+    `one_class` has the splits whose labelled pixels are all of one class, and which.
     """
 
     images: dict[str, int]
@@ -39,6 +40,7 @@ class MaskCounts:
     void: int = 0
     only_void: tuple[str, ...] = ()
     skipped: dict[str, int] = field(default_factory=dict)
+    one_class: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

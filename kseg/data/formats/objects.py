@@ -221,8 +221,11 @@ def paint(
     if unpainted:
         unpainted.add(found.skipped)
     check_points(pair, found)
-    if not all(each.outlined for each in found.objects):
-        raise InputError(f"{pair.image}: {BOXES_ONLY}")
+    boxes = sum(not each.outlined for each in found.objects)
+    if boxes:
+        raise InputError(
+            f"{pair.image}: {boxes} of {len(found.objects)} objects are {BOXES_ONLY}"
+        )
     masks = [decode(each, found.size) for each in found.objects]
     areas = [np.count_nonzero(mask) for mask in masks]
     if unpainted:

@@ -126,7 +126,8 @@ def test_masks_are_painted_from_polygons(yolo, prepared):
 
 def test_masks_are_not_painted_from_boxes(yolo, error_message):
     yolo(BOX)
-    assert "boxes only; use --task detection" in error_message("--task", "semantic")
+    message = error_message("--task", "semantic")
+    assert "1 of 1 objects are boxes only; use --task detection" in message
 
 
 @pytest.mark.parametrize(
