@@ -42,6 +42,7 @@ from kseg.data.formats.voc_lists import (
     find_images,
     key_of,
     list_names,
+    log_unlisted,
 )
 from kseg.data.masks import Classes, load_mask, to_class_ids
 from kseg.data.objects_file import BOXES_ONLY
@@ -82,6 +83,7 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     images = same_keys(find_images(folder / IMAGES), names)
     masks = same_keys(mask_files(folder), names)
     check_listed(names, masks, folder / MASKS)
+    log_unlisted(names, masks, folder / MASKS)
     for name, split in names.items():
         mask = masks.get(name)
         if mask is None:  # CVAT lists frames without labels too
@@ -106,10 +108,13 @@ def names_of(folder: Path) -> dict[str, str]:
 
 
 def mask_files(folder: Path) -> dict[str, Path]:
-    """Name, with its folders and without suffix -> mask."""
+    """Name, with its folders and without suffix -> mask; a PNG before another file."""
     inside = folder_of(folder, MASKS)
-    masks = sorted(filter(is_image, inside.rglob("*.png")))
-    return {key_of(path, inside): path for path in masks}
+    found = sorted(filter(is_image, inside.rglob("*")))
+    masks: dict[str, Path] = {}
+    for path in sorted(found, key=lambda path: path.suffix.lower() != ".png"):
+        masks.setdefault(key_of(path, inside), path)
+    return dict(sorted(masks.items()))
 
 
 def read_boxes(folder: Path, skip_missing: bool) -> SourceDataset:

@@ -40,6 +40,7 @@ from kseg.data.formats.voc_lists import (
     find_images,
     key_of,
     list_names,
+    log_unlisted,
 )
 from kseg.data.formats.xml_file import has_root, number, read_xml
 from kseg.data.masks import files_by_stem, inspect_image, open_image, stored_size
@@ -125,6 +126,7 @@ def add_listed(
     names = listed or dict.fromkeys(by_name, "")
     by_name, images = same_keys(by_name, names), same_keys(images, names)
     check_listed(names, by_name, folder / ANNOTATIONS)
+    log_unlisted(names, by_name, folder / ANNOTATIONS)
     for name, split in names.items():
         if name not in by_name:  # CVAT lists frames without labels too
             export.unlabelled += 1
