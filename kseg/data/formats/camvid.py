@@ -15,6 +15,7 @@ import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError, quoted
+from kseg.data.formats.class_masks import read_class_mask
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.source import (
     BLACK,
@@ -25,7 +26,7 @@ from kseg.data.formats.source import (
     read_text,
     split_of,
 )
-from kseg.data.masks import Classes, files_by_stem, load_mask, to_class_ids
+from kseg.data.masks import Classes, files_by_stem
 
 DESCRIPTION = "train/ with trainannot/ (CamVid in SegNet's layout)"
 ANNOTATED = "annot"
@@ -94,8 +95,7 @@ def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
 
 
 def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
-    mask = load_mask(path, image, colored=classes.source == COLORS)
-    return to_class_ids(mask, path, classes)
+    return read_class_mask(path, image, classes, colored=classes.source == COLORS)
 
 
 def read_colors(path: Path) -> Classes:

@@ -20,6 +20,7 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
 from edge.core.images import is_image
+from kseg.data.formats.class_masks import read_class_mask
 from kseg.data.formats.objects import of_mask
 from kseg.data.formats.source import (
     Color,
@@ -28,7 +29,7 @@ from kseg.data.formats.source import (
     SourcePair,
     split_of,
 )
-from kseg.data.masks import INVALID, Classes, load_mask, load_upright, to_class_ids
+from kseg.data.masks import INVALID, Classes, load_upright
 
 DESCRIPTION = "leftImg8bit/ with gtFine/**/NAME_gtFine_labelIds.png (Cityscapes)"
 LABELS = ("gtFine", "gtCoarse")
@@ -92,7 +93,7 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     classes = classes_of(kind)
     export = SourceDataset(skip_missing, classes.names, classes.colors)
     for path, image, split in pairs_of(export, folder, kind):
-        mask = partial(read_mask, path, image, classes)
+        mask = partial(read_class_mask, path, image, classes)
         pair = SourcePair(image.stem, image, mask, origin=str(path))
         export.splits[split].append(pair)
     return export
@@ -167,11 +168,6 @@ def classes_of(kind: str) -> Classes:
         table[: len(CLASSES)] = np.arange(len(CLASSES))
     colors = tuple(one.color for one in CLASSES.values())
     return Classes(tuple(CLASSES), colors, table, source=f"Cityscapes' {kind}")
-
-
-def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
-    """(H, W) uint8 class ids, void 255."""
-    return to_class_ids(load_mask(path, image), path, classes)
 
 
 def read_image_objects(path: Path, image: Path) -> SourceObjects:

@@ -23,6 +23,7 @@ from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import is_image
 from kseg.data.formats import voc_boxes
+from kseg.data.formats.class_masks import read_class_mask
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import BACKGROUND, means_background
 from kseg.data.formats.source import (
@@ -44,7 +45,7 @@ from kseg.data.formats.voc_lists import (
     list_names,
     log_unlisted,
 )
-from kseg.data.masks import Classes, load_mask, to_class_ids
+from kseg.data.masks import Classes, load_mask
 from kseg.data.objects_file import BOXES_ONLY
 
 DESCRIPTION = "SegmentationClass/ with JPEGImages/ and ImageSets/ (Pascal VOC, CVAT)"
@@ -143,8 +144,7 @@ def default_task(folder: Path) -> str:
 
 def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
     """Reads a mask of ids, or of labelmap.txt's colours: (H, W) uint8, upright."""
-    colored = classes.source == LABELMAP
-    return to_class_ids(load_mask(path, image, colored), path, classes)
+    return read_class_mask(path, image, classes, colored=classes.source == LABELMAP)
 
 
 def read_image_objects(
