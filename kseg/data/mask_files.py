@@ -19,6 +19,7 @@ from edge.core.damage import essential_png
 from edge.core.errors import InputError, shortened
 from edge.core.image_header import PNG_START, Header, read_header
 from edge.core.images import check_size, checked_header, read_bytes, upright
+from kseg.data.bmp_indices import read_indexed
 
 COLORED = ("RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa")
 _opening = threading.Lock()
@@ -134,6 +135,11 @@ def read_deep(path: Path, data: bytes, header: Header) -> np.ndarray:
 
 def read_shallow(path: Path, data: bytes, header: Header, colored: bool) -> np.ndarray:
     """Up to 8 bits a channel: (H, W) ids or (H, W, C), with alpha if there is one."""
+    indexed = read_indexed(data) if header.kind == "BMP" else None
+    if indexed and not colored:
+        return indexed.indices
+    if indexed and indexed.indices.max(initial=0) < len(indexed.colors):
+        return indexed.colors[indexed.indices]
     content = essential_png(data) if header.kind == "PNG" else data
     with open_pillow(path, io.BytesIO(content)) as file:
         try:
