@@ -2,7 +2,8 @@
 
 annotations/instances_train2017.json with train2017/ or images/train2017/ (COCO),
 annotations/instances_default.json with images/ (CVAT), train/_annotations.coco.json
-with the images in the same folder (Roboflow), result.json with images/ (Label Studio).
+with the images in the same folder (Roboflow), result.json with images/ (Label Studio),
+labels.json with data/ (FiftyOne), train/NAME.json with train/images/.
 
 In masks: COCO does not define a depth order, so where objects overlap, the smaller one
 is drawn on top, and of equal ones the later. Crowds (`iscrowd`) are drawn like other
@@ -25,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from edge.core.constants import palette
-from edge.core.errors import InputError, quoted
+from edge.core.errors import InputError, quoted, shortened
+from edge.core.images import list_images
 from kseg.data.formats.coco_outlines import Annotation, objects_of, run_lengths
 from kseg.data.formats.credits import Licences, check_ids, licences_of
 from kseg.data.formats.frames import count_unlisted, find_image
@@ -58,6 +60,7 @@ from kseg.data.objects_checks import (
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
 PREFIX = "instances_"
 NAME_PREFIXES = ("_annotations.coco.json", PREFIX)
+IMAGES = ("images", "JPEGImages", "data")
 KEYS = (b'"images"', b'"categories"')
 
 log = logging.getLogger(__name__)
@@ -90,10 +93,17 @@ def has_keys(path: Path) -> bool:
 def annotation_files(folder: Path) -> list[Path]:
     """The annotation files; if there are some with COCO's names, only those.
 
-    COCO's other files, such as the keypoints, repeat the instances.
+    COCO's other files, such as the keypoints, repeat the instances. They are logged.
     """
     files = [path for path in json_files(folder) if is_coco(path)]
-    return [path for path in files if path.name.startswith(NAME_PREFIXES)] or files
+    named = [path for path in files if path.name.startswith(NAME_PREFIXES)]
+    others = [path.name for path in files if named and path not in named]
+    if others:
+        log.info(
+            f"{folder}: left out, as {named[0].name} has a name of COCO's: "
+            f"{', '.join(map(shortened, others))}"
+        )
+    return named or files
 
 
 def read(
@@ -202,13 +212,14 @@ def add_file(
     objects = by_image(export, path, content, classes)
     split = split_of(path.stem) or split_above(path.parent, folder)
     folders = image_folders(path, folder)
+    expected = expected_in(folders)
     for entry in content["images"]:
         if not licences.allows(entry):
             export.other_licences += 1
             continue
         image = find_image(str(entry["file_name"]), folders)
         if image is None:
-            export.add_missing(folders[0] / str(entry["file_name"]), path)
+            export.add_missing(expected / str(entry["file_name"]), path)
             continue
         found = objects[id_of(entry["id"])]
         class_ids = [classes[id_of(one["category_id"])] for one in found]
@@ -281,7 +292,15 @@ def image_folders(path: Path, folder: Path) -> list[Path]:
         for subset in dict.fromkeys(subsets)
         for root in (folder / "images", folder)
     ]
-    return [*folders, path.parent, folder / "images", folder / "JPEGImages", folder]
+    # data/ is FiftyOne's.
+    inside = [root / name for root in (path.parent, folder) for name in IMAGES]
+    return [*folders, path.parent, *inside, folder]
+
+
+def expected_in(folders: list[Path]) -> Path:
+    """The first folder that has images: others of the same file are likely there."""
+    found = (one for one in folders if one.is_dir() and list_images(one))
+    return next(found, folders[0])
 
 
 # --- the labels of one image ---

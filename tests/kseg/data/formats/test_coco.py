@@ -119,10 +119,25 @@ def test_image_without_objects_is_background(train, masks_of):
     assert masks_of()["a"] == filled()
 
 
-def test_keypoint_files_are_ignored(coco, write, prepared):
+def test_keypoint_files_are_left_out(coco, write, prepared, capsys):
     entry = annotation([], keypoints=[1, 1, 2])
     write(coco / "annotations/person_keypoints_train2017.json", content(entry))
     assert prepared().split("train").names == ["a.jpg"]
+    said = "a name of COCO's: person_keypoints_train2017.json"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "image"),
+    [("labels.json", "data/a.jpg"), ("x/labels.json", "x/images/a.jpg")],
+)
+def test_where_images_may_be(source, save, write, target, file, image):
+    save(source / image)
+    save(source / image.replace("a.jpg", "b.jpg"))
+    given = content(annotation([SMALL]))
+    given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})
+    write(source / file, given)
+    assert kseg.prepare(source, target).splits == {"train": 1, "val": 1}
 
 
 def test_roboflow(source, save, write, prepared):
@@ -446,7 +461,7 @@ def test_missing_image(coco, error_message, write, save, prepared):
     path = write(coco / "annotations/instances_train2017.json", given)
     message = error_message()
     assert str(path) in message
-    assert "b.jpg" in message
+    assert str(coco / "train2017/b.jpg") in message
     assert prepared("--skip-missing").split("train").names == ["a.jpg"]
 
 
