@@ -222,6 +222,19 @@ def test_names_are_needed(yolo, error_message):
     assert "has no data.yaml; add one" in error_message()
 
 
+def test_names_of_labelimg_are_beside_the_labels(yolo, write, source, objects_of):
+    yolo(BOX, None)
+    write(source / "labels/classes.txt", "cat\ndog\n")
+    assert objects_of()["a.jpg"] == [DOG]
+
+
+def test_an_empty_folder_of_images(yolo, source, error_message):
+    path = yolo(BOX)
+    for image in source.glob("images/*"):
+        image.unlink()
+    assert error_message().startswith(f"{path}: its image ")
+
+
 def test_labels_without_image(yolo, write, source, error_message, target):
     yolo(BOX)
     path = write(source / "labels/c.txt", BOX)
