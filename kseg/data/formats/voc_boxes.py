@@ -208,6 +208,11 @@ def scan(path: Path) -> Scan:
                 number(box, side, place) for side in ("xmin", "ymin", "xmax", "ymax")
             )
             corners: Optional[Box] = check_sides((x0 - 1, y0 - 1, x1, y1), place)
+        elif element.find("polygon/pt") is not None:
+            raise InputError(
+                f"{path}: has polygons of LabelMe's XML, which are not read; export it "
+                "as COCO, or in CVAT as 'CVAT for images 1.1'"
+            )
         difficult = (element.findtext("difficult") or "").strip() == "1"
         objects.append(VocObject(name, corners if box is not None else None, difficult))
     return Scan(path, (int(size[0]), int(size[1])) if stated else None, tuple(objects))

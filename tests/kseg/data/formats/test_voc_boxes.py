@@ -97,6 +97,12 @@ def test_image_of_another_size(voc, source, error_message):
     assert "60x80" in message
 
 
+def test_polygons_of_labelme_are_named(voc, error_message):
+    outline = "<polygon><pt><x>1</x><y>1</y></pt></polygon>"
+    path = voc(thing("dog", extra=outline))
+    assert error_message().startswith(f"{path}: has polygons of LabelMe's XML")
+
+
 def test_missing_image(voc, source, error_message):
     path = voc(thing("dog", 3, 2, 4, 5))
     (source / "JPEGImages/a.jpg").unlink()
