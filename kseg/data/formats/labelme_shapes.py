@@ -24,6 +24,8 @@ from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
 from kseg.data.outlines import are_shares, not_pixels
 
+NO_AREA = ("point", "points", "line", "linestrip")
+
 Points = list[tuple[float, float]]
 
 
@@ -66,7 +68,8 @@ def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> 
     kind = type_of(shape)
     if kind not in SHAPE_TYPES:
         raise InputError(
-            f"{path}: a shape {quoted(shape['label'])} is a {kind}, which has no area; "
+            f"{path}: a shape {quoted(shape['label'])} is a {kind}, which "
+            f"{'has no area' if kind in NO_AREA else 'is not a type that is read'}; "
             f"draw it as one of {', '.join(SHAPE_TYPES)}"
         )
     min_points, function = SHAPE_TYPES[kind]
@@ -139,6 +142,8 @@ SHAPE_TYPES: dict[str, tuple[int, Callable]] = {
     "polygon": (3, polygon),
     "rectangle": (2, rectangle),
     "oriented_rectangle": (4, polygon),
+    "rotation": (4, polygon),  # of X-AnyLabeling: also a rectangle
+    "quadrilateral": (4, polygon),
     "circle": (2, circle),
     "mask": (1, draw_mask),
 }

@@ -214,6 +214,16 @@ def test_too_few_or_invalid_points(labelme, write, error_message, points, kind):
     assert kind in message and "'cat'" in message
 
 
+def test_rectangles_that_x_anylabeling_rotates(mask_of):
+    corners = [[2, 1], [5, 1], [5, 3], [2, 3]]
+    assert mask_of(shape("cat", corners, "rotation")) == filled((1, 1, 2, 3, 5))
+
+
+def test_a_type_that_is_not_known(labelme, write, error_message):
+    write(labelme / "a.json", content(shape("cat", BOX, "cuboid")))
+    assert "is a cuboid, which is not a type that is read" in error_message()
+
+
 @pytest.mark.parametrize("kind", ("point", "points", "line", "linestrip"))
 def test_shape_without_an_area(labelme, write, error_message, kind):
     path = write(labelme / "a.json", content(shape("cat", [[1, 1], [2, 2]], kind)))
