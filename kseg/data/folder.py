@@ -43,6 +43,7 @@ from kseg.data.pairs import (
     FileIssue,
     Pair,
     check_pair,
+    form_issues,
     raise_first_error,
     value_issues,
 )
@@ -108,6 +109,8 @@ def open_folder(folder: Path, seed: Optional[int]) -> Dataset:
     palettes = [fact.palette for fact in facts]
     masks = list(zip(listed, counts, palettes, strict=True))
     contradicting = value_issues(masks, declared)
+    forms = [fact.form for fact in facts]
+    contradicting += form_issues(list(zip(listed, forms, strict=True)))
     raise_first_error(contradicting)
     for issue in contradicting:
         log.warning(f"{issue.name}: {issue.detail}")
