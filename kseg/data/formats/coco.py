@@ -60,6 +60,7 @@ from kseg.data.objects_checks import (
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
 PREFIX = "instances_"
 NAME_PREFIXES = ("_annotations.coco.json", PREFIX)
+MOST_DIGITS = 1000  # of an id; Python refuses to read 4300
 IMAGES = ("images", "JPEGImages", "data")
 KEYS = (b'"images"', b'"categories"')
 
@@ -191,9 +192,13 @@ def classes_of(contents: list[dict[str, Any]], folder: Path) -> Labels:
 
 
 def number_of(category: dict[str, Any]) -> int:
-    """The id of a category as a number, for sorting; 0 for one that is a text."""
+    """The id of a category as a number, for sorting; 0 for one that is a text.
+
+    >>> number_of({"id": "12"}), number_of({"id": "x"}), number_of({"id": "9" * 5000})
+    (12, 0, 0)
+    """
     text = id_of(category["id"])
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else 0
 
 
 def add_file(

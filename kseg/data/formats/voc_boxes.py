@@ -42,7 +42,7 @@ from kseg.data.formats.voc_lists import (
     list_names,
     log_unlisted,
 )
-from kseg.data.formats.xml_file import has_root, number, read_xml
+from kseg.data.formats.xml_file import Element, has_root, number, read_xml
 from kseg.data.masks import files_by_stem, inspect_image, open_image, stored_size
 from kseg.data.objects_file import BOXES_ONLY, Box
 from kseg.data.outlines import are_shares, not_pixels
@@ -195,8 +195,7 @@ def check_pixels(boxes: Sequence[Box], size: Size, path: Path) -> None:
 def scan(path: Path) -> Scan:
     """Reads an XML file. Raises InputError for one that is not as in VOC."""
     root = read_xml(path)
-    size = tuple(root.findtext(f"size/{side}") or "" for side in ("height", "width"))
-    stated = all(text.strip().isdecimal() and int(text) for text in size)
+    size = size_of(root, path)
     objects = []
     for element in root.iterfind("object"):
         name = (element.findtext("name") or "").strip()
@@ -215,4 +214,16 @@ def scan(path: Path) -> Scan:
             )
         difficult = (element.findtext("difficult") or "").strip() == "1"
         objects.append(VocObject(name, corners if box is not None else None, difficult))
-    return Scan(path, (int(size[0]), int(size[1])) if stated else None, tuple(objects))
+    return Scan(path, size, tuple(objects))
+
+
+def size_of(root: Element, path: Path) -> Optional[Size]:
+    """(height, width) of the labels; None if it is not stated, or 0."""
+    element = root.find("size")
+    sides = ("height", "width")
+    if element is None or not all(
+        (element.findtext(side) or "").strip().isdecimal() for side in sides
+    ):
+        return None
+    height, width = (int(number(element, side, str(path))) for side in sides)
+    return (height, width) if height and width else None

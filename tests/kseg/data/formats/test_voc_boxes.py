@@ -103,6 +103,11 @@ def test_polygons_of_labelme_are_named(voc, error_message):
     assert error_message().startswith(f"{path}: has polygons of LabelMe's XML")
 
 
+def test_a_size_of_thousands_of_digits(voc, error_message):
+    path = voc(thing("dog", 1, 1, 2, 2), size=("1" * 5000, 8))
+    assert error_message().startswith(f"{path}: size has the height '1111")
+
+
 def test_missing_image(voc, source, error_message):
     path = voc(thing("dog", 3, 2, 4, 5))
     (source / "JPEGImages/a.jpg").unlink()
