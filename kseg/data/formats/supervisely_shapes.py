@@ -100,7 +100,10 @@ def polygon(one: dict[str, Any], class_id: int, size: Size) -> Optional[Labelled
     canvas = np.zeros(size, np.uint8)
     outside = points_of(points.get("exterior"), LEAST_POINTS, size)
     cv2.fillPoly(canvas, [np.round(outside).astype(np.int32)], 1)
-    for hole in points.get("interior") or ():
+    holes = points.get("interior") or []
+    if not isinstance(holes, list):
+        raise ValueError(f"has the holes {quoted(holes)}, which are no list")
+    for hole in holes:
         inside = points_of(hole, LEAST_POINTS, size)
         cv2.fillPoly(canvas, [np.round(inside).astype(np.int32)], 0)
     return of_mask(class_id, canvas > 0)

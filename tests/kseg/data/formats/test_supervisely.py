@@ -136,6 +136,10 @@ def test_folders_above_data_sets_are_splits(project, prepared):
         (polygon("cat", [[0, 0], [9e9, 0], [1, 1]]), "far outside"),
         (polygon("cat", [[0.1, 0.1], [0.9, 0.1], [0.5, 0.5]]), "fractions"),
         (polygon("cow", CAT["points"]["exterior"]), "'cow' is not in"),
+        (
+            {**CAT, "points": {**CAT["points"], "interior": 2.5}},
+            "has the holes 2.5, which are no list",
+        ),
         ({"classTitle": "cat", "geometryType": "bitmap"}, "has no 'bitmap'"),
         (
             {
