@@ -17,12 +17,13 @@ from PIL import Image, ImageDraw
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, quoted
+from edge.core.images import format_size
 from kseg.data.formats.labels import label_text
 from kseg.data.formats.objects import ellipse, join, of_mask, of_polygons
 from kseg.data.formats.objects import rectangle as corners_of
 from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
-from kseg.data.outlines import are_shares, not_pixels
+from kseg.data.outlines import FAR, are_shares, not_pixels
 
 NO_AREA = ("point", "points", "line", "linestrip")
 
@@ -90,7 +91,10 @@ def reaches(outline: np.ndarray, size: Size) -> bool:
 def points_of(
     shape: dict[str, Any], min_points: int, kind: str, size: Size, path: Path
 ) -> Points:
-    """The points of a shape. Raises InputError for too few, and for shares of sides."""
+    """The points of a shape.
+
+    Raises InputError for too few, for shares of sides, and for points far outside.
+    """
     try:
         points = [(float(x), float(y)) for x, y in shape["points"]]
         if len(points) < min_points or not np.isfinite(points).all():
@@ -100,6 +104,11 @@ def points_of(
             f"{path}: a {kind} {quoted(shape['label'])} has fewer than {min_points} "
             "valid points; draw it again or delete it"
         ) from None
+    if not (np.abs(points) <= FAR * max(size)).all():
+        raise InputError(
+            f"{path}: a {kind} {quoted(shape['label'])} has points far outside its "
+            f"image of {format_size(size)}; draw it again or delete it"
+        )
     if kind != "mask" and are_shares(np.array(points), size):
         raise InputError(
             f"{path}: a {kind} {quoted(shape['label'])} has points {not_pixels(size)}"

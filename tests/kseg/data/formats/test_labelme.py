@@ -214,6 +214,13 @@ def test_too_few_or_invalid_points(labelme, write, error_message, points, kind):
     assert kind in message and "'cat'" in message
 
 
+def test_points_far_outside_are_refused(labelme, write, error_message):
+    path = write(
+        labelme / "a.json", content(shape("cat", [[1, 1], [5, 1], [5, 1e300]]))
+    )
+    assert error_message().startswith(f"{path}: a polygon 'cat' has points far outside")
+
+
 def test_rectangles_that_x_anylabeling_rotates(mask_of):
     corners = [[2, 1], [5, 1], [5, 3], [2, 3]]
     assert mask_of(shape("cat", corners, "rotation")) == filled((1, 1, 2, 3, 5))
