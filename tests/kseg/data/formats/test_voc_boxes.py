@@ -82,6 +82,25 @@ def test_beside_the_images(source, save, write, prepared_objects):
     }
 
 
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("images/{}.jpg", "annotations/{}.xml"),
+        ("data/{}.jpg", "labels/{}.xml"),
+        ("images/train/{}.jpg", "labels/train/{}.xml"),
+        ("train/images/{}.jpg", "train/annotations/{}.xml"),
+    ],
+)
+def test_in_a_folder_beside_the_images(source, save, write, counts_of, image, labels):
+    for stem in "abc":
+        save(source / image.format(stem))
+    for stem in "ab":
+        write(source / labels.format(stem), xml(thing("cat", 1, 1, 8, 6)))
+    counts = counts_of()
+    assert counts["splits"] == {"train": 1, "val": 1}
+    assert counts["unlabelled"] == 1
+
+
 @pytest.mark.parametrize("task", ("semantic", "instance"))
 def test_boxes_cannot_give_outlines(voc, source, error_message, task):
     voc(thing("dog", 3, 2, 4, 5))
