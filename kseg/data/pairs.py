@@ -176,14 +176,18 @@ def used_palette(path: Path, counts: np.ndarray) -> Palette:
 def palette_issues(
     pair: Pair, palette: Palette, classes: Optional[Classes]
 ) -> list[FileIssue]:
-    """An issue if all colours of a palette are those of classes, but of other ones.
+    """An issue if the colours of a palette are those of classes, but of other ones.
 
     Programs that make files smaller put the colours of a palette into another order.
+    One colour that is not listed, such as that of void, is no proof of another palette
+    if two or more are those of other classes.
     """
     known = classes.file_colors if classes else {}
-    if not palette or not all(color in known for color in palette.values()):
+    listed = {index: color for index, color in palette.items() if color in known}
+    moved = [index for index, color in listed.items() if known[color] != index]
+    if len(listed) < len(palette) and len(moved) < 2:
         return []
-    for index, color in palette.items():
+    for index, color in listed.items():
         if known[color] != index:
             text = (
                 f"id {index} has the colour {list(color)} in the palette, which is "
