@@ -43,7 +43,8 @@ class Header:
     read as one image, and what to do; it is empty otherwise. `lossy` says whether the
     compression changes values, `palette` whether pixels are indices, `inverted` whether
     0 is white, `alpha` whether there is transparency. `largest` is the value that is
-    white in a PGM file, `extra_at` where a TIFF file says what its extra channels are.
+    white in a PGM file, `extra_at` where a TIFF file says what its extra channels are,
+    `signed` whether its numbers may be negative.
     """
 
     kind: str = ""
@@ -60,6 +61,7 @@ class Header:
     progressive: bool = False
     alpha: bool = False
     extra_at: int = 0
+    signed: bool = False
 
 
 def read_header(data: bytes) -> Header:

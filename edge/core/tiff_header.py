@@ -100,6 +100,7 @@ def tiff_fields(data: bytes) -> dict[str, Any]:
         "alpha": value_of(first, EXTRA, 0) in ALPHA,
         "extra_at": first[EXTRA].at if EXTRA in first else 0,
         "inverted": photometric == 0 and compression not in FAX,
+        "signed": value_of(first, 339) == 2,
     }
 
 

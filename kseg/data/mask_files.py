@@ -155,13 +155,15 @@ def read_shallow(path: Path, data: bytes, header: Header, colored: bool) -> np.n
 
 
 def as_stored(ids: np.ndarray, header: Header) -> np.ndarray:
-    """Undoes what Pillow does to show ids: it scales few bits, and inverts.
+    """Undoes what Pillow does to show ids: it scales few bits, inverts, drops signs.
 
     >>> as_stored(np.array([[0, 17, 255]], np.uint8), Header("PNG", bits=4)).tolist()
     [[0, 1, 15]]
     """
     if header.palette:
         return ids
+    if header.signed and ids.dtype == np.uint8:
+        return ids.view(np.int8)
     white = 1 if ids.dtype == bool else 255 if ids.dtype == np.uint8 else 65535
     largest = header.largest if header.kind == "PNM" else 2**header.bits - 1
     if header.inverted:
