@@ -37,7 +37,7 @@ from kseg.data.masks import (
     same_stem_error,
     to_class_ids,
 )
-from kseg.data.missing import data_folder_error
+from kseg.data.missing import data_folder_error, no_images_error
 from kseg.data.objects_file import OBJECTS
 from kseg.data.pairs import (
     FileIssue,
@@ -216,10 +216,7 @@ def find_pairs(folder: Path, seed: Optional[int]) -> dict[str, list[Pair]]:
     log_left_out(listing.issues)
     found = with_validation(listing.pairs, folder, seed)
     if not found:
-        raise InputError(
-            f"{folder}: no images found in train/images or images; expected "
-            f"{folder}/train/images/NAME.jpg with {folder}/train/masks/NAME.png"
-        )
+        raise no_images_error(folder, SPLITS)
     return found
 
 
