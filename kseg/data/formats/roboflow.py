@@ -90,13 +90,14 @@ def is_mask(path: Path) -> bool:
 
 
 def read_classes(path: Path) -> dict[int, str]:
-    """Value -> class name, in order of the values.
+    """Value -> class name, in order of the values; a header may be missing.
 
     Raises InputError for an invalid line.
     """
     rows = list(csv.reader(read_text(path).splitlines(), skipinitialspace=True))
     labels: dict[int, str] = {}
-    for row in filter(None, rows[1:]):
+    headed = bool(rows and rows[0]) and not rows[0][0].strip().isdecimal()
+    for row in filter(None, rows[headed:]):
         try:
             value, name = int(row[0]), row[1].strip()
             if not 0 <= value <= 255 or value in labels:
