@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import mmap
+import re
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -297,9 +298,21 @@ def image_folders(path: Path, folder: Path) -> list[Path]:
         for subset in dict.fromkeys(subsets)
         for root in (folder / "images", folder)
     ]
+    split = split_of(path.stem) or split_above(path.parent, folder)
+    folders += [p for p in sorted(folder.glob("*/")) if split and is_of(p.name, split)]
     # data/ is FiftyOne's.
     inside = [root / name for root in (path.parent, folder) for name in IMAGES]
     return [*folders, path.parent, *inside, folder]
+
+
+def is_of(name: str, split: str) -> bool:
+    """Whether a folder's name says that it has the images of a split.
+
+    >>> is_of("train_images", "train"), is_of("train_masks", "train")
+    (True, False)
+    """
+    words = re.split(r"[^a-z]+", name.lower())
+    return split_of(name) == split and any(w in words for w in ("images", "imgs"))
 
 
 def expected_in(folders: list[Path]) -> Path:

@@ -129,7 +129,11 @@ def test_keypoint_files_are_left_out(coco, write, prepared, capsys):
 
 @pytest.mark.parametrize(
     ("file", "image"),
-    [("labels.json", "data/a.jpg"), ("x/labels.json", "x/images/a.jpg")],
+    [
+        ("labels.json", "data/a.jpg"),
+        ("x/labels.json", "x/images/a.jpg"),
+        ("annotations/train.json", "train_images/a.jpg"),
+    ],
 )
 def test_where_images_may_be(source, save, write, target, file, image):
     save(source / image)
