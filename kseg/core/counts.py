@@ -11,7 +11,8 @@ class ObjectCounts:
     """The objects of a data folder: how many of each class, without `crowds`.
 
     `empty` counts images without objects; `skipped` and `changed` count labels that
-    were left out or corrected, by the reason. `images` counts the images of each class.
+    were left out or corrected, by the reason. `images` counts the images of each class,
+    `bare` has the splits without any object.
     """
 
     classes: dict[str, int]
@@ -20,6 +21,7 @@ class ObjectCounts:
     skipped: dict[str, int] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
+    bare: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:

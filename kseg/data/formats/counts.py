@@ -91,6 +91,8 @@ def mask_doubts(counts: MaskCounts) -> Iterator[str]:
 def object_doubts(counts: ObjectCounts) -> Iterator[str]:
     """What looks wrong with objects, in a line each."""
     yield from empty_classes(counts.classes)
+    for split in counts.bare if counts.total else ():
+        yield f"no image of {split} has an object; check its labels"
     clipped = counts.changed.get(BEYOND, 0)
     if clipped > MANY * counts.total:
         yield (

@@ -93,6 +93,9 @@ def test_images_and_objects_of_each_class():
         "dog: images 0, objects 0",
     ]
     assert list(object_doubts(counts)) == ["classes that occur in no image: dog"]
+    assert list(object_doubts(replace(counts, bare=("val",))))[1:] == [
+        "no image of val has an object; check its labels"
+    ]
 
 
 def test_no_object_at_all_cannot_be_learnt():

@@ -46,6 +46,14 @@ def test_layouts_with_splits(source, save, write, prepared_objects, layout):
     }
 
 
+def test_a_split_without_objects_is_named(source, save, write, counts_of):
+    for split, text in (("train", POLYGON), ("val", "")):
+        save(source / f"images/{split}/a.jpg", size=SIZE)
+        write(source / f"labels/{split}/a.txt", text)
+    write(source / "data.yaml", YAML)
+    assert counts_of("--task", "instance")["objects"]["bare"] == ["val"]
+
+
 def test_polygons_alone_are_instances(yolo, counts_of):
     yolo(POLYGON)
     assert counts_of()["task"] == "instance"
@@ -80,6 +88,7 @@ def test_counts(yolo, counts_of):
         "skipped": {"objects that are labelled twice": 1},
         "changed": {},
         "images": {"cat": 0, "dog": 1},
+        "bare": ["val"],
     }
 
 
