@@ -51,7 +51,8 @@ class Header:
     compression changes values, `palette` whether pixels are indices, `inverted` whether
     0 is white, `alpha` whether there is transparency. `largest` is the value that is
     white in a PGM file, `extra_at` where a TIFF file says what its extra channels are,
-    `planar` whether it stores its channels one after another.
+    `planar` whether it stores its channels one after another; `signed` whether its
+    numbers may be negative.
     """
 
     kind: str = ""
@@ -69,6 +70,7 @@ class Header:
     alpha: bool = False
     extra_at: int = 0
     planar: bool = False
+    signed: bool = False
 
 
 def read_header(data: bytes) -> Header:

@@ -103,6 +103,7 @@ def tiff_fields(data: bytes) -> dict[str, Any]:
         "extra_at": first[EXTRA].at if EXTRA in first else 0,
         "inverted": photometric == 0 and compression not in FAX,
         "planar": value_of(first, 284) == PLANAR and value_of(first, 277) > 1,
+        "signed": value_of(first, 339) == 2,
     }
 
 

@@ -11,7 +11,8 @@ class ObjectCounts:
     """The objects of a data folder: how many of each class, without `crowds`.
 
     `empty` counts images without objects; `skipped` and `changed` count labels that
-    were left out or corrected, by the reason. `images` counts the images of each class.
+    were left out or corrected, by the reason. `images` counts the images of each class,
+    `bare` has the splits without any object.
     """
 
     classes: dict[str, int]
@@ -20,6 +21,7 @@ class ObjectCounts:
     skipped: dict[str, int] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
+    bare: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -32,6 +34,7 @@ class MaskCounts:
 
     `only_void` names the images whose masks have no labelled pixel. `skipped` counts
     shapes of the labels that are not in the masks, each under a text that says why.
+    `one_class` has the splits whose labelled pixels are all of one class, and which.
     """
 
     images: dict[str, int]
@@ -39,6 +42,7 @@ class MaskCounts:
     void: int = 0
     only_void: tuple[str, ...] = ()
     skipped: dict[str, int] = field(default_factory=dict)
+    one_class: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

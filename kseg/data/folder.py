@@ -37,12 +37,13 @@ from kseg.data.masks import (
     same_stem_error,
     to_class_ids,
 )
-from kseg.data.missing import data_folder_error
+from kseg.data.missing import data_folder_error, no_images_error
 from kseg.data.objects_file import OBJECTS
 from kseg.data.pairs import (
     FileIssue,
     Pair,
     check_pair,
+    form_issues,
     raise_first_error,
     value_issues,
 )
@@ -108,6 +109,8 @@ def open_folder(folder: Path, seed: Optional[int]) -> Dataset:
     palettes = [fact.palette for fact in facts]
     masks = list(zip(listed, counts, palettes, strict=True))
     contradicting = value_issues(masks, declared)
+    forms = [fact.form for fact in facts]
+    contradicting += form_issues(list(zip(listed, forms, strict=True)))
     raise_first_error(contradicting)
     for issue in contradicting:
         log.warning(f"{issue.name}: {issue.detail}")
@@ -217,22 +220,9 @@ def find_pairs(folder: Path, seed: Optional[int]) -> dict[str, list[Pair]]:
     log_left_out(listing.issues)
     found = with_validation(listing.pairs, folder, seed)
     if not found:
-        raise InputError(f"{folder}: {without_images(folder)}")
+        others = [one.name for one in with_images(folder) if one.name not in SPLITS]
+        raise no_images_error(folder, SPLITS, others)
     return found
-
-
-def without_images(folder: Path) -> str:
-    """Why no split of a folder has images, and what to do."""
-    others = [part.name for part in with_images(folder) if part.name not in SPLITS]
-    if others:
-        return (
-            f"the images in {quoted(others[0])} are not read; its name has to be "
-            f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
-        )
-    return (
-        "no images found in train/images or images; expected "
-        f"{folder}/train/images/NAME.jpg with {folder}/train/masks/NAME.png"
-    )
 
 
 def with_validation(

@@ -20,6 +20,7 @@ from edge.core.decoding import decode_stored
 from edge.core.errors import InputError, shortened
 from edge.core.image_header import PNG_START, Header, read_header
 from edge.core.images import check_size, checked_header, read_bytes, upright
+from kseg.data.bmp_indices import read_indexed
 
 COLORED = ("RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa")
 _opening = threading.Lock()
@@ -138,6 +139,11 @@ def read_deep(path: Path, data: bytes, header: Header) -> np.ndarray:
 
 def read_shallow(path: Path, data: bytes, header: Header, colored: bool) -> np.ndarray:
     """Up to 8 bits a channel: (H, W) ids or (H, W, C), with alpha if there is one."""
+    indexed = read_indexed(data) if header.kind == "BMP" else None
+    if indexed and not colored:
+        return indexed.indices
+    if indexed and indexed.indices.max(initial=0) < len(indexed.colors):
+        return indexed.colors[indexed.indices]
     content = essential_png(data) if header.kind == "PNG" else data
     with open_pillow(path, io.BytesIO(content)) as file:
         try:
@@ -153,13 +159,15 @@ def read_shallow(path: Path, data: bytes, header: Header, colored: bool) -> np.n
 
 
 def as_stored(ids: np.ndarray, header: Header) -> np.ndarray:
-    """Undoes what Pillow does to show ids: it scales few bits, and inverts.
+    """Undoes what Pillow does to show ids: it scales few bits, inverts, drops signs.
 
     >>> as_stored(np.array([[0, 17, 255]], np.uint8), Header("PNG", bits=4)).tolist()
     [[0, 1, 15]]
     """
     if header.palette:
         return ids
+    if header.signed and ids.dtype == np.uint8:
+        return ids.view(np.int8)
     white = 1 if ids.dtype == bool else 255 if ids.dtype == np.uint8 else 65535
     of_pnm = header.kind == "PNM"
     largest = header.largest if of_pnm else 2**header.bits - 1

@@ -17,6 +17,7 @@ from edge.core.constants import IGNORE_INDEX
 LARGE = 1 << 24  # pixels; of larger masks a part is searched for smoothing
 CHUNK = 1 << 20  # pixels that are counted at a time, to save memory
 WHITE = IGNORE_INDEX  # of masks of one object; void in masks of ids
+FEW_SHADES = 4  # between 0 and 255; smoothing makes more
 HANDFUL = 1e-3  # of the pixels
 SHADE = 64  # ids of classes are smaller than shades of grey
 SMALL_IDS = slice(1, 16)  # that numbered classes have, and shades lack
@@ -71,6 +72,9 @@ def wrong_values(
     share = total[between].sum() / max(1, total.sum())
     smooth = extremes >= DOMINANT and between.max() >= 2 * SHADE
     smooth &= total[WHITE] >= total[between].max()
+    in_most = counts[:, 1:WHITE].any(1).mean() > 0.5
+    if smooth and in_most and share >= HANDFUL and len(between) <= FEW_SHADES:
+        return [shades(masks, total)]
     if smooth or of_one.any() and share < HANDFUL:
         return [
             (mask.path, stray_text(mask, of_one.any()))
@@ -157,7 +161,8 @@ def shades(masks: Sequence[MaskValues], total: np.ndarray) -> tuple[Path, str]:
     first = next(mask for mask in masks if mask.counts[SHADE:WHITE].any())
     text = (
         f"the masks have the values {shown}, which are shades, not ids; number the "
-        "classes 0, 1, 2 and so on, or declare them in classes.json"
+        "classes 0, 1, 2 and so on, or save the masks as RGB with the colours of "
+        "classes.json"
     )
     return first.path, text
 

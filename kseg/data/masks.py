@@ -219,7 +219,7 @@ def colors_to_ids(
     wrong = known[place] != codes
     if not wrong.any():
         return np.array([ids[code] for code in known.tolist()])[place]
-    if (mask == mask[..., :1]).all():
+    if holds_ids(mask, wrong, colors):
         return mask[..., 0]
     row, column = np.argwhere(wrong)[0]
     color = mask[row, column].tolist()
@@ -237,6 +237,21 @@ def colors_to_ids(
         f"{path}: colour {color} at row {row}, column {column} is not in {source}; "
         f"{remedy}"
     )
+
+
+def holds_ids(
+    mask: np.ndarray, wrong: np.ndarray, colors: dict[tuple[int, int, int], int]
+) -> bool:
+    """Whether a mask (H, W, 3) of colours, `wrong` where none is listed, holds ids.
+
+    Its channels are equal, and listed greys in it, such as Cityscapes' (70, 70, 70),
+    are not larger than ids.
+    """
+    if not (mask == mask[..., :1]).all():
+        return False
+    greys = mask[..., 0][~wrong]
+    largest = max(colors.values(), default=0)
+    return bool(((greys <= largest) | (greys == IGNORE_INDEX)).all())
 
 
 # --- files ---

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -56,6 +56,7 @@ REORDERED = (
     "a palette was put into another order; save the masks as RGB, or as grey ids"
 )
 Palette = dict[int, tuple[int, ...]]
+COLORED, GREY = "colored", "grey"  # forms of RGB masks
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class PairContent:
     (H, W) are class ids, INVALID where they are outside the classes; without classes,
     the ids of the file; None if the mask cannot be read. `counts` (256,) are the pixels
     of each id of the file, `palette` the colours of these ids if it has a palette.
+    `form` is that of `form_of`.
     """
 
     image: Any
@@ -73,19 +75,22 @@ class PairContent:
     issues: tuple[FileIssue, ...]
     counts: Optional[np.ndarray] = None
     palette: Palette = field(default_factory=dict)
+    form: str = ""
 
 
 @dataclass(frozen=True)
 class PairFacts:
     """Facts about a valid pair: its upright size, and whether its image is grey.
 
-    `counts` (256,) are the pixels of each id in the file of its mask.
+    `counts` (256,) are the pixels of each id in the file of its mask, `form` is that of
+    `form_of`.
     """
 
     size: tuple[int, int]
     grey: bool
     counts: np.ndarray
     palette: Palette
+    form: str = ""
 
 
 def inspect_pair(
@@ -120,9 +125,11 @@ def inspect_pair(
         return PairContent(image, None, tuple(issues))
     if image and raw.shape[:2] != image[0]:
         issues.append(size_issue(pair, raw.shape[:2], image[0]))
+    form = ""
     if raw.ndim == 3:
         colors = classes.file_colors if classes else {}
         source = classes.source if classes else "classes.json"
+        form = form_of(raw, colors)
         raw = attempt(
             "colors", pair.mask, lambda path: colors_to_ids(raw, path, colors, source)
         )
@@ -133,11 +140,11 @@ def inspect_pair(
     palette = used_palette(pair.mask, found)
     issues += palette_issues(pair, palette, classes)
     if classes is None:
-        return PairContent(image, raw, tuple(issues), found, palette)
+        return PairContent(image, raw, tuple(issues), found, palette, form)
     ids = classes.table[raw]
     if ids.min(initial=0) == INVALID:
         issues.append(id_issue(pair, raw, ids == INVALID, classes))
-    return PairContent(image, ids, tuple(issues), found, palette)
+    return PairContent(image, ids, tuple(issues), found, palette, form)
 
 
 def size_issue(
@@ -169,14 +176,18 @@ def used_palette(path: Path, counts: np.ndarray) -> Palette:
 def palette_issues(
     pair: Pair, palette: Palette, classes: Optional[Classes]
 ) -> list[FileIssue]:
-    """An issue if all colours of a palette are those of classes, but of other ones.
+    """An issue if the colours of a palette are those of classes, but of other ones.
 
     Programs that make files smaller put the colours of a palette into another order.
+    One colour that is not listed, such as that of void, is no proof of another palette
+    if two or more are those of other classes.
     """
     known = classes.file_colors if classes else {}
-    if not palette or not all(color in known for color in palette.values()):
+    listed = {index: color for index, color in palette.items() if color in known}
+    moved = [index for index, color in listed.items() if known[color] != index]
+    if len(listed) < len(palette) and len(moved) < 2:
         return []
-    for index, color in palette.items():
+    for index, color in listed.items():
         if known[color] != index:
             text = (
                 f"id {index} has the colour {list(color)} in the palette, which is "
@@ -200,6 +211,37 @@ def reordered(masks: Sequence[tuple[Path, Palette]]) -> list[tuple[Path, str]]:
                 )
                 return [(path, text)]
     return []
+
+
+def form_of(raw: np.ndarray, colors: Mapping[tuple[int, int, int], int]) -> str:
+    """How an RGB mask (H, W, 3) is read: COLORED by colours, else GREY, as ids.
+
+    Empty for a mask of which all grey values are listed colours.
+    """
+    if not (raw == raw[..., :1]).all():
+        return COLORED
+    values = np.unique(raw[..., 0]).tolist()
+    return "" if all((v, v, v) in colors for v in values) else GREY
+
+
+def form_issues(masks: Sequence[tuple[Pair, str]]) -> list[FileIssue]:
+    """The first RGB mask that is read as ids although another is read by its colours.
+
+    `masks` are pairs with the `form_of` their masks. A frame without any label is often
+    black, and would be all of class 0.
+    """
+    firsts: dict[str, Pair] = {}
+    for pair, form in masks:
+        firsts.setdefault(form, pair)
+    if not {COLORED, GREY} <= firsts.keys():
+        return []
+    pair, other = firsts[GREY], firsts[COLORED].mask
+    text = (
+        f"is RGB and has a grey that is no colour of classes.json, but {other.name} "
+        "has colours: list the colour there, or correct the mask"
+    )
+    error = f"{pair.mask}: {text}"
+    return [FileIssue("colors", pair.split, str(pair.mask), text, error)]
 
 
 def smoothing_issues(
@@ -228,7 +270,7 @@ def check_pair(pair: Pair, classes: Optional[Classes]) -> PairFacts:
     content = inspect_pair(pair, classes)
     raise_first_error(content.issues)
     size, grey = content.image
-    return PairFacts(size, grey, content.counts, content.palette)
+    return PairFacts(size, grey, content.counts, content.palette, content.form)
 
 
 def value_issues(

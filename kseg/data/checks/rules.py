@@ -190,8 +190,9 @@ def used_classes(scanned: FolderScan) -> np.ndarray:
     """(classes,) bool: all that are declared, or whose ids some mask has."""
     if not scanned.implied:
         return np.ones(len(scanned.class_names), bool)
-    counts = [scanned.counts(split)[:, :-1].sum(0) for split in scanned.splits]
-    used = np.sum(counts, axis=0) > 0
+    used = np.zeros(len(scanned.class_names), bool)
+    for split in scanned.splits:  # none if no image has a mask
+        used |= scanned.counts(split)[:, :-1].sum(0) > 0
     used[np.flatnonzero(used).max(initial=0) :] = True  # there are two at least
     return used
 

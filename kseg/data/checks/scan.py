@@ -36,7 +36,14 @@ from kseg.data.masks import (
     read_classes,
 )
 from kseg.data.open import reject_export
-from kseg.data.pairs import FileIssue, Pair, PairContent, inspect_pair, value_issues
+from kseg.data.pairs import (
+    FileIssue,
+    Pair,
+    PairContent,
+    form_issues,
+    inspect_pair,
+    value_issues,
+)
 from kseg.data.sample import Dataset
 from kseg.data.shapes import open_shapes
 
@@ -199,6 +206,10 @@ def scan_folder(folder: Path, seed: int) -> FolderScan:
         if values.counts is not None
     ]
     contradicting = value_issues(counted, declared)
+    contents = [values for *_, values in scanned]
+    contradicting += form_issues(
+        [(file, c.form) for file, c in zip(files, contents, strict=True)]
+    )
     issues += [with_relative_name(issue, folder) for issue in contradicting]
     no_ids = {issue.name for issue in issues if issue.kind == "values"}
     classes = declared

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from edge.core.constants import IGNORE_INDEX, palette
+from kseg.data.formats.class_masks import read_class_mask
 from kseg.data.formats.source import SourceDataset, SourcePair, split_of
 from kseg.data.masks import (
     INVALID,
     Classes,
     files_by_stem,
-    load_mask,
-    to_class_ids,
 )
 
 DESCRIPTION = "images/training/ with annotations/training/ (ADE20K)"
@@ -75,7 +74,7 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
             if stem not in images:
                 export.add_missing(folder / IMAGES / part / f"{stem}.jpg", path)
                 continue
-            mask = partial(read_mask, path, images[stem], classes)
+            mask = partial(read_class_mask, path, images[stem], classes)
             pair = SourcePair(stem, images[stem], mask, origin=str(path))
             export.splits[split_of(part)].append(pair)
         export.unlabelled += len(images.keys() - masks.keys())
@@ -96,8 +95,3 @@ def ade20k_classes() -> Classes:
     table[1 : len(NAMES) + 1] = np.arange(len(NAMES))
     colors = palette(len(NAMES) + 1)[1:]  # as in the palette of their masks, by id
     return Classes(tuple(NAMES), tuple(colors), table, source="ADE20K's 150")
-
-
-def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
-    """(H, W) uint8 class ids, void 255."""
-    return to_class_ids(load_mask(path, image), path, classes)

@@ -8,6 +8,8 @@ Reference: http://mi.eng.cam.ac.uk/projects/segnet/tutorial.html
 
 from __future__ import annotations
 
+import logging
+import re
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError, quoted
+from edge.core.images import list_images
+from kseg.data.formats.class_masks import read_class_mask
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.source import (
     BLACK,
@@ -25,11 +29,12 @@ from kseg.data.formats.source import (
     read_text,
     split_of,
 )
-from kseg.data.masks import Classes, files_by_stem, load_mask, to_class_ids
+from kseg.data.masks import Classes, files_by_stem
 
 DESCRIPTION = "train/ with trainannot/ (CamVid in SegNet's layout)"
 ANNOTATED = "annot"
 COLORS = "label_colors.txt"
+FRAME = re.compile(r"(\d{4}|Seq\d\d)\w\w_")  # as CamVid names its frames
 # In the order of the ids in SegNet's masks, with CamVid's colours.
 CAMVID: dict[str, Color] = {
     "sky": (128, 128, 128),
@@ -45,6 +50,9 @@ CAMVID: dict[str, Color] = {
     "bicyclist": (0, 128, 192),
     "void": BLACK,
 }
+
+
+log = logging.getLogger(__name__)
 
 
 def matches(folder: Path) -> bool:
@@ -67,10 +75,21 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
         classes = read_colors(path)
     else:
         classes = classes_of(dict(enumerate(CAMVID.items())), folder)
+        warn_of_names(folder)
     export = SourceDataset(skip_missing, classes.names, classes.colors)
     for masks in annotated(folder):
         add_folder(export, masks, classes)
     return export
+
+
+def warn_of_names(folder: Path) -> None:
+    """Logs that CamVid's classes are assumed, if the names are not of its frames."""
+    names = (path.stem for one in annotated(folder) for path in list_images(one))
+    if not all(map(FRAME.match, names)):
+        log.warning(
+            f"{folder}: has no {COLORS}; its ids are taken for the 11 classes of "
+            "CamVid: 0 sky, 1 building, 2 pole, …"
+        )
 
 
 READERS = {"semantic": read}
@@ -94,8 +113,7 @@ def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
 
 
 def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
-    mask = load_mask(path, image, colored=classes.source == COLORS)
-    return to_class_ids(mask, path, classes)
+    return read_class_mask(path, image, classes, colored=classes.source == COLORS)
 
 
 def read_colors(path: Path) -> Classes:

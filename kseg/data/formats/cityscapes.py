@@ -5,6 +5,9 @@ Without labelIds, labelTrainIds are read, which hold the 19 ids. gtCoarse is rea
 there is no gtFine. Objects are in instanceIds: 8 of the classes have some, and regions
 of several are crowds.
 
+CVAT's "Cityscapes 1.0" has its images in imgsFine/leftImg8bit/, and the classes of the
+task in label_colors.txt: their colours are in NAME_gtFine_color.png.
+
 Reference: https://github.com/mcordts/cityscapesScripts
 """
 
@@ -20,6 +23,8 @@ import numpy as np
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError
 from edge.core.images import is_image
+from kseg.data.formats.camvid import COLORS, read_colors
+from kseg.data.formats.class_masks import read_class_mask
 from kseg.data.formats.objects import of_mask
 from kseg.data.formats.source import (
     Color,
@@ -28,11 +33,12 @@ from kseg.data.formats.source import (
     SourcePair,
     split_of,
 )
-from kseg.data.masks import INVALID, Classes, load_mask, load_upright, to_class_ids
+from kseg.data.masks import INVALID, Classes, load_upright
 
 DESCRIPTION = "leftImg8bit/ with gtFine/**/NAME_gtFine_labelIds.png (Cityscapes)"
 LABELS = ("gtFine", "gtCoarse")
 KINDS = ("labelIds", "labelTrainIds")
+COLORED = "color"
 INSTANCES = "instanceIds"
 IMAGE = re.compile(r"(.+)_leftImg8bit\.\w+")
 IDS = 34
@@ -88,18 +94,35 @@ def mask_files(folder: Path, kind: str) -> list[Path]:
 
 def read(folder: Path, skip_missing: bool) -> SourceDataset:
     """Reads all masks of classes."""
-    kind = next(kind for kind in KINDS if mask_files(folder, kind))
-    classes = classes_of(kind)
+    kind, classes = read_classes(folder)
     export = SourceDataset(skip_missing, classes.names, classes.colors)
     for path, image, split in pairs_of(export, folder, kind):
-        mask = partial(read_mask, path, image, classes)
+        mask = partial(read_class_mask, path, image, classes)
         pair = SourcePair(image.stem, image, mask, origin=str(path))
         export.splits[split].append(pair)
     return export
 
 
+def read_classes(folder: Path) -> tuple[str, Classes]:
+    """The kind of masks that are read, and what their ids or colours mean."""
+    own = folder / COLORS
+    if own.is_file():
+        kind = COLORED if mask_files(folder, COLORED) else KINDS[0]
+        return kind, read_colors(own)
+    kind = next(kind for kind in KINDS if mask_files(folder, kind))
+    return kind, classes_of(kind)
+
+
 def read_objects(folder: Path, skip_missing: bool) -> SourceDataset:
-    """Reads all files of objects. Raises InputError if there are none."""
+    """Reads all files of objects.
+
+    Raises InputError if there are none, or their classes are not those of Cityscapes.
+    """
+    if (folder / COLORS).is_file():
+        raise InputError(
+            f"{folder / COLORS}: names classes of its own, whose objects are not read; "
+            "use --task semantic, or export it as COCO"
+        )
     colors = tuple(CLASSES[name].color for name in THINGS)
     export = SourceDataset(skip_missing, THINGS, colors)
     for path, image, split in pairs_of(export, folder, INSTANCES):
@@ -143,7 +166,8 @@ def pairs_of(
 def images_of(folder: Path) -> dict[str, Path]:
     """The frame that a file's name states -> the image, of all leftImg8bit folders."""
     found: dict[str, Path] = {}
-    for root in sorted(folder.glob("leftImg8bit*/")):
+    roots = [*folder.glob("leftImg8bit*/"), *folder.glob("imgsFine/leftImg8bit*/")]
+    for root in sorted(roots):
         for path in sorted(filter(is_image, root.rglob("*"))):
             name = IMAGE.fullmatch(path.name)
             if name:
@@ -167,11 +191,6 @@ def classes_of(kind: str) -> Classes:
         table[: len(CLASSES)] = np.arange(len(CLASSES))
     colors = tuple(one.color for one in CLASSES.values())
     return Classes(tuple(CLASSES), colors, table, source=f"Cityscapes' {kind}")
-
-
-def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
-    """(H, W) uint8 class ids, void 255."""
-    return to_class_ids(load_mask(path, image), path, classes)
 
 
 def read_image_objects(path: Path, image: Path) -> SourceObjects:

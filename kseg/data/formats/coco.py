@@ -2,7 +2,8 @@
 
 annotations/instances_train2017.json with train2017/ or images/train2017/ (COCO),
 annotations/instances_default.json with images/ (CVAT), train/_annotations.coco.json
-with the images in the same folder (Roboflow), result.json with images/ (Label Studio).
+with the images in the same folder (Roboflow), result.json with images/ (Label Studio),
+labels.json with data/ (FiftyOne), train/NAME.json with train/images/.
 
 In masks: COCO does not define a depth order, so where objects overlap, the smaller one
 is drawn on top, and of equal ones the later. Crowds (`iscrowd`) are drawn like other
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 import logging
 import mmap
+import re
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,21 +27,25 @@ from typing import Any
 import numpy as np
 
 from edge.core.constants import palette
-from edge.core.errors import InputError, quoted
+from edge.core.errors import InputError, quoted, shortened
+from edge.core.images import list_images
 from kseg.data.formats.coco_outlines import Annotation, objects_of, run_lengths
 from kseg.data.formats.credits import Licences, check_ids, licences_of
 from kseg.data.formats.frames import count_unlisted, find_image
 from kseg.data.formats.labels import Labels, labels_of
+from kseg.data.formats.objects import NO_PIXEL
 from kseg.data.formats.source import (
     Size,
     SourceDataset,
     SourceObjects,
     SourcePair,
+    Tally,
     check_names,
     check_size,
     ends_of,
     json_files,
     read_json,
+    split_above,
     split_of,
     without_background,
 )
@@ -54,6 +61,8 @@ from kseg.data.objects_checks import (
 DESCRIPTION = "annotations/instances_*.json or train/_annotations.coco.json (COCO)"
 PREFIX = "instances_"
 NAME_PREFIXES = ("_annotations.coco.json", PREFIX)
+MOST_DIGITS = 1000  # of an id; Python refuses to read 4300
+IMAGES = ("images", "JPEGImages", "data")
 KEYS = (b'"images"', b'"categories"')
 
 log = logging.getLogger(__name__)
@@ -86,10 +95,17 @@ def has_keys(path: Path) -> bool:
 def annotation_files(folder: Path) -> list[Path]:
     """The annotation files; if there are some with COCO's names, only those.
 
-    COCO's other files, such as the keypoints, repeat the instances.
+    COCO's other files, such as the keypoints, repeat the instances. They are logged.
     """
     files = [path for path in json_files(folder) if is_coco(path)]
-    return [path for path in files if path.name.startswith(NAME_PREFIXES)] or files
+    named = [path for path in files if path.name.startswith(NAME_PREFIXES)]
+    others = [path.name for path in files if named and path not in named]
+    if others:
+        log.info(
+            f"{folder}: left out, as {named[0].name} has a name of COCO's: "
+            f"{', '.join(map(shortened, others))}"
+        )
+    return named or files
 
 
 def read(
@@ -155,19 +171,19 @@ def classes_of(contents: list[dict[str, Any]], folder: Path) -> Labels:
     """Background, then the categories by id.
 
     Roboflow's first category is the project, the supercategory of all others. It has no
-    annotations and is left out.
+    annotations and is left out, unless a class has the name of the project.
     """
     categories = [c for content in contents for c in content["categories"]]
     annotations = [a for content in contents for a in content["annotations"]]
     used = {id_of(annotation["category_id"]) for annotation in annotations}
     parents = {str(c.get("supercategory")) for c in categories}
-    roots = {
-        str(c["name"])
-        for c in categories
-        if c.get("supercategory") == "none"
-        and str(c["name"]) in parents
-        and id_of(c["id"]) not in used
-    }
+
+    def is_root(c: dict[str, Any]) -> bool:
+        first = c.get("supercategory") == "none" and str(c["name"]) in parents
+        return first and id_of(c["id"]) not in used
+
+    others = {str(c["name"]) for c in categories if not is_root(c)}
+    roots = {str(c["name"]) for c in categories if is_root(c)} - others
     rank = {}
     for c in sorted(categories, key=number_of):
         rank.setdefault(str(c["name"]), len(rank))
@@ -177,9 +193,13 @@ def classes_of(contents: list[dict[str, Any]], folder: Path) -> Labels:
 
 
 def number_of(category: dict[str, Any]) -> int:
-    """The id of a category as a number, for sorting; 0 for one that is a text."""
+    """The id of a category as a number, for sorting; 0 for one that is a text.
+
+    >>> number_of({"id": "12"}), number_of({"id": "x"}), number_of({"id": "9" * 5000})
+    (12, 0, 0)
+    """
     text = id_of(category["id"])
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else 0
 
 
 def add_file(
@@ -190,25 +210,27 @@ def add_file(
     licences: Licences,
     ids: dict[str, int],
 ) -> None:
-    """Adds the pairs of one annotation file; its name or its folder's is the split.
+    """Adds the pairs of one annotation file; its name or a folder's is the split.
 
     `ids` are the ids of the categories' names in masks.
     """
     classes = {id_of(c["id"]): ids.get(str(c["name"])) for c in content["categories"]}
     objects = by_image(export, path, content, classes)
-    split = split_of(path.stem) or split_of(path.parent.name)
+    split = split_of(path.stem) or split_above(path.parent, folder)
     folders = image_folders(path, folder)
+    expected = expected_in(folders)
     for entry in content["images"]:
         if not licences.allows(entry):
             export.other_licences += 1
             continue
         image = find_image(str(entry["file_name"]), folders)
         if image is None:
-            export.add_missing(folders[0] / str(entry["file_name"]), path)
+            export.add_missing(expected / str(entry["file_name"]), path)
             continue
         found = objects[id_of(entry["id"])]
         class_ids = [classes[id_of(one["category_id"])] for one in found]
-        mask = partial(read_mask, path, entry, image, found, class_ids)
+        tally = export.unpainted
+        mask = partial(read_mask, path, entry, image, found, class_ids, tally)
         reader = partial(read_image_objects, path, entry, image, found, class_ids)
         credit = licences.credit(entry) if licences.kept else None
         pair = SourcePair(image.stem, image, mask, objects=reader, credit=credit)
@@ -276,7 +298,27 @@ def image_folders(path: Path, folder: Path) -> list[Path]:
         for subset in dict.fromkeys(subsets)
         for root in (folder / "images", folder)
     ]
-    return [*folders, path.parent, folder / "images", folder / "JPEGImages", folder]
+    split = split_of(path.stem) or split_above(path.parent, folder)
+    folders += [p for p in sorted(folder.glob("*/")) if split and is_of(p.name, split)]
+    # data/ is FiftyOne's.
+    inside = [root / name for root in (path.parent, folder) for name in IMAGES]
+    return [*folders, path.parent, *inside, folder]
+
+
+def is_of(name: str, split: str) -> bool:
+    """Whether a folder's name says that it has the images of a split.
+
+    >>> is_of("train_images", "train"), is_of("train_masks", "train")
+    (True, False)
+    """
+    words = re.split(r"[^a-z]+", name.lower())
+    return split_of(name) == split and any(w in words for w in ("images", "imgs"))
+
+
+def expected_in(folders: list[Path]) -> Path:
+    """The first folder that has images: others of the same file are likely there."""
+    found = (one for one in folders if one.is_dir() and list_images(one))
+    return next(found, folders[0])
 
 
 # --- the labels of one image ---
@@ -298,13 +340,18 @@ def read_mask(
     image: Path,
     objects: list[Annotation],
     class_ids: list[int],
+    unpainted: Tally,
 ) -> np.ndarray:
-    """Draws the objects of an image as (H, W) uint8 class ids, the smallest on top."""
+    """Draws the objects of an image as (H, W) uint8 class ids, the smallest on top.
+
+    Those without a pixel in the image are counted in `unpainted`.
+    """
     from pycocotools import mask as coco_mask
 
     height, width = size_of(entry, image)
     lengths = [run_lengths(o, height, width, path) for o in objects]
     areas = [int(coco_mask.area(runs)) for runs in lengths]
+    unpainted.add(Counter({NO_PIXEL: areas.count(0)}))
     mask = np.zeros((height, width), np.uint8)
     for index in np.argsort(np.negative(areas), kind="stable") if objects else ():
         inside = coco_mask.decode(lengths[index]).astype(bool)

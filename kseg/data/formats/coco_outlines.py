@@ -27,6 +27,7 @@ from kseg.data.outlines import (
 )
 
 LEAST_NUMBERS = 6  # of a polygon: x and y of 3 points
+NOT_SET = ("", "0", "0.0", "false", "none")  # values of a flag, as text
 TOO_FEW = "polygons with fewer than 3 points"
 
 Annotation = dict[str, Any]
@@ -88,11 +89,13 @@ def enough_points(part: Any) -> bool:
 def is_crowd(annotation: Annotation) -> bool:
     """Whether an annotation is a region of many objects.
 
-    CVAT marks every brush stroke as a crowd; its annotations have `occluded`.
+    CVAT marks every brush stroke as a crowd; its annotations have `occluded`. Some
+    tools write numbers as text.
     """
     attributes = annotation.get("attributes")
     of_cvat = isinstance(attributes, dict) and "occluded" in attributes
-    return bool(annotation.get("iscrowd")) and not of_cvat
+    given = str(annotation.get("iscrowd")).strip().casefold()
+    return given not in NOT_SET and not of_cvat
 
 
 def boxed(

@@ -18,23 +18,27 @@ MANY = 0.2  # of the boxes; people seldom draw beyond an image
 
 
 class MaskFacts(NamedTuple):
-    """The number of pixels of each id that is in the mask of an image file."""
+    """The number of pixels of each id that is in the mask of an image of a split."""
 
     image: Path
     pixels: dict[int, int]
+    split: str = ""
 
 
-def facts_of(image: Path, mask: np.ndarray) -> MaskFacts:
+def facts_of(image: Path, mask: np.ndarray, split: str = "") -> MaskFacts:
     """Counts the ids of a mask (H, W) uint8."""
     pixels = np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1)
     found = np.flatnonzero(pixels)
-    return MaskFacts(image, {int(index): int(pixels[index]) for index in found})
+    counts = {int(index): int(pixels[index]) for index in found}
+    return MaskFacts(image, counts, split)
 
 
 def mask_counts(names: Sequence[str], facts: Sequence[MaskFacts]) -> MaskCounts:
     """Counts images and pixels of each class; class 0 is the first name."""
     images, pixels = Counter[int](), Counter[int]()
+    inside: dict[str, set[int]] = {}
     for one in facts:
+        inside.setdefault(one.split, set()).update(one.pixels.keys() - {IGNORE_INDEX})
         images.update(list(one.pixels))
         pixels.update(one.pixels)
     void = [one.image for one in facts if not one.pixels.keys() - {IGNORE_INDEX}]
@@ -43,6 +47,7 @@ def mask_counts(names: Sequence[str], facts: Sequence[MaskFacts]) -> MaskCounts:
         {name: pixels[index] for index, name in enumerate(names)},
         void=pixels[IGNORE_INDEX],
         only_void=tuple(map(str, void)),
+        one_class={s: names[min(ids)] for s, ids in inside.items() if len(ids) == 1},
     )
 
 
@@ -77,6 +82,8 @@ def mask_doubts(counts: MaskCounts) -> Iterator[str]:
     for why, number in counts.skipped.items():
         yield f"left out of the masks: {number} {why}"
     found = [name for name, number in counts.images.items() if number]
+    for split, name in counts.one_class.items() if len(found) > 1 else ():
+        yield f"all labelled pixels of {split} are {shortened(name)}; check its labels"
     if len(found) == 1:
         yield (f"all labelled pixels are {shortened(found[0])}; check the labels")
 
@@ -84,6 +91,8 @@ def mask_doubts(counts: MaskCounts) -> Iterator[str]:
 def object_doubts(counts: ObjectCounts) -> Iterator[str]:
     """What looks wrong with objects, in a line each."""
     yield from empty_classes(counts.classes)
+    for split in counts.bare if counts.total else ():
+        yield f"no image of {split} has an object; check its labels"
     clipped = counts.changed.get(BEYOND, 0)
     if clipped > MANY * counts.total:
         yield (
@@ -102,20 +111,29 @@ def check_masks(counts: MaskCounts, folder: Path, first: Path, learnt: bool) -> 
         only = " and ".join([*map(shortened, found), *["void"] * bool(counts.void)])
         raise InputError(
             f"{folder}: is not written: the masks, such as that of {first}, have only "
-            f"{only}, so nothing can be learnt; correct the labels"
+            f"{only}{not_counted(counts.skipped)}, so nothing can be learnt; correct "
+            "the labels"
         )
 
 
 def check_objects(counts: ObjectCounts, folder: Path, first: Path) -> None:
     """Raises InputError if no image has an object. `first` is an image."""
     if not counts.total:
-        reasons = [f"{number} {why}" for why, number in counts.skipped.items()]
-        reasons += [f"{counts.crowds} crowds"] * bool(counts.crowds)
-        why = f" (not counted: {', '.join(reasons)})" if reasons else ""
+        why = not_counted({**counts.skipped, "crowds": counts.crowds})
         raise InputError(
             f"{folder}: is not written: no image, such as {first}, has an object"
             f"{why}, so nothing can be learnt; correct the labels"
         )
+
+
+def not_counted(reasons: dict[str, int]) -> str:
+    """What was left out, as a part of a message; empty if nothing was.
+
+    >>> not_counted({"empty masks": 2, "crowds": 0})
+    ' (not counted: 2 empty masks)'
+    """
+    listed = [f"{number} {why}" for why, number in reasons.items() if number]
+    return f" (not counted: {', '.join(listed)})" if listed else ""
 
 
 def empty_classes(found: dict[str, int]) -> Iterator[str]:

@@ -28,6 +28,7 @@ from kseg.data.formats.source import (
     SourcePair,
     check_names,
     check_size,
+    split_above,
     split_of,
     without_background,
 )
@@ -122,13 +123,14 @@ def add_file(
     `ids` are the class ids of the labels, `taken` the stems that each split has
     already.
     """
+    above = split_above(path.parent, folder)
     for element in root.iter("image"):
         name = str(element.get("name"))
         image = image_of(element, name, path, folder)
         if image is None:
             export.add_missing(path.parent / "images" / name, path)
             continue
-        split = split_of(element.get("subset") or "") or split_of(path.parent.name)
+        split = split_of(element.get("subset") or "") or above
         reader = partial(read_image_objects, element, image, ids, path)
         stem = free_stem(taken[split], image.stem, element)
         taken[split].add(stem)

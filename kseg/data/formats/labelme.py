@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PureWindowsPath
@@ -26,11 +27,13 @@ from kseg.core.progress import in_parallel
 from kseg.data.formats.frames import find_image
 from kseg.data.formats.labelme_shapes import draw, objects_of, shapes_of
 from kseg.data.formats.labels import Labels, labels_of
+from kseg.data.formats.objects import NO_PIXEL
 from kseg.data.formats.source import (
     Size,
     SourceDataset,
     SourceObjects,
     SourcePair,
+    Tally,
     check_names,
     check_size,
     ends_of,
@@ -152,11 +155,12 @@ def add_file(
     path, image = one.path, one.image
     split = split_above(path.parent, folder)
     if image.is_file() and is_image(image):
-        mask = partial(read_mask, path, image, ids)
+        mask = partial(read_mask, path, image, ids, export.unpainted)
         objects = partial(read_file_objects, path, image, ids)
         pair = SourcePair(path.stem, image, mask, objects=objects, origin=str(path))
     elif one.suffix:
-        mask, content = partial(read_mask, path, None, ids), partial(embedded, path)
+        mask = partial(read_mask, path, None, ids, export.unpainted)
+        content = partial(embedded, path)
         objects = partial(read_file_objects, path, None, ids)
         pair = SourcePair(path.stem, path, mask, content, one.suffix, objects)
     else:
@@ -175,12 +179,20 @@ def embedded(path: Path) -> bytes:
         ) from None
 
 
-def read_mask(path: Path, image: Optional[Path], ids: dict[str, int]) -> np.ndarray:
-    """Draws the shapes of a JSON file as (H, W) uint8 class ids, void 255."""
+def read_mask(
+    path: Path, image: Optional[Path], ids: dict[str, int], unpainted: Tally
+) -> np.ndarray:
+    """Draws the shapes of a JSON file as (H, W) uint8 class ids, void 255.
+
+    Those wholly outside the image are counted in `unpainted`.
+    """
     content = read_json(path)
     canvas = Image.new("L", size_of(content, path, image)[::-1])
-    for shape in shapes_of(content, path):
+    drawn = [
         draw(canvas, shape, ids[shape["label"]], path)
+        for shape in shapes_of(content, path)
+    ]
+    unpainted.add(Counter({NO_PIXEL: drawn.count(False)}))
     return np.array(canvas)
 
 

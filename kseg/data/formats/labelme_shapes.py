@@ -17,12 +17,15 @@ from PIL import Image, ImageDraw
 
 from edge.core.constants import IGNORE_INDEX
 from edge.core.errors import InputError, quoted
+from edge.core.images import format_size
 from kseg.data.formats.labels import label_text
 from kseg.data.formats.objects import ellipse, join, of_mask, of_polygons
 from kseg.data.formats.objects import rectangle as corners_of
 from kseg.data.formats.source import Size, SourceObjects
 from kseg.data.objects_file import LabelledObject
-from kseg.data.outlines import are_shares, not_pixels
+from kseg.data.outlines import FAR, are_shares, not_pixels
+
+NO_AREA = ("point", "points", "line", "linestrip")
 
 Points = list[tuple[float, float]]
 
@@ -58,12 +61,16 @@ def label_of(shape: Any, path: Path) -> str:
 # --- drawing, as labelme does ---
 
 
-def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> None:
-    """Draws one shape into `canvas`. Raises InputError for a type without an area."""
+def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> bool:
+    """Draws one shape into `canvas`, and returns whether it is not wholly outside.
+
+    Raises InputError for a type without an area.
+    """
     kind = type_of(shape)
     if kind not in SHAPE_TYPES:
         raise InputError(
-            f"{path}: a shape {quoted(shape['label'])} is a {kind}, which has no area; "
+            f"{path}: a shape {quoted(shape['label'])} is a {kind}, which "
+            f"{'has no area' if kind in NO_AREA else 'is not a type that is read'}; "
             f"draw it as one of {', '.join(SHAPE_TYPES)}"
         )
     min_points, function = SHAPE_TYPES[kind]
@@ -72,12 +79,22 @@ def draw(canvas: Image.Image, shape: dict[str, Any], value: int, path: Path) -> 
         draw_mask(canvas, shape, points, value, path)
     else:
         function(ImageDraw.Draw(canvas), points, {"fill": value, "outline": value})
+    return reaches(OUTLINES.get(kind, np.array)(points), canvas.size[::-1])
+
+
+def reaches(outline: np.ndarray, size: Size) -> bool:
+    """Whether the box around points (n, 2) x, y has a part in an image of `size`."""
+    low, high = outline.min(0), outline.max(0)
+    return bool((high >= 0).all() and (low < size[::-1]).all())
 
 
 def points_of(
     shape: dict[str, Any], min_points: int, kind: str, size: Size, path: Path
 ) -> Points:
-    """The points of a shape. Raises InputError for too few, and for shares of sides."""
+    """The points of a shape.
+
+    Raises InputError for too few, for shares of sides, and for points far outside.
+    """
     try:
         points = [(float(x), float(y)) for x, y in shape["points"]]
         if len(points) < min_points or not np.isfinite(points).all():
@@ -87,6 +104,11 @@ def points_of(
             f"{path}: a {kind} {quoted(shape['label'])} has fewer than {min_points} "
             "valid points; draw it again or delete it"
         ) from None
+    if not (np.abs(points) <= FAR * max(size)).all():
+        raise InputError(
+            f"{path}: a {kind} {quoted(shape['label'])} has points far outside its "
+            f"image of {format_size(size)}; draw it again or delete it"
+        )
     if kind != "mask" and are_shares(np.array(points), size):
         raise InputError(
             f"{path}: a {kind} {quoted(shape['label'])} has points {not_pixels(size)}"
@@ -129,6 +151,8 @@ SHAPE_TYPES: dict[str, tuple[int, Callable]] = {
     "polygon": (3, polygon),
     "rectangle": (2, rectangle),
     "oriented_rectangle": (4, polygon),
+    "rotation": (4, polygon),  # of X-AnyLabeling: also a rectangle
+    "quadrilateral": (4, polygon),
     "circle": (2, circle),
     "mask": (1, draw_mask),
 }

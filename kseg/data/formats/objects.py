@@ -31,6 +31,7 @@ NOT_OBJECTS = {
     -1: "objects of the class background",
     IGNORE_INDEX - 1: "objects of the class void",
 }
+NO_PIXEL = "shapes without a pixel in the image"
 BEYOND = "boxes that reached beyond their image, clipped"
 CORNERS = 64  # of the polygon that stands for a circle: its area is smaller by 0.2 %
 
@@ -220,10 +221,15 @@ def paint(
     if unpainted:
         unpainted.add(found.skipped)
     check_points(pair, found)
-    if not all(each.outlined for each in found.objects):
-        raise InputError(f"{pair.image}: {BOXES_ONLY}")
+    boxes = sum(not each.outlined for each in found.objects)
+    if boxes:
+        raise InputError(
+            f"{pair.image}: {boxes} of {len(found.objects)} objects are {BOXES_ONLY}"
+        )
     masks = [decode(each, found.size) for each in found.objects]
     areas = [np.count_nonzero(mask) for mask in masks]
+    if unpainted:
+        unpainted.add(Counter({NO_PIXEL: areas.count(0)}))
     result = np.zeros(found.size, np.uint8)
     order = range(len(masks))
     layers = found.layers or [0] * len(masks)

@@ -82,6 +82,7 @@ def write_objects_folder(
     pairs = [pair for split in splits.values() for pair in split]
     in_memory = iter(in_parallel(read, pairs, folder.name))
     written: list[Written] = []
+    bare = []
     with staged(folder) as part:
         for name, split in splits.items():
             make_folder(part / name / "images")
@@ -91,7 +92,9 @@ def write_objects_folder(
                 part / name / OBJECTS, export.class_names, [one for one, _ in images]
             )
             written += images
+            bare += [name] * (not any(one.objects for one, _ in images))
         counts = counts_of(export.class_names, written)
+        counts = replace(counts, bare=tuple(bare))
         if alone:
             check_objects(counts, folder, pairs[0].image)
         entries = zip(export.class_names, export.colors, strict=True)

@@ -11,10 +11,9 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from edge.core.errors import InputError, quoted
 from edge.core.images import list_images
+from kseg.data.formats.class_masks import read_class_mask
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.source import (
     SourceDataset,
@@ -23,7 +22,7 @@ from kseg.data.formats.source import (
     read_text,
     split_of,
 )
-from kseg.data.masks import Classes, load_mask, same_stem_error, to_class_ids
+from kseg.data.masks import Classes, same_stem_error
 
 DESCRIPTION = (
     "NAME_mask.png next to NAME.jpg and _classes.csv in train/ (Roboflow masks)"
@@ -79,7 +78,7 @@ def add_folder(export: SourceDataset, folder: Path, classes: Classes) -> None:
         if mask is None:
             export.unlabelled += 1
             continue
-        reader = partial(read_mask, mask, image, classes)
+        reader = partial(read_class_mask, mask, image, classes)
         pair = SourcePair(image.stem, image, reader, origin=str(mask))
         export.splits[split_of(folder.name)].append(pair)
     for stem in sorted(masks.keys() - {path.stem for path in images}):
@@ -90,18 +89,15 @@ def is_mask(path: Path) -> bool:
     return path.name.endswith(f"{MASK}.png")
 
 
-def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
-    return to_class_ids(load_mask(path, image), path, classes)
-
-
 def read_classes(path: Path) -> dict[int, str]:
-    """Value -> class name, in order of the values.
+    """Value -> class name, in order of the values; a header may be missing.
 
     Raises InputError for an invalid line.
     """
     rows = list(csv.reader(read_text(path).splitlines(), skipinitialspace=True))
     labels: dict[int, str] = {}
-    for row in filter(None, rows[1:]):
+    headed = bool(rows and rows[0]) and not rows[0][0].strip().isdecimal()
+    for row in filter(None, rows[headed:]):
         try:
             value, name = int(row[0]), row[1].strip()
             if not 0 <= value <= 255 or value in labels:

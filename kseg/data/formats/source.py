@@ -185,6 +185,8 @@ def split_of(name: str) -> str:
 def split_above(folder: Path, root: Path) -> str:
     """The split that a folder names, else the next one above it inside `root`.
 
+    The name of `root` says nothing: people call whole exports "test".
+
     >>> split_above(Path("data/val/day"), Path("data"))
     'val'
     """

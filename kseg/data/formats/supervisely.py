@@ -2,7 +2,8 @@
 
 DS/ann/NAME.jpg.json, in older projects NAME.json, has the objects of DS/img/NAME.jpg.
 Data sets may be in folders of others. An image is of the split that its tag names, else
-of the one that its data set names. In masks, later objects are drawn on earlier ones.
+of the one that its data set or a folder above names. In masks, later objects are drawn
+on earlier ones.
 
 Reference: https://developer.supervisely.com/getting-started/supervisely-annotation-format
 """
@@ -31,6 +32,7 @@ from kseg.data.formats.source import (
     check_size,
     ends_of,
     read_json,
+    split_above,
     split_of,
     without_background,
 )
@@ -114,7 +116,7 @@ def read_pairs(folder: Path, skip_missing: bool) -> SourceDataset:
                 f"{one.path}: the class {quoted(unknown)} is not in {folder / META}; "
                 "export the project again"
             )
-        add_file(export, one, ids)
+        add_file(export, one, ids, folder)
     labelled = {one.image for one in scans}
     images = (p for one in datasets(folder) for p in list_images(one / IMAGES))
     export.unlabelled = sum(path not in labelled for path in images)
@@ -169,15 +171,17 @@ def split_of_tags(content: dict[str, Any]) -> str:
     return splits.pop() if len(splits) == 1 else ""
 
 
-def add_file(export: SourceDataset, one: Scan, ids: dict[str, int]) -> None:
-    """Adds the pair of a file of labels."""
+def add_file(
+    export: SourceDataset, one: Scan, ids: dict[str, int], folder: Path
+) -> None:
+    """Adds the pair of a file of labels, of the project in `folder`."""
     dataset = one.path.parent.parent
     if one.image is None:
         export.add_missing(dataset / IMAGES / one.path.stem, one.path)
         return
     reader = partial(read_image_objects, one.path, one.image, ids)
     pair = SourcePair(one.image.stem, one.image, objects=reader, origin=str(one.path))
-    export.splits[one.split or split_of(dataset.name)].append(pair)
+    export.splits[one.split or split_above(dataset, folder)].append(pair)
 
 
 def read_image_objects(path: Path, image: Path, ids: dict[str, int]) -> SourceObjects:

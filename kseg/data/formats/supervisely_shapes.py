@@ -20,7 +20,7 @@ from PIL import Image
 from edge.core.errors import InputError, quoted
 from edge.core.images import format_size
 from kseg.data.formats.labels import label_text
-from kseg.data.formats.objects import of_box, of_mask
+from kseg.data.formats.objects import NO_PIXEL, of_box, of_mask
 from kseg.data.formats.source import Size
 from kseg.data.objects_file import LabelledObject
 from kseg.data.outlines import FAR, are_shares
@@ -63,7 +63,7 @@ def object_of(
             f"{path}: a {kind} {quoted(label_of(one, path))} {error}; draw it again"
         ) from None
     if made is None:
-        skipped["shapes without a pixel in the image"] += 1
+        skipped[NO_PIXEL] += 1
     return made
 
 
@@ -100,7 +100,10 @@ def polygon(one: dict[str, Any], class_id: int, size: Size) -> Optional[Labelled
     canvas = np.zeros(size, np.uint8)
     outside = points_of(points.get("exterior"), LEAST_POINTS, size)
     cv2.fillPoly(canvas, [np.round(outside).astype(np.int32)], 1)
-    for hole in points.get("interior") or ():
+    holes = points.get("interior") or []
+    if not isinstance(holes, list):
+        raise ValueError(f"has the holes {quoted(holes)}, which are no list")
+    for hole in holes:
         inside = points_of(hole, LEAST_POINTS, size)
         cv2.fillPoly(canvas, [np.round(inside).astype(np.int32)], 0)
     return of_mask(class_id, canvas > 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from edge.core.errors import InputError
+from edge.core.images import list_images
 from kseg.data.formats.source import ends_of, json_files
 
 # A class and four numbers from 0 to 1.
@@ -65,7 +66,12 @@ def is_via(folder: Path) -> bool:
     """JSON or CSV of VIA, whose project files have keys that begin with _via_."""
     tables = [*folder.glob("*.csv"), *folder.glob("*/*.csv")]
     return any(b"region_shape_attributes" in ends_of(path) for path in tables) or (
-        in_json((b'"_via_',), (b'"shape_attributes"', b'"region_attributes"'))(folder)
+        in_json(
+            (b'"_via_',),
+            (b'"shape_attributes"', b'"region_attributes"'),
+            (b'"file_attributes"', b'"regions"'),  # nothing is labelled
+            (b"VGG Image Annotator",),  # VIA 3
+        )(folder)
     )
 
 
@@ -97,6 +103,25 @@ def is_darknet(folder: Path) -> bool:
     )
 
 
+def lacks_images(folder: Path) -> bool:
+    """YOLO's text files in labels/, without a folder images/ beside it."""
+    roots = [one.parent for one in (*folder.glob("labels/"), *folder.glob("*/labels/"))]
+    alone = [root for root in roots if not (root / "images").is_dir()]
+    texts = (path for root in alone for path in (root / "labels").rglob("*.txt"))
+    return any(DARKNET.match(ends_of(path)) for path in islice(texts, MOST_FILES))
+
+
+def has_masks_as_labels(folder: Path) -> bool:
+    """Images of the same names in images/ and labels/."""
+    for root in (folder, *folder.glob("*/")):
+        images, labels = root / "images", root / "labels"
+        if images.is_dir() and labels.is_dir():
+            stems = {path.stem for path in list_images(images)}
+            if any(path.stem in stems for path in list_images(labels)):
+                return True
+    return False
+
+
 def is_table(folder: Path) -> bool:
     """A table of boxes, as of TensorFlow, RetinaNet and Roboflow."""
     tables = [*folder.glob("*.csv"), *folder.glob("*/*.csv")]
@@ -114,6 +139,16 @@ UNREAD: tuple[Unread, ...] = (
         is_darknet,
         "put the images into images/ and the text files into labels/, and add a "
         "data.yaml with the names of the classes, such as names: [cat, dog]",
+    ),
+    Unread(
+        "YOLO without its images",
+        lacks_images,
+        "put the images into images/, beside labels/",
+    ),
+    Unread(
+        "images with masks in labels/",
+        has_masks_as_labels,
+        "rename labels/ to masks/, and it is a data folder for kseg train",
     ),
     Unread(
         "boxes in a table (CSV)",
@@ -135,6 +170,11 @@ UNREAD: tuple[Unread, ...] = (
         ),
         "convert it with darwin-py (pip install darwin-py): darwin convert coco "
         "{folder} OUT; then put the images into OUT/images",
+    ),
+    Unread(
+        "Datumaro",
+        in_json((b'"categories"', b'"items"', b'"label_id"')),
+        datumaro("datumaro"),
     ),
     Unread("Mapillary Vistas", is_mapillary, datumaro("mapillary_vistas")),
     Unread("ADE20K with all its classes", is_whole_ade20k, datumaro("ade20k2020")),

@@ -23,6 +23,7 @@ from edge.core.constants import IGNORE_INDEX, palette
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import is_image
 from kseg.data.formats import voc_boxes
+from kseg.data.formats.class_masks import read_class_mask
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import BACKGROUND, means_background
 from kseg.data.formats.source import (
@@ -42,8 +43,9 @@ from kseg.data.formats.voc_lists import (
     find_images,
     key_of,
     list_names,
+    log_unlisted,
 )
-from kseg.data.masks import Classes, load_mask, to_class_ids
+from kseg.data.masks import Classes, load_mask
 from kseg.data.objects_file import BOXES_ONLY
 
 DESCRIPTION = "SegmentationClass/ with JPEGImages/ and ImageSets/ (Pascal VOC, CVAT)"
@@ -82,6 +84,7 @@ def read(folder: Path, skip_missing: bool) -> SourceDataset:
     images = same_keys(find_images(folder / IMAGES), names)
     masks = same_keys(mask_files(folder), names)
     check_listed(names, masks, folder / MASKS)
+    log_unlisted(names, masks, folder / MASKS)
     for name, split in names.items():
         mask = masks.get(name)
         if mask is None:  # CVAT lists frames without labels too
@@ -106,10 +109,13 @@ def names_of(folder: Path) -> dict[str, str]:
 
 
 def mask_files(folder: Path) -> dict[str, Path]:
-    """Name, with its folders and without suffix -> mask."""
+    """Name, with its folders and without suffix -> mask; a PNG before another file."""
     inside = folder_of(folder, MASKS)
-    masks = sorted(filter(is_image, inside.rglob("*.png")))
-    return {key_of(path, inside): path for path in masks}
+    found = sorted(filter(is_image, inside.rglob("*")))
+    masks: dict[str, Path] = {}
+    for path in sorted(found, key=lambda path: path.suffix.lower() != ".png"):
+        masks.setdefault(key_of(path, inside), path)
+    return dict(sorted(masks.items()))
 
 
 def read_boxes(folder: Path, skip_missing: bool) -> SourceDataset:
@@ -138,8 +144,7 @@ def default_task(folder: Path) -> str:
 
 def read_mask(path: Path, image: Path, classes: Classes) -> np.ndarray:
     """Reads a mask of ids, or of labelmap.txt's colours: (H, W) uint8, upright."""
-    colored = classes.source == LABELMAP
-    return to_class_ids(load_mask(path, image, colored), path, classes)
+    return read_class_mask(path, image, classes, colored=classes.source == LABELMAP)
 
 
 def read_image_objects(

@@ -1,7 +1,8 @@
 """Boxes as in Pascal VOC: one XML file for each image.
 
 Annotations/NAME.xml with JPEGImages/NAME.jpg and ImageSets/Main/SPLIT.txt, or NAME.xml
-beside NAME.jpg, also in {train,valid,test}/ (labelImg, Roboflow).
+beside NAME.jpg, also in {train,valid,test}/ (labelImg, Roboflow), or in a folder beside
+images/ or data/ (FiftyOne).
 
 VOC counts pixels from 1, and the last pixel is inside: the box is xmin - 1, ymin - 1,
 xmax, ymax. Objects marked `difficult` are crowds, which do not count as errors.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from edge.core.constants import palette
 from edge.core.errors import InputError
+from edge.core.images import list_images
 from kseg.core.progress import in_parallel
 from kseg.data.formats.frames import same_keys
 from kseg.data.formats.labels import labels_of
@@ -40,22 +43,27 @@ from kseg.data.formats.voc_lists import (
     find_images,
     key_of,
     list_names,
+    log_unlisted,
 )
-from kseg.data.formats.xml_file import has_root, number, read_xml
+from kseg.data.formats.xml_file import Element, has_root, number, read_xml
 from kseg.data.masks import files_by_stem, inspect_image, open_image, stored_size
 from kseg.data.objects_file import BOXES_ONLY, Box
 from kseg.data.outlines import are_shares, not_pixels
 
 DESCRIPTION = "Annotations/NAME.xml, or NAME.xml next to NAME.jpg (boxes as in VOC)"
 ANNOTATIONS = "Annotations"
-IMAGES = ("JPEGImages", "images")
+IMAGES = ("JPEGImages", "images", "data")  # the last is FiftyOne's
 
 
 def matches(folder: Path) -> bool:
-    """Whether a folder, its subfolders or Annotations/ have XML files as in VOC."""
+    """Whether a folder, two levels inside it or Annotations/ have XML files as in VOC.
+
+    A folder of several of VOC's is none itself.
+    """
     near = xml_files(folder) if (folder / ANNOTATIONS).is_dir() else ()
     near = near or [*folder.glob("*.xml"), *folder.glob("*/*.xml")]
-    return any(has_root(path, "annotation") for path in near)
+    deeper = (p for p in folder.glob("*/*/*.xml") if p.parent.name != ANNOTATIONS)
+    return any(has_root(path, "annotation") for path in chain(near, deeper))
 
 
 def xml_files(folder: Path) -> list[Path]:
@@ -125,6 +133,7 @@ def add_listed(
     names = listed or dict.fromkeys(by_name, "")
     by_name, images = same_keys(by_name, names), same_keys(images, names)
     check_listed(names, by_name, folder / ANNOTATIONS)
+    log_unlisted(names, by_name, folder / ANNOTATIONS)
     for name, split in names.items():
         if name not in by_name:  # CVAT lists frames without labels too
             export.unlabelled += 1
@@ -135,18 +144,35 @@ def add_listed(
 def add_beside(
     export: SourceDataset, scans: list[Scan], ids: dict[str, int], folder: Path
 ) -> None:
-    """Adds the images beside the XML files; the folder's name is the split."""
+    """Adds the images of `image_folder`; a folder's name is the split."""
     folders = {each.path.parent: list[Scan]() for each in scans}
     for each in scans:
         folders[each.path.parent].append(each)
+    spare: dict[Path, set[Path]] = {}  # images without an XML file, by folder
     for parent, inside in folders.items():
         split = split_above(parent, folder)
-        images = same_keys(files_by_stem(parent), [one.path.stem for one in inside])
+        beside = image_folder(parent, folder)
+        images = same_keys(files_by_stem(beside), [one.path.stem for one in inside])
         for each in inside:
             image = images.get(each.path.stem)
-            add_image(export, each, image, split, ids, parent)
-        labelled = {each.path.stem for each in inside}
-        export.unlabelled += sum(stem not in labelled for stem in images)
+            add_image(export, each, image, split, ids, beside)
+        labelled = {images[s] for one in inside if (s := one.path.stem) in images}
+        spare.setdefault(beside, {*images.values()}).difference_update(labelled)
+    export.unlabelled += sum(map(len, spare.values()))
+
+
+def image_folder(parent: Path, folder: Path) -> Path:
+    """Where the images of XML files are: beside them, or in images/ beside that folder.
+
+    Then XML files in labels/train/ have theirs in images/train/, else in images/. The
+    folder is inside the export `folder`; without images anywhere it is `parent`.
+    """
+    roots = [parent.parent / name for name in IMAGES]
+    roots += [parent.parent.parent / name / parent.name for name in IMAGES]
+    roots += [parent.parent.parent / name for name in IMAGES]
+    choices = [parent, *(root for root in roots if folder in root.parents)]
+    found = (one for one in choices if one.is_dir() and list_images(one))
+    return next(found, parent)
 
 
 def add_image(
@@ -193,8 +219,7 @@ def check_pixels(boxes: Sequence[Box], size: Size, path: Path) -> None:
 def scan(path: Path) -> Scan:
     """Reads an XML file. Raises InputError for one that is not as in VOC."""
     root = read_xml(path)
-    size = tuple(root.findtext(f"size/{side}") or "" for side in ("height", "width"))
-    stated = all(text.strip().isdecimal() and int(text) for text in size)
+    size = size_of(root, path)
     objects = []
     for element in root.iterfind("object"):
         name = (element.findtext("name") or "").strip()
@@ -206,6 +231,23 @@ def scan(path: Path) -> Scan:
                 number(box, side, place) for side in ("xmin", "ymin", "xmax", "ymax")
             )
             corners: Optional[Box] = check_sides((x0 - 1, y0 - 1, x1, y1), place)
+        elif element.find("polygon/pt") is not None:
+            raise InputError(
+                f"{path}: has polygons of LabelMe's XML, which are not read; export it "
+                "as COCO, or in CVAT as 'CVAT for images 1.1'"
+            )
         difficult = (element.findtext("difficult") or "").strip() == "1"
         objects.append(VocObject(name, corners if box is not None else None, difficult))
-    return Scan(path, (int(size[0]), int(size[1])) if stated else None, tuple(objects))
+    return Scan(path, size, tuple(objects))
+
+
+def size_of(root: Element, path: Path) -> Optional[Size]:
+    """(height, width) of the labels; None if it is not stated, or 0."""
+    element = root.find("size")
+    sides = ("height", "width")
+    if element is None or not all(
+        (element.findtext(side) or "").strip().isdecimal() for side in sides
+    ):
+        return None
+    height, width = (int(number(element, side, str(path))) for side in sides)
+    return (height, width) if height and width else None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Collection, Optional
+from typing import Collection, Mapping, Optional
 
 from edge.core.errors import InputError, quoted, shortened
 from edge.core.images import SUFFIXES, is_image
 from kseg.data.formats.source import read_text, split_of
+
+log = logging.getLogger(__name__)
 
 
 def list_names(lists: list[Path]) -> Optional[dict[str, str]]:
@@ -42,6 +45,21 @@ def check_listed(names: Collection[str], files: Collection[str], folder: Path) -
             f"{folder}: has no labels of the names in ImageSets/, such as "
             f"{quoted(first)}; give each line of the lists one name, such as "
             f"{shortened(next(iter(files)))}"
+        )
+
+
+def log_unlisted(
+    names: Collection[str], files: Mapping[str, object], folder: Path
+) -> None:
+    """Logs how many files of labels no list names: they are left out.
+
+    `files` are the names in `folder`.
+    """
+    others = [name for name in files if name not in names]
+    if others:
+        log.warning(
+            f"{folder}: left out {len(others)} files of labels that no list in "
+            f"ImageSets/ names, such as {shortened(others[0])}"
         )
 
 

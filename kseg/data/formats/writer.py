@@ -189,7 +189,7 @@ def write_pair(item: tuple[Path, SourcePair], colors: list[list[int]]) -> MaskFa
     split, pair = item
     mask = upright_mask(pair, copy_image(pair, split))
     write_mask(split / "masks" / f"{pair.stem}.png", mask, colors)
-    return facts_of(pair.image, mask)
+    return facts_of(pair.image, mask, split.name)
 
 
 def copy_image(pair: SourcePair, split: Path) -> Path:

@@ -2,8 +2,8 @@
 
 images/train/NAME.jpg with labels/train/NAME.txt, or train/images/ with train/labels/,
 or images/ with labels/; or the splits that data.yaml declares. The classes are `names`
-in data.yaml, or the lines of classes.txt (Label Studio). A line is `CLASS CX CY W H`,
-or for a polygon `CLASS X1 Y1 X2 Y2 X3 Y3 ...`; a file may have both.
+in data.yaml, or the lines of classes.txt (Label Studio, labelImg). A line is
+`CLASS CX CY W H`, or for a polygon `CLASS X1 Y1 X2 Y2 X3 Y3 ...`; a file may have both.
 
 Reference: https://docs.ultralytics.com/datasets/segment
 """
@@ -54,10 +54,15 @@ Line = tuple[int, np.ndarray]  # class id, numbers
 
 
 def matches(folder: Path) -> bool:
-    """Whether there are labels beside images; NAME.txt or data.yaml makes it YOLO's."""
+    """Whether there are labels beside images; NAME.txt or data.yaml makes it YOLO's.
+
+    With images in labels/ and no text files, these are masks.
+    """
     parts = parts_of(folder)
-    texts = any(text_files(labels) for _, labels in parts)
-    return texts or bool(parts and names_file(folder))
+    if any(text_files(labels) for _, labels in parts):
+        return True
+    masks = any(labels.is_dir() and list_images(labels) for _, labels in parts)
+    return bool(parts and names_file(folder)) and not masks
 
 
 def parts_of(folder: Path) -> list[tuple[Path, Path]]:
@@ -69,8 +74,9 @@ def parts_of(folder: Path) -> list[tuple[Path, Path]]:
             continue
         inside = sorted(path for path in images.rglob("*/") if path.is_dir())
         parts = [(part, labels / part.relative_to(images)) for part in inside]
-        found += [(part, texts) for part, texts in parts if holds_any(part, texts)]
-        if list_images(images):
+        parts = [(part, texts) for part, texts in parts if holds_any(part, texts)]
+        found += parts
+        if list_images(images) or not parts and text_files(labels):
             found.append((images, labels))
     return found
 

@@ -19,7 +19,7 @@ from edge.core.errors import InputError, quoted
 from kseg.data.formats.frames import same_text, spellings
 from kseg.data.formats.source import SPELLINGS, SourceDataset, read_text
 
-NAMES = "classes.txt"
+NAMES, LABELS = "classes.txt", "labels"
 LEAST_PARTS = 2  # of the end of a path by which it is found
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,8 @@ def names_file(folder: Path) -> Optional[Path]:
     """The file with the classes: data.yaml, another YAML file, or classes.txt."""
     found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     named = [path for path in found if path.stem in ("data", "dataset")]
-    lists = [path for path in (folder / NAMES,) if path.is_file()]
+    # labelImg writes it beside the labels.
+    lists = [p for p in (folder / NAMES, folder / LABELS / NAMES) if p.is_file()]
     return next(iter([*named, *found, *lists]), None)
 
 

@@ -597,6 +597,19 @@ def test_a_palette_in_another_order_than_the_classes_is_refused(tmp_path):
     assert (read(folder).target == QUARTERS).all()
 
 
+def test_a_palette_in_another_order_may_have_an_unlisted_colour(tmp_path):
+    """Such as that of void."""
+    declare(tmp_path, CLASSES)
+    folder = folder_of(tmp_path, QUARTERS)
+    order, colors = np.array([2, 0, 1], np.uint8), [COLORS[1], COLORS[2], (9, 9, 9)]
+    save_indexed(folder / "train/masks/a.png", order[QUARTERS], colors)
+    assert "which is that of id 1 in classes.json" in error_message(folder)
+    save_indexed(
+        folder / "train/masks/a.png", QUARTERS, [COLORS[1], (9, 9, 9), (8, 8, 8)]
+    )
+    assert (read(folder).target == QUARTERS).all()  # one may be by chance
+
+
 def test_palettes_that_contradict_each_other_are_refused(tmp_path):
     folder = folder_of(tmp_path, QUARTERS)
     save_indexed(folder / "train" / "masks" / "a.png", QUARTERS, COLORS)

@@ -53,11 +53,19 @@ def test_ids_of_1_bit_are_ids(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "dtype", [np.uint8, np.uint16, np.int16, np.int32, np.uint32, np.float32, float]
+    "dtype",
+    [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, np.float32, float],
 )
 def test_tiff_of_any_type_holds_ids(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "a.tif", IDS.astype(dtype))
     assert read(tmp_path / "a.tif") == IDS.tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+def test_negative_ids_are_no_void(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "a.tif", IDS.astype(dtype) - 1)
+    with pytest.raises(InputError, match="a.tif: id -1; ids must be from 0 to 255"):
+        read(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, bool])

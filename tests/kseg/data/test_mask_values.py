@@ -108,6 +108,12 @@ def test_shades_are_no_ids(values):
     assert "are shades, not ids; number the classes" in blamed(masks)["a"]
 
 
+def test_a_few_shades_beside_255_are_no_smoothed_edges():
+    masks = [mask(name, _0=500, _128=250, _255=250) for name in "ab"]
+    assert "the values 0, 128, 255, which are shades" in blamed(masks)["a"]
+    assert "smoothed edges" in blamed([*OF_ONE, masks[0]])["a"]
+
+
 def test_declared_classes_whose_masks_have_255_for_the_object():
     assert "but in classes.json the object is 1; save it" in blamed(OF_ONE, 2)["a"]
     assert blamed(OF_ONE, 2, True) == {}  # classes.json says that 255 is void

@@ -106,3 +106,34 @@ def test_a_pair_is_read_as_far_as_possible(folder):
     assert content.image is None
     assert [issue.kind for issue in content.issues] == ["unreadable image"]
     np.testing.assert_array_equal(content.ids, np.eye(*SIZE))
+
+
+@pytest.fixture
+def colored(tmp_path):
+    """Masks of two colours, neither of them black."""
+    colors = [[9, 0, 0], [70, 70, 70]]
+    for split, stem in (("train", "a"), ("train", "b"), ("val", "c")):
+        mask = np.array(colors, np.uint8)[np.eye(*SIZE, dtype=int)]
+        write_pair(tmp_path / split, stem, IMAGE, mask)
+    names = zip(("ground", "line"), colors, strict=True)
+    classes = [{"name": name, "color": color} for name, color in names]
+    (tmp_path / "classes.json").write_text(
+        json.dumps({"classes": classes}), encoding="utf-8"
+    )
+    return tmp_path
+
+
+def test_a_black_mask_among_masks_of_colours_is_not_of_class_0(colored):
+    """An export that failed for one frame."""
+    write_pair(colored / "train", "b", IMAGE, np.zeros((*SIZE, 3), np.uint8))
+    with pytest.raises(InputError, match="b.png: is RGB and has a grey that is no col"):
+        open_data(str(colored))
+    (issue,) = (i for i in scan(str(colored), 0).issues if i.kind == "colors")
+    assert issue.name == "train/masks/b.png"
+
+
+def test_a_listed_grey_is_no_id(colored):
+    mask = np.where(np.eye(*SIZE)[..., None], 70, 0).repeat(3, 2).astype(np.uint8)
+    write_pair(colored / "train", "b", IMAGE, mask)
+    with pytest.raises(InputError, match=r"b.png: colour \[0, 0, 0\] at row 0, col"):
+        open_data(str(colored))

@@ -54,6 +54,15 @@ def found_in(folder: Path) -> list[DataIssue]:
     return diagnose(scan(str(folder), 0))
 
 
+def test_masks_of_other_names_alone(folder):
+    """No pair is left to count."""
+    (folder / "classes.json").unlink()
+    for mask in folder.glob("*/masks/*.png"):
+        mask.rename(mask.with_name(f"{mask.stem}_mask.png"))
+    kinds = {issue.kind for issue in found_in(folder)}
+    assert {"no mask", "no image", "few images"} <= kinds
+
+
 def one(folder: Path, kind: str, split: str) -> DataIssue:
     """The only issue of this kind and split."""
     (issue,) = (f for f in found_in(folder) if (f.kind, f.split) == (kind, split))

@@ -50,6 +50,7 @@ def test_shared_pixels_are_counted(bowl, counts_of, capsys):
         "empty": 0,
         "skipped": {},
         "changed": {"pixels in several masks, given to the smaller object": 2},
+        "bare": [],
         "images": {"nucleus": 2},
     }
     said = capsys.readouterr().err

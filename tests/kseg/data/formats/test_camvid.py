@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,16 @@ def test_segnet_without_val(segnet, save, prepared):
     data = prepared("--val-share", "0.4", "--seed", "3")
     counts = {name: len(split.names) for name, split in data.splits.items()}
     assert counts == {"train": 3, "val": 2, "test": 1}
+
+
+def test_classes_of_camvid_are_said_to_be_assumed(segnet, save, prepared, capsys):
+    prepared()
+    assert "are taken for" not in capsys.readouterr().err
+    (segnet / "train/0001TP_1.png").rename(segnet / "train/a.png")
+    (segnet / "trainannot/0001TP_1.png").rename(segnet / "trainannot/a.png")
+    shutil.rmtree(segnet.parent / "data")
+    prepared()
+    assert "are taken for the 11 classes of CamVid" in capsys.readouterr().err
 
 
 def test_cvat(cvat, prepared):

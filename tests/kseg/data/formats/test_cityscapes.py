@@ -41,6 +41,35 @@ def test_label_train_ids_are_read_without_label_ids(source, save, prepared):
     assert prepared().split("val").read(0)[1].tolist() == [[0, 18, 255]] * 2
 
 
+@pytest.fixture
+def of_cvat(source, save, write):
+    """CVAT's "Cityscapes 1.0": classes of its own, in label_colors.txt."""
+    write(source / "label_colors.txt", "0 0 0 background\n9 0 0 crack\n0 9 0 rust\n")
+    colors = np.array([[[0, 0, 0], [9, 0, 0], [0, 9, 0]]])
+    for split, name in (("Train", "a"), ("Val", "b")):
+        image = f"imgsFine/leftImg8bit/{split}/{name}_leftImg8bit.png"
+        save(source / image, size=(1, 3))
+        mask = source / f"gtFine/{split}/{name}_gtFine"
+        save(mask.with_name(f"{mask.name}_color.png"), colors)
+        save(mask.with_name(f"{mask.name}_labelIds.png"), [[0, 1, 2]])
+    return source
+
+
+@pytest.mark.parametrize("colored", [True, False])
+def test_classes_of_cvat_are_those_of_its_task(of_cvat, prepared, colored):
+    for mask in () if colored else of_cvat.rglob("*_color.png"):
+        mask.unlink()
+    data = prepared()
+    assert data.class_names == ("background", "crack", "rust")
+    assert data.split("val").read(0)[1].tolist() == [[0, 1, 2]]
+
+
+def test_objects_of_classes_of_its_own(of_cvat, error_message):
+    path = of_cvat / "label_colors.txt"
+    message = error_message("--task", "instance")
+    assert message.startswith(f"{path}: names classes of its own")
+
+
 def test_coarse_masks_are_read_without_fine_ones(source, save, prepared):
     for split, name in (("train_extra", "bonn_0_1"), ("val", "ulm_0_1")):
         frame(source, save, split, name, label="gtCoarse")

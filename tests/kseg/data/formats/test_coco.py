@@ -119,10 +119,29 @@ def test_image_without_objects_is_background(train, masks_of):
     assert masks_of()["a"] == filled()
 
 
-def test_keypoint_files_are_ignored(coco, write, prepared):
+def test_keypoint_files_are_left_out(coco, write, prepared, capsys):
     entry = annotation([], keypoints=[1, 1, 2])
     write(coco / "annotations/person_keypoints_train2017.json", content(entry))
     assert prepared().split("train").names == ["a.jpg"]
+    said = "a name of COCO's: person_keypoints_train2017.json"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "image"),
+    [
+        ("labels.json", "data/a.jpg"),
+        ("x/labels.json", "x/images/a.jpg"),
+        ("annotations/train.json", "train_images/a.jpg"),
+    ],
+)
+def test_where_images_may_be(source, save, write, target, file, image):
+    save(source / image)
+    save(source / image.replace("a.jpg", "b.jpg"))
+    given = content(annotation([SMALL]))
+    given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})
+    write(source / file, given)
+    assert kseg.prepare(source, target).splits == {"train": 1, "val": 1}
 
 
 def test_roboflow(source, save, write, prepared):
@@ -142,6 +161,18 @@ def test_roboflow(source, save, write, prepared):
     assert data.split("test").read(0)[1].tolist() == filled((1, 2, 2, 4, 4))
 
 
+def test_a_class_with_the_name_of_roboflows_project_is_kept(coco, write, prepared):
+    categories = [
+        {"id": 0, "name": "cup", "supercategory": "none"},
+        {"id": 1, "name": "cup", "supercategory": "cup"},
+    ]
+    for path in coco.glob("annotations/*.json"):
+        write(path, content(annotation([SMALL]), categories=categories))
+    data = prepared()
+    assert data.class_names == ("background", "cup")
+    assert data.split("train").read(0)[1].tolist() == filled((1, 2, 2, 4, 4))
+
+
 def test_cvat(source, save, write, prepared):
     """One file per task, the images in images/; train and val are chosen by seed."""
     given = content(annotation([SMALL]))
@@ -154,6 +185,23 @@ def test_cvat(source, save, write, prepared):
         "train": 1,
         "val": 1,
     }
+
+
+def test_objects_outside_their_image_are_counted(train, counts_of):
+    train(annotation([BIG]), annotation([[20, 20, 24, 20, 24, 24]]))
+    skipped = counts_of()["masks"]["skipped"]
+    assert skipped == {"shapes without a pixel in the image": 1}
+
+
+def test_the_name_of_the_whole_export_is_no_split(source, save, write, target):
+    folder = source / "my_test"
+    save(folder / "images/a.jpg")
+    save(folder / "images/b.jpg")
+    given = content(annotation([SMALL]))
+    given["images"].append({"id": 2, "file_name": "b.jpg", "height": 6, "width": 8})
+    write(folder / "result.json", given)
+    found = kseg.prepare(folder, target)
+    assert found.splits == {"train": 1, "val": 1}
 
 
 def test_label_studio(source, save, write, prepared):
@@ -417,7 +465,7 @@ def test_missing_image(coco, error_message, write, save, prepared):
     path = write(coco / "annotations/instances_train2017.json", given)
     message = error_message()
     assert str(path) in message
-    assert "b.jpg" in message
+    assert str(coco / "train2017/b.jpg") in message
     assert prepared("--skip-missing").split("train").names == ["a.jpg"]
 
 

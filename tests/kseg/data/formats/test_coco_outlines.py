@@ -109,6 +109,12 @@ def test_the_strokes_of_cvat_are_objects(coco, objects_of):
     assert not objects_of(*INSTANCE)["a.jpg"][0].crowd
 
 
+@pytest.mark.parametrize("given", ["0", False, None, "false"])
+def test_a_crowd_may_be_a_number_in_text(coco, objects_of, given):
+    coco(annotation(RUNS, 7, iscrowd=given), annotation([BIG], iscrowd="1"))
+    assert [one.crowd for one in objects_of(*INSTANCE)["a.jpg"]] == [False, True]
+
+
 def test_ids_as_text_and_as_numbers_are_the_same(coco, objects_of):
     categories = [{"id": "7", "name": "cup"}, {"id": "10", "name": "table"}]
     coco(annotation([SMALL], 7, "1"), annotation([BIG], 10), categories=categories)

@@ -1,4 +1,5 @@
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,22 @@ def test_masks_of_one_class_alone_look_wrong():
     )
 
 
+def test_a_split_of_one_class_alone_looks_wrong():
+    """Its labels may be missing: YOLO's images without a text file are background."""
+    given = facts("x.png", a=8, b=1), facts("y.png", a=9, void=1)._replace(split="val")
+    counts = mask_counts(("background", "road"), given)
+    assert list(mask_doubts(counts)) == [
+        "all labelled pixels of val are background; check its labels"
+    ]
+
+
+def test_what_was_left_out_is_a_reason():
+    counts = mask_counts(("background", "road"), [facts("x.png", a=9)])
+    counts = replace(counts, skipped={"shapes of type point": 4})
+    with pytest.raises(InputError, match=r"background \(not counted: 4 shapes of type"):
+        check_masks(counts, Path("data"), Path("x.png"), learnt=True)
+
+
 @pytest.mark.parametrize(
     ("pixels", "learnt", "words"),
     (
@@ -76,6 +93,9 @@ def test_images_and_objects_of_each_class():
         "dog: images 0, objects 0",
     ]
     assert list(object_doubts(counts)) == ["classes that occur in no image: dog"]
+    assert list(object_doubts(replace(counts, bare=("val",))))[1:] == [
+        "no image of val has an object; check its labels"
+    ]
 
 
 def test_no_object_at_all_cannot_be_learnt():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kseg
 from tests.kseg.data.formats.conftest import Found
 
 LABELS = "<label><name>dog</name></label><label><name>cat</name></label>"
@@ -211,6 +212,14 @@ def test_subsets_of_a_project_are_splits(source, save, write, prepared_objects, 
     assert found["train"]["a.png"][0].name == "cat"
     assert found["val"]["a.png"][0].name == "dog"
     assert np.asarray(Image.open(target / "val/images/a.png")).max() == 200
+
+
+def test_the_name_of_the_whole_export_is_no_split(source, save, write, target):
+    save(source / "val/images/a.png")
+    save(source / "val/images/b.png")
+    images = (image(polygon(), name="a.png"), image(polygon(), name="b.png"))
+    write(source / "val/annotations.xml", xml(*images))
+    assert kseg.prepare(source / "val", target).splits == {"train": 1, "val": 1}
 
 
 def test_frames_of_a_video_have_no_suffix(source, save, write, objects_of):

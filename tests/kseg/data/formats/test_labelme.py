@@ -70,6 +70,13 @@ def test_classes_are_those_of_the_shapes(labelme, prepared):
     ]
 
 
+def test_shapes_outside_their_image_are_counted(labelme, write, counts_of):
+    far = [shape("cat", [[9, 9], [12, 9], [12, 12]]), shape("cat", BOX, "rectangle")]
+    write(labelme / "a.json", content(*far, shape("dog", [[-5, 1], [-3, 1]], "circle")))
+    skipped = counts_of()["masks"]["skipped"]
+    assert skipped == {"shapes without a pixel in the image": 2}
+
+
 def test_labels_txt_gives_the_order(labelme, write, prepared):
     write(labelme / "labels.txt", "__ignore__\n_background_\ndog\nbird\ncat\n")
     assert prepared().class_names == ("background", "dog", "bird", "cat")
@@ -205,6 +212,23 @@ def test_too_few_or_invalid_points(labelme, write, error_message, points, kind):
     message = error_message()
     assert str(path) in message
     assert kind in message and "'cat'" in message
+
+
+def test_points_far_outside_are_refused(labelme, write, error_message):
+    path = write(
+        labelme / "a.json", content(shape("cat", [[1, 1], [5, 1], [5, 1e300]]))
+    )
+    assert error_message().startswith(f"{path}: a polygon 'cat' has points far outside")
+
+
+def test_rectangles_that_x_anylabeling_rotates(mask_of):
+    corners = [[2, 1], [5, 1], [5, 3], [2, 3]]
+    assert mask_of(shape("cat", corners, "rotation")) == filled((1, 1, 2, 3, 5))
+
+
+def test_a_type_that_is_not_known(labelme, write, error_message):
+    write(labelme / "a.json", content(shape("cat", BOX, "cuboid")))
+    assert "is a cuboid, which is not a type that is read" in error_message()
 
 
 @pytest.mark.parametrize("kind", ("point", "points", "line", "linestrip"))

@@ -34,6 +34,12 @@ def test_values_with_gaps_become_consecutive_classes(roboflow, save, write, prep
     assert prepared().split("train").read(0)[1].tolist() == IDS
 
 
+def test_the_header_may_be_missing(roboflow, write, prepared):
+    for path in roboflow.glob("*/_classes.csv"):
+        write(path, CLASSES.partition("\n")[2])
+    assert prepared().class_names == ("background", "cat", "dog")
+
+
 def test_image_without_a_mask_is_left_out(roboflow, save, prepared, capsys):
     save(roboflow / "train/alone.jpg")
     assert len(prepared().split("train").names) == 1

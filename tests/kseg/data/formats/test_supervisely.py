@@ -118,6 +118,17 @@ def test_data_sets_inside_others(project, save, write, masks_of):
     assert set(masks_of()) == {"a", "datasets_night_a"}
 
 
+def test_folders_above_data_sets_are_splits(project, prepared):
+    for split, name in (("train", "day"), ("val", "night")):
+        (project / split).mkdir()
+        (project / name).rename(project / split / name)
+    found = prepared().splits
+    assert {name: split.names for name, split in found.items()} == {
+        "train": ["a.png"],
+        "val": ["a.png", "b.png"],
+    }
+
+
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
@@ -125,6 +136,10 @@ def test_data_sets_inside_others(project, save, write, masks_of):
         (polygon("cat", [[0, 0], [9e9, 0], [1, 1]]), "far outside"),
         (polygon("cat", [[0.1, 0.1], [0.9, 0.1], [0.5, 0.5]]), "fractions"),
         (polygon("cow", CAT["points"]["exterior"]), "'cow' is not in"),
+        (
+            {**CAT, "points": {**CAT["points"], "interior": 2.5}},
+            "has the holes 2.5, which are no list",
+        ),
         ({"classTitle": "cat", "geometryType": "bitmap"}, "has no 'bitmap'"),
         (
             {

@@ -15,6 +15,25 @@ EXPORTS = {
         {"a.jpg": "", "a.txt": "1 0.5 0.250000 1 0.1\n"},
         "add a data.yaml",
     ),
+    "YOLO without its images": (
+        {"classes.txt": "cat", "labels/a.txt": "1 0.5 0.250000 1 0.1\n"},
+        "put the images into images/",
+    ),
+    "images with masks in labels/": (
+        {"classes.txt": "cat", "images/a.jpg": "", "labels/a.png": ""},
+        "rename labels/ to masks/",
+    ),
+    "Datumaro": (
+        {
+            "annotations/default.json": '{"categories": {"label": {}}, "items": [{'
+            '"id": "a", "annotations": [{"type": "polygon", "label_id": 0}]}]}'
+        },
+        "-if datumaro",
+    ),
+    "VGG Image Annotator (VIA),": (
+        {"p.json": '{"project": {"creator": "VGG Image Annotator (x)"}}'},
+        "COCO format",
+    ),
     "boxes in a table (CSV)": (
         {"train/_annotations.csv": "filename,class,xmin,ymin,xmax,ymax\n"},
         "export it as COCO",

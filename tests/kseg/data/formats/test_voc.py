@@ -85,6 +85,25 @@ def test_masks_of_older_exporters_are_beside_arrays(of_labelme, prepared):
     assert prepared().split("train").read(0)[1].tolist() == [[0, 1, 2], [255, 2, 2]]
 
 
+@pytest.mark.parametrize("suffix", [".PNG", ".bmp", ".tif"])
+def test_masks_may_have_other_suffixes(of_labelme, save, counts_of, suffix):
+    (of_labelme / "SegmentationClass/b.png").unlink()
+    save(of_labelme / f"SegmentationClass/b{suffix}", [[0, 1, 2], [255, 2, 2]])
+    assert counts_of()["masks"]["pixels"]["rust"] == 6
+
+
+def test_masks_with_lossy_compression_are_named(of_labelme, save, error_message):
+    (of_labelme / "SegmentationClass/b.png").unlink()
+    path = save(of_labelme / "SegmentationClass/b.jpg", [[0, 1, 2], [255, 2, 2]])
+    assert error_message().startswith(f"{path}: is JPEG inside, and lossy compression")
+
+
+def test_masks_that_no_list_names_are_counted(voc, save, prepared, capsys):
+    save_palette(voc / "SegmentationClass/2007_9.png", [[0, 20, 255], [1, 1, 0]])
+    assert len(prepared().splits) == 2
+    assert "left out 1 files of labels that no list" in capsys.readouterr().err
+
+
 def test_a_list_without_background_could_begin_at_0_or_1(
     of_labelme, write, error_message
 ):

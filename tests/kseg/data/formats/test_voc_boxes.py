@@ -82,6 +82,25 @@ def test_beside_the_images(source, save, write, prepared_objects):
     }
 
 
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("images/{}.jpg", "annotations/{}.xml"),
+        ("data/{}.jpg", "labels/{}.xml"),
+        ("images/train/{}.jpg", "labels/train/{}.xml"),
+        ("train/images/{}.jpg", "train/annotations/{}.xml"),
+    ],
+)
+def test_in_a_folder_beside_the_images(source, save, write, counts_of, image, labels):
+    for stem in "abc":
+        save(source / image.format(stem))
+    for stem in "ab":
+        write(source / labels.format(stem), xml(thing("cat", 1, 1, 8, 6)))
+    counts = counts_of()
+    assert counts["splits"] == {"train": 1, "val": 1}
+    assert counts["unlabelled"] == 1
+
+
 @pytest.mark.parametrize("task", ("semantic", "instance"))
 def test_boxes_cannot_give_outlines(voc, source, error_message, task):
     voc(thing("dog", 3, 2, 4, 5))
@@ -95,6 +114,17 @@ def test_image_of_another_size(voc, source, error_message):
     message = error_message()
     assert str(source / "JPEGImages/a.jpg") in message
     assert "60x80" in message
+
+
+def test_polygons_of_labelme_are_named(voc, error_message):
+    outline = "<polygon><pt><x>1</x><y>1</y></pt></polygon>"
+    path = voc(thing("dog", extra=outline))
+    assert error_message().startswith(f"{path}: has polygons of LabelMe's XML")
+
+
+def test_a_size_of_thousands_of_digits(voc, error_message):
+    path = voc(thing("dog", 1, 1, 2, 2), size=("1" * 5000, 8))
+    assert error_message().startswith(f"{path}: size has the height '1111")
 
 
 def test_missing_image(voc, source, error_message):

@@ -46,6 +46,14 @@ def test_layouts_with_splits(source, save, write, prepared_objects, layout):
     }
 
 
+def test_a_split_without_objects_is_named(source, save, write, counts_of):
+    for split, text in (("train", POLYGON), ("val", "")):
+        save(source / f"images/{split}/a.jpg", size=SIZE)
+        write(source / f"labels/{split}/a.txt", text)
+    write(source / "data.yaml", YAML)
+    assert counts_of("--task", "instance")["objects"]["bare"] == ["val"]
+
+
 def test_polygons_alone_are_instances(yolo, counts_of):
     yolo(POLYGON)
     assert counts_of()["task"] == "instance"
@@ -80,6 +88,7 @@ def test_counts(yolo, counts_of):
         "skipped": {"objects that are labelled twice": 1},
         "changed": {},
         "images": {"cat": 0, "dog": 1},
+        "bare": ["val"],
     }
 
 
@@ -126,7 +135,8 @@ def test_masks_are_painted_from_polygons(yolo, prepared):
 
 def test_masks_are_not_painted_from_boxes(yolo, error_message):
     yolo(BOX)
-    assert "boxes only; use --task detection" in error_message("--task", "semantic")
+    message = error_message("--task", "semantic")
+    assert "1 of 1 objects are boxes only; use --task detection" in message
 
 
 @pytest.mark.parametrize(
@@ -219,6 +229,19 @@ def test_names_have_no_line_ends(yolo, error_message):
 def test_names_are_needed(yolo, error_message):
     yolo(BOX, None)
     assert "has no data.yaml; add one" in error_message()
+
+
+def test_names_of_labelimg_are_beside_the_labels(yolo, write, source, objects_of):
+    yolo(BOX, None)
+    write(source / "labels/classes.txt", "cat\ndog\n")
+    assert objects_of()["a.jpg"] == [DOG]
+
+
+def test_an_empty_folder_of_images(yolo, source, error_message):
+    path = yolo(BOX)
+    for image in source.glob("images/*"):
+        image.unlink()
+    assert error_message().startswith(f"{path}: its image ")
 
 
 def test_labels_without_image(yolo, write, source, error_message, target):
