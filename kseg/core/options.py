@@ -178,8 +178,9 @@ class ArchitectureOptions:
         (),
         "strides of the levels of `instances`; default 8,16,32, for crops under 192 "
         "pixels 4,8,16; of rpn, faster_rcnn and mask_rcnn 4,8,16,32, for such crops "
-        "4,8,16; the one stride of `yolo`, by default 8, of `fast_rcnn`, default 16, "
-        "for such crops 4, and of `detr`, default 32, for such crops 8",
+        "4,8,16; of `fast_rcnn`, which pools the finest, 16, for such crops 2,4,8,16; "
+        "the one stride of `yolo`, default 8, and of `detr`, default 32, for such "
+        "crops 8",
     )
     grid_head: str = option(
         "",

@@ -117,6 +117,11 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     defaults = DEFAULTS.get(task, {}) | rates
     model = config.model if "model" in given else defaults.get("model", config.model)
     refuse(UNUSED_BY_MODEL.get(model, ()), given, config, f"--model {model}")
+    if 2 in config.strides and model != "fast_rcnn":
+        raise InputError(
+            f"--strides {','.join(map(str, config.strides))}: only fast_rcnn has "
+            "features at stride 2; start with 4 or more"
+        )
     defaults |= MODEL_DEFAULTS.get(model, {})
     defaults |= MODEL_RATES[model](config) if model in MODEL_RATES else {}
     changes = {name: value for name, value in defaults.items() if name not in given}

@@ -195,16 +195,16 @@ def scales(text: str) -> tuple[float, ...]:
 
 
 def strides(text: str) -> tuple[int, ...]:
-    """'4,8,16' -> (4, 8, 16): rising powers of 2 from 4 to 64.
+    """'4,8,16' -> (4, 8, 16): rising powers of 2 from 2 to 64.
 
     >>> strides("8,16,32")
     (8, 16, 32)
     """
     numbers = tuple(positive(part) for part in text.split(",")) if text else ()
-    known = [2**power for power in range(2, 7)]
+    known = [2**power for power in range(1, 7)]
     if not set(numbers) <= set(known) or sorted(set(numbers)) != list(numbers):
         raise argparse.ArgumentTypeError(
-            f"{text!r} are not rising powers of 2 from 4 to 64, such as 4,8,16"
+            f"{text!r} are not rising powers of 2 from 2 to 64, such as 4,8,16"
         )
     return numbers
 

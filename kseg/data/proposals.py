@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 FOLDER = "proposals"
 MOST = 500  # boxes of an image
 HIT = 0.5  # overlap (IoU) of a proposal with the object that it finds
-VERSION = b"selective search 1"  # another one for other boxes of the same image
+VERSION = b"selective search 2"  # another one for other boxes of the same image
 DIGITS = 32  # hexadecimal, of a file name in the cache
 
 

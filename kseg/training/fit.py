@@ -46,7 +46,7 @@ def record_of(
     from kseg.core.provenance import machine, versions
 
     return {
-        "config": to_record(replace(config, size=size)),
+        "config": to_record(with_strides(replace(config, size=size), data)),
         "data": {
             "name": data.name,
             "names": data.class_names,
@@ -79,7 +79,21 @@ UNRECORDED = {"hard_probability": 0.0, "hard_share": 0.25}
 def read_recorded_config(folder: Path) -> TrainConfig:
     """Reads the options of the run whose checkpoint is in a folder."""
     record = read(folder / CHECKPOINT).record
-    return from_record(TrainConfig, UNRECORDED | record["config"])
+    config = from_record(TrainConfig, UNRECORDED | record["config"])
+    if config.model == "fast_rcnn" and config.size and not config.strides:
+        from kseg.data.loading.proposal_targets import unrecorded_strides
+
+        return replace(config, strides=unrecorded_strides(config.size))
+    return config
+
+
+def with_strides(config: TrainConfig, data: Dataset) -> TrainConfig:
+    """The configuration with the strides of fast_rcnn, whose default has changed."""
+    from kseg.data.loading.proposal_targets import fast_strides
+
+    if config.model != "fast_rcnn":
+        return config
+    return replace(config, strides=fast_strides(config, data))
 
 
 def merge_resumed(

@@ -19,7 +19,7 @@ SAMPLES = 64  # proposals of an image
 POSITIVE = 0.25  # the largest share of them with an object
 HIT = 0.5  # the least overlap (IoU) of those
 UNUSED = -1  # in place of a class: the proposal does not count
-STRIDES, FINE_STRIDES = (16,), (4,)  # fast_rcnn's; the second of crops under FINE_SIDE
+STRIDES, FINE_STRIDES = (16,), (2, 4, 8, 16)  # fast_rcnn's; crops under FINE_SIDE
 # R-CNN's input: a square that shows the box, and what is around it.
 # The paper's side is 227; AlexNet has same padding here, and 224 is a multiple of 32.
 SIDES = {"alexnet": 224, "vgg16": 224}  # by encoder
@@ -92,10 +92,15 @@ def covered(boxes: np.ndarray, crowds: np.ndarray) -> np.ndarray:
     return inside.max(axis=1, initial=0) >= HIT * area
 
 
-def stride_of(config: TrainConfig, data: Dataset) -> tuple[int, ...]:
-    """The stride of fast_rcnn's features: --strides, or a finer one for small crops."""
+def fast_strides(config: TrainConfig, data: Dataset) -> tuple[int, ...]:
+    """The strides of fast_rcnn's features: --strides, or finer ones for small crops."""
     fine = max(crop_of(config, data)) < FINE_SIDE
     return config.strides or (FINE_STRIDES if fine else STRIDES)
+
+
+def unrecorded_strides(size: tuple[int, int]) -> tuple[int, ...]:
+    """The strides of older runs, which do not record them, by the size of crops."""
+    return (4,) if max(size) < FINE_SIDE else STRIDES
 
 
 def warp_of(config: TrainConfig) -> tuple[int, int]:

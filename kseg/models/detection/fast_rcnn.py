@@ -13,10 +13,12 @@ from keras import layers
 
 from kseg.models.boxes.roi_pool import SIZE, RoIPool
 from kseg.models.encoders.features import Features
+from kseg.models.necks.fpn import fpn, linear, smoothing
 
 STRIDE = 16
 FC_WIDTHS = {"vgg16": 4096, "alexnet": 4096}  # of the encoders that have such layers
 FC_WIDTH = 256
+JOINED = 24  # channels of joined features; RoIPool takes many times their memory
 POOL, ROWS = "roi_pool", "pooled_rows"  # the first layers of the network's second part
 ROLES = {"scores": "score", "boxes": "score_box"}  # output -> its dense layer
 
@@ -36,28 +38,33 @@ def fast_rcnn(
     Proposals are x0, y0, x1, y1 in pixels, right and bottom edges exclusive. `scores`
     (B, N, num_classes + 1) are logits, the background first; `boxes` (B, N, 4 *
     (num_classes + 1)) are the moves of each class, encoded as
-    edge.predict.proposals describes. `strides` is one stride, of the features that are
-    pooled; `fc_width` is that of the two dense layers. Raises ValueError for several
-    strides, and for one that the encoder does not have.
+    edge.predict.proposals describes. The features of the finest of `strides` are
+    pooled; see `pooled_from`. `fc_width` is that of the two dense layers. Raises
+    ValueError for a stride that the encoder does not have.
     """
-    stride = only_stride(strides)
-    found = encode(image, deepest=stride)
-    features = found.tap(stride)
-    x = RoIPool(stride, name=POOL)([features, proposals])
+    found = encode(image, deepest=max(strides))
+    width = fc_width or FC_WIDTHS.get(found.encoder, FC_WIDTH)
+    features = pooled_from(found, strides)
+    x = RoIPool(min(strides), name=POOL)([features, proposals])
     x = layers.Reshape((-1, SIZE * SIZE * features.shape[-1]), name=ROWS)(x)
-    x = dense_layers(x, fc_width or FC_WIDTHS.get(found.encoder, FC_WIDTH))
+    x = dense_layers(x, width)
     return {
         "scores": scored(x, num_classes + 1, 0.01, ROLES["scores"], "scores"),
         "boxes": scored(x, 4 * (num_classes + 1), 0.001, ROLES["boxes"], "boxes"),
     }
 
 
-def only_stride(strides: Sequence[int]) -> int:
-    """The only one of `strides`. Raises ValueError for several."""
-    if len(strides) != 1:
-        given = ", ".join(map(str, strides))
-        raise ValueError(f"`strides` must be one stride for this network, got {given}.")
-    return strides[0]
+def pooled_from(found: Features, strides: Sequence[int]) -> Any:
+    """The features at the finest of `strides`: those of the encoder, if it is the only.
+
+    The paper has one stride, 16. RoIPool rounds boxes to cells, so small objects need
+    finer ones, which alone see little of what is around an object: of several strides,
+    the coarser features are added to the finest as in a feature pyramid.
+    """
+    taps = {stride: found.tap(stride) for stride in strides}
+    if len(taps) == 1:
+        return taps[min(taps)]
+    return fpn(taps, JOINED, smoothing, "nearest", linear)[min(taps)]
 
 
 def dense_layers(x: Any, width: int) -> Any:

@@ -19,9 +19,9 @@ def fast_loss(config: TrainConfig, data: Dataset) -> JointLoss:
 
 
 def fast_options(config: TrainConfig, data: Dataset) -> dict[str, Any]:
-    from kseg.data.loading.proposal_targets import stride_of
+    from kseg.data.loading.proposal_targets import fast_strides
 
-    return {"strides": stride_of(config, data)}
+    return {"strides": fast_strides(config, data)}
 
 
 def fast_decoder(config: TrainConfig, data: Dataset) -> dict[str, Any]:

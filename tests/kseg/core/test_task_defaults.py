@@ -70,3 +70,11 @@ def test_the_names_are_options():
     names = {*TrainConfig.__dataclass_fields__}
     assert {name for task in DEFAULTS.values() for name in task} <= names
     assert {name for task in UNUSED.values() for name in task} <= names
+
+
+def test_stride_2_is_only_for_the_network_that_pools_features():
+    config = TrainConfig(model="fast_rcnn", strides=(2, 4))
+    assert for_task(config, {"model", "strides"}, "detection").strides == (2, 4)
+    config = TrainConfig(model="instances", strides=(2, 4))
+    with pytest.raises(InputError, match="--strides 2,4: only fast_rcnn has feat"):
+        for_task(config, {"model", "strides"}, "detection")

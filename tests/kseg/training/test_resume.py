@@ -89,6 +89,18 @@ def test_resume_distinguishes_given_defaults_from_missing_options(steps_of_a_run
     assert merge_resumed(asked, given, recorded) == replace(recorded, resume=True)
 
 
+@pytest.mark.parametrize(("side", "strides"), [(128, (4,)), (192, (16,))])
+def test_fast_rcnn_of_older_runs_keeps_its_one_stride(
+    steps_of_a_run, reconfigure, side, strides, tmp_path
+):
+    shutil.copytree(steps_of_a_run[0], tmp_path / "run")
+    older = {"model": "fast_rcnn", "strides": [], "size": [96, side]}
+    reconfigure(tmp_path / "run", **older)
+    assert read_recorded_config(tmp_path / "run").strides == strides
+    reconfigure(tmp_path / "run", strides=[4, 8, 16])
+    assert read_recorded_config(tmp_path / "run").strides == (4, 8, 16)
+
+
 def test_resume_needs_the_same_data(steps_of_a_run, tiny_folder, tiny_config, tmp_path):
     other, run = tmp_path / "tiny", tmp_path / "run"
     shutil.copytree(tiny_folder, other)

@@ -7,7 +7,7 @@ from keras import ops
 
 from edge.model_file.info import ModelInfo
 from kseg.models import build_model, geometry
-from kseg.models.detection.fast_rcnn import parts
+from kseg.models.detection.fast_rcnn import JOINED, parts
 from kseg.models.layers.norm import as_float32
 from kseg.models.saving import load_model, save_model
 
@@ -62,13 +62,21 @@ def test_the_two_parts_give_the_same_and_leave_the_network_as_it_is(network, tmp
         assert copied[role] == pytest.approx(value, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("strides", "message"),
-    [((8, 16), "one stride.*got 8, 16"), ((64,), "no features at stride 64")],
-)
-def test_strides_that_do_not_fit_are_refused(strides, message):
-    with pytest.raises(ValueError, match=message):
-        build_model("fast_rcnn", 2, "mobilenetv2", alpha=0.35, strides=strides)
+def test_of_several_strides_the_finest_is_pooled_and_sees_the_coarser_ones():
+    model = build_model("fast_rcnn", 2, width=4, strides=(4, 8, 16), fc_width=16)
+    features, _ = model.get_layer("roi_pool").input
+    assert features.shape[-1] == JOINED and model.get_layer("roi_pool").stride == 4
+    image = np.zeros((1, 64, 64, 3), np.float32)
+    changed = image.copy()
+    changed[:, 48:] = 255  # more than the 22 pixels that stride 4 alone sees
+    backbone, _ = parts(model)
+    before, after = (ops.convert_to_numpy(backbone(x)) for x in (image, changed))
+    assert not np.array_equal(before[:, :4], after[:, :4])
+
+
+def test_a_stride_that_the_encoder_does_not_have_is_refused():
+    with pytest.raises(ValueError, match="no features at stride 64"):
+        build_model("fast_rcnn", 2, "mobilenetv2", alpha=0.35, strides=(64,))
 
 
 @pytest.mark.slow
