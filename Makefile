@@ -19,6 +19,10 @@ OBJECTS := saved_models/demo-objects
 TORCH := 2.13.0
 WORKERS := 2
 
+# Python keeps what it has compiled, whatever the environment says. Otherwise each worker and
+# each process of the tests compiles all sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # $(call tests,WHICH) runs the tests of a marker expression, in workers. Tests that measure
 # time run after them, without workers. Only the files that contain such tests are given,
 # because collecting all takes 10 seconds. It fails if either of the two runs has failed.

@@ -70,15 +70,29 @@ def pytest_configure(config) -> None:
     os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session) -> None:
     """The garbage collector leaves alone what was imported and collected.
 
     Those are millions of objects that stay. To examine them takes half a second or
     more, each time that Keras or Python asks for it.
     """
+    if "not slow" in session.config.option.markexpr:
+        leave_graphs_as_they_are()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def leave_graphs_as_they_are() -> None:
+    """TensorFlow optimizes no graphs in a worker's process.
+
+    It optimizes for longer than a tiny network then runs: a tenth of a short training.
+    Slow tests, those marked `serial` and the processes that tests start have graphs as
+    users have them.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ and "tensorflow" in sys.modules:
+        options = sys.modules["tensorflow"].config.optimizer
+        options.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def pytest_unconfigure() -> None:

@@ -140,7 +140,7 @@ def check_options(what: str, given: dict[str, Any], accepted: Collection[str]) -
 class EncoderCall:
     """Builds an encoder when the decoder calls it: image (B, H, W, C) -> Features.
 
-    `layers` are then the names of the encoder's layers.
+    `layers` are then the names of the encoder's layers that have no prefix yet.
     """
 
     def __init__(self, encoder: str, weights: str, options: dict[str, Any]):
@@ -150,7 +150,8 @@ class EncoderCall:
     def __call__(self, image: Any, **request: Any) -> Features:
         build = ENCODERS[self.encoder]
         network = build(image, weights=self.weights, **request, **self.options)
-        self.layers = {layer.name for layer in network.layers}.difference(PREPARING)
+        names = {layer.name for layer in network.layers}.difference(PREPARING)
+        self.layers = {name for name in names if not name.startswith(ENCODER)}
         return features_of(network, self.encoder)
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from benchmarks.torch_losses import LOSSES, object_loss, quality_focal, sample
 from benchmarks.torch_model import torch_model
 from edge.predict.boxes import anchor_grid
 from kseg.data.loading.cell_targets import CellTargets
@@ -15,16 +16,14 @@ from kseg.models import build_model
 from kseg.training.losses.objects import ObjectLoss
 from kseg.training.losses.objects import sample as sample_in_keras
 
-torch = pytest.importorskip("torch", reason="pip install -e '.[torch]'")
-
-from benchmarks.torch_losses import (  # noqa: E402
-    LOSSES,
-    object_loss,
-    quality_focal,
-    sample,
-)
-
 CLASSES, STRIDES, SIZE = 3, (4, 8, 16), (48, 64)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def with_torch() -> None:
+    """PyTorch is imported by the first test: each worker collects the tests."""
+    global torch
+    torch = pytest.importorskip("torch", reason="pip install -e '.[torch]'")
 
 
 def full(boxes: list, class_ids: list, crowd: list) -> Objects:

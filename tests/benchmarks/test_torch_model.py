@@ -9,9 +9,6 @@ from benchmarks.torch_model import torch_model
 from kseg.models import build_model
 from kseg.training.losses.segmentation import SegmentationLoss
 
-torch = pytest.importorskip("torch", reason="pip install -e '.[torch]'")
-
-
 CLASSES = 3
 NETWORKS = {
     "unet-plain": ("unet", "plain", {"width": 4}),
@@ -31,6 +28,13 @@ NETWORKS = {
     # Has strided convolutions and overlapping poolings with "same" padding.
     "fcn32s-alexnet": ("fcn32s", "alexnet", {"fc_width": 8}),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def with_torch() -> None:
+    """PyTorch is imported by the first test: each worker collects the tests."""
+    global torch
+    torch = pytest.importorskip("torch", reason="pip install -e '.[torch]'")
 
 
 def network(name: str) -> keras.Model:

@@ -15,6 +15,7 @@ import keras
 from keras import layers, ops
 
 from kseg.models.layers.heads import prepare_input
+from kseg.models.layers.norm import BatchNorm
 
 BOXES = 2  # of each cell
 STRIDE = 8  # of the convolutional form
@@ -106,7 +107,7 @@ def leaky(
         name=f"{name}_conv",
     )(x)
     if batch_norm:
-        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = BatchNorm(name=f"{name}_bn")(x)
     return layers.LeakyReLU(negative_slope=SLOPE, name=f"{name}_leaky")(x)
 
 

@@ -10,6 +10,7 @@ from keras import layers
 from kseg.models.encoders.weights import with_file
 from kseg.models.layers.blocks import conv_relu
 from kseg.models.layers.heads import prepare_input
+from kseg.models.layers.norm import ENCODER
 
 
 def alexnet(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model:
@@ -19,13 +20,13 @@ def alexnet(image: Any, weights: str = "none", deepest: int = 32) -> keras.Model
     there is no local response normalization. 2,469,696 parameters.
     """
     x = prepare_input(image, 32)
-    x = conv_relu(x, 64, 11, strides=4, name="conv1")
-    x = pool3(x, "pool1")
-    x = conv_relu(x, 192, 5, name="conv2")
-    x = pool3(x, "pool2")
+    x = conv_relu(x, 64, 11, strides=4, name=f"{ENCODER}conv1")
+    x = pool3(x, f"{ENCODER}pool1")
+    x = conv_relu(x, 192, 5, name=f"{ENCODER}conv2")
+    x = pool3(x, f"{ENCODER}pool2")
     for index, channels in enumerate((384, 256, 256), 3):
-        x = conv_relu(x, channels, name=f"conv{index}")
-    network = keras.Model(image, pool3(x, "pool5"))
+        x = conv_relu(x, channels, name=f"{ENCODER}conv{index}")
+    network = keras.Model(image, pool3(x, f"{ENCODER}pool5"))
     return with_file(network, "alexnet", weights)
 
 

@@ -11,6 +11,7 @@ from kseg.models.encoders.alexnet import pool3
 from kseg.models.encoders.weights import with_file
 from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.heads import prepare_input
+from kseg.models.layers.norm import ENCODER
 
 # Szegedy et al. (2015), table 1: channels of 1x1, 3x3 reduction, 3x3, 5x5 reduction,
 # 5x5 and pooling projection; None is a pooling that halves the resolution.
@@ -37,12 +38,13 @@ def googlenet(image: Any, weights: str = "none", deepest: int = 32) -> keras.Mod
     network hardly learns.
     """
     x = prepare_input(image, 32)
-    x = conv_bn_relu(x, 64, 7, strides=2, name="conv1")
-    x = pool3(x, "pool1")
-    x = conv_bn_relu(x, 64, 1, name="conv2_reduce")
-    x = conv_bn_relu(x, 192, name="conv2")
-    x = pool3(x, "pool2")
+    x = conv_bn_relu(x, 64, 7, strides=2, name=f"{ENCODER}conv1")
+    x = pool3(x, f"{ENCODER}pool1")
+    x = conv_bn_relu(x, 64, 1, name=f"{ENCODER}conv2_reduce")
+    x = conv_bn_relu(x, 192, name=f"{ENCODER}conv2")
+    x = pool3(x, f"{ENCODER}pool2")
     for name, widths in INCEPTIONS.items():
+        name = ENCODER + name
         x = inception(x, widths, name) if widths else pool3(x, name)
     return with_file(keras.Model(image, x), "googlenet", weights)
 

@@ -10,6 +10,7 @@ from keras import layers
 from kseg.models.encoders.weights import with_file
 from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.heads import prepare_input
+from kseg.models.layers.norm import ENCODER
 
 
 def plain(
@@ -25,8 +26,8 @@ def plain(
     while True:
         for number in (1, 2):
             channels = min(width * stride, 16 * width)
-            x = conv_bn_relu(x, channels, name=f"down{stride}_{number}")
+            x = conv_bn_relu(x, channels, name=f"{ENCODER}down{stride}_{number}")
         if stride == deepest:
             return with_file(keras.Model(image, x), "plain", weights)
-        x = layers.MaxPooling2D(2, name=f"down{stride}_pool")(x)
+        x = layers.MaxPooling2D(2, name=f"{ENCODER}down{stride}_pool")(x)
         stride *= 2

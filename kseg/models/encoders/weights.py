@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import keras
+from keras import layers
 
 
 def with_file(network: keras.Model, encoder: str, weights: str) -> keras.Model:
@@ -24,10 +25,29 @@ def with_file(network: keras.Model, encoder: str, weights: str) -> keras.Model:
             # Keras warns about every layer before it raises the error.
             warnings.simplefilter("ignore")
             try:
-                network.load_weights(weights)
+                load_weights(network, weights)
             except Exception as error:
                 raise ValueError(weights_error(weights, error, encoder)) from error
     return network
+
+
+def load_weights(network: keras.Model, weights: str) -> None:
+    """Loads a file whose batch normalizations are `BatchNorm` or, as before, Keras's.
+
+    Files of weights name layers by their classes.
+    """
+    try:
+        network.load_weights(weights)
+    except ValueError:
+        older = keras.models.clone_model(network, clone_function=with_keras_norm)
+        older.load_weights(weights)
+        network.set_weights(older.get_weights())
+
+
+def with_keras_norm(layer: layers.Layer) -> layers.Layer:
+    normalizes = isinstance(layer, layers.BatchNormalization)
+    made = layers.BatchNormalization if normalizes else layer.__class__
+    return made.from_config(layer.get_config())
 
 
 def check_file(weights: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import layers
 
+from kseg.models.layers.norm import BatchNorm
+
 
 def conv_relu(
     x: Any,
@@ -27,7 +29,7 @@ def conv_relu(
         name=f"{name}_conv",
     )(x)
     if batch_norm:
-        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = BatchNorm(name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 

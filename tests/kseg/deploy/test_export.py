@@ -69,7 +69,7 @@ def test_each_output_of_int8_has_its_own_scale(exported_objects):
     assert kept["prototypes"][1] == 0 and kept["boxes"][0] > 0
     info = read_info(exported_objects / "int8.tflite")
     assert (info.task, info.head) == ("instance", "raw")
-    assert info.decoder["strides"] == [4, 8, 16]
+    assert info.decoder["strides"] == [4, 8]
 
 
 @pytest.mark.parametrize(("scheme", "others"), [("float32", 1), ("int8", 5)])
@@ -110,7 +110,7 @@ def test_the_check_says_what_the_file_is(exported_objects, capsys):
     check([str(exported_objects / "int8.tflite")])
     shown = capsys.readouterr().out
     assert "no task of MediaPipe reads it: a model of the task instance" in shown
-    assert "scores uint8 [1, 336, 5]" in shown and "ImageSegmenter" not in shown
+    assert "scores uint8 [1, 320, 5]" in shown and "ImageSegmenter" not in shown
     assert "error" not in shown
 
 
@@ -153,7 +153,7 @@ def test_the_head_boxes_makes_detection_files(trained_objects, tmp_path, caplog)
         assert {spec.dtype for spec in specs.values()} == {np.dtype(dtype)}
         info = read_info(path)
         assert (info.task, info.head, info.resize) == ("detection", "boxes", "stretch")
-        assert info.decoder["strides"] == [4, 8, 16]
+        assert info.decoder["strides"] == [4, 8]
         assert b"DETECTOR_METADATA" in standard_metadata(path.read_bytes())
         assert not [x for x in lint(path) if x.device == "MediaPipe"]
     card = (run / "card.md").read_text(encoding="utf-8")

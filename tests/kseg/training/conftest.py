@@ -72,6 +72,16 @@ def train(tiny, tiny_config) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def plain_run(train, tmp_path_factory) -> Path:
+    """A run of one epoch. Tests only read it."""
+
+    def make(folder: Path) -> None:
+        train(folder / "plain", loss="ce")
+
+    return made_once(tmp_path_factory, "plain-run", make) / "plain"
+
+
+@pytest.fixture(scope="session")
 def coarse(train, tmp_path_factory) -> Path:
     """A run of FCN-32s. Tests only read it."""
 

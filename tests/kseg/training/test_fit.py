@@ -31,10 +31,10 @@ def lines_of(folder) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.fixture(scope="module")
-def complete(train, tmp_path_factory):
+@pytest.fixture
+def complete(plain_run):
     """A run of one epoch. Tests only read it."""
-    return train(tmp_path_factory.mktemp("complete") / "run", loss="ce")
+    return plain_run
 
 
 def test_the_columns_of_the_history(complete):

@@ -64,7 +64,7 @@ def test_every_step_saves_a_checkpoint(steps_of_a_run):
     assert list(steps_of_a_run[1]) == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("step", [1, 2, pytest.param(3, marks=SLOW)])
+@pytest.mark.parametrize("step", [1, *(pytest.param(x, marks=SLOW) for x in (2, 3))])
 def test_a_resumed_run_ends_bit_equal(
     step, steps_of_a_run, tiny, tiny_config, tmp_path
 ):

@@ -24,10 +24,10 @@ from kseg.training.teachers import (
 )
 
 
-@pytest.fixture(scope="module")
-def teacher(train, tmp_path_factory):
+@pytest.fixture
+def teacher(plain_run):
     """A run that tests only read."""
-    return train(tmp_path_factory.mktemp("teachers") / "teacher")
+    return plain_run
 
 
 @pytest.fixture

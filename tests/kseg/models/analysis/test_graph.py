@@ -192,7 +192,9 @@ def test_sum_overwrites_one_of_its_inputs():
         ("MobileNetV2", False, 2_257_984, 299_494_272),
         ("MobileNetV2", True, 3_538_984, 300_774_272),
         ("ResNet50", False, 23_587_712, 3_855_925_248),
-        ("VGG16", True, 138_357_544, 15_470_264_320),
+        pytest.param(
+            *("VGG16", True, 138_357_544, 15_470_264_320), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_published_networks(name, top, weights, expected):

@@ -9,6 +9,8 @@ from kseg.models import build_model
 from kseg.models.encoders import ENCODERS
 from kseg.models.encoders.features import Features, features_of
 from kseg.models.encoders.googlenet import INCEPTIONS, inception
+from kseg.models.encoders.weights import with_keras_norm
+from kseg.models.layers.norm import BatchNorm
 
 # Stride -> channels of its tap.
 TAPS = {
@@ -165,6 +167,18 @@ def test_own_encoders_read_a_file(encoder, tmp_path):
     network.save_weights(path)
     again, _ = encoded(encoder, weights=str(path))
     for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_file_whose_norms_are_those_of_keras_is_read(tmp_path):
+    """Files of weights name layers by their classes."""
+    network, _ = encoded("plain", width=4)
+    theirs = keras.models.clone_model(network, clone_function=with_keras_norm)
+    assert not any(isinstance(layer, BatchNorm) for layer in theirs.layers)
+    theirs.set_weights([weight + 1 for weight in network.get_weights()])
+    theirs.save_weights(path := tmp_path / "old.weights.h5")
+    again, _ = encoded("plain", width=4, weights=str(path))
+    for one, other in zip(theirs.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.heads import prepare_input
 from kseg.models.layers.norm import BatchNorm, with_batch_norm
 from kseg.models.layers.sizes import CropLike, PadToMultiple, ValidInput, set_padding
@@ -426,10 +425,18 @@ def test_batch_norm_in_a_graph_of_dynamic_size():
     assert_same_weights(theirs, ours)
 
 
-def small_network():
+def small_network(norm=layers.BatchNormalization):
     image = keras.Input((None, None, 3), name="image")
-    x = conv_bn_relu(image, 4, name="first")
-    return keras.Model(image, conv_bn_relu(x, 2, name="second"), name="small")
+    x = norm(name="first")(layers.Conv2D(4, 3, name="one")(image))
+    return keras.Model(image, norm(name="second")(x), name="small")
+
+
+def test_a_network_that_has_its_layers_already_is_not_copied():
+    network = small_network(BatchNorm)
+    assert with_batch_norm(network, momentum=0.9) is network
+    assert [network.get_layer(x).momentum for x in ("first", "second")] == [0.9, 0.9]
+    renamed = with_batch_norm(network, 0.9, encoder={"first"})
+    assert [x.name for x in renamed.layers[1:]] == ["one", "encoder_first", "second"]
 
 
 def test_network_with_batch_norm_is_the_same_network():
