@@ -3,7 +3,7 @@
 Pillow takes some of these files for black and white, by their palette, and then reads
 8 or 4 bits as if they were one.
 
-Reference: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage
+Reference: https://en.wikipedia.org/wiki/BMP_file_format
 """
 
 from __future__ import annotations

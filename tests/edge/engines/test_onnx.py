@@ -138,7 +138,9 @@ def test_a_suffix_in_capitals(brightest):
 
 @pytest.mark.parametrize("name", ["x.onnx", "x.tflite"])
 def test_what_is_left_of_a_download_is_named(tmp_path, name):
-    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\n")
+    (tmp_path / name).write_text(
+        "version https://git-lfs.github.com/spec/v1\n", encoding="utf-8"
+    )
     with pytest.raises(InputError, match="is no model but a Git LFS pointer; fetch"):
         open_engine(tmp_path / name)
 

@@ -697,9 +697,17 @@ def test_a_class_named_void_without_its_id_is_doubted(tmp_path, caplog):
     assert not caplog.messages
 
 
-@pytest.mark.parametrize("name", ["validation", "Test"])
-def test_images_under_another_name_than_that_of_a_split_are_named(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("validation", "images in 'validation' are not read; its name has to be "),
+        ("Test", "rename .*Test to test, in small letters"),
+    ],
+)
+def test_images_under_another_name_than_that_of_a_split_are_named(
+    tmp_path, name, message
+):
     save(tmp_path / name / "images" / "a.png", image_of(QUARTERS))
     save(tmp_path / name / "masks" / "a.png", QUARTERS)
-    with pytest.raises(InputError, match=f"images in '{name}' are not read; its name"):
+    with pytest.raises(InputError, match=message):
         open_data(str(tmp_path))
