@@ -26,11 +26,9 @@ def single_bands(data: bytes, bands: int) -> Iterator[bytes]:
 
     Raises IndexError for a directory that is not inside the file.
     """
+    kept = {n: entry for n, entry in directory(data).items() if n not in LEFT_OUT}
     for band in range(bands):
-        entries = {}
-        for number, entry in directory(data).items():
-            if number not in LEFT_OUT:
-                entries[number] = of_band(number, entry, band, bands, data)
+        entries = {n: of_band(n, entry, band, bands, data) for n, entry in kept.items()}
         yield with_directory(data, entries)
 
 

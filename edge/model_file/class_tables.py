@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
-Color = Tuple[int, int, int]
+from edge.model_file.class_lists import Color
 
 NUMBER, GAP = r"(\d{1,5})", r"[\s,;]+"
 RGB = GAP.join([NUMBER] * 3)

@@ -1,7 +1,8 @@
 """The pixels of BMP files with a palette, as the numbers that are stored.
 
 Pillow takes some of these files for black and white, by their palette, and then reads
-8 or 4 bits as if they were one.
+8 or 4 bits as if they were one. Files with the older header of OS/2 are refused before,
+see edge/core/image_header.py.
 
 Reference: https://en.wikipedia.org/wiki/BMP_file_format
 """
@@ -12,8 +13,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-OLD_HEADER = 12  # bytes, of OS/2: 16-bit sides, colours of three bytes
 BITS = (1, 4, 8)
+ENTRY = 4  # bytes of a colour: blue, green, red, and one without a meaning
 
 
 class Indexed(NamedTuple):
@@ -32,20 +33,16 @@ def read_indexed(data: bytes) -> Optional[Indexed]:
         return int.from_bytes(data[at : at + size], "little", signed=signed)
 
     start, header = number(10, 4), number(14, 4)
-    if header == OLD_HEADER:
-        width, height, bits, packed = number(18, 2), number(20, 2), number(24, 2), 0
-    else:
-        width, height = number(18, 4, True), number(22, 4, True)
-        bits, packed = number(28, 2), number(30, 4)
+    width, height = number(18, 4, True), number(22, 4, True)
+    bits, packed = number(28, 2), number(30, 4)
     stride = (width * bits + 31) // 32 * 4
     if bits not in BITS or packed or start + stride * abs(height) > len(data):
         return None
     rows = np.frombuffer(data, np.uint8, stride * abs(height), start)
     indices = unpacked(rows.reshape(abs(height), stride), bits)[:, :width]
     indices = indices if height < 0 else indices[::-1]  # from below, if it is positive
-    entry = 3 if header == OLD_HEADER else 4
     table = np.frombuffer(data[14 + header : start], np.uint8)
-    table = table[: len(table) // entry * entry].reshape(-1, entry)
+    table = table[: len(table) // ENTRY * ENTRY].reshape(-1, ENTRY)
     return Indexed(np.ascontiguousarray(indices), table[:, 2::-1])
 
 

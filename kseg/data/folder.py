@@ -201,12 +201,13 @@ def unread_parts(folder: Path) -> list[Path]:
     """Folders beside the splits that have images/ too, such as valid; none is read."""
     if not any((folder / name).is_dir() for name in SPLITS):
         return []
-    return [path for path in with_images(folder) if path.name not in SPLITS]
+    return other_parts(folder)
 
 
-def with_images(folder: Path) -> list[Path]:
-    """The folders in a data folder that have images/, by name."""
-    return sorted(path for path in folder.iterdir() if (path / "images").is_dir())
+def other_parts(folder: Path) -> list[Path]:
+    """The folders that have images/ but not the name of a split, in order."""
+    others = (path for path in folder.iterdir() if path.name not in SPLITS)
+    return sorted(path for path in others if (path / "images").is_dir())
 
 
 def find_pairs(folder: Path, seed: Optional[int]) -> dict[str, list[Pair]]:
@@ -220,7 +221,7 @@ def find_pairs(folder: Path, seed: Optional[int]) -> dict[str, list[Pair]]:
     log_left_out(listing.issues)
     found = with_validation(listing.pairs, folder, seed)
     if not found:
-        others = [one.name for one in with_images(folder) if one.name not in SPLITS]
+        others = [path.name for path in other_parts(folder)]
         raise no_images_error(folder, SPLITS, others)
     return found
 

@@ -51,7 +51,6 @@ CAMVID: dict[str, Color] = {
     "void": BLACK,
 }
 
-
 log = logging.getLogger(__name__)
 
 

@@ -216,7 +216,7 @@ def add_file(
     """
     classes = {id_of(c["id"]): ids.get(str(c["name"])) for c in content["categories"]}
     objects = by_image(export, path, content, classes)
-    split = split_of(path.stem) or split_above(path.parent, folder)
+    split = split_of_file(path, folder)
     folders = image_folders(path, folder)
     expected = expected_in(folders)
     for entry in content["images"]:
@@ -290,6 +290,11 @@ def check_image_ids(
         )
 
 
+def split_of_file(path: Path, folder: Path) -> str:
+    """The split that the name of an annotation file states, else a folder above it."""
+    return split_of(path.stem) or split_above(path.parent, folder)
+
+
 def image_folders(path: Path, folder: Path) -> list[Path]:
     """Folders that may hold the images of an annotation file, most specific first."""
     subsets = path.stem.removeprefix(PREFIX), path.stem.rpartition("_")[2]
@@ -298,7 +303,7 @@ def image_folders(path: Path, folder: Path) -> list[Path]:
         for subset in dict.fromkeys(subsets)
         for root in (folder / "images", folder)
     ]
-    split = split_of(path.stem) or split_above(path.parent, folder)
+    split = split_of_file(path, folder)
     folders += [p for p in sorted(folder.glob("*/")) if split and is_of(p.name, split)]
     # data/ is FiftyOne's.
     inside = [root / name for root in (path.parent, folder) for name in IMAGES]

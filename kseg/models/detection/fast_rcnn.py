@@ -43,11 +43,10 @@ def fast_rcnn(
     ValueError for a stride that the encoder does not have.
     """
     found = encode(image, deepest=max(strides))
-    width = fc_width or FC_WIDTHS.get(found.encoder, FC_WIDTH)
     features = pooled_from(found, strides)
     x = RoIPool(min(strides), name=POOL)([features, proposals])
     x = layers.Reshape((-1, SIZE * SIZE * features.shape[-1]), name=ROWS)(x)
-    x = dense_layers(x, width)
+    x = dense_layers(x, fc_width or FC_WIDTHS.get(found.encoder, FC_WIDTH))
     return {
         "scores": scored(x, num_classes + 1, 0.01, ROLES["scores"], "scores"),
         "boxes": scored(x, 4 * (num_classes + 1), 0.001, ROLES["boxes"], "boxes"),
