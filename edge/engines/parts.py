@@ -66,7 +66,7 @@ class TFLitePart(TFLiteFile):
 
 def described(path: Path) -> dict[str, Any]:
     """The decoder in a file's description; empty without one."""
-    info = read_info(path) if path.suffix == TFLITE and path.is_file() else None
+    info = read_info(path) if path.suffix.lower() == TFLITE and path.is_file() else None
     return info.decoder if info else {}
 
 

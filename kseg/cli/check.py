@@ -16,6 +16,7 @@ from typing import Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.log import say
+from edge.model_file.onnx_proto import is_onnx
 from edge.model_file.reading import NOTHING, Reading
 from kseg.cli.parser import parse
 from kseg.core.configs import CheckConfig
@@ -45,9 +46,9 @@ def check_files(
     from kseg.cli.tables import lint_table_of, write_result
     from kseg.deploy.lint.rules import as_json, check, refuse
 
-    findings, refusals = check([path for path in paths if not is_onnx(path)])
+    findings, refusals = check([path for path in paths if not is_onnx_file(path)])
     broken = [p for p, found in findings.items() if any_error(found)]
-    shown = [path for path in paths if is_onnx(path) or path in findings]
+    shown = [path for path in paths if is_onnx_file(path) or path in findings]
     texts = {path: lint_table_of(path, found) for path, found in findings.items()}
     for path in shown:
         try:
@@ -55,14 +56,16 @@ def check_files(
         except InputError as error:
             # What a .tflite file needs on devices is known without understanding it.
             asked = given != NOTHING or image or output
-            if is_onnx(path) or (path not in broken and asked):
+            if is_onnx_file(path) or (path not in broken and asked):
                 refusals.append(error)
             elif path not in broken:
                 say(f"{error}; no labelled picture")
             continue
         parts = [texts[path], text] if path in texts else [f"{path}\n{text}"]
         texts[path] = "\n".join(parts)
-    findings.update({path: [] for path in shown if is_onnx(path) and path in texts})
+    findings.update(
+        {path: [] for path in shown if is_onnx_file(path) and path in texts}
+    )
     write_result(json, as_json(findings))
     if json != "-" and texts:
         print("\n\n".join(texts.values()))
@@ -85,8 +88,8 @@ def inspected(path: Path, given: Reading, image: str, output: str) -> str:
     return tensor_table(found)
 
 
-def is_onnx(path: str) -> bool:
-    return path.lower().endswith(".onnx") and not Path(path).is_dir()
+def is_onnx_file(path: str) -> bool:
+    return is_onnx(Path(path)) and not Path(path).is_dir()
 
 
 def any_error(issues: Sequence) -> bool:

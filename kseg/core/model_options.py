@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from edge.core.constants import ENGINES, FULL_SIZE_TILE, MOST_THREADS
 from edge.model_file import reading_help
+from kseg.core.names import EXPORTED
 from kseg.core.options import MOVED_HELP, Scales, Share, Size, Use, option
 
 
@@ -42,7 +43,7 @@ class PassesOptions:
 
 FOR_FILES = Use(
     lambda config: (
-        not hasattr(config, "model") or str(config.model).endswith((".tflite", ".onnx"))
+        not hasattr(config, "model") or str(config.model).lower().endswith(EXPORTED)
     ),
     "on this model: it is for .tflite and .onnx files",
 )

@@ -18,6 +18,7 @@ from edge.core.files import write_text
 from edge.core.inputs import read_text
 from kseg.core.configs import TrainConfig, fold_folder, from_record
 from kseg.core.names import (
+    EXPORTED,
     FINETUNED_SCHEMES,
     FLOAT_SCHEMES,
     MODEL_NAMES,
@@ -43,7 +44,6 @@ EXPORTS = (
     *(f"{name}.tflite" for name in (*SCHEMES, *FINETUNED_SCHEMES, "mixed", "mended")),
     *("model.onnx", "parity.json", "explain.png", CARD),
 )
-EXPORTED = (".tflite", ".onnx")
 OUTDATED = (
     *FIGURES,
     *EXPORTS,
@@ -254,7 +254,7 @@ def find_model(model: str, trained: bool = False) -> tuple[Path, Optional[Path]]
             require_whole_epoch(path)
             raise no_model_in(path, trained)
         return path / BEST, path
-    if path.suffix not in (".keras", *EXPORTED):
+    if path.suffix != ".keras" and path.suffix.lower() not in EXPORTED:
         raise InputError(
             f"{path}: not a model; give a run folder, .keras, .tflite or .onnx file"
         )

@@ -24,7 +24,6 @@ from edge.video.scenes import scene
 log = logging.getLogger(__name__)
 
 SCENE = (480, 640)  # of the generated picture
-SUFFIXES = (".tflite", ".onnx")
 
 
 @dataclass(frozen=True)

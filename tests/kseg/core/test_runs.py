@@ -120,3 +120,11 @@ def test_a_folder_that_is_no_run_says_so(tmp_path):
         read_record(tmp_path)
     with pytest.raises(InputError, match=f"has no {BEST}; kseg train"):
         find_model(str(tmp_path))
+
+
+def test_a_suffix_in_capitals_is_a_model(tmp_path):
+    path = tmp_path / "MODEL.TFLITE"
+    path.touch()
+    assert find_model(str(path)) == (path, None)
+    with pytest.raises(InputError, match="not a model"):
+        find_model(__file__)
