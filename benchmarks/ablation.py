@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Optional, Sequence
 
+from benchmarks.ablation_figure import draw, label
 from benchmarks.results import JSON_HELP, option, show
 from benchmarks.runs import completed
 from edge.core.errors import InputError
@@ -31,7 +32,7 @@ from kseg.core.configs import TrainConfig
 from kseg.core.fold_summary import spread
 from kseg.core.options import Names, Output, flag
 from kseg.core.results import Run
-from kseg.core.runs import CONFIG, METRICS, run_config, write_json
+from kseg.core.runs import CONFIG, METRICS, read_record, run_config, write_json
 from kseg.core.task_defaults import for_task
 from kseg.core.values import fields_of, read_values, suggestion, with_new_names
 from kseg.data.open import task_of_data
@@ -84,7 +85,7 @@ def compare(config: AblationConfig) -> dict[str, Any]:
         trained(each)
         figures = summarize(config, variants, folder)
         write_json(folder / RESULTS, figures)
-    draw(folder / FIGURE, figures)
+    draw(folder / FIGURE, figures["variants"])
     say(f"{folder}: wrote {RESULTS} and {FIGURE}")
     return figures
 
@@ -209,12 +210,18 @@ def summarize(
                 "options": added,
                 **spread(values),
                 "headline": headline,
+                "images": min(map(training_images, runs.values())),
                 "epoch_seconds": median(
                     line["seconds"] for run in runs.values() for line in run.history
                 ),
             }
         )
     return {"file": config.variants, "variants": with_differences(rows)}
+
+
+def training_images(run: Run) -> int:
+    """The number of images that a run was trained on."""
+    return read_record(run.folder)["data"]["images"]["train"]
 
 
 def with_differences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -236,24 +243,6 @@ def with_differences(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def draw(path: Path, figures: dict[str, Any]) -> None:
-    """Draws the value of each training as a point, and the mean of each variant."""
-    from kseg.reporting.figures import new_figure, save_figure
-
-    rows = figures["variants"]
-    figure, axes = new_figure(8, 1.2 + 0.4 * len(rows))
-    for index, row in enumerate(rows):
-        known = [value for value in row["values"].values() if value is not None]
-        axes.plot(known, [-index] * len(known), "o", color="C0", alpha=0.6)
-        if row["mean"] is not None:
-            axes.plot([row["mean"]], [-index], "|", color="black", markersize=16)
-    axes.set_yticks([-index for index in range(len(rows))], [r["name"] for r in rows])
-    axes.set_ylim(-len(rows) + 0.5, 0.5)
-    axes.set_xlabel(rows[0]["headline"].replace("_", " "))
-    axes.grid(axis="x", alpha=0.3)
-    save_figure(figure, path)
-
-
 def table(figures: dict[str, Any]) -> str:
     """The results as a table."""
     from tabulate import tabulate
@@ -272,8 +261,7 @@ def table(figures: dict[str, Any]) -> str:
         )
         for row in rows
     ]
-    metric = rows[0]["headline"].replace("_", " ")
-    header = ("variant", "runs", metric, "deviation", "difference from base")
+    header = ("variant", "runs", label(rows), "deviation", "difference from base")
     header += ("s an epoch", f"times {rows[0]['name']}")
     align = ("left", *["right"] * (len(header) - 1))
     return tabulate(lines, header, colalign=align, disable_numparse=True)

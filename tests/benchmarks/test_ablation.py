@@ -137,4 +137,5 @@ def test_variants_are_trained_and_kept(tmp_path, data_folder, capsys):
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     base, few = results["variants"]
     assert few["options"] == {"images": 2} and base["difference"] == 0.0
+    assert few["images"] == 2 < base["images"]
     assert results == json.loads((output / "ablation.json").read_text(encoding="utf-8"))
