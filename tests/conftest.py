@@ -66,8 +66,20 @@ def pytest_configure(config) -> None:
     What models came to on this machine before must not decide a test.
     """
     show_log()
+    keep_files_in_memory()
     config.stash[BEFORE] = entries(ROOT)
     os.environ["KSEG_CACHE"] = tempfile.mkdtemp(prefix="kseg-tests-")
+
+
+def keep_files_in_memory() -> None:
+    """Temporary files of tests are in memory where there is room for them.
+
+    kseg waits until what it writes is on the disk: 15 ms for each file, thousands of
+    times. A whole run of the tests has 1 GB of files.
+    """
+    memory = Path("/dev/shm")  # of Linux
+    if memory.is_dir() and shutil.disk_usage(memory).free > 8 * 2**30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 def pytest_collection_finish(session) -> None:

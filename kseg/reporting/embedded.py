@@ -14,7 +14,12 @@ from edge.core.images import with_channels
 from edge.display.colors import colored
 from edge.model_file.info import ModelInfo
 from edge.predict.resizing import limit_side, resize
-from kseg.reporting.figures import confusion_figure, draw_curve, new_figure
+from kseg.reporting.figures import (
+    confusion_figure,
+    draw_curve,
+    empty_figure,
+    new_figure,
+)
 
 MAX_SIDE = 640  # of an image in the page
 PHOTO_QUALITY = 85  # of JPEG
@@ -163,8 +168,7 @@ def reliability(counts: np.ndarray) -> Drawing:
     middles, width = (np.arange(bins) + 0.5) / bins, 0.92 / bins
 
     def draw() -> Any:
-        figure = new_figure(4.8, 4.8)[0]
-        figure.clear()
+        figure = empty_figure(4.8, 4.8)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         above.bar(middles, correct / np.maximum(pixels, 1), width, label="accuracy")
         ideal = {"color": "tab:red", "linestyle": "--", "label": "perfect calibration"}

@@ -96,10 +96,15 @@ def with_names(sheet: np.ndarray, info: ModelInfo) -> np.ndarray:
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
     """Makes a matplotlib figure that needs no display, and its axes."""
+    figure = empty_figure(width, height)
+    return figure, figure.subplots(1, columns)
+
+
+def empty_figure(width: float, height: float) -> Any:
+    """Makes a matplotlib figure without axes."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(1, columns)
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def save_figure(figure: Any, path: Path) -> None:
