@@ -69,7 +69,8 @@ def test_each_source_has_files_of_its_own(written):
         "out-2.avi",
     }
     masks = {n: sorted((written / "masks" / n).iterdir()) for n in names}
-    assert {len(files) for files in masks.values()} == {10, 11}
+    counts = [len(files) for files in masks.values()]
+    assert sum(counts) == 21 and min(counts) > 4  # in turns, while neither is late
     assert {files[0].name for files in masks.values()} == {"000000.png"}
     for name in names:
         (line,) = lines_of(written / "kept" / name / "captured.jsonl")
@@ -79,7 +80,7 @@ def test_each_source_has_files_of_its_own(written):
 def test_lines_and_events_name_their_source(written):
     lines = lines_of(written / "lines.jsonl")
     counts = Counter(line["source"] for line in lines)
-    assert sorted(counts.values()) == [10, 11] and set(counts) == {"door", "2"}
+    assert counts.total() == 21 and set(counts) == {"door", "2"}
     for name in counts:
         own = [line for line in lines if line["source"] == name]
         assert [line["frame"] for line in own] == list(range(counts[name]))

@@ -109,6 +109,7 @@ def test_a_noise_of_the_fifth_digit_is_no_change(start, clock):
         clock.now = 2.0 * number
         sink.take(measured(frame={"cat": {"share": 0.5 + number * 1e-5}}))
     sink.close()
+    until(lambda: payloads(heard, "zones/frame"))
     assert payloads(heard, "zones/frame") == [{"cat": {"share": 0.5}}]
 
 
@@ -126,6 +127,7 @@ def test_events_are_told_once_and_rules_keep_their_last_event(start, mosquitto):
     assert "kseg/door/events" not in retained
     sink.take(shown(END, redrawn=True))  # as at the end of the program
     sink.close()
+    until(lambda: len(payloads(heard, "rules/smoke")) == 3)
     assert payloads(heard, "events") == [START.to_json(), END.to_json()]
     running = [state["running"] for state in payloads(heard, "rules/smoke")]
     assert running == [False, True, False]
