@@ -12,6 +12,7 @@ from edge.core.files import make_folder
 from edge.model_file.info import ModelInfo
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, from_record, to_record
+from kseg.core.hard_options import UNRECORDED
 from kseg.core.names import OF_MACHINES
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.runs import CHECKPOINT, clear_events
@@ -70,10 +71,6 @@ RESUMABLE = {
     "tensorboard",
     "teacher",  # another folder with the same content
 }
-
-
-# Options that older runs do not record, with what they did.
-UNRECORDED = {"hard_probability": 0.0, "hard_share": 0.25}
 
 
 def read_recorded_config(folder: Path) -> TrainConfig:
