@@ -175,9 +175,15 @@ def prepare(
     from kseg.training.callbacks import RunSaver
     from kseg.training.heads import head_parameters
     from kseg.training.soft_labels import soft_labels
-    from kseg.training.teachers import find_teachers, record_of_teachers
+    from kseg.training.teachers import (
+        find_teachers,
+        record_of_teachers,
+        warn_of_another_division,
+    )
 
     teachers = find_teachers(config, data)
+    if config.fold is None:  # see warn_of_seen_images
+        warn_of_another_division(teachers, data)
     previous = read(folder / CHECKPOINT) if config.resume else None
     steps = max(1, len(data.split("train").sizes) // config.images_per_step)
     loss = new_loss(config, data, previous and previous.record["class_weights"])
