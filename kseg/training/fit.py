@@ -185,7 +185,7 @@ def prepare(
     if config.fold is None:  # see warn_of_seen_images
         warn_of_another_division(teachers, data)
     previous = read(folder / CHECKPOINT) if config.resume else None
-    steps = max(1, len(data.split("train").sizes) // config.images_per_step)
+    steps = config.steps_of_epoch(len(data.split("train").sizes))
     loss = new_loss(config, data, previous and previous.record["class_weights"])
     metrics = METRICS[data.task](config, data)
     model = compiled_network(config, data, steps, loss)

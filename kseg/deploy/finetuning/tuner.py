@@ -102,9 +102,7 @@ class FineTuner:
         self.config = replace(config, seed=options.seed)
         self.shape = geometry(model)
         self.feed = BATCHES[data.task](self.config, data, self.config.size, self.shape)
-        self.steps = max(
-            1, len(data.split("train").sizes) // self.config.images_per_step
-        )
+        self.steps = config.steps_of_epoch(len(data.split("train").sizes))
         self.networks = {(): as_float32(model)}
         rebuild(model, self.config.size)
 
