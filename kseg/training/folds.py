@@ -41,6 +41,7 @@ from kseg.data.folds import divide, with_fold
 from kseg.data.one_class import data_for
 from kseg.data.open import task_of_data
 from kseg.data.sample import Dataset
+from kseg.data.some_images import with_some_images
 from kseg.training.fit import check_same_data, merge_resumed
 from kseg.training.setup import METRICS
 from kseg.training.teachers import (
@@ -210,7 +211,9 @@ def new_plan(
     assert planned.folds
     parts = divide(whole_data, planned.folds, planned.seed)
     for part in parts:  # rather than after hours of the folds before it
-        check_before_training(with_fold(whole_data, part, CONFIG), report=False)
+        each = with_fold(whole_data, part, CONFIG)
+        each = with_some_images(each, planned.images, planned.seed)
+        check_before_training(each, report=False)
     data = data_for(planned.model, whole_data)
     plan = check_fold(Plan(folder, planned, given, parts), config)
     teachers = find_teachers(planned, data)

@@ -192,6 +192,7 @@ def test_nothing_is_written_for_what_cannot_be_trained(config, tmp_path):
     trainer = StandIn()
     for changed, message in {
         replace(config, folds=13): "--folds 13: .* only 12 images",
+        replace(config, images=9): "--images 9: .* has 8 images to train on",
         replace(config, resume=True): "has no folds to resume",
     }.items():
         with pytest.raises(InputError, match=message):
