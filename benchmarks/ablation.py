@@ -27,14 +27,17 @@ from edge.core.files import make_folder
 from edge.core.log import say
 from kseg.cli.parser import parse
 from kseg.core import backend
+from kseg.core.checks import check_train
 from kseg.core.config_file import parsed
 from kseg.core.configs import TrainConfig
 from kseg.core.fold_summary import spread
 from kseg.core.options import Names, Output, flag
 from kseg.core.results import Run
 from kseg.core.runs import CONFIG, METRICS, read_record, run_config, write_json
-from kseg.core.task_defaults import for_task
+from kseg.core.task_defaults import asked_options, for_task
 from kseg.core.values import fields_of, read_values, suggestion, with_new_names
+from kseg.data.fold_data import open_training_data
+from kseg.data.one_class import data_for
 from kseg.data.open import task_of_data
 
 BASE = "base"
@@ -76,8 +79,7 @@ def compare(config: AblationConfig) -> dict[str, Any]:
         for seed in range(config.seeds)
         for name in chosen
     ]
-    for _, each in planned:
-        check_same_options(each)
+    check_runs(config, variants, folder)
     backend.start()
     figures: dict[str, Any] = {}
     for index, (name, each) in enumerate(planned, 1):
@@ -157,33 +159,58 @@ def training(
     return for_task(plain, set(values), task)
 
 
-def check_same_options(config: TrainConfig) -> None:
-    """Raises InputError if the run folder has been trained with other options."""
+def check_runs(config: AblationConfig, variants: Variants, folder: Path) -> None:
+    """Raises InputError for a run in the folder that the file does not describe.
+
+    All of them are in the table, whichever are trained now.
+    """
+    for name, options in variants.items():
+        for path in (folder / name).glob("seed*"):
+            seed = path.name.removeprefix("seed")
+            if seed.isdecimal():
+                check_same(training(config, options, path, int(seed)))
+
+
+def check_same(config: TrainConfig) -> None:
+    """Raises InputError if the run folder has been trained otherwise, or on others."""
     folder = config.run_folder
     if not (folder / CONFIG).is_file():
         return
     previous = run_config(folder)
     for name in fields_of(TrainConfig):
-        if name in ("output", "resume", "overwrite"):
+        if name in ("output", "resume", "overwrite", "data", "task"):
             continue
         value, other = getattr(config, name), getattr(previous, name)
-        if value != other and name not in ("data", "size", "task"):
+        default_size = name == "size" and value is None
+        if value != other and not default_size:
             raise InputError(
                 f"{folder}: was trained with {flag(name)} {other}, not {value}; remove "
                 "it, or use another folder for --output"
             )
+    data = data_for(config.model, open_training_data(config, folder))
+    if data.fingerprint != read_record(folder)["data"].get("fingerprint"):
+        raise InputError(
+            f"{folder}: was trained on other images or labels than those of "
+            f"{data.name}; remove it, or use another folder for --output"
+        )
 
 
 def trained(config: TrainConfig) -> None:
     """Trains a run, or the rest of it, if it is not complete."""
     import keras
 
-    import kseg
+    from kseg.api import run_training
+    from kseg.training.distribution.environment import process_group
 
     keras.utils.clear_session()
+    check_train(config)
+    # Also what a variant sets to a default that is not that of the task.
+    given = set(asked_options(config))
     completed(
         config.run_folder,
-        lambda resume: kseg.train(config=replace(config, resume=resume)),
+        lambda resume: run_training(
+            replace(config, resume=resume), given, process_group(config)
+        ),
     )
 
 

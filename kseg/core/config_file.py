@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from edge.core.errors import InputError
 from edge.core.inputs import read_text
 from edge.core.suggestions import suggestion
+from kseg.core.configs import TrainConfig
+from kseg.core.hard_options import UNRECORDED
 from kseg.core.names import OF_MACHINES, OF_STARTING, VERBS
 from kseg.core.options import flag
 from kseg.core.runs import CONFIG
+from kseg.core.task_defaults import asked_options
 from kseg.core.values import fields_of, read_values, with_new_names
 
 HINT = "write lines such as epochs = 40"
@@ -23,32 +27,36 @@ def read_config(path: Path, cls: type, verb: str) -> dict[str, Any]:
 
     A TOML file has option names as keys, with - or _; a table named after the command
     (`[train]`) is for that command alone. A run folder, or its config.json, gives the
-    options of that run that differ from the default, without those that say how and on
+    options with which that run can be trained again, without those that say how and on
     which machines it was started. Raises InputError for a file that cannot be read, an
     unknown option and a value that does not fit.
     """
     path = path / CONFIG if path.is_dir() else path
     content = parsed(path)
     known = fields_of(cls)
+
+    def shown(name: str) -> str:
+        return f"{path}: {flag(name)}"
+
     if isinstance(content.get("config"), dict):
         if verb != "train":
             raise InputError(
                 f"--config {path}: has the options of a training, which are not those "
                 f"of kseg {verb}; give a TOML file"
             )
-        values = changed(content["config"], known)
-    else:
-        values = options_in(content, path, cls, verb)
-        for name in values:
-            if name not in known or known[name][0].metadata.get("positional"):
-                names = [
-                    n for n, (f, _) in known.items() if "positional" not in f.metadata
-                ]
-                raise InputError(
-                    f"{path}: {name!r} is not an option of kseg {verb}"
-                    f"{suggestion(name, names)}"
-                )
-    return read_values(cls, values, lambda name: f"{path}: {flag(name)}")
+        record = UNRECORDED | content["config"]
+        kept = set(known) - {*OF_STARTING, *OF_MACHINES}
+        values = {name: value for name, value in record.items() if name in kept}
+        return used_options(TrainConfig(**read_values(cls, values, shown)))
+    values = options_in(content, path, cls, verb)
+    for name in values:
+        if name not in known or known[name][0].metadata.get("positional"):
+            names = [n for n, (f, _) in known.items() if "positional" not in f.metadata]
+            raise InputError(
+                f"{path}: {name!r} is not an option of kseg {verb}"
+                f"{suggestion(name, names)}"
+            )
+    return read_values(cls, values, shown)
 
 
 def parsed(path: Path) -> dict[str, Any]:
@@ -69,18 +77,16 @@ def parsed(path: Path) -> dict[str, Any]:
     return content
 
 
-def changed(record: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """The options of a recorded run that matter for another one.
+def used_options(recorded: TrainConfig) -> dict[str, Any]:
+    """The options with which a training can be asked for again: see `asked_options`.
 
-    Keys of other versions are left out.
+    One that has no effect on it would be refused.
     """
-    skipped = {*OF_STARTING, *OF_MACHINES}
+    uses = {item.name: item.metadata["used_by"] for item in fields(TrainConfig)}
     return {
         name: value
-        for name, value in record.items()
-        if name in known
-        and name not in skipped
-        and value not in (known[name][0].default, "")
+        for name, value in asked_options(recorded).items()
+        if all(use.when(recorded) for use in uses[name])
     }
 
 

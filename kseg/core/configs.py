@@ -112,6 +112,10 @@ class TrainConfig(
             )
         return round(self.batch_size / self.loss_share)
 
+    def steps_of_epoch(self, images: int) -> int:
+        """The number of steps of an epoch of so many training images."""
+        return max(1, images // self.images_per_step)
+
     @property
     def run_folder(self) -> Path:
         data = "shapes" if self.data == "shapes" else Path(self.data).resolve().name

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from kseg.core.options import Share, Use, option
 
+# What runs did that do not record these options.
+UNRECORDED = {"hard_probability": 0.0, "hard_share": 0.25}
 OF_HARD = Use(lambda config: "ohem" in config.loss, "without ohem in --loss")
 
 

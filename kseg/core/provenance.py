@@ -12,13 +12,14 @@ from typing import Any
 from edge.core.system import processor_name, usable_cores
 from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.names import OF_STARTING, __version__
+from kseg.core.task_defaults import asked_options
 from kseg.core.time_options import MOST_EPOCHS
 
 BACKENDS = {"jax": ("jax",), "torch": ("torch",)}  # in addition to those always listed
 
 
 def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str:
-    """The command that makes a run or its files: every option that is not its default.
+    """The command that makes a run or its files: every option that would be another.
 
     >>> command_line(TrainConfig(data="my photos", size=(64, 96), flip=False))
     "kseg train --data 'my photos' --size 64x96 --no-flip"
@@ -27,11 +28,11 @@ def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str
     >>> command_line(ExportConfig(run="a", quantize=("int8", "qat")), "export")
     'kseg export a --quantize int8,qat'
     """
-    words = ["kseg", verb]
+    words, values = ["kseg", verb], changed_options(config)
     for field in fields(config):
-        value, name = getattr(config, field.name), field.name.replace("_", "-")
-        if value == field.default or field.name in OF_STARTING:
+        if field.name not in values or field.name in OF_STARTING:
             continue
+        value, name = values[field.name], field.name.replace("_", "-")
         if field.name == "epochs" and value == MOST_EPOCHS:  # not given; see --hours
             continue
         if field.metadata.get("positional"):
@@ -43,6 +44,16 @@ def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str
             separator = "x" if name == "size" else ","
             words += [f"--{name}", separator.join(map(str, parts))]
     return shlex.join(words)
+
+
+def changed_options(config: TrainConfig | ExportConfig) -> dict[str, Any]:
+    """The options that have to be given, by name."""
+    if isinstance(config, TrainConfig):
+        return asked_options(config)
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    return {
+        f.name: values[f.name] for f in fields(config) if values[f.name] != f.default
+    }
 
 
 def versions() -> dict[str, str]:

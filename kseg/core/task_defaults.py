@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Callable, Collection
 
 from edge.core.errors import InputError
@@ -113,19 +113,48 @@ def for_task(config: TrainConfig, given: Collection[str], task: str) -> TrainCon
     on the task; those of a resumed run are compared with the options it has.
     """
     refuse(UNUSED.get(task, ()), given, config, f"the task {task}")
-    rates = RATES[task](config) if task in RATES else {}
-    defaults = DEFAULTS.get(task, {}) | rates
-    model = config.model if "model" in given else defaults.get("model", config.model)
+    model = model_of(config, given, task)
     refuse(UNUSED_BY_MODEL.get(model, ()), given, config, f"--model {model}")
     if 2 in config.strides and model != "fast_rcnn":
         raise InputError(
             f"--strides {','.join(map(str, config.strides))}: only fast_rcnn has "
             "features at stride 2; start with 4 or more"
         )
-    defaults |= MODEL_DEFAULTS.get(model, {})
+    return with_defaults(config, given, task)
+
+
+def model_of(config: TrainConfig, given: Collection[str], task: str) -> str:
+    """The network: that which was given, or the default of a task."""
+    usual = DEFAULTS.get(task, {}).get("model", config.model)
+    return config.model if "model" in given else usual
+
+
+def with_defaults(
+    config: TrainConfig, given: Collection[str], task: str
+) -> TrainConfig:
+    """As `for_task`, of options that have passed its checks."""
+    rates = RATES[task](config) if task in RATES else {}
+    model = model_of(config, given, task)
+    defaults = DEFAULTS.get(task, {}) | rates | MODEL_DEFAULTS.get(model, {})
     defaults |= MODEL_RATES[model](config) if model in MODEL_RATES else {}
     changes = {name: value for name, value in defaults.items() if name not in given}
     return limited_by_time(replace(config, **changes, task=task), given)
+
+
+def asked_options(config: TrainConfig) -> dict[str, Any]:
+    """The options with which this training can be asked for again, by name.
+
+    Those that would have their value anyway are left out. A default of TrainConfig
+    counts as given where the task has another one.
+    """
+    if config.hours and config.fold is not None and config.folds:
+        config = replace(config, hours=config.hours * config.folds)  # of all folds
+    values = {n.name: getattr(config, n.name) for n in fields(TrainConfig)}
+    given = {n: x for n, x in values.items() if x != getattr(TrainConfig, n)}
+    usual = with_defaults(TrainConfig(**given), given, config.task)
+    # None cannot be asked for.
+    others = {n: x for n, x in values.items() if x not in (getattr(usual, n), None)}
+    return {n: x for n, x in values.items() if n in given or n in others}
 
 
 def refuse(

@@ -12,6 +12,7 @@ from edge.core.files import make_folder
 from edge.model_file.info import ModelInfo
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, from_record, to_record
+from kseg.core.hard_options import UNRECORDED
 from kseg.core.names import OF_MACHINES
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.runs import CHECKPOINT, clear_events
@@ -70,10 +71,6 @@ RESUMABLE = {
     "tensorboard",
     "teacher",  # another folder with the same content
 }
-
-
-# Options that older runs do not record, with what they did.
-UNRECORDED = {"hard_probability": 0.0, "hard_share": 0.25}
 
 
 def read_recorded_config(folder: Path) -> TrainConfig:
@@ -178,11 +175,17 @@ def prepare(
     from kseg.training.callbacks import RunSaver
     from kseg.training.heads import head_parameters
     from kseg.training.soft_labels import soft_labels
-    from kseg.training.teachers import find_teachers, record_of_teachers
+    from kseg.training.teachers import (
+        find_teachers,
+        record_of_teachers,
+        warn_of_another_division,
+    )
 
     teachers = find_teachers(config, data)
+    if config.fold is None:  # see warn_of_seen_images
+        warn_of_another_division(teachers, data)
     previous = read(folder / CHECKPOINT) if config.resume else None
-    steps = max(1, len(data.split("train").sizes) // config.images_per_step)
+    steps = config.steps_of_epoch(len(data.split("train").sizes))
     loss = new_loss(config, data, previous and previous.record["class_weights"])
     metrics = METRICS[data.task](config, data)
     model = compiled_network(config, data, steps, loss)

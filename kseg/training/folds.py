@@ -7,7 +7,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 from edge.core.errors import InputError
 from edge.core.files import make_folder
@@ -41,9 +41,15 @@ from kseg.data.folds import divide, with_fold
 from kseg.data.one_class import data_for
 from kseg.data.open import task_of_data
 from kseg.data.sample import Dataset
+from kseg.data.some_images import with_some_images
 from kseg.training.fit import check_same_data, merge_resumed
 from kseg.training.setup import METRICS
-from kseg.training.teachers import warn_of_seen_images
+from kseg.training.teachers import (
+    Teacher,
+    find_teachers,
+    record_of_teachers,
+    warn_of_seen_images,
+)
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +180,9 @@ def known_plan(
     merged = merge_resumed(asked, given - set(OF_A_CALL), recorded)
     merged = replace(merged, resume=False, overwrite=False)
     data = data_for(merged.model, open_undivided(merged))
-    check_same_data(facts_of(data), record, data)
+    teachers = record_of_teachers(find_teachers(merged, data))
+    known = record if "teachers" in record else record | teachers  # of older versions
+    check_same_data(facts_of(data) | teachers, known, data)
     try:
         parts = [[str(name) for name in part] for part in record["folds"]]
         before = {str(name) for name in record["given"]}
@@ -203,13 +211,16 @@ def new_plan(
     assert planned.folds
     parts = divide(whole_data, planned.folds, planned.seed)
     for part in parts:  # rather than after hours of the folds before it
-        check_before_training(with_fold(whole_data, part, CONFIG), report=False)
+        each = with_fold(whole_data, part, CONFIG)
+        each = with_some_images(each, planned.images, planned.seed)
+        check_before_training(each, report=False)
     data = data_for(planned.model, whole_data)
     plan = check_fold(Plan(folder, planned, given, parts), config)
+    teachers = find_teachers(planned, data)
     backend.start()
     make_folder(folder)
     clear_folder(folder)
-    write_json(folder / CONFIG, record_of_plan(plan, data))
+    write_json(folder / CONFIG, record_of_plan(plan, data, teachers))
     return plan, data
 
 
@@ -236,13 +247,16 @@ def facts_of(data: Dataset) -> dict[str, Any]:
     }
 
 
-def record_of_plan(plan: Plan, data: Dataset) -> dict[str, Any]:
+def record_of_plan(
+    plan: Plan, data: Dataset, teachers: Sequence[Teacher] = ()
+) -> dict[str, Any]:
     """The content of config.json in the folder of all folds."""
     from kseg.core.provenance import versions
 
     return {
         "config": to_record(plan.config),
         **facts_of(data),
+        **record_of_teachers(teachers),
         "versions": versions(),
         "given": sorted(plan.given),
         "folds": plan.parts,

@@ -6,7 +6,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -99,14 +99,41 @@ def warn_of_seen_images(config: TrainConfig, data: Dataset) -> None:
     except InputError:  # the first fold that is trained raises it
         return
     for folder, record in zip(folders, records, strict=True):
-        path = os.path.abspath(str(record.get("name", "")))
-        same = path == os.path.abspath(data.name)
-        if same or record.get("fingerprint") == data.fingerprint:
+        if is_same_folder(record, data) or is_same_division(record, data):
             log.warning(
                 f"--teacher {folder}: was trained on images of {data.name}, with which "
                 "the folds are validated, so their values are too high"
             )
             return
+
+
+def warn_of_another_division(teachers: Sequence[Teacher], data: Dataset) -> None:
+    """Logs if a teacher may have seen the val images of a training.
+
+    It was trained on the same folder, but with another division of it: by another seed
+    if there is no val split, or as a fold.
+    """
+    for teacher in teachers:
+        folder = teacher.model.parent
+        record = read_record(folder)["data"]
+        if is_same_folder(record, data) and not is_same_division(record, data):
+            log.warning(
+                f"--teacher {folder}: was trained on {data.name} when its images were "
+                "divided in another way or were others; if it has seen val images of "
+                "this run, their values are too high: measure on --split test"
+            )
+            return
+
+
+def is_same_folder(record: Mapping[str, Any], data: Dataset) -> bool:
+    """Whether a run, by its record of the data, was trained on the folder of `data`."""
+    path = os.path.abspath(str(record.get("name", "")))
+    return path == os.path.abspath(data.name)
+
+
+def is_same_division(record: Mapping[str, Any], data: Dataset) -> bool:
+    """Whether a run was trained on the train split of `data`, by its record of them."""
+    return record.get("fingerprint") == data.fingerprint
 
 
 def record_of_teachers(teachers: Sequence[Teacher]) -> dict[str, Any]:

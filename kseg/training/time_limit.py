@@ -68,6 +68,8 @@ class TimeLimit(keras.callbacks.Callback):
         self.rehearsed, self.fresh = False, not saver.state.step
         self.mark = budget.clock()
         saver.last_step, saver.used_seconds = saver.state.end or inf, budget.used
+        if saver.state.end:  # of a resumed run, until its first plan
+            self.on_plan(self.epochs)
 
     # --- what Keras calls ---
 

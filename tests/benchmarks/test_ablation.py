@@ -1,21 +1,29 @@
 """Variants of a training: their file, their runs and their table."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.ablation import (
     AblationConfig,
-    check_same_options,
+    check_runs,
+    check_same,
     choose,
     main,
     read_variants,
     table,
+    trained,
     training,
     with_differences,
 )
 from edge.core.errors import InputError
+from kseg.core.configs import to_record
+from kseg.core.runs import CHECKPOINT, CONFIG
+from kseg.data.open import open_data
+from kseg.training.checkpoint import STATE, TrainingState
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = """
@@ -74,16 +82,60 @@ def test_some_variants_are_chosen(tmp_path):
         choose(variants, ("wid",), "f")
 
 
+def write_run(config, **facts):
+    """Leaves the config.json of a training of `config`."""
+    config.run_folder.mkdir(parents=True)
+    record = {"config": to_record(config), "data": facts}
+    (config.run_folder / CONFIG).write_text(json.dumps(record), encoding="utf-8")
+
+
 def test_a_run_with_other_options_is_refused(tmp_path):
     config = AblationConfig(variants="f", data="shapes")
-    plain = training(config, {"epochs": 1, "width": 8}, tmp_path / "a" / "seed1", 1)
+    options = {"epochs": 1, "width": 8, "size": (32, 32)}
+    plain = training(config, options, tmp_path / "a" / "seed1", 1)
     assert plain.seed == 1 and plain.run_folder == tmp_path / "a" / "seed1"
-    check_same_options(plain)  # nothing is there
-    plain.run_folder.mkdir(parents=True)
-    record = {"config": {"width": 16, "epochs": 1, "seed": 1}, "data": {}}
-    (plain.run_folder / "config.json").write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(InputError, match="was trained with --width 16, not 8; remove"):
-        check_same_options(plain)
+    check_same(plain)  # nothing is there
+    write_run(plain, fingerprint=open_data("shapes").fingerprint)
+    check_same(plain)
+    check_same(replace(plain, size=None))
+    for changed, message in {
+        replace(plain, width=16): "was trained with --width 8, not 16; remove",
+        replace(plain, size=(64, 64)): "was trained with --size .*32.*, not .*64",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            check_same(changed)
+
+
+def test_a_run_of_other_data_is_refused(tmp_path, data_folder):
+    config = AblationConfig(data=str(data_folder))
+    plain = training(config, {"epochs": 1}, tmp_path / "a" / "seed0", 0)
+    write_run(plain, fingerprint=open_data("shapes").fingerprint)
+    with pytest.raises(InputError, match="a.seed0: was trained on other images or la"):
+        check_same(plain)
+
+
+def test_all_runs_of_the_table_are_checked(tmp_path):
+    config = AblationConfig(data="shapes", seeds=1, only=("base",))
+    variants = {"base": {"epochs": 1}, "wide": {"epochs": 1, "width": 8}}
+    facts = {"fingerprint": open_data("shapes").fingerprint}
+    write_run(training(config, variants["base"], tmp_path / "base/seed0", 0), **facts)
+    check_runs(config, variants, tmp_path)
+    write_run(
+        training(config, {"epochs": 2, "width": 8}, tmp_path / "wide/seed1", 1), **facts
+    )
+    with pytest.raises(InputError, match="wide.seed1: was trained with --epochs 2"):
+        check_runs(config, variants, tmp_path)
+
+
+def test_a_variant_may_set_what_is_the_default_of_masks(tmp_path):
+    options = {"task": "instance", "batch_size": 8}
+    config = training(AblationConfig(data="shapes"), options, tmp_path / "seed0", 0)
+    state = TrainingState({"config": to_record(replace(config, batch_size=16))})
+    config.run_folder.mkdir()
+    content = np.frombuffer(json.dumps(asdict(state)).encode(), np.uint8)
+    np.savez(config.run_folder / CHECKPOINT, **{STATE: content})
+    with pytest.raises(InputError, match="--batch-size 8: the resumed .* with 16"):
+        trained(config)
 
 
 def test_differences_are_of_the_same_seeds():

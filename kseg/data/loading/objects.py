@@ -88,7 +88,8 @@ class ObjectBatchLoader:
         def other(size: tuple[int, int]) -> Sample:
             return self.crop(random, int(random.integers(count)), size)
 
-        combined = number // count < self.epochs * (1 - LAST_EPOCHS)
+        epoch = number // (config.steps_of_epoch(count) * config.images_per_step)
+        combined = epoch < self.epochs * (1 - LAST_EPOCHS)
         if combined and random.random() < config.mosaic:
             sample = mosaic(random, self.size, self.channels, other)
         else:

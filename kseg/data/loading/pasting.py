@@ -63,8 +63,9 @@ class Paster:
         `start` (2,) int32 is its upper left corner in the image of size `whole` (2,).
         """
         config = self.config
-        images = len(self.reader.split.sizes)
-        last = tf.cast(images * (1 - LAST_EPOCHS) * self.epochs, tf.int64)
+        steps = config.steps_of_epoch(len(self.reader.split.sizes))
+        samples = steps * config.images_per_step  # of an epoch
+        last = tf.cast(samples * (1 - LAST_EPOCHS) * self.epochs, tf.int64)
         key = tf.cast(tf.stack([tf.constant(config.seed, tf.int64), number]), tf.int32)
         if (uniform(key, DRAW) < config.paste) & (number < last):
             inputs = [number, index, image, mask, start[0], whole[0]]

@@ -80,8 +80,14 @@ class SoftLabels:
         return sum(height * width for height, width in stored) * self.num_classes
 
     def missing(self) -> list[int]:
-        """The indices of images without a file."""
-        there = set(os.listdir(self.folder)) if self.folder.is_dir() else set()
+        """The indices of images without a file.
+
+        One without content counts as none: a power failure may leave it behind.
+        """
+        there = set()
+        if self.folder.is_dir():
+            with os.scandir(self.folder) as files:
+                there = {file.name for file in files if file.stat().st_size}
         indices = range(len(self.sizes))
         return [index for index in indices if self.path(index).name not in there]
 
@@ -103,8 +109,8 @@ class SoftLabels:
             return np.frombuffer(content, np.uint8).reshape(*stored, self.num_classes)
         except (OSError, ValueError, zlib.error) as error:
             self.failure = InputError(
-                f"{path}: cannot be read ({error}); remove the file and continue with "
-                "--resume"
+                f"{path}: cannot be read ({error}); remove its folder, and continue "
+                "with --resume, or start again if there is no checkpoint yet"
             )
             raise self.failure from None
 

@@ -31,6 +31,7 @@ from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
 from kseg.core.configs import ExportConfig, TrainConfig, from_record
+from kseg.core.hard_options import UNRECORDED
 from kseg.core.progress import bar, time_left
 from kseg.data.loading import BATCHES
 from kseg.data.sample import Dataset
@@ -96,14 +97,12 @@ class FineTuner:
     ):
         check_options(options)
         self.data, self.options = data, options
-        config = from_record(TrainConfig, record["config"])
+        config = from_record(TrainConfig, UNRECORDED | record["config"])
         self.loss = new_loss(config, data, record.get("class_weights"))
         self.config = replace(config, seed=options.seed)
         self.shape = geometry(model)
         self.feed = BATCHES[data.task](self.config, data, self.config.size, self.shape)
-        self.steps = max(
-            1, len(data.split("train").sizes) // self.config.images_per_step
-        )
+        self.steps = config.steps_of_epoch(len(data.split("train").sizes))
         self.networks = {(): as_float32(model)}
         rebuild(model, self.config.size)
 

@@ -23,6 +23,7 @@ from kseg.data.sample import Dataset
 from kseg.training.fit import fit
 from kseg.training.folds import forget_networks
 from kseg.training.setup import METRICS
+from kseg.training.teachers import find_teachers, record_of_teachers
 from kseg.training.time_plan import TimeBudget
 from kseg.training.tuning.budget import (
     HOUR,
@@ -129,11 +130,12 @@ def open_search(config: TuneConfig, given: set[str]) -> Search:
         "options": to_record(base),
         "data": data.fingerprint,
         "space": list(space),
+        **record_of_teachers(find_teachers(base, data)),
     }
     study = open_study(folder, base.seed)
     before = study.user_attrs.get(STARTED)
-    if before not in (None, started):
-        what = "options" if before["data"] == started["data"] else "data"
+    if before is not None and differing(before, started):
+        what = differing(before, started)[0]
         raise InputError(
             f"{folder}: has a search with other {what}; give the same, or another "
             "--output"
@@ -146,6 +148,11 @@ def open_search(config: TuneConfig, given: set[str]) -> Search:
     clock = TimeBudget(config.hours * HOUR, time.monotonic(), earlier)
     headline = METRICS[data.task](base, data).headline
     return Search(folder, base, names, data, space, headline, study, clock)
+
+
+def differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between two records of a search."""
+    return [name for name in before if before[name] != now[name]]
 
 
 def plan(search: Search, config: TuneConfig) -> None:

@@ -11,6 +11,9 @@ from kseg.core.configs import (
     TrainConfig,
     to_record,
 )
+from kseg.core.options import refuse_unused
+from kseg.core.task_defaults import for_task
+from kseg.core.time_options import MOST_EPOCHS
 
 RECIPE = """
 epochs = 40
@@ -70,6 +73,44 @@ def test_what_a_run_wrote_can_be_given_back(tmp_path, what):
     )
     again = train("--config", path if what == "file" else tmp_path, "--output", "new")
     assert again == replace(ran, resume=False, json="", output="new")
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("semantic", "--data photos"),
+        ("semantic", "--loss ohem --hard-share 0.5 --teacher a,b --hours 2"),
+        ("semantic", "--paste 0.5 --folds 3"),
+        # The defaults of masks, where objects have others.
+        ("instance", "--batch-size 8 --ema 0 --scale 1.6 --weight-decay-of all"),
+        ("instance", "--weights imagenet --encoder-rate 1"),
+        ("detection", "--model detr --clip-norm 0"),
+        ("detection", "--model fast_rcnn --strides 2,4"),
+    ],
+)
+def test_a_run_is_trained_again_with_its_options(tmp_path, task, options):
+    config, given = parse_given(TrainConfig, "kseg train", "", options.split())
+    ran = for_task(config, given, task)
+    record = {"config": to_record(ran), "data": {}}
+    (tmp_path / "config.json").write_text(json.dumps(record), encoding="utf-8")
+    argv = ["--config", str(tmp_path)]
+    again, given = parse_given(TrainConfig, "kseg train", "", argv)
+    refuse_unused(again, given)
+    assert for_task(again, given, task) == ran
+
+
+def test_the_time_of_a_fold_is_that_of_all(tmp_path):
+    fold = TrainConfig(folds=4, fold=1, hours=0.5, epochs=MOST_EPOCHS)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"config": to_record(fold)}), encoding="utf-8")
+    assert train("--config", path).hours == 2
+
+
+def test_a_run_of_an_older_version_keeps_its_hard_pixels(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"config": {"loss": "ohem"}}', encoding="utf-8")
+    again = train("--config", path)
+    assert (again.hard_probability, again.hard_share) == (0.0, 0.25)
 
 
 def test_keys_of_another_version_of_a_run_are_left_out(tmp_path):

@@ -14,6 +14,7 @@ from kseg.cli.parser import parse
 from kseg.core.configs import TrainConfig
 from kseg.core.options import Names, Scales, Share, Size, Strides
 from kseg.core.provenance import command_line, describe_devices, machine, versions
+from kseg.core.task_defaults import for_task
 from kseg.data.open import open_data
 
 SHOW = "from kseg.core import provenance; print(provenance.describe_devices())"
@@ -47,6 +48,11 @@ def test_the_command_gives_the_run_again(field):
     config = replace(TrainConfig(data="my photos"), **{field.name: another(field)})
     started = {"resume": False, "overwrite": False, "json": ""}
     assert parsed(command_line(config)) == replace(config, **started)
+
+
+def test_the_command_has_what_is_no_default_of_the_task():
+    config = for_task(TrainConfig(), set(), "instance")
+    assert "--batch-size 8" in command_line(replace(config, batch_size=8))
 
 
 def test_the_fingerprint_is_of_contents_not_of_places(data_folder, tmp_path):

@@ -1,6 +1,7 @@
 """Training of folds: which are trained, continued and left, and what is written."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -191,6 +192,7 @@ def test_nothing_is_written_for_what_cannot_be_trained(config, tmp_path):
     trainer = StandIn()
     for changed, message in {
         replace(config, folds=13): "--folds 13: .* only 12 images",
+        replace(config, images=9): "--images 9: .* has 8 images to train on",
         replace(config, resume=True): "has no folds to resume",
     }.items():
         with pytest.raises(InputError, match=message):
@@ -202,8 +204,6 @@ def test_nothing_is_written_for_what_cannot_be_trained(config, tmp_path):
 
 
 def test_a_folder_whose_images_changed_is_not_continued(config, tiny_folder, tmp_path):
-    import shutil
-
     folder = tmp_path / "data"
     shutil.copytree(tiny_folder, folder)
     own = replace(config, data=str(folder))
@@ -214,9 +214,23 @@ def test_a_folder_whose_images_changed_is_not_continued(config, tiny_folder, tmp
         run(replace(own, resume=True), StandIn())
 
 
-def test_the_data_of_a_fold_are_known_where_they_moved(config, tiny_folder, tmp_path):
-    import shutil
+def test_all_folds_have_the_same_teachers(config, plain_run, weighted, tmp_path):
+    def taught(run, **options):
+        return replace(config, teacher=(str(run),), **options)
 
+    given = GIVEN | {"teacher"}
+    run(taught(plain_run), StandIn(stop_in=0), given)
+    with pytest.raises(InputError, match="has changed since the run was started"):
+        run(taught(weighted, resume=True), StandIn(), given)
+    with pytest.raises(InputError, match="no such run folder"):
+        run(taught(tmp_path / "none", overwrite=True), StandIn(), given)
+    moved = shutil.copytree(plain_run, tmp_path / "moved")
+    trainer = StandIn()
+    run(taught(moved, resume=True), trainer, given)
+    assert trainer.folds == [(0, True), (1, False), (2, False)]
+
+
+def test_the_data_of_a_fold_are_known_where_they_moved(config, tiny_folder, tmp_path):
     run(replace(config, fold=0), StandIn(), GIVEN | {"fold"})
     folder = fold_folder(config.run_folder, 0)
     recorded = run_config(folder)

@@ -20,6 +20,7 @@ from kseg.training.teachers import (
     record_of_teachers,
     resized,
     softened,
+    warn_of_another_division,
     warn_of_seen_images,
 )
 
@@ -204,3 +205,21 @@ def test_teachers_that_have_seen_the_images_of_folds_are_named(
         f"--teacher {teacher}: was trained on images of {tiny.name}, with which the "
         "folds are validated, so their values are too high"
     ]
+
+
+def test_a_teacher_of_another_division_of_the_images_is_named(
+    tiny, tiny_config, teacher, copied, caplog
+):
+    """As of another seed, where there is no val split."""
+    config = tiny_config("out", teacher=(str(teacher), str(copied)))
+    warn_of_another_division(find_teachers(config, tiny), tiny)
+    assert caplog.text == ""
+    record = json.loads((copied / CONFIG).read_text(encoding="utf-8"))
+    record["data"]["fingerprint"] = "of another seed"
+    write_json(copied / CONFIG, record)
+    warn_of_another_division(find_teachers(config, tiny), tiny)
+    (message,) = caplog.messages
+    assert message.startswith(
+        f"--teacher {copied}: was trained on {tiny.name} when its"
+    )
+    assert "measure on --split test" in message

@@ -159,6 +159,7 @@ def test_a_resumed_run_plans_what_is_left():
     first.run(most=250)
     used, share = first.now, first.model.optimizer.progress
     second = Simulation(600, lambda step: 1.0, used=used, state=first.saver.state)
+    assert second.planned == [first.planned[-1]]  # until it has its own plan
     optimizer = second.model.optimizer
     optimizer.progress.assign(share)
     optimizer.iterations.assign(250)

@@ -93,6 +93,10 @@ def test_a_share_of_the_crops_and_not_the_last_epochs():
     assert 4 <= changed <= 18
     ended = replace(PASTED, epochs=5)  # of 4 images: the last 4 samples of 20
     assert signs(stream(ended, start=8, count=2)) == signs(stream(PLAIN, 8, 2))
+    # Three images a step leave one out in each epoch: the last 3 samples of 15.
+    ended, plain = (replace(each, batch_size=3) for each in (ended, PLAIN))
+    assert signs(stream(ended, start=4, count=1)) == signs(stream(plain, 4, 1))
+    assert signs(stream(ended, start=3, count=1)) != signs(stream(plain, 3, 1))
 
 
 def test_objects_of_the_same_image_are_not_pasted():

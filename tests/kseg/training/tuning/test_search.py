@@ -1,6 +1,7 @@
 """A search from its start to best.toml, with trainings of seconds."""
 
 import json
+import shutil
 from dataclasses import fields, replace
 
 import pytest
@@ -9,6 +10,7 @@ from edge.core.errors import GateFailed, InputError
 from kseg.cli.tune import trials_table
 from kseg.core.configs import TrainConfig
 from kseg.core.names import OF_MACHINES
+from kseg.core.runs import BEST
 from kseg.core.tune_config import TuneConfig, training_of
 from kseg.training.tuning import search
 from kseg.training.tuning.record import BEST_OPTIONS, TRIALS
@@ -122,6 +124,17 @@ def test_the_same_command_continues(config, trained):
     for changed in ({"width": 4}, {"seed": 1}):
         with pytest.raises(InputError, match="has a search with other options"):
             tune(replace(config, **changed), GIVEN | {*changed})
+
+
+def test_a_search_goes_on_with_the_same_teachers(config, trained, plain_run, weighted):
+    teacher = shutil.copytree(plain_run, config.folder.parent / "teacher")
+    config, given = replace(config, teacher=(str(teacher),)), GIVEN | {"teacher"}
+    trained(0.25, 0.5, 0.75)
+    tune(config, given)
+    tune(replace(config, trials=3), given)
+    shutil.copy(weighted / BEST, teacher / BEST)
+    with pytest.raises(InputError, match="has a search with other teachers"):
+        tune(replace(config, trials=4), given)
 
 
 def test_ctrl_c_keeps_the_trials_and_tries_the_last_one_again(config, trained):
