@@ -36,6 +36,12 @@ def shipped_model(name: str, folders: Sequence[Path] = ()) -> Path:
     )
 
 
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder is that of a shipped model, in the checkout or the package."""
+    places = (CHECKOUT, *installed_folders()) if folder.name in SHIPPED else ()
+    return folder.resolve() in {place / folder.name for place in places}
+
+
 def installed_folders() -> Sequence[Path]:
     """The folders of models that an installed package lists among its files."""
     from importlib import metadata  # takes longer to import than all of the parser

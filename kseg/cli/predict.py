@@ -41,7 +41,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         found[str(each.path)] = summary
         lines.append(f"{each.path}: {LINES.get(task, listed)(summary)}")
     write_result(config.json, found)
-    say(f"{len(found)} images: masks and overlays are in {config.output}")
+    images = f"{len(found)} image{'s' * (len(found) != 1)}"
+    say(f"{images}: masks and overlays are in {config.output}")
     if config.json != "-":
         print("\n".join(lines))
 

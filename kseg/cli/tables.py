@@ -34,8 +34,8 @@ SUMMARY = {
 CALIBRATION = {
     "expected_calibration_error": "calibration error (ECE)",
     "temperature": "temperature of the confidence",
-    "calibration_error_before": "ECE without temperature, second half of val",
-    "calibration_error_after": "ECE with that of the first half",
+    "calibration_error_before": "ECE of half of val, without temperature",
+    "calibration_error_after": "the same, with that of the other half",
 }
 
 LISTED = 24  # names of classes that are listed

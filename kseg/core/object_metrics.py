@@ -26,8 +26,8 @@ CLASS_COLUMNS = {
     "ap": ("AP", ".4f"),
     "ap50": ("AP50", ".4f"),
     "objects": ("objects", ","),
-    "best_score": ("best score", ".2f"),
-    "best_f1": ("its F1", ".4f"),
+    "best_score": ("score of best F1", ".2f"),
+    "best_f1": ("best F1", ".4f"),
 }
 USUAL_LIMIT = 100  # results of a class and image that COCO counts
 

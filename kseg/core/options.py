@@ -211,7 +211,7 @@ class ModelOptions:
 
     model: str = option(
         "unet",
-        "network; default unet, for objects instances",
+        "network; the default is unet, and instances for objects",
         basic=True,
         choices=MODEL_NAMES,
     )

@@ -40,10 +40,18 @@ def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str
         elif isinstance(value, bool):
             words.append(f"--{name}" if value else f"--no-{name}")
         else:
-            parts = value if isinstance(value, tuple) else (value,)
-            separator = "x" if name == "size" else ","
-            words += [f"--{name}", separator.join(map(str, parts))]
+            words += [f"--{name}", written(name, value)]
     return shlex.join(words)
+
+
+def written(name: str, value: Any) -> str:
+    """The value of an option as the command line takes it.
+
+    >>> written("size", (64, 96)), written("quantize", ("int8", "qat"))
+    ('64x96', 'int8,qat')
+    """
+    parts = value if isinstance(value, tuple) else (value,)
+    return ("x" if name == "size" else ",").join(map(str, parts))
 
 
 def changed_options(config: TrainConfig | ExportConfig) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
-from edge.app.shipped import SHIPPED, shipped_model
+from edge.app.shipped import SHIPPED, is_shipped, shipped_model
 from edge.core import files
 from edge.core.errors import InputError
 from edge.core.files import write_text
@@ -146,10 +146,14 @@ def read_json(path: Path) -> Any:
 def reserve(config: TrainConfig) -> Path:
     """The folder of a new or resumed run.
 
-    Raises InputError for an existing run without --overwrite or --resume, and for
-    --resume without a checkpoint.
+    Raises InputError for an existing run without --overwrite or --resume, for --resume
+    without a checkpoint, and for the folder of a model that comes with kseg.
     """
     folder = config.run_folder
+    if is_shipped(folder):
+        raise InputError(
+            f"{folder}: holds the model that comes with kseg; give another --output"
+        )
     made = (CONFIG, BEST, LAST, CHECKPOINT, EVENTS, *OUTDATED)
     there = any((folder / name).exists() for name in made)
     if config.resume and config.overwrite:

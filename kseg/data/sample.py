@@ -126,7 +126,7 @@ class Dataset:
         total = hashlib.sha256(repr((self.class_names, self.colors)).encode())
         for name, split in self.splits.items():
             about = "sha256", os.path.abspath(self.name), name
-            text = f"{name}, fingerprint"
+            text = f"content of {name}"
             digests = checked(digest, split.files, text, about, lambda path: (path,))
             files = [path.name for path in split.files]
             total.update(repr((name, split.names, files, digests)).encode())

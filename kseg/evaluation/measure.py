@@ -67,6 +67,7 @@ def measure(config: EvaluateConfig) -> Measured:
         )
         data = with_one_class(data)
     split = data.split(config.split)
+    log.info(f"{data.name}, split {config.split}: {len(split.sizes):,} images")
     backend.start()
     options = (config.engine, config.threads, config.segments, config.tta)
     predictor = open_predictor(path, *options, task or SEMANTIC, given=config.reading)

@@ -16,7 +16,7 @@ from edge.core.files import write_text
 from edge.predict.base import Predictor
 from kseg.core.configs import TrainConfig, from_record
 from kseg.core.names import OWN_LAYERS
-from kseg.core.provenance import command_line
+from kseg.core.provenance import command_line, written
 from kseg.core.runs import read_record
 from kseg.core.time_options import MOST_EPOCHS
 from kseg.data.sample import Dataset
@@ -202,7 +202,7 @@ def options(record: dict[str, Any]) -> list[tuple[str, str, bool]]:
     defaults = {item.name: item.default for item in fields(TrainConfig)}
     config = from_record(TrainConfig, record["config"])
     return [
-        (name, str(value), value != defaults[name])
+        (name, "" if value is None else written(name, value), value != defaults[name])
         for name, value in asdict(config).items()
     ]
 

@@ -135,7 +135,9 @@ def train_fold(
     if config.hours:  # of all folds together
         config = replace(config, hours=config.hours / len(plan.parts))
     reserve(config)  # before its files change
-    log.info(f"\nfold {number} of {len(plan.parts)} (from 0), in {folder}")
+    log.info(
+        f"\n{folder}: the training of fold {number}, {number + 1} of {len(plan.parts)}"
+    )
     write_fold(folder, Fold(plan.parts[number]))
     forget_networks()
     run = train_one(config, plan.given | ({"resume"} if resume else set()), group)
@@ -203,7 +205,8 @@ def new_plan(
     """
     config = replace(config, output=str(folder))
     whole = replace(config, fold=None)
-    reserve(whole)
+    # A start that failed, as where weights could not be downloaded, can be repeated.
+    reserve(replace(whole, overwrite=whole.overwrite or has_plan_alone(folder)))
     task = config.task or task_of_data(config.data, config.model)
     given = given - set(OF_A_CALL)
     planned = replace(for_task(whole, given, task), resume=False, overwrite=False)
@@ -222,6 +225,13 @@ def new_plan(
     clear_folder(folder)
     write_json(folder / CONFIG, record_of_plan(plan, data, teachers))
     return plan, data
+
+
+def has_plan_alone(folder: Path) -> bool:
+    """Whether a folder has a plan of folds, of which none has anything trained."""
+    folds = [fold_folder(folder, number) for number in range(count_folds(folder))]
+    begun = any((each / name).exists() for each in folds for name in (CHECKPOINT, BEST))
+    return bool(folds) and not begun and not any(map(is_finished, folds))
 
 
 def check_fold(plan: Plan, config: TrainConfig) -> Plan:

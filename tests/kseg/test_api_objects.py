@@ -65,11 +65,11 @@ def test_an_evaluation_shows_tables(trained_objects, tmp_path):
     assert found.headline == "mask_ap" and 0 < found.value <= 1
     page = found._repr_html_()
     assert "<th>masks</th><th>boxes</th>" in page
-    assert "<th>best score</th>" in page and "<td>disc</td>" in page
+    assert "<th>score of best F1</th>" in page and "<td>disc</td>" in page
     assert {path.name for path in tmp_path.iterdir()} == {
         *("samples.png", "precision_recall.png", "errors.png"),
     }
-    assert "<th>best score</th>" in kseg.Run.open(trained_objects)._repr_html_()
+    assert "<th>score of best F1</th>" in kseg.Run.open(trained_objects)._repr_html_()
 
 
 def test_boxes_alone_are_measured_on_request(trained_objects, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import Callable
 
 import numpy as np
@@ -33,7 +34,8 @@ def check_before_training(data: Dataset, report: bool = True) -> None:
     for name in ("train", "val"):
         require_labels(data, name)
     for issue in quick_issues(data) if report else ():
-        log.warning(f"{issue} ({command('doctor', data.name)} checks everything)")
+        doubt = replace(issue, severity="warning")  # the training goes on
+        log.warning(f"{doubt} ({command('doctor', data.name)} checks everything)")
 
 
 def require_labels(data: Dataset, name: str) -> None:

@@ -230,7 +230,10 @@ def describe(name: str, export: SourceDataset, splits: Splits) -> str:
     names = ", ".join(map(shortened, export.class_names[:LISTED]))
     more = len(export.class_names) - LISTED
     number = len(export.class_names)
-    parts = [f"{name}: {counts}", f"{number} class{'es' * (number > 1)}: {names}"]
+    parts = [
+        f"read as {name}: {counts}",
+        f"{number} class{'es' * (number > 1)}: {names}",
+    ]
     if more > 0:
         parts[-1] += f" and {more} more"
     if name in BACKGROUND_FORMATS and export.class_names[0] == BACKGROUND:

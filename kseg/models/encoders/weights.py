@@ -64,6 +64,6 @@ def weights_error(weights: str, error: Exception, network: str) -> str:
         return (
             f"ImageNet weights of {network} cannot be loaded ({reason}); without "
             "internet access, put the file into ~/.keras/models ($KERAS_HOME/models if "
-            "that is set), or set `weights` to none or a file."
+            "that is set) or give it to `weights` (--weights); `none` does without"
         )
     return f"{weights}: the weights do not fit {network} ({reason})."

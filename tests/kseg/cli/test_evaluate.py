@@ -50,8 +50,8 @@ def test_the_error_of_another_split_is_with_the_stored_temperature(trained, caps
     for title, key in (
         ("calibration error (ECE)", "expected_calibration_error"),
         ("temperature of the confidence", "temperature"),
-        ("ECE without temperature, second half of val", "calibration_error_before"),
-        ("ECE with that of the first half", "calibration_error_after"),
+        ("ECE of half of val, without temperature", "calibration_error_before"),
+        ("the same, with that of the other half", "calibration_error_after"),
     ):
         (row,) = (line for line in table.splitlines() if line.startswith(title))
         assert row.split()[-1] == f"{reported[key]:.4f}"

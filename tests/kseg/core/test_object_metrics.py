@@ -40,7 +40,7 @@ METRICS = {
 
 def test_a_row_for_each_class():
     header, rows = class_table(METRICS)
-    assert header == ("class", "AP", "AP50", "objects", "best score", "its F1")
+    assert header == ("class", "AP", "AP50", "objects", "score of best F1", "best F1")
     assert rows == [
         ("dog", "0.5000", "1.0000", "1,200", "0.46", "0.8750"),
         ("cat", "-", "-", "0", "-", "-"),

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from edge.app.shipped import CHECKOUT, SHIPPED
 from edge.core.errors import InputError
+from kseg.core.configs import TrainConfig
 from kseg.core.runs import (
     BEST,
     CHECKPOINT,
@@ -13,6 +15,7 @@ from kseg.core.runs import (
     json_text,
     read_history,
     read_record,
+    reserve,
     write_history,
     write_json,
 )
@@ -128,3 +131,10 @@ def test_a_suffix_in_capitals_is_a_model(tmp_path):
     assert find_model(str(path)) == (path, None)
     with pytest.raises(InputError, match="not a model"):
         find_model(__file__)
+
+
+def test_the_models_that_come_with_kseg_are_kept():
+    for name in SHIPPED:
+        config = TrainConfig(output=str(CHECKOUT / name), overwrite=True)
+        with pytest.raises(InputError, match=f"{name}: holds the model that comes"):
+            reserve(config)

@@ -160,6 +160,12 @@ def test_a_failure_keeps_the_folds_before_it(config):
     assert trainer.folds == [(1, False), (2, False)]
 
 
+def test_a_start_that_failed_is_repeated(config):
+    with pytest.raises(GateFailed, match="nan"):
+        run(config, StandIn(fail_in=0))
+    assert run(config, StandIn()).metrics["finished"] == 3
+
+
 def test_one_fold_alone_and_then_another(config):
     """As on two machines that share a folder."""
     given = GIVEN | {"fold"}
