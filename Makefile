@@ -38,11 +38,11 @@ SERIAL = $$(grep -rl --include='test_*.py' mark.serial tests)
 
 demo: $(RUN)/demo.mp4
 	@echo
-	@echo "Look at $(RUN)/report.html, $(RUN)/demo.mp4 and $(RUN)/parity.json"
+	@echo "Look at $(RUN)/report.html, $(RUN)/demo.mp4 (in a player, not in a browser) and $(RUN)/parity.json"
 
 demo-objects: $(OBJECTS)/demo.mp4
 	@echo
-	@echo "Look at $(OBJECTS)/report.html, $(OBJECTS)/demo.mp4 and $(OBJECTS)/card.md"
+	@echo "Look at $(OBJECTS)/report.html, $(OBJECTS)/demo.mp4 (in a player, not in a browser) and $(OBJECTS)/card.md"
 
 setup: $(VENV)/.base
 
