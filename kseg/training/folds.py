@@ -181,8 +181,9 @@ def known_plan(
     merged = replace(merged, resume=False, overwrite=False)
     data = data_for(merged.model, open_undivided(merged))
     teachers = record_of_teachers(find_teachers(merged, data))
-    known = record if "teachers" in record else record | teachers  # of older versions
-    check_same_data(facts_of(data) | teachers, known, data)
+    if recorded.teacher and "teachers" not in record:  # of an older version
+        record |= teachers
+    check_same_data(facts_of(data) | teachers, record, data)
     try:
         parts = [[str(name) for name in part] for part in record["folds"]]
         before = {str(name) for name in record["given"]}

@@ -230,6 +230,13 @@ def test_all_folds_have_the_same_teachers(config, plain_run, weighted, tmp_path)
     assert trainer.folds == [(0, True), (1, False), (2, False)]
 
 
+def test_folds_without_teachers_get_none_later(config, plain_run):
+    run(config, StandIn(stop_in=0))
+    taught = replace(config, teacher=(str(plain_run),), resume=True)
+    with pytest.raises(InputError, match="1 runs, but the resumed run .* with 0"):
+        run(taught, StandIn(), GIVEN | {"teacher"})
+
+
 def test_the_data_of_a_fold_are_known_where_they_moved(config, tiny_folder, tmp_path):
     run(replace(config, fold=0), StandIn(), GIVEN | {"fold"})
     folder = fold_folder(config.run_folder, 0)
