@@ -200,6 +200,7 @@ def new_plan(
 ) -> tuple[Plan, Dataset]:
     """Divides the images and writes the plan; nothing is written for data that fail.
 
+    A plan that another machine has written meanwhile, for a fold of its own, is taken.
     Raises InputError if the folder has a run and --overwrite is not given.
     """
     config = replace(config, output=str(folder))
@@ -219,6 +220,8 @@ def new_plan(
     plan = check_fold(Plan(folder, planned, given, parts), config)
     teachers = find_teachers(planned, data)
     backend.start()
+    if config.fold is not None and count_folds(folder):
+        return known_plan(config, given, folder)
     make_folder(folder)
     clear_folder(folder)
     write_json(folder / CONFIG, record_of_plan(plan, data, teachers))
