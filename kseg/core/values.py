@@ -8,7 +8,7 @@ import types
 import typing
 from functools import cache
 from os import PathLike, fspath
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from edge.core import arguments
 from edge.core.arguments import (
@@ -138,7 +138,8 @@ def read_value(item: dataclasses.Field, hint: Any, value: Any) -> Any:
         return value
     choices, reader = item.metadata.get("choices"), reader_of(item, hint)
     if hint == tuple[str, ...] and not choices:
-        several = [value] if isinstance(value, (str, PathLike)) else value
+        single = isinstance(value, (str, PathLike)) or not isinstance(value, Iterable)
+        several = [value] if single else value
         return tuple(plain_text(text_of(part, str)) for part in several)
     if choices and value == item.default:  # which may be none of the choices
         return value

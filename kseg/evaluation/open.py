@@ -67,6 +67,13 @@ def data_of(
             "to take one from; leave it out"
         )
     default = config.seed if config else 0
+    own = config is not None and Path(name).resolve() == Path(config.data).resolve()
+    if own and seed not in (None, default):
+        log.warning(
+            f"--seed {seed}: the run was trained with --seed {default}, so it has seen "
+            "images of this val split, and the values are too high; leave the option "
+            "out"
+        )
     task = wanted
     try:
         scenes = config.objects if config and name == "shapes" else 0

@@ -183,8 +183,9 @@ def known_plan(
     merged = replace(merged, resume=False, overwrite=False)
     data = data_for(merged.model, open_undivided(merged))
     teachers = record_of_teachers(find_teachers(merged, data))
-    known = record if "teachers" in record else record | teachers  # of older versions
-    check_same_data(facts_of(data) | teachers, known, data)
+    if recorded.teacher and "teachers" not in record:  # of an older version
+        record |= teachers
+    check_same_data(facts_of(data) | teachers, record, data)
     try:
         parts = [[str(name) for name in part] for part in record["folds"]]
         before = {str(name) for name in record["given"]}
@@ -201,6 +202,7 @@ def new_plan(
 ) -> tuple[Plan, Dataset]:
     """Divides the images and writes the plan; nothing is written for data that fail.
 
+    A plan that another machine has written meanwhile, for a fold of its own, is taken.
     Raises InputError if the folder has a run and --overwrite is not given.
     """
     config = replace(config, output=str(folder))
@@ -221,6 +223,8 @@ def new_plan(
     plan = check_fold(Plan(folder, planned, given, parts), config)
     teachers = find_teachers(planned, data)
     backend.start()
+    if config.fold is not None and count_folds(folder):
+        return known_plan(config, given, folder)
     make_folder(folder)
     clear_folder(folder)
     write_json(folder / CONFIG, record_of_plan(plan, data, teachers))

@@ -220,6 +220,11 @@ class Predictions:
         view = np.ascontiguousarray(image[:, ::-1]) if mirrored else image
         values, whole = predictor.crop_map(*predictor.run(view, scale=scale), size)
         soft = softened(values, predictor.head, self.config.teacher_temperature)
+        if not np.isfinite(soft).all():
+            raise InputError(
+                "its scores are not finite, so nothing can be learned from them; train "
+                "the teacher again"
+            )
         found = resized(soft, whole)[: size[0], : size[1]]
         return found[:, ::-1] if mirrored else found
 

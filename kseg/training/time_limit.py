@@ -22,7 +22,13 @@ from kseg.core.timing import Rehearse, ReportTime, WriteRun
 from kseg.data.sample import Dataset
 from kseg.models.saving import save_model
 from kseg.training.callbacks import ProgressBar, RunSaver
-from kseg.training.time_plan import Costs, Pace, TimeBudget, steps_that_fit
+from kseg.training.time_plan import (
+    Costs,
+    Pace,
+    TimeBudget,
+    seconds_of,
+    steps_that_fit,
+)
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +168,18 @@ class TimeLimit(keras.callbacks.Callback):
         left = self.budget.left()
         return steps_that_fit(left, index, saver.steps, costs)
 
+    def seconds_left(self) -> float:
+        """Seconds to the end of everything: of the plan, which --epochs may end early.
+
+        Before the first plan those of the budget.
+        """
+        saver, left = self.saver, max(0.0, self.budget.left())
+        step, epoch = saver.state.step, len(saver.state.history)
+        if not isfinite(saver.last_step):
+            return left
+        more, index = max(0, int(saver.last_step) - step), step - epoch * saver.steps
+        return min(left, seconds_of(more, index, saver.steps, self.costs()))
+
     def costs(self) -> Costs:
         """What was measured; a validation that was not is assumed to be as the report.
 
@@ -187,7 +205,7 @@ class TimeLimit(keras.callbacks.Callback):
         if not self.group.is_main:
             return
         costs = self.costs()
-        end = time.localtime(time.time() + self.budget.left())
+        end = time.localtime(time.time() + self.seconds_left())
         count = f"{self.said:.0f}" if self.said >= 10 else f"{self.said:.1f}"
         with ProgressBar.beside():
             log.info(
@@ -273,7 +291,7 @@ class TimedBar(ProgressBar):
         super().on_train_batch_end(batch, logs)
 
     def seconds_left(self, epoch: int) -> float:
-        return max(0.0, self.time_limit.budget.left())
+        return self.time_limit.seconds_left()
 
 
 def set_last_step(optimizer: Any, more: int) -> None:

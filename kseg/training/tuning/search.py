@@ -95,9 +95,12 @@ def tune(config: TuneConfig, given: set[str]) -> tuple[dict[str, Any], bool]:
     """Searches the options; returns the content of trials.json, and whether Ctrl-C was.
 
     The first trial has the default options. A folder with a search is continued.
-    Raises InputError for options, data or a time that do not fit.
+    Raises InputError for options, data or a time that do not fit, and if another
+    process has continued the search meanwhile, which repeats the current trial.
     """
     search = open_search(config, given)
+    from optuna.exceptions import UpdateFinishedTrialError
+
     backend.start()
     try:
         if EPOCHS not in search.study.user_attrs:
@@ -107,6 +110,11 @@ def tune(config: TuneConfig, given: set[str]) -> tuple[dict[str, Any], bool]:
         while not search.stopped and may_start(search, config):
             run_trial(search)
             write(search)
+    except UpdateFinishedTrialError:
+        raise InputError(
+            f"{search.folder}: another kseg tune has continued this search, so this "
+            "one ends; give two searches different --output"
+        ) from None
     finally:
         search.note_time()
     return write(search), search.stopped

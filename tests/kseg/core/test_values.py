@@ -58,3 +58,10 @@ def test_a_value_that_does_not_fit_is_one_line(name, value, reason):
 def test_an_unknown_name_is_a_type_error_with_the_one_meant():
     with pytest.raises(TypeError, match="'epoch' is not .* did you mean epochs"):
         config_of(TrainConfig, {"epoch": 3})
+
+
+def test_a_number_is_no_list_of_files():
+    with pytest.raises(InputError, match="^check: '5' is not text"):
+        config_of(ExportConfig, {"run": "RUN", "check": 5})
+    files = config_of(ExportConfig, {"run": "RUN", "check": Path("a.tflite")}).check
+    assert files == ("a.tflite",)

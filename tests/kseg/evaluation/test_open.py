@@ -9,9 +9,12 @@ import pytest
 from edge.core.errors import InputError
 from edge.model_file.info import unknown_model
 from edge.predict.ssd import ssd_predictor
+from kseg.core.configs import TrainConfig, to_record
+from kseg.core.runs import write_json
 from kseg.data.shapes import SHAPES
-from kseg.evaluation.open import check_classes, list_given_images
+from kseg.evaluation.open import check_classes, data_of, list_given_images
 from tests.edge.predict.test_ssd import outputs
+from tests.kseg.conftest import write_data
 from tests.support.object_folders import save
 from tests.support.outputs import FixedOutputs
 
@@ -60,6 +63,19 @@ def test_classes_that_only_masks_tell_are_to_be_declared():
     numbered = replace(DATA, class_names=("class 0", "class 1"))
     with pytest.raises(InputError, match="add the classes.json of the training"):
         check_classes(model(DATA.class_names), numbered, "ssd.tflite")
+
+
+def test_the_seed_of_another_division_is_named(tmp_path, caplog):
+    """The run has seen images of a val split that another seed chooses."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    write_data(data, {"train": 6}, (8, 8))
+    recorded = {"config": to_record(TrainConfig(data=str(data), seed=3)), "data": {}}
+    run.mkdir()
+    write_json(run / "config.json", recorded)
+    for seed, told in ((None, False), (3, False), (1, True)):
+        caplog.clear()
+        data_of("grouping:color", run, str(data), seed)
+        assert ("trained with --seed 3, so it has seen" in caplog.text) == told
 
 
 # --- images to predict ---

@@ -25,6 +25,7 @@ from kseg.core.runs import (
 from kseg.data.fold_data import is_data_of_fold, open_training_data
 from kseg.data.folds import image_keys
 from kseg.data.open import open_data
+from kseg.training import folds
 from kseg.training.fit import fit, merge_resumed, read_recorded_config, record_of
 from kseg.training.folds import is_k_fold, train_folds
 from tests.kseg.training.helpers import outcome
@@ -183,6 +184,23 @@ def test_one_fold_alone_and_then_another(config):
     assert trainer.folds[2:] == [(1, False)]
 
 
+def test_two_machines_that_begin_together_have_one_plan(config, monkeypatch):
+    """The other one writes it, and trains a fold, while this one divides the images."""
+    given, others, divide = GIVEN | {"fold"}, StandIn(), folds.divide
+
+    def slowly(*arguments):
+        monkeypatch.setattr(folds, "divide", divide)
+        run(replace(config, fold=2), others, given)
+        return divide(*arguments)
+
+    monkeypatch.setattr(folds, "divide", slowly)
+    trainer = StandIn()
+    done = run(replace(config, fold=0), trainer, given)
+    assert (others.folds, trainer.folds) == ([(2, False)], [(0, False)])
+    assert done.metrics["finished"] == 2
+    assert is_finished(fold_folder(done.folder, 2))
+
+
 def test_overwriting_forgets_the_old_folds(config):
     run(config, StandIn())
     with pytest.raises(InputError, match="already has a run"):
@@ -234,6 +252,13 @@ def test_all_folds_have_the_same_teachers(config, plain_run, weighted, tmp_path)
     trainer = StandIn()
     run(taught(moved, resume=True), trainer, given)
     assert trainer.folds == [(0, True), (1, False), (2, False)]
+
+
+def test_folds_without_teachers_get_none_later(config, plain_run):
+    run(config, StandIn(stop_in=0))
+    taught = replace(config, teacher=(str(plain_run),), resume=True)
+    with pytest.raises(InputError, match="1 runs, but the resumed run .* with 0"):
+        run(taught, StandIn(), GIVEN | {"teacher"})
 
 
 def test_the_data_of_a_fold_are_known_where_they_moved(config, tiny_folder, tmp_path):

@@ -170,6 +170,17 @@ def test_scales_are_averaged_at_one_size(tiny, tiny_config, teacher):
     assert mean.shape == (16, 16, tiny.num_classes)
 
 
+def test_scores_that_are_not_finite_are_refused(tiny, tiny_config, copied):
+    """Stored, they would be pixels without soft labels."""
+    network, info = load_model(copied / BEST), info_of(copied / BEST)
+    network.set_weights([np.full_like(w, 1e30) for w in network.get_weights()])
+    save_model(network, copied / BEST, info)
+    config = tiny_config("out", teacher=(str(copied),))
+    (found,) = find_teachers(config, tiny)
+    with pytest.raises(InputError, match="s0.*: its scores are not finite"):
+        Predictions(config, found, tiny).of(0, (16, 16))
+
+
 def test_a_scale_below_the_networks_minimum_is_one_line(tiny, tiny_config, teacher):
     config = tiny_config("out", teacher=(str(teacher),), teacher_scales=(0.01,))
     (found,) = find_teachers(config, tiny)

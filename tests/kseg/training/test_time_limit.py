@@ -154,6 +154,14 @@ def test_epochs_given_as_well_end_first():
     assert run.saver.state.step == 4 * STEPS and run.rate == pytest.approx(0, abs=1e-6)
 
 
+def test_what_ends_first_is_the_time_that_is_left():
+    """With --epochs 3: 20 steps of 0.5 s, a validation of 6 s, a report of 25 s."""
+    for epochs, seconds in ((3, 41.0), (10_000, 3540.0)):
+        run = Simulation(3600, lambda step: 0.5, epochs=epochs)
+        run.run(most=40)
+        assert run.time_limit.seconds_left() == pytest.approx(seconds, abs=2)
+
+
 def test_a_resumed_run_plans_what_is_left():
     first = Simulation(600, lambda step: 0.5)
     first.run(most=250)

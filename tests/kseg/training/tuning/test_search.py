@@ -15,6 +15,7 @@ from kseg.core.tune_config import TuneConfig, training_of
 from kseg.training.tuning import search
 from kseg.training.tuning.record import BEST_OPTIONS, TRIALS
 from kseg.training.tuning.search import tune
+from kseg.training.tuning.storage import open_study, retry_interrupted
 
 pytest.importorskip("optuna")
 TINY = {"model": "dense", "width": 2, "size": (32, 32), "batch_size": 4, "epochs": 1}
@@ -149,6 +150,23 @@ def test_ctrl_c_keeps_the_trials_and_tries_the_last_one_again(config, trained):
     names = ("learning_rate", "weight_decay", "loss", "scale", "color", "ema")
     for name in names:
         assert getattr(again.configs[0], name) == getattr(made.configs[-1], name)
+
+
+def test_a_second_process_takes_over_and_the_first_one_ends(
+    config, trained, monkeypatch
+):
+    made = trained(0.25, 0.5)
+
+    def second(*arguments, **options):
+        retry_interrupted(open_study(config.folder, seed=0))
+        return made(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "fit", second)
+        with pytest.raises(InputError, match="another kseg tune has continued this"):
+            tune(config, GIVEN)
+    found, _ = tune(config, GIVEN)
+    assert [trial["state"] for trial in found["trials"]] == ["failed", "complete"]
 
 
 def test_a_trial_that_fails_does_not_end_the_search(config, trained):
