@@ -101,7 +101,13 @@ def train_folds(
     one = config.fold is not None
     stopped = False
     for number in [config.fold] if one else range(len(plan.parts)):
-        stopped = train_fold(plan, number, config if one else None, group, train_one)
+        try:
+            alone = config if one else None
+            stopped = train_fold(plan, number, alone, group, train_one)
+        except Exception:
+            if not one:  # other machines may have begun theirs
+                forget_plan_alone(plan.folder)
+            raise
         group = replace(group, began=time.monotonic())  # the next fold, for --hours
         summary = summarize_folds(plan.folder, headline)
         write_json(plan.folder / SUMMARY, summary)
@@ -207,8 +213,7 @@ def new_plan(
     """
     config = replace(config, output=str(folder))
     whole = replace(config, fold=None)
-    # A start that failed, as where weights could not be downloaded, can be repeated.
-    reserve(replace(whole, overwrite=whole.overwrite or has_plan_alone(folder)))
+    reserve(whole)
     task = config.task or task_of_data(config.data, config.model)
     given = given - set(OF_A_CALL)
     planned = replace(for_task(whole, given, task), resume=False, overwrite=False)
@@ -231,11 +236,17 @@ def new_plan(
     return plan, data
 
 
-def has_plan_alone(folder: Path) -> bool:
-    """Whether a folder has a plan of folds, of which none has anything trained."""
+def forget_plan_alone(folder: Path) -> None:
+    """Removes a plan of which nothing has been trained, so that it can be made again.
+
+    As where pretrained weights could not be downloaded.
+    """
     folds = [fold_folder(folder, number) for number in range(count_folds(folder))]
-    begun = any((each / name).exists() for each in folds for name in (CHECKPOINT, BEST))
-    return bool(folds) and not begun and not any(map(is_finished, folds))
+    made = [each / name for each in folds for name in (CHECKPOINT, BEST)]
+    if any(path.exists() for path in made) or any(map(is_finished, folds)):
+        return
+    clear_folder(folder)
+    (folder / CONFIG).unlink(missing_ok=True)
 
 
 def check_fold(plan: Plan, config: TrainConfig) -> Plan:

@@ -161,9 +161,10 @@ def test_a_failure_keeps_the_folds_before_it(config):
     assert trainer.folds == [(1, False), (2, False)]
 
 
-def test_a_start_that_failed_is_repeated(config):
+def test_a_start_that_failed_can_be_repeated(config):
     with pytest.raises(GateFailed, match="nan"):
         run(config, StandIn(fail_in=0))
+    assert not (config.run_folder / CONFIG).exists()
     assert run(config, StandIn()).metrics["finished"] == 3
 
 
