@@ -213,9 +213,11 @@ def say_link(listener: Listener, given: Optional[str]) -> None:
 def check_model(path: Path) -> None:
     """Raises InputError if the file does not exist or is of another kind."""
     if path.is_dir():
-        raise InputError(
-            f"{path}: is a folder; give a model file in it, such as {path}/int8.tflite"
-        )
+        files = [*sorted(path.glob("*.tflite")), *sorted(path.glob("*.onnx"))]
+        chosen = next((file for file in files if file.stem == "int8"), None)
+        chosen = chosen or next(iter(files), None)
+        way = f"give its file {chosen}" if chosen else "kseg export writes model files"
+        raise InputError(f"{path}: is a folder; {way}")
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     if path.suffix.lower() not in (".tflite", ".onnx"):

@@ -74,13 +74,13 @@ def positional(text: str, default: Any = MISSING, **extra: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
-def flag(name: str) -> str:
-    """A field's name as it is typed.
+def flag(name: str, value: Any = None) -> str:
+    """A field's name as it is typed; of a switch that is turned off with --no.
 
-    >>> flag("batch_size")
-    '--batch-size'
+    >>> flag("batch_size"), flag("flip", False)
+    ('--batch-size', '--no-flip')
     """
-    return f"--{name.replace('_', '-')}"
+    return f"--{'no-' * (value is False)}{name.replace('_', '-')}"
 
 
 def title_of(cls: type, name: str) -> str:
@@ -103,7 +103,8 @@ def refuse_unused(config: Any, given: Optional[Collection[str]] = None) -> None:
             continue
         for use in item.metadata.get("used_by", ()):
             if not use.when(config):
-                raise InputError(f"{flag(item.name)}: has no effect {use.otherwise}")
+                name = flag(item.name, getattr(config, item.name))
+                raise InputError(f"{name}: has no effect {use.otherwise}")
 
 
 AUGMENTING = Use(

@@ -163,7 +163,8 @@ def refuse(
     """Raises InputError for a given option of `names`, which has no effect there."""
     for name in names:
         if name in given and not config.resume:
-            raise InputError(f"{flag(name)}: has no effect on {what}; leave it out")
+            typed = flag(name, getattr(config, name))
+            raise InputError(f"{typed}: has no effect on {what}; leave it out")
 
 
 def max_drop_of(config: ExportConfig, task: str) -> float:

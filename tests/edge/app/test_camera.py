@@ -439,3 +439,12 @@ def test_a_run_does_not_import_kseg_or_tensorflow(deeplab, bird):
     assert {"edge", "cv2", "numpy"} <= roots
     unwanted = {"tensorflow", "keras", "tf_keras", "kseg", "PIL", "matplotlib"}
     assert not roots & unwanted
+
+
+def test_a_folder_in_place_of_a_model_names_its_file(tmp_path):
+    with pytest.raises(InputError, match="is a folder; kseg export writes"):
+        camera.check_model(tmp_path)
+    for name in ("float32.tflite", "int8.tflite", "a.onnx"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"is a folder; give its file .*int8.tflite$"):
+        camera.check_model(tmp_path)
