@@ -122,11 +122,14 @@ def refuse_camera_options(source: str, options: CameraOptions) -> None:
 
 
 def is_camera(source: str) -> bool:
-    """Whether a source is a camera's number or device, such as /dev/v4l/by-id/NAME."""
+    """Whether a source is a camera's number or device, such as /dev/v4l/by-id/NAME.
+
+    /dev/shm holds files in memory, also such as are missing.
+    """
     if source.isdecimal():
         return True
-    if source.startswith("/dev/"):
-        return not os.path.isfile(source)  # /dev/shm has files
+    if source.startswith("/dev/") and not source.startswith("/dev/shm/"):
+        return not os.path.isfile(source)
     try:
         return stat.S_ISCHR(os.stat(source).st_mode)
     except (OSError, ValueError):

@@ -31,24 +31,25 @@ def test_a_file_that_all_can_read_is_one_line(
     assert capsys.readouterr().err == (line if warned else "")
 
 
-def test_the_other_files_with_secrets_have_it_too(tmp_path, capsys):
-    file = tmp_path / "secret"
+def test_the_other_files_with_secrets_have_it_too(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a long path would be shortened
+    file = Path("secret")
     file.write_text("Authorization: Bearer 8810-8810\n", encoding="utf-8")
     file.chmod(0o644)
     given = ["a.tflite", "--webhook", "http://pi/", "--webhook-header", str(file)]
     check_webhook(parse(given, "kseg live", None))
     said = capsys.readouterr().err
-    assert said.startswith(f"--webhook-header {file}: other users") and "8810" not in (
-        said.replace(str(tmp_path), "")
-    )
+    assert said.startswith("--webhook-header secret: other users")
+    assert "8810" not in said
 
 
-def test_of_a_source_only_an_address_with_a_secret(tmp_path, capsys):
-    file = tmp_path / "camera"
+def test_of_a_source_only_an_address_with_a_secret(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = Path("camera")
     file.write_text("rtsp://camera/street\n", encoding="utf-8")
     file.chmod(0o644)
     given_sources(None, file)
     assert capsys.readouterr().err == ""
     file.write_text("rtsp://me:8810@camera/street\n", encoding="utf-8")
     given_sources(None, file)
-    assert capsys.readouterr().err.startswith(f"--source-file {file}: other users")
+    assert capsys.readouterr().err.startswith("--source-file camera: other users")

@@ -140,7 +140,9 @@ def test_what_was_found_is_said(source, target, capsys):
     report = target.parent / "report.json"
     main([str(source), str(target), "--val-share", "0.4", "--json", str(report)])
     said = capsys.readouterr().err
-    assert f"{source}: segnet: train 3, val 2; 11 classes: sky, building" in said
+    assert (
+        f"{source}: read as segnet: train 3, val 2; 11 classes: sky, building" in said
+    )
     assert f"kseg train --data {target}\n" in said
     assert "  tree: images 5, pixels 3,000 (50.0%)" in said
     assert "classes that occur in no image: building" in said

@@ -10,6 +10,7 @@ import pytest
 from edge.core.constants import palette
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import ExportConfig, TrainConfig, to_record
+from kseg.core.task_defaults import for_task
 from kseg.data.sample import Dataset
 from kseg.deploy.card import card_text, in_other_light, license_of
 from kseg.deploy.export import TrainedRun
@@ -24,7 +25,7 @@ def run_of(task: str, metrics: dict, data: str = "shapes", **config) -> TrainedR
     """A run of 100 parameters on two classes, without its network."""
     options = {"data": data, "task": task, "size": (32, 48), **config}
     record = {
-        "config": to_record(TrainConfig(**options)),
+        "config": to_record(for_task(TrainConfig(**options), options, task)),
         "data": {"images": {"train": 1200, "val": 30}},
         "parameters": 100,
         "versions": {"kseg": "0.0.1", "keras": "3.9"},
@@ -67,10 +68,12 @@ def test_the_card_of_objects():
         "| int8.tflite | 2 | 0.4900 | +0.0100 | 2.5 |",
         "- At most 50 objects in an image, with a score of 0.3 or more.",
         "- Objects under 32x32 pixels have a mask AP of 0.2500.",
-        "kseg train --task instance --model instances --size 32x48",
         "kseg export runs/mine --quantize int8",
     ):
         assert line in lines
+    (command,) = (line for line in lines if line.startswith("kseg train "))
+    assert "--task instance --model instances --batch-size 16 " in command
+    assert " --size 32x48 " in command
     assert "Anchors have sides of 16 to 32 pixels" in text
     assert text.endswith(f", keras 3.9; {date.today().isoformat()}.\n")
     assert len(lines) < 50

@@ -55,7 +55,7 @@ def test_what_was_found_is_said(yolo, write, source, target, counts_of, capsys):
     (source / "labels/b.txt").unlink()
     counts_of()
     said = capsys.readouterr().err
-    assert f"{source}: yolo: train 2, val 1; 2 classes: cat, dog\n" in said
+    assert f"{source}: read as yolo: train 2, val 1; 2 classes: cat, dog\n" in said
     assert (
         f"{target}: 2 objects: cat 2, dog 0; images without objects: 1; left out: 1 "
         "objects that are labelled twice\n"
