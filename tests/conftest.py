@@ -75,10 +75,10 @@ def keep_files_in_memory() -> None:
     """Temporary files of tests are in memory where there is room for them.
 
     kseg waits until what it writes is on the disk: 15 ms for each file, thousands of
-    times. A whole run of the tests has 1 GB of files.
+    times. The slow tests have 200 MB of files at once.
     """
     memory = Path("/dev/shm")  # of Linux
-    if memory.is_dir() and shutil.disk_usage(memory).free > 8 * 2**30:
+    if memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
