@@ -36,7 +36,7 @@ from kseg.core.results import Run
 from kseg.core.runs import CONFIG, METRICS, read_record, run_config, write_json
 from kseg.core.task_defaults import asked_options, for_task
 from kseg.core.values import fields_of, read_values, suggestion, with_new_names
-from kseg.data.fold_data import open_training_data
+from kseg.data.fold_data import is_same_division, open_training_data
 from kseg.data.one_class import data_for
 from kseg.data.open import task_of_data
 
@@ -188,7 +188,7 @@ def check_same(config: TrainConfig) -> None:
                 "it, or use another folder for --output"
             )
     data = data_for(config.model, open_training_data(config, folder))
-    if data.fingerprint != read_record(folder)["data"].get("fingerprint"):
+    if not is_same_division(read_record(folder)["data"], data):
         raise InputError(
             f"{folder}: was trained on other images or labels than those of "
             f"{data.name}; remove it, or use another folder for --output"

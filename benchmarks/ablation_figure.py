@@ -16,8 +16,9 @@ def draw(path: Path, rows: Rows) -> None:
     """
     from kseg.reporting.figures import new_figure, save_figure
 
-    figure, axes = new_figure(8, 4 if is_curve(rows) else 1.2 + 0.4 * len(rows))
-    (draw_curve if is_curve(rows) else draw_variants)(axes, rows)
+    curve = is_curve(rows)
+    figure, axes = new_figure(8, 4 if curve else 1.2 + 0.4 * len(rows))
+    (draw_curve if curve else draw_variants)(axes, rows)
     save_figure(figure, path)
 
 

@@ -21,7 +21,7 @@ def completed(folder: Path, train: Callable[[bool], Run]) -> Run:
         return Run.open(folder)
     run = train((folder / CHECKPOINT).is_file())
     if run.stopped:
-        # They are the figures of a part of the training. The rest is still to come.
+        # Its metrics are those of a part of the training; without them it is continued.
         (folder / METRICS).unlink(missing_ok=True)
         raise KeyboardInterrupt
     return run

@@ -45,6 +45,7 @@ from edge.app.per_source import options_of
 from edge.app.shipped import shipped_model
 from edge.app.stats import statistics, table
 from edge.app.zone_saving import zone_store_of
+from edge.core.constants import MODEL_SUFFIXES
 from edge.core.errors import GateFailed, InputError
 from edge.core.files import make_folder, write_json
 from edge.core.images import read_image
@@ -214,13 +215,12 @@ def check_model(path: Path) -> None:
     """Raises InputError if the file does not exist or is of another kind."""
     if path.is_dir():
         files = [*sorted(path.glob("*.tflite")), *sorted(path.glob("*.onnx"))]
-        chosen = next((file for file in files if file.stem == "int8"), None)
-        chosen = chosen or next(iter(files), None)
+        chosen = min(files, key=lambda file: file.stem != "int8", default=None)
         way = f"give its file {chosen}" if chosen else "kseg export writes model files"
         raise InputError(f"{path}: is a folder; {way}")
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
-    if path.suffix.lower() not in (".tflite", ".onnx"):
+    if path.suffix.lower() not in MODEL_SUFFIXES:
         raise InputError(f"{path}: not a .tflite or .onnx file; kseg export writes one")
 
 

@@ -6,6 +6,7 @@ import colorsys
 
 IGNORE_INDEX = 255  # void and padding in masks
 ENGINES = ("auto", "cpu", "gpu", "litert", "tflite-runtime", "onnx")  # of --engine
+MODEL_SUFFIXES = (".tflite", ".onnx")  # of model files, in capitals too
 MOST_THREADS = 1024  # of an engine
 FULL_SIZE_TILE = (512, 512)  # of images at full size, by default
 

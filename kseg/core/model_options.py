@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from edge.core.constants import ENGINES, FULL_SIZE_TILE, MOST_THREADS
+from edge.core.constants import (
+    ENGINES,
+    FULL_SIZE_TILE,
+    MODEL_SUFFIXES,
+    MOST_THREADS,
+)
 from edge.model_file import reading_help
-from kseg.core.names import EXPORTED
 from kseg.core.options import MOVED_HELP, Scales, Share, Size, Use, option
 
 
@@ -43,7 +47,8 @@ class PassesOptions:
 
 FOR_FILES = Use(
     lambda config: (
-        not hasattr(config, "model") or str(config.model).lower().endswith(EXPORTED)
+        not hasattr(config, "model")
+        or str(config.model).lower().endswith(MODEL_SUFFIXES)
     ),
     "on this model: it is for .tflite and .onnx files",
 )

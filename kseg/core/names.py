@@ -5,7 +5,6 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 TASKS = ("semantic", "instance", "detection")
-EXPORTED = (".tflite", ".onnx")  # suffixes of exported files, in capitals too
 OBJECT_TASKS = {"instance": True, "detection": False}  # whether objects have masks
 MODEL_NAMES = (
     "dense",

@@ -12,6 +12,7 @@ from typing import Any
 from edge.core.system import processor_name, usable_cores
 from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.names import OF_STARTING, __version__
+from kseg.core.options import flag
 from kseg.core.task_defaults import asked_options
 from kseg.core.time_options import MOST_EPOCHS
 
@@ -32,15 +33,15 @@ def command_line(config: TrainConfig | ExportConfig, verb: str = "train") -> str
     for field in fields(config):
         if field.name not in values or field.name in OF_STARTING:
             continue
-        value, name = values[field.name], field.name.replace("_", "-")
+        value = values[field.name]
         if field.name == "epochs" and value == MOST_EPOCHS:  # not given; see --hours
             continue
         if field.metadata.get("positional"):
             words.insert(2, str(value))
         elif isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no-{name}")
+            words.append(flag(field.name, value))
         else:
-            words += [f"--{name}", written(name, value)]
+            words += [flag(field.name), written(field.name, value)]
     return shlex.join(words)
 
 
@@ -58,10 +59,8 @@ def changed_options(config: TrainConfig | ExportConfig) -> dict[str, Any]:
     """The options that have to be given, by name."""
     if isinstance(config, TrainConfig):
         return asked_options(config)
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
-    return {
-        f.name: values[f.name] for f in fields(config) if values[f.name] != f.default
-    }
+    values = ((field, getattr(config, field.name)) for field in fields(config))
+    return {field.name: value for field, value in values if value != field.default}
 
 
 def versions() -> dict[str, str]:

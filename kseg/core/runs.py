@@ -13,12 +13,12 @@ from typing import Any, Iterator, Optional
 
 from edge.app.shipped import SHIPPED, is_shipped, shipped_model
 from edge.core import files
+from edge.core.constants import MODEL_SUFFIXES
 from edge.core.errors import InputError
 from edge.core.files import write_text
 from edge.core.inputs import read_text
 from kseg.core.configs import TrainConfig, fold_folder, from_record
 from kseg.core.names import (
-    EXPORTED,
     FINETUNED_SCHEMES,
     FLOAT_SCHEMES,
     MODEL_NAMES,
@@ -258,7 +258,7 @@ def find_model(model: str, trained: bool = False) -> tuple[Path, Optional[Path]]
             require_whole_epoch(path)
             raise no_model_in(path, trained)
         return path / BEST, path
-    if path.suffix != ".keras" and path.suffix.lower() not in EXPORTED:
+    if path.suffix != ".keras" and path.suffix.lower() not in MODEL_SUFFIXES:
         raise InputError(
             f"{path}: not a model; give a run folder, .keras, .tflite or .onnx file"
         )
@@ -267,7 +267,7 @@ def find_model(model: str, trained: bool = False) -> tuple[Path, Optional[Path]]
 
 def no_model_in(folder: Path, trained: bool) -> InputError:
     """The error of a folder without model.keras; it may have exported files."""
-    files = (folder / name for name in EXPORTS if Path(name).suffix in EXPORTED)
+    files = (folder / name for name in EXPORTS if Path(name).suffix in MODEL_SUFFIXES)
     export = next((path for path in files if path.is_file()), None)
     if export is None:
         return InputError(f"{folder}: has no {BEST}; kseg train writes one")

@@ -144,8 +144,7 @@ def with_defaults(
 def asked_options(config: TrainConfig) -> dict[str, Any]:
     """The options with which this training can be asked for again, by name.
 
-    Those that would have their value anyway are left out. A default of TrainConfig
-    counts as given where the task has another one.
+    A value that is the default of both TrainConfig and the task is left out.
     """
     if config.hours and config.fold is not None and config.folds:
         config = replace(config, hours=config.hours * config.folds)  # of all folds
@@ -154,7 +153,7 @@ def asked_options(config: TrainConfig) -> dict[str, Any]:
     usual = with_defaults(TrainConfig(**given), given, config.task)
     # None cannot be asked for.
     others = {n: x for n, x in values.items() if x not in (getattr(usual, n), None)}
-    return {n: x for n, x in values.items() if n in given or n in others}
+    return {n: x for n, x in values.items() if n in given | others}
 
 
 def refuse(

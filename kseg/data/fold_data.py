@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Mapping
 
 from edge.core.errors import InputError
 from kseg.core.configs import TrainConfig
@@ -61,4 +62,9 @@ def is_data_of_fold(
         data = data_for(config.model, open_fold(config, folder, name, task))
     except InputError:
         return False
-    return data.fingerprint == read_record(folder)["data"].get("fingerprint")
+    return is_same_division(read_record(folder)["data"], data)
+
+
+def is_same_division(record: Mapping[str, Any], data: Dataset) -> bool:
+    """Whether a run was trained on the train split of `data`, by its record of them."""
+    return record.get("fingerprint") == data.fingerprint

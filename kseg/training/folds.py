@@ -99,10 +99,9 @@ def train_folds(
     warn_of_seen_images(plan.config, data)
     headline = METRICS[data.task](plan.config, data).headline
     one = config.fold is not None
-    stopped = False
+    alone, stopped = config if one else None, False
     for number in [config.fold] if one else range(len(plan.parts)):
         try:
-            alone = config if one else None
             stopped = train_fold(plan, number, alone, group, train_one)
         except Exception:
             if not one:  # other machines may have begun theirs

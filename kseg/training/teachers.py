@@ -21,6 +21,7 @@ from edge.predict.temperature import as_logits
 from kseg.core.configs import TrainConfig
 from kseg.core.fold_runs import resolve_runs
 from kseg.core.runs import find_model, read_record
+from kseg.data.fold_data import is_same_division
 from kseg.data.sample import DIGITS, Dataset, Split, digest, with_white_level
 from kseg.evaluation.open import open_predictor
 
@@ -129,11 +130,6 @@ def is_same_folder(record: Mapping[str, Any], data: Dataset) -> bool:
     """Whether a run, by its record of the data, was trained on the folder of `data`."""
     path = os.path.abspath(str(record.get("name", "")))
     return path == os.path.abspath(data.name)
-
-
-def is_same_division(record: Mapping[str, Any], data: Dataset) -> bool:
-    """Whether a run was trained on the train split of `data`, by its record of them."""
-    return record.get("fingerprint") == data.fingerprint
 
 
 def record_of_teachers(teachers: Sequence[Teacher]) -> dict[str, Any]:

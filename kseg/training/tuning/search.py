@@ -142,10 +142,9 @@ def open_search(config: TuneConfig, given: set[str]) -> Search:
     }
     study = open_study(folder, base.seed)
     before = study.user_attrs.get(STARTED)
-    if before is not None and differing(before, started):
-        what = differing(before, started)[0]
+    if before is not None and (others := differing(before, started)):
         raise InputError(
-            f"{folder}: has a search with other {what}; give the same, or another "
+            f"{folder}: has a search with other {others[0]}; give the same, or another "
             "--output"
         )
     if before is None:
