@@ -6,7 +6,8 @@
 The TOML file has the options of all trainings in the table [train], as --config of
 `kseg train`, and those that a variant adds in [variants.NAME]. The training without
 additions is called base. All have the same data and seeds, and the same epochs or
-hours.
+hours. Where variants change several options at once, a second table has what each
+option contributed (recipes/ablation/defaults.toml).
 
 Each training is a run in the output folder. An interrupted comparison continues when
 it is started again; all variants are trained with one seed before the next.
@@ -19,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Optional, Sequence
 
+from benchmarks.ablation_effects import effects
 from benchmarks.ablation_figure import draw, label
 from benchmarks.results import JSON_HELP, option, show
 from benchmarks.runs import completed
@@ -243,7 +245,12 @@ def summarize(
                 ),
             }
         )
-    return {"file": config.variants, "variants": with_differences(rows)}
+    return {
+        "file": config.variants,
+        "data": config.data or str(variants[BASE].get("data", "")),
+        "variants": with_differences(rows),
+        "effects": effects(rows),
+    }
 
 
 def training_images(run: Run) -> int:
@@ -291,7 +298,30 @@ def table(figures: dict[str, Any]) -> str:
     header = ("variant", "runs", label(rows), "deviation", "difference from base")
     header += ("s an epoch", f"times {rows[0]['name']}")
     align = ("left", *["right"] * (len(header) - 1))
-    return tabulate(lines, header, colalign=align, disable_numparse=True)
+    trainings = tabulate(lines, header, colalign=align, disable_numparse=True)
+    if not figures["effects"]:
+        return trainings
+    return f"{trainings}\n\n{effects_table(figures['effects'])}"
+
+
+def effects_table(found: list[dict[str, Any]]) -> str:
+    """The effect of each option, the largest first."""
+    from tabulate import tabulate
+
+    lines = [
+        (
+            f"{flag(row['option'])} {row['value']}",
+            text(row["effect"], "+.4f"),
+            text(row["error"]),
+        )
+        for row in sorted(found, key=lambda row: -row["effect"])
+    ]
+    return tabulate(
+        lines,
+        ("option", "effect", "standard error"),
+        colalign=("left", "right", "right"),
+        disable_numparse=True,
+    )
 
 
 def text(value: Optional[float], form: str = ".4f") -> str:

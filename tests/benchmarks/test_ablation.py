@@ -162,7 +162,7 @@ def test_the_table_has_a_row_for_each_variant():
             "epoch_seconds": 3.0,
         },
     ]
-    lines = table({"variants": rows}).splitlines()
+    lines = table({"variants": rows, "effects": []}).splitlines()
     assert lines[2].split() == ["base", "1", "0.5000", "-", "+0.0000", "2.0", "1.00"]
     assert lines[3].split() == "more 2 0.6250 0.1768 +0.1250 3.0 1.50".split()
 
