@@ -99,6 +99,17 @@ def legend(image: np.ndarray, info: ModelInfo, present: Sequence[int]) -> np.nda
     return image
 
 
+def legend_alone(info: ModelInfo) -> Optional[np.ndarray]:
+    """A picture (H, W, 3) BGR of the legend of all classes.
+
+    None if no class has a colour.
+    """
+    rows = legend_classes(info)
+    image = np.full((max(540, 22 * (len(rows) + 2)), 2000, 3), 128, np.uint8)
+    _, _, width, height = put_legend(image, info, lambda: rows)
+    return image[:height, :width].copy() if rows else None
+
+
 def put_legend(
     image: np.ndarray,
     info: ModelInfo,

@@ -18,6 +18,7 @@ from edge.core.errors import InputError
 from edge.core.files import write_text
 from edge.core.inputs import read_text
 from kseg.core.configs import TrainConfig, fold_folder, from_record
+from kseg.core.hard_options import UNRECORDED
 from kseg.core.names import (
     FINETUNED_SCHEMES,
     FLOAT_SCHEMES,
@@ -210,7 +211,20 @@ def require_whole_epoch(folder: Path) -> None:
 
 
 def run_config(folder: Path) -> TrainConfig:
-    return from_record(TrainConfig, read_record(folder)["config"])
+    return recorded_config(read_record(folder))
+
+
+def recorded_config(record: dict[str, Any]) -> TrainConfig:
+    """The options in the record of a run; of an older version, what it did.
+
+    >>> recorded_config({"config": {"loss": "ohem"}}).hard_share
+    0.25
+    >>> recorded_config({"config": {"loss": "ohem", "hard_share": 0.5}}).hard_share
+    0.5
+    """
+    options = record["config"]
+    older = UNRECORDED if "ohem" in str(options.get("loss")) else {}
+    return from_record(TrainConfig, older | options)
 
 
 def count_folds(folder: Path) -> int:

@@ -14,9 +14,10 @@ from edge.core.system import board_name
 from edge.engines.parts import files_of
 from edge.model_file.info import ModelInfo
 from edge.predict.decoder import decoder_of
-from kseg.core.configs import ExportConfig, TrainConfig, from_record
+from kseg.core.configs import ExportConfig, TrainConfig
 from kseg.core.names import OWN_LAYERS, __version__
 from kseg.core.provenance import command_line
+from kseg.core.runs import recorded_config
 from kseg.deploy.parity import Parity, metric_name, rows, shifted_drops
 from kseg.evaluation.loop import REFERENCE
 
@@ -39,7 +40,7 @@ def card_text(
 
     `parity` is that of `files`, by scheme. Accuracy is that of the split val.
     """
-    trained = from_record(TrainConfig, source.record["config"])
+    trained = recorded_config(source.record)
     sections = [
         f"# {Path(config.run).resolve().name}",
         facts(source, trained),

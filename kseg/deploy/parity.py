@@ -34,6 +34,7 @@ from kseg.evaluation.loop import (
     MIXED,
     OLD_MIXED,
     REFERENCE,
+    Comparison,
     Evaluator,
     Observer,
     compare,
@@ -72,6 +73,7 @@ def measure(
     """
     others = {scheme: opened(path, threads) for scheme, path in files.items()}
     found = compare(reference, others, split, new, observers=observers)
+    warn_without_objects(found)
     try:
         values = {name: each.evaluator.value() for name, each in found.items()}
     except InputError as error:  # no label: nothing was measured
@@ -94,6 +96,18 @@ def measure(
         values = values_under_shifts(models, split, new)
         add_shifts(parity, values, min(MOST_IMAGES, len(split.sizes)))
     return parity
+
+
+def warn_without_objects(found: Mapping[str, Comparison]) -> None:
+    """Says so if neither the network nor a file has found an object.
+
+    Their agreement of 1 then means nothing.
+    """
+    if found and not any(each.total for each in found.values()):
+        log.warning(
+            "neither the network nor its files find an object in these images, so "
+            "there is nothing to compare; train longer, or on more images"
+        )
 
 
 def opened(path: Path, threads: Optional[int]) -> Predictor:

@@ -12,7 +12,7 @@ from edge.app.object_options import check_task_options, decoder_changes
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.core.images import read_image, with_channels, write_image
-from edge.display.draw import blend
+from edge.display.draw import blend, legend_alone
 from edge.display.tasks import FRAME_FILES, overlay
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
@@ -69,6 +69,8 @@ class ImagePredictor:
 def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Prediction]:
     """Predicts every image; with `write` its file and an overlay go to `config.output`.
 
+    The colours of the classes are there too, in legend.png.
+
     Raises InputError for images, models and options that do not fit.
     """
     check_strokes(config)
@@ -84,6 +86,8 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
         write_classes(output, strokes)
     for name in ("masks", "overlays") if write else ():
         make_folder(output / name)
+    if write:
+        write_legend(output, model)
     for image in shown(paths, "predicting", len(paths)):
         result, view = model.predict(image)
         if write:
@@ -92,6 +96,15 @@ def predict_images(config: PredictConfig, write: bool = True) -> Iterator[Predic
             )
             write_image(output / "overlays" / f"{image.stem}.jpg", view)
         yield Prediction(image, result, model.info, predictor.engine.channels)
+
+
+def write_legend(output: Path, model: ImagePredictor) -> None:
+    """Writes legend.png, the colours of the classes; segments have none."""
+    if isinstance(model.predictor.engine, GroupingEngine) and not model.strokes:
+        return
+    picture = legend_alone(model.info)
+    if picture is not None:
+        write_image(output / "legend.png", picture[..., ::-1])
 
 
 def opened(config: Union[PredictConfig, PrelabelConfig]) -> Predictor:

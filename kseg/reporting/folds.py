@@ -7,10 +7,9 @@ from typing import Any
 
 from edge.core.errors import cannot_be
 from edge.core.files import write_text
-from kseg.core.configs import TrainConfig, from_record
 from kseg.core.fold_summary import summary_rows
 from kseg.core.provenance import command_line
-from kseg.core.runs import REPORT, read_record
+from kseg.core.runs import REPORT, read_record, recorded_config
 from kseg.reporting.figures import display_name
 from kseg.reporting.templates import render
 
@@ -30,7 +29,7 @@ def write_folds_page(folder: Path, summary: dict[str, Any]) -> None:
         summary=summary,
         total=dict(rows[0][1]),
         classes=rows[1:],
-        command=command_line(from_record(TrainConfig, record["config"])),
+        command=command_line(recorded_config(record)),
     )
     path = folder / REPORT
     try:

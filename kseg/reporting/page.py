@@ -14,10 +14,10 @@ import numpy as np
 from edge.core.errors import InputError, cannot_be
 from edge.core.files import write_text
 from edge.predict.base import Predictor
-from kseg.core.configs import TrainConfig, from_record
+from kseg.core.configs import TrainConfig
 from kseg.core.names import OWN_LAYERS
 from kseg.core.provenance import command_line, written
-from kseg.core.runs import read_record
+from kseg.core.runs import read_record, recorded_config
 from kseg.core.time_options import MOST_EPOCHS
 from kseg.data.sample import Dataset
 from kseg.evaluation import EVALUATORS
@@ -112,7 +112,7 @@ def content(folder: Path, section: Section) -> dict[str, Any]:
         "best_epoch": max(history, key=lambda line: line[best], default=None),
         "facts": facts(record, history, section),
         "options": options(record),
-        "command": command_line(from_record(TrainConfig, record["config"])),
+        "command": command_line(recorded_config(record)),
         "changed": record["data"].get("fingerprint") not in (None, data.fingerprint),
     }
 
@@ -144,7 +144,7 @@ def facts(
     section: Section,
 ) -> dict[str, str]:
     """Describes the run: network, data, options, times. Unknown values are left out."""
-    config = from_record(TrainConfig, record["config"])
+    config = recorded_config(record)
     data, weights = record["data"], record.get("class_weights") or {}
     parameters = record.get("parameters")
     encoder = f", encoder {config.encoder} (weights {config.weights})"
@@ -200,7 +200,7 @@ def in_one_line(record: dict[str, Any]) -> str:
 def options(record: dict[str, Any]) -> list[tuple[str, str, bool]]:
     """Lists the training options: name, value, and whether it is not the default."""
     defaults = {item.name: item.default for item in fields(TrainConfig)}
-    config = from_record(TrainConfig, record["config"])
+    config = recorded_config(record)
     return [
         (name, "" if value is None else written(name, value), value != defaults[name])
         for name, value in asdict(config).items()

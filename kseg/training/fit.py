@@ -11,11 +11,10 @@ from edge.core.errors import InputError
 from edge.core.files import make_folder
 from edge.model_file.info import ModelInfo
 from kseg.core import backend
-from kseg.core.configs import TrainConfig, from_record, to_record
-from kseg.core.hard_options import UNRECORDED
+from kseg.core.configs import TrainConfig, to_record
 from kseg.core.names import OF_MACHINES
 from kseg.core.process_group import ALONE, ProcessGroup
-from kseg.core.runs import CHECKPOINT, clear_events
+from kseg.core.runs import CHECKPOINT, clear_events, recorded_config
 from kseg.core.timing import Rehearse
 from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
@@ -76,7 +75,7 @@ RESUMABLE = {
 def read_recorded_config(folder: Path) -> TrainConfig:
     """Reads the options of the run whose checkpoint is in a folder."""
     record = read(folder / CHECKPOINT).record
-    config = from_record(TrainConfig, UNRECORDED | record["config"])
+    config = recorded_config(record)
     if config.model == "fast_rcnn" and config.size and not config.strides:
         from kseg.data.loading.proposal_targets import unrecorded_strides
 

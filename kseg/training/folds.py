@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional, Sequence
 from edge.core.errors import InputError
 from edge.core.files import make_folder
 from kseg.core import backend
-from kseg.core.configs import TrainConfig, fold_folder, from_record, to_record
+from kseg.core.configs import TrainConfig, fold_folder, to_record
 from kseg.core.fold_runs import (
     FOLD,
     SUMMARY,
@@ -30,6 +30,7 @@ from kseg.core.runs import (
     LAST,
     count_folds,
     read_record,
+    recorded_config,
     remove_outdated,
     reserve,
     write_json,
@@ -182,7 +183,7 @@ def known_plan(
 ) -> tuple[Plan, Dataset]:
     """Reads the plan in a folder. Raises InputError if options or data differ."""
     record = read_record(folder)
-    recorded = from_record(TrainConfig, record["config"])
+    recorded = recorded_config(record)
     asked = replace(config, fold=None, resume=True, output=str(folder))
     merged = merge_resumed(asked, given - set(OF_A_CALL), recorded)
     merged = replace(merged, resume=False, overwrite=False)

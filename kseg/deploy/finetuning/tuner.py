@@ -30,9 +30,9 @@ from edge.core.errors import InputError
 from edge.model_file.info import ModelInfo
 from edge.predict.base import Predictor
 from edge.predict.open import predictor_of
-from kseg.core.configs import ExportConfig, TrainConfig, from_record
-from kseg.core.hard_options import UNRECORDED
+from kseg.core.configs import ExportConfig
 from kseg.core.progress import bar, time_left
+from kseg.core.runs import recorded_config
 from kseg.data.loading import BATCHES
 from kseg.data.sample import Dataset
 from kseg.deploy.conversion.tflite import Calibration
@@ -97,7 +97,7 @@ class FineTuner:
     ):
         check_options(options)
         self.data, self.options = data, options
-        config = from_record(TrainConfig, UNRECORDED | record["config"])
+        config = recorded_config(record)
         self.loss = new_loss(config, data, record.get("class_weights"))
         self.config = replace(config, seed=options.seed)
         self.shape = geometry(model)

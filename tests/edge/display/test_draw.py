@@ -12,6 +12,7 @@ from edge.display.draw import (
     center_crop,
     draw_semantic,
     legend,
+    legend_alone,
     outlined,
     replace_background,
 )
@@ -164,6 +165,16 @@ def test_a_legend_of_more_than_ten_classes_lists_those_that_occur(number, rows):
     info = ModelInfo(tuple("abcdefghijk"[:number]), colors)
     result = legend(image, info, [2, 4])
     assert (result[:, 1] != 90).any(axis=1).sum() == 19 * rows + 9
+
+
+def test_the_legend_alone_has_all_classes():
+    number = 60  # more than fit into the height of a usual image
+    colors = tuple((index + 1, 250, 7) for index in range(number))
+    picture = legend_alone(ModelInfo(tuple(f"c{i}" for i in range(number)), colors))
+    assert picture is not None
+    for index in range(number):
+        assert (picture == (7, 250, index + 1)).all(axis=2).sum() > 50
+    assert legend_alone(ONLY_BLACK) is None
 
 
 def test_the_caption_is_in_the_lower_left_corner():

@@ -52,6 +52,8 @@ def test_masks_hold_the_labels_of_the_predictor(exported, pictures, tmp_path, mo
                 np.asarray(mask), predictor.predict(image).labels
             )
         assert read_image(out / "overlays" / f"{name}.jpg").shape == (50, 70, 3)
+    colors = read_image(out / "legend.png")
+    assert all((colors == color).all(axis=2).any() for color in scenes.COLORS[1:])
     assert not list(out.rglob(".*"))
 
 
@@ -236,6 +238,7 @@ def test_a_grouping_writes_ids_of_segments(pictures, tmp_path, capsys):
     assert read_image(tmp_path / "out" / "overlays" / "p0.jpg").shape == (50, 70, 3)
     assert "p0.png: segment " in capsys.readouterr().out
     assert not (tmp_path / "out" / "classes.json").exists()
+    assert not (tmp_path / "out" / "legend.png").exists()
 
 
 def test_strokes_become_segments_of_a_data_folder(pictures, strokes, tmp_path, capsys):

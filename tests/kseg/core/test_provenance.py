@@ -14,6 +14,7 @@ from kseg.cli.parser import parse
 from kseg.core.configs import TrainConfig
 from kseg.core.options import Names, Scales, Share, Size, Strides
 from kseg.core.provenance import command_line, describe_devices, machine, versions
+from kseg.core.runs import recorded_config
 from kseg.core.task_defaults import for_task
 from kseg.data.open import open_data
 
@@ -53,6 +54,12 @@ def test_the_command_gives_the_run_again(field):
 def test_the_command_has_what_is_no_default_of_the_task():
     config = for_task(TrainConfig(), set(), "instance")
     assert "--batch-size 8" in command_line(replace(config, batch_size=8))
+
+
+def test_the_command_of_an_older_run_has_what_that_version_did():
+    line = command_line(recorded_config({"config": {"loss": "ohem"}}))
+    assert parse(TrainConfig, "kseg train", "", shlex.split(line)[2:]).hard_share == 0.25
+    assert "hard" not in command_line(recorded_config({"config": {"loss": "ce"}}))
 
 
 def test_the_fingerprint_is_of_contents_not_of_places(data_folder, tmp_path):

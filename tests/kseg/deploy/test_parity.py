@@ -7,7 +7,15 @@ from edge.core.errors import GateFailed
 from kseg.cli.tables import parity_table
 from kseg.core.configs import ExportConfig
 from kseg.core.task_defaults import max_drop_of
-from kseg.deploy.parity import add_shifts, check_gate, largest_drop, sizes
+from kseg.deploy.parity import (
+    add_shifts,
+    check_gate,
+    largest_drop,
+    sizes,
+    warn_without_objects,
+)
+from kseg.evaluation.loop import Comparison
+from kseg.evaluation.objects import ObjectEvaluator
 
 ROW = {
     "mean_iou": 0.7,
@@ -142,3 +150,16 @@ def test_the_table_shows_each_result_once():
     assert lines[3].split() == ["keras,", "360x480", "0.7000", "80.0"]
     expected = ["int8", "0.6912", "+0.0088", "98.7650%", "2", "2", "7.3", "11.0"]
     assert lines[4].split() == expected
+
+
+def test_a_network_that_finds_nothing_is_not_called_equal_without_a_word(caplog):
+    found = {
+        name: Comparison(ObjectEvaluator(("disc",), masks=False))
+        for name in ("keras", "int8")
+    }
+    warn_without_objects(found)
+    assert "there is nothing to compare; train longer" in caplog.text
+    caplog.clear()
+    found["int8"].total = 1
+    warn_without_objects(found)
+    assert not caplog.text
