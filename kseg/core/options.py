@@ -229,8 +229,8 @@ class NetworkOptions(ArchitectureOptions, ModelOptions):
     )
     encoder_rate: float = option(
         1.0,
-        "factor of the learning rate in the encoder; 0 freezes it; for objects with "
-        "pretrained weights 0.3",
+        "factor of the learning rate in the encoder; 0 freezes it; with pretrained "
+        "weights for unet and for objects 0.3",
     )
     init_from: str = option(
         "",
@@ -274,7 +274,8 @@ class TrainingOptions:
     optimizer: str = option("adamw", "optimizer", choices=tuple(PEAK_RATES))
     learning_rate: Optional[float] = option(
         None,
-        "peak learning rate; default 1e-3, for objects from scratch 4e-3, for sgd 2e-2",
+        "peak learning rate; default 1e-3, for unet with pretrained weights 4e-3, for "
+        "objects from scratch 4e-3, for sgd 2e-2",
         basic=True,
         most=1e30,
     )
@@ -297,7 +298,9 @@ class TrainingOptions:
         zero=True,
     )
     schedule: str = option(
-        "cosine", "decay of the learning rate", choices=SCHEDULE_NAMES
+        "cosine",
+        "decay of the learning rate; for unet with pretrained weights polynomial",
+        choices=SCHEDULE_NAMES,
     )
     final_rate: Share = option(
         0.0, "share of the peak learning rate at the last step; for objects 0.02"

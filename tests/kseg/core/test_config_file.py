@@ -81,6 +81,8 @@ def test_what_a_run_wrote_can_be_given_back(tmp_path, what):
         ("semantic", "--data photos"),
         ("semantic", "--loss ohem --hard-share 0.5 --teacher a,b --hours 2"),
         ("semantic", "--paste 0.5 --folds 3"),
+        ("semantic", "--weights imagenet"),
+        ("semantic", "--weights imagenet --encoder-rate 1 --schedule cosine"),
         # The defaults of masks, where objects have others.
         ("instance", "--batch-size 8 --ema 0 --scale 1.6 --weight-decay-of all"),
         ("instance", "--weights imagenet --encoder-rate 1"),

@@ -52,6 +52,25 @@ def test_semantic_defaults_are_those_of_the_options():
     assert for_task(TrainConfig(), (), "semantic") == TrainConfig(task="semantic")
 
 
+@pytest.mark.parametrize(
+    ("options", "peak", "encoder_rate", "schedule"),
+    [
+        ({"weights": "imagenet"}, 4e-3, 0.3, "polynomial"),
+        ({"weights": "imagenet", "encoder_rate": 1.0}, 4e-3, 1.0, "polynomial"),
+        ({"weights": "imagenet", "schedule": "cosine"}, 4e-3, 0.3, "cosine"),
+        ({"weights": "imagenet", "optimizer": "sgd"}, 2e-2, 0.3, "polynomial"),
+        ({"weights": "imagenet", "init_from": "run"}, 1e-3, 1.0, "cosine"),
+        ({"weights": "imagenet", "model": "fcn8s"}, 1e-3, 1.0, "cosine"),
+    ],
+)
+def test_a_pretrained_encoder_of_unet_changes_slowly(
+    options, peak, encoder_rate, schedule
+):
+    config = for_task(TrainConfig(**options), options, "semantic")
+    assert (config.peak_rate, config.encoder_rate) == (peak, encoder_rate)
+    assert config.schedule == schedule
+
+
 @pytest.mark.parametrize("task", UNUSED)
 def test_an_option_without_effect_is_refused(task):
     for name in UNUSED[task]:
