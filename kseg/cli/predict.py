@@ -3,10 +3,9 @@
   kseg predict saved_models/RUN photo.jpg folder/ --output predictions
   kseg predict grouping:color DIR/images --truth DIR/strokes --output DIR
 
-masks/NAME.png holds class ids, with the class colours as its palette. Of objects it
-holds their numbers, 16 bits each; of boxes there is masks/NAME.json. You can correct
-these files and train on them: they are masks/ of a data folder, or instances/.
-legend.png has the colours of the classes.
+masks/NAME.png holds class ids, with the class colours as its palette (legend.png). Of
+objects it holds their numbers, 16 bits each; of boxes there is masks/NAME.json. You can
+correct these files and train on them: they are masks/ of a data folder, or instances/.
 
 A grouping (color, edges, intensity, texture) helps with labelling. It writes segment
 ids. --truth names a folder of masks that are 255 except for a few strokes of class ids.

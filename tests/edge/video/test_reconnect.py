@@ -89,14 +89,23 @@ def test_a_stream_that_ends_is_reopened(reader, capfd):
     port = free_port()
     url = f"tcp://127.0.0.1:{port}"
 
-    def video():
-        try:
-            return Video(url, capture_of(url))
-        except InputError:  # ffmpeg does not listen yet
-            return None
+    with ExitStack() as senders:
 
-    with sent(port, seconds=1) as sender:
-        stream = once(video, "stream", sender)
+        def new_sender():
+            return senders.enter_context(sent(port, seconds=1))
+
+        sender = new_sender()
+
+        def video():
+            nonlocal sender
+            if sender.poll() is not None:  # it had a client that gave up
+                sender = new_sender()
+            try:
+                return Video(url, capture_of(url))
+            except InputError:  # ffmpeg does not listen yet
+                return None
+
+        stream = once(video, "stream")
         assert stream.live
         frames = stream.frames()
         first = next(frames)
