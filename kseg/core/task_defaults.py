@@ -72,7 +72,7 @@ FRESH_RATES = {"rpn": 2e-3, "faster_rcnn": 2e-3, "mask_rcnn": 2e-3}
 
 
 def pixel_rates(config: TrainConfig) -> dict[str, Any]:
-    """The learning rates of `unet` with a pretrained encoder: fast in the new decoder.
+    """The rates and schedule of `unet` with a pretrained encoder: the decoder is new.
 
     Chosen on three data sets at equal time, see docs/results.md. A training that
     starts from a run has good weights in all layers.
@@ -168,6 +168,9 @@ def asked_options(config: TrainConfig) -> dict[str, Any]:
     usual = with_defaults(TrainConfig(**given), given, config.task)
     # None cannot be asked for.
     others = {n: x for n, x in values.items() if x not in (getattr(usual, n), None)}
+    # Runs of masks from before `pixel_rates` have None, which meant another rate.
+    if config.task == "semantic" and config.peak_rate != usual.peak_rate:
+        values["learning_rate"] = others["learning_rate"] = config.peak_rate
     return {n: x for n, x in values.items() if n in given | others}
 
 

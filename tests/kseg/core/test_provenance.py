@@ -10,7 +10,7 @@ from typing import get_type_hints
 import pytest
 
 from edge.video import scenes
-from kseg.cli.parser import parse
+from kseg.cli.parser import parse, parse_given
 from kseg.core.configs import TrainConfig
 from kseg.core.options import Names, Scales, Share, Size, Strides
 from kseg.core.provenance import command_line, describe_devices, machine, versions
@@ -61,6 +61,17 @@ def test_the_command_of_an_older_run_has_what_that_version_did():
     again = parse(TrainConfig, "kseg train", "", shlex.split(line)[2:])
     assert (again.hard_probability, again.hard_share) == (0.0, 0.25)
     assert "hard" not in command_line(recorded_config({"config": {"loss": "ce"}}))
+
+
+def test_the_command_of_an_older_run_has_the_former_learning_rate():
+    options = {"task": "semantic", "encoder": "mobilenetv2", "weights": "imagenet"}
+    ran = recorded_config({"config": options})  # its rate was not recorded
+    again, given = parse_given(
+        TrainConfig, "kseg train", "", shlex.split(command_line(ran))[2:]
+    )
+    again = for_task(again, given, "semantic")
+    assert (again.peak_rate, again.encoder_rate) == (1e-3, 1.0)
+    assert again.schedule == "cosine"
 
 
 def test_the_fingerprint_is_of_contents_not_of_places(data_folder, tmp_path):
