@@ -100,14 +100,14 @@ def legend(image: np.ndarray, info: ModelInfo, present: Sequence[int]) -> np.nda
 
 
 def legend_alone(info: ModelInfo) -> Optional[np.ndarray]:
-    """A picture (H, W, 3) BGR of the legend of all classes.
-
-    None if no class has a colour.
-    """
+    """An image (H, W, 3) BGR of the legend of all classes; None without colours."""
     rows = legend_classes(info)
+    if not rows:
+        return None
+    # As high as the largest letters need, with room for rows of 36 * 0.6 pixels.
     image = np.full((max(540, 22 * (len(rows) + 2)), 2000, 3), 128, np.uint8)
     _, _, width, height = put_legend(image, info, lambda: rows)
-    return image[:height, :width].copy() if rows else None
+    return image[:height, :width].copy()
 
 
 def put_legend(

@@ -12,10 +12,9 @@ from edge.core.errors import InputError
 from edge.core.inputs import read_text
 from edge.core.suggestions import suggestion
 from kseg.core.configs import TrainConfig
-from kseg.core.hard_options import UNRECORDED
 from kseg.core.names import OF_MACHINES, OF_STARTING, VERBS
 from kseg.core.options import flag
-from kseg.core.runs import CONFIG
+from kseg.core.runs import CONFIG, recorded_options
 from kseg.core.task_defaults import asked_options
 from kseg.core.values import fields_of, read_values, with_new_names
 
@@ -44,7 +43,7 @@ def read_config(path: Path, cls: type, verb: str) -> dict[str, Any]:
                 f"--config {path}: has the options of a training, which are not those "
                 f"of kseg {verb}; give a TOML file"
             )
-        record = UNRECORDED | content["config"]
+        record = recorded_options(content)
         kept = set(known) - {*OF_STARTING, *OF_MACHINES}
         values = {name: value for name, value in record.items() if name in kept}
         return used_options(TrainConfig(**read_values(cls, values, shown)))

@@ -222,9 +222,14 @@ def recorded_config(record: dict[str, Any]) -> TrainConfig:
     >>> recorded_config({"config": {"loss": "ohem", "hard_share": 0.5}}).hard_share
     0.5
     """
+    return from_record(TrainConfig, recorded_options(record))
+
+
+def recorded_options(record: dict[str, Any]) -> dict[str, Any]:
+    """The same as they are recorded, unchecked."""
     options = record["config"]
     older = UNRECORDED if "ohem" in str(options.get("loss")) else {}
-    return from_record(TrainConfig, older | options)
+    return older | options
 
 
 def count_folds(folder: Path) -> int:

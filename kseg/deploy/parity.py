@@ -103,7 +103,7 @@ def warn_without_objects(found: Mapping[str, Comparison]) -> None:
 
     Their agreement of 1 then means nothing.
     """
-    if found and not any(each.total for each in found.values()):
+    if not any(each.total for each in found.values()):
         log.warning(
             "neither the network nor its files find an object in these images, so "
             "there is nothing to compare; train longer, or on more images"

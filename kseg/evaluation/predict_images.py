@@ -102,9 +102,9 @@ def write_legend(output: Path, model: ImagePredictor) -> None:
     """Writes legend.png, the colours of the classes; segments have none."""
     if isinstance(model.predictor.engine, GroupingEngine) and not model.strokes:
         return
-    picture = legend_alone(model.info)
-    if picture is not None:
-        write_image(output / "legend.png", picture[..., ::-1])
+    image = legend_alone(model.info)
+    if image is not None:
+        write_image(output / "legend.png", image[..., ::-1])
 
 
 def opened(config: Union[PredictConfig, PrelabelConfig]) -> Predictor:

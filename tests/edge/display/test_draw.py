@@ -170,10 +170,10 @@ def test_a_legend_of_more_than_ten_classes_lists_those_that_occur(number, rows):
 def test_the_legend_alone_has_all_classes():
     number = 60  # more than fit into the height of a usual image
     colors = tuple((index + 1, 250, 7) for index in range(number))
-    picture = legend_alone(ModelInfo(tuple(f"c{i}" for i in range(number)), colors))
-    assert picture is not None
+    image = legend_alone(ModelInfo(tuple(f"c{i}" for i in range(number)), colors))
+    assert image is not None
     for index in range(number):
-        assert (picture == (7, 250, index + 1)).all(axis=2).sum() > 50
+        assert (image == (7, 250, index + 1)).all(axis=2).sum() > 50
     assert legend_alone(ONLY_BLACK) is None
 
 
