@@ -168,8 +168,8 @@ def asked_options(config: TrainConfig) -> dict[str, Any]:
     usual = with_defaults(TrainConfig(**given), given, config.task)
     # None cannot be asked for.
     others = {n: x for n, x in values.items() if x not in (getattr(usual, n), None)}
-    # Runs of masks from before `pixel_rates` have None, which meant another rate.
-    if config.task == "semantic" and config.peak_rate != usual.peak_rate:
+    # Runs from before `pixel_rates` have None, which meant another rate.
+    if config.learning_rate is None and config.peak_rate != usual.peak_rate:
         values["learning_rate"] = others["learning_rate"] = config.peak_rate
     return {n: x for n, x in values.items() if n in given | others}
 

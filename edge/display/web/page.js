@@ -48,6 +48,7 @@ function setUp(info) {
   rows = classes.map(row);
   $("classes").replaceChildren(...rows.map(r => r.item));
   setUpZones(zones_editable, classes.map(({name}) => name), source);
+  $("running").hidden = all || !info.rules;
   setEnabled(true);
 }
 

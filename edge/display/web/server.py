@@ -125,6 +125,7 @@ class Web:
             "replaceable": shown.background is not None,
             "captures": shown.controls.capture is not None,
             "zones_editable": bool(shown.zones and shown.zones.path),
+            "rules": bool(shown.totals.events),
         }
 
     def apply_change(self, message: str) -> None:

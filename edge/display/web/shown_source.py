@@ -50,6 +50,7 @@ class ShownSource:
         self._displayed: Optional[DisplayFrame] = None
         self._encoded: Optional[DisplayFrame] = None
         self._rate, self._millis = Rate(window=20), deque(maxlen=20)
+        self._stages: tuple[str, ...] = ()
         self._last_time = time.monotonic()
         self._notify: Callable[[], Any] = lambda: None
 
@@ -82,6 +83,7 @@ class ShownSource:
         if not displayed.redrawn:
             self._rate.tick()
             self._millis.append(displayed.millis)
+            self._stages = tuple(dict.fromkeys((*self._stages, *displayed.millis)))
             self._last_time = time.monotonic()
         self.totals.take(displayed)
         self.history.take(displayed)
@@ -124,8 +126,12 @@ class ShownSource:
             yield updated
 
     def state(self) -> dict[str, Any]:
-        """The state for the pages: numbers and view settings."""
-        view, millis = self.controls.view, list(self._millis)
+        """The state for the pages: numbers and view settings.
+
+        It always has the same stages, although frames that nobody asks for are not
+        drawn: a list that gets longer would move the buttons below it.
+        """
+        view, millis, stages = self.controls.view, list(self._millis), self._stages
         displayed, task = self._displayed, self.info.task
         summarize = IN_BRIEF.get(task, SUMMARIES[task])
         return {
@@ -133,7 +139,8 @@ class ShownSource:
             "age": self.age,
             "millis": {
                 stage: round(float(np.mean([m.get(stage, 0.0) for m in millis])), 1)
-                for stage in (millis[-1] if millis else ())
+                for stage in dict.fromkeys((*stages, "draw"))
+                if millis
             },
             **(summarize(displayed.result, self.info) if displayed else {}),
             "crossings": displayed.crossings if displayed else None,

@@ -208,9 +208,10 @@ export function showZones(zones, version) {
 }
 
 export function showEvents(events) {
-  $("running").hidden = !events.length;
-  list("events", events.map(({rule, seconds, quantity, value}) =>
-    [rule, `${seconds.toFixed(0)} s, ${quantity} ${Number(value.toFixed(3))}`]));
+  $("running").classList.toggle("alert", events.length > 0);
+  const lines = events.map(({rule, seconds, quantity, value}) =>
+    [rule, `${seconds.toFixed(0)} s, ${quantity} ${Number(value.toFixed(3))}`]);
+  list("events", lines.length ? lines : [["none", ""]]);  // so that the first moves no button
 }
 
 export function setUpZones(canSave, classes, source) {

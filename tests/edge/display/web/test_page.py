@@ -117,10 +117,12 @@ def test_the_browser_shows_numbers_pause_and_end(browser, page, by):
         until(lambda: fps.text != first, "the number does not change")
         assert "inference" in browser.find_element(by.ID, "stages").text
         assert not notice.is_displayed()
-        browser.find_element(by.ID, "pause").click()
+        pause = browser.find_element(by.ID, "pause")
+        place = pause.location
+        pause.click()
         until(lambda: notice.text == "Paused", "no notice that it is paused")
-        assert loop.controls.paused
-        browser.find_element(by.ID, "pause").click()
+        assert loop.controls.paused and pause.location == place
+        pause.click()
         until(lambda: not notice.is_displayed(), "it does not resume")
     until(lambda: notice.text == "The camera program has ended.", notice.text)
     assert not browser.find_element(by.ID, "outlines").is_enabled()

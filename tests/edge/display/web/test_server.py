@@ -164,6 +164,7 @@ def test_the_page_gets_the_state():
         state = talk(shown, lambda link: state_where(link, full))
     assert 0 < state["fps"] < 60
     assert {"capture", "inference"} <= set(state["millis"])
+    assert list(state["millis"])[-1] == "draw"  # although no frame was drawn
     assert state["shares"] == {"dark": 0.5, NASTY: 0.5}
     assert (state["waiting"], state["paused"], state["hidden"]) == ("", False, [])
 

@@ -1,14 +1,26 @@
 """Zones drawn in a real browser, by real clicks and taps, and read from the file."""
 
+import itertools
 import json
 import time
 from contextlib import ExitStack
+from threading import Event
 
+import numpy as np
 import pytest
 
 from edge.display.web import server
+from edge.video.frames import Frame, Source
 from edge.zones.zone import Zone
-from tests.support.viewer import RIGHT, SIZE, running, scene, until, watch_of
+from tests.support.viewer import (
+    RIGHT,
+    SIZE,
+    half_white,
+    running,
+    scene,
+    until,
+    watch_of,
+)
 
 SPECK = Zone("speck", ((0.0, 0.0), (1e-4, 0.0), (0.0, 1e-4)))
 CORNERS = ((0.2, 0.3), (0.6, 0.25), (0.5, 0.8))
@@ -38,10 +50,10 @@ def opened(browser, look, find, path):
     """`opened(width, *zones)`: the server, whose page the browser has opened."""
     with ExitStack() as stack:
 
-        def open_page(width=1280, *zones, scheme="light"):
+        def open_page(width=1280, *zones, scheme="light", source=None):
             watch = watch_of(*zones)
             options = {"watch": watch, "zones_file": path}
-            shown, _ = stack.enter_context(running(scene(), **options))
+            shown, _ = stack.enter_context(running(source or scene(), **options))
             browser.get_log("browser")
             look(shown.listener.url, scheme, width)
             until(lambda: browser.execute_script(SHOWN) == SIZE[1], "no image")
@@ -201,6 +213,23 @@ def test_a_zone_is_deleted_and_numbers_and_events_are_shown(
     until(path.exists, "it is not saved")
     assert list(saved(path)) == ["speck"]
     until(lambda: "right" not in find("zone-list").text, "it is still listed")
+
+
+def test_an_event_that_starts_moves_no_button(opened, find):
+    dark = Event()
+
+    def frames():
+        white = np.full((*SIZE, 3), 255, np.uint8)
+        for index in itertools.count():
+            time.sleep(0.02)
+            yield Frame(half_white() if dark.is_set() else white, index / 50)
+
+    opened(1280, RIGHT, source=Source(frames(), "street", endless=True))
+    assert "none" in find("running").text
+    place = find("draw").location
+    dark.set()
+    until(lambda: "glare" in find("running").text, "no event")
+    assert find("draw").location == place
 
 
 def test_a_change_of_another_viewer_is_not_lost(opened, find, click, path, monkeypatch):
