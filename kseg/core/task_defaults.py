@@ -169,7 +169,8 @@ def asked_options(config: TrainConfig) -> dict[str, Any]:
     # None cannot be asked for.
     others = {n: x for n, x in values.items() if x not in (getattr(usual, n), None)}
     # Runs from before `pixel_rates` have None, which meant another rate.
-    if config.learning_rate is None and config.peak_rate != usual.peak_rate:
+    of_pixels = RATES.get(config.task) is pixel_rates
+    if of_pixels and config.peak_rate != usual.peak_rate:
         values["learning_rate"] = others["learning_rate"] = config.peak_rate
     return {n: x for n, x in values.items() if n in given | others}
 
