@@ -19,6 +19,7 @@ from kseg.core.timing import Rehearse
 from kseg.data.sample import Dataset
 from kseg.training.checkpoint import TrainingState, read, restore
 from kseg.training.finite import step_name
+from kseg.training.graphs import freed_graphs
 from kseg.training.joint_loss import for_loss
 from kseg.training.setup import (
     METRICS,
@@ -280,15 +281,16 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
     try:
         while not saver.done and saver.state.step < saver.last_step:
             epoch, index = divmod(saver.state.step, saver.steps)
-            model.fit(
-                batches.training(saver.state.step),
-                initial_epoch=epoch,
-                epochs=epoch + 1 if index else epochs,
-                steps_per_epoch=saver.steps - index,
-                callbacks=callbacks,
-                shuffle=False,
-                verbose=0,
-            )
+            with freed_graphs():
+                model.fit(
+                    batches.training(saver.state.step),
+                    initial_epoch=epoch,
+                    epochs=epoch + 1 if index else epochs,
+                    steps_per_epoch=saver.steps - index,
+                    callbacks=callbacks,
+                    shuffle=False,
+                    verbose=0,
+                )
     except tf.errors.OpError:
         for reader in batches.readers.values():
             if reader.failure:
@@ -296,6 +298,8 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
         raise
     finally:
         saver.restore_handler()
+        for reader in batches.readers.values():
+            reader.forget()
 
 
 def check_same_data(record: dict, previous: dict, data: Dataset) -> None:

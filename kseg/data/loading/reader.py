@@ -30,6 +30,11 @@ class SampleReader(Generic[Target]):
         self.kept: dict[int, Sample] = {}
         self.failure: Optional[InputError] = None  # tf.data loses the type of errors
 
+    def forget(self) -> None:
+        """Frees the cache. TensorFlow keeps the reader, which its pipeline calls."""
+        self.kept.clear()
+        self.budget = 0.0
+
     def limited(self, image: np.ndarray, target: Target) -> tuple[np.ndarray, Target]:
         """Returns a sample with its sides limited to `max_side`."""
         raise NotImplementedError
