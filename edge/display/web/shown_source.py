@@ -50,7 +50,6 @@ class ShownSource:
         self._displayed: Optional[DisplayFrame] = None
         self._encoded: Optional[DisplayFrame] = None
         self._rate, self._millis = Rate(window=20), deque(maxlen=20)
-        self._stages: tuple[str, ...] = ()
         self._last_time = time.monotonic()
         self._notify: Callable[[], Any] = lambda: None
 
@@ -83,7 +82,6 @@ class ShownSource:
         if not displayed.redrawn:
             self._rate.tick()
             self._millis.append(displayed.millis)
-            self._stages = tuple(dict.fromkeys((*self._stages, *displayed.millis)))
             self._last_time = time.monotonic()
         self.totals.take(displayed)
         self.history.take(displayed)
@@ -131,7 +129,7 @@ class ShownSource:
         It always has the same stages, although frames that nobody asks for are not
         drawn: a list that gets longer would move the buttons below it.
         """
-        view, millis, stages = self.controls.view, list(self._millis), self._stages
+        view, millis = self.controls.view, list(self._millis)
         displayed, task = self._displayed, self.info.task
         summarize = IN_BRIEF.get(task, SUMMARIES[task])
         return {
@@ -139,8 +137,7 @@ class ShownSource:
             "age": self.age,
             "millis": {
                 stage: round(float(np.mean([m.get(stage, 0.0) for m in millis])), 1)
-                for stage in dict.fromkeys((*stages, "draw"))
-                if millis
+                for stage in (dict.fromkeys((*millis[-1], "draw")) if millis else ())
             },
             **(summarize(displayed.result, self.info) if displayed else {}),
             "crossings": displayed.crossings if displayed else None,

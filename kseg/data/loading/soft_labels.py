@@ -115,7 +115,7 @@ class SoftLabels:
             raise self.failure from None
 
     def forget(self) -> None:
-        """Nothing: none are kept in memory."""
+        """Does nothing: no soft labels are kept in memory."""
 
     def at(self, index: int, places: np.ndarray) -> np.ndarray:
         """The soft labels of a crop.
