@@ -159,16 +159,26 @@ class RunSaver(keras.callbacks.Callback):
         self.previous_handlers = {}
 
     def stop(self, *_: Any) -> None:
-        """Ends training after the current step. The handler of Ctrl-C."""
+        """Lets training end after the current step. The handler of Ctrl-C.
+
+        It runs at any moment, also within a step, and leaves the network alone: with
+        JAX, reading `self.model` copies the weights that Keras keeps to the network,
+        and within a step these are deleted ones.
+        """
         self.restore_handler()
         log.info(
             "\nstopping after this step; then the network is measured for the report; "
             "press Ctrl-C again to stop at once"
         )
+        self.stopped = True
+
+    def stop_all(self) -> None:
+        """As `stop`, between two steps, in all processes after the same one."""
+        self.stop()
         self.end()
 
     def end(self) -> None:
-        """Ends training after the current step."""
+        """Ends training. To be called between two steps, by other callbacks."""
         self.stopped = self.model.stop_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -182,6 +192,8 @@ class RunSaver(keras.callbacks.Callback):
             where = step_name(self.state.step, self.steps)
             raise self.failure(where, f"the loss is {logs['loss']}")
         self.state.step += 1
+        if self.stopped:
+            self.model.stop_training = True
         # The end of an epoch saves its own.
         if self.save_is_due() and self.state.step % self.steps:
             self.save_step()

@@ -139,7 +139,7 @@ def fit(
     if config.deterministic:
         backend.make_deterministic()
     model, batches, saver = prepare(config, data, folder, group)
-    callbacks = [saver, *group.callbacks(saver.stop), *watch(saver)]
+    callbacks = [saver, *group.callbacks(saver.stop_all), *watch(saver)]
     time_limit = time_limit_of(config, data, saver, batches, group, rehearse)
     callbacks += [time_limit] if time_limit else []
     if not group.is_main:
