@@ -187,9 +187,10 @@ class RunSaver(keras.callbacks.Callback):
             checkpoint.restore(self.folder / CHECKPOINT, self.model, "metrics")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        # The mean loss of the epoch so far: not finite from the first such step on.
+        # The mean loss of the epoch up to the step before (see LateLogs): not finite
+        # from the first such step on.
         if logs and not isfinite(logs["loss"]):
-            where = step_name(self.state.step, self.steps)
+            where = step_name(self.state.step - 1, self.steps)
             raise self.failure(where, f"the loss is {logs['loss']}")
         self.state.step += 1
         if self.stopped:

@@ -275,6 +275,8 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
     """
     import tensorflow as tf
 
+    from kseg.training.late_logs import LateLogs
+
     saver = callbacks[0]
     if saver.done or saver.state.step >= saver.last_step:
         log.info(f"training is complete: {len(saver.state.history)} epochs")
@@ -287,7 +289,7 @@ def run_epochs(model: Any, batches: Any, callbacks: Sequence[Any], epochs: int) 
                     initial_epoch=epoch,
                     epochs=epoch + 1 if index else epochs,
                     steps_per_epoch=saver.steps - index,
-                    callbacks=callbacks,
+                    callbacks=LateLogs([*callbacks], add_history=True, model=model),
                     shuffle=False,
                     verbose=0,
                 )
