@@ -92,7 +92,7 @@ def pytest_collection_finish(session) -> None:
         leave_graphs_as_they_are()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(50_000, 20, 20)
 
 
 def leave_graphs_as_they_are() -> None:

@@ -101,8 +101,9 @@ class RunSaver(keras.callbacks.Callback):
     `patience` validated epochs without a better one. After an epoch without validation
     models and checkpoint are saved only if the last ones are `save_seconds` old.
 
-    After the first Ctrl-C the current step is completed and a checkpoint is saved; the
-    second ends the process at once. If the loss, a validation value or a weight is not
+    After the first Ctrl-C the current step is completed and a checkpoint is saved, and
+    what was learnt since the last validation is validated; the second ends the process
+    at once. If the loss, a validation value or a weight is not
     finite, GateFailed is raised and the files saved before are not changed.
     """
 
@@ -246,12 +247,26 @@ class RunSaver(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def save_interrupted_epoch(self) -> None:
-        """Saves a checkpoint, and in the first epoch also the current model."""
+        """Saves a checkpoint, and in the first epoch also the current model.
+
+        Later also the current model if epochs since the last validation would be lost
+        otherwise, and it is better than the best one. The history does not have it: a
+        resumed run goes on as if it had not been stopped.
+        """
         self.save_step()
         if not self.state.history:
             self.start_run_folder()
-            self.update_saved_network()
-            save_model(self.network, self.write_folder / BEST, self.info)
+        elif self.state.history[-1][f"val_{self.headline}"] is not None:
+            return
+        self.update_saved_network()
+        if self.state.history:
+            value = self.validate()[self.headline]
+            if not value > best_value(self.state.history, self.headline):
+                return
+            log.info(
+                f"the best network is that of this step: {self.headline} {value:.4f}"
+            )
+        save_model(self.network, self.write_folder / BEST, self.info)
 
     def start_run_folder(self) -> None:
         """Removes the files of an overwritten run and writes config.json."""
@@ -261,8 +276,8 @@ class RunSaver(keras.callbacks.Callback):
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Validates and saves the models, the history and a checkpoint."""
         validated = not epoch or not (epoch + 1) % self.every
-        validated = validated or self.state.step >= self.last_step
-        saved = validated or self.stopped or self.save_is_due()
+        validated = validated or self.stopped or self.state.step >= self.last_step
+        saved = validated or self.save_is_due()
         if saved:
             self.update_saved_network()
         for name, value in self.validate().items() if validated else ():

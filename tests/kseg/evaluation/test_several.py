@@ -17,6 +17,7 @@ from kseg.models.saving import load_model
 from tests.kseg.conftest import write_data
 from tests.support.once import made_once
 
+pytestmark = pytest.mark.slow  # the two reports of the folds take 10 s
 SIZE = (32, 32)
 OPTIONS = ["--model", "dense", "--width", "2", "--size", "32x32", "--batch-size", "2"]
 OPTIONS += ["--epochs", "1", "--learning-rate", "0.02", "--folds", "2"]
@@ -105,7 +106,6 @@ def test_one_fold_is_measured_on_its_own_images(folds):
     assert kseg.evaluate(folds / "fold1").value == pytest.approx(recorded["mean_iou"])
 
 
-@pytest.mark.slow
 def test_the_test_split_and_other_data_are_measured_with_the_mean(folds, tmp_path):
     data = data_of(folds)
     evaluator = SemanticEvaluator(data.class_names, fast=True)
@@ -118,7 +118,6 @@ def test_the_test_split_and_other_data_are_measured_with_the_mean(folds, tmp_pat
     assert kseg.evaluate(folds, tmp_path / "other")["images"] == 1
 
 
-@pytest.mark.slow
 def test_data_that_moved_are_still_the_own_ones(folds, tmp_path):
     shutil.copytree(folds.parent / "data", tmp_path / "moved")
     assert kseg.evaluate(folds, tmp_path / "moved").split == "out-of-fold"
@@ -144,7 +143,6 @@ def test_what_several_models_cannot_do_is_one_line(folds, trained_objects, tmp_p
         kseg.load(f"{trained_objects},{copy}")
 
 
-@pytest.mark.slow
 def test_files_are_predicted_with_the_mean(folds, tmp_path):
     images = folds.parent / "data" / "test" / "images"
     done = kseg.predict(folds, images, output=tmp_path / "out")

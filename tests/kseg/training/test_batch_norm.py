@@ -124,6 +124,7 @@ def test_evaluation_gives_what_was_validated(runs, tiny, tmp_path):
     assert found == pytest.approx(best, abs=2e-4)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_bit_equal(runs, tiny, tiny_config, tmp_path):
     (tmp_path / CHECKPOINT).write_bytes(runs[2])
     config = tiny_config(tmp_path, **EXACT, refresh_batch_norm=6, resume=True)

@@ -171,17 +171,46 @@ def test_an_epoch_without_validation_saves_when_it_is_due(seconds, saved, tmp_pa
     assert steps == saved
 
 
-def test_ctrl_c_at_the_end_of_an_epoch_without_validation_saves_it(tmp_path):
-    def stopping(saver):
+def stopping(step: int) -> Callable:
+    """Ctrl-C during this step."""
+
+    def make(saver):
         def stop(batch, logs=None):
-            if saver.state.step == 6:
+            if saver.state.step == step - 1:
                 saver.stop()
 
-        return keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        return keras.callbacks.LambdaCallback(on_train_batch_begin=stop)
 
-    fit_two(tmp_path, (0.2, 0.6), 9, [stopping], validate_every=2)
-    assert len(read_history(tmp_path / HISTORY)) == 3
+    return make
+
+
+def test_ctrl_c_at_the_end_of_an_epoch_validates_and_saves_it(tmp_path):
+    fit_two(tmp_path, (0.2, 0.6, 0.7), 9, [stopping(6)], validate_every=2)
+    lines = read_history(tmp_path / HISTORY)
+    assert [line[f"val_{HEADLINE}"] for line in lines] == [0.2, 0.6, 0.7]
     assert read(tmp_path / CHECKPOINT).step == 6
+
+
+@pytest.mark.parametrize(
+    ("step", "score", "saved"),
+    [(7, 0.7, True), (7, 0.5, False), (7, float("nan"), False), (5, None, False)],
+)
+def test_ctrl_c_within_an_epoch_keeps_what_was_learnt(
+    step, score, saved, tmp_path, caplog
+):
+    """The best network is that of the step only if epochs before are not validated."""
+    scores = (0.2, 0.6) if score is None else (0.2, 0.6, score)
+    _, saver = fit_two(tmp_path, scores, 9, [stopping(step)], validate_every=2)
+    rows, checked = saver.state.history, read(tmp_path / CHECKPOINT)
+    assert [row[f"val_{HEADLINE}"] for row in rows] == [0.2, 0.6, None][: len(rows)]
+    assert checked.step == step and len(rows) == step // 2
+    now = [weight.tolist() for weight in saver.network.get_weights()]
+    best = [weight.tolist() for weight in load_model(tmp_path / BEST).get_weights()]
+    assert saved == (f"is that of this step: {HEADLINE} 0.7000" in caplog.text)
+    assert saved or best == [
+        weight.tolist() for weight in load_model(tmp_path / LAST).get_weights()
+    ]
+    assert (best == now) == (saved or score is None)
 
 
 def test_a_failure_names_the_epoch_that_is_saved(tmp_path):

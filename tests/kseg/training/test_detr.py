@@ -39,6 +39,7 @@ def trained(tmp_path_factory):
     return folder, first[0]
 
 
+@pytest.mark.slow
 def test_the_saved_network_gives_probabilities_and_boxes(trained):
     folder, _ = trained
     model = load_model(folder / BEST)
@@ -53,6 +54,7 @@ def test_the_saved_network_gives_probabilities_and_boxes(trained):
     assert found.boxes.min() >= 0 and found.boxes.max() <= 128
 
 
+@pytest.mark.slow
 def test_the_loss_is_recorded(trained):
     lines = read_history(trained[0] / HISTORY)
     assert list(lines[0])[3:] == ["loss", "val_box_ap"]

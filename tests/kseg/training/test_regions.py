@@ -47,6 +47,7 @@ def run(tmp_path_factory):
     disable_op_determinism()  # it is a setting of the process
 
 
+@pytest.mark.slow
 def test_every_weight_is_trained_and_saved_once(run):
     """Of the whole network: also of the heads, which the loss runs."""
     first = weights_of(new_network(objects_config(**STATEFUL), objects_data()))
@@ -67,6 +68,7 @@ def test_every_weight_is_trained_and_saved_once(run):
     assert len(saved) == len(last)
 
 
+@pytest.mark.slow
 def test_the_history_has_masks_and_boxes(run):
     for line in read_history(run[0] / HISTORY):
         assert 0 < line["loss"] < 20 and line["val_mask_ap"] >= 0

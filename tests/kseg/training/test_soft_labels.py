@@ -183,6 +183,7 @@ def determinism():
     disable_op_determinism()  # it is a setting of the process
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_bit_equal(taught, tiny, tmp_path, monkeypatch, determinism):
     """Also when another folder has the teachers; not if they have changed."""
     complete, save, first = tmp_path / "student", checkpoint.save, []
