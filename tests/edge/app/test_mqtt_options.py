@@ -204,6 +204,7 @@ def test_no_discovery_and_no_picture(mosquitto, zone_file):
 @needs_posix
 def test_a_killed_camera_is_offline(mosquitto, zone_file):
     heard = mosquitto.listen("kseg/hall/availability")
+    zone = mosquitto.listen("kseg/hall/zones/left", "-C", "1")
     given = command(mosquitto, zone_file)
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), *given],
@@ -212,7 +213,7 @@ def test_a_killed_camera_is_offline(mosquitto, zone_file):
     )
     try:
         until(lambda: [m.payload for m in heard()] == [b"online"], 120)
-        until(lambda: "kseg/hall/zones/left" in mosquitto.retained(), 60)
+        until(zone, 60)
         process.send_signal(signal.SIGKILL)
         until(lambda: [m.payload for m in heard()] == [b"online", b"offline"])
     finally:
