@@ -46,6 +46,8 @@ demo-objects: $(OBJECTS)/demo.mp4
 
 setup: $(VENV)/.base
 
+# One worker more than there are cores, as fast tests also wait: for processes, streams, pages.
+test: WORKERS := 3
 test: $(VENV)/.dev
 	@$(call tests,not slow and not full and not device)
 
