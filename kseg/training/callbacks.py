@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import keras
 from keras import ops
@@ -101,9 +101,8 @@ class RunSaver(keras.callbacks.Callback):
     `patience` validated epochs without a better one. After an epoch without validation
     models and checkpoint are saved only if the last ones are `save_seconds` old.
 
-    After the first Ctrl-C the current step is completed and a checkpoint is saved, and
-    what was learnt since the last validation is validated; the second ends the process
-    at once. If the loss, a validation value or a weight is not
+    After the first Ctrl-C the current step is completed and a checkpoint is saved; the
+    second ends the process at once. If the loss, a validation value or a weight is not
     finite, GateFailed is raised and the files saved before are not changed.
     """
 
@@ -190,15 +189,19 @@ class RunSaver(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         # The mean loss of the epoch up to the step before (see LateLogs): not finite
         # from the first such step on.
-        if logs and not isfinite(logs["loss"]):
-            where = step_name(self.state.step - 1, self.steps)
-            raise self.failure(where, f"the loss is {logs['loss']}")
+        self.check_loss(logs, self.state.step - 1)
         self.state.step += 1
         if self.stopped:
             self.model.stop_training = True
         # The end of an epoch saves its own.
         if self.save_is_due() and self.state.step % self.steps:
             self.save_step()
+
+    def check_loss(self, logs: Optional[dict[str, Any]], step: int) -> None:
+        """Raises GateFailed if the loss up to `step`, of this epoch, is not finite."""
+        if logs and not isfinite(logs["loss"]):
+            where = step_name(step, self.steps)
+            raise self.failure(where, f"the loss is {logs['loss']}")
 
     def save_is_due(self) -> bool:
         """Whether the last checkpoint is `save_seconds` old."""
@@ -220,6 +223,9 @@ class RunSaver(keras.callbacks.Callback):
                 f"{path}: {reason_of(error)}; step {self.state.step} is not saved"
             )
         except NotFinite as error:  # the loss of the next step stops all processes
+            if self.stopped:
+                where = "after " + step_name(self.state.step - 1, self.steps)
+                raise self.failure(where, str(error)) from None
             log.warning(f"{path}: step {self.state.step} is not saved: {error}")
         self.saved = time.monotonic()
 
@@ -231,6 +237,7 @@ class RunSaver(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         step = self.state.step
+        self.check_loss(logs, step - 1)
         complete = not step % self.steps or step >= self.last_step
         try:
             if complete:
@@ -247,26 +254,13 @@ class RunSaver(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def save_interrupted_epoch(self) -> None:
-        """Saves a checkpoint, and in the first epoch also the current model.
-
-        Later also the current model if epochs since the last validation would be lost
-        otherwise, and it is better than the best one. The history does not have it: a
-        resumed run goes on as if it had not been stopped.
-        """
+        """Saves a checkpoint, and in the first epoch also the current model."""
         self.save_step()
         if not self.state.history:
+            self.update_saved_network()
             self.start_run_folder()
-        elif self.state.history[-1][f"val_{self.headline}"] is not None:
-            return
-        self.update_saved_network()
-        if self.state.history:
-            value = self.validate()[self.headline]
-            if not value > best_value(self.state.history, self.headline):
-                return
-            log.info(
-                f"the best network is that of this step: {self.headline} {value:.4f}"
-            )
-        save_model(self.network, self.write_folder / BEST, self.info)
+            save_model(self.network, self.write_folder / BEST, self.info)
+            (self.write_folder / LAST).unlink(missing_ok=True)  # of an overwritten run
 
     def start_run_folder(self) -> None:
         """Removes the files of an overwritten run and writes config.json."""
@@ -276,8 +270,8 @@ class RunSaver(keras.callbacks.Callback):
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Validates and saves the models, the history and a checkpoint."""
         validated = not epoch or not (epoch + 1) % self.every
-        validated = validated or self.stopped or self.state.step >= self.last_step
-        saved = validated or self.save_is_due()
+        validated = validated or self.state.step >= self.last_step
+        saved = validated or self.stopped or self.save_is_due()
         if saved:
             self.update_saved_network()
         for name, value in self.validate().items() if validated else ():
@@ -293,7 +287,7 @@ class RunSaver(keras.callbacks.Callback):
         self.state.history.append(row)
         self.state.seconds = 0.0
         write_history(self.write_folder / HISTORY, self.state.history)
-        if saved:
+        if saved or self.stopped:  # perhaps only now
             self.save_end_of_epoch(epoch)
 
     def save_end_of_epoch(self, epoch: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from edge.core.errors import GateFailed
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
-from kseg.core.runs import BEST, CHECKPOINT, HISTORY, LAST, read_history
+from kseg.core.runs import BEST, CHECKPOINT, CONFIG, HISTORY, LAST, read_history
 from kseg.models.layers.norm import as_float32
 from kseg.models.saving import load_model
 from kseg.training.callbacks import (
@@ -19,7 +19,9 @@ from kseg.training.callbacks import (
     tensorboard_writer,
 )
 from kseg.training.checkpoint import TrainingState, read
+from kseg.training.late_logs import LateLogs
 from kseg.training.optimizer import AdamW
+from tests.kseg.training.helpers import files_of
 
 HEADLINE = "box_ap"
 
@@ -129,6 +131,7 @@ def fit_two(
     target = {"mask": random.randint(0, 2, (8, 4, 4)), "value": np.ones((8, 1))}
     saver = saver_of(model, folder, scores, **options)
     callbacks = [saver, *(make(saver) for make in callbacks)]
+    callbacks = LateLogs(callbacks, add_history=True, model=model)
     model.fit(
         image, target, batch_size=4, epochs=epochs, callbacks=callbacks, verbose=0
     )
@@ -171,46 +174,74 @@ def test_an_epoch_without_validation_saves_when_it_is_due(seconds, saved, tmp_pa
     assert steps == saved
 
 
-def stopping(step: int) -> Callable:
-    """Ctrl-C during this step."""
-
-    def make(saver):
+def test_ctrl_c_at_the_end_of_an_epoch_without_validation_saves_it(tmp_path):
+    def stopping(saver):
         def stop(batch, logs=None):
-            if saver.state.step == step - 1:
+            if saver.state.step == 6:
                 saver.stop()
 
-        return keras.callbacks.LambdaCallback(on_train_batch_begin=stop)
+        return keras.callbacks.LambdaCallback(on_train_batch_end=stop)
 
-    return make
+    fit_two(tmp_path, (0.2, 0.6), 9, [stopping], validate_every=2)
+    assert len(read_history(tmp_path / HISTORY)) == 3
+    assert read(tmp_path / CHECKPOINT).step == 6
 
 
-def test_ctrl_c_at_the_end_of_an_epoch_validates_and_saves_it(tmp_path):
-    fit_two(tmp_path, (0.2, 0.6, 0.7), 9, [stopping(6)], validate_every=2)
-    lines = read_history(tmp_path / HISTORY)
-    assert [line[f"val_{HEADLINE}"] for line in lines] == [0.2, 0.6, 0.7]
+def test_ctrl_c_while_an_epoch_without_validation_ends_saves_its_checkpoint(tmp_path):
+    def stopping(saver):
+        make = saver.history_row
+
+        def row(epoch, logs):
+            if epoch == 2:
+                saver.stop()
+            return make(epoch, logs)
+
+        saver.history_row = row
+        return keras.callbacks.Callback()
+
+    fit_two(tmp_path, (0.2, 0.6), 9, [stopping], validate_every=2)
+    assert len(read_history(tmp_path / HISTORY)) == 3
     assert read(tmp_path / CHECKPOINT).step == 6
 
 
 @pytest.mark.parametrize(
-    ("step", "score", "saved"),
-    [(7, 0.7, True), (7, 0.5, False), (7, float("nan"), False), (5, None, False)],
+    ("step", "message"),
+    [(1, "epoch 1, step 1 of 2: the loss is nan"), (3, "step 1 of 2: the loss is nan")],
 )
-def test_ctrl_c_within_an_epoch_keeps_what_was_learnt(
-    step, score, saved, tmp_path, caplog
-):
-    """The best network is that of the step only if epochs before are not validated."""
-    scores = (0.2, 0.6) if score is None else (0.2, 0.6, score)
-    _, saver = fit_two(tmp_path, scores, 9, [stopping(step)], validate_every=2)
-    rows, checked = saver.state.history, read(tmp_path / CHECKPOINT)
-    assert [row[f"val_{HEADLINE}"] for row in rows] == [0.2, 0.6, None][: len(rows)]
-    assert checked.step == step and len(rows) == step // 2
-    now = [weight.tolist() for weight in saver.network.get_weights()]
-    best = [weight.tolist() for weight in load_model(tmp_path / BEST).get_weights()]
-    assert saved == (f"is that of this step: {HEADLINE} 0.7000" in caplog.text)
-    assert saved or best == [
-        weight.tolist() for weight in load_model(tmp_path / LAST).get_weights()
-    ]
-    assert (best == now) == (saved or score is None)
+def test_ctrl_c_in_a_step_that_is_not_finite_changes_no_file(step, message, tmp_path):
+    """As when it comes in the next step; in the first epoch of a run that replaces."""
+
+    def spoiling(saver):
+        def spoil(batch, logs=None):
+            if saver.state.step == step - 1:
+                weights = saver.model.get_weights()
+                saver.model.set_weights([weight * np.nan for weight in weights])
+                saver.stop()
+
+        return keras.callbacks.LambdaCallback(on_train_batch_begin=spoil)
+
+    fit_two(tmp_path, (0.2, 0.6), 2 if step == 1 else 1)
+    before = files_of(tmp_path)
+    with pytest.raises(GateFailed, match=message):
+        fit_two(tmp_path, (0.3, 0.4), 2, [spoiling])
+    after = files_of(tmp_path)
+    if step == 1:
+        assert after == before
+    else:  # the first epoch of the second run is saved
+        assert read(tmp_path / CHECKPOINT).step == 2
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_no_network_of_the_run_before(tmp_path):
+    fit_two(tmp_path, (0.2, 0.6), 2)
+
+    def stopping(saver):
+        def stop(batch, logs=None):
+            saver.stop()
+
+        return keras.callbacks.LambdaCallback(on_train_batch_begin=stop)
+
+    fit_two(tmp_path, (), 2, [stopping])
+    assert set(files_of(tmp_path)) == {BEST, CHECKPOINT, CONFIG}
 
 
 def test_a_failure_names_the_epoch_that_is_saved(tmp_path):
