@@ -23,4 +23,4 @@ def freed_graphs() -> Iterator[None]:
         yield
     finally:
         for name in set(gradient_registry.list()) - known:
-            del gradient_registry._registry[name]  # there is no public way
+            del gradient_registry._registry[name]  # the only way

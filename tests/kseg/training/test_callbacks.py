@@ -174,21 +174,27 @@ def test_an_epoch_without_validation_saves_when_it_is_due(seconds, saved, tmp_pa
     assert steps == saved
 
 
-def test_ctrl_c_at_the_end_of_an_epoch_without_validation_saves_it(tmp_path):
-    def stopping(saver):
+def stopping(step: int) -> Callable:
+    """Makes a callback that stops within this step, as Ctrl-C does."""
+
+    def make(saver):
         def stop(batch, logs=None):
-            if saver.state.step == 6:
+            if saver.state.step == step - 1:
                 saver.stop()
 
-        return keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        return keras.callbacks.LambdaCallback(on_train_batch_begin=stop)
 
-    fit_two(tmp_path, (0.2, 0.6), 9, [stopping], validate_every=2)
+    return make
+
+
+def test_ctrl_c_at_the_end_of_an_epoch_without_validation_saves_it(tmp_path):
+    fit_two(tmp_path, (0.2, 0.6), 9, [stopping(6)], validate_every=2)
     assert len(read_history(tmp_path / HISTORY)) == 3
     assert read(tmp_path / CHECKPOINT).step == 6
 
 
 def test_ctrl_c_while_an_epoch_without_validation_ends_saves_its_checkpoint(tmp_path):
-    def stopping(saver):
+    def stopping_late(saver):
         make = saver.history_row
 
         def row(epoch, logs):
@@ -199,14 +205,17 @@ def test_ctrl_c_while_an_epoch_without_validation_ends_saves_its_checkpoint(tmp_
         saver.history_row = row
         return keras.callbacks.Callback()
 
-    fit_two(tmp_path, (0.2, 0.6), 9, [stopping], validate_every=2)
+    fit_two(tmp_path, (0.2, 0.6), 9, [stopping_late], validate_every=2)
     assert len(read_history(tmp_path / HISTORY)) == 3
     assert read(tmp_path / CHECKPOINT).step == 6
 
 
 @pytest.mark.parametrize(
     ("step", "message"),
-    [(1, "epoch 1, step 1 of 2: the loss is nan"), (3, "step 1 of 2: the loss is nan")],
+    [
+        (1, "epoch 1, step 1 of 2: the loss is nan"),
+        (3, "epoch 2, step 1 of 2: the loss is nan"),
+    ],
 )
 def test_ctrl_c_in_a_step_that_is_not_finite_changes_no_file(step, message, tmp_path):
     """As when it comes in the next step; in the first epoch of a run that replaces."""
@@ -220,7 +229,7 @@ def test_ctrl_c_in_a_step_that_is_not_finite_changes_no_file(step, message, tmp_
 
         return keras.callbacks.LambdaCallback(on_train_batch_begin=spoil)
 
-    fit_two(tmp_path, (0.2, 0.6), 2 if step == 1 else 1)
+    fit_two(tmp_path, (0.2, 0.6), 2)
     before = files_of(tmp_path)
     with pytest.raises(GateFailed, match=message):
         fit_two(tmp_path, (0.3, 0.4), 2, [spoiling])
@@ -233,14 +242,7 @@ def test_ctrl_c_in_a_step_that_is_not_finite_changes_no_file(step, message, tmp_
 
 def test_ctrl_c_in_the_first_epoch_leaves_no_network_of_the_run_before(tmp_path):
     fit_two(tmp_path, (0.2, 0.6), 2)
-
-    def stopping(saver):
-        def stop(batch, logs=None):
-            saver.stop()
-
-        return keras.callbacks.LambdaCallback(on_train_batch_begin=stop)
-
-    fit_two(tmp_path, (), 2, [stopping])
+    fit_two(tmp_path, (), 2, [stopping(1)])
     assert set(files_of(tmp_path)) == {BEST, CHECKPOINT, CONFIG}
 
 
