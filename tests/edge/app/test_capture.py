@@ -281,11 +281,13 @@ def test_a_disk_that_hangs_does_not_hold_the_program(
     monkeypatch.setattr(capture_writer, "write_bytes", lambda *_: goes_on.wait())
     monkeypatch.setattr(capture_writer, "HANG_SECONDS", 0.02)
     writer = CaptureWriter(tmp_path, live=True)
-    for k in range(number):
-        writer.put(item(np.zeros((4, 4, 3), np.uint8), k))
+    items = [item(np.zeros((4, 4, 3), np.uint8), k) for k in range(number)]
+    waiting = [one for one in items if writer.put(one)]
     writer.close()
     (line,) = capfd.readouterr().err.splitlines()
     goes_on.set()
+    for one in waiting:  # or the thread fails during the next test, without its folder
+        one.written.result(timeout=10)
     assert line.endswith("the disk is too slow; frames are missing")
 
 
