@@ -1,27 +1,23 @@
-"""Callbacks of training: progress bar, validation, saved files, Ctrl-C."""
+"""Callbacks of training: validation, saved files, Ctrl-C, and TensorBoard."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import time
-from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional
 
 import keras
 from keras import ops
-from tqdm import tqdm
 
 from edge.core.errors import GateFailed, InputError, reason_of, remedy_of
 from edge.core.files import atomic_write
 from edge.core.system import handle_signals, restore_signals
 from edge.model_file.info import ModelInfo
 from kseg.core.configs import TrainConfig
-from kseg.core.progress import bar, duration
 from kseg.core.runs import (
     BEST,
     CHECKPOINT,
@@ -35,6 +31,7 @@ from kseg.core.runs import (
 )
 from kseg.models.saving import save_model
 from kseg.training import checkpoint
+from kseg.training.best_epoch import is_better, patience_exhausted
 from kseg.training.checkpoint import NotFinite, TrainingState
 from kseg.training.finite import (
     all_finite,
@@ -46,51 +43,6 @@ from kseg.training.finite import (
 from kseg.training.optimizer import average_into
 
 log = logging.getLogger(__name__)
-
-
-class ProgressBar(keras.callbacks.Callback):
-    """A progress bar over all epochs, and a line of metrics after each epoch."""
-
-    def __init__(self, steps: int, done: int, epochs: int, names: Sequence[str]):
-        """Shows the loss and the metrics `names`, of training and validation."""
-        super().__init__()
-        self.epochs = epochs
-        names = ("loss", *names)
-        self.columns = (*names, *(f"val_{name}" for name in names))
-        total = steps * epochs
-        self.bar = bar(
-            None, "training", total=total, initial=done, unit="step", delay=0
-        )
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
-        self.start = time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.bar.update()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        shown = {name: f"{logs[name]:.4f}" for name in self.columns if name in logs}
-        values = "  ".join(f"{name} {value}" for name, value in shown.items())
-        left = duration(self.seconds_left(epoch))
-        self.bar.set_postfix(shown, refresh=False)
-        with self.beside():
-            log.info(f"epoch {epoch + 1:3d}  {values}  {left} left")
-
-    @staticmethod
-    def beside() -> AbstractContextManager[None]:
-        """A context in which lines can be logged: bars are hidden meanwhile."""
-        return tqdm.external_write_mode(file=sys.stderr)
-
-    def seconds_left(self, epoch: int) -> float:
-        """The time of the epochs after `epoch`, each as long as this one."""
-        return (self.epochs - epoch - 1) * (time.monotonic() - self.start)
-
-    def __enter__(self) -> ProgressBar:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.bar.close()
 
 
 class RunSaver(keras.callbacks.Callback):
@@ -146,6 +98,11 @@ class RunSaver(keras.callbacks.Callback):
         """Whether training ends early: after Ctrl-C, or by `patience`."""
         history, patience = self.state.history, self.config.patience
         return self.stopped or patience_exhausted(history, patience, self.headline)
+
+    @property
+    def after_step(self) -> str:
+        """When something failed: after the last step."""
+        return "after " + step_name(self.state.step - 1, self.steps)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.previous_handlers = handle_signals(self.stop, "SIGINT")
@@ -224,8 +181,7 @@ class RunSaver(keras.callbacks.Callback):
             )
         except NotFinite as error:  # the loss of the next step stops all processes
             if self.stopped:
-                where = "after " + step_name(self.state.step - 1, self.steps)
-                raise self.failure(where, str(error)) from None
+                raise self.failure(self.after_step, str(error)) from None
             log.warning(f"{path}: step {self.state.step} is not saved: {error}")
         self.saved = time.monotonic()
 
@@ -323,47 +279,15 @@ class RunSaver(keras.callbacks.Callback):
         Raises GateFailed if they are not finite.
         """
         weights = self.model.get_weights()
-        where = "after " + step_name(self.state.step - 1, self.steps)
         if not all_finite(weights):
-            raise self.failure(where, "the weights are not finite")
+            raise self.failure(self.after_step, "the weights are not finite")
         # Without those of heads that only training has, which are the last.
         self.network.set_weights(weights[: len(self.network.weights)])
         average_into(self.model.optimizer, self.network.trainable_variables)
         try:
             self.refresh()
         except NotFinite as error:
-            raise self.failure(where, str(error)) from None
-
-
-def is_better(
-    row: dict[str, Any], history: list[dict[str, Any]], headline: str
-) -> bool:
-    """Whether an epoch was validated, and its value is the highest so far."""
-    value = row[f"val_{headline}"]
-    return value is not None and value > best_value(history, headline)
-
-
-def best_value(history: list[dict[str, Any]], headline: str) -> float:
-    """The highest finite `val_{headline}`, or -infinity if there is none."""
-    values = (line[f"val_{headline}"] for line in history)
-    known = (value for value in values if value is not None and isfinite(value))
-    return max(known, default=float("-inf"))
-
-
-def patience_exhausted(
-    history: list[dict[str, Any]], patience: int, headline: str
-) -> bool:
-    """Whether the last `patience` epochs had no better value. Never if it is 0.
-
-    Epochs that were not validated do not count, nor do those of older versions whose
-    value was not finite.
-    """
-    name = f"val_{headline}"
-    validated = [line for line in history if line[name] is not None]
-    if not len(validated) > patience > 0:
-        return False
-    before, since = validated[:-patience], validated[-patience:]
-    return best_value(since, headline) <= best_value(before, headline)
+            raise self.failure(self.after_step, str(error)) from None
 
 
 def tensorboard_writer(folder: Path) -> keras.callbacks.Callback:

@@ -133,7 +133,8 @@ def fit(
     validation value or a weight is not finite: models and checkpoint saved before are
     kept; in the first epoch there is no model yet, but perhaps a checkpoint.
     """
-    from kseg.training.callbacks import ProgressBar, tensorboard_writer
+    from kseg.training.callbacks import tensorboard_writer
+    from kseg.training.progress_bar import ProgressBar
     from kseg.training.time_limit import TimedBar, time_limit_of
 
     if config.deterministic:

@@ -21,7 +21,8 @@ from kseg.core.runs import BEST, CHECKPOINT, CONFIG, write_json
 from kseg.core.timing import Rehearse, ReportTime, WriteRun
 from kseg.data.sample import Dataset
 from kseg.models.saving import save_model
-from kseg.training.callbacks import ProgressBar, RunSaver
+from kseg.training.callbacks import RunSaver
+from kseg.training.progress_bar import ProgressBar
 from kseg.training.time_plan import (
     Costs,
     Pace,

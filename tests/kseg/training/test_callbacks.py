@@ -11,53 +11,13 @@ from kseg.core.configs import TrainConfig
 from kseg.core.runs import BEST, CHECKPOINT, CONFIG, HISTORY, LAST, read_history
 from kseg.models.layers.norm import as_float32
 from kseg.models.saving import load_model
-from kseg.training.callbacks import (
-    ProgressBar,
-    RunSaver,
-    best_value,
-    patience_exhausted,
-    tensorboard_writer,
-)
+from kseg.training.callbacks import RunSaver, tensorboard_writer
 from kseg.training.checkpoint import TrainingState, read
 from kseg.training.late_logs import LateLogs
 from kseg.training.optimizer import AdamW
 from tests.kseg.training.helpers import files_of
 
 HEADLINE = "box_ap"
-
-
-def history(*values: float | None) -> list[dict]:
-    return [{"val_mean_iou": 0.0, f"val_{HEADLINE}": value} for value in values]
-
-
-def test_the_best_value_of_no_epochs_is_below_all_values():
-    assert best_value([], HEADLINE) < 0
-    assert best_value(history(0.2, 0.5, 0.4), HEADLINE) == 0.5
-
-
-def test_values_that_are_not_finite_are_never_the_best():
-    """Histories of older versions may contain them; a missing value is None or nan."""
-    values = (float("nan"), 0.2, float("inf"), None, 0.1)
-    assert best_value(history(*values), HEADLINE) == 0.2
-    assert best_value(history(float("nan"), None), HEADLINE) < 0
-
-
-@pytest.mark.parametrize(
-    ("values", "patience", "ended"),
-    [
-        ((), 1, False),
-        ((0.5,), 1, False),
-        ((0.5, 0.4), 1, True),
-        ((0.5, 0.5), 1, True),  # equal is not better
-        ((0.5, 0.4, 0.6), 2, False),
-        ((0.5, 0.4, 0.3), 2, True),
-        ((0.5, 0.4, 0.3, 0.2), 0, False),  # 0 disables it
-        ((0.5, None, None, 0.4), 2, False),  # only one of the others was validated
-        ((0.5, None, None, 0.4, None, 0.3), 2, True),
-    ],
-)
-def test_patience_counts_epochs_without_a_better_value(values, patience, ended):
-    assert patience_exhausted(history(*values), patience, HEADLINE) == ended
 
 
 def scalars(folder, tag: str) -> dict[int, float]:
@@ -257,12 +217,3 @@ def test_a_headline_that_is_not_finite_ends_training(score, tmp_path):
         fit_two(tmp_path, (0.5, score), epochs=3)
     assert len(read_history(tmp_path / HISTORY)) == 1
     assert read(tmp_path / CHECKPOINT).step == 2
-
-
-def test_the_bar_shows_the_headline(capsys):
-    with ProgressBar(2, 0, 1, [HEADLINE]) as shown:
-        shown.on_epoch_begin(0)
-        values = {"loss": 0.5, f"val_{HEADLINE}": 0.25, "val_mean_iou": 0.75}
-        shown.on_epoch_end(0, values)
-    log = capsys.readouterr().err
-    assert f"loss 0.5000  val_{HEADLINE} 0.2500" in log and "0.75" not in log
