@@ -183,6 +183,7 @@ def test_frames_of_several_sources_keep_their_order_and_their_ends():
         assert own[-1] == SourceEnd(number)
 
 
+@pytest.mark.serial  # it counts what happens in a second
 def test_a_fast_file_does_not_starve_a_slow_camera_nor_wait_for_it():
     """The network takes 20 ms; a camera gives a frame every 0.1 s, a file always."""
     camera = Source(make_frames(10, 0.1), "camera", live=True)
