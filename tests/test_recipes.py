@@ -59,7 +59,7 @@ def test_data_and_time_are_the_users(recipe):
 def test_the_recipe_of_camvid():
     config = given_by(RECIPES[0])[0]
     assert (config.encoder, config.weights) == ("mobilenetv2", "imagenet")
-    assert config.size == (352, 480) and config.loss == "ohem+0.5*dice"
+    assert config.size == (352, 480) and config.loss == "ce+dice"
 
 
 def test_a_key_with_a_typing_error_is_one_line_with_the_right_one(tmp_path):
