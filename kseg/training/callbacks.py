@@ -100,9 +100,9 @@ class RunSaver(keras.callbacks.Callback):
         return self.stopped or patience_exhausted(history, patience, self.headline)
 
     @property
-    def after_step(self) -> str:
-        """When something failed: after the last step."""
-        return "after " + step_name(self.state.step - 1, self.steps)
+    def step_before(self) -> str:
+        """The last step that was made, as messages name it."""
+        return step_name(self.state.step - 1, self.steps)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.previous_handlers = handle_signals(self.stop, "SIGINT")
@@ -146,7 +146,7 @@ class RunSaver(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         # The mean loss of the epoch up to the step before (see LateLogs): not finite
         # from the first such step on.
-        self.check_loss(logs, self.state.step - 1)
+        self.check_loss(logs)
         self.state.step += 1
         if self.stopped:
             self.model.stop_training = True
@@ -154,11 +154,10 @@ class RunSaver(keras.callbacks.Callback):
         if self.save_is_due() and self.state.step % self.steps:
             self.save_step()
 
-    def check_loss(self, logs: Optional[dict[str, Any]], step: int) -> None:
-        """Raises GateFailed if the loss up to `step`, of this epoch, is not finite."""
+    def check_loss(self, logs: Optional[dict[str, Any]]) -> None:
+        """Raises GateFailed if the loss of this epoch, up to now, is not finite."""
         if logs and not isfinite(logs["loss"]):
-            where = step_name(step, self.steps)
-            raise self.failure(where, f"the loss is {logs['loss']}")
+            raise self.failure(self.step_before, f"the loss is {logs['loss']}")
 
     def save_is_due(self) -> bool:
         """Whether the last checkpoint is `save_seconds` old."""
@@ -181,7 +180,7 @@ class RunSaver(keras.callbacks.Callback):
             )
         except NotFinite as error:  # the loss of the next step stops all processes
             if self.stopped:
-                raise self.failure(self.after_step, str(error)) from None
+                raise self.failure(f"after {self.step_before}", str(error)) from None
             log.warning(f"{path}: step {self.state.step} is not saved: {error}")
         self.saved = time.monotonic()
 
@@ -193,7 +192,7 @@ class RunSaver(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         step = self.state.step
-        self.check_loss(logs, step - 1)
+        self.check_loss(logs)
         complete = not step % self.steps or step >= self.last_step
         try:
             if complete:
@@ -278,16 +277,16 @@ class RunSaver(keras.callbacks.Callback):
 
         Raises GateFailed if they are not finite.
         """
-        weights = self.model.get_weights()
+        weights, where = self.model.get_weights(), f"after {self.step_before}"
         if not all_finite(weights):
-            raise self.failure(self.after_step, "the weights are not finite")
+            raise self.failure(where, "the weights are not finite")
         # Without those of heads that only training has, which are the last.
         self.network.set_weights(weights[: len(self.network.weights)])
         average_into(self.model.optimizer, self.network.trainable_variables)
         try:
             self.refresh()
         except NotFinite as error:
-            raise self.failure(self.after_step, str(error)) from None
+            raise self.failure(where, str(error)) from None
 
 
 def tensorboard_writer(folder: Path) -> keras.callbacks.Callback:

@@ -35,7 +35,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.start = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.done += 1
+        self.done += 1  # the bar counts only where it is shown
         self.bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

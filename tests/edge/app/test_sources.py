@@ -70,7 +70,7 @@ def test_each_source_has_files_of_its_own(written):
     }
     masks = {n: sorted((written / "masks" / n).iterdir()) for n in names}
     counts = [len(files) for files in masks.values()]
-    assert sum(counts) == 21 and min(counts) > 0
+    assert sum(counts) == 21 and min(counts) > 4  # in turns, while neither is late
     assert {files[0].name for files in masks.values()} == {"000000.png"}
     for name in names:
         (line,) = lines_of(written / "kept" / name / "captured.jsonl")
