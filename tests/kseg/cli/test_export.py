@@ -106,8 +106,13 @@ def test_the_labels_head_is_the_argmax_of_the_keras_model(exported):
     assert (keras_labels == labels).mean() > 0.9999
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("head", ["logits", "probabilities"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param("logits", marks=pytest.mark.full),
+        pytest.param("probabilities", marks=pytest.mark.slow),
+    ],
+)
 def test_other_heads_and_sizes(trained, tmp_path, head):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)

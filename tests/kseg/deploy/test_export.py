@@ -196,7 +196,9 @@ def test_qat_is_about_as_accurate_as_int8_and_has_the_same_scales(
     assert kept["prototypes"][1] == 0
 
 
-@pytest.mark.parametrize("scheme", ["pruned-int8", "clustered-int8"])
+@pytest.mark.parametrize(
+    "scheme", ["pruned-int8", pytest.param("clustered-int8", marks=pytest.mark.full)]
+)
 def test_weights_are_pruned_and_clustered(trained_objects, tmp_path, scheme):
     pytest.importorskip("tensorflow_model_optimization")
     run = copy_of(trained_objects, tmp_path)

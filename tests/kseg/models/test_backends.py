@@ -10,6 +10,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+# What each is compared with TensorFlow on. JAX compiles for up to half a minute, and
+# test_other_backends.py trains on it.
+OTHERS = (
+    pytest.param("jax", marks=pytest.mark.full),
+    pytest.param("torch", marks=pytest.mark.slow),
+)
 
 # Fits one batch for a few steps with kseg's loss, metric and optimizer, and prints the
 # first and the last loss of each network.
@@ -129,8 +135,7 @@ def objects_losses() -> list[float]:
     return [float(line) for line in run("tensorflow", OBJECTS)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ("jax", "torch"))
+@pytest.mark.parametrize("name", OTHERS)
 def test_objects_have_the_same_losses_on_every_backend(name, objects_losses):
     """The first to 1e-4; later ones differ by the rounding of the steps before."""
     found = [float(line) for line in run(name, OBJECTS)]
@@ -150,8 +155,7 @@ print(run.config.task, *run.history[0])
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ("jax", "torch"))
+@pytest.mark.parametrize("name", OTHERS)
 def test_objects_train_and_validate_on_every_backend(name, tmp_path):
     (line,) = run(name, EPOCH, str(tmp_path / "run"))
     task, *columns = line.split()
@@ -205,8 +209,7 @@ def proposals_losses() -> list[float]:
     return [float(line) for line in run("tensorflow", PROPOSALS)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ("jax", "torch"))
+@pytest.mark.parametrize("name", OTHERS)
 def test_proposals_have_the_same_losses_on_every_backend(name, proposals_losses):
     """The first of each network to 1e-4; later ones differ by rounding."""
     found = [float(line) for line in run(name, PROPOSALS)]

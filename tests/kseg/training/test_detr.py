@@ -11,7 +11,7 @@ from kseg.training import checkpoint
 from kseg.training.detection import SYSTEMS
 from kseg.training.fit import fit
 from kseg.training.setup import check_task, new_network
-from tests.kseg.models.test_backends import run
+from tests.kseg.models.test_backends import OTHERS, run
 from tests.kseg.training.conftest import objects_config, objects_data
 from tests.kseg.training.helpers import outcome
 
@@ -134,8 +134,7 @@ def losses() -> list[float]:
     return [float(line) for line in run("tensorflow", STEPS)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ("jax", "torch"))
+@pytest.mark.parametrize("name", OTHERS)
 def test_losses_are_the_same_on_every_backend(name, losses):
     """The first to 1e-4; later ones differ by the rounding of the steps before."""
     found = [float(line) for line in run(name, STEPS)]

@@ -16,7 +16,7 @@ from kseg.training import checkpoint
 from kseg.training.fit import compiled_network, fit
 from kseg.training.heads import head_parameters
 from kseg.training.setup import new_loss, new_network
-from tests.kseg.models.test_backends import run
+from tests.kseg.models.test_backends import OTHERS, run
 from tests.kseg.training.helpers import outcome
 
 UNET = {"model": "unet", "width": 2}
@@ -166,8 +166,7 @@ def losses() -> list[float]:
     return [float(line) for line in run("tensorflow", SCRIPT)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ("jax", "torch"))
+@pytest.mark.parametrize("name", OTHERS)
 def test_losses_are_the_same_on_every_backend(name, losses):
     """The first to 1e-4; later ones differ by the rounding of the steps before."""
     found = [float(line) for line in run(name, SCRIPT)]

@@ -29,8 +29,8 @@ def operators(path) -> set[str]:
         ("plain", {"width": 4, "deepest": 4}),
         pytest.param("mobilenetv2", {"alpha": 0.35, **DENSE}, marks=SLOW),
         pytest.param("resnet50", DENSE, marks=pytest.mark.full),
-        pytest.param("mobilenetv3", DENSE, marks=SLOW),
-        pytest.param("efficientnetv2b0", DENSE, marks=SLOW),
+        pytest.param("mobilenetv3", DENSE, marks=pytest.mark.full),
+        pytest.param("efficientnetv2b0", DENSE, marks=pytest.mark.full),
     ],
 )
 def test_files_equal_keras(encoder, options, tmp_path):

@@ -163,7 +163,7 @@ def test_qat_is_at_least_as_accurate_as_plain_int8(tuner, trained):
     [
         pytest.param("clustered", marks=slow),
         pytest.param("clustered-int8", marks=full),
-        pytest.param("clustered-qat", marks=slow),
+        pytest.param("clustered-qat", marks=full),
     ],
 )
 def test_clustered_files_have_few_values(tuner, scheme):

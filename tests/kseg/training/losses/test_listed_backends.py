@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kseg.models.test_backends import run
+from tests.kseg.models.test_backends import OTHERS, run
 
 # Three steps from the same weights on the same two scenes; prints each loss.
 SCRIPT = """
@@ -46,8 +46,7 @@ def expected() -> list[float]:
     return [float(line) for line in run("tensorflow", SCRIPT)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ("jax", "torch"))
+@pytest.mark.parametrize("name", OTHERS)
 def test_losses_are_the_same_on_every_backend(name, expected):
     """The first two to 1e-4; the third differs by the rounding of the steps before.
 
