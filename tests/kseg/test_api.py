@@ -62,6 +62,7 @@ def test_a_run_has_typed_fields_and_shows_itself(run, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_training_starts_from_a_run_and_reports_its_progress(
     run, data_folder, tmp_path, capsys, caplog
 ):

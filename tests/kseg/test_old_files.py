@@ -74,6 +74,7 @@ def test_an_old_model_has_the_same_metrics(data, tmp_path, name, expected):
     assert_near(found, read_json(OLD / expected))
 
 
+@pytest.mark.slow
 def test_an_old_run_is_exported_with_the_same_result(data, tmp_path):
     run = copied(tmp_path, "model.keras", "config.json", "metrics.json", "history.csv")
     options = ["--data", data, "--quantize", "float32,int8", "--head", "logits"]

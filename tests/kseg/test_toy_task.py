@@ -25,6 +25,7 @@ from kseg.training.fit import fit
 from tests.kseg.conftest import write_data
 from tests.support import toy_task
 
+pytestmark = pytest.mark.slow  # the run and its exports take 5 s
 OPTIONS = {"size": (32, 32), "batch_size": 4, "epochs": 2, "learning_rate": 1e-2}
 
 

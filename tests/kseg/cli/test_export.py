@@ -167,6 +167,7 @@ def test_a_failing_conversion_leaves_no_file(trained, tmp_path):
     assert not list(folder.glob("*.tflite"))
 
 
+@pytest.mark.slow
 def test_a_network_of_valid_convolutions_is_exported_as_a_tile(tmp_path):
     """A picture that needs nine of them, in both engines."""
     from kseg.deploy.conversion.tflite import convert

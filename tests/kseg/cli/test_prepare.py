@@ -301,6 +301,7 @@ def peak_memory(source: Path, target: Path) -> int:
     return most
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_pictures(tmp_path):
     """Masks of a million bytes each: 80 of them would show, if they were kept."""
     peaks = []

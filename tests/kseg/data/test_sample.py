@@ -47,6 +47,7 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_files_are_hashed_once_per_run_and_report(folder, tmp_path, monkeypatch):
     hashed = Counter()
     digest = sample.digest

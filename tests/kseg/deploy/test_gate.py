@@ -71,6 +71,7 @@ def test_a_run_without_a_finite_metric_is_rejected(trained, tmp_path, value):
     assert not (run / "float32.tflite").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_exported_by_its_history(trained, tmp_path):
     """Without metrics.json, the best epoch of history.csv is used."""
     run = copied(trained, tmp_path)

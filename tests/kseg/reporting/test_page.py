@@ -165,6 +165,7 @@ def test_training_writes_the_report(trained):
     assert sources and all(source.startswith("data:image/") for source in sources)
 
 
+@pytest.mark.slow
 def test_the_report_is_written_again_for_moved_data(run, data_folder, tmp_path):
     shutil.copytree(data_folder, tmp_path / "moved")
     (run / "report.html").unlink()

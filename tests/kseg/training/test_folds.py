@@ -202,6 +202,7 @@ def test_two_machines_that_begin_together_have_one_plan(config, monkeypatch):
     assert is_finished(fold_folder(done.folder, 2))
 
 
+@pytest.mark.slow
 def test_overwriting_forgets_the_old_folds(config):
     run(config, StandIn())
     with pytest.raises(InputError, match="already has a run"):

@@ -53,6 +53,7 @@ def test_the_saved_network_is_the_one_without_heads(model, tiny):
         assert [x.path for x in ours[: len(theirs)]] == [x.path for x in theirs]
 
 
+@pytest.mark.slow
 def test_a_step_trains_heads_and_network(model):
     before = [np.array(weight) for weight in model.trainable_weights]
     image, mask = batch()
@@ -107,6 +108,7 @@ def test_a_resumed_run_ends_bit_equal(steps_of_a_run, tiny, tiny_config, tmp_pat
     assert [name for name in expected if expected[name] != found[name]] == []
 
 
+@pytest.mark.slow
 def test_a_run_has_the_plain_network(steps_of_a_run, tiny):
     folder = steps_of_a_run[0]
     plain = new_network(TrainConfig(**UNET), tiny)

@@ -66,7 +66,8 @@ def test_the_columns_of_the_history_and_the_last_rate(stateful):
     assert validated == [True, False, True]  # the first, the last, every 50th
 
 
-@pytest.mark.parametrize("step", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [1, 3])
 def test_a_resumed_run_ends_bit_equal(step, stateful, tmp_path):
     complete, checkpoints = stateful
     if step > 2:  # the folder has the files of an epoch
@@ -144,6 +145,7 @@ def test_training_images_without_objects_have_a_finite_loss(tmp_path):
     assert 0 <= line["loss"] < 5
 
 
+@pytest.mark.slow
 def test_training_ends_at_the_first_loss_that_is_not_finite(tmp_path):
     exploding = {"optimizer": "sgd", "learning_rate": 1e30, "warmup_steps": 0}
     config = objects_config("detection", batch_size=2, clip_norm=0.0, **exploding)
@@ -162,6 +164,7 @@ class DamagedSplit(ObjectShapesSplit):
         return super().read(index)
 
 
+@pytest.mark.slow
 def test_the_error_names_an_image_damaged_during_training(tmp_path):
     data = objects_data("detection")
     data = replace(data, splits={**data.splits, "train": DamagedSplit(0, 8, False)})

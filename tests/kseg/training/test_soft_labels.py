@@ -162,6 +162,7 @@ class Unlabelled:
         return Sample(image, np.full_like(mask, 255))
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_its_teachers_alone(taught, tiny, tmp_path):
     """Nothing is labelled, so the loss is the divergence from the teachers."""
     splits = {**tiny.splits, "train": Unlabelled(tiny.split("train"))}

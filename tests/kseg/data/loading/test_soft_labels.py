@@ -132,6 +132,7 @@ def test_whole_crops_are_exact_inside_the_squares(one_hot):
     np.testing.assert_array_equal(decode(soft)[both], np.eye(CLASSES)[mask[both]])
 
 
+@pytest.mark.slow
 def test_images_and_masks_are_those_without_teachers(one_hot):
     for config in CASES.values():
         with_soft = crops_of(config, one_hot, count=2)

@@ -138,6 +138,7 @@ def test_the_probe_without_rounding_equals_the_network(network):
         np.testing.assert_array_equal(before, np.asarray(after))
 
 
+@pytest.mark.slow
 def test_the_layers_that_quantize_badly_have_the_largest_error(tmp_path):
     keras.utils.set_random_seed(0)
     network = build_model("unet", 3, width=16)

@@ -322,6 +322,7 @@ def test_a_model_that_no_interpreter_loads(shared, capsys):
     assert "CONV_2D" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_exports_have_no_issues_but_for_edge_tpus(exported, caplog):
     for scheme, expected in {"float32": set(), "int8": {ON_EDGE_TPU}}.items():
         issues = rules.lint(exported / f"{scheme}.tflite")
