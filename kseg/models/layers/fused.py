@@ -43,11 +43,15 @@ def normalize_batch(
 
     Keras uses seven operations, each a pass over the activations. The operation returns
     the variance with divisor n - 1; it is converted to Keras's divisor n.
+
+    In half precision, oneDNN is ten times as slow where the number of channels is not a
+    multiple of 16. There it is computed in float32.
     """
     import tensorflow as tf
 
+    slow = x.dtype != tf.float32 and x.shape[-1] % 16 and on_processor()
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x,
+        x=tf.cast(x, tf.float32) if slow else x,
         scale=tf.cast(gamma, tf.float32),
         offset=tf.cast(beta, tf.float32),
         mean=tf.zeros([0]),
@@ -56,7 +60,70 @@ def normalize_batch(
         is_training=True,
     )
     n = tf.cast(tf.size(x) // tf.shape(x)[-1], tf.float32)
-    return y, mean, variance * ((n - 1) / n)
+    return tf.cast(y, x.dtype), mean, variance * ((n - 1) / n)
+
+
+def depthwise(x: Any, kernel: Any, stride: int, padding: str) -> Any:
+    """A depthwise convolution whose gradient by the input is computed in float32.
+
+    x (B, H, W, C), kernel (h, w, C, 1), both of one float type -> (B, h', w', C).
+    `padding` is "same" or "valid". With a stride over 1, oneDNN takes ten times as long
+    for this gradient in bfloat16.
+    """
+    import tensorflow as tf
+
+    options = {"strides": [1, stride, stride, 1], "padding": padding.upper()}
+
+    @tf.custom_gradient
+    def convolve(x: Any, kernel: Any) -> tuple[Any, Any]:
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            by_input = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+                input_sizes=tf.shape(x),
+                filter=tf.cast(kernel, tf.float32),
+                out_backprop=tf.cast(upstream, tf.float32),
+                **options,
+            )
+            by_kernel = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+                input=x,
+                filter_sizes=tf.shape(kernel),
+                out_backprop=upstream,
+                **options,
+            )
+            return tf.cast(by_input, x.dtype), by_kernel
+
+        y = tf.raw_ops.DepthwiseConv2dNative(input=x, filter=kernel, **options)
+        return y, gradient
+
+    return convolve(x, kernel)
+
+
+def cross_entropy(label: Any, logits: Any) -> Any:
+    """-log p of the true classes, from the softmax that region losses compute too.
+
+    label (...) integers, logits (..., C) float32 -> (...) float32, >= 0. On a processor
+    TensorFlow's own operation takes twice as long for few classes, also if nothing
+    shares its softmax. -log p would be infinite where p is rounded to 0, so it is
+    computed from the largest p, which is at least 1 / C. Raises InvalidArgumentError
+    for a label that is no class.
+    """
+    import tensorflow as tf
+
+    classes = logits.shape[-1]
+
+    @tf.custom_gradient
+    def entropy(logits: Any) -> tuple[Any, Any]:
+        odds = tf.nn.softmax(logits)
+        true = tf.one_hot(label, classes)
+
+        def gradient(upstream: Any) -> Any:
+            return (odds - true) * upstream[..., None]
+
+        largest = tf.reduce_max(logits, -1) - tf.reduce_sum(logits * true, -1)
+        return largest - tf.math.log(tf.reduce_max(odds, -1)), gradient
+
+    known = tf.debugging.assert_less(tf.reduce_max(label), classes)
+    with tf.control_dependencies([known] if known is not None else []):
+        return entropy(logits)
 
 
 def adam_step(

@@ -8,7 +8,13 @@ from keras import ops
 
 from kseg.evaluation.metrics.confusion import confusion_matrix
 from kseg.evaluation.metrics.keras_metrics import MeanIoU
-from kseg.models.layers.fused import adam_step, count_cells, on_processor
+from kseg.models.layers.fused import (
+    adam_step,
+    count_cells,
+    cross_entropy,
+    normalize_batch,
+    on_processor,
+)
 from kseg.training.optimizer import AdamW
 
 
@@ -73,3 +79,56 @@ def test_cells_are_those_of_the_confusion_matrix():
 def test_void_alone_counts_nothing():
     mask = np.full((1, 2, 2), 255, np.uint8)
     assert not np.any(count_cells(mask, tf.zeros((1, 2, 2, 3)), 3, 255))
+
+
+def test_cross_entropy_by_hand():
+    """Of two classes, the odds of the first are e^1 to 1; those of 1e4 are all."""
+    logits = tf.constant([[1.0, 0.0], [1e4, 0.0], [0.0, 1e4]])
+    found = cross_entropy(tf.constant([0, 0, 0]), logits).numpy()
+    assert found == pytest.approx([np.log1p(np.exp(-1)), 0, 1e4])
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0])
+def test_cross_entropy_is_that_of_tensorflow(scale):
+    random = np.random.default_rng(0)
+    logits = tf.constant(random.normal(0, scale, (2, 5, 6, 7)), tf.float32)
+    label = tf.constant(random.integers(0, 7, (2, 5, 6)), tf.int32)
+    found = []
+    theirs = tf.nn.sparse_softmax_cross_entropy_with_logits
+    for function in (cross_entropy, theirs):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            terms = function(label, logits)
+            total = tf.reduce_sum(terms**2)
+        found.append((terms, tape.gradient(total, logits)))
+    for ours, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5 * scale)
+
+
+def test_a_label_that_is_no_class_is_refused():
+    compiled = tf.function(cross_entropy)
+    for function in (cross_entropy, compiled):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            function(tf.constant([3]), tf.zeros((1, 3)))
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(24, "float32"), (32, "bfloat16")])
+def test_batch_norm_of_few_channels_is_computed_in_float32(channels, dtype):
+    """The result has the type of the input, up to rounding that of float32."""
+    random = np.random.default_rng(0)
+    x = tf.cast(random.normal(2, 3, (4, 6, 5, channels)), tf.bfloat16)
+    ones = tf.ones(channels)
+    y, mean, variance = normalize_batch(x, ones, ones, 1e-3)
+    exact = np.array(x, np.float64)
+    expected = 1 + (exact - exact.mean((0, 1, 2))) / np.sqrt(
+        exact.var((0, 1, 2)) + 1e-3
+    )
+    assert y.dtype == tf.bfloat16
+    np.testing.assert_allclose(np.array(y, float), expected, atol=0.02)
+    np.testing.assert_allclose(mean, exact.mean((0, 1, 2)), atol=1e-3)
+    np.testing.assert_allclose(variance, exact.var((0, 1, 2)), rtol=1e-3)
+    graph = tf.function(normalize_batch).get_concrete_function(x, ones, ones, 1e-3)
+    (norm,) = (
+        op for op in graph.graph.get_operations() if op.type == "FusedBatchNormV3"
+    )
+    assert norm.get_attr("T") == dtype
