@@ -65,7 +65,6 @@ def record_of(
 RESUMABLE = {
     "data",
     "json",
-    "resume",
     "save_seconds",
     "memory_share",
     "tensorboard",
@@ -100,9 +99,10 @@ def merge_resumed(
 
     All options are those of the recorded run, except RESUMABLE ones and those of the
     machine. `given` names the options of `asked` that were given on the command line.
+    That the run is resumed need not be among them: a comparison decides it itself.
     Raises InputError for a given option that differs and may not change.
     """
-    names = {"output", *OF_MACHINES, *(given & RESUMABLE)}
+    names = {"output", "resume", *OF_MACHINES, *(given & RESUMABLE)}
     merged = replace(recorded, **{name: getattr(asked, name) for name in names})
     for name in sorted(given - names):
         value, previous = getattr(asked, name), getattr(merged, name)

@@ -146,7 +146,7 @@ def train_fold(
     )
     write_fold(folder, Fold(plan.parts[number]))
     forget_networks()
-    run = train_one(config, plan.given | ({"resume"} if resume else set()), group)
+    run = train_one(config, plan.given, group)
     if not run.stopped:
         write_fold(folder, Fold(plan.parts[number], finished=True))
     return run.stopped

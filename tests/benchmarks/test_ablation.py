@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -21,9 +22,11 @@ from benchmarks.ablation import (
 )
 from edge.core.errors import InputError
 from kseg.core.configs import to_record
+from kseg.core.results import Run
 from kseg.core.runs import CHECKPOINT, CONFIG
 from kseg.data.open import open_data
 from kseg.training.checkpoint import STATE, TrainingState
+from kseg.training.fit import fit
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = """
@@ -136,6 +139,29 @@ def test_a_variant_may_set_what_is_the_default_of_masks(tmp_path):
     np.savez(config.run_folder / CHECKPOINT, **{STATE: content})
     with pytest.raises(InputError, match="--batch-size 8: the resumed .* with 16"):
         trained(config)
+
+
+class AtOnce(keras.callbacks.Callback):
+    """Ends a training, as Ctrl-C does."""
+
+    def __init__(self, saver):
+        super().__init__()
+        self.saver = saver
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.saver.stop()
+
+
+def test_a_training_that_was_stopped_is_continued(data_folder, tmp_path, caplog):
+    options = {"model": "dense", "width": 2, "size": (32, 32), "epochs": 2}
+    config = AblationConfig(data=str(data_folder))
+    config = training(config, options, tmp_path / "base" / "seed0", 0)
+    data, folder = open_data(config.data), config.run_folder
+    assert fit(config, data, folder, watch=lambda saver: [AtOnce(saver)])
+    with caplog.at_level("INFO"):
+        trained(config)
+    assert "resuming from the checkpoint of step" in caplog.text
+    assert [row["epoch"] for row in Run.open(folder).history] == [1, 2]
 
 
 def test_differences_are_of_the_same_seeds():
