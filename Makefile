@@ -1,7 +1,7 @@
 # make setup  only the environment; activate it with . .venv/bin/activate
 # make demo   trains on procedural shapes, exports, segments a video of them
 # make demo-objects  the same for objects: a video with boxes, masks and counts
-# make test   the tests; make test-slow runs those that take tens of seconds each; make
+# make test   the tests; make test-slow runs those that take more than five seconds; make
 #             test-full runs all. Tests that measure time run last, one at a time.
 #             make WORKERS=4 test is for a machine with more than two cores
 # make test-arm   the camera loop as on a Raspberry Pi 4 and 5, under emulation, from a bare
