@@ -16,6 +16,32 @@ def resize(x: Any, size: tuple[Any, Any], method: str) -> Any:
     return tf.cast(tf.image.resize(x, size, method=method), x.dtype)
 
 
+def doubled(x: Any) -> Any:
+    """Enlarges (B, H, W, C) twice, bilinear, as `resize`; its gradient is faster.
+
+    TensorFlow computes the gradient on one thread. Here it is a depthwise convolution:
+    an input pixel is in four outputs of each direction, with 1/4, 3/4, 3/4 and 1/4. At
+    a border the outputs outside would be copies of those inside.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def enlarge(x: Any) -> tuple[Any, Any]:
+        channels = x.shape[-1]
+
+        def gradient(upstream: Any) -> Any:
+            line = tf.constant([1, 3, 3, 1], x.dtype) / 4
+            one = (line[:, None] * line)[..., None, None]
+            kernel = tf.tile(one, [1, 1, channels, 1])
+            around = tf.pad(upstream, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+            return tf.nn.depthwise_conv2d(around, kernel, [1, 2, 2, 1], "VALID")
+
+        _, height, width, _ = tf.unstack(tf.shape(x))
+        return resize(x, (2 * height, 2 * width), "bilinear"), gradient
+
+    return enlarge(x)
+
+
 def average_bins(x: Any, bins: int) -> Any:
     """Means of (B, H, W, C) over the bins of `pyramid_pooling.bin_windows`.
 

@@ -12,8 +12,10 @@ from kseg.models.layers.fused import (
     adam_step,
     count_cells,
     cross_entropy,
+    doubled,
     normalize_batch,
     on_processor,
+    resize,
 )
 from kseg.training.optimizer import AdamW
 
@@ -132,3 +134,34 @@ def test_batch_norm_of_few_channels_is_computed_in_float32(channels, dtype):
         op for op in graph.graph.get_operations() if op.type == "FusedBatchNormV3"
     )
     assert norm.get_attr("T") == dtype
+
+
+def test_a_doubled_line_and_its_gradient_by_hand():
+    """[a, b] -> [a, 3/4 a + 1/4 b, 1/4 a + 3/4 b, b], in one row of two."""
+    x = tf.constant([4.0, 8.0])[None, None, :, None]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = doubled(x)
+    assert y[0, 0, :, 0].numpy() == pytest.approx([4, 5, 7, 8])
+    upstream = tf.constant([[1.0, 2, 3, 4], [0, 0, 0, 0]])[None, :, :, None]
+    found = tape.gradient(y, x, output_gradients=upstream)[0, 0, :, 0]
+    assert found.numpy() == pytest.approx([1 + 1.5 + 0.75, 0.5 + 2.25 + 4])
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 1, 2, 32), (2, 6, 1, 4)])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_gradient_of_doubling_is_that_of_tensorflow(shape, dtype):
+    random = np.random.default_rng(0)
+    x = tf.cast(random.normal(size=shape), dtype)
+    larger = (shape[0], 2 * shape[1], 2 * shape[2], shape[3])
+    upstream = tf.cast(random.normal(size=larger), dtype)
+    found = []
+    for function in (doubled, lambda x: resize(x, larger[1:3], "bilinear")):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        gradient = tape.gradient(y, x, output_gradients=upstream)
+        found.append((np.array(y, float), np.array(gradient, float)))
+    tolerance = 1e-5 if dtype == "float32" else 0.02
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
