@@ -152,6 +152,7 @@ class AtOnce(keras.callbacks.Callback):
         self.saver.stop()
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_is_continued(data_folder, tmp_path, caplog):
     options = {"model": "dense", "width": 2, "size": (32, 32), "epochs": 2}
     config = AblationConfig(data=str(data_folder))

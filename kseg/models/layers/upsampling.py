@@ -27,9 +27,9 @@ class Enlarge(layers.Layer):
         self.factor, self.interpolation = factor, interpolation
 
     def call(self, x: Any, training: Any = None) -> Any:
-        if training and self.factor == 2 and self.interpolation == "bilinear":
-            if on_processor():
-                return doubled(x)
+        is_doubled = self.factor == 2 and self.interpolation == "bilinear"
+        if training and is_doubled and on_processor():
+            return doubled(x)
         _, height, width, _ = ops.shape(x)
         size = (height * self.factor, width * self.factor)
         static = all(isinstance(side, int) for side in size)

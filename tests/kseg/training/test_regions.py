@@ -86,6 +86,7 @@ def test_a_resumed_run_ends_bit_equal(run, tmp_path):
     assert [name for name in expected if expected[name] != found[name]] == []
 
 
+@pytest.mark.slow
 def test_validation_equals_an_evaluation_of_the_saved_model(run):
     folder, data = run[0], objects_data(**counts())
     evaluator = ObjectEvaluator(data.class_names, masks=True)

@@ -107,11 +107,23 @@ def test_cross_entropy_is_that_of_tensorflow(scale):
         np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5 * scale)
 
 
-def test_a_label_that_is_no_class_is_refused():
+@pytest.mark.parametrize("label", [3, -1])
+def test_a_label_that_is_no_class_is_refused(label):
     compiled = tf.function(cross_entropy)
     for function in (cross_entropy, compiled):
         with pytest.raises(tf.errors.InvalidArgumentError):
-            function(tf.constant([3]), tf.zeros((1, 3)))
+            function(tf.constant([label]), tf.zeros((1, 3)))
+
+
+def test_cross_entropy_of_what_is_certain_is_not_negative():
+    random = np.random.default_rng(0)
+    logits = tf.constant(random.uniform(15, 40, (500, 11)) * np.eye(11)[0], tf.float32)
+    assert np.min(cross_entropy(tf.zeros(500, tf.int32), logits)) >= 0
+
+
+def test_cross_entropy_of_nan_is_nan():
+    logits = tf.constant([[np.nan, 0.0], [1.0, np.nan]])
+    assert np.isnan(cross_entropy(tf.constant([0, 0]), logits)).all()
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(24, "float32"), (32, "bfloat16")])
