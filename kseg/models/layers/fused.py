@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kseg.models.layers.bilinear import bilinear_kernel
+
 
 def resize(x: Any, size: tuple[Any, Any], method: str) -> Any:
     """Resizes (B, H, W, C) to `size`, which may be tensors; bilinear or nearest.
@@ -27,12 +29,9 @@ def doubled(x: Any) -> Any:
 
     @tf.custom_gradient
     def enlarge(x: Any) -> tuple[Any, Any]:
-        channels = x.shape[-1]
-
         def gradient(upstream: Any) -> Any:
-            line = tf.constant([1, 3, 3, 1], x.dtype) / 4
-            one = (line[:, None] * line)[..., None, None]
-            kernel = tf.tile(one, [1, 1, channels, 1])
+            one = tf.constant(bilinear_kernel(2, 4, 1), x.dtype)
+            kernel = tf.tile(one, [1, 1, x.shape[-1], 1])
             around = tf.pad(upstream, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
             return tf.nn.depthwise_conv2d(around, kernel, [1, 2, 2, 1], "VALID")
 
@@ -75,7 +74,7 @@ def normalize_batch(
     """
     import tensorflow as tf
 
-    slow = x.dtype != tf.float32 and x.shape[-1] % 16 and on_processor()
+    slow = x.dtype != tf.float32 and x.shape[-1] % 16 != 0 and on_processor()
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=tf.cast(x, tf.float32) if slow else x,
         scale=tf.cast(gamma, tf.float32),

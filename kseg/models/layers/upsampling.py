@@ -6,9 +6,9 @@ import warnings
 from typing import Any, Optional
 
 import keras
-import numpy as np
 from keras import layers, ops
 
+from kseg.models.layers.bilinear import bilinear_kernel
 from kseg.models.layers.blocks import conv_bn_relu
 from kseg.models.layers.fused import doubled, on_processor, resize
 
@@ -92,20 +92,6 @@ def interleave(a: Any, b: Any, c: Any, d: Any) -> Any:
     lower = ops.reshape(ops.stack([c, d], axis=3), flat)
     rows = ops.stack([upper, lower], axis=2)
     return ops.reshape(rows, (-1, 2 * height, 2 * width, channels))
-
-
-def bilinear_kernel(factor: int, size: int, channels: int) -> np.ndarray:
-    """Kernel (size, size, C, C) of a transposed convolution that upsamples bilinearly.
-
-    It is exact for a size of 2 * factor - factor % 2 (Long, Shelhamer and Darrell,
-    section 3.3), and the identity for a factor of 1. Channels are not mixed.
-    """
-    centre = (size - 1) / 2
-    line = np.maximum(0, 1 - np.abs(np.arange(size) - centre) / factor)
-    each = np.arange(channels)
-    kernel = np.zeros((size, size, channels, channels), np.float32)
-    kernel[:, :, each, each] = np.outer(line, line)[..., None]
-    return kernel
 
 
 @keras.saving.register_keras_serializable("kseg")

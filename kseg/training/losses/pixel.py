@@ -17,7 +17,6 @@ from keras import ops
 
 from edge.core.constants import IGNORE_INDEX
 from kseg.models.layers import fused
-from kseg.models.layers.fused import on_processor
 from kseg.training.losses.hard_pixels import hard_pixels
 from kseg.training.losses.replicas import sum_over_replicas
 
@@ -116,7 +115,7 @@ def split_void(mask: Any, ignore_index: int) -> tuple[Any, Any]:
 def negative_log_likelihood(label: Any, logits: Any) -> Any:
     """-log p of the true classes, (B, H, W) float32, >= 0."""
     logits = ops.cast(logits, "float32")
-    if on_processor():
+    if fused.on_processor():
         return fused.cross_entropy(label, logits)
     return ops.sparse_categorical_crossentropy(label, logits, from_logits=True)
 

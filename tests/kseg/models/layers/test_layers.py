@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from kseg.models.layers.bilinear import bilinear_kernel
 from kseg.models.layers.heads import prepare_input
 from kseg.models.layers.norm import BatchNorm, with_batch_norm
 from kseg.models.layers.sizes import CropLike, PadToMultiple, ValidInput, set_padding
@@ -10,7 +11,6 @@ from kseg.models.layers.upsampling import (
     Bilinear,
     Enlarge,
     MaxUnpool,
-    bilinear_kernel,
     interleave,
     transposed,
     upsample,
@@ -171,14 +171,6 @@ def test_transposed_convolution_starts_as_bilinear_resizing(factor):
     inside = (0, slice(factor, -factor), slice(factor, -factor))
     expected = ops.convert_to_numpy(resized)
     np.testing.assert_allclose(y[inside], expected[inside], atol=1e-5)
-
-
-def test_bilinear_kernel_by_hand():
-    line = np.array([1, 3, 3, 1]) / 4
-    kernel = bilinear_kernel(2, 4, 2)
-    np.testing.assert_allclose(kernel[:, :, 0, 0], np.outer(line, line))
-    np.testing.assert_allclose(kernel[:, :, 1, 1], np.outer(line, line))
-    assert not kernel[:, :, 0, 1].any() and not kernel[:, :, 1, 0].any()
 
 
 def test_nearest_upsampling_repeats():
