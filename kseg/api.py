@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from edge.core.errors import GateFailed, InputError
-from edge.core.files import check_writable, make_folder, no_empty_folder
+from edge.core.files import check_writable, make_folder
 from kseg.core.checks import check_doctor, check_summary, check_train
 from kseg.core.configs import (
     DoctorConfig,
@@ -103,6 +103,7 @@ def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run
     `given` names the options that were asked for: --resume refuses those that differ.
     """
     from kseg.core import backend
+    from kseg.core.run_lock import check_unlocked, claimed
     from kseg.core.runs import reserve
     from kseg.core.task_defaults import for_task
     from kseg.data.checks.quick import check_before_training
@@ -118,18 +119,21 @@ def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run
     task = config.task or task_of_data(config.data, config.model)
     config = for_task(config, given, task)
     folder = reserve(config)
+    if group.is_main:
+        check_unlocked(folder)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
     dataset = data_for(config.model, open_training_data(config, folder))
     check_before_training(dataset, report=group.is_main)
     backend.start()
-    with no_empty_folder(folder), distributed(config, group, dataset) as group:
-        stopped = fit(config, dataset, folder, group, rehearse=rehearse_report)
-    if group.is_main and not stopped:
-        finish(config, dataset, folder)
-    if not group.is_main:
-        return Run(folder, {}, [], config, stopped)
-    write_run_report(dataset, folder)
+    with claimed(config, group):
+        with distributed(config, group, dataset) as group:
+            stopped = fit(config, dataset, folder, group, rehearse=rehearse_report)
+        if not group.is_main:
+            return Run(folder, {}, [], config, stopped)
+        if not stopped:
+            finish(config, dataset, folder)
+        write_run_report(dataset, folder)
     return replace(Run.open(folder), stopped=stopped)
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Iterator, Optional
@@ -17,6 +18,7 @@ from edge.core.errors import InputError, cannot_be
 from edge.core.system import replace_file, user_number
 
 LONGEST_STEM = 100  # bytes of a file's stem that its temporary file's name repeats
+LEFT_SECONDS = 3600.0  # a temporary file that has not changed for as long is nobody's
 
 
 def make_folder(path: Path) -> Path:
@@ -38,14 +40,14 @@ def make_folder(path: Path) -> Path:
 
 @contextmanager
 def no_empty_folder(path: Path) -> Iterator[None]:
-    """A folder that the block makes is removed if the block raises and it is empty."""
-    there = path.exists()
+    """If the block raises, empty folders that it made are removed: `path` and above."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         yield
     except BaseException:
-        if not there:
-            with suppress(OSError):  # it has files, or was not made
-                path.rmdir()
+        with suppress(OSError):  # it has files, or was not made
+            for folder in missing:
+                folder.rmdir()
         raise
 
 
@@ -122,29 +124,72 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary file in the folder of `path`; it replaces `path` on success.
 
     A reader finds the old file or the new one, never a part of it, with `sync` even
-    after a power failure. If the block fails, the temporary file is removed. A device
-    or pipe gets the content; it is not replaced. An OSError names `path`.
+    after a power failure; so it is if several write the file at the same time. If the
+    block fails, the temporary file is removed. A device or pipe gets the content; it is
+    not replaced. An OSError names `path`.
     """
-    special = is_special(path)
-    path = path if special else real_path(path)
-    part = part_of(path)
+    if is_special(path):
+        with named_in_errors(path), written_to_special(path) as part:
+            yield part
+        return
+    path = real_path(path)
+    with named_in_errors(path):
+        part = new_part(path)
     try:
-        if special:
-            with written_to_special(path) as part:
-                yield part
-            return
-        yield part
-        if sync:
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-        replace_file(part, path)
+        with named_in_errors(path, part):
+            yield part
+            if sync:
+                with part.open("rb+") as file:
+                    os.fsync(file.fileno())
+            replace_file(part, path)
+    except (
+        BaseException
+    ):  # without one, a file of this name is already another writer's
+        remove_part(part)
+        raise
+
+
+@contextmanager
+def named_in_errors(path: Path, part: Optional[Path] = None) -> Iterator[None]:
+    """An OSError that names no file, or the temporary one, gets the name of `path`."""
+    try:
+        yield
     except OSError as error:
-        if error.errno and error.filename in (None, str(part)):
+        if error.errno and error.filename in (None, str(part or part_of(path))):
             error.filename, error.filename2 = str(path), None
         raise
-    finally:
-        if not special:
-            remove_part(part)
+
+
+def new_part(path: Path) -> Path:
+    """Create the temporary file that becomes `path`, for this writer alone.
+
+    It is `part_of(path)`, or has digits more if that is another writer's. One that was
+    left by a process which was killed is taken over.
+    """
+    part = part_of(path)
+    try:
+        return created(part)
+    except FileExistsError:
+        if is_left(part):
+            return part
+    number = os.urandom(6).hex()
+    return created(part_of(path.with_name(f"{path.stem}-{number}{path.suffix}")))
+
+
+def created(path: Path) -> Path:
+    """Create an empty file. Raises FileExistsError if there is something."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return path
+
+
+def is_left(part: Path) -> bool:
+    """Whether a temporary file has not been written to for LEFT_SECONDS."""
+    try:
+        state = part.lstat()
+    except OSError:  # its writer has finished
+        return False
+    old = time.time() - state.st_mtime > LEFT_SECONDS
+    return old and stat.S_ISREG(state.st_mode)
 
 
 def remove_part(part: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import List
 
 from edge.core.errors import cannot_be
+from edge.core.file_lock import FileLock
 from edge.core.log import say
 from edge.core.system import replace_file
-from edge.video.part_lock import PartLock
 from edge.video.recorder import CODECS, plays
 
 PART = ".part"  # before the suffix, as edge.core.files.part_of has it
@@ -24,7 +24,7 @@ def keep_unfinished_of(folder: Path) -> List[Path]:
     removed = 0
     try:
         for part in parts_of(folder):
-            lock = PartLock(part)
+            lock = FileLock(part)
             try:
                 lock.take()
             except BlockingIOError:

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 
 from edge.core.errors import GateFailed, InputError, cannot_be
+from edge.core.file_lock import FileLock
 from edge.core.files import part_of, real_path, remove_part
 from edge.core.system import replace_file, room_for
-from edge.video.part_lock import PartLock
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Recorder:
         self._level = logging.DEBUG if quiet else logging.INFO
         self._target = real_path(path)
         self.part = part_of(self._target)
-        self._lock = PartLock(self.part)
+        self._lock = FileLock(self.part)
         self.written = 0
         self.held = 0  # bytes that are encoded and not yet in the file
         self._writer: Optional[cv2.VideoWriter] = None

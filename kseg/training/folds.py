@@ -23,6 +23,7 @@ from kseg.core.fold_runs import (
 from kseg.core.fold_summary import summarize_folds
 from kseg.core.process_group import ProcessGroup
 from kseg.core.results import Run
+from kseg.core.run_lock import check_unlocked
 from kseg.core.runs import (
     BEST,
     CHECKPOINT,
@@ -140,7 +141,7 @@ def train_fold(
     config = replace(plan.config, fold=number, resume=resume, overwrite=overwrite)
     if config.hours:  # of all folds together
         config = replace(config, hours=config.hours / len(plan.parts))
-    reserve(config)  # before its files change
+    check_unlocked(reserve(config))  # before its files change
     log.info(
         f"\n{folder}: the training of fold {number}, {number + 1} of {len(plan.parts)}"
     )
@@ -214,6 +215,8 @@ def new_plan(
     config = replace(config, output=str(folder))
     whole = replace(config, fold=None)
     reserve(whole)
+    for number in range(count_folds(folder)):  # --overwrite removes them
+        check_unlocked(fold_folder(folder, number))
     task = config.task or task_of_data(config.data, config.model)
     given = given - set(OF_A_CALL)
     planned = replace(for_task(whole, given, task), resume=False, overwrite=False)

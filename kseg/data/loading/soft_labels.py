@@ -94,12 +94,8 @@ class SoftLabels:
     def write(self, index: int, soft: np.ndarray) -> None:
         """Writes (h, w, C) uint8 of `stored_size`. Raises OSError."""
         content = zlib.compress(np.ascontiguousarray(soft), LEVEL)
-        try:
-            with atomic_write(self.path(index), sync=False) as part:
-                part.write_bytes(content)
-        except FileNotFoundError:  # another training has just written the same
-            if not self.path(index).is_file():
-                raise
+        with atomic_write(self.path(index), sync=False) as part:
+            part.write_bytes(content)
 
     def read(self, index: int) -> np.ndarray:
         """(h, w, C) uint8 of `stored_size`. Raises InputError for a damaged file."""

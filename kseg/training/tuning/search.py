@@ -12,6 +12,7 @@ from typing import Any, Optional
 from edge.core.errors import GateFailed, InputError
 from kseg.core import backend
 from kseg.core.configs import TrainConfig, to_record
+from kseg.core.run_lock import locked
 from kseg.core.runs import read_history
 from kseg.core.task_defaults import for_task
 from kseg.core.tune_config import TuneConfig, training_of
@@ -98,8 +99,14 @@ def tune(config: TuneConfig, given: set[str]) -> tuple[dict[str, Any], bool]:
 
     The first trial has the default options. A folder with a search is continued.
     Raises InputError for options, data or a time that do not fit, and if another
-    process has continued the search meanwhile, which repeats the current trial.
+    process searches in the folder; where there are no locks, that one goes on.
     """
+    with locked(config.folder):
+        return searched(config, given)
+
+
+def searched(config: TuneConfig, given: set[str]) -> tuple[dict[str, Any], bool]:
+    """Searches as `tune` does."""
     search = open_search(config, given)
     from optuna.exceptions import UpdateFinishedTrialError
 

@@ -13,6 +13,7 @@ import pytest
 from edge.core import files
 from edge.core.errors import InputError
 from edge.core.files import (
+    LEFT_SECONDS,
     atomic_write,
     cache_folder,
     json_text,
@@ -50,6 +51,42 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         part.write_bytes(b"half")
         raise ValueError
     assert os.listdir(tmp_path) == ["a.txt"] and path.read_bytes() == b"old"
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from edge.core.files import write_text
+
+path, letter, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+for _ in range(400):
+    write_text(path, letter * size)
+"""
+
+
+def test_two_processes_that_write_one_file_leave_it_complete(tmp_path):
+    path, texts = tmp_path / "a.txt", ("a" * 300_000, "b" * 10)
+    write_text(path, texts[0])
+    commands = [
+        [sys.executable, "-c", WRITE, str(path), text[0], str(len(text))]
+        for text in texts
+    ]
+    writers = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    while any(writer.poll() is None for writer in writers):
+        assert path.read_text(encoding="utf-8") in texts
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_temporary_file_is_another_writers_until_it_is_old(tmp_path):
+    path = tmp_path / "a.txt"
+    part_of(path).write_bytes(b"half")
+    write_text(path, "new")
+    assert part_of(path).read_bytes() == b"half" and path.read_bytes() == b"new"
+    left = part_of(path).stat().st_mtime - LEFT_SECONDS - 1
+    os.utime(part_of(path), (left, left))
+    write_text(path, "newer")
+    assert os.listdir(tmp_path) == ["a.txt"] and path.read_bytes() == b"newer"
 
 
 def test_bytes_of_a_name_that_are_no_utf8_are_escaped(tmp_path):
@@ -187,12 +224,14 @@ def test_json_is_made_in_one_place():
     assert {path.relative_to(ROOT).as_posix() for path in writers} == OTHERS
 
 
-def test_a_folder_that_stays_empty_is_removed_after_an_error(tmp_path):
+def test_folders_that_stay_empty_are_removed_after_an_error(tmp_path):
     (tmp_path / "there").mkdir()
-    for name, file in (("new", ""), ("there", ""), ("full", "a.txt")):
+    cases = (("new", ""), ("new/er", ""), ("there", ""), ("there/in", ""))
+    for name, file in (*cases, ("full/in", "../a.txt"), ("full/b", "a.txt")):
         with pytest.raises(ZeroDivisionError), no_empty_folder(tmp_path / name):
             make_folder(tmp_path / name)
             if file:
                 (tmp_path / name / file).touch()
             _ = 1 / 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "there"]
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert found == {"there", "full", "full/a.txt", "full/b", "full/b/a.txt"}

@@ -7,8 +7,8 @@ import sys
 import cv2
 import pytest
 
+from edge.core.file_lock import FileLock
 from edge.events.unfinished import keep_unfinished_of
-from edge.video.part_lock import PartLock
 from tests.edge.video.conftest import needs_pyav
 from tests.edge.video.test_pyav_recorder import WRITE_FOR_EVER
 from tests.support.posix import needs_posix
@@ -39,7 +39,7 @@ def test_an_unfinished_recording_becomes_visible(killed, capsys):
 
 
 def test_one_that_another_process_writes_stays(killed):
-    lock = PartLock(killed / ".smoke-7.part.mp4")
+    lock = FileLock(killed / ".smoke-7.part.mp4")
     lock.take()
     assert keep_unfinished_of(killed) == []
     lock.release()

@@ -295,7 +295,7 @@ def test_the_error_for_missing_data_names_the_option(run, data_folder, tmp_path)
 def test_the_error_for_an_unwritable_page_names_the_option(
     trained, evaluation, tmp_path
 ):
-    (tmp_path / ".r.part.html").mkdir()  # the name of the temporary file
+    (tmp_path / "r.html").mkdir()
     with pytest.raises(
         InputError, match="r.html: cannot be written .*give the name of a file"
     ):

@@ -1,4 +1,4 @@
-"""The lock of a recording's temporary file: one process at a time may write it.
+"""The lock of a file: one process at a time may have it.
 
 The system releases it when the process ends, however it does.
 """
@@ -13,11 +13,11 @@ from edge.core.system import NO_LOCK, lock_file
 FREE = -2  # instead of the number of an open file: the lock is not held
 
 
-class PartLock:
-    """The lock of the temporary file `part`, which is created if needed."""
+class FileLock:
+    """The lock of the file `path`, which is created if needed."""
 
-    def __init__(self, part: Path):
-        self.part = part
+    def __init__(self, path: Path):
+        self.path = path
         self._handle = FREE
 
     def take(self) -> None:
@@ -27,20 +27,20 @@ class PartLock:
         created.
         """
         while self._handle == FREE:
-            handle = lock_file(self.part)
-            if handle == NO_LOCK or is_file_of(handle, self.part):
+            handle = lock_file(self.path)
+            if handle == NO_LOCK or is_file_of(handle, self.path):
                 self._handle = handle
-            else:  # its owner has just finished it, and given it its name
+            else:  # its owner has just renamed or removed it
                 os.close(handle)
 
     def release(self) -> None:
-        """Release the lock; a file into which nothing was written is removed."""
+        """Release the lock; an empty file is removed."""
         if self._handle == FREE:
             return
         try:
-            if not self.part.stat().st_size:
-                self.part.unlink()
-        except OSError:  # it has its name already
+            if not self.path.stat().st_size:
+                self.path.unlink()
+        except OSError:  # it was renamed
             pass
         if self._handle != NO_LOCK:
             os.close(self._handle)

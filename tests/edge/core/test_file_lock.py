@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.core.errors import InputError
-from edge.video.part_lock import PartLock
+from edge.core.file_lock import FileLock
 from edge.video.recording import open_recorder
 from tests.support.posix import needs_posix
 
@@ -59,7 +59,7 @@ def test_a_claim_without_frames_leaves_no_file(tmp_path):
 
 def test_a_finished_file_is_free_for_the_next_recording(tmp_path):
     part = tmp_path / ".seen.part.mp4"
-    first, second = PartLock(part), PartLock(part)
+    first, second = FileLock(part), FileLock(part)
     first.take()
     part.write_bytes(b"video")
     with pytest.raises(BlockingIOError):
