@@ -74,7 +74,7 @@ FRESH_RATES = {"rpn": 2e-3, "faster_rcnn": 2e-3, "mask_rcnn": 2e-3}
 def pixel_rates(config: TrainConfig) -> dict[str, Any]:
     """The rates and schedule of `unet` with a pretrained encoder: the decoder is new.
 
-    Chosen on three data sets at equal time, see docs/results.md. A training that
+    Chosen on three data sets at equal time, see docs/defaults.md. A training that
     starts from a run has good weights in all layers.
     """
     if config.model != "unet" or config.weights == "none" or config.init_from:
