@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -99,12 +100,10 @@ def run_training(config: TrainConfig, given: set[str], group: ProcessGroup) -> R
 def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run:
     """One training in this process; the main process also writes the report.
 
-    `config` has passed `check_train`.
-    `given` names the options that were asked for: --resume refuses those that differ.
+    `config` has passed `check_train`. --resume refuses options of `given` that differ.
     """
     from kseg.core import backend
-    from kseg.core.run_lock import check_unlocked, claimed
-    from kseg.core.runs import reserve
+    from kseg.core.run_lock import claimed, reserve_unlocked
     from kseg.core.task_defaults import for_task
     from kseg.data.checks.quick import check_before_training
     from kseg.data.fold_data import open_training_data
@@ -118,17 +117,17 @@ def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run
 
     task = config.task or task_of_data(config.data, config.model)
     config = for_task(config, given, task)
-    folder = reserve(config)
-    if group.is_main:
-        check_unlocked(folder)
+    asked, folder = config, reserve_unlocked(config, group)
     if config.resume:
         config = merge_resumed(config, given, read_recorded_config(folder))
     dataset = data_for(config.model, open_training_data(config, folder))
     check_before_training(dataset, report=group.is_main)
     backend.start()
-    with claimed(config, group):
-        with distributed(config, group, dataset) as group:
+    with ExitStack() as held:
+        with distributed(config, group, dataset) as group, ExitStack() as claim:
+            claim.enter_context(claimed(asked, group))
             stopped = fit(config, dataset, folder, group, rehearse=rehearse_report)
+            held.enter_context(claim.pop_all())  # an error ends it before `distributed`
         if not group.is_main:
             return Run(folder, {}, [], config, stopped)
         if not stopped:

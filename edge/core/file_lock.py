@@ -34,11 +34,12 @@ class FileLock:
                 os.close(handle)
 
     def release(self) -> None:
-        """Release the lock; an empty file is removed."""
+        """Release the lock; an empty file is removed, if it is still the locked one."""
         if self._handle == FREE:
             return
+        own = self._handle == NO_LOCK or is_file_of(self._handle, self.path)
         try:
-            if not self.path.stat().st_size:
+            if own and not self.path.stat().st_size:
                 self.path.unlink()
         except OSError:  # it was renamed
             pass

@@ -11,6 +11,7 @@ import stat
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
@@ -18,7 +19,8 @@ from edge.core.errors import InputError, cannot_be
 from edge.core.system import replace_file, user_number
 
 LONGEST_STEM = 100  # bytes of a file's stem that its temporary file's name repeats
-LEFT_SECONDS = 3600.0  # a temporary file that has not changed for as long is nobody's
+LEFT_SECONDS = 3600.0  # a temporary file not written to for as long is nobody's
+DIGITS = 12  # of a temporary file's name where several write one file
 
 
 def make_folder(path: Path) -> Path:
@@ -129,51 +131,50 @@ def atomic_write(path: Path, sync: bool = True) -> Iterator[Path]:
     not replaced. An OSError names `path`.
     """
     if is_special(path):
-        with named_in_errors(path), written_to_special(path) as part:
+        with written_to_special(path) as part:
             yield part
         return
     path = real_path(path)
-    with named_in_errors(path):
-        part = new_part(path)
+    part = new_part(path)
     try:
-        with named_in_errors(path, part):
-            yield part
-            if sync:
-                with part.open("rb+") as file:
-                    os.fsync(file.fileno())
-            replace_file(part, path)
-    except (
-        BaseException
-    ):  # without one, a file of this name is already another writer's
-        remove_part(part)
+        yield part
+        if sync:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        replace_file(part, path)
+    except BaseException as error:
+        remove_part(part)  # not after success: the name may be another writer's then
+        name_in(error, path, part)
         raise
 
 
-@contextmanager
-def named_in_errors(path: Path, part: Optional[Path] = None) -> Iterator[None]:
-    """An OSError that names no file, or the temporary one, gets the name of `path`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno and error.filename in (None, str(part or part_of(path))):
+def name_in(error: BaseException, path: Path, part: Path) -> None:
+    """Let an error of the system that names no file, or `part`, name `path`."""
+    if isinstance(error, OSError) and error.errno:
+        if error.filename in (None, str(part)):
             error.filename, error.filename2 = str(path), None
-        raise
 
 
 def new_part(path: Path) -> Path:
     """Create the temporary file that becomes `path`, for this writer alone.
 
-    It is `part_of(path)`, or has digits more if that is another writer's. One that was
-    left by a process which was killed is taken over.
+    Its name is `part_of(path)`, with more digits while another writer has that. What
+    killed writers have left is removed: files not written to for LEFT_SECONDS. Raises
+    OSError that names `path`.
     """
     part = part_of(path)
     try:
-        return created(part)
-    except FileExistsError:
-        if is_left(part):
-            return part
-    number = os.urandom(6).hex()
-    return created(part_of(path.with_name(f"{path.stem}-{number}{path.suffix}")))
+        try:
+            return created(part)
+        except FileExistsError:
+            remove_left(path)
+            end = f".part{path.suffix}"
+            number = os.urandom(DIGITS // 2).hex()
+            name = f"{part.name[: -len(end)]}-{number}{end}"
+            return created(part.with_name(name))
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def created(path: Path) -> Path:
@@ -182,14 +183,17 @@ def created(path: Path) -> Path:
     return path
 
 
-def is_left(part: Path) -> bool:
-    """Whether a temporary file has not been written to for LEFT_SECONDS."""
-    try:
-        state = part.lstat()
-    except OSError:  # its writer has finished
-        return False
-    old = time.time() - state.st_mtime > LEFT_SECONDS
-    return old and stat.S_ISREG(state.st_mode)
+def remove_left(path: Path, seconds: float = LEFT_SECONDS) -> None:
+    """Remove the temporary files of a file that were not written to for so long."""
+    part, end = part_of(path), f".part{path.suffix}"
+    more = f"{escape(part.name[: -len(end)])}-{'[0-9a-f]' * DIGITS}{escape(end)}"
+    for each in (part, *part.parent.glob(more)):
+        try:
+            old = time.time() - each.lstat().st_mtime >= seconds
+        except OSError:  # its writer has finished
+            continue
+        if old:
+            remove_part(each)
 
 
 def remove_part(part: Path) -> None:
@@ -205,9 +209,13 @@ def written_to_special(path: Path) -> Iterator[Path]:
     """Yield a temporary file; its content goes to a device or pipe on success."""
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / f"part{path.suffix}"
-        yield part
-        with part.open("rb") as content, path.open("wb") as target:
-            shutil.copyfileobj(content, target)
+        try:
+            yield part
+            with part.open("rb") as content, path.open("wb") as target:
+                shutil.copyfileobj(content, target)
+        except OSError as error:
+            name_in(error, path, part)
+            raise
 
 
 def write_text(path: Path, text: str) -> None:

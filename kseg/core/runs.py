@@ -34,6 +34,7 @@ DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile
 BEST, LAST, CONFIG = "model.keras", "last.keras", "config.json"
 METRICS, REPORT = "metrics.json", "report.html"
 EVENTS = "tensorboard"  # a folder
+LOCK = ".lock"  # while a training writes to the folder
 CURVES = "curves.png"
 CARD = "card.md"
 FIGURES = (

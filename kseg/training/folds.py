@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence
@@ -23,12 +24,13 @@ from kseg.core.fold_runs import (
 from kseg.core.fold_summary import summarize_folds
 from kseg.core.process_group import ProcessGroup
 from kseg.core.results import Run
-from kseg.core.run_lock import check_unlocked
+from kseg.core.run_lock import check_unlocked, locked, reserve_unlocked
 from kseg.core.runs import (
     BEST,
     CHECKPOINT,
     CONFIG,
     LAST,
+    LOCK,
     count_folds,
     read_record,
     recorded_config,
@@ -97,24 +99,25 @@ def train_folds(
             "--folds: one process trains a fold; leave --coordinator out, or give each "
             "machine another --fold"
         )
-    plan, data = plan_of(config, given)
-    warn_of_seen_images(plan.config, data)
-    headline = METRICS[data.task](plan.config, data).headline
-    one = config.fold is not None
-    alone, stopped = config if one else None, False
-    for number in [config.fold] if one else range(len(plan.parts)):
-        try:
-            stopped = train_fold(plan, number, alone, group, train_one)
-        except Exception:
-            if not one:  # other machines may have begun theirs
-                forget_plan_alone(plan.folder)
-            raise
-        group = replace(group, began=time.monotonic())  # the next fold, for --hours
-        summary = summarize_folds(plan.folder, headline)
-        write_json(plan.folder / SUMMARY, summary)
-        write_page(plan.folder, summary)
-        if stopped:
-            break
+    one = config.fold is not None  # other machines may train the others
+    with nullcontext() if one else locked(config.run_folder):
+        plan, data = plan_of(config, given)
+        warn_of_seen_images(plan.config, data)
+        headline = METRICS[data.task](plan.config, data).headline
+        alone, stopped = config if one else None, False
+        for number in [config.fold] if one else range(len(plan.parts)):
+            try:
+                stopped = train_fold(plan, number, alone, group, train_one)
+            except Exception:
+                if not one:  # other machines may have begun theirs
+                    forget_plan_alone(plan.folder)
+                raise
+            group = replace(group, began=time.monotonic())  # the next fold, for --hours
+            summary = summarize_folds(plan.folder, headline)
+            write_json(plan.folder / SUMMARY, summary)
+            write_page(plan.folder, summary)
+            if stopped:
+                break
     return Run(plan.folder, summary, [], plan.config, stopped)
 
 
@@ -141,7 +144,7 @@ def train_fold(
     config = replace(plan.config, fold=number, resume=resume, overwrite=overwrite)
     if config.hours:  # of all folds together
         config = replace(config, hours=config.hours / len(plan.parts))
-    check_unlocked(reserve(config))  # before its files change
+    reserve_unlocked(config)  # before its files change
     log.info(
         f"\n{folder}: the training of fold {number}, {number + 1} of {len(plan.parts)}"
     )
@@ -214,9 +217,7 @@ def new_plan(
     """
     config = replace(config, output=str(folder))
     whole = replace(config, fold=None)
-    reserve(whole)
-    for number in range(count_folds(folder)):  # --overwrite removes them
-        check_unlocked(fold_folder(folder, number))
+    check_free(whole)
     task = config.task or task_of_data(config.data, config.model)
     given = given - set(OF_A_CALL)
     planned = replace(for_task(whole, given, task), resume=False, overwrite=False)
@@ -233,19 +234,30 @@ def new_plan(
     backend.start()
     if config.fold is not None and count_folds(folder):
         return known_plan(config, given, folder)
+    check_free(whole)  # others may have begun while the images were divided
     make_folder(folder)
     clear_folder(folder)
     write_json(folder / CONFIG, record_of_plan(plan, data, teachers))
     return plan, data
 
 
+def check_free(whole: TrainConfig) -> None:
+    """Raises InputError for a folder with a run, unless it is to be replaced.
+
+    It is not replaced while one of its folds is trained.
+    """
+    folder = reserve(whole)
+    for number in range(count_folds(folder)):
+        check_unlocked(fold_folder(folder, number))
+
+
 def forget_plan_alone(folder: Path) -> None:
-    """Removes a plan of which nothing has been trained, so that it can be made again.
+    """Removes a plan of which nothing is trained, so that it can be made again.
 
     As where pretrained weights could not be downloaded.
     """
     folds = [fold_folder(folder, number) for number in range(count_folds(folder))]
-    made = [each / name for each in folds for name in (CHECKPOINT, BEST)]
+    made = [each / name for each in folds for name in (CHECKPOINT, BEST, LOCK)]
     if any(path.exists() for path in made) or any(map(is_finished, folds)):
         return
     clear_folder(folder)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional, Sequence
 
 from edge.core.errors import cannot_be
-from edge.core.files import make_folder, part_of, remove_part
+from edge.core.files import atomic_write, make_folder, new_part, remove_part
 from edge.core.system import replace_file
 
 
@@ -30,19 +30,23 @@ def put_all(moves: Sequence[Move]) -> None:
     try:
         for file, target in moves:
             make_folder(target.parent)
-            parts.append(part_of(target))
-            copy(file, parts[-1], target)
+            copy(file, target, parts)
         rename_all([Move(p, m.target) for p, m in zip(parts, moves, strict=True)])
-    finally:
+    except BaseException:
         for part in parts:
             remove_part(part)
+        raise
 
 
-def copy(file: Path, part: Path, target: Path) -> None:
-    """Copies a file to the disk; an error names the target."""
+def copy(file: Path, target: Path, parts: list[Path]) -> None:
+    """Copies a file beside the target, and adds the copy to `parts`.
+
+    An error names the target.
+    """
     try:
-        shutil.copyfile(file, part)
-        with part.open("rb+") as written:
+        parts.append(new_part(target))
+        shutil.copyfile(file, parts[-1])
+        with parts[-1].open("rb+") as written:
             os.fsync(written.fileno())
     except OSError as error:
         raise cannot_be("written", target, error) from None
@@ -70,6 +74,5 @@ def undo(target: Path, content: Optional[bytes]) -> None:
     if content is None:
         target.unlink(missing_ok=True)
         return
-    part = part_of(target)
-    part.write_bytes(content)
-    replace_file(part, target)
+    with atomic_write(target) as part:
+        part.write_bytes(content)

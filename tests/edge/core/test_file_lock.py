@@ -70,3 +70,16 @@ def test_a_finished_file_is_free_for_the_next_recording(tmp_path):
     assert part.stat().st_size == 0
     assert (tmp_path / "seen.mp4").read_bytes() == b"video"
     second.release()
+
+
+def test_a_lock_whose_file_was_removed_leaves_that_of_the_next_process(tmp_path):
+    path = tmp_path / "run.lock"
+    first, second = FileLock(path), FileLock(path)
+    first.take()
+    path.unlink()
+    second.take()
+    first.release()
+    with pytest.raises(BlockingIOError):
+        first.take()
+    second.release()
+    assert list(tmp_path.iterdir()) == []

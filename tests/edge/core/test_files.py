@@ -59,7 +59,7 @@ from pathlib import Path
 from edge.core.files import write_text
 
 path, letter, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-for _ in range(400):
+for _ in range(200):
     write_text(path, letter * size)
 """
 
@@ -78,15 +78,26 @@ def test_two_processes_that_write_one_file_leave_it_complete(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_temporary_file_is_another_writers_until_it_is_old(tmp_path):
-    path = tmp_path / "a.txt"
-    part_of(path).write_bytes(b"half")
+@pytest.mark.parametrize("stem", ["a", "[a]", "n" * 240])
+def test_a_temporary_file_is_another_writers_until_it_is_old(tmp_path, stem):
+    path = tmp_path / f"{stem}.txt"
+    with atomic_write(path) as first, atomic_write(path) as second:
+        assert first == part_of(path) and second != first
+        first.write_bytes(b"1")
+        second.write_bytes(b"2")
+        assert len(first.name) + 13 == len(second.name) and second.suffix == ".txt"
+    assert os.listdir(tmp_path) == [path.name] and path.read_bytes() == b"1"
+    left = [first, second, tmp_path / ".a-other.part.txt"]
+    for each in left:
+        each.write_bytes(b"half")
     write_text(path, "new")
-    assert part_of(path).read_bytes() == b"half" and path.read_bytes() == b"new"
-    left = part_of(path).stat().st_mtime - LEFT_SECONDS - 1
-    os.utime(part_of(path), (left, left))
+    assert sorted(tmp_path.iterdir()) == sorted([path, *left])
+    for each in left:
+        then = each.stat().st_mtime - LEFT_SECONDS - 1
+        os.utime(each, (then, then))
     write_text(path, "newer")
-    assert os.listdir(tmp_path) == ["a.txt"] and path.read_bytes() == b"newer"
+    assert sorted(tmp_path.iterdir()) == sorted([path, left[2]])
+    assert path.read_bytes() == b"newer"
 
 
 def test_bytes_of_a_name_that_are_no_utf8_are_escaped(tmp_path):

@@ -16,7 +16,7 @@ from kseg.training.tuning.search import tune
 from tests.support.posix import needs_posix
 
 pytestmark = needs_posix  # Windows has no such locks
-TAKEN = "another process is training in this folder; give another --output"
+TAKEN = "another training is running there; wait until it ends, or give another"
 
 
 def test_a_folder_is_locked_once_and_free_afterwards(tmp_path):
@@ -30,6 +30,21 @@ def test_a_folder_is_locked_once_and_free_afterwards(tmp_path):
             (folder / "model.keras").touch()
         check_unlocked(folder)
     assert listdir(folder) == ["model.keras"]
+
+
+def test_a_lock_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(InputError, match=r"\.lock: cannot be locked \(Is a directory"):
+        with locked(tmp_path):
+            pass
+
+
+def test_what_killed_trainings_left_is_removed(tmp_path):
+    left = (".checkpoint.part.npz", ".model-0123456789ab.part.keras")
+    for name in (*left, ".int8.part.tflite"):  # an export of the same run may go on
+        (tmp_path / name).touch()
+    with claimed(TrainConfig(output=str(tmp_path)), ALONE):
+        assert sorted(listdir(tmp_path)) == [".int8.part.tflite", ".lock"]
 
 
 def test_an_error_leaves_no_folder(tmp_path):

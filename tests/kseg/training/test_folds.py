@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from edge.core.errors import GateFailed, InputError
+from kseg.api import train_once
 from kseg.core.configs import TrainConfig, fold_folder
-from kseg.core.fold_runs import SUMMARY, is_finished, read_fold
+from kseg.core.fold_runs import SUMMARY, Fold, is_finished, read_fold, write_fold
 from kseg.core.process_group import ALONE, ProcessGroup
 from kseg.core.results import Run
+from kseg.core.run_lock import locked
 from kseg.core.runs import (
     BEST,
     CHECKPOINT,
@@ -29,6 +31,7 @@ from kseg.training import folds
 from kseg.training.fit import fit, merge_resumed, read_recorded_config, record_of
 from kseg.training.folds import is_k_fold, train_folds
 from tests.kseg.training.helpers import outcome
+from tests.support.posix import needs_posix
 
 GIVEN = {"model", "width", "size", "batch_size", "epochs", "data", "output", "folds"}
 
@@ -200,6 +203,58 @@ def test_two_machines_that_begin_together_have_one_plan(config, monkeypatch):
     assert (others.folds, trainer.folds) == ([(2, False)], [(0, False)])
     assert done.metrics["finished"] == 2
     assert is_finished(fold_folder(done.folder, 2))
+
+
+@needs_posix
+def test_a_training_of_all_folds_is_alone_in_its_folder(config):
+    trainer = StandIn()
+    with locked(config.run_folder), pytest.raises(InputError, match="is running there"):
+        run(config, trainer)
+    run(replace(config, fold=1), StandIn(), GIVEN | {"fold"})
+    with locked(fold_folder(config.run_folder, 0)):  # another --fold begins
+        with pytest.raises(InputError, match="fold0: another training is running"):
+            run(replace(config, resume=True), trainer)
+    assert trainer.folds == [] and (config.run_folder / CONFIG).exists()
+
+
+@needs_posix
+def test_a_plan_stays_while_another_machine_trains_its_first_fold(config):
+    run(replace(config, fold=0), StandIn(stop_in=0), GIVEN | {"fold"})
+    fold = fold_folder(config.run_folder, 0)
+    (fold / CHECKPOINT).unlink(missing_ok=True)
+    (fold / BEST).unlink(missing_ok=True)
+    with locked(fold), pytest.raises(InputError, match="is running there"):
+        run(replace(config, resume=True), StandIn())
+    assert (config.run_folder / CONFIG).exists()
+
+
+def test_folds_do_not_replace_one_that_was_begun_meanwhile(config, monkeypatch):
+    """It is begun, as on another machine, while this one divides the images."""
+    divide = folds.divide
+
+    def slowly(*arguments):
+        monkeypatch.setattr(folds, "divide", divide)
+        run(replace(config, fold=2), StandIn(), GIVEN | {"fold"})
+        return divide(*arguments)
+
+    monkeypatch.setattr(folds, "divide", slowly)
+    trainer = StandIn()
+    with pytest.raises(InputError, match="already has a run"):
+        run(config, trainer)
+    assert trainer.folds == [] and is_finished(fold_folder(config.run_folder, 2))
+
+
+@pytest.mark.slow
+def test_a_fold_that_was_interrupted_is_continued(config):
+    """Folds are begun as if they replaced a run, and their records say so."""
+    one = replace(config, folds=2, fold=0)
+    run(one, train_once, GIVEN | {"fold"})
+    folder = fold_folder(config.run_folder, 0)
+    write_fold(folder, Fold(read_fold(folder).val))
+    alone = TrainConfig(output=str(folder), resume=True)
+    assert train_once(alone, {"output", "resume"}, ALONE).folder == folder
+    again = TrainConfig(output=config.output, resume=True)
+    assert run(again, train_once, {"output", "resume"}).metrics["finished"] == 2
 
 
 @pytest.mark.slow
