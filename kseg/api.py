@@ -124,7 +124,7 @@ def train_once(config: TrainConfig, given: set[str], group: ProcessGroup) -> Run
     check_before_training(dataset, report=group.is_main)
     backend.start()
     with ExitStack() as held:
-        with distributed(config, group, dataset) as group, ExitStack() as claim:
+        with distributed(config, group, dataset, folder) as group, ExitStack() as claim:
             claim.enter_context(claimed(asked, group))
             stopped = fit(config, dataset, folder, group, rehearse=rehearse_report)
             held.enter_context(claim.pop_all())  # an error ends it before `distributed`

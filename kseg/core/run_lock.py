@@ -16,7 +16,16 @@ from edge.core.file_lock import FileLock
 from edge.core.files import make_folder, no_empty_folder, remove_left
 from kseg.core.configs import TrainConfig
 from kseg.core.process_group import ALONE, ProcessGroup
-from kseg.core.runs import BEST, CHECKPOINT, CONFIG, HISTORY, LAST, LOCK, reserve
+from kseg.core.runs import (
+    BEST,
+    CHECKPOINT,
+    CONFIG,
+    HISTORY,
+    LAST,
+    LOCK,
+    folds_of,
+    reserve,
+)
 
 
 @contextmanager
@@ -73,12 +82,13 @@ def reserve_unlocked(config: TrainConfig, group: ProcessGroup = ALONE) -> Path:
     """
     folder = reserve(config)
     if group.is_main:
-        check_unlocked(folder)
+        check_unlocked(folder, *folds_of(folder))
     return folder
 
 
-def check_unlocked(folder: Path) -> None:
-    """Raises InputError if a folder is locked."""
-    if (folder / LOCK).exists():
-        with locked(folder):
-            pass
+def check_unlocked(*folders: Path) -> None:
+    """Raises InputError if one of the folders is locked."""
+    for folder in folders:
+        if (folder / LOCK).exists():
+            with locked(folder):
+                pass

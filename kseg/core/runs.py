@@ -246,6 +246,11 @@ def count_folds(folder: Path) -> int:
     return folds if isinstance(folds, int) else 0
 
 
+def folds_of(folder: Path) -> list[Path]:
+    """The run folders of the folds of a k-fold training."""
+    return [fold_folder(folder, number) for number in range(count_folds(folder))]
+
+
 def refuse_folds(folder: Path) -> None:
     """Raises InputError for the folder of a k-fold training, which has several models.
 

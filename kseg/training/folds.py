@@ -32,6 +32,7 @@ from kseg.core.runs import (
     LAST,
     LOCK,
     count_folds,
+    folds_of,
     read_record,
     recorded_config,
     remove_outdated,
@@ -110,7 +111,7 @@ def train_folds(
                 stopped = train_fold(plan, number, alone, group, train_one)
             except Exception:
                 if not one:  # other machines may have begun theirs
-                    forget_plan_alone(plan.folder)
+                    forget_plan_alone(plan.folder, number)
                 raise
             group = replace(group, began=time.monotonic())  # the next fold, for --hours
             summary = summarize_folds(plan.folder, headline)
@@ -217,7 +218,7 @@ def new_plan(
     """
     config = replace(config, output=str(folder))
     whole = replace(config, fold=None)
-    check_free(whole)
+    check_free(whole, config.fold)
     task = config.task or task_of_data(config.data, config.model)
     given = given - set(OF_A_CALL)
     planned = replace(for_task(whole, given, task), resume=False, overwrite=False)
@@ -234,31 +235,37 @@ def new_plan(
     backend.start()
     if config.fold is not None and count_folds(folder):
         return known_plan(config, given, folder)
-    check_free(whole)  # others may have begun while the images were divided
+    check_free(
+        whole, config.fold
+    )  # others may have begun while the images were divided
     make_folder(folder)
     clear_folder(folder)
     write_json(folder / CONFIG, record_of_plan(plan, data, teachers))
     return plan, data
 
 
-def check_free(whole: TrainConfig) -> None:
+def check_free(whole: TrainConfig, fold: Optional[int]) -> None:
     """Raises InputError for a folder with a run, unless it is to be replaced.
 
-    It is not replaced while one of its folds is trained.
+    It is not replaced while it, or one of its folds, is trained. A call for one `fold`
+    has not locked the folder itself.
     """
     folder = reserve(whole)
-    for number in range(count_folds(folder)):
-        check_unlocked(fold_folder(folder, number))
+    own = [] if fold is None else [folder]
+    check_unlocked(*own, *folds_of(folder))
 
 
-def forget_plan_alone(folder: Path) -> None:
+def forget_plan_alone(folder: Path, number: int) -> None:
     """Removes a plan of which nothing is trained, so that it can be made again.
+
+    `number` is the fold that was begun here; others may be begun on other machines.
 
     As where pretrained weights could not be downloaded.
     """
-    folds = [fold_folder(folder, number) for number in range(count_folds(folder))]
+    folds = folds_of(folder)
     made = [each / name for each in folds for name in (CHECKPOINT, BEST, LOCK)]
-    if any(path.exists() for path in made) or any(map(is_finished, folds)):
+    made += [each / FOLD for each in folds if each != fold_folder(folder, number)]
+    if any(path.exists() for path in made):
         return
     clear_folder(folder)
     (folder / CONFIG).unlink(missing_ok=True)

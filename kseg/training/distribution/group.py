@@ -13,6 +13,7 @@ supervisor replaces by one line.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Iterator
 
 from edge.core.errors import GateFailed, InputError
@@ -31,7 +32,7 @@ from kseg.training.distribution.tensorflow import on_tensorflow
 
 @contextmanager
 def distributed(
-    config: TrainConfig, group: ProcessGroup, data: Dataset
+    config: TrainConfig, group: ProcessGroup, data: Dataset, folder: Path
 ) -> Iterator[ProcessGroup]:
     """Runs the block on all devices. Yields the group with its number of devices.
 
@@ -56,7 +57,7 @@ def distributed(
     if group.processes > 1:
         with exit_on_error(group):
             join_processes(config, group)
-            check_same_options(config, group, data)
+            check_same_options(config, group, data, folder)
             # All processes must start with the same random state.
             keras.utils.set_random_seed(config.seed)
             with on_jax(config, group) as group:

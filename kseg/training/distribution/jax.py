@@ -8,6 +8,7 @@ import threading
 import zlib
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Iterator
 
 from edge.core.errors import InputError
@@ -90,7 +91,9 @@ def join_processes(config: TrainConfig, group: ProcessGroup) -> None:
         timer.cancel()
 
 
-def check_same_options(config: TrainConfig, group: ProcessGroup, data: Dataset) -> None:
+def check_same_options(
+    config: TrainConfig, group: ProcessGroup, data: Dataset, folder: Path
+) -> None:
     """Raises InputError in all processes if their options or data differ."""
     import numpy as np
     from jax.experimental import multihost_utils
@@ -102,8 +105,7 @@ def check_same_options(config: TrainConfig, group: ProcessGroup, data: Dataset) 
     }
     for name, split in data.splits.items():
         facts[f"{name} images"] = list(zip(split.names, split.sizes, strict=True))
-    checkpoint = config.run_folder / CHECKPOINT
-    facts[CHECKPOINT] = checkpoint.read_bytes() if config.resume else b""
+    facts[CHECKPOINT] = (folder / CHECKPOINT).read_bytes() if config.resume else b""
     sums = [zlib.crc32(repr(value).encode()) for value in facts.values()]
     with discard_stdout():
         gathered = multihost_utils.process_allgather(np.array(sums, np.uint32))

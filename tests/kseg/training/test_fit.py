@@ -226,7 +226,7 @@ config = TrainConfig(
 )
 data = open_data(data)
 backend.start()
-with distributed(config, process_group(config), data) as group:
+with distributed(config, process_group(config), data, Path(output)) as group:
     try:
         fit(config, data, Path(output), group)
     except GateFailed as refusal:

@@ -218,6 +218,27 @@ def test_a_training_of_all_folds_is_alone_in_its_folder(config):
 
 
 @needs_posix
+def test_a_fold_does_not_replace_a_run_that_is_trained(config):
+    with locked(config.run_folder), pytest.raises(InputError, match="is running there"):
+        run(replace(config, fold=0, overwrite=True), StandIn(), GIVEN | {"fold"})
+    run(replace(config, fold=0), StandIn(), GIVEN | {"fold"})
+    whole = TrainConfig(data="gone", output=config.output, overwrite=True)
+    with locked(fold_folder(config.run_folder, 0)):
+        with pytest.raises(InputError, match="fold0: another training is running"):
+            train_once(whole, {"data", "output", "overwrite"}, ALONE)
+
+
+def test_a_failure_keeps_a_fold_that_another_machine_has_begun(config):
+    def fail(each, given, group):
+        write_fold(fold_folder(config.run_folder, 1), Fold([]))
+        raise GateFailed("the loss is nan")
+
+    with pytest.raises(GateFailed, match="nan"):
+        run(config, fail)
+    assert read_fold(fold_folder(config.run_folder, 1)).val == []
+
+
+@needs_posix
 def test_a_plan_stays_while_another_machine_trains_its_first_fold(config):
     run(replace(config, fold=0), StandIn(stop_in=0), GIVEN | {"fold"})
     fold = fold_folder(config.run_folder, 0)
@@ -228,20 +249,19 @@ def test_a_plan_stays_while_another_machine_trains_its_first_fold(config):
     assert (config.run_folder / CONFIG).exists()
 
 
-def test_folds_do_not_replace_one_that_was_begun_meanwhile(config, monkeypatch):
-    """It is begun, as on another machine, while this one divides the images."""
+@needs_posix
+def test_a_fold_alone_waits_until_the_plan_of_all_is_made(config, monkeypatch):
     divide = folds.divide
 
     def slowly(*arguments):
-        monkeypatch.setattr(folds, "divide", divide)
-        run(replace(config, fold=2), StandIn(), GIVEN | {"fold"})
+        with pytest.raises(InputError, match="is running there"):
+            run(replace(config, fold=2), StandIn(), GIVEN | {"fold"})
         return divide(*arguments)
 
     monkeypatch.setattr(folds, "divide", slowly)
-    trainer = StandIn()
-    with pytest.raises(InputError, match="already has a run"):
-        run(config, trainer)
-    assert trainer.folds == [] and is_finished(fold_folder(config.run_folder, 2))
+    assert run(config, StandIn(stop_in=0)).stopped
+    run(replace(config, fold=2), StandIn(), GIVEN | {"fold"})
+    assert is_finished(fold_folder(config.run_folder, 2))
 
 
 @pytest.mark.slow
