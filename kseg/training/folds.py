@@ -235,9 +235,8 @@ def new_plan(
     backend.start()
     if config.fold is not None and count_folds(folder):
         return known_plan(config, given, folder)
-    check_free(
-        whole, config.fold
-    )  # others may have begun while the images were divided
+    # Others may have begun while the images were divided.
+    check_free(whole, config.fold)
     make_folder(folder)
     clear_folder(folder)
     write_json(folder / CONFIG, record_of_plan(plan, data, teachers))
@@ -258,9 +257,8 @@ def check_free(whole: TrainConfig, fold: Optional[int]) -> None:
 def forget_plan_alone(folder: Path, number: int) -> None:
     """Removes a plan of which nothing is trained, so that it can be made again.
 
-    `number` is the fold that was begun here; others may be begun on other machines.
-
-    As where pretrained weights could not be downloaded.
+    As where pretrained weights could not be downloaded. `number` is the fold that was
+    begun here; other machines may have begun others.
     """
     folds = folds_of(folder)
     made = [each / name for each in folds for name in (CHECKPOINT, BEST, LOCK)]
