@@ -105,11 +105,11 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def part_of(path: Path) -> Path:
+def part_of(path: Path, number: str = "") -> Path:
     """The name of the temporary file that becomes `path`.
 
-    It begins with a dot and has the same suffix. A long name is shortened: with what
-    is added it could exceed what file systems allow.
+    It begins with a dot and has the same suffix; `number` follows the stem. A long name
+    is shortened: with what is added it could exceed what file systems allow.
 
     >>> part_of(Path("out/a.png")).as_posix(), len(part_of(Path("a" * 251)).name)
     ('out/.a.part.png', 54)
@@ -118,7 +118,7 @@ def part_of(path: Path) -> Path:
     if len(os.fsencode(stem)) > LONGEST_STEM:
         digest = hashlib.sha256(os.fsencode(stem)).hexdigest()
         stem = f"{stem[:16]}-{digest[:31]}"
-    return path.with_name(f".{stem}.part{path.suffix}")
+    return path.with_name(f".{stem}{number}.part{path.suffix}")
 
 
 @contextmanager
@@ -162,25 +162,21 @@ def new_part(path: Path) -> Path:
     killed writers have left is removed: files not written to for LEFT_SECONDS. Raises
     OSError that names `path`.
     """
-    part = part_of(path)
     try:
-        try:
-            return created(part)
-        except FileExistsError:
-            remove_left(path)
-            end = f".part{path.suffix}"
-            number = os.urandom(DIGITS // 2).hex()
-            name = f"{part.name[: -len(end)]}-{number}{end}"
-            return created(part.with_name(name))
+        return created(part_of(path), path)
+    except FileExistsError:
+        remove_left(path)
+    return created(part_of(path, f"-{os.urandom(DIGITS // 2).hex()}"), path)
+
+
+def created(part: Path, path: Path) -> Path:
+    """Create an empty file. Raises OSError that names `path`, also if it is there."""
+    try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         error.filename = str(path)
         raise
-
-
-def created(path: Path) -> Path:
-    """Create an empty file. Raises FileExistsError if there is something."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    return path
+    return part
 
 
 def remove_left(path: Path, seconds: float = LEFT_SECONDS) -> None:
